@@ -1,0 +1,10 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Usage and content statistics of communities for InvenioRDM."""
+
+from .ext import InvenioStatsDashboard
+
+__version__ = "0.1.0"
+
+__all__ = ("InvenioStatsDashboard", "__version__")

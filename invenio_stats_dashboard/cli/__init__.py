@@ -1,0 +1,20 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Command line: ``invenio community-stats …``."""
+
+import click
+
+from .community_events import community_events, generate_community_events
+from .usage_events import migrate_events, usage_events
+
+
+@click.group("community-stats")
+def community_stats():
+    """Statistics of communities."""
+
+
+community_stats.add_command(community_events)
+community_stats.add_command(generate_community_events)
+community_stats.add_command(usage_events)
+community_stats.add_command(migrate_events)

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Configuration of the extension, each variable documented where it is defined."""
+
+COMMUNITY_STATS_ENABLED = True
+"""Master switch of the extension.
+
+With ``False`` nothing is registered, put or written; the stock statistics go on
+as without the extension.
+"""
+
+COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED = True
+"""Run the extension's Celery tasks by the site's beat."""
+
+STATS_DASHBOARD_MENU_ENABLED = True
+"""Show the links to the statistics pages in the menus."""
+
+COMMUNITY_STATS_SUBCOUNTS = {
+    "resource_types": {
+        "field": "metadata.resource_type",
+        "vocabulary": "resourcetypes",
+    },
+    "access_statuses": {"field": "access.status"},
+    "languages": {"field": "metadata.languages", "vocabulary": "languages"},
+    "subjects": {
+        "field": "metadata.subjects",
+        "text": "subject",
+        "vocabulary": "subjects",
+        "show": "top",
+    },
+    "rights": {
+        "field": "metadata.rights",
+        "text": "title",
+        "vocabulary": "licenses",
+    },
+    "funders": {
+        "field": "metadata.funding.funder",
+        "text": "name",
+        "vocabulary": "funders",
+        "show": "top",
+    },
+    "affiliations": {
+        "field": [
+            "metadata.creators.affiliations",
+            "metadata.contributors.affiliations",
+        ],
+        "text": "name",
+        "vocabulary": "affiliations",
+        "show": "top",
+    },
+    "publishers": {"field": "metadata.publisher", "show": "top"},
+    "periodicals": {"field": "custom_fields.journal:journal.title", "show": "top"},
+    "file_types": {"field": "files.types"},
+    "countries": {"event": "country"},
+    "referrers": {"event": "referrer", "extract": "host", "show": "top"},
+    "agents": {"event": "is_machine", "extract": "agent"},
+}
+"""The breakdowns, by key. A value is a dict of:
+
+``field``
+    Dotted path, or list of paths, into a record as it is indexed. Lists on the
+    way are walked through. A value that is a dict counts under its ``id``.
+``text``
+    For dicts without an ``id``: the key whose text the value counts under.
+``event``
+    Instead of ``field``: a field of the usage event; such a breakdown exists
+    for usage only.
+``extract``
+    For ``event``: ``host`` (of a URL), ``agent`` (``machine`` or ``human`` of a
+    flag); default is the value itself.
+``vocabulary``
+    The vocabulary that holds the labels of the ids.
+``show``
+    ``all`` (default) or ``top``: keep every value in running totals, or the
+    largest only.
+
+The key ``file_types`` is special in one way: for a download it is the type of
+the downloaded file. Remove a key with ``None``. A key added later is filled into
+stored events with ``invenio community-stats usage-events migrate --re-enrich
+KEY``.
+"""
+
+STATS_DASHBOARD_TEMPLATE_PRIORITY = 500
+"""Priority of the index templates of the usage events.
+
+A second template, for the targets of a migration, has this plus one. Set it
+higher if the site has composable templates of its own for these indices.
+"""
+
+STATS_DASHBOARD_STARTUP_TIMEOUT = 3
+"""Seconds that an application start may wait for OpenSearch to check templates."""
+
+STATS_DASHBOARD_REINDEXING_BATCH_SIZE = 5000
+"""Events in a batch of the migration, 1 to 10,000."""
+
+STATS_DASHBOARD_REINDEXING_MAX_BATCHES = None
+"""Batches a month and run of the migration; ``None`` is no limit."""
+
+STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT = 85
+"""Heap of the busiest data node, in percent, above which the migration waits."""
+
+STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT = 120
+"""Seconds that the migration waits for a better state of the cluster.
+
+After that it stops, keeps its bookmarks, and goes on when it is run again.
+"""
+
+STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT = 30
+"""Seconds that writing to a month may be blocked while its index is switched.
+
+When it takes longer the switch is taken back: by the run itself, by the next
+one, or by whoever else notices.
+"""
+
+STATS_DASHBOARD_REINDEXING_LOCK_TTL = 60
+"""Seconds after which the lock of a run that died is free again."""

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The Flask extension: wires configuration, services and templates to the app."""
+
+import json
+
+from werkzeug.utils import cached_property
+
+from . import config, settings, subcounts
+from .search.names import Names
+from .search.templates import register_templates
+from .services import CommunityStatsService, EventReindexingService
+
+
+class InvenioStatsDashboard:
+    """Statistics of communities for an InvenioRDM application."""
+
+    def __init__(self, app=None):
+        """Initialise the extension, and the app if there is one already."""
+        if app:
+            self.init_app(app)
+
+    def init_app(self, app):
+        """Set the default configuration and put the extension in its place.
+
+        Args:
+            app: the Flask application.
+
+        Raises:
+            ConfigurationError: a config variable has a value that cannot work.
+        """
+        for key in dir(config):
+            if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
+                app.config.setdefault(key, getattr(config, key))
+        settings.check(app.config)
+        self.app = app
+        app.extensions["invenio-stats-dashboard"] = self
+
+    @property
+    def names(self):
+        """Return the :class:`~.search.names.Names` of this instance."""
+        return Names.of(self.app)
+
+    @cached_property
+    def subcounts(self):
+        """Return the registry of breakdowns, checked against the record mapping."""
+        return subcounts.load(
+            self.app.config["COMMUNITY_STATS_SUBCOUNTS"], _record_mapping(self.app)
+        )
+
+    @cached_property
+    def community_stats_service(self):
+        """Return the service for community events and statistics."""
+        return CommunityStatsService(self.app)
+
+    @cached_property
+    def event_reindexing_service(self):
+        """Return the service that migrates usage events."""
+        return EventReindexingService(self.app)
+
+
+def finalize_app(app):
+    """Check the breakdowns and see that the index templates are in the cluster."""
+    if app.config["COMMUNITY_STATS_ENABLED"]:
+        _ = app.extensions["invenio-stats-dashboard"].subcounts
+        register_templates(app)
+
+
+def _record_mapping(app):
+    """Return the properties of the newest record mapping, or None without one."""
+    mappings = app.extensions["invenio-search"].mappings
+    paths = [v for k, v in mappings.items() if k.startswith("rdmrecords-records-")]
+    if not paths:
+        return None
+    with open(sorted(paths)[-1]) as file:
+        return json.load(file)["mappings"]["properties"]

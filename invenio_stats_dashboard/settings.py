@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Checks of configuration values at start: a bad one is refused by name."""
+
+from .errors import ConfigurationError
+
+
+def _whole(low, high=None, optional=False):
+    """Return a check for a whole number within bounds, maybe None."""
+
+    def check(value):
+        if value is None and optional:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            return "a whole number" + (" or None" if optional else "")
+        if value < low or (high is not None and value > high):
+            return f"from {low} to {high}" if high is not None else f"{low} or more"
+        return None
+
+    return check
+
+
+def _seconds(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        return "a number of seconds above 0"
+    return None
+
+
+def _switch(value):
+    return None if isinstance(value, bool) else "True or False"
+
+
+CHECKS = {
+    "COMMUNITY_STATS_ENABLED": _switch,
+    "COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED": _switch,
+    "STATS_DASHBOARD_MENU_ENABLED": _switch,
+    "STATS_DASHBOARD_TEMPLATE_PRIORITY": _whole(0),
+    "STATS_DASHBOARD_STARTUP_TIMEOUT": _seconds,
+    "STATS_DASHBOARD_REINDEXING_BATCH_SIZE": _whole(1, 10_000),
+    "STATS_DASHBOARD_REINDEXING_MAX_BATCHES": _whole(1, optional=True),
+    "STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT": _whole(1, 100),
+    "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT": _seconds,
+    "STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT": _seconds,
+    "STATS_DASHBOARD_REINDEXING_LOCK_TTL": _seconds,
+}
+"""Config variable -> a check that returns None, or what the value must be."""
+
+
+def check(config):
+    """Refuse the first value that cannot work.
+
+    Args:
+        config: the application's configuration.
+
+    Raises:
+        ConfigurationError: a sentence that names the variable and its value.
+    """
+    for name, wanted in CHECKS.items():
+        problem = wanted(config[name])
+        if problem:
+            raise ConfigurationError(
+                f"{name} is {config[name]!r}; it must be {problem}."
+            )

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Services in containers, by means of docker-services-cli."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from .errors import ServicesError
+from .settings import OPENSEARCH_VERSION, Settings
+
+REQUIREMENTS = ("docker-services-cli==0.12.4", "setuptools<81")
+OPTIONS = {
+    "database": ("--db", "postgresql"),
+    "search": ("--search", "opensearch"),
+    "cache": ("--cache", "redis"),
+    "queue": ("--mq", "rabbitmq"),
+}
+
+
+def available() -> bool:
+    """Tell whether a container engine runs and has Compose."""
+    if shutil.which("docker") is None:
+        return False
+    return all(_succeeds(["docker", *words]) for words in (["info"], ["compose", "ls"]))
+
+
+def _succeeds(command: list[str]) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def up(settings: Settings, purposes: Iterable[str], say: Callable[[str], None]) -> None:
+    """Start containers for the services.
+
+    Raises:
+        ServicesError: if docker-services-cli does not succeed.
+    """
+    names = list(purposes)
+    say(f"starting containers: {', '.join(names)}")
+    options = [word for purpose in names for word in OPTIONS[purpose]]
+    _run(settings, say, "up", *options)
+
+
+def down(settings: Settings, say: Callable[[str], None]) -> None:
+    """Stop and remove the containers."""
+    _run(settings, say, "down")
+
+
+def _run(settings: Settings, say: Callable[[str], None], *arguments: str) -> None:
+    environ = {
+        "OPENSEARCH_VERSION": OPENSEARCH_VERSION,
+        **os.environ,
+        # Else `down` would also take those of another project along.
+        "COMPOSE_PROJECT_NAME": "invenio-stats-dashboard",
+    }
+    command = [str(_program(settings, say)), *arguments]
+    done = subprocess.run(
+        command,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-8:])
+        raise ServicesError(
+            f"docker-services-cli {arguments[0]} failed: set SERVICES_FROM=native to "
+            f"do without containers; it said:\n{said}"
+        )
+
+
+def _program(settings: Settings, say: Callable[[str], None]) -> Path:
+    folder = settings.home / "docker"
+    program = folder / "bin" / "docker-services-cli"
+    if not program.exists():
+        say("installing docker-services-cli")
+        _install([sys.executable, "-m", "venv", str(folder)])
+        pip = [str(folder / "bin" / "pip"), "install", "--quiet"]
+        _install([*pip, *REQUIREMENTS])
+    return program
+
+
+def _install(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ServicesError(
+            f"`{' '.join(command)}` failed (on Debian the package python3-venv is "
+            f"needed): {(done.stderr or done.stdout).strip()[-300:]}"
+        )

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What the four services have in common when they run as our own processes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from . import processes
+from .errors import NoAnswer, ServicesError
+from .ports import check_free
+from .settings import Settings
+
+
+class NativeService(ABC):
+    """One process of a service, with its folder, its port and its log."""
+
+    purpose: str
+    """What it is for: database, search, cache or queue."""
+    label: str
+    """What it is called in messages."""
+    port_variable: str
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, settings: Settings, number: int = 0):
+        """Describe node ``number`` of the service; nothing is touched yet."""
+        self.settings = settings
+        self.number = number
+        self.folder = settings.home / self.folder_name()
+
+    def folder_name(self) -> str:
+        """Return the name of the folder under the home."""
+        return self.purpose
+
+    @property
+    def port(self) -> int:
+        """The port that clients connect to."""
+        return self.settings.port(self.port_variable, self.number)
+
+    @property
+    def pid_file(self) -> Path:
+        """The file that names the process."""
+        return self.folder / "process"
+
+    @property
+    def log(self) -> Path:
+        """The file that takes what the process prints."""
+        return self.folder / "log" / "console.log"
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The address as it is given to an application."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make folders and configuration; quick when they are there already."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Return the command line of the process."""
+
+    @abstractmethod
+    def probe(self) -> str:
+        """Return the version of the running service or raise NoAnswer."""
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment of the process, besides PATH."""
+        return {"LANG": "C.UTF-8", "HOME": str(self.folder)}
+
+    def used_ports(self) -> dict[int, str]:
+        """Return each port that the process listens on, with its variable."""
+        return {self.port: self.port_variable}
+
+    def running(self) -> processes.Process | None:
+        """Return the process if it is alive."""
+        return processes.running(self.pid_file)
+
+    def start(self) -> str:
+        """Start the process unless it runs, wait for it, return its version.
+
+        Raises:
+            ServicesError: if a port is taken or the service does not come up.
+        """
+        if self.running() is None:
+            self._check_ports()
+            self.prepare()
+            self.log.write_bytes(b"")
+            self.pid_file.with_name(f"{self.pid_file.name}-port").write_text(
+                str(self.port)
+            )
+            processes.start(
+                self.command(),
+                pid_file=self.pid_file,
+                log=self.log,
+                user=self.settings.user,
+                environ=self.environ(),
+                folder=self.folder,
+            )
+        else:
+            self._check_same_port()
+        return self.wait()
+
+    def _check_ports(self) -> None:
+        for port, variable in self.used_ports().items():
+            check_free(port, self.label, variable)
+
+    def _check_same_port(self) -> None:
+        port_file = self.pid_file.with_name(f"{self.pid_file.name}-port")
+        if port_file.exists() and int(port_file.read_text()) != self.port:
+            raise ServicesError(
+                f"{self.label} runs on port {port_file.read_text()}, not on {self.port}:"
+                f" unset {self.port_variable} or call `scripts/services down` first."
+            )
+
+    def wait(self) -> str:
+        """Wait until the service answers and return its version."""
+        deadline = time.monotonic() + self.settings.timeout
+        while True:
+            try:
+                return self.probe()
+            except NoAnswer as error:
+                reason = str(error)
+            if self.running() is None:
+                self.pid_file.unlink(missing_ok=True)
+                raise ServicesError(
+                    f"{self.label} ended while starting{processes.last_words(self.log)}"
+                )
+            if time.monotonic() > deadline:
+                raise ServicesError(
+                    f"{self.label} does not answer on port {self.port} after "
+                    f"{self.settings.timeout:.0f} s ({reason}): set SERVICES_TIMEOUT "
+                    f"to wait longer{processes.last_words(self.log)}"
+                )
+            time.sleep(0.1)
+
+    def stop(self) -> bool:
+        """Stop the process in good order; tell whether there was one."""
+        return processes.stop(self.pid_file, self.stop_signal)
+
+    def kill(self) -> bool:
+        """Kill the process as a crash would; tell whether there was one."""
+        return processes.stop(self.pid_file, signal.SIGKILL)

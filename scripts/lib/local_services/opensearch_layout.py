@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Lay OpenSearch out as its official distribution is, from Maven Central.
+
+``opensearch-jars.txt`` names every jar, with its version and checksum, and the
+folder it belongs to. Nothing else is fetched, and nothing that differs is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from .errors import ServicesError
+from .settings import OPENSEARCH_VERSION
+
+LOCK = Path(__file__).with_name("opensearch-jars.txt")
+POLICIES = Path(__file__).with_name("opensearch-policies")
+MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the lock file."""
+
+    sha256: str
+    folder: str
+    group: str
+    artifact: str
+    version: str
+
+    @property
+    def path(self) -> str:
+        """The place of the jar in the distribution."""
+        return f"{self.folder}/{self.artifact}-{self.version}.jar"
+
+
+@dataclass(frozen=True)
+class Module:
+    """What the descriptor of a module says, besides versions."""
+
+    name: str
+    class_name: str
+    extends: str = ""
+
+
+MODULES = (
+    Module("aggs-matrix-stats", "search.aggregations.matrix.MatrixAggregationPlugin"),
+    Module("analysis-common", "analysis.common.CommonAnalysisPlugin", "lang-painless"),
+    Module("geo", "geo.GeoModulePlugin"),
+    Module("ingest-common", "ingest.common.IngestCommonPlugin", "lang-painless"),
+    Module("lang-painless", "painless.PainlessPlugin"),
+    Module("mapper-extras", "index.mapper.MapperExtrasPlugin"),
+    Module("parent-join", "join.ParentJoinPlugin"),
+    Module("percolator", "percolator.PercolatorPlugin"),
+    Module("reindex", "index.reindex.ReindexPlugin"),
+    Module("transport-netty4", "transport.Netty4Plugin"),
+)
+
+
+def read_lock() -> list[Jar]:
+    """Return the jars that make up the distribution."""
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    entries = [line.split() for line in lines if line and not line.startswith("#")]
+    return [Jar(sha, folder, *gav.split(":")) for sha, folder, gav in entries]
+
+
+def is_complete(distribution: Path) -> bool:
+    """Tell whether the distribution was laid out from the present lock file."""
+    try:
+        return (distribution / "complete").read_text() == _fingerprint()
+    except FileNotFoundError:
+        return False
+
+
+def check(distribution: Path) -> None:
+    """Make sure that the distribution is there.
+
+    Raises:
+        ServicesError: if it is not.
+    """
+    if not is_complete(distribution):
+        raise ServicesError(
+            f"{distribution} does not hold OpenSearch {OPENSEARCH_VERSION}: "
+            "run `scripts/services up`."
+        )
+
+
+def lay_out(distribution: Path, say: Callable[[str], None]) -> None:
+    """Fetch the jars, check them and add the descriptors.
+
+    Raises:
+        ServicesError: if a jar cannot be fetched or is not the expected one.
+    """
+    jars = read_lock()
+    shutil.rmtree(distribution, ignore_errors=True)
+    work = distribution / "fetch"
+    work.mkdir(parents=True)
+    say(f"fetching OpenSearch {OPENSEARCH_VERSION}: {len(jars)} jars, Maven Central")
+    _fetch(jars, distribution, work)
+    verify(jars, distribution)
+    for module in MODULES:
+        _describe(module, distribution / "modules" / module.name)
+    for name in ("bin", "plugins"):  # empty, but the server looks into them
+        (distribution / name).mkdir()
+    shutil.rmtree(work)
+    (distribution / "complete").write_text(_fingerprint())
+
+
+def verify(jars: Iterable[Jar], distribution: Path) -> None:
+    """Compare each jar with the checksum that the lock file has for it.
+
+    Raises:
+        ServicesError: at the first jar that is missing or another one.
+    """
+    for jar in jars:
+        file = distribution / jar.path
+        if not file.exists():
+            raise ServicesError(f"Maven did not bring {jar.path}: call `up` again.")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != jar.sha256:
+            raise ServicesError(
+                f"{file} is not the jar that {LOCK.name} expects (its SHA-256 "
+                "differs): it will not be run; look at where Maven fetches from."
+            )
+
+
+def _fetch(jars: Iterable[Jar], distribution: Path, work: Path) -> None:
+    # An own repository: nothing is left in the caller's, nothing altered there
+    # is trusted. The caller's settings (a mirror, a proxy) still hold.
+    (work / "pom.xml").write_text(_pom(jars, distribution), encoding="utf-8")
+    done = subprocess.run(
+        ["mvn", "-B", "-q", f"-Dmaven.repo.local={work / 'repository'}", MAVEN_PLUGIN],
+        cwd=work,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        errors = [line for line in done.stdout.splitlines() if "ERROR" in line][:3]
+        said = "\n".join(f"    {line}" for line in errors)
+        raise ServicesError(
+            "Maven could not fetch OpenSearch: check that Maven Central (or the "
+            f"mirror in ~/.m2/settings.xml) can be reached; it said:\n{said}"
+        )
+
+
+def _pom(jars: Iterable[Jar], distribution: Path) -> str:
+    items = "".join(
+        f"<artifactItem><groupId>{jar.group}</groupId>"
+        f"<artifactId>{jar.artifact}</artifactId><version>{jar.version}</version>"
+        f"<outputDirectory>{escape(str(distribution / jar.folder))}</outputDirectory>"
+        "</artifactItem>\n"
+        for jar in jars
+    )
+    group, artifact, version, _ = MAVEN_PLUGIN.split(":")
+    return (
+        "<project><modelVersion>4.0.0</modelVersion><groupId>local</groupId>"
+        "<artifactId>opensearch-layout</artifactId><version>1</version>"
+        f"<build><plugins><plugin><groupId>{group}</groupId>"
+        f"<artifactId>{artifact}</artifactId><version>{version}</version>"
+        f"<configuration><artifactItems>\n{items}</artifactItems></configuration>"
+        "</plugin></plugins></build></project>\n"
+    )
+
+
+def _describe(module: Module, folder: Path) -> None:
+    descriptor = {
+        "name": module.name,
+        "description": f"The {module.name} module",
+        "version": OPENSEARCH_VERSION,
+        "opensearch.version": OPENSEARCH_VERSION,
+        "java.version": "11",
+        "classname": f"org.opensearch.{module.class_name}",
+        "custom.foldername": "",
+        "extended.plugins": module.extends,
+        "has.native.controller": "false",
+    }
+    text = "".join(f"{key}={value}\n" for key, value in descriptor.items())
+    (folder / "plugin-descriptor.properties").write_text(text)
+    policy = POLICIES / f"{module.name}.policy"
+    if policy.exists():
+        shutil.copy(policy, folder / "plugin-security.policy")
+
+
+def _fingerprint() -> str:
+    """Return a digest of what decides how the layout looks."""
+    digest = hashlib.sha256(repr(MODULES).encode())
+    for source in [LOCK, *sorted(POLICIES.glob("*.policy"))]:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()

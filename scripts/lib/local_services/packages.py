@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Install what the native services need from Debian's packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+
+from .errors import ServicesError
+from .opensearch import find_java
+from .postgresql import find_postgres
+from .rabbitmq import find_rabbitmq
+
+JAVA_PACKAGES = ("openjdk-17-jre-headless", "openjdk-21-jre-headless")
+
+
+def missing(purposes: Iterable[str], with_maven: bool) -> list[str]:
+    """Return the names of the packages that have to be installed first."""
+    found = {
+        "database": {"postgresql": find_postgres()},
+        "cache": {"redis-server": shutil.which("redis-server")},
+        "queue": {"rabbitmq-server": find_rabbitmq()},
+        "search": {"java": find_java()},
+    }
+    if with_maven:
+        found["search"]["maven"] = shutil.which("mvn")
+    return [
+        package
+        for purpose in purposes
+        for package, program in found[purpose].items()
+        if program is None
+    ]
+
+
+def install(packages: list[str], say: Callable[[str], None]) -> None:
+    """Install Debian packages, as root or through sudo.
+
+    Raises:
+        ServicesError: if that is not possible here.
+    """
+    if not packages:
+        return
+    if shutil.which("apt-get") is None:
+        raise ServicesError(
+            f"{_listed(packages)} must be installed by hand on this system (Java: a "
+            "version from 17 to 23), or start Docker and call `up` again."
+        )
+    prefix = _rights(packages)
+    say(f"installing Debian packages: {', '.join(packages)}")
+    _apt(prefix, "update")
+    names = [_java_package() if name == "java" else name for name in packages]
+    _apt(prefix, "install", "--yes", "--no-install-recommends", *names)
+
+
+def _rights(packages: list[str]) -> list[str]:
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo"):
+        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if subprocess.run(["sudo", "-n", "true"], check=False, **quiet).returncode == 0:
+            return ["sudo", "-n"]
+    names = [JAVA_PACKAGES[0] if name == "java" else name for name in packages]
+    raise ServicesError(
+        f"{_listed(packages)} must be installed first, which needs root: run "
+        f"`sudo apt-get update && sudo apt-get install -y {' '.join(names)}` "
+        "and call `up` again."
+    )
+
+
+def _apt(prefix: list[str], *arguments: str) -> None:
+    command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+    command += ["-o", "DPkg::Lock::Timeout=120", *arguments]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-5:])
+        raise ServicesError(
+            f"`{' '.join(command)}` failed: run it yourself to see why; it said:\n"
+            f"{said}"
+        )
+
+
+def _java_package() -> str:
+    for package in JAVA_PACKAGES:
+        command = ["apt-cache", "show", package]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return package
+    return JAVA_PACKAGES[0]
+
+
+def _listed(packages: list[str]) -> str:
+    *first, last = packages
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Start, find and stop processes that outlive the script."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ServicesError
+from .users import ServiceUser
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process; the start time tells it from a later one of that id."""
+
+    pid: int
+    started: int
+
+
+def started_at(pid: int) -> int | None:
+    """Return the start of a process in clock ticks since boot, or None if dead."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command, in parentheses, may itself hold spaces and parentheses.
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":  # a container without an init never reaps these
+        return None
+    return int(fields[19])
+
+
+def running(pid_file: Path) -> Process | None:
+    """Return the process that the file names if it still is that process."""
+    try:
+        pid, started = map(int, pid_file.read_text().split())
+    except (FileNotFoundError, ValueError):
+        return None
+    if started_at(pid) != started:
+        return None
+    return Process(pid, started)
+
+
+def start(
+    command: list[str],
+    *,
+    pid_file: Path,
+    log: Path,
+    user: ServiceUser,
+    environ: Mapping[str, str],
+    folder: Path,
+) -> Process:
+    """Start a process in a session of its own, without terminal or input."""
+    with log.open("ab") as output:
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), **environ},
+                start_new_session=True,
+                umask=0o022,
+                **user.popen_arguments(),
+            )
+        except FileNotFoundError as error:
+            raise ServicesError(f"{error.filename} cannot be found.") from None
+        except PermissionError as error:
+            raise ServicesError(
+                f"{command[0]} cannot be run as user {user.name} ({error.strerror}): "
+                "call this script as that user or as root."
+            ) from None
+    started = started_at(child.pid)
+    if started is None:
+        raise ServicesError(f"{command[0]} ended at once{last_words(log)}")
+    pid_file.write_text(f"{child.pid} {started}\n")
+    # The child is meant to live on; Python shall not complain that it does.
+    child.returncode = 0
+    return Process(child.pid, started)
+
+
+def stop(pid_file: Path, first: signal.Signals, patience: float = 60) -> bool:
+    """Stop the process that the file names; tell whether there was one.
+
+    It is asked with the ``first`` signal and killed, with its children, when
+    it is still there after ``patience`` seconds.
+    """
+    process = running(pid_file)
+    if process is not None:
+        _signal(process, first)
+        if not _ended(process, patience):
+            _signal(process, signal.SIGKILL)
+            _ended(process, 10)
+    pid_file.unlink(missing_ok=True)
+    return process is not None
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    try:
+        if number == signal.SIGKILL:  # leaves no chance to end the children first
+            os.killpg(process.pid, number)
+        else:
+            os.kill(process.pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise ServicesError(
+            f"Process {process.pid} belongs to another user: call this script as the "
+            "user who started the services, or as root."
+        ) from None
+
+
+def _ended(process: Process, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if started_at(process.pid) != process.started:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def last_words(log: Path, lines: int = 12) -> str:
+    """Return the end of a log, to be put behind a sentence without its stop."""
+    try:
+        end = log.read_text(errors="replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return "."
+    said = "\n".join(f"    {line}" for line in end)
+    return f"; the end of {log} reads:\n{said}"

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""RabbitMQ from the system's packages, as a node of its own.
+
+Erlang nodes find each other through a daemon, epmd, which the first node would
+start and leave behind. Ours runs on its own port, so that it is stopped with
+the node and is never shared with another RabbitMQ of the machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from . import probes
+from .errors import NoAnswer
+from .native import NativeService
+
+# The wrapper of that name on the path insists on its own user and folders.
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+CONFIGURATION = """\
+listeners.tcp.default = 127.0.0.1:{port}
+loopback_users.guest = true
+disk_free_limit.absolute = 100MB
+log.file.level = warning
+log.console = false
+"""
+
+
+def find_rabbitmq() -> Path | None:
+    """Return the server's own script."""
+    if SERVER.exists():
+        return SERVER
+    found = shutil.which("rabbitmq-server")
+    return Path(found).resolve() if found else None
+
+
+class Epmd(NativeService):
+    """The daemon through which Erlang nodes find each other."""
+
+    purpose = "queue"
+    label = "epmd (for RabbitMQ)"
+    port_variable = "SERVICES_PORT_RABBITMQ_EPMD"
+
+    @property
+    def pid_file(self) -> Path:
+        """The file that names the process."""
+        return self.folder / "process-epmd"
+
+    @property
+    def log(self) -> Path:
+        """The file that takes what the process prints."""
+        return self.folder / "log" / "epmd.log"
+
+    @property
+    def address(self) -> str:
+        """The address of the daemon."""
+        return f"localhost:{self.port}"
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        self.settings.user.make_folder(self.folder)
+        self.settings.user.make_folder(self.log.parent)
+
+    def command(self) -> list[str]:
+        """Return the command line of the daemon."""
+        program = shutil.which("epmd") or "epmd"
+        return [program, "-port", str(self.port), "-address", "127.0.0.1"]
+
+    def probe(self) -> str:
+        """Ask whether the daemon accepts connections; it has no version."""
+        try:
+            probes.connect("127.0.0.1", self.port).close()
+        except OSError as error:
+            raise NoAnswer(str(error)) from None
+        return ""
+
+
+class RabbitMQ(NativeService):
+    """The queue."""
+
+    purpose = "queue"
+    label = "RabbitMQ"
+    port_variable = "SERVICES_PORT_RABBITMQ"
+
+    @property
+    def address(self) -> str:
+        """The URL of the broker."""
+        return f"amqp://guest:guest@localhost:{self.port}//"
+
+    @property
+    def epmd(self) -> Epmd:
+        """The daemon that belongs to this node."""
+        return Epmd(self.settings)
+
+    def used_ports(self) -> dict[int, str]:
+        """Return each port that the process listens on, with its variable."""
+        variable = "SERVICES_PORT_RABBITMQ_DISTRIBUTION"
+        return {**super().used_ports(), self.settings.port(variable): variable}
+
+    def prepare(self) -> None:
+        """Make folders and configuration and start the daemon."""
+        user = self.settings.user
+        for name in ("", "log", "data"):
+            user.make_folder(self.folder / name)
+        configuration = CONFIGURATION.format(port=self.port)
+        user.write(self.folder / "rabbitmq.conf", configuration)
+        user.write(self.folder / "enabled_plugins", "[].\n")
+        # Else the one in /etc is read, which belongs to another node.
+        user.write(self.folder / "rabbitmq-env.conf", "")
+        self.epmd.start()
+
+    def command(self) -> list[str]:
+        """Return the command line of the server."""
+        return [str(find_rabbitmq() or "rabbitmq-server")]
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment that sets this node apart from any other."""
+        distribution = self.settings.port("SERVICES_PORT_RABBITMQ_DISTRIBUTION")
+        return {
+            **super().environ(),
+            "ERL_EPMD_PORT": str(self.epmd.port),
+            "RABBITMQ_NODENAME": f"stats{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_PID_FILE": str(self.folder / "data" / "pid"),
+            # Else a shell stands between us and the server, to translate signals.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            # Schedulers that wait shall not burn the processor meanwhile.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "-start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none "
+                "-kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+        }
+
+    def probe(self) -> str:
+        """Return the version of the running server."""
+        return probes.queue(self.address)
+
+    def stop(self) -> bool:
+        """Stop the node and its daemon in good order."""
+        stopped = super().stop()
+        self.epmd.stop()
+        return stopped
+

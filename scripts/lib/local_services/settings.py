@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Where the services live and which ports they use; all from the environment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ServicesError
+from .users import ServiceUser, service_user
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+OPENSEARCH_VERSION = "2.19.6"
+
+PORTS = {
+    "SERVICES_PORT_POSTGRESQL": 25432,
+    "SERVICES_PORT_OPENSEARCH": 29200,
+    "SERVICES_PORT_OPENSEARCH_TRANSPORT": 29300,
+    "SERVICES_PORT_REDIS": 26379,
+    "SERVICES_PORT_RABBITMQ": 25672,
+    "SERVICES_PORT_RABBITMQ_DISTRIBUTION": 25673,
+    "SERVICES_PORT_RABBITMQ_EPMD": 25674,
+}
+
+MAX_NODES = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one set of services is told from outside."""
+
+    home: Path
+    """Folder that holds jars, data, logs and process files."""
+    home_note: str
+    """Why the folder is not the usual one; empty if it is."""
+    distribution: Path
+    """Folder of the OpenSearch jars; may be shared between sets."""
+    user: ServiceUser
+    ports: Mapping[str, int]
+    heap: str
+    """Java heap of each OpenSearch node, as in ``-Xmx``."""
+    source: str
+    """``auto``, ``native`` or ``docker``."""
+    timeout: float
+    """Seconds that a service gets to answer after its start."""
+
+    def port(self, variable: str, number: int = 0) -> int:
+        """Return the port named by a variable, plus the number of the node."""
+        return self.ports[variable] + number
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from environment variables.
+
+    Raises:
+        ServicesError: if a value cannot be used.
+    """
+    user = service_user(environ.get("SERVICES_USER", "nobody"))
+    home, note = _choose_home(environ.get("SERVICES_HOME", ""), user)
+    distribution = environ.get("SERVICES_OPENSEARCH_DIST")
+    source = environ.get("SERVICES_FROM", "auto") or "auto"
+    if source not in ("auto", "native", "docker"):
+        raise ServicesError(
+            f"SERVICES_FROM is {source!r}, but must be auto, native or docker."
+        )
+    return Settings(
+        home=home,
+        home_note=note,
+        distribution=(
+            Path(distribution).absolute()
+            if distribution
+            else home / f"opensearch-{OPENSEARCH_VERSION}"
+        ),
+        user=user,
+        ports=_read_ports(environ),
+        heap=environ.get("SERVICES_OPENSEARCH_HEAP", "1g"),
+        source=source,
+        timeout=_read_number(environ, "SERVICES_TIMEOUT", 120),
+    )
+
+
+def _read_ports(environ: Mapping[str, str]) -> dict[str, int]:
+    offset = _read_number(environ, "SERVICES_PORT_OFFSET", 0)
+    return {
+        name: _read_number(environ, name, default + offset)
+        for name, default in PORTS.items()
+    }
+
+
+def _read_number(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, "")
+    if not value:
+        return default
+    if not value.isdigit() or not 0 <= int(value) < 65536:
+        raise ServicesError(f"{name} is {value!r}, but must be a number below 65536.")
+    return int(value)
+
+
+def _choose_home(named: str, user: ServiceUser) -> tuple[Path, str]:
+    """Return the folder for the services, and a note if it is a substitute."""
+    home = Path(named).absolute() if named else REPOSITORY / ".services"
+    closed = _closed_parent(home, user)
+    if closed is None:
+        return home, ""
+    if named:
+        raise ServicesError(
+            f"SERVICES_HOME is {home}, but the services run as user {user.name}, who "
+            f"may not enter {closed}: set SERVICES_HOME to a folder open to that user."
+        )
+    digest = hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:8]
+    substitute = Path(f"/var/tmp/invenio-stats-dashboard-services-{digest}")
+    # /var/tmp is open to all: never step into what another user put there.
+    if substitute.is_symlink() or (
+        substitute.exists() and substitute.stat().st_uid != os.geteuid()
+    ):
+        raise ServicesError(
+            f"{substitute} belongs to another user: set SERVICES_HOME to a folder of "
+            f"yours that user {user.name} may enter."
+        )
+    return substitute, (
+        f"User {user.name} may not enter {closed}, so the services live in "
+        f"{substitute} (set SERVICES_HOME to choose another folder)."
+    )
+
+
+def _closed_parent(home: Path, user: ServiceUser) -> Path | None:
+    """Return the topmost existing parent that the service user may not enter."""
+    if not user.switch:
+        return None
+    parents = [home, *home.parents] if home.exists() else list(home.parents)
+    for parent in reversed(parents):
+        if parent.exists() and not user.can_enter(parent):
+            return parent
+    return None

@@ -1,0 +1,304 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What the commands do: bring services up, take them down, look at them."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from . import docker, opensearch_layout, packages
+from .addresses import (
+    PROBES,
+    VARIABLES,
+    Source,
+    docker_source,
+    named_source,
+    native_source,
+    read_record,
+    write_record,
+)
+from .errors import NoAnswer, ServicesError
+from .native import NativeService
+from .opensearch import OpenSearch
+from .postgresql import PostgreSQL
+from .rabbitmq import RabbitMQ
+from .redis import Redis
+from .settings import MAX_NODES, Settings
+
+FOLDERS = ("database", "search", "cache", "queue", "docker")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What can be said about one service at this moment."""
+
+    service: str
+    kind: str
+    address: str
+    answers: bool
+    version: str
+    pid: int | None
+    reason: str
+
+
+class Stack:
+    """One set of services, in one folder."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], say: Say):
+        """Describe the set; nothing is touched yet."""
+        self.settings = settings
+        self.environ = environ
+        self._say = say
+        self._printing = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Report progress; may be called from several threads."""
+        with self._printing:
+            self._say(text)
+
+    def laid_out_nodes(self) -> int:
+        """Return how many search nodes this folder holds."""
+        folder = self.settings.home / "search"
+        present = [n for n in range(MAX_NODES) if (folder / f"node-{n}").exists()]
+        return len(present)
+
+    def native(self, purpose: str) -> list[NativeService]:
+        """Return the processes that make up a native service."""
+        if purpose == "search":
+            return [OpenSearch(self.settings, n) for n in range(self.laid_out_nodes())]
+        kind = {"database": PostgreSQL, "cache": Redis, "queue": RabbitMQ}[purpose]
+        return [kind(self.settings)]
+
+    def sources(self, purposes: Iterable[str], nodes: int = 0) -> dict[str, Source]:
+        """Decide where each service comes from.
+
+        What the environment names goes first, then what was started last, then
+        Docker where an engine runs.
+        """
+        recorded = read_record(self.settings.home)
+        nodes = nodes or self.laid_out_nodes() or 1
+        containers: bool | None = None
+        decided = {}
+        for purpose in purposes:
+            named = named_source(self.settings, self.environ, purpose, recorded)
+            if named:
+                decided[purpose] = named
+                continue
+            kind = self.settings.source
+            if kind == "auto" and purpose == "search" and nodes > 1:
+                kind = "native"
+            if kind == "auto" and purpose in recorded:
+                kind = recorded[purpose].kind
+            if kind in ("auto", "environment"):
+                if containers is None:
+                    containers = docker.available()
+                kind = "docker" if containers else "native"
+            decided[purpose] = (
+                docker_source(purpose)
+                if kind == "docker"
+                else native_source(self.settings, purpose, nodes)
+            )
+        return decided
+
+    def up(self, purposes: Iterable[str], nodes: int) -> None:
+        """Start what does not run yet and wait until everything answers.
+
+        Raises:
+            ServicesError: if something cannot be had.
+        """
+        self._check_nodes(nodes)
+        sources = self.sources(purposes, nodes)
+        self._check_named(sources.values())
+        containers = [p for p, source in sources.items() if source.kind == "docker"]
+        if containers:
+            docker.up(self.settings, containers, self.say)
+        native = [p for p, source in sources.items() if source.kind == "native"]
+        self._up_native(native, nodes)
+        recorded = read_record(self.settings.home)
+        write_record(self.settings.home, {**recorded, **sources})
+
+    def _check_nodes(self, nodes: int) -> None:
+        present = self.laid_out_nodes()
+        if nodes and nodes < present:
+            raise ServicesError(
+                f"{self.settings.home} holds a cluster of {present} nodes, which does "
+                f"not work with {nodes}: call `scripts/services down --remove` first, "
+                "or set SERVICES_HOME to another folder."
+            )
+
+    def _check_named(self, sources: Iterable[Source]) -> None:
+        for source in sources:
+            if source.kind == "environment":
+                variable = VARIABLES[source.purpose]
+                try:
+                    version = PROBES[source.purpose](source.address)
+                except NoAnswer as error:
+                    raise ServicesError(
+                        f"{variable} names {source.address}, which does not answer "
+                        f"({error}): start it, or unset {variable} to have one started."
+                    ) from None
+                self.say(f"{source.purpose}: {variable} is set, {version or 'answers'}")
+
+    def _up_native(self, purposes: list[str], nodes: int) -> None:
+        services = [
+            service
+            for purpose in purposes
+            if purpose != "search"
+            for service in self.native(purpose)
+        ]
+        if "search" in purposes:
+            count = nodes or self.laid_out_nodes() or 1
+            services += [OpenSearch(self.settings, n) for n in range(count)]
+        if all(service.running() for service in services):
+            self._start_all(services, lay_out=False)
+            return
+        lay_out = "search" in purposes and not opensearch_layout.is_complete(
+            self.settings.distribution
+        )
+        packages.install(packages.missing(purposes, with_maven=lay_out), self.say)
+        self._start_all(services, lay_out)
+
+    def _start_all(self, services: list[NativeService], lay_out: bool) -> None:
+        def start(service: NativeService) -> None:
+            began = time.monotonic()
+            was_running = service.running() is not None
+            version = service.start()
+            took = f"ready after {time.monotonic() - began:.1f} s"
+            state = "runs already" if was_running else took
+            self.say(f"{service.purpose}: {service.label} {version} {state}")
+
+        def start_nodes(nodes: list[NativeService]) -> None:
+            if lay_out:
+                opensearch_layout.lay_out(self.settings.distribution, self.say)
+            in_parallel(start, nodes)
+
+        nodes = [service for service in services if service.purpose == "search"]
+        others = [service for service in services if service.purpose != "search"]
+        jobs = [lambda service=service: start(service) for service in others]
+        if nodes:
+            jobs.append(lambda: start_nodes(nodes))
+        in_parallel(lambda job: job(), jobs)
+
+    def down(self, remove: bool) -> None:
+        """Stop everything that was started from this folder."""
+        services = [s for purpose in VARIABLES for s in self.native(purpose)]
+
+        def stop(service: NativeService) -> None:
+            if service.stop():
+                self.say(f"{service.purpose}: {service.label} stopped")
+
+        in_parallel(stop, services)
+        recorded = read_record(self.settings.home)
+        if any(source.kind == "docker" for source in recorded.values()):
+            docker.down(self.settings, self.say)
+            self.say("containers stopped")
+        if remove:
+            self._remove()
+
+    def _remove(self) -> None:
+        home = self.settings.home
+        # By name, so that a SERVICES_HOME with other things in it keeps those.
+        for folder in [*(home / name for name in FOLDERS), *home.glob("opensearch-*")]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in ("state.json", "lock"):
+            (home / name).unlink(missing_ok=True)
+        if home.exists() and not any(home.iterdir()):
+            home.rmdir()
+        self.say(f"{home} removed")
+
+    def service(self, purpose: str, number: int = 0) -> NativeService:
+        """Return one process, to be stopped or started alone.
+
+        Raises:
+            ServicesError: if it is not ours.
+        """
+        source = self.sources([purpose])[purpose]
+        if source.kind != "native":
+            raise ServicesError(
+                f"The {purpose} at {source.address} comes from {source.kind}, so it "
+                "cannot be stopped or started here: set SERVICES_FROM=native."
+            )
+        services = self.native(purpose)
+        if number >= len(services):
+            raise ServicesError(
+                f"There is no {purpose} node {number}: this folder holds "
+                f"{len(services)}; `scripts/services up --nodes N` makes more."
+            )
+        return services[number]
+
+    def status(self) -> list[Report]:
+        """Look at every service."""
+        reports = []
+        for purpose, source in self.sources(VARIABLES).items():
+            native = self.native(purpose) if source.kind == "native" else []
+            if native:
+                reports += [_report_native(service) for service in native]
+            else:
+                reports.append(_report(source))
+        return reports
+
+
+def _report_native(service: NativeService) -> Report:
+    process = service.running()
+    pid = process.pid if process else None
+    version = reason = ""
+    try:
+        version = service.probe()
+    except NoAnswer as error:
+        reason = str(error) if process else "not started"
+    name = service.purpose + (f" {service.number}" if service.purpose == "search" else "")
+    return Report(name, "native", service.address, not reason, version, pid, reason)
+
+
+def _report(source: Source) -> Report:
+    version = reason = ""
+    try:
+        version = PROBES[source.purpose](source.address)
+    except NoAnswer as error:
+        reason = str(error)
+    name, address = source.purpose, source.address
+    return Report(name, source.kind, address, not reason, version, None, reason)
+
+
+def in_parallel(function: Callable, items: list) -> None:
+    """Call a function for all items at once; raise what went wrong, together."""
+    if not items:
+        return
+    with ThreadPoolExecutor(len(items)) as pool:
+        calls = [pool.submit(function, item) for item in items]
+    errors = [error for call in calls if (error := call.exception())]
+    for error in errors:
+        if not isinstance(error, ServicesError):
+            raise error
+    if errors:
+        raise ServicesError("\n".join(str(error) for error in errors))
+
+
+@contextmanager
+def locked(settings: Settings, say: Say) -> Iterator[None]:
+    """Keep two calls from working on the same folder at the same time."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        handle = (settings.home / "lock").open("w")
+    except OSError as error:
+        raise ServicesError(
+            f"{error.filename} cannot be written ({error.strerror}): set SERVICES_HOME "
+            "to a folder of yours."
+        ) from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another call of scripts/services to finish")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

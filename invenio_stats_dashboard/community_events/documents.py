@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Community events and record facts as documents, and the templates of their indices.
+
+All events of a record are in the index of the year in which the record was
+created. That year never changes, so the ``_id`` alone decides whether an event
+is there already, whatever date a second writer would give it, and an event can
+be read in real time without a search.
+"""
+
+from dataclasses import dataclass, fields
+
+from ..search.names import META_KEY, SCHEMA, yearly_patterns
+
+GLOBAL = "global"
+"""The pseudo community of all records: its timeline is the record's existence."""
+
+ADDED, REMOVED = "added", "removed"
+
+CAUSES = (
+    "publish",
+    "accepted",
+    "bulk",
+    "removed",
+    "deleted",
+    "restored",
+    "backfill",
+    "reconciled",
+)
+"""What made somebody write an event."""
+
+PRIORITY = 500
+"""Priority of the two index templates."""
+
+_KEYWORD = {"type": "keyword", "ignore_above": 1024}
+_ID = {"type": "keyword", "ignore_above": 512}
+_DATE = {"type": "date", "format": "strict_date_optional_time"}
+
+
+@dataclass(frozen=True, slots=True)
+class CommunityEvent:
+    """A record came into a community, or left it.
+
+    Attributes:
+        record_id: UUID of the record, which is one version.
+        recid: persistent identifier of the record.
+        parent_id: UUID of the parent, which all versions share.
+        community_id: UUID of the community, or ``global``.
+        event_type: ``added`` or ``removed``.
+        event_date: when it happened; see :mod:`.times` for the form.
+        place: 1 for the first event of this record and community, and so on.
+        cause: what made somebody write the event, one of :data:`CAUSES`.
+        evidence: where the date is from; see :mod:`.evidence`.
+        record_created_date: when the record was published in this instance.
+        record_published_date: the publication date in its metadata (EDTF).
+        is_deleted: whether the record was deleted when the event was written.
+        deleted_date: when it had been deleted.
+        timestamp: when the event was written.
+    """
+
+    record_id: str
+    recid: str
+    parent_id: str
+    community_id: str
+    event_type: str
+    event_date: str
+    place: int
+    cause: str
+    evidence: str
+    record_created_date: str
+    record_published_date: str | None
+    is_deleted: bool
+    deleted_date: str | None
+    timestamp: str
+
+    @property
+    def id(self):
+        """Return the document's ``_id``."""
+        return event_id(self.record_id, self.community_id, self.place)
+
+    @property
+    def year(self):
+        """Return the year whose index holds the event."""
+        return int(self.record_created_date[:4])
+
+    def to_document(self):
+        """Return the document's source as a dict."""
+        return {name: getattr(self, name) for name in _EVENT_FIELDS}
+
+    @classmethod
+    def from_document(cls, source):
+        """Return the event of a document's source; other fields are ignored."""
+        return cls(**{name: source.get(name) for name in _EVENT_FIELDS})
+
+
+_EVENT_FIELDS = tuple(field.name for field in fields(CommunityEvent))
+
+
+def event_id(record_id, community_id, place):
+    """Return the ``_id`` of an event: its record, community and place there."""
+    return f"{record_id}:{community_id}:{place}"
+
+
+def event_mapping():
+    """Return the mapping of community events."""
+    return _strict(
+        {
+            "record_id": _ID,
+            "recid": _ID,
+            "parent_id": _ID,
+            "community_id": _ID,
+            "event_type": _ID,
+            "event_date": _DATE,
+            "place": {"type": "integer"},
+            "cause": _ID,
+            "evidence": _ID,
+            "record_created_date": _DATE,
+            "record_published_date": _KEYWORD,
+            "is_deleted": {"type": "boolean"},
+            "deleted_date": _DATE,
+            "timestamp": _DATE,
+        }
+    )
+
+
+def facts_mapping():
+    """Return the mapping of record facts.
+
+    Breakdown values are fetched with the document and never searched, so no
+    value of a record can be one that the index refuses.
+    """
+    return _strict(
+        {
+            "recid": _ID,
+            "record_id": _ID,
+            "parent_id": _ID,
+            "parent_recid": _ID,
+            "created": _DATE,
+            "updated": _DATE,
+            "published": _KEYWORD,
+            "subcounts": {"type": "object", "enabled": False},
+            "file_types": _KEYWORD,
+            "file_count": {"type": "long"},
+            "data_volume": {"type": "long"},
+            "owner": _ID,
+            "is_deleted": {"type": "boolean"},
+            "deleted_date": _DATE,
+            "revision": {"type": "long"},
+            "registry": _ID,
+            "timestamp": _DATE,
+        }
+    )
+
+
+def index_templates(names):
+    """Return the composable templates of community events and record facts.
+
+    Args:
+        names: the instance's :class:`~..search.names.Names`.
+
+    Returns:
+        dict: template name -> body.
+    """
+    return {
+        f"{names.community_events}-v{SCHEMA}": _template(
+            yearly_patterns(names.community_events),
+            event_mapping(),
+            aliases={names.community_events: {}},
+        ),
+        f"{names.record_facts}-v{SCHEMA}": _template(
+            [names.record_facts], facts_mapping()
+        ),
+    }
+
+
+def _strict(properties):
+    return {
+        "dynamic": "strict",
+        "date_detection": False,
+        "numeric_detection": False,
+        "properties": properties,
+        "_meta": {META_KEY: {"schema": SCHEMA}},
+    }
+
+
+def _template(patterns, mapping, aliases=None):
+    return {
+        "index_patterns": patterns,
+        "priority": PRIORITY,
+        "_meta": {META_KEY: {"schema": SCHEMA}},
+        "template": {
+            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
+            "mappings": mapping,
+            "aliases": aliases or {},
+        },
+    }

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What the database tells of a record's membership, and when it came about.
+
+Dates are those of the best evidence there is. Its kinds, as stored in events:
+
+``request``
+    The acceptance of the request that brought the record in.
+``created``
+    The later of the creation of the record and that of the community; for
+    ``global`` the creation of the record, which is its publication.
+``tombstone``
+    The removal date in the tombstone of the record or the community.
+``history``
+    The record's earlier states, which the database keeps.
+``record``, ``parent``, ``community``
+    The last change of that row: it happened then at the latest.
+``next-request``
+    The creation of the request for coming in again: it happened before that.
+``now``
+    Nothing is known; the moment in which it was noticed.
+"""
+
+from dataclasses import replace
+
+from .documents import GLOBAL
+from .timeline import Bound, Stay, Truth
+from .times import as_second
+
+
+def truth_of(row):
+    """Return the membership of a record with its dates.
+
+    Args:
+        row: a :class:`.rows.RecordRow`.
+
+    Returns:
+        Truth: its stays in communities and in ``global``.
+    """
+    stays = [Stay(GLOBAL, as_second(row.created))]
+    present = {c.community_id: c for c in row.communities}
+    for community_id in sorted(present.keys() | {r.community_id for r in row.ended}):
+        ended = [r for r in row.ended if r.community_id == community_id]
+        stays += _stays(row, community_id, present.get(community_id), ended)
+    for deleted, restored, by in _deletions(row):
+        stays = [part for stay in stays for part in _less(stay, deleted, restored, by)]
+    return Truth(
+        record_id=row.record_id,
+        recid=row.recid,
+        parent_id=row.parent_id,
+        created=as_second(row.created),
+        published=row.record.get("metadata", {}).get("publication_date"),
+        deleted=as_second(row.deleted),
+        stays=tuple(stays),
+        bounds=_bounds(row),
+        bound=Bound(as_second(row.parent_updated), "parent"),
+    )
+
+
+def _stays(row, community_id, present, ended):
+    """Return the stays in one community, without regard to deleted records.
+
+    Args:
+        row: what the database holds of the record.
+        community_id: UUID of the community.
+        present: its row of the parent-community table, or None.
+        ended: the accepted requests whose row is gone.
+    """
+    ended = sorted(ended, key=lambda request: request.accepted)
+    if present and present.accepted:
+        ended = [r for r in ended if r.accepted < present.accepted]
+    elif present and ended:
+        # added again without a request: nothing tells when, or whether it ever left
+        present = replace(
+            present, requested=ended[0].requested, accepted=ended[0].accepted
+        )
+        ended = []
+    following = [*ended[1:], *([present] if present else [])]
+    stays = []
+    for index, request in enumerate(ended):
+        end, by = row.parent_updated, "parent"
+        if index < len(following):
+            end, by = following[index].requested, "next-request"
+        if end > max(request.accepted, row.created):
+            stay = _begun(row, community_id, request.accepted)
+            stays.append(replace(stay, removed=as_second(end), removed_by=by))
+    if present:
+        stay = _begun(row, community_id, present.accepted, present.created)
+        gone = as_second(present.deleted)
+        stays += _less(stay, gone, None, present.deleted_by) if gone else [stay]
+    return stays
+
+
+def _begun(row, community_id, accepted, community_created=None):
+    """Return a lasting stay: since its acceptance, or since it was possible."""
+    if accepted and accepted >= row.created:
+        return Stay(community_id, as_second(accepted), added_by="request")
+    moments = [row.created]
+    if community_created and not accepted:
+        moments.append(community_created)
+    return Stay(community_id, as_second(max(moments)), added_by="created")
+
+
+def _deletions(row):
+    """Return (deleted, restored, evidence) of all deletions of the record."""
+    spans = [
+        (as_second(span.deleted), as_second(span.restored), "history")
+        for span in row.deletions
+    ]
+    if row.deleted:
+        spans.append((as_second(row.deleted), None, row.deleted_by))
+    return spans
+
+
+def _less(stay, deleted, restored, by):
+    """Return the parts of a stay outside [deleted, restored)."""
+    if stay.removed is not None and stay.removed <= deleted:
+        return [stay]
+    if restored is not None and restored <= stay.added:
+        return [stay]
+    parts = []
+    if stay.added <= deleted:
+        parts.append(replace(stay, removed=deleted, removed_by=by))
+    if restored is not None and (stay.removed is None or restored < stay.removed):
+        parts.append(replace(stay, added=restored, added_by="history"))
+    return parts
+
+
+def _bounds(row):
+    """Return the latest moment at which each state can have begun."""
+    bounds = {GLOBAL: Bound(as_second(row.updated), "record")}
+    for community in row.communities:
+        moment, evidence = max(
+            (row.parent_updated, "parent"),
+            (community.updated, "community"),
+            (row.updated, "record"),
+        )
+        bounds[community.community_id] = Bound(as_second(moment), evidence)
+    return bounds

@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What statistics need to know of a record, read from what the database holds.
+
+The database is the source, not the search index, which can lag behind it. A
+record's JSON holds the ids of vocabulary terms only, no titles.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, fields
+
+from ..subcounts import for_records
+from .times import as_second
+
+MAX_VALUES = 1000
+"""Values of one breakdown that are kept of a record; the first ones count."""
+
+MAX_LENGTH = 512
+"""Characters of a value that are kept; the rest is cut off."""
+
+_REVISION = 1
+"""Raised when the same record would give other facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFacts:
+    """What enrichment and aggregation need of one record.
+
+    Attributes:
+        recid: persistent identifier; also the document's ``_id``.
+        record_id: UUID of the record, which is one version.
+        parent_id: UUID of the parent, which all versions share.
+        parent_recid: persistent identifier of the parent.
+        created: when it was published in this instance.
+        updated: when it was last changed.
+        published: the publication date in its metadata, as given (EDTF).
+        subcounts: breakdown key -> distinct ids in the record's order, for every
+            breakdown that records have; to be read only, since records share
+            equal lists in memory.
+        file_types: types of its files, sorted.
+        file_count: number of its files.
+        data_volume: bytes of its files.
+        owner: id of the user who owns it, as text.
+        is_deleted: whether it is deleted.
+        deleted_date: when it was deleted.
+        revision: grows with each change of the record or its parent.
+        registry: mark of the breakdowns that ``subcounts`` was made with.
+        timestamp: when the facts were written; None while they are not.
+    """
+
+    recid: str
+    record_id: str
+    parent_id: str
+    parent_recid: str | None
+    created: str
+    updated: str
+    published: str | None
+    subcounts: dict[str, list[str]]
+    file_types: list[str]
+    file_count: int
+    data_volume: int
+    owner: str | None
+    is_deleted: bool
+    deleted_date: str | None
+    revision: int
+    registry: str
+    timestamp: str | None = None
+
+    def to_document(self):
+        """Return the document's source as a dict."""
+        return {name: getattr(self, name) for name in _FACT_FIELDS}
+
+    @classmethod
+    def from_document(cls, source):
+        """Return the facts of a document's source; other fields are ignored."""
+        return cls(**{name: source.get(name) for name in _FACT_FIELDS})
+
+
+_FACT_FIELDS = tuple(field.name for field in fields(RecordFacts))
+
+
+class FactsReader:
+    """Reads facts from database rows for one registry of breakdowns.
+
+    Args:
+        subcounts: the registry, key -> :class:`~..subcounts.Subcount`.
+    """
+
+    def __init__(self, subcounts):
+        """Split the paths once."""
+        self._breakdowns = [
+            (s.key, [path.split(".") for path in s.fields], s.text)
+            for s in for_records(subcounts)
+        ]
+        self.mark = registry_mark(subcounts)
+
+    def read(self, row, timestamp=None):
+        """Return the facts of one record.
+
+        Args:
+            row: a :class:`.rows.RecordRow`.
+            timestamp: when the facts are to be written.
+        """
+        indexed = _as_indexed(row)
+        return RecordFacts(
+            recid=row.recid,
+            record_id=row.record_id,
+            parent_id=row.parent_id,
+            parent_recid=row.parent.get("id"),
+            created=as_second(row.created),
+            updated=as_second(row.updated),
+            published=_text(row.record.get("metadata", {}).get("publication_date")),
+            subcounts={
+                key: _distinct(indexed, paths, text)
+                for key, paths, text in self._breakdowns
+            },
+            file_types=list(row.files.types),
+            file_count=row.files.count,
+            data_volume=row.files.volume,
+            owner=_owner(row.parent),
+            is_deleted=row.is_deleted,
+            deleted_date=as_second(row.deleted),
+            revision=row.revision,
+            registry=self.mark,
+            timestamp=timestamp,
+        )
+
+
+def registry_mark(subcounts):
+    """Return a mark that changes when records would give other breakdown values.
+
+    Args:
+        subcounts: the registry of breakdowns.
+    """
+    told = [(s.key, s.fields, s.text) for s in for_records(subcounts)]
+    text = json.dumps([_REVISION, sorted(told, key=lambda t: t[0])])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_type(file_key):
+    """Return a file's type: its extension in lower case, without the dot, or ''."""
+    return os.path.splitext(file_key)[1].lower()[1:][:MAX_LENGTH]
+
+
+def access_status(access, has_files):
+    """Return a record's access status as InvenioRDM computes it.
+
+    Args:
+        access: the ``access`` object of the record's JSON; None if it has none.
+        has_files: whether files are enabled for the record.
+
+    Returns:
+        str: ``open``, ``embargoed``, ``restricted`` or ``metadata-only``.
+    """
+    access = access or {}
+    record, files = access.get("record", "public"), access.get("files", "public")
+    if (access.get("embargo") or {}).get("active"):
+        return "embargoed"
+    if record == "public" and not has_files:
+        return "metadata-only"
+    return "open" if record == files == "public" else "restricted"
+
+
+def _as_indexed(row):
+    """Return the record's JSON with what indexing adds that breakdowns may name."""
+    access = row.record.get("access")
+    files = row.record.get("files") or {}
+    return {
+        **row.record,
+        "access": {
+            **(access or {}),
+            "status": access_status(access, files.get("enabled", True)),
+        },
+        "files": {
+            **files,
+            "types": row.files.types,
+            "count": row.files.count,
+            "totalbytes": row.files.volume,
+        },
+        "parent": row.parent,
+    }
+
+
+def _distinct(record, paths, text):
+    """Return the distinct values at the paths, in the record's order."""
+    found = {}
+    for path in paths:
+        for node in _walk(record, path, 0):
+            value = _value(node, text)
+            if value:
+                found[value] = None
+                if len(found) == MAX_VALUES:
+                    return list(found)
+    return list(found)
+
+
+def _walk(node, path, depth):
+    """Yield what is at a path; lists on the way and at its end are walked through."""
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            yield from _walk(item, path, depth)
+    elif depth == len(path):
+        yield node
+    elif isinstance(node, dict) and path[depth] in node:
+        yield from _walk(node[path[depth]], path, depth + 1)
+
+
+def _value(node, text):
+    """Return what a value counts under: its id, its text, or itself."""
+    if isinstance(node, dict):
+        return _text(node.get("id")) or _text(node.get(text))
+    return _text(node)
+
+
+def _text(value):
+    """Return a value as text of bounded length, or None if there is none.
+
+    Of a text in several languages English counts, else the first by language.
+    """
+    if isinstance(value, dict):
+        value = value.get("en") or next((value[k] for k in sorted(value)), None)
+    if value is None or isinstance(value, (dict, list)):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).strip()[:MAX_LENGTH] or None
+
+
+def _owner(parent):
+    owner = (parent.get("access") or {}).get("owned_by")
+    if isinstance(owner, list):  # InvenioRDM before 11
+        owner = owner[0] if owner else None
+    return _text((owner or {}).get("user"))

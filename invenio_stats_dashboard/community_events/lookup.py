@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Facts and timelines of records by identifier, from memory where they are there."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from .facts import RecordFacts, registry_mark
+from .store import EventStore
+from .timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class RecordContext:
+    """What is known of a record.
+
+    Attributes:
+        facts: its facts; None for a record that nobody knows.
+        timeline: its membership history; empty for one that nobody knows.
+    """
+
+    facts: RecordFacts | None
+    timeline: Timeline
+
+
+UNKNOWN = RecordContext(None, Timeline.empty())
+"""The context of a record that nobody knows."""
+
+
+class RecordLookup:
+    """Gives the contexts of records; keeps those asked for last.
+
+    It may be used by several threads and, but for the resolver, without an
+    application context. What it keeps is not looked up again: a new one is for
+    each run, or :meth:`forget` for records that changed.
+
+    Args:
+        client: an OpenSearch client, whether it decodes its answers or not.
+        names: the instance's :class:`~..search.names.Names`.
+        subcounts: the registry of breakdowns. Stored facts that were made with
+            another one count as missing where there is a resolver.
+        max_records: how many contexts to keep.
+        resolver: function from a list of recids to a dict recid ->
+            :class:`RecordContext`, asked for records that have no events or no
+            facts; it stores what it finds
+            (:class:`.resolver.DatabaseResolver`).
+        limit: seconds to go on trying while OpenSearch takes no requests.
+        waiting: called with a sentence before each pause.
+    """
+
+    def __init__(
+        self,
+        client,
+        names,
+        subcounts,
+        max_records=50_000,
+        resolver=None,
+        limit=120,
+        waiting=None,
+    ):
+        """Keep what is needed."""
+        self._store = EventStore(client, names, limit=limit, waiting=waiting)
+        self._mark = registry_mark(subcounts)
+        self._max_records = max_records
+        self._resolver = resolver
+        self._contexts = OrderedDict()
+        self._pool = _Pool()
+        self._lock = Lock()
+
+    def get(self, recids):
+        """Return the contexts of records.
+
+        Args:
+            recids: identifiers; each is a key of the answer.
+
+        Returns:
+            dict: recid -> :class:`RecordContext`.
+
+        Raises:
+            SearchUnavailableError: OpenSearch took no requests for too long.
+        """
+        with self._lock:
+            contexts, missing = {}, []
+            for recid in set(recids):
+                context = self._contexts.get(recid)
+                if context is None:
+                    missing.append(recid)
+                else:
+                    self._contexts.move_to_end(recid)
+                    contexts[recid] = context
+            if missing:
+                found = self._read(missing)
+                contexts.update(found)
+                self._keep(found)
+            return contexts
+
+    def forget(self, recids):
+        """Look records up again when they are asked for next.
+
+        Args:
+            recids: identifiers.
+        """
+        with self._lock:
+            for recid in recids:
+                self._contexts.pop(recid, None)
+
+    def _read(self, recids):
+        sources = self._store.facts(recids)
+        marks = self._store.marks(recids)
+        found, doubtful = {}, []
+        for recid in recids:
+            source, events = sources.get(recid), marks.get(recid)
+            facts = RecordFacts.from_document(source) if source else None
+            if not events or facts is None or facts.registry != self._mark:
+                doubtful.append(recid)
+            if events or facts:
+                found[recid] = RecordContext(facts, Timeline(events or ()))
+            else:
+                found[recid] = UNKNOWN
+        if doubtful and self._resolver:
+            found.update(self._resolver(doubtful))
+        return {recid: self._pool.shared(context) for recid, context in found.items()}
+
+    def _keep(self, contexts):
+        self._contexts.update(contexts)
+        while len(self._contexts) > self._max_records:
+            self._contexts.popitem(last=False)
+        if len(self._pool) > 4 * self._max_records:
+            self._pool = _Pool()
+
+
+class _Pool:
+    """Makes equal breakdown values of many records one object in memory."""
+
+    def __init__(self):
+        self._lists = {}
+
+    def __len__(self):
+        return len(self._lists)
+
+    def shared(self, context):
+        """Return a context that shares its lists with those seen before."""
+        if context.facts is None:
+            return context
+        subcounts = {
+            key: self._lists.setdefault(tuple(values), values)
+            for key, values in context.facts.subcounts.items()
+        }
+        return RecordContext(
+            replace(context.facts, subcounts=subcounts), context.timeline
+        )

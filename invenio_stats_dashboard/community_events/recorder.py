@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Bringing the stored events and facts of records up to what the database holds.
+
+The back-fill, the look-up of unknown records and the live capture all end here.
+"""
+
+from dataclasses import dataclass
+
+from ..errors import StatsDashboardError
+from . import times
+from .evidence import truth_of
+from .facts import FactsReader
+from .store import Mark
+from .timeline import Timeline, compare
+
+_ATTEMPTS = 10
+_STATE = ["revision", "registry"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The outcome for a batch of records.
+
+    Attributes:
+        events: community events that were written.
+        facts: record facts that were written.
+        conflicts: events that somebody else wrote in the same moment.
+        changed: records for which something was written.
+        refused: sentences about documents that OpenSearch refuses for good.
+        timelines: recid -> :class:`.timeline.Timeline` as it is now.
+    """
+
+    events: int
+    facts: int
+    conflicts: int
+    changed: int
+    refused: list[str]
+    timelines: dict[str, Timeline]
+
+
+class Recorder:
+    """Writes what the timelines and facts of records lack.
+
+    Args:
+        store: an :class:`.store.EventStore`.
+        subcounts: the registry of breakdowns.
+        clock: returns the present second.
+    """
+
+    def __init__(self, store, subcounts, clock=times.now):
+        """Keep what is needed."""
+        self._store = store
+        self._reader = FactsReader(subcounts)
+        self._clock = clock
+
+    def record(self, rows, cause, dry_run=False):
+        """Bring records up to date.
+
+        Args:
+            rows: list of :class:`.rows.RecordRow`.
+            cause: what made the caller ask, one of :data:`.documents.CAUSES`.
+            dry_run: count what would be written and write nothing.
+
+        Returns:
+            Recorded: what was done.
+
+        Raises:
+            SearchUnavailableError: OpenSearch took no requests for too long.
+        """
+        now = self._clock()
+        recids = [row.recid for row in rows]
+        marks = self._store.marks(recids)
+        stored = self._store.facts(recids, _STATE)
+        truths = {row.recid: truth_of(row) for row in rows}
+        known = {recid: {} for recid in recids}
+        for recid, of_record in marks.items():
+            for mark in of_record:
+                known[recid].setdefault(mark.community_id, []).append(mark)
+        facts = [
+            self._reader.read(row, now)
+            for row in rows
+            if self._is_outdated(stored.get(row.recid), row)
+        ]
+        events = [
+            event
+            for recid in recids
+            for event in compare(
+                truths[recid], Timeline(marks.get(recid, ())), cause, now
+            )
+        ]
+        changed = {e.recid for e in events} | {f.recid for f in facts}
+        if dry_run:
+            count, conflicts, refused = len(events), 0, []
+            facts_count = len(facts)
+        else:
+            count, conflicts, refused = self._write(events, truths, known, cause, now)
+            put = self._store.put_facts(facts)
+            facts_count = put.stored
+            refused += [f"{f.recid}: {reason}" for f, reason in put.refused]
+        return Recorded(
+            events=count,
+            facts=facts_count,
+            conflicts=conflicts,
+            changed=len(changed),
+            refused=refused,
+            timelines={r: _timeline(known[r].values()) for r in recids},
+        )
+
+    def read_facts(self, rows):
+        """Return the facts of rows, recid -> :class:`.facts.RecordFacts`."""
+        return {row.recid: self._reader.read(row) for row in rows}
+
+    def _is_outdated(self, stored, row):
+        if stored is None:
+            return True
+        if stored["revision"] != row.revision:
+            return stored["revision"] < row.revision
+        return stored["registry"] != self._reader.mark
+
+    def _write(self, events, truths, known, cause, now):
+        """Write events; where a place is taken, read in real time and compare again."""
+        count, conflicts, refused = 0, 0, []
+        for _ in range(_ATTEMPTS):
+            if not events:
+                return count, conflicts, refused
+            written = self._store.create_events(events)
+            count += written.stored
+            conflicts += len(written.conflicts)
+            refused += [f"{e.id}: {reason}" for e, reason in written.refused]
+            taken = {(e.recid, e.community_id) for e in written.conflicts}
+            lost = {id(e) for e in written.conflicts}
+            lost |= {id(e) for e, _ in written.refused}
+            for event in events:
+                if id(event) not in lost:
+                    mark = Mark(
+                        event.community_id,
+                        event.place,
+                        event.event_type,
+                        event.event_date,
+                    )
+                    known[event.recid].setdefault(event.community_id, []).append(mark)
+            events = []
+            for recid, community_id in sorted(taken):
+                truth = truths[recid]
+                fresh = self._store.marks_now(
+                    truth.record_id, community_id, int(truth.created[:4])
+                )
+                known[recid][community_id] = fresh
+                again = compare(truth, _timeline(known[recid].values()), cause, now)
+                events += [e for e in again if e.community_id == community_id]
+        raise StatsDashboardError(
+            f"The events of record {events[0].recid} change faster than they can be "
+            "written. Run the same command again."
+        )
+
+
+def _timeline(groups):
+    return Timeline([mark for group in groups for mark in group])

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What the database holds of one record, as plain data without any session."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSummary:
+    """The files of a record.
+
+    Attributes:
+        count: number of files.
+        volume: bytes of all files.
+        types: types of the files, sorted; see :func:`.facts.file_type`.
+    """
+
+    count: int = 0
+    volume: int = 0
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommunityRow:
+    """A row of the parent-community table, with its community.
+
+    Attributes:
+        community_id: UUID of the community.
+        created: when the community was created.
+        updated: when the community was last changed.
+        deleted: when the community was deleted; None if it is not.
+        deleted_by: the evidence for ``deleted``; see :mod:`.evidence`.
+        requested: when the request that made the row was created, if one did.
+        accepted: when that request was accepted.
+    """
+
+    community_id: str
+    created: datetime
+    updated: datetime
+    deleted: datetime | None = None
+    deleted_by: str | None = None
+    requested: datetime | None = None
+    accepted: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRequest:
+    """An accepted request that made no row which is still there.
+
+    Attributes:
+        community_id: UUID of the community that accepted.
+        requested: when the request was created.
+        accepted: when it was accepted.
+    """
+
+    community_id: str
+    requested: datetime
+    accepted: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedSpan:
+    """A time in which a record was deleted, and from which it was restored.
+
+    Attributes:
+        deleted: when it was deleted.
+        restored: when it was restored.
+    """
+
+    deleted: datetime
+    restored: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """One published record with what belongs to it.
+
+    Attributes:
+        record_id: UUID of the record, which is one version.
+        parent_id: UUID of the parent, which all versions share.
+        created: when the row was made, that is, when the record was published.
+        updated: when the row was last changed.
+        parent_updated: when the parent's row was last changed.
+        revision: grows with each change of the record or its parent.
+        is_deleted: whether it is deleted or marked for purge.
+        deleted: when it was deleted; None if it is not.
+        deleted_by: the evidence for ``deleted``; see :mod:`.evidence`.
+        record: the record's JSON.
+        parent: the parent's JSON.
+        files: its files.
+        communities: rows of the parent-community table.
+        ended: accepted requests whose row is gone.
+        deletions: earlier deletions that were taken back, in order.
+    """
+
+    record_id: str
+    parent_id: str
+    created: datetime
+    updated: datetime
+    parent_updated: datetime
+    revision: int
+    is_deleted: bool
+    deleted: datetime | None
+    deleted_by: str | None
+    record: dict
+    parent: dict
+    files: FilesSummary = FilesSummary()
+    communities: tuple[CommunityRow, ...] = ()
+    ended: tuple[AcceptedRequest, ...] = ()
+    deletions: tuple[DeletedSpan, ...] = ()
+
+    @property
+    def recid(self):
+        """Return the record's persistent identifier."""
+        return self.record["id"]

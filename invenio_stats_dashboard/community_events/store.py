@@ -1,0 +1,325 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading and writing community events and record facts in OpenSearch."""
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+from opensearchpy.exceptions import OpenSearchException
+
+from ..errors import SearchUnavailableError
+from ..search.client import (
+    TRANSIENT_STATUSES,
+    describe,
+    is_transient,
+    patiently,
+    pauses,
+)
+from .documents import event_id, index_templates
+
+MAX_RECIDS = 1000
+"""Identifiers in one request."""
+
+PAGE = 5000
+"""Community events in one answer; there are as many answers as it takes."""
+
+MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
+"""Documents and bytes in one bulk request."""
+
+_PLACES = 8
+_MARK_FIELDS = ["recid", "community_id", "place", "event_type", "event_date"]
+_BLOCKED = "cluster_block_exception"
+
+
+class Mark(NamedTuple):
+    """What a timeline is made of; see :class:`.documents.CommunityEvent`."""
+
+    community_id: str
+    place: int
+    event_type: str
+    event_date: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """The outcome of writing documents.
+
+    Attributes:
+        stored: number of documents that were stored.
+        conflicts: those whose place was taken, in the order given.
+        refused: (document, reason) of those that OpenSearch refuses for good.
+    """
+
+    stored: int
+    conflicts: list
+    refused: list
+
+
+class EventStore:
+    """Community events and record facts of one instance.
+
+    It may be used by several threads and needs no application context.
+
+    Args:
+        client: an OpenSearch client, whether it decodes its answers or not.
+        names: the instance's :class:`~..search.names.Names`.
+        limit: seconds to go on trying while OpenSearch takes no requests.
+        waiting: called with a sentence before each pause.
+        sleep: waits for the given seconds; may raise to end the waiting.
+    """
+
+    def __init__(self, client, names, limit=120, waiting=None, sleep=time.sleep):
+        """Keep what is needed."""
+        self._client = client
+        self._names = names
+        self._limit = limit
+        self._waiting = waiting
+        self._sleep = sleep
+
+    # -- reading ------------------------------------------------------------
+
+    def facts(self, recids, fields=None):
+        """Return the stored facts of records, as of this moment.
+
+        Args:
+            recids: identifiers.
+            fields: names of the fields wanted; None for all.
+
+        Returns:
+            dict: recid -> source, for those that have facts.
+        """
+        found = {}
+        for chunk in _chunks(sorted(recids), MAX_RECIDS):
+            docs = [{"_id": recid} for recid in chunk]
+            index = self._names.record_facts
+            found.update(self._mget(docs, index, fields))
+        return found
+
+    def marks(self, recids):
+        """Return the community events of records that a search finds.
+
+        Events written within the last refresh interval can be missing.
+
+        Args:
+            recids: identifiers.
+
+        Returns:
+            dict: recid -> list of :class:`Mark`, for those that have events.
+        """
+        found = defaultdict(list)
+        for chunk in _chunks(sorted(recids), MAX_RECIDS):
+            for source in self._scan({"terms": {"recid": chunk}}):
+                found[source.pop("recid")].append(Mark(**source))
+        return dict(found)
+
+    def marks_now(self, record_id, community_id, year):
+        """Return the events of a record and a community, read in real time.
+
+        Args:
+            record_id: UUID of the record.
+            community_id: UUID of the community, or ``global``.
+            year: the year in which the record was created.
+
+        Returns:
+            list[Mark]: by place.
+        """
+        marks = []
+        index = self._names.community_events_year(year)
+        while True:
+            first = len(marks) + 1
+            ids = [
+                event_id(record_id, community_id, place)
+                for place in range(first, first + _PLACES)
+            ]
+            found = self._mget([{"_id": i} for i in ids], index, _MARK_FIELDS[1:])
+            for i in ids:
+                if i not in found:
+                    return marks
+                marks.append(Mark(**found[i]))
+
+    def _mget(self, docs, index, fields):
+        params = {"_source": ",".join(fields)} if fields else {}
+        answer = self._send("POST", f"/{index}/_mget", {"docs": docs}, params)
+        found = {}
+        for doc in answer["docs"]:
+            error = doc.get("error")
+            if error and error["type"] != "index_not_found_exception":
+                raise SearchUnavailableError(
+                    f"OpenSearch could not read {index} ({error.get('reason')}). "
+                    "See that the cluster is up and run the same command again."
+                )
+            if doc.get("found"):
+                found[doc["_id"]] = doc["_source"]
+        return found
+
+    def _scan(self, query):
+        """Yield the sources of all community events that match, page after page."""
+        body = {
+            "size": PAGE,
+            "query": query,
+            "sort": ["recid", "community_id", "place"],
+            "_source": _MARK_FIELDS,
+            "track_total_hits": False,
+        }
+        params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
+        while True:
+            path = f"/{self._names.community_events}/_search"
+            hits = self._send("POST", path, body, params)["hits"]["hits"]
+            yield from (hit["_source"] for hit in hits)
+            if len(hits) < PAGE:
+                return
+            body["search_after"] = hits[-1]["sort"]
+
+    # -- writing ------------------------------------------------------------
+
+    def ensure_templates(self):
+        """Put the index templates that are missing.
+
+        Without them OpenSearch would guess a mapping and set no alias.
+        """
+        for name, body in index_templates(self._names).items():
+            path = f"/_index_template/{name}"
+            only_names = {"filter_path": "index_templates.name", "ignore": 404}
+            found = self._send("GET", path, params=only_names)
+            if not found.get("index_templates"):
+                self._send("PUT", path, body)
+
+    def create_events(self, events):
+        """Store community events, each only if its place is free.
+
+        Args:
+            events: list of :class:`.documents.CommunityEvent`.
+
+        Returns:
+            Written: with the events whose place was taken as conflicts.
+        """
+        return self._write(
+            events,
+            lambda event: {
+                "create": {
+                    "_index": self._names.community_events_year(event.year),
+                    "_id": event.id,
+                }
+            },
+        )
+
+    def put_facts(self, facts):
+        """Store record facts, each unless later ones of its record are there.
+
+        Args:
+            facts: list of :class:`.facts.RecordFacts`.
+
+        Returns:
+            Written: with the facts that were older than the stored as conflicts.
+        """
+        return self._write(
+            facts,
+            lambda fact: {
+                "index": {
+                    "_index": self._names.record_facts,
+                    "_id": fact.recid,
+                    "version": fact.revision,
+                    "version_type": "external_gte",
+                }
+            },
+        )
+
+    def refresh(self):
+        """Make everything that was written visible to searches."""
+        alias, facts = self._names.community_events, self._names.record_facts
+        self._send(
+            "POST", f"/{alias},{facts}/_refresh", params={"ignore_unavailable": "true"}
+        )
+
+    def _write(self, documents, action):
+        stored, conflicts, refused = 0, [], []
+        encode = msgspec.json.encode
+        lines = [(d, encode(action(d)) + b"\n" + encode(d) + b"\n") for d in documents]
+        for pending in _bounded(lines):
+            backoff = pauses(self._limit)
+            while pending:
+                pending, done, reason = self._attempt(pending, conflicts, refused)
+                stored += done
+                if done:
+                    backoff = pauses(self._limit)
+                if pending:
+                    self._pause(backoff, reason)
+        return Written(stored, conflicts, refused)
+
+    def _attempt(self, pending, conflicts, refused):
+        """Send documents once; return what to send again, the stored, a reason."""
+        body = b"".join([line for _, line in pending])
+        try:
+            answer = self._request(
+                "POST",
+                "/_bulk",
+                body,
+                {"filter_path": "items.*.status,items.*.error"},
+                {"content-type": "application/x-ndjson"},
+            )
+        except OpenSearchException as error:
+            if not is_transient(error):
+                raise
+            return pending, 0, describe(error)
+        again, done, reason = [], 0, None
+        for entry, item in zip(pending, answer["items"], strict=True):
+            (result,) = item.values()
+            error = result.get("error")
+            if error is None:
+                done += 1
+            elif result["status"] == 409:
+                conflicts.append(entry[0])
+            elif result["status"] in TRANSIENT_STATUSES or error["type"] == _BLOCKED:
+                again.append(entry)
+                reason = f"{result['status']} {error['type']}: {error.get('reason')}"
+            else:
+                refused.append((entry[0], f"{error['type']}: {error.get('reason')}"))
+        return again, done, reason
+
+    def _pause(self, backoff, reason):
+        pause = next(backoff, None)
+        if pause is None:
+            raise SearchUnavailableError(
+                f"OpenSearch has taken no documents for {self._limit:.0f} seconds "
+                f"({reason}). Run the same command again when it does."
+            )
+        if self._waiting:
+            self._waiting(f"OpenSearch refuses writes for now ({reason})")
+        self._sleep(pause)
+
+    # -- requests -----------------------------------------------------------
+
+    def _send(self, method, path, body=None, params=None):
+        return patiently(
+            lambda: self._request(method, path, body, params),
+            self._limit,
+            self._waiting,
+            self._sleep,
+        )
+
+    def _request(self, method, path, body=None, params=None, headers=None):
+        answer = self._client.transport.perform_request(
+            method, path, params=dict(params or {}), headers=headers, body=body
+        )
+        return msgspec.json.decode(answer) if isinstance(answer, str) else answer
+
+
+def _chunks(items, size):
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def _bounded(lines):
+    """Yield the lines in groups of bounded number and size."""
+    group, size = [], 0
+    for line in lines:
+        if group and (len(group) == MAX_ACTIONS or size + len(line[1]) > MAX_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(line)
+        size += len(line[1])
+    if group:
+        yield group

@@ -305,7 +305,12 @@ class EventStore:
         answer = self._client.transport.perform_request(
             method, path, params=dict(params or {}), headers=headers, body=body
         )
-        return msgspec.json.decode(answer) if isinstance(answer, str) else answer
+        return decoded(answer)
+
+
+def decoded(answer):
+    """Return an answer decoded, whether the client has done it or not."""
+    return msgspec.json.decode(answer) if isinstance(answer, str) else answer
 
 
 def _chunks(items, size):

@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading records with their communities, requests and files from the database.
+
+Everything is read in pages of bounded number and size, in the order of the
+records' UUIDs, with a handful of statements a page.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import StatsDashboardError
+from . import queries
+from .facts import file_type
+from .rows import (
+    AcceptedRequest,
+    CommunityRow,
+    DeletedSpan,
+    FilesSummary,
+    RecordRow,
+)
+
+PAGE_BYTES = 8_000_000
+"""Bytes of record JSON after which a page is full."""
+
+_FETCHED = 50
+_STREAMED = 1000
+
+
+class DatabaseUnavailableError(StatsDashboardError):
+    """The database did not answer, or the connection broke."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records to read; without arguments all that are published.
+
+    Attributes:
+        recids: persistent identifiers.
+        community_ids: UUIDs; records that are in one of these communities, or
+            were accepted by one.
+        created_from: created at this moment or later.
+        created_before: created before this moment.
+        changed_since: the record or its parent was changed then or later.
+    """
+
+    recids: tuple[str, ...] | None = None
+    community_ids: tuple[str, ...] | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    changed_since: datetime | None = None
+
+
+class MembershipReader:
+    """Reads what the database holds of records.
+
+    Args:
+        engine: the SQLAlchemy engine.
+        page_size: records in a page at most.
+    """
+
+    def __init__(self, engine, page_size=500):
+        """Keep what is needed."""
+        self._engine = engine
+        self._page_size = page_size
+
+    def count(self, selection=None):
+        """Return the number of records of a selection."""
+        with self._connected() as connection:
+            return connection.execute(
+                queries.count(selection or Selection())
+            ).scalar_one()
+
+    def pages(self, selection=None, after=None):
+        """Yield the records of a selection.
+
+        Args:
+            selection: which; None for all.
+            after: UUID of the record to go on after.
+
+        Yields:
+            list[RecordRow]: pages in the order of the UUIDs, never empty.
+
+        Raises:
+            DatabaseUnavailableError: a sentence that says what is wrong.
+        """
+        selection = selection or Selection()
+        with self._connected() as side, self._connected() as connection:
+            ended = _Ended(side, selection, after)
+            while page := self._record_page(connection, selection, after):
+                after = page[-1].id
+                requests = ended.upto(after)
+                yield _rows(connection, page, requests)
+                connection.rollback()
+
+    def rows(self, recids):
+        """Return the records with some persistent identifiers.
+
+        Args:
+            recids: identifiers.
+
+        Returns:
+            list[RecordRow]: of those that are published records, in any order.
+        """
+        selection = Selection(recids=tuple(sorted(recids)))
+        return [row for page in self.pages(selection) for row in page]
+
+    def _record_page(self, connection, selection, after):
+        statement = queries.records(selection, after).limit(self._page_size)
+        page, size = [], 0
+        with connection.execution_options(
+            stream_results=True, max_row_buffer=_FETCHED
+        ).execute(statement) as result:
+            for record in result:
+                page.append(record)
+                size += len(record.json)
+                if size > PAGE_BYTES:
+                    break
+        return page
+
+    @contextmanager
+    def _connected(self):
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+                raise
+            raise DatabaseUnavailableError(
+                f"The database did not answer ({str(error.orig).strip()[:200]}). "
+                "See that it is up and run the same command again."
+            ) from error
+
+
+class _Ended:
+    """Accepted requests whose row is gone, read beside the records.
+
+    They are few as a rule, but nothing bounds their number: so they come from
+    one ordered statement that is read as far as the records have been.
+    """
+
+    def __init__(self, connection, selection, after):
+        result = connection.execution_options(
+            stream_results=True, max_row_buffer=_STREAMED
+        ).execute(queries.ended_requests(selection, after))
+        self._groups = groupby(result, key=lambda request: request.record_id)
+        self._next = None
+
+    def upto(self, record_id):
+        """Return the requests of records up to a UUID, record -> list."""
+        found = {}
+        while True:
+            if self._next is None:
+                key, group = next(self._groups, (None, ()))
+                if key is None:
+                    return found
+                self._next = (key, list(group))
+            if self._next[0].bytes > record_id.bytes:
+                return found
+            found[self._next[0]] = self._next[1]
+            self._next = None
+
+
+def _rows(connection, page, ended):
+    """Return the page's records with what belongs to them."""
+    ids = [record.id for record in page]
+    communities = _grouped(
+        connection.execute(queries.communities({r.parent_id for r in page})),
+        "parent_id",
+    )
+    files = _files(connection, ids)
+    history = _history(connection, ids)
+    accepted = _acceptances(connection, communities, ended)
+    return [
+        _row(
+            record,
+            [_community(c, accepted) for c in communities.get(record.parent_id, ())],
+            [_ended(r, accepted) for r in ended.get(record.id, ())],
+            files.get(record.id, FilesSummary()),
+            *history.get(record.id, ((), None)),
+        )
+        for record in page
+    ]
+
+
+def _row(record, communities, ended, files, deletions, deleted_again):
+    json = msgspec.json.decode(record.json)
+    is_deleted = record.deletion_status != "P"
+    deleted, by = None, None
+    if is_deleted:
+        removal_date = (json.get("tombstone") or {}).get("removal_date")
+        if removal_date:
+            deleted, by = _moment(removal_date), "tombstone"
+        elif deleted_again:
+            deleted, by = deleted_again, "history"
+        else:
+            deleted, by = record.updated, "record"
+    return RecordRow(
+        record_id=str(record.id),
+        parent_id=str(record.parent_id),
+        created=record.created,
+        updated=record.updated,
+        parent_updated=record.parent_updated,
+        revision=record.version_id + record.parent_version_id,
+        is_deleted=is_deleted,
+        deleted=deleted,
+        deleted_by=by,
+        record=json,
+        parent=msgspec.json.decode(record.parent_json),
+        files=files,
+        communities=tuple(communities),
+        ended=tuple(ended),
+        deletions=deletions,
+    )
+
+
+def _community(row, accepted):
+    deleted, by = None, None
+    if row.deletion_status != "P":
+        deleted, by = row.updated, "community"
+        if row.removal_date:
+            deleted, by = _moment(row.removal_date), "tombstone"
+    return CommunityRow(
+        community_id=str(row.community_id),
+        created=row.created,
+        updated=row.updated,
+        deleted=deleted,
+        deleted_by=by,
+        requested=row.request_created,
+        accepted=accepted.get(row.request_id, row.request_updated),
+    )
+
+
+def _ended(request, accepted):
+    return AcceptedRequest(
+        community_id=request.community_id,
+        requested=request.created,
+        accepted=accepted.get(request.request_id, request.updated),
+    )
+
+
+def _acceptances(connection, communities, ended):
+    """Return when the requests of a page were accepted, by request."""
+    ids = {r.request_id for rows in communities.values() for r in rows}
+    ids |= {r.request_id for requests in ended.values() for r in requests}
+    ids.discard(None)
+    if not ids:
+        return {}
+    found = connection.execute(queries.acceptances(ids))
+    return {row.request_id: row.accepted for row in found}
+
+
+def _files(connection, ids):
+    """Return the files of records in short, by record."""
+    counted = {}
+    result = connection.execution_options(
+        stream_results=True, max_row_buffer=_STREAMED
+    ).execute(queries.files(ids))
+    for record_id, key, size in result:
+        totals = counted.setdefault(record_id, [0, 0, set()])
+        totals[0] += 1
+        totals[1] += size or 0
+        if kind := file_type(key):
+            totals[2].add(kind)
+    return {
+        record_id: FilesSummary(count, volume, tuple(sorted(types)))
+        for record_id, (count, volume, types) in counted.items()
+    }
+
+
+def _history(connection, ids):
+    """Return earlier deletions of records, and the date of the present one."""
+    statement = queries.deletion_history(ids)
+    if statement is None:
+        return {}
+    history = {}
+    for record_id, versions in _grouped(connection.execute(statement), "id").items():
+        spans, deleted = [], None
+        for version in versions:
+            gone = version.deletion_status != "P"
+            if gone and deleted is None:
+                deleted = version.issued_at.replace(tzinfo=UTC)
+            elif not gone and deleted is not None:
+                restored = version.issued_at.replace(tzinfo=UTC)
+                spans.append(DeletedSpan(deleted, restored))
+                deleted = None
+        history[record_id] = (tuple(spans), deleted)
+    return history
+
+
+def _grouped(result, name):
+    groups = {}
+    for row in result:
+        groups.setdefault(getattr(row, name), []).append(row)
+    return groups
+
+
+def _moment(text):
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

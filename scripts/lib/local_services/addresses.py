@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from . import probes
+from .native import NativeService
 from .opensearch import OpenSearch
 from .postgresql import PostgreSQL
 from .rabbitmq import RabbitMQ
@@ -33,6 +34,13 @@ PROBES = {
     "cache": probes.cache,
     "queue": probes.queue,
 }
+
+SINGLE: dict[str, Callable[[Settings], NativeService]] = {
+    "database": PostgreSQL,
+    "cache": Redis,
+    "queue": RabbitMQ,
+}
+"""The services that are one process; search may be several."""
 
 DOCKER = {
     "database": "postgresql+psycopg2://invenio:invenio@localhost:5432/invenio",
@@ -72,8 +80,7 @@ def native_source(settings: Settings, purpose: str, nodes: int) -> Source:
     """Describe a service that we start ourselves."""
     if purpose == "search":
         return Source(purpose, "native", search_hosts(settings, nodes))
-    service = {"database": PostgreSQL, "cache": Redis, "queue": RabbitMQ}[purpose]
-    return Source(purpose, "native", service(settings).address)
+    return Source(purpose, "native", SINGLE[purpose](settings).address)
 
 
 def docker_source(purpose: str) -> Source:
@@ -133,6 +140,11 @@ def read_record(home: Path) -> dict[str, Source]:
     except (FileNotFoundError, ValueError):
         return {}
     return {purpose: Source(**entry) for purpose, entry in entries.items()}
+
+
+def forget_record(home: Path) -> None:
+    """Forget where the services came from, since they are stopped."""
+    (home / "state.json").unlink(missing_ok=True)
 
 
 def write_record(home: Path, sources: Mapping[str, Source]) -> None:

@@ -33,6 +33,9 @@ variables:
 {chr(10).join(f'  {name:<37} {port}' for name, port in PORTS.items())}
                             (search node N uses the port plus N)
   SERVICES_OPENSEARCH_HEAP  Java heap of each node (default: 1g)
+  SERVICES_OPENSEARCH_JAVA_OPTS
+                            further options for Java; -XX:TieredStopAtLevel=1
+                            starts faster and works slower
   SERVICES_OPENSEARCH_DIST  folder of the OpenSearch jars, to share between sets
   SERVICES_TIMEOUT          seconds a service gets to answer (default: 120)
   SERVICES_USER             whom root runs the services as (default: nobody)
@@ -53,6 +56,7 @@ ACTIONS = ("stop", "start", "kill")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     options = _parser().parse_args(arguments)
+    os.umask(0o022)  # the services, as another user, must read what is made here
     try:
         settings = read_settings(os.environ)
         if settings.home_note:
@@ -65,6 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(
             f"scripts/services: {error.filename} may not be changed by this user: call "
             "as the user who started the services, or set SERVICES_HOME.",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        print(
+            f"scripts/services: {error.filename or 'the system'}: {error.strerror}: "
+            "mend that and call again.",
             file=sys.stderr,
         )
         return 1
@@ -96,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--remove", action="store_true", help="and delete all its files")
     down.set_defaults(run=_down)
 
-    status = commands.add_parser("status", help="show the services; 1 if one is missing")
+    status = commands.add_parser(
+        "status", help="show the services; 1 if one is missing"
+    )
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
 
@@ -157,13 +170,16 @@ def _status(options: argparse.Namespace, settings: Settings) -> int:
         for report in reports:
             state = "answers" if report.answers else f"does not answer: {report.reason}"
             pid = f"process {report.pid}" if report.pid else ""
-            words = f"{report.service:<10} {report.kind:<12} {report.version:<9} {pid:<15}"
+            words = (
+                f"{report.service:<10} {report.kind:<12} {report.version:<9} {pid:<15}"
+            )
             _say(f"{words} {report.address}  {state}")
     return 0 if all(report.answers for report in reports) else 1
 
 
 def _env(options: argparse.Namespace, settings: Settings) -> int:
-    sources = _stack(settings).sources(VARIABLES)
+    stack = _stack(settings)
+    sources = stack.sources(stack.in_use())
     print(exports(sources.values()), end="")
     return 0
 

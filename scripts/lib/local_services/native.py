@@ -87,7 +87,7 @@ class NativeService(ABC):
             ServicesError: if a port is taken or the service does not come up.
         """
         if self.running() is None:
-            self._check_ports()
+            self.check_ports()
             self.prepare()
             self.log.write_bytes(b"")
             self.pid_file.with_name(f"{self.pid_file.name}-port").write_text(
@@ -105,7 +105,12 @@ class NativeService(ABC):
             self._check_same_port()
         return self.wait()
 
-    def _check_ports(self) -> None:
+    def check_ports(self) -> None:
+        """Make sure that the ports are free for a service that does not run.
+
+        Raises:
+            ServicesError: if one is taken.
+        """
         for port, variable in self.used_ports().items():
             check_free(port, self.label, variable)
 

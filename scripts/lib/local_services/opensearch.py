@@ -23,7 +23,7 @@ from .settings import MAX_NODES
 # Absolute and low, so that the disk gates really work but a nearly full
 # developer's disk does not make every index read-only.
 CONFIGURATION = """\
-cluster.name: stats-{port}
+cluster.name: stats-{cluster}
 node.name: node-{number}
 network.host: 127.0.0.1
 http.port: {port}
@@ -115,13 +115,14 @@ class OpenSearch(NativeService):
         variable = "SERVICES_PORT_OPENSEARCH_TRANSPORT"
         transports = [self.settings.port(variable, n) for n in range(MAX_NODES)]
         configuration = CONFIGURATION.format(
+            cluster=self.port - self.number,
             port=self.port,
             number=self.number,
             transport=transports[self.number],
             seeds=", ".join(f'"127.0.0.1:{port}"' for port in transports),
             folder=self.folder,
             repository=repository,
-        ).replace(f"stats-{self.port}", f"stats-{self.port - self.number}")
+        )
         if self.number == 0:
             configuration += "cluster.initial_cluster_manager_nodes: [node-0]\n"
         user.write(self.folder / "config" / "opensearch.yml", configuration)
@@ -145,6 +146,7 @@ class OpenSearch(NativeService):
             *("-Dlog4j2.disable.jmx=true", "-Dlog4j.shutdownHookEnabled=false"),
             f"-Dopensearch.path.home={home}",
             f"-Dopensearch.path.conf={self.folder / 'config'}",
+            *self.settings.java_options,
             *("-cp", f"{home / 'lib'}/*", "org.opensearch.bootstrap.OpenSearch"),
         ]
 

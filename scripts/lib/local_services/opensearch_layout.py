@@ -15,14 +15,15 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from .errors import ServicesError
 from .settings import OPENSEARCH_VERSION
 
 LOCK = Path(__file__).with_name("opensearch-jars.txt")
 POLICIES = Path(__file__).with_name("opensearch-policies")
-MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+MAVEN_PLUGIN = (
+    "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+)
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,14 @@ class Jar:
     version: str
 
     @property
+    def name(self) -> str:
+        """The name of the file."""
+        return f"{self.artifact}-{self.version}.jar"
+
+    @property
     def path(self) -> str:
         """The place of the jar in the distribution."""
-        return f"{self.folder}/{self.artifact}-{self.version}.jar"
+        return f"{self.folder}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,12 @@ def lay_out(distribution: Path, say: Callable[[str], None]) -> None:
     work = distribution / "fetch"
     work.mkdir(parents=True)
     say(f"fetching OpenSearch {OPENSEARCH_VERSION}: {len(jars)} jars, Maven Central")
-    _fetch(jars, distribution, work)
+    _fetch(jars, work)
+    for jar in jars:
+        fetched = work / "jars" / jar.name
+        if fetched.exists():  # else verify() says so
+            (distribution / jar.folder).mkdir(parents=True, exist_ok=True)
+            fetched.rename(distribution / jar.path)
     verify(jars, distribution)
     for module in MODULES:
         _describe(module, distribution / "modules" / module.name)
@@ -130,12 +141,16 @@ def verify(jars: Iterable[Jar], distribution: Path) -> None:
             )
 
 
-def _fetch(jars: Iterable[Jar], distribution: Path, work: Path) -> None:
+def _fetch(jars: Iterable[Jar], work: Path) -> None:
     # An own repository: nothing is left in the caller's, nothing altered there
     # is trusted. The caller's settings (a mirror, a proxy) still hold.
-    (work / "pom.xml").write_text(_pom(jars, distribution), encoding="utf-8")
+    (work / "pom.xml").write_text(_pom(jars), encoding="utf-8")
     done = subprocess.run(
-        ["mvn", "-B", "-q", f"-Dmaven.repo.local={work / 'repository'}", MAVEN_PLUGIN],
+        [
+            *("mvn", "-B", "-q", MAVEN_PLUGIN),
+            f"-Dmaven.repo.local={work / 'repository'}",
+            f"-DoutputDirectory={work / 'jars'}",
+        ],
         cwd=work,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -152,22 +167,19 @@ def _fetch(jars: Iterable[Jar], distribution: Path, work: Path) -> None:
         )
 
 
-def _pom(jars: Iterable[Jar], distribution: Path) -> str:
-    items = "".join(
-        f"<artifactItem><groupId>{jar.group}</groupId>"
+def _pom(jars: Iterable[Jar]) -> str:
+    # The lock file is complete, so what the jars themselves ask for is left out.
+    dependencies = "".join(
+        f"<dependency><groupId>{jar.group}</groupId>"
         f"<artifactId>{jar.artifact}</artifactId><version>{jar.version}</version>"
-        f"<outputDirectory>{escape(str(distribution / jar.folder))}</outputDirectory>"
-        "</artifactItem>\n"
+        "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId>"
+        "</exclusion></exclusions></dependency>\n"
         for jar in jars
     )
-    group, artifact, version, _ = MAVEN_PLUGIN.split(":")
     return (
         "<project><modelVersion>4.0.0</modelVersion><groupId>local</groupId>"
         "<artifactId>opensearch-layout</artifactId><version>1</version>"
-        f"<build><plugins><plugin><groupId>{group}</groupId>"
-        f"<artifactId>{artifact}</artifactId><version>{version}</version>"
-        f"<configuration><artifactItems>\n{items}</artifactItems></configuration>"
-        "</plugin></plugins></build></project>\n"
+        f"<dependencies>\n{dependencies}</dependencies></project>\n"
     )
 
 

@@ -20,7 +20,7 @@ JAVA_PACKAGES = ("openjdk-17-jre-headless", "openjdk-21-jre-headless")
 
 def missing(purposes: Iterable[str], with_maven: bool) -> list[str]:
     """Return the names of the packages that have to be installed first."""
-    found = {
+    found: dict[str, dict[str, object]] = {
         "database": {"postgresql": find_postgres()},
         "cache": {"redis-server": shutil.which("redis-server")},
         "queue": {"rabbitmq-server": find_rabbitmq()},
@@ -54,14 +54,15 @@ def install(packages: list[str], say: Callable[[str], None]) -> None:
     _apt(prefix, "update")
     names = [_java_package() if name == "java" else name for name in packages]
     _apt(prefix, "install", "--yes", "--no-install-recommends", *names)
+    say("installed; services that these packages start themselves are not used")
 
 
 def _rights(packages: list[str]) -> list[str]:
     if os.geteuid() == 0:
         return []
     if shutil.which("sudo"):
-        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        if subprocess.run(["sudo", "-n", "true"], check=False, **quiet).returncode == 0:
+        asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+        if asked.returncode == 0:
             return ["sudo", "-n"]
     names = [JAVA_PACKAGES[0] if name == "java" else name for name in packages]
     raise ServicesError(

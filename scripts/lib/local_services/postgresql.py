@@ -13,7 +13,7 @@ from pathlib import Path
 from . import probes
 from .errors import ServicesError
 from .native import NativeService
-from .processes import last_words
+from .processes import last_words, started_at
 
 # Nothing in these databases has to outlive a power cut, so nothing is synced.
 CONFIGURATION = """\
@@ -86,8 +86,23 @@ class PostgreSQL(NativeService):
                 text="CREATE DATABASE invenio;\n",
             )
             (self.folder / "ready").touch()
+        self._forget_dead_server()
         settings = CONFIGURATION.format(port=self.port)
         user.write(self.data / "postgresql.auto.conf", settings, 0o600)
+
+    def _forget_dead_server(self) -> None:
+        """Remove the lock of a killed server that still is a zombie.
+
+        PostgreSQL takes a zombie for alive; one is left for a while where the
+        first process of a container is slow to reap, or never does.
+        """
+        lock = self.data / "postmaster.pid"
+        try:
+            pid = int(lock.read_text().split()[0])
+        except (FileNotFoundError, ValueError, IndexError):
+            return
+        if Path(f"/proc/{pid}").exists() and started_at(pid) is None:
+            lock.unlink()
 
     def command(self) -> list[str]:
         """Return the command line of the server."""

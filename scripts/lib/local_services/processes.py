@@ -96,20 +96,44 @@ def stop(pid_file: Path, first: signal.Signals, patience: float = 60) -> bool:
     """
     process = running(pid_file)
     if process is not None:
-        _signal(process, first)
-        if not _ended(process, patience):
-            _signal(process, signal.SIGKILL)
-            _ended(process, 10)
+        if first != signal.SIGKILL:
+            _signal(process, first)
+        if first == signal.SIGKILL or not _ended(process, patience):
+            _kill(process)
     pid_file.unlink(missing_ok=True)
     return process is not None
 
 
+def _kill(process: Process) -> None:
+    """Kill a process with its descendants, as a crash of the machine would."""
+    family = [process, *_descendants(process.pid)]
+    for member in family:
+        _signal(member, signal.SIGKILL)
+    for member in family:
+        _ended(member, 10)
+
+
+def _descendants(pid: int) -> list[Process]:
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(int(fields[1]), []).append(int(folder.name))
+    found, queue = [], list(children.get(pid, []))
+    while queue:
+        child = queue.pop()
+        queue += children.get(child, [])
+        started = started_at(child)
+        if started is not None:
+            found.append(Process(child, started))
+    return found
+
+
 def _signal(process: Process, number: signal.Signals) -> None:
     try:
-        if number == signal.SIGKILL:  # leaves no chance to end the children first
-            os.killpg(process.pid, number)
-        else:
-            os.kill(process.pid, number)
+        os.kill(process.pid, number)
     except ProcessLookupError:
         pass
     except PermissionError:

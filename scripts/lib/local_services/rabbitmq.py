@@ -100,6 +100,12 @@ class RabbitMQ(NativeService):
         variable = "SERVICES_PORT_RABBITMQ_DISTRIBUTION"
         return {**super().used_ports(), self.settings.port(variable): variable}
 
+    def check_ports(self) -> None:
+        """Make sure that the ports of the node and its daemon are free."""
+        super().check_ports()
+        if self.epmd.running() is None:
+            self.epmd.check_ports()
+
     def prepare(self) -> None:
         """Make folders and configuration and start the daemon."""
         user = self.settings.user
@@ -149,4 +155,3 @@ class RabbitMQ(NativeService):
         stopped = super().stop()
         self.epmd.stop()
         return stopped
-

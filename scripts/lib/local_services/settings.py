@@ -45,6 +45,8 @@ class Settings:
     ports: Mapping[str, int]
     heap: str
     """Java heap of each OpenSearch node, as in ``-Xmx``."""
+    java_options: tuple[str, ...]
+    """What else each OpenSearch node is given on its command line."""
     source: str
     """``auto``, ``native`` or ``docker``."""
     timeout: float
@@ -80,6 +82,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         user=user,
         ports=_read_ports(environ),
         heap=environ.get("SERVICES_OPENSEARCH_HEAP", "1g"),
+        java_options=tuple(environ.get("SERVICES_OPENSEARCH_JAVA_OPTS", "").split()),
         source=source,
         timeout=_read_number(environ, "SERVICES_TIMEOUT", 120),
     )

@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from . import docker, opensearch_layout, packages
 from .addresses import (
     PROBES,
+    SINGLE,
     VARIABLES,
     Source,
     docker_source,
+    forget_record,
     named_source,
     native_source,
     read_record,
@@ -28,9 +31,6 @@ from .addresses import (
 from .errors import NoAnswer, ServicesError
 from .native import NativeService
 from .opensearch import OpenSearch
-from .postgresql import PostgreSQL
-from .rabbitmq import RabbitMQ
-from .redis import Redis
 from .settings import MAX_NODES, Settings
 
 FOLDERS = ("database", "search", "cache", "queue", "docker")
@@ -72,12 +72,20 @@ class Stack:
         present = [n for n in range(MAX_NODES) if (folder / f"node-{n}").exists()]
         return len(present)
 
+    def in_use(self) -> list[str]:
+        """Return what was started or is named; everything if nothing was."""
+        started = read_record(self.settings.home)
+        if not started:
+            return list(VARIABLES)
+        named = {purpose for purpose, name in VARIABLES.items() if name in self.environ}
+        return [purpose for purpose in VARIABLES if purpose in started.keys() | named]
+
     def native(self, purpose: str) -> list[NativeService]:
         """Return the processes that make up a native service."""
         if purpose == "search":
-            return [OpenSearch(self.settings, n) for n in range(self.laid_out_nodes())]
-        kind = {"database": PostgreSQL, "cache": Redis, "queue": RabbitMQ}[purpose]
-        return [kind(self.settings)]
+            count = self.laid_out_nodes() or 1
+            return [OpenSearch(self.settings, number) for number in range(count)]
+        return [SINGLE[purpose](self.settings)]
 
     def sources(self, purposes: Iterable[str], nodes: int = 0) -> dict[str, Source]:
         """Decide where each service comes from.
@@ -159,14 +167,20 @@ class Stack:
         if "search" in purposes:
             count = nodes or self.laid_out_nodes() or 1
             services += [OpenSearch(self.settings, n) for n in range(count)]
-        if all(service.running() for service in services):
-            self._start_all(services, lay_out=False)
-            return
-        lay_out = "search" in purposes and not opensearch_layout.is_complete(
-            self.settings.distribution
-        )
-        packages.install(packages.missing(purposes, with_maven=lay_out), self.say)
+        stopped = [service for service in services if service.running() is None]
+        # Before minutes are spent on fetching.
+        in_parallel(lambda service: service.check_ports(), stopped)
+        lay_out = self._must_lay_out(services)
+        needed = {service.purpose for service in stopped}
+        packages.install(packages.missing(sorted(needed), lay_out), self.say)
         self._start_all(services, lay_out)
+
+    def _must_lay_out(self, services: list[NativeService]) -> bool:
+        nodes = [service for service in services if service.purpose == "search"]
+        if any(service.running() for service in nodes):
+            return False  # never replace jars under a running node
+        complete = opensearch_layout.is_complete(self.settings.distribution)
+        return bool(nodes) and not complete
 
     def _start_all(self, services: list[NativeService], lay_out: bool) -> None:
         def start(service: NativeService) -> None:
@@ -184,9 +198,9 @@ class Stack:
 
         nodes = [service for service in services if service.purpose == "search"]
         others = [service for service in services if service.purpose != "search"]
-        jobs = [lambda service=service: start(service) for service in others]
+        jobs = [partial(start, service) for service in others]
         if nodes:
-            jobs.append(lambda: start_nodes(nodes))
+            jobs.append(partial(start_nodes, nodes))
         in_parallel(lambda job: job(), jobs)
 
     def down(self, remove: bool) -> None:
@@ -202,6 +216,7 @@ class Stack:
         if any(source.kind == "docker" for source in recorded.values()):
             docker.down(self.settings, self.say)
             self.say("containers stopped")
+        forget_record(self.settings.home)
         if remove:
             self._remove()
 
@@ -210,8 +225,7 @@ class Stack:
         # By name, so that a SERVICES_HOME with other things in it keeps those.
         for folder in [*(home / name for name in FOLDERS), *home.glob("opensearch-*")]:
             shutil.rmtree(folder, ignore_errors=True)
-        for name in ("state.json", "lock"):
-            (home / name).unlink(missing_ok=True)
+        (home / "lock").unlink(missing_ok=True)
         if home.exists() and not any(home.iterdir()):
             home.rmdir()
         self.say(f"{home} removed")
@@ -237,27 +251,32 @@ class Stack:
         return services[number]
 
     def status(self) -> list[Report]:
-        """Look at every service."""
+        """Look at every service in use."""
         reports = []
-        for purpose, source in self.sources(VARIABLES).items():
-            native = self.native(purpose) if source.kind == "native" else []
-            if native:
-                reports += [_report_native(service) for service in native]
+        for purpose, source in self.sources(self.in_use()).items():
+            if source.kind == "native":
+                reports += [_report_native(s) for s in self.native(purpose)]
             else:
                 reports.append(_report(source))
         return reports
 
 
 def _report_native(service: NativeService) -> Report:
+    name = service.purpose
+    if name == "search":
+        name += f" {service.number}"
     process = service.running()
-    pid = process.pid if process else None
+    if process is None:
+        reason = "not started"
+        return Report(name, "native", service.address, False, "", None, reason)
     version = reason = ""
     try:
         version = service.probe()
     except NoAnswer as error:
-        reason = str(error) if process else "not started"
-    name = service.purpose + (f" {service.number}" if service.purpose == "search" else "")
-    return Report(name, "native", service.address, not reason, version, pid, reason)
+        reason = str(error)
+    return Report(
+        name, "native", service.address, not reason, version, process.pid, reason
+    )
 
 
 def _report(source: Source) -> Report:

@@ -15,6 +15,7 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import ServicesError
 
@@ -28,7 +29,7 @@ class ServiceUser:
     gid: int
     switch: bool
 
-    def popen_arguments(self) -> dict:
+    def popen_arguments(self) -> dict[str, Any]:
         """Return the arguments of ``subprocess`` that run a child as this user."""
         if not self.switch:
             return {}

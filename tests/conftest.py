@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Fixtures of all tests.
+
+One application a session, since it takes a quarter of a minute to build; a
+database and an index prefix of its own. Tests that need no service need none of
+these fixtures.
+"""
+
+import pytest
+from opensearchpy import OpenSearch
+
+from invenio_stats_dashboard.search.names import Names
+
+from .helpers import content, instance
+from .helpers.vocabularies import make_vocabularies
+
+
+@pytest.fixture(scope="session")
+def where():
+    """Return the place of the session's instance."""
+    try:
+        with instance.place() as place:
+            yield place
+    except instance.ServicesMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def app(where):
+    """Return the session's application, with tables, indices, few vocabularies."""
+    app = instance.create(where)
+    instance.initialise(app, where)
+    with app.app_context():
+        make_vocabularies()
+    return app
+
+
+@pytest.fixture(scope="session")
+def names(where):
+    """Return the index names of the instance."""
+    return Names(where.prefix)
+
+
+@pytest.fixture(scope="session")
+def client(app):
+    """Return an ordinary OpenSearch client."""
+    return OpenSearch(app.config["SEARCH_HOSTS"], timeout=60)
+
+
+@pytest.fixture()
+def fresh(app, client, names):
+    """Give a test an instance without records, communities and statistics."""
+    with app.app_context():
+        content.remove_content()
+    remove_statistics(client, names)
+    return app
+
+
+def remove_statistics(client, names):
+    """Delete all indices of usage events and of this package; templates stay."""
+    client.indices.delete(
+        index=f"{names.prefix}*stats-*", expand_wildcards="all", ignore=[404]
+    )

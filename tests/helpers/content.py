@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Communities and records made, moved and deleted by InvenioRDM's own services.
+
+All functions need an application context. Records are told by their recid,
+communities by their UUID.
+"""
+
+import itertools
+import secrets
+from copy import deepcopy
+from io import BytesIO
+
+import sqlalchemy as sa
+from flask_principal import Identity, UserNeed
+from invenio_access.permissions import any_user, authenticated_user, system_identity
+from invenio_communities.proxies import current_communities
+from invenio_db import db
+from invenio_rdm_records.proxies import (
+    current_community_records_service,
+    current_rdm_records_service,
+    current_record_communities_service,
+)
+from invenio_requests.proxies import current_requests_service
+
+_numbers = itertools.count(1)
+
+METADATA = {
+    "title": "A record of a test",
+    "publication_date": "2024-05",
+    "resource_type": {"id": "publication-article"},
+    "creators": [
+        {
+            "person_or_org": {
+                "type": "personal",
+                "family_name": "Curie",
+                "given_name": "Marie",
+            }
+        }
+    ],
+    "publisher": "Tests",
+}
+"""The least that a record needs."""
+
+
+def make_user():
+    """Create a user and return the identity that it has when logged in."""
+    from invenio_accounts.proxies import current_datastore
+
+    number = next(_numbers)
+    user = current_datastore.create_user(
+        email=f"user{number}-{secrets.token_hex(3)}@example.org",
+        password=secrets.token_hex(16),
+        active=True,
+    )
+    db.session.commit()
+    identity = Identity(user.id)
+    identity.provides |= {any_user, authenticated_user, UserNeed(user.id)}
+    return identity
+
+
+def make_community(owner=system_identity, parent=None, restricted=False, **metadata):
+    """Create a community.
+
+    Args:
+        owner: identity that creates it.
+        parent: UUID of a community that it becomes a part of.
+        restricted: only members can see it.
+        **metadata: metadata beside a title.
+
+    Returns:
+        str: its UUID.
+    """
+    number = next(_numbers)
+    data = {
+        "slug": f"community-{number}-{secrets.token_hex(3)}",
+        "metadata": {"title": f"Community {number}", **metadata},
+        "access": {
+            "visibility": "restricted" if restricted else "public",
+            "member_policy": "open",
+            "record_submission_policy": "open",
+            "review_policy": "closed",
+        },
+    }
+    if parent is not None:
+        _edit_community(parent, lambda d: d.update(children={"allow": True}))
+        data["parent"] = {"id": parent}
+    item = current_communities.service.create(system_identity, data)
+    return str(item.id)
+
+
+def slug_of(community_id):
+    """Return the slug of a community."""
+    item = current_communities.service.read(system_identity, community_id)
+    return item.data["slug"]
+
+
+def make_draft(owner=system_identity, files=None, access=None, custom=None, **metadata):
+    """Create a draft that could be published.
+
+    Args:
+        owner: identity that creates it.
+        files: name -> bytes; none for a record of metadata only.
+        access: the ``access`` object, where it is not all public.
+        custom: custom fields.
+        **metadata: metadata that is different from :data:`METADATA`.
+
+    Returns:
+        str: its future recid.
+    """
+    service = current_rdm_records_service
+    data = {
+        "metadata": {**deepcopy(METADATA), **metadata},
+        "access": {"record": "public", "files": "public", **(access or {})},
+        "files": {"enabled": bool(files)},
+        "custom_fields": custom or {},
+    }
+    recid = service.create(owner, data).id
+    if files:
+        drafts = service.draft_files
+        drafts.init_files(owner, recid, [{"key": key} for key in files])
+        for key, content in files.items():
+            drafts.set_file_content(owner, recid, key, BytesIO(content))
+            drafts.commit_file(owner, recid, key)
+    return recid
+
+
+def make_record(owner=system_identity, communities=(), **draft):
+    """Publish a record without a review.
+
+    Args:
+        owner: identity that creates it.
+        communities: UUIDs; it comes into each by an accepted request.
+        **draft: see :func:`make_draft`.
+
+    Returns:
+        str: its recid.
+    """
+    recid = make_draft(owner, **draft)
+    current_rdm_records_service.publish(owner, recid)
+    for community_id in communities:
+        include(recid, community_id)
+    return recid
+
+
+def submit(recid, community_id, owner=system_identity):
+    """Submit a draft for review by a community; return the request's id."""
+    reviews = current_rdm_records_service.review
+    data = {"receiver": {"community": community_id}, "type": "community-submission"}
+    reviews.update(owner, recid, data)
+    request = reviews.submit(owner, recid, {}, require_review=True)
+    return request.id
+
+
+def request_inclusion(recid, community_id, owner=system_identity):
+    """Ask that a record comes into a community; return the request's id."""
+    data = {"communities": [{"id": community_id, "require_review": True}]}
+    processed, errors = current_record_communities_service.add(owner, recid, data)
+    assert not errors, errors
+    return processed[0]["request_id"]
+
+
+def accept(request_id):
+    """Accept a request."""
+    current_requests_service.execute_action(system_identity, request_id, "accept", {})
+
+
+def include(recid, community_id):
+    """Bring a record into a community by an accepted request."""
+    accept(request_inclusion(recid, community_id))
+
+
+def include_in_bulk(recids, community_id):
+    """Bring records into a community without requests."""
+    errors = current_record_communities_service.bulk_add(
+        system_identity, community_id, recids
+    )
+    assert not errors, errors
+
+
+def remove(recid, community_id):
+    """Remove a record from a community."""
+    _, errors = current_record_communities_service.remove(
+        system_identity, recid, {"communities": [{"id": community_id}]}
+    )
+    assert not errors, errors
+
+
+def remove_by_community(recid, community_id):
+    """Remove a record from a community as its curator does."""
+    current_community_records_service.delete(
+        system_identity, community_id, {"records": [{"id": recid}]}
+    )
+
+
+def new_version(recid, **metadata):
+    """Publish a new version of a record; return its recid."""
+    service = current_rdm_records_service
+    draft = service.new_version(system_identity, recid)
+    data = draft.data
+    data["metadata"].update({"publication_date": "2024-06", **metadata})
+    service.update_draft(system_identity, draft.id, data)
+    return service.publish(system_identity, draft.id).id
+
+
+def edit(recid, **metadata):
+    """Change a published record's metadata."""
+    service = current_rdm_records_service
+    data = service.edit(system_identity, recid).data
+    data["metadata"].update(metadata)
+    service.update_draft(system_identity, recid, data)
+    service.publish(system_identity, recid)
+
+
+def delete_record(recid):
+    """Delete a record; a tombstone stays."""
+    data = {"removal_reason": {"id": "duplicate"}, "note": "A test"}
+    current_rdm_records_service.delete_record(system_identity, recid, data)
+
+
+def restore_record(recid):
+    """Restore a deleted record."""
+    current_rdm_records_service.restore_record(system_identity, recid)
+
+
+def delete_community(community_id):
+    """Delete a community; a tombstone stays."""
+    data = {"removal_reason": {"id": "duplicate"}, "note": "A test"}
+    current_communities.service.delete_community(system_identity, community_id, data)
+
+
+def restore_community(community_id):
+    """Restore a deleted community."""
+    current_communities.service.restore_community(system_identity, community_id)
+
+
+def record_id(recid):
+    """Return the UUID of a record."""
+    return str(current_rdm_records_service.record_cls.pid.resolve(recid).id)
+
+
+def remove_content():
+    """Remove all records, communities and requests from the database.
+
+    Users and vocabularies stay. What is indexed stays, too.
+    """
+    tables = (
+        "rdm_records_metadata, rdm_records_metadata_version, rdm_parents_metadata, "
+        "rdm_drafts_metadata, communities_metadata, request_metadata"
+    )
+    db.session.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
+    db.session.commit()
+
+
+def _edit_community(community_id, change):
+    service = current_communities.service
+    data = service.read(system_identity, community_id).data
+    change(data)
+    service.update(system_identity, community_id, data)

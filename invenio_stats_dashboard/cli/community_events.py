@@ -3,7 +3,27 @@
 
 """Commands for community events."""
 
+import sys
+from dataclasses import asdict
+
 import click
+from flask.cli import with_appcontext
+
+from ..proxies import current_stats_dashboard
+from . import events_display as display
+from .output import json_option, print_json, sentences_for_errors
+
+community_option = click.option(
+    "--community",
+    "communities",
+    multiple=True,
+    metavar="SLUG|UUID",
+    help="Only this community; can be given several times. Default: all.",
+)
+
+
+def _service():
+    return current_stats_dashboard.community_stats_service
 
 
 @click.group("community-events")
@@ -11,6 +31,81 @@ def community_events():
     """Who was in which community when."""
 
 
-@click.command("generate-community-events")
-def generate_community_events():
-    """Write the community events that are missing."""
+@click.command("generate")
+@community_option
+@click.option(
+    "--record",
+    "records",
+    multiple=True,
+    metavar="RECID",
+    help="Only this record; can be given several times. Default: all. "
+    "Each version is a record.",
+)
+@click.option(
+    "--start-date",
+    metavar="YYYY-MM-DD",
+    help="Only records created on this day (UTC) or later.",
+)
+@click.option(
+    "--end-date",
+    metavar="YYYY-MM-DD",
+    help="Only records created on this day (UTC) or earlier.",
+)
+@click.option("--dry-run", is_flag=True, help="Count what is missing; write nothing.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def generate(communities, records, start_date, end_date, dry_run, as_json):
+    """Write the community events and record facts that are missing.
+
+    For every record it compares what the database holds with the events that
+    there are and writes the difference. Without a restriction, an interrupted
+    run goes on where it came to, and the end is marked, which 'migrate-events'
+    asks for. It can be run at any time, again, and while the site is used.
+    """
+    with display.progress(wanted=not as_json) as show:
+        report = _service().generate_record_community_events(
+            community_ids=communities or None,
+            recids=records or None,
+            start_date=start_date,
+            end_date=end_date,
+            dry_run=dry_run,
+            progress=show.progress,
+            waiting=show.waiting,
+        )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        display.report(report)
+    if report.refused:
+        sys.exit(1)
+
+
+@click.command("status")
+@community_option
+@json_option
+@with_appcontext
+@sentences_for_errors
+def status(communities, as_json):
+    """Compare the community events with the database, by counts.
+
+    Changes nothing. 'generate --dry-run' compares record by record.
+    """
+    found = _service().community_events_status(communities or None)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        display.status(found, with_communities=bool(communities))
+
+
+community_events.add_command(generate)
+community_events.add_command(status)
+
+generate_community_events = click.Command(
+    "generate-community-events",
+    callback=generate.callback,
+    params=generate.params,
+    help=generate.help,
+    short_help="Write the community events that are missing.",
+)
+"""The same as ``community-events generate``, under the name of the documentation."""

@@ -73,12 +73,16 @@ class MembershipReader:
         self._engine = engine
         self._page_size = page_size
 
-    def count(self, selection=None):
-        """Return the number of records of a selection."""
-        with self._connected() as connection:
-            return connection.execute(
-                queries.count(selection or Selection())
-            ).scalar_one()
+    def count(self, selection=None, after=None):
+        """Return the number of records of a selection.
+
+        Args:
+            selection: which; None for all.
+            after: UUID of the record to go on after.
+        """
+        statement = queries.count(selection or Selection(), after)
+        with self.connected() as connection:
+            return connection.execute(statement).scalar_one()
 
     def pages(self, selection=None, after=None):
         """Yield the records of a selection.
@@ -94,7 +98,7 @@ class MembershipReader:
             DatabaseUnavailableError: a sentence that says what is wrong.
         """
         selection = selection or Selection()
-        with self._connected() as side, self._connected() as connection:
+        with self.connected() as side, self.connected() as connection:
             ended = _Ended(side, selection, after)
             while page := self._record_page(connection, selection, after):
                 after = page[-1].id
@@ -127,8 +131,39 @@ class MembershipReader:
                     break
         return page
 
+    def known(self, recids):
+        """Return those of some persistent identifiers that are published records.
+
+        Args:
+            recids: identifiers.
+
+        Returns:
+            set[str]: the identifiers found.
+        """
+        with self.connected() as connection:
+            return set(connection.execute(queries.known(recids)).scalars())
+
+    def communities(self, ids_or_slugs):
+        """Return the UUIDs of communities, deleted ones included.
+
+        Args:
+            ids_or_slugs: UUIDs or slugs.
+
+        Returns:
+            dict: what was given -> UUID, for those that exist.
+        """
+        with self.connected() as connection:
+            found = connection.execute(queries.named_communities(ids_or_slugs)).all()
+        by_name = {slug: str(id_) for id_, slug in found}
+        by_name.update({str(id_): str(id_) for id_, _ in found})
+        wanted = {name: name.strip().lower() for name in ids_or_slugs}
+        return {
+            given: by_name[name] for given, name in wanted.items() if name in by_name
+        }
+
     @contextmanager
-    def _connected(self):
+    def connected(self):
+        """Connect to the database; a broken connection is one clear sentence."""
         try:
             with self._engine.connect() as connection:
                 yield connection

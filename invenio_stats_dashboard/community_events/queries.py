@@ -7,6 +7,8 @@ Plain selects over the tables of InvenioRDM's models: loading a record object fo
 each row costs more than a hundred times as much.
 """
 
+from uuid import UUID
+
 import sqlalchemy as sa
 from invenio_communities.communities.records.models import CommunityMetadata
 from invenio_files_rest.models import FileInstance, ObjectVersion
@@ -29,14 +31,82 @@ _Row = RDMParentCommunity.__table__.alias("parent_community")
 _Request = RequestMetadata.__table__.alias("request")
 
 
-def count(selection):
+def count(selection, after=None):
     """Return the statement that counts the records of a selection."""
-    return _selected(
+    statement = _selected(
         sa.select(sa.func.count())
         .select_from(_Record)
         .join(_Parent, _Parent.c.id == _Record.c.parent_id),
         selection,
     )
+    return statement if after is None else statement.where(_Record.c.id > after)
+
+
+def known(recids):
+    """Return the statement for those of some identifiers that are records."""
+    pid = PersistentIdentifier.__table__
+    return (
+        sa.select(pid.c.pid_value)
+        .join(_Record, _Record.c.id == pid.c.object_uuid)
+        .where(
+            pid.c.pid_type == "recid",
+            pid.c.pid_value.in_(recids),
+            _Record.c.json.is_not(None),
+        )
+    )
+
+
+def named_communities(ids_or_slugs):
+    """Return the statement for (UUID, slug) of communities by either."""
+    table = CommunityMetadata.__table__
+    ids, slugs = [], []
+    for name in ids_or_slugs:
+        try:
+            ids.append(UUID(name))
+        except ValueError:
+            slugs.append(name.strip().lower())
+    return sa.select(table.c.id, table.c.slug).where(
+        sa.or_(table.c.id.in_(ids), sa.func.lower(table.c.slug).in_(slugs))
+    )
+
+
+def memberships(community_ids=None):
+    """Return the statement that counts the records in each community now.
+
+    Args:
+        community_ids: UUIDs; None for all.
+    """
+    community = CommunityMetadata.__table__
+    statement = (
+        sa.select(_Row.c.community_id, sa.func.count())
+        .select_from(_Row)
+        .join(_Record, _Record.c.parent_id == _Row.c.record_id)
+        .join(community, community.c.id == _Row.c.community_id)
+        .where(
+            _Record.c.json.is_not(None),
+            _plain(_Record.c.deletion_status) == "P",
+            _plain(community.c.deletion_status) == "P",
+        )
+        .group_by(_Row.c.community_id)
+    )
+    if community_ids is not None:
+        statement = statement.where(_Row.c.community_id.in_(community_ids))
+    return statement
+
+
+def existing():
+    """Return the statement that counts the records that are not deleted."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(_Record)
+        .where(_Record.c.json.is_not(None), _plain(_Record.c.deletion_status) == "P")
+    )
+
+
+def slugs(community_ids):
+    """Return the statement for (UUID, slug) of communities."""
+    table = CommunityMetadata.__table__
+    return sa.select(table.c.id, table.c.slug).where(table.c.id.in_(community_ids))
 
 
 def records(selection, after=None):

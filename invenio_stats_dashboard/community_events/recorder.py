@@ -141,19 +141,26 @@ class Recorder:
                         event.event_date,
                     )
                     known[event.recid].setdefault(event.community_id, []).append(mark)
-            events = []
-            for recid, community_id in sorted(taken):
-                truth = truths[recid]
-                fresh = self._store.marks_now(
-                    truth.record_id, community_id, int(truth.created[:4])
-                )
-                known[recid][community_id] = fresh
-                again = compare(truth, _timeline(known[recid].values()), cause, now)
-                events += [e for e in again if e.community_id == community_id]
+            events = self._compared_again(taken, truths, known, cause, now)
         raise StatsDashboardError(
             f"The events of record {events[0].recid} change faster than they can be "
             "written. Run the same command again."
         )
+
+    def _compared_again(self, taken, truths, known, cause, now):
+        """Return what timelines lack whose last event a search has not shown."""
+        keys = [
+            (truths[recid].record_id, community_id, int(truths[recid].created[:4]))
+            for recid, community_id in taken
+        ]
+        fresh = self._store.marks_now(keys)
+        events = []
+        for recid, community_id in sorted(taken):
+            truth = truths[recid]
+            known[recid][community_id] = fresh[(truth.record_id, community_id)]
+            again = compare(truth, _timeline(known[recid].values()), cause, now)
+            events += [e for e in again if e.community_id == community_id]
+        return events
 
 
 def _timeline(groups):

@@ -66,25 +66,26 @@ def backfill_state(client, names):
     )
 
 
-def save_state(client, names, state, refresh=False):
-    """Store how far the back-fill is.
+def save_state(client, names, **changes):
+    """Store how far the back-fill is; what is not given stays as it is.
+
+    So a run that goes on while another one finishes does not undo its mark.
 
     Args:
         client: an OpenSearch client.
         names: the instance's :class:`~..search.names.Names`.
-        state: a :class:`BackfillState`.
-        refresh: whether searches see it at once.
+        **changes: attributes of :class:`BackfillState` and their values.
     """
-    body = {
+    document = {
         "kind": DOCUMENT_ID,
-        "state": "running" if state.position else "complete",
-        **{name: getattr(state, name) for name in _STORED},
+        "state": "running" if changes.get("position") else "complete",
+        **changes,
     }
     client.transport.perform_request(
-        "PUT",
-        f"/{names.reindexing}/_doc/{DOCUMENT_ID}",
-        params={"refresh": "true"} if refresh else {},
-        body=body,
+        "POST",
+        f"/{names.reindexing}/_update/{DOCUMENT_ID}",
+        params={"retry_on_conflict": 5},
+        body={"doc": document, "doc_as_upsert": True},
     )
 
 

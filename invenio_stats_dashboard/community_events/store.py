@@ -19,6 +19,7 @@ from ..search.client import (
     patiently,
     pauses,
 )
+from ..search.templates import reindexing_template
 from .documents import event_id, index_templates
 
 MAX_RECIDS = 1000
@@ -116,40 +117,54 @@ class EventStore:
                 found[source.pop("recid")].append(Mark(**source))
         return dict(found)
 
-    def marks_now(self, record_id, community_id, year):
-        """Return the events of a record and a community, read in real time.
+    def marks_now(self, timelines):
+        """Return the events of records and communities, read in real time.
 
         Args:
-            record_id: UUID of the record.
-            community_id: UUID of the community, or ``global``.
-            year: the year in which the record was created.
+            timelines: (record UUID, community UUID or ``global``, year in which
+                the record was created) of each.
 
         Returns:
-            list[Mark]: by place.
+            dict: (record, community) -> list of :class:`Mark`, by place.
         """
-        marks = []
-        index = self._names.community_events_year(year)
-        while True:
-            first = len(marks) + 1
-            ids = [
-                event_id(record_id, community_id, place)
+        marks = {(record, community): [] for record, community, _ in timelines}
+        years = {(record, community): year for record, community, year in timelines}
+        wanted, first = list(marks), 1
+        while wanted:
+            docs = [
+                {
+                    "_index": self._names.community_events_year(years[key]),
+                    "_id": event_id(*key, place),
+                }
+                for key in wanted
                 for place in range(first, first + _PLACES)
             ]
-            found = self._mget([{"_id": i} for i in ids], index, _MARK_FIELDS[1:])
-            for i in ids:
-                if i not in found:
-                    return marks
-                marks.append(Mark(**found[i]))
+            found = {}
+            for chunk in _chunks(docs, MAX_RECIDS):
+                found.update(self._mget(chunk, None, _MARK_FIELDS[1:]))
+            longer = []
+            for key in wanted:
+                for place in range(first, first + _PLACES):
+                    source = found.get(event_id(*key, place))
+                    if source is None:
+                        break
+                    marks[key].append(Mark(**source))
+                else:
+                    longer.append(key)
+            wanted, first = longer, first + _PLACES
+        return marks
 
     def _mget(self, docs, index, fields):
         params = {"_source": ",".join(fields)} if fields else {}
-        answer = self._send("POST", f"/{index}/_mget", {"docs": docs}, params)
+        path = f"/{index}/_mget" if index else "/_mget"
+        answer = self._send("POST", path, {"docs": docs}, params)
         found = {}
         for doc in answer["docs"]:
             error = doc.get("error")
             if error and error["type"] != "index_not_found_exception":
                 raise SearchUnavailableError(
-                    f"OpenSearch could not read {index} ({error.get('reason')}). "
+                    f"OpenSearch could not read {doc['_index']} "
+                    f"({error.get('reason')}). "
                     "See that the cluster is up and run the same command again."
                 )
             if doc.get("found"):
@@ -181,7 +196,11 @@ class EventStore:
 
         Without them OpenSearch would guess a mapping and set no alias.
         """
-        for name, body in index_templates(self._names).items():
+        names = self._names
+        for name, body in {
+            **index_templates(names),
+            **reindexing_template(names),
+        }.items():
             path = f"/_index_template/{name}"
             only_names = {"filter_path": "index_templates.name", "ignore": 404}
             found = self._send("GET", path, params=only_names)

@@ -3,14 +3,168 @@
 
 """The service for community events and statistics."""
 
+from datetime import UTC, date, datetime, time, timedelta
+
+from invenio_db import db
+
+from ..community_events.generation import Generation
+from ..community_events.membership import MembershipReader, Selection
+from ..community_events.recorder import Recorder
+from ..community_events.state import backfill_state
+from ..community_events.status import events_status
+from ..community_events.store import EventStore
+from ..errors import UsageError
+from ..search.client import text_client
+from ..search.names import Names
+
 
 class CommunityStatsService:
     """Everything about communities' statistics, as methods.
+
+    The methods need an application context, for the database.
 
     Args:
         app: the Flask application.
     """
 
     def __init__(self, app):
-        """Keep the application."""
+        """Keep the application; opens no connection yet."""
         self.app = app
+        self.names = Names.of(app)
+
+    def generate_record_community_events(
+        self,
+        community_ids=None,
+        recids=None,
+        start_date=None,
+        end_date=None,
+        dry_run=False,
+        progress=None,
+        waiting=None,
+    ):
+        """Write the community events and facts of records that lack them.
+
+        Without a restriction it sees all records, goes on where an interrupted
+        run came to, and marks the back-fill as complete, which the migration
+        of usage events asks for. Safe to run again, to kill, and to run while
+        the site writes or beside a second run.
+
+        Args:
+            community_ids: only records that are in one of these communities, or
+                were accepted by one; UUIDs or slugs. All events of these records
+                are written, also those of other communities.
+            recids: only these records; every version is a record of its own.
+            start_date: only records created then or later; a date, a datetime
+                or ISO 8601 text; UTC if it has no zone.
+            end_date: only records created then or earlier; a date includes its
+                whole day.
+            dry_run: count what would be written and write nothing.
+            progress: called with a :class:`~..community_events.backfill.Progress`
+                now and then.
+            waiting: called with a sentence whenever OpenSearch takes no requests
+                for now.
+
+        Returns:
+            BackfillReport: what was done.
+
+        Raises:
+            UsageError: an argument makes no sense, or names what does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            SearchUnavailableError: OpenSearch took no requests for too long; the
+                next run goes on.
+            OpenSearchException: the cluster does not answer at the start.
+        """
+        reader = MembershipReader(db.engine)
+        selection = self._selection(reader, community_ids, recids, start_date, end_date)
+        client = text_client(self.app)
+        backfill_state(client, self.names)  # a cluster that is away says so at once
+        store = EventStore(client, self.names, waiting=waiting)
+        subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
+        recorder = Recorder(store, subcounts)
+        run = Generation(client, self.names, store, reader, recorder, progress)
+        if selection == Selection():
+            return run.run_all(dry_run)
+        return run.run_some(selection, dry_run)
+
+    def community_events_status(self, community_ids=None):
+        """Compare the community events with the database, by counts.
+
+        Args:
+            community_ids: UUIDs or slugs; None for all.
+
+        Returns:
+            EventsStatus: see :mod:`~..community_events.status`.
+
+        Raises:
+            UsageError: a community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer.
+        """
+        reader = MembershipReader(db.engine)
+        ids = _communities(reader, community_ids) if community_ids else None
+        return events_status(text_client(self.app), self.names, reader, ids)
+
+    def _selection(self, reader, community_ids, recids, start_date, end_date):
+        start = _moment(start_date, "start") if start_date else None
+        end = _moment(end_date, "end", whole_day=True) if end_date else None
+        if start and end and start >= end:
+            raise UsageError(
+                f"The start date {start_date} is after the end date {end_date}."
+            )
+        return Selection(
+            recids=_records(reader, recids) if recids else None,
+            community_ids=(
+                _communities(reader, community_ids) if community_ids else None
+            ),
+            created_from=start,
+            created_before=end,
+        )
+
+
+def _communities(reader, names):
+    """Return the UUIDs of communities; all must exist."""
+    names = tuple(dict.fromkeys(str(name) for name in names))
+    found = reader.communities(names)
+    for name in names:
+        if name not in found:
+            raise UsageError(
+                f"There is no community {name!r}: give the UUID or the slug of one."
+            )
+    return tuple(sorted(set(found.values())))
+
+
+def _records(reader, recids):
+    """Return the identifiers of records; all must exist."""
+    recids = tuple(sorted({str(recid) for recid in recids}))
+    found = reader.known(recids)
+    for recid in recids:
+        if recid not in found:
+            raise UsageError(f"There is no published record {recid!r}.")
+    return recids
+
+
+def _moment(value, which, whole_day=False):
+    """Return a date or moment as an aware datetime.
+
+    Args:
+        value: date, datetime, or ISO 8601 text.
+        which: ``start`` or ``end``, for the sentence.
+        whole_day: return the end of the day of a date, or the second after a
+            moment, so that the moment itself is before what is returned.
+    """
+    if isinstance(value, str):
+        try:
+            value = (
+                date.fromisoformat(value)
+                if len(value) <= 10
+                else datetime.fromisoformat(value)
+            )
+        except ValueError:
+            raise UsageError(
+                f"The {which} date {value!r} is no date; write it as YYYY-MM-DD."
+            ) from None
+    if not isinstance(value, datetime):
+        moment = datetime.combine(value, time(), UTC)
+        return moment + timedelta(days=1) if whole_day else moment
+    moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return moment + timedelta(seconds=1) if whole_day else moment

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How the back-fill of community events looks in a terminal, and in a log."""
+
+import time
+from contextlib import contextmanager
+
+import click
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+)
+from rich.progress import Progress as Bar
+from rich.progress import TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .output import console
+
+_EVERY = 10.0
+_GENERATE = "invenio community-stats generate-community-events"
+
+
+class _Quiet:
+    """Shows nothing."""
+
+    def progress(self, progress):
+        """Ignore how far it is."""
+
+    def waiting(self, sentence):
+        """Say on standard error why nothing goes on."""
+        click.echo(sentence, err=True)
+
+
+class _Plain(_Quiet):
+    """Prints a line now and then."""
+
+    def __init__(self):
+        self._last = time.monotonic()
+
+    def progress(self, progress):
+        """Print how far it is, every ten seconds."""
+        if time.monotonic() - self._last < _EVERY:
+            return
+        self._last = time.monotonic()
+        click.echo(
+            f"{progress.records:,} of {progress.total:,} records, "
+            f"{progress.events:,} events written, {_rate(progress)}"
+        )
+
+
+class _Live(_Quiet):
+    """Shows a bar."""
+
+    def __init__(self, bar):
+        self._bar = bar
+        self._task = bar.add_task("records", total=None, rate="", waiting="")
+
+    def progress(self, progress):
+        """Move the bar."""
+        self._bar.update(
+            self._task,
+            completed=progress.records,
+            total=progress.total,
+            rate=_rate(progress),
+            waiting="",
+        )
+
+    def waiting(self, sentence):
+        """Show beside the bar why nothing goes on."""
+        self._bar.update(self._task, waiting=sentence)
+
+
+@contextmanager
+def progress(wanted=True):
+    """Yield an object whose methods show how far a back-fill is.
+
+    Args:
+        wanted: False shows nothing.
+    """
+    out = console()
+    if not wanted:
+        yield _Quiet()
+    elif not out.is_terminal:
+        yield _Plain()
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            TextColumn("[yellow]{task.fields[waiting]}"),
+        )
+        with Bar(*columns, console=out, refresh_per_second=4) as bar:
+            yield _Live(bar)
+
+
+def report(done):
+    """Print what a back-fill did.
+
+    Args:
+        done: a :class:`~..community_events.backfill.BackfillReport`.
+    """
+    verb = "would be written" if done.dry_run else "written"
+    seconds = max(done.seconds, 0.001)
+    if done.went_on:
+        click.echo("An earlier run that was interrupted was continued.")
+    click.echo(
+        f"{done.records:,} records seen in {done.seconds:.1f} s "
+        f"({done.records / seconds:,.0f}/s): {done.events:,} events and "
+        f"{done.facts:,} record facts {verb}, {done.skipped:,} records lacked nothing."
+    )
+    if done.conflicts:
+        click.echo(
+            f"{done.conflicts:,} events were there already when they were written; "
+            "their records were read and compared again."
+        )
+    for sentence in done.refused[:10]:
+        click.echo(f"Refused by OpenSearch: {sentence}", err=True)
+    if len(done.refused) > 10:
+        click.echo(f"... and {len(done.refused) - 10:,} more.", err=True)
+    if done.complete:
+        click.echo("The community events of all records are complete.")
+
+
+def status(found, with_communities=False):
+    """Print how the community events compare with the database.
+
+    Args:
+        found: a :class:`~..community_events.status.EventsStatus`.
+        with_communities: also print the counts of each community.
+    """
+    for line in _lines(found):
+        click.echo(line)
+    if with_communities:
+        console().print(_table(found.communities))
+
+
+def _lines(found):
+    state = found.backfill
+    if state.position:
+        yield (
+            f"Back-fill: interrupted after {state.seen:,} records; "
+            f"'{_GENERATE}' goes on."
+        )
+    elif state.complete:
+        yield f"Back-fill: complete since {state.finished_at} UTC."
+    else:
+        yield f"Back-fill: not made yet; '{_GENERATE}' makes it."
+    yield (
+        f"Records: {found.records:,} in the database, "
+        f"{found.records_with_events:,} with events, "
+        f"{found.records_with_facts:,} with facts, "
+        f"{found.records_lacking_events:,} without events."
+    )
+    span = f", from {found.first_event} to {found.last_event}" if found.events else ""
+    yield f"Community events: {found.events:,}{span}."
+    if found.drift:
+        yield (
+            f"Drift: {found.drift:,} memberships differ at least; '{_GENERATE} "
+            "--dry-run' counts what is missing, without --dry-run it is written."
+        )
+    else:
+        yield "Drift: none by the counts of each community."
+
+
+def _table(communities):
+    table = Table(box=None)
+    table.add_column("community", overflow="fold")
+    for name in ("records", "by events", "added", "removed"):
+        table.add_column(name, justify="right")
+    table.add_column("first event", no_wrap=True)
+    table.add_column("last event", no_wrap=True)
+    for counts in communities:
+        table.add_row(
+            counts.slug or counts.community_id,
+            f"{counts.records:,}",
+            f"{counts.records_by_events:,}",
+            f"{counts.added:,}",
+            f"{counts.removed:,}",
+            (counts.first_event or "-")[:10],
+            (counts.last_event or "-")[:10],
+        )
+    return table
+
+
+def _rate(progress):
+    return f"{progress.records / max(progress.seconds, 0.001):,.0f}/s"

@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Whether the community events tell what the database holds, by counts."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from . import queries
+from .documents import ADDED, GLOBAL
+from .membership import Selection
+from .state import BackfillState, backfill_state
+from .store import decoded
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class CommunityCounts:
+    """The counts of one community.
+
+    Attributes:
+        community_id: UUID, or ``global``.
+        slug: its slug; None for ``global`` and for one that is gone.
+        records: records in it now, by the database.
+        records_by_events: the same by the community events.
+        added: events of records added.
+        removed: events of records removed.
+        first_event: date of the first event.
+        last_event: date of the last event.
+    """
+
+    community_id: str
+    slug: str | None
+    records: int
+    records_by_events: int
+    added: int = 0
+    removed: int = 0
+    first_event: str | None = None
+    last_event: str | None = None
+
+
+@dataclass(frozen=True)
+class EventsStatus:
+    """The state of the community events.
+
+    Attributes:
+        backfill: how far the back-fill is.
+        records: published records, deleted ones and all versions included.
+        records_with_events: records that have events.
+        records_lacking_events: at least so many records have none.
+        records_with_facts: records that have facts.
+        events: community events.
+        first_event: date of the first event.
+        last_event: date of the last event.
+        drift: at least so many memberships differ between database and events,
+            by the counts of each community; a dry run of the back-fill compares
+            record by record.
+        communities: the counts of each community and of ``global``.
+    """
+
+    backfill: BackfillState
+    records: int
+    records_with_events: int
+    records_lacking_events: int
+    records_with_facts: int
+    events: int
+    first_event: str | None
+    last_event: str | None
+    drift: int
+    communities: tuple[CommunityCounts, ...] = field(default=())
+
+
+def events_status(client, names, reader, community_ids=None):
+    """Compare the counts of the community events with those of the database.
+
+    Args:
+        client: an OpenSearch client, whether it decodes its answers or not.
+        names: the instance's :class:`~..search.names.Names`.
+        reader: a :class:`.membership.MembershipReader`.
+        community_ids: UUIDs; None for all communities and ``global``.
+
+    Returns:
+        EventsStatus: the records and events counted are all, the communities
+        and the drift those asked for.
+
+    Raises:
+        DatabaseUnavailableError: the database does not answer.
+        OpenSearchException: the cluster does not answer.
+    """
+    state = backfill_state(client, names)
+    counted = _by_events(client, names, community_ids)
+    with reader.connected() as connection:
+        present = {
+            str(id_): count
+            for id_, count in connection.execute(queries.memberships(community_ids))
+        }
+        if community_ids is None:
+            present[GLOBAL] = connection.execute(queries.existing()).scalar_one()
+        ids = sorted({*counted, *present, *(community_ids or ())} - {GLOBAL})
+        slugs = dict(
+            (str(id_), slug) for id_, slug in connection.execute(queries.slugs(ids))
+        )
+    records = reader.count(Selection())
+    first_places = {"bool": {"filter": [{"term": {"community_id": GLOBAL}}]}}
+    first_places["bool"]["filter"].append({"term": {"place": 1}})
+    with_events = _count(client, names.community_events, first_places)
+    communities = tuple(
+        _counts(id_, slugs.get(id_), present.get(id_, 0), counted.get(id_, {}))
+        for id_ in sorted({*counted, *present, *(community_ids or ())})
+    )
+    first, last = _span(client, names)
+    return EventsStatus(
+        backfill=state,
+        records=records,
+        records_with_events=with_events,
+        records_lacking_events=max(0, records - with_events),
+        records_with_facts=_count(client, names.record_facts, {"match_all": {}}),
+        events=state.events,
+        first_event=first,
+        last_event=last,
+        drift=sum(abs(c.records - c.records_by_events) for c in communities),
+        communities=communities,
+    )
+
+
+def _counts(community_id, slug, records, kinds):
+    added, first_added, last_added = kinds.get(ADDED, (0, None, None))
+    removed, first_removed, last_removed = kinds.get("removed", (0, None, None))
+    firsts = [d for d in (first_added, first_removed) if d]
+    lasts = [d for d in (last_added, last_removed) if d]
+    return CommunityCounts(
+        community_id=community_id,
+        slug=slug,
+        records=records,
+        records_by_events=added - removed,
+        added=added,
+        removed=removed,
+        first_event=min(firsts, default=None),
+        last_event=max(lasts, default=None),
+    )
+
+
+def _by_events(client, names, community_ids):
+    """Return community -> event type -> (count, first date, last date)."""
+    found = defaultdict(dict)
+    sources = [
+        {"community": {"terms": {"field": "community_id"}}},
+        {"type": {"terms": {"field": "event_type"}}},
+    ]
+    kinds = {"composite": {"size": _PAGE, "sources": sources}, "aggs": _SPAN}
+    query = {"match_all": {}}
+    if community_ids is not None:
+        query = {"terms": {"community_id": list(community_ids)}}
+    while True:
+        answer = _search(client, names, {"query": query, "aggs": {"kinds": kinds}})
+        result = answer.get("aggregations", {}).get("kinds", {"buckets": []})
+        for bucket in result["buckets"]:
+            key = bucket["key"]
+            found[key["community"]][key["type"]] = (
+                bucket["doc_count"],
+                *_dates(bucket),
+            )
+        if "after_key" not in result:
+            return found
+        kinds["composite"]["after"] = result["after_key"]
+
+
+def _span(client, names):
+    """Return the dates of the first and the last event."""
+    answer = _search(client, names, {"aggs": _SPAN})
+    return _dates(answer.get("aggregations", {}))
+
+
+_FORMAT = "yyyy-MM-dd'T'HH:mm:ss"
+_SPAN = {
+    "first": {"min": {"field": "event_date", "format": _FORMAT}},
+    "last": {"max": {"field": "event_date", "format": _FORMAT}},
+}
+
+
+def _dates(bucket):
+    return tuple(
+        bucket.get(name, {}).get("value_as_string") for name in ("first", "last")
+    )
+
+
+def _search(client, names, body):
+    return decoded(
+        client.transport.perform_request(
+            "POST",
+            f"/{names.community_events}/_search",
+            params={
+                "ignore_unavailable": "true",
+                "allow_partial_search_results": "false",
+            },
+            body={"size": 0, **body},
+        )
+    )
+
+
+def _count(client, index, query):
+    return decoded(
+        client.transport.perform_request(
+            "POST",
+            f"/{index}/_count",
+            params={"ignore_unavailable": "true"},
+            body={"query": query},
+        )
+    )["count"]

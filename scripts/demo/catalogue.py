@@ -66,6 +66,7 @@ def of(author, deposits, end):
             created=version.published,
             files=tuple(files[version.recid]),
             gone=version.gone,
+            popularity=0.1 if made.deposit.access == "restricted" else 1.0,
         )
         for made in author.made
         for version in made.versions
@@ -102,4 +103,5 @@ def _record(item):
         created=datetime.fromisoformat(item["created"]),
         files=tuple(File(**file) for file in item["files"]),
         gone=datetime.fromisoformat(item["gone"]) if item["gone"] else None,
+        popularity=item["popularity"],
     )

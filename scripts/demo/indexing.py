@@ -29,12 +29,15 @@ def postponed():
         yield
 
 
-def rebuild():
-    """Index users, communities, records and requests from the database.
+def rebuild(services=SERVICES):
+    """Index what the database holds.
 
     Needs an application context.
+
+    Args:
+        services: ids of the services of what is to be indexed.
     """
-    for name in SERVICES:
+    for name in services:
         service = current_service_registry.get(name)
         service.rebuild_index(system_identity)
         service.indexer.process_bulk_queue()

@@ -103,11 +103,10 @@ def wipe(settings, database=True):
             statistics.
     """
     client, prefix = settings.client(), settings.prefix
-    patterns = [f"{prefix}*"]
-    if not database:
-        patterns = [f"{prefix}{name}" for name in STATISTICS]
-    for pattern in patterns:
-        names = client.indices.get(index=pattern, allow_no_indices=True)
+    if database:
+        client.indices.delete_data_stream(name=f"{prefix}*", ignore=404)
+    for pattern in ("*",) if database else STATISTICS:
+        names = client.indices.get(index=f"{prefix}{pattern}")
         for name in names:
             client.indices.delete(index=name)
     _wipe_templates(client, prefix, everything=database)

@@ -15,7 +15,7 @@ import hashlib
 import random
 import uuid
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from .bulk import write
@@ -24,6 +24,7 @@ from .visits import HOURS, SITE, WEEKDAYS, Choice, anonymous_ids, visitor
 __all__ = (
     "DOWNLOADS",
     "File",
+    "Moments",
     "Record",
     "generate",
     "ghost_records",
@@ -71,6 +72,7 @@ class Record:
         created: first moment that it can be viewed (naive UTC).
         files: the files that can be downloaded.
         gone: moment of its deletion (naive UTC), or None.
+        popularity: factor to what its rank gives it.
     """
 
     recid: str
@@ -78,6 +80,7 @@ class Record:
     created: datetime
     files: tuple[File, ...] = ()
     gone: datetime | None = None
+    popularity: float = 1.0
 
 
 def synthetic_records(count, seed=0, created=datetime(2000, 1, 1)):
@@ -111,8 +114,9 @@ def _files(rng, count):
 
 
 def ghost_records(count=3, seed=0):
-    """Return records that the database does not know any more."""
-    return synthetic_records(count, f"ghosts {seed}")
+    """Return records that the database does not know any more; rarely seen."""
+    ghosts = synthetic_records(count, f"ghosts {seed}")
+    return [replace(ghost, popularity=0.05) for ghost in ghosts]
 
 
 def plan(total, until, months=18):
@@ -168,6 +172,35 @@ def generate(event_type, month, count, records, seed=0, until=None):
         raise ValueError(f"No record can have a {event_type} in {month}.")
     for day, wanted in _share_out(count, days).items():
         yield from _Day(event_type, day, rng, seed, until).events(wanted, targets)
+
+
+class Moments:
+    """Single events at moments of choice, for a writer that goes on and on.
+
+    Args:
+        event_type: ``view`` or ``download``.
+        records: list of :class:`Record`.
+        seed: the same seed gives the same visitors and choices.
+    """
+
+    def __init__(self, event_type, records, seed=0):
+        """Rank the records."""
+        self.event_type, self.seed = event_type, seed
+        self.rng = random.Random(f"{seed} {event_type} moments")
+        self.choose = Choice(_targets(event_type, records, seed))
+
+    def event(self, moment):
+        """Return id and source of one event, as if processed at once.
+
+        Args:
+            moment: when it happens (naive UTC).
+        """
+        day = _Day(self.event_type, moment.date(), self.rng, self.seed, None)
+        second = int((moment - day.midnight).total_seconds())
+        event_id, source = day.document(
+            second, self.choose(self.rng), visitor(self.rng), True
+        )
+        return event_id, source | {"updated_timestamp": datetime.now(UTC).isoformat()}
 
 
 class _Day:
@@ -295,7 +328,7 @@ def _targets(event_type, records, seed):
     random.Random(f"{seed} ranks").shuffle(ranked)
     targets = []
     for rank, record in enumerate(ranked):
-        weight = 1 / (rank + 3) ** 1.05
+        weight = record.popularity / (rank + 3) ** 1.05
         if event_type == "view":
             targets.append(((record, None), weight))
         for n, file in enumerate(record.files if event_type == "download" else ()):

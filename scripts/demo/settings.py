@@ -80,6 +80,11 @@ class Settings:
         return self.root / "content.json"
 
     @property
+    def aggregates(self):
+        """Return the file of what the stock aggregations made of sample days."""
+        return self.root / "aggregates.json"
+
+    @property
     def legacy_ledger(self):
         """Return the folder of the ledger of the legacy events."""
         return self.root / "ledger" / "legacy"

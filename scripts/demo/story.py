@@ -129,7 +129,7 @@ def deposits(count, end, seed=0):
     planned = []
     for number in range(1, count + 1):
         # a sixth is there from the beginning, the rest comes with some growth
-        share = 1 - rng.random() ** 0.8 if number % 6 else 0.999
+        share = 1 - rng.random() ** 0.8 if number % 6 != 1 else 0.999
         age = timedelta(days=max(2, share * (oldest - 6)), seconds=rng.random() * 86400)
         planned.append(_deposit(rng, number, end - age, end))
     return sorted(planned, key=lambda deposit: deposit.published)

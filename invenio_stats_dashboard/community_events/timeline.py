@@ -182,7 +182,7 @@ def compare(truth, timeline, cause, now):
     for stay in truth.stays:
         stays[stay.community_id].append(stay)
     written = []
-    for community_id in sorted({*timeline.communities(), *stays}):
+    for community_id in sorted({GLOBAL, *timeline.communities(), *stays}):
         place, inside, date = timeline.last(community_id)
         for added, when, evidence in _missing(
             truth, community_id, stays.get(community_id, ()), inside, date, now

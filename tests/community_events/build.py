@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Database rows and events as short as tests need them."""
+
+from datetime import UTC, datetime, timedelta
+
+from invenio_stats_dashboard import config, subcounts
+from invenio_stats_dashboard.community_events.rows import (
+    AcceptedRequest,
+    CommunityRow,
+    RecordRow,
+)
+from invenio_stats_dashboard.community_events.store import Mark
+from invenio_stats_dashboard.community_events.times import as_second
+
+REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
+
+
+def day(number):
+    """Return the start of a day, counted from 2024-01-01."""
+    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number)
+
+
+def second(number):
+    """Return the same as stored text."""
+    return as_second(day(number))
+
+
+def added(community_id, place, number):
+    """Return what a timeline is made of: added on a day."""
+    return Mark(community_id, place, "added", second(number))
+
+
+def removed(community_id, place, number):
+    """Return what a timeline is made of: removed on a day."""
+    return Mark(community_id, place, "removed", second(number))
+
+
+def community(community_id, created=-10, accepted=None, requested=None, **changes):
+    """Return a row of the parent-community table; days are numbers."""
+    return CommunityRow(
+        community_id=community_id,
+        created=day(created),
+        updated=day(changes.pop("updated", created)),
+        requested=None if requested is None else day(requested),
+        accepted=None if accepted is None else day(accepted),
+        deleted=day(changes.pop("deleted")) if "deleted" in changes else None,
+        deleted_by="tombstone",
+    )
+
+
+def ended(community_id, accepted, requested):
+    """Return an accepted request whose row is gone; days are numbers."""
+    return AcceptedRequest(community_id, day(requested), day(accepted))
+
+
+def row(record=None, parent=None, created=0, parent_updated=0, **changes):
+    """Return a record with what belongs to it; days are numbers."""
+    deleted = changes.pop("deleted", None)
+    return RecordRow(
+        record_id="00000000-0000-0000-0000-000000000001",
+        parent_id="00000000-0000-0000-0000-000000000002",
+        created=day(created),
+        updated=day(changes.pop("updated", created)),
+        parent_updated=day(parent_updated),
+        revision=changes.pop("revision", 2),
+        is_deleted=deleted is not None,
+        deleted=None if deleted is None else day(deleted),
+        deleted_by=None if deleted is None else "tombstone",
+        record={"id": "abcde-12345", **(record or {})},
+        parent={"id": "fghij-67890", **(parent or {})},
+        **changes,
+    )

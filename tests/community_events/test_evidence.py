@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Rules of dates: the best evidence there is, and the kind of it."""
+
+from invenio_stats_dashboard.community_events.evidence import truth_of
+from invenio_stats_dashboard.community_events.rows import DeletedSpan
+
+from .build import community, day, ended, row, second
+
+
+def _stays(record, community_id="a"):
+    return [
+        (
+            stay.added,
+            stay.removed,
+            stay.added_by if stay.removed is None else (stay.added_by, stay.removed_by),
+        )
+        for stay in truth_of(record).stays
+        if stay.community_id == community_id
+    ]
+
+
+def test_a_record_exists_from_its_publication_in_the_instance():
+    assert _stays(row(created=4), "global") == [(second(4), None, "created")]
+
+
+def test_a_request_dates_the_addition():
+    record = row(communities=(community("a", accepted=3, requested=2),))
+    assert _stays(record) == [(second(3), None, "request")]
+
+
+def test_without_a_request_the_later_of_record_and_community_dates_it():
+    old = row(created=5, communities=(community("a", created=-1),))
+    assert _stays(old) == [(second(5), None, "created")]
+    young = row(created=5, communities=(community("a", created=8),))
+    assert _stays(young) == [(second(8), None, "created")]
+
+
+def test_a_later_version_comes_in_when_it_is_published():
+    record = row(created=9, communities=(community("a", accepted=3, requested=2),))
+    assert _stays(record) == [(second(9), None, "created")]
+
+
+def test_an_accepted_request_without_a_row_tells_of_a_stay_that_ended():
+    record = row(parent_updated=20, ended=(ended("a", 3, 2),))
+    assert _stays(record) == [(second(3), second(20), ("request", "parent"))]
+
+
+def test_two_accepted_requests_tell_that_it_was_out_between():
+    record = row(
+        communities=(community("a", accepted=12, requested=10),),
+        ended=(ended("a", 3, 2),),
+    )
+    assert _stays(record) == [
+        (second(3), second(10), ("request", "next-request")),
+        (second(12), None, "request"),
+    ]
+
+
+def test_a_row_without_a_request_after_an_accepted_one_counts_as_one_stay():
+    record = row(communities=(community("a"),), ended=(ended("a", 3, 2),))
+    assert _stays(record) == [(second(3), None, "request")]
+
+
+def test_a_stay_that_ended_before_a_version_was_published_is_not_its_own():
+    assert _stays(row(created=30, parent_updated=20, ended=(ended("a", 3, 2),))) == []
+
+
+def test_the_tombstone_of_a_community_ends_the_stay():
+    record = row(communities=(community("a", deleted=15),))
+    assert _stays(record) == [(second(0), second(15), ("created", "tombstone"))]
+
+
+def test_the_tombstone_of_a_record_ends_all_stays():
+    record = row(deleted=15, communities=(community("a"),))
+    assert _stays(record) == [(second(0), second(15), ("created", "tombstone"))]
+    assert _stays(record, "global") == _stays(record)
+
+
+def test_an_earlier_deletion_leaves_a_gap():
+    record = row(
+        communities=(community("a"),), deletions=(DeletedSpan(day(5), day(7)),)
+    )
+    assert _stays(record) == [
+        (second(0), second(5), ("created", "history")),
+        (second(7), None, "history"),
+    ]
+
+
+def test_a_record_accepted_while_it_was_deleted_comes_in_when_it_is_restored():
+    record = row(
+        communities=(community("a", accepted=6, requested=6),),
+        deletions=(DeletedSpan(day(5), day(7)),),
+    )
+    assert _stays(record) == [(second(7), None, "history")]
+
+
+def test_the_bound_of_a_present_state_is_the_last_change_of_any_row():
+    record = row(parent_updated=4, updated=3, communities=(community("a", updated=6),))
+    truth = truth_of(record)
+    assert (truth.bounds["a"].date, truth.bounds["a"].evidence) == (
+        second(6),
+        "community",
+    )
+    assert (truth.bound.date, truth.bound.evidence) == (second(4), "parent")

@@ -74,9 +74,9 @@ make_environment() {
 }
 
 check_style() {
-    local sources=(invenio_stats_dashboard tests benchmarks scripts scripts/services)
+    local sources=(. scripts/services) # the latter has no suffix to be found by
     black --check --quiet --diff "${sources[@]}"
-    isort --check-only --diff "${sources[@]}"
+    isort --check-only --diff --skip-gitignore "${sources[@]}"
     ruff check --quiet "${sources[@]}"
     pydocstyle invenio_stats_dashboard scripts/lib
     if grep -qs '^\[tool\.mypy\]' pyproject.toml; then

@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from .addresses import VARIABLES, exports
+from .addresses import VARIABLES, exports, read_record
 from .errors import ServicesError
 from .settings import MAX_NODES, PORTS, Settings, read_settings
 from .stack import Stack, locked
@@ -180,6 +180,8 @@ def _status(options: argparse.Namespace, settings: Settings) -> int:
 def _env(options: argparse.Namespace, settings: Settings) -> int:
     stack = _stack(settings)
     sources = stack.sources(stack.in_use())
+    if not read_record(settings.home):
+        print("nothing was started yet: call `scripts/services up`.", file=sys.stderr)
     print(exports(sources.values()), end="")
     return 0
 

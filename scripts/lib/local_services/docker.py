@@ -81,7 +81,9 @@ def _run(settings: Settings, say: Callable[[str], None], *arguments: str) -> Non
         check=False,
     )
     if done.returncode != 0:
-        said = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-8:])
+        # Indented lines are those of a traceback.
+        lines = [line for line in done.stdout.splitlines() if line[:1].strip()]
+        said = "\n".join(f"    {line}" for line in lines[-8:])
         raise ServicesError(
             f"docker-services-cli {arguments[0]} failed: set SERVICES_FROM=native to "
             f"do without containers; it said:\n{said}"

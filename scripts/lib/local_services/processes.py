@@ -155,8 +155,10 @@ def _ended(process: Process, patience: float) -> bool:
 def last_words(log: Path, lines: int = 12) -> str:
     """Return the end of a log, to be put behind a sentence without its stop."""
     try:
-        end = log.read_text(errors="replace").splitlines()[-lines:]
+        text = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return "."
-    said = "\n".join(f"    {line}" for line in end)
+    # Java prints pages of these behind the one line that tells the cause.
+    telling = [line for line in text if not line.startswith(("\tat ", "\t..."))]
+    said = "\n".join(f"    {line}" for line in telling[-lines:])
     return f"; the end of {log} reads:\n{said}"

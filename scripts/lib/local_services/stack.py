@@ -130,6 +130,7 @@ class Stack:
         containers = [p for p, source in sources.items() if source.kind == "docker"]
         if containers:
             docker.up(self.settings, containers, self.say)
+            in_parallel(self._wait_for, [sources[name] for name in containers])
         native = [p for p, source in sources.items() if source.kind == "native"]
         self._up_native(native, nodes)
         recorded = read_record(self.settings.home)
@@ -156,6 +157,22 @@ class Stack:
                         f"({error}): start it, or unset {variable} to have one started."
                     ) from None
                 self.say(f"{source.purpose}: {variable} is set, {version or 'answers'}")
+
+    def _wait_for(self, source: Source) -> None:
+        deadline = time.monotonic() + self.settings.timeout
+        while True:
+            try:
+                version = PROBES[source.purpose](source.address)
+                break
+            except NoAnswer as error:
+                if time.monotonic() > deadline:
+                    raise ServicesError(
+                        f"The container of the {source.purpose} does not answer at "
+                        f"{source.address} ({error}): look at `docker ps`, or set "
+                        "SERVICES_FROM=native to do without containers."
+                    ) from None
+            time.sleep(0.5)
+        self.say(f"{source.purpose}: container, {version or 'answers'}")
 
     def _up_native(self, purposes: list[str], nodes: int) -> None:
         services = [

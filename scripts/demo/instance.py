@@ -8,6 +8,7 @@ so the commands are called here one after the other in one application.
 """
 
 import secrets
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from flask import current_app
 from sqlalchemy import create_engine
 from sqlalchemy_utils import create_database, database_exists, drop_database
 
-from .settings import REDIS_IDENTITIES_DB
+from .settings import OVERRIDES, REDIS_IDENTITIES_DB
 
 APP_DATA = Path(__file__).parent / "app_data"
 
@@ -70,6 +71,18 @@ def write_config(settings):
         identities=settings.redis(REDIS_IDENTITIES_DB),
     )
     (settings.instance / "invenio.cfg").write_text(text, encoding="utf-8")
+    (settings.root / "activate").write_text(_activate(settings), encoding="utf-8")
+
+
+def _activate(settings):
+    """Return what points a shell's ``invenio`` at the instance."""
+    folder = Path(sys.executable).parent
+    return (
+        f'export PATH="{folder}:$PATH"\n'
+        f"unset {' '.join(OVERRIDES)}\n"
+        f'export INVENIO_INSTANCE_PATH="{settings.instance}"\n'
+        "export PYTHONWARNINGS=ignore\n"
+    )
 
 
 def make_app(settings, **config):

@@ -13,49 +13,22 @@ import json
 import logging
 import os
 import sys
-import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
-from rich.progress import Progress
 
 from . import instance, legacy_events
 from .bulk import write
 from .catalogue import Catalogue
 from .ledger import Ledger
 from .settings import Settings
+from .steps import Steps
 
 STALE = timedelta(days=3)
 """Content older than this is made anew, since its story would end too early."""
 
 
-class Steps:
-    """Says what is done and how long it took.
-
-    Args:
-        console: where to say it.
-    """
-
-    def __init__(self, console):
-        """Start with no step."""
-        self.console = console
-        self.seconds = {}
-
-    @contextmanager
-    def step(self, name):
-        """Time a step."""
-        begun = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - begun, 1)
-        self.console.print(f"  {name} [dim]{self.seconds[name]} s[/]")
-
-    @contextmanager
-    def counted(self, name, total):
-        """Time a step of many pieces; yields a function to count them."""
-        with self.step(name), Progress(console=self.console, transient=True) as bar:
-            task = bar.add_task(f"  {name}", total=total)
-            yield lambda pieces=1: bar.advance(task, pieces)
+PREPARED = "prepared.json"
 
 
 def main(argv=None):
@@ -73,7 +46,7 @@ def main(argv=None):
     os.environ.update(environment)
     steps = Steps(Console(highlight=False))
     figures = prepare(settings, steps, options)
-    path = settings.root / "prepared.json"
+    path = settings.root / PREPARED
     path.write_text(json.dumps(figures | {"seconds": steps.seconds}, indent=1))
 
 

@@ -37,6 +37,8 @@ class MonthProof:
         twice: number of ids that are there more than once.
         changed: number of events with a native field that is not as written.
         unenriched: number of events without ``enriched_at``.
+        overlooked: the unenriched ones among them that were there before the
+            migration began.
         written_checksum: order-independent checksum of what was written.
         found_checksum: the same of what is there.
     """
@@ -51,6 +53,7 @@ class MonthProof:
     twice: int = 0
     changed: int = 0
     unenriched: int = 0
+    overlooked: int = 0
     written_checksum: str = ""
     found_checksum: str = ""
 
@@ -71,10 +74,10 @@ class _Found:
     events: dict = field(default_factory=dict)
     indices: set = field(default_factory=set)
     documents: int = 0
-    unenriched: int = 0
+    unenriched: set = field(default_factory=set)
 
 
-def compare(client, prefix, event_type, ledger):
+def compare(client, prefix, event_type, ledger, live=None):
     """Read all events of a type through the read alias and compare them.
 
     Args:
@@ -82,6 +85,7 @@ def compare(client, prefix, event_type, ledger):
         prefix: ``SEARCH_INDEX_PREFIX``.
         event_type: ``view`` or ``download``.
         ledger: the :class:`~.ledger.Ledger` of all that was written.
+        live: the ledger of what was written while the migration ran.
 
     Returns:
         list[MonthProof]: one for each month written or found, in order.
@@ -92,17 +96,19 @@ def compare(client, prefix, event_type, ledger):
         found = months.setdefault(source["timestamp"][:7], _Found())
         found.documents += 1
         found.indices.add(hit["_index"])
-        found.unenriched += "enriched_at" not in source
+        if "enriched_at" not in source:
+            found.unenriched.add(hit["_id"])
         found.events[hit["_id"]] = digest(source)
     names = {month for kind, month in ledger.months if kind == event_type}
     return [
-        _proof(event_type, month, ledger, months.get(month, _Found()))
+        _proof(event_type, month, ledger, live, months.get(month, _Found()))
         for month in sorted(names | set(months))
     ]
 
 
-def _proof(event_type, month, ledger, found):
+def _proof(event_type, month, ledger, live, found):
     written = ledger.months.get((event_type, month), {})
+    newer = live.months.get((event_type, month), {}) if live else {}
     missing = [i for i in written if i not in found.events]
     surplus = [i for i in found.events if i not in written]
     changed = sum(
@@ -120,7 +126,8 @@ def _proof(event_type, month, ledger, found):
         surplus=tuple(surplus[:10]),
         twice=found.documents - len(found.events),
         changed=changed,
-        unenriched=found.unenriched,
+        unenriched=len(found.unenriched),
+        overlooked=len(found.unenriched - newer.keys()),
         written_checksum=f"{checksum(written):016x}",
         found_checksum=f"{checksum(found.events):016x}",
     )

@@ -14,7 +14,7 @@ DATABASE = "demo"
 REDIS_DB, REDIS_IDENTITIES_DB = 5, 6
 """Not the numbers that ``scripts/services env`` gives to the tests."""
 
-_OVERRIDES = (
+OVERRIDES = (
     "INVENIO_SQLALCHEMY_DATABASE_URI",
     "INVENIO_SEARCH_HOSTS",
     "INVENIO_SEARCH_INDEX_PREFIX",
@@ -71,7 +71,7 @@ class Settings:
 
     @property
     def instance(self):
-        """Return the folder of the instance (``INVENIO_INSTANCE_PATH``)."""
+        """Return the folder that is the instance path."""
         return self.root / "instance"
 
     @property
@@ -100,7 +100,7 @@ class Settings:
 
     def environment(self, environ=os.environ):
         """Return the variables for commands on the demonstration's instance."""
-        kept = {k: v for k, v in environ.items() if k not in _OVERRIDES}
+        kept = {k: v for k, v in environ.items() if k not in OVERRIDES}
         return kept | {
             "INVENIO_INSTANCE_PATH": str(self.instance),
             "PYTHONWARNINGS": "ignore",

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'USAGE'
+Show the main job on a real InvenioRDM: usage events of 18 months are enriched and
+moved while the site goes on writing and reading, and nothing is lost.
+
+    ./run-demo.sh [OPTIONS]
+
+    --events N         legacy view and download events (default: 400000)
+    --records N        published records (default: 300)
+    --rate N           events a second of the writer (default: 50)
+    --seed TEXT        another seed, other content and events
+    --fresh            make content anew, too; without it, that of the last run is
+                       used and only events and statistics are made anew
+    --json FILE        write the figures to a file
+    --stop             stop the services in the end
+    --keep-services    leave them running, to look further (this is the default)
+
+Makes the virtual environment (scripts/environment), starts the services that the
+environment does not name (scripts/services) and keeps all else in .demo/. Exit
+code 0: every proof held. See docs/demo.md.
+USAGE
+}
+
+stop=""
+arguments=()
+while (($#)); do
+    case "$1" in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    --stop) stop="yes" ;;
+    --keep-services) stop="" ;;
+    *) arguments+=("$1") ;;
+    esac
+    shift
+done
+
+finish() {
+    local code="$?"
+    if [[ -n "$stop" ]]; then
+        scripts/services down || true
+    fi
+    printf '==> the demonstration %s after %d s\n' \
+        "$([[ "$code" == 0 ]] && echo passed || echo failed)" "$SECONDS"
+    exit "$code"
+}
+
+VIRTUAL_ENV="$(scripts/environment)"
+export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+trap finish EXIT
+scripts/services up
+eval "$(scripts/services env)"
+python -W ignore -m scripts.demo.run ${arguments[@]+"${arguments[@]}"}

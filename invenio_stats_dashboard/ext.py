@@ -8,8 +8,14 @@ import json
 from werkzeug.utils import cached_property
 
 from . import config, settings, subcounts
+from .community_events.documents import index_templates as community_events_templates
 from .search.names import Names
-from .search.templates import register_templates
+from .search.templates import (
+    extend_index_init,
+    put_all_missing,
+    register_templates,
+    reindexing_template,
+)
 from .services import CommunityStatsService, EventReindexingService
 
 
@@ -64,7 +70,36 @@ def finalize_app(app):
     """Check the breakdowns and see that the index templates are in the cluster."""
     if app.config["COMMUNITY_STATS_ENABLED"]:
         _ = app.extensions["invenio-stats-dashboard"].subcounts
-        register_templates(app)
+        extend_index_init(app, fixed_templates)
+        register_templates(app, fixed_templates)
+
+
+def put_templates(app, client):
+    """Put the index templates that are missing or older.
+
+    Args:
+        app: the Flask application.
+        client: an ordinary client.
+
+    Returns:
+        list[str]: names of the templates that were put.
+
+    Raises:
+        OpenSearchException: the cluster did not answer, or refused.
+    """
+    return put_all_missing(app, client, fixed_templates)
+
+
+def fixed_templates(names):
+    """Return the templates that depend on nothing but the instance's names.
+
+    Args:
+        names: the instance's :class:`~.search.names.Names`.
+
+    Returns:
+        dict: template name -> body of a composable template.
+    """
+    return {**reindexing_template(names), **community_events_templates(names)}
 
 
 def _record_mapping(app):

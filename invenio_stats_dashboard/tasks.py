@@ -2,3 +2,27 @@
 # SPDX-License-Identifier: MIT
 
 """Celery tasks: each calls a service."""
+
+from celery import shared_task
+
+from .proxies import current_stats_dashboard
+
+
+@shared_task(acks_late=True)
+def reindex_usage_events(**arguments):
+    """Migrate usage events; see ``EventReindexingService.reindex_events``.
+
+    Args:
+        arguments: keyword arguments of that method, as JSON values.
+
+    Returns:
+        dict: the report.
+    """
+    service = current_stats_dashboard.event_reindexing_service
+    return service.reindex_events(**arguments).as_json()
+
+
+@shared_task(ignore_result=True)
+def recover_overdue_switches():
+    """Take back the switches of months that nobody has finished in time."""
+    current_stats_dashboard.event_reindexing_service.recover_overdue()

@@ -1,16 +1,262 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Commands for usage events."""
+"""Commands for usage events: migrate, status, verify, cleanup, rollback."""
+
+import signal
+import sys
+import threading
 
 import click
+from flask.cli import with_appcontext
+
+from ..proxies import current_stats_dashboard
+from . import usage_display as display
+from .output import console, json_option, print_json, sentences_for_errors
+
+types_option = click.option(
+    "--event-types",
+    "event_types",
+    multiple=True,
+    metavar="view|download",
+    help="Only this type; can be given twice. Default: both.",
+)
+months_option = click.option(
+    "--months",
+    multiple=True,
+    metavar="YYYY-MM[:YYYY-MM]",
+    help="Only this month, or this range; can be given several times.",
+)
+
+
+def _service():
+    return current_stats_dashboard.event_reindexing_service
 
 
 @click.group("usage-events")
 def usage_events():
-    """Migrate view and download events and look after them."""
+    """Migrate view and download events, and look after them."""
 
 
-@click.command("migrate-events")
-def migrate_events():
-    """Move legacy events to enriched indices."""
+@click.command("migrate")
+@types_option
+@months_option
+@click.option("--batch-size", type=int, help="Events in a batch, 1 to 10,000.")
+@click.option("--max-batches", type=int, help="Stop each month after so many batches.")
+@click.option(
+    "--max-memory-percent",
+    type=int,
+    help="Wait while a data node's heap is fuller than this, 1 to 100.",
+)
+@click.option(
+    "--delete-old-indices",
+    is_flag=True,
+    help="Delete the backups of past months when they have been compared.",
+)
+@click.option(
+    "--delete-backup",
+    is_flag=True,
+    help="Delete the backup of the current month when it has been compared.",
+)
+@click.option(
+    "--fresh-start", is_flag=True, help="Forget earlier progress; start months anew."
+)
+@click.option(
+    "--re-enrich",
+    metavar="KEY",
+    help="Instead: fill a breakdown that was added later into enriched events.",
+)
+@click.option(
+    "--ignore-stock-workers",
+    is_flag=True,
+    help="Switch the current month although workers with the stock event indexer "
+    "are about, which lose the events that are refused while it is switched.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option(
+    "--async", "as_task", is_flag=True, help="Run as a Celery task; see 'status'."
+)
+@json_option
+@with_appcontext
+@sentences_for_errors
+def migrate(
+    event_types, months, re_enrich, dry_run, as_task, as_json, max_batches, **options
+):
+    """Move legacy events to enriched indices, while the site goes on.
+
+    Can be stopped, killed and run again at any time; it goes on where it was.
+    Exit code 0: all that was asked for is done. 1: a month failed. 2: wrong use.
+    3: stopped, and can be resumed by the same command.
+    """
+    service = _service()
+    if dry_run:
+        plan = service.plan(event_types, months)
+        print_json(plan.as_json()) if as_json else display.print_plan(plan)
+        return
+    if re_enrich:
+        _re_enrich(service, re_enrich, event_types, months, as_json)
+        return
+    arguments = {
+        "event_types": list(event_types),
+        "months": list(months),
+        "max_batches": max_batches,
+        **options,
+    }
+    if as_task:
+        _send(service, arguments, as_json)
+        return
+    with _stop_politely() as stop, display.progress(not as_json) as progress:
+        report = service.reindex_events(**arguments, progress=progress, stop=stop)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        display.print_report(report)
+    sys.exit(report.exit_code)
+
+
+def _send(service, arguments, as_json):
+    from ..tasks import reindex_usage_events
+
+    service.check_arguments(**arguments)
+    result = reindex_usage_events.delay(**arguments)
+    if as_json:
+        print_json({"task": result.id})
+    else:
+        console().print(
+            f"The migration was handed to a worker as task {result.id}.\n"
+            "Follow it with: invenio community-stats usage-events status"
+        )
+
+
+def _re_enrich(service, key, event_types, months, as_json):
+    with _stop_politely() as stop, display.progress(not as_json) as progress:
+        done = service.re_enrich(key, event_types, months, progress=progress, stop=stop)
+    if as_json:
+        print_json([vars(month) for month in done])
+    else:
+        display.print_re_enriched(key, done)
+
+
+class _stop_politely:
+    """Sets an event at SIGINT and SIGTERM, so that the batch under way ends first."""
+
+    def __enter__(self):
+        self._stop = threading.Event()
+        self._before = {
+            number: signal.signal(number, self._heard)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self._stop
+
+    def _heard(self, number, frame):
+        click.echo("Stopping after this batch …", err=True)
+        self._stop.set()
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+usage_events.add_command(migrate)
+
+
+@usage_events.command("status")
+@types_option
+@months_option
+@json_option
+@with_appcontext
+@sentences_for_errors
+def status(event_types, months, as_json):
+    """Show how far each month is, and what needs a person (then exit code 1)."""
+    found = _service().status(event_types, months)
+    print_json(found.as_json()) if as_json else display.print_status(found)
+    sys.exit(1 if found.needs_a_person else 0)
+
+
+@usage_events.command("verify")
+@types_option
+@months_option
+@json_option
+@with_appcontext
+@sentences_for_errors
+def verify(event_types, months, as_json):
+    """Compare every event of the backups with the indices in service, again."""
+    with display.progress(not as_json) as progress:
+        checks = _service().verify(event_types, months, progress=progress)
+    if as_json:
+        print_json([vars(check) for check in checks])
+    else:
+        display.print_checks(checks)
+    sys.exit(1 if any(check.same is False for check in checks) else 0)
+
+
+@usage_events.command("cleanup")
+@types_option
+@months_option
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def cleanup(event_types, months, dry_run, yes, as_json):
+    """Delete the backups of months whose full comparison has passed."""
+    service = _service()
+    found = service.cleanup(event_types, months, dry_run=True)
+    ready = [name for name, reason in found if reason is None]
+    if not dry_run and ready:
+        if not yes and not as_json:
+            for name in ready:
+                click.echo(f"  {name}")
+            click.confirm(f"Delete these {len(ready)} indices for good?", abort=True)
+        found = service.cleanup(event_types, months)
+    if as_json:
+        print_json([{"index": name, "kept_because": why} for name, why in found])
+    else:
+        display.print_cleanup(found, dry_run)
+
+
+@usage_events.command("rollback")
+@types_option
+@months_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def rollback(event_types, months, yes, as_json):
+    """Give months back to their legacy indices, with what was written since."""
+    if months and not yes and not as_json:
+        click.confirm(
+            f"Give {', '.join(months)} back to the legacy indices?", abort=True
+        )
+    done = _service().rollback(event_types, months)
+    if as_json:
+        print_json([vars(month) for month in done])
+    else:
+        display.print_rolled_back(done)
+    sys.exit(1 if any(month.error for month in done) else 0)
+
+
+@usage_events.command("clear-bookmarks")
+@types_option
+@months_option
+@click.option("--fresh-start", is_flag=True, help="Delete half-filled targets, too.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def clear_bookmarks(event_types, months, fresh_start, as_json):
+    """Forget how far months were copied; the next run starts them anew."""
+    cleared = _service().clear_bookmarks(event_types, months, fresh_start)
+    if as_json:
+        print_json({"cleared": cleared})
+    else:
+        console().print(
+            f"Cleared: {', '.join(cleared)}." if cleared else "Nothing to clear."
+        )
+
+
+migrate_events = click.Command(
+    "migrate-events",
+    callback=migrate.callback,
+    params=migrate.params,
+    help="The same as 'usage-events migrate'.\n\n" + migrate.help,
+)

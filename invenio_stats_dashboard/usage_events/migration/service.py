@@ -1,16 +1,496 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The service that migrates usage events."""
+"""The service that migrates usage events: one method for each thing to do."""
+
+import contextlib
+import threading
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from opensearchpy.exceptions import OpenSearchException
+
+from ...community_events.lookup import RecordLookup
+from ...community_events.resolver import DatabaseResolver
+from ...community_events.state import backfill_state
+from ...errors import (
+    ClusterNotHealthyError,
+    NotReadyError,
+    SearchUnavailableError,
+    StatsDashboardError,
+    UsageError,
+)
+from ...search.bookmarks import Bookmark
+from ...search.client import describe, json_client, text_client
+from ...search.health import HealthGate, Limits
+from ...search.lock import ClusterLock
+from ...search.names import Names
+from ..enrichment import Splicer
+from ..workers import stock_workers
+from . import after, overdue, plan, re_enriching, rollback, status
+from .copying import Copier
+from .months import check_event_types, is_writable, parse_months, survey, utc_now
+from .report import Report
+from .runner import PAUSES, MonthMigration, Options, Run, StoppedError
+
+LOCK = "migration-lock"
+_WRITE_LIMIT = 300.0
+_REQUEST_TIMEOUT = 60
+
+
+def _ignore(*_):
+    """Take anything and do nothing: the observer that is none."""
 
 
 class EventReindexingService:
-    """Moves legacy usage events to enriched indices.
+    """Moves legacy usage events to enriched indices, and looks after them.
 
     Args:
         app: the Flask application.
     """
 
     def __init__(self, app):
-        """Keep the application."""
+        """Keep the application; opens no connection yet."""
         self.app = app
+        self.names = Names.of(app)
+
+    # -- what can be asked of it ------------------------------------------
+
+    def plan(self, event_types=(), months=(), now=utc_now):
+        """Say what a migration would do; changes nothing.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            now: returns the present moment, aware.
+
+        Returns:
+            Plan: months, blockers, warnings and needs.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            SearchUnavailableError: OpenSearch does not answer.
+        """
+        event_types = check_event_types(event_types)
+        ranges = parse_months(months, now())
+        made, _ = plan.make_plan(
+            self._client, self.names, event_types, ranges, now(), stock_workers()
+        )
+        return made
+
+    def reindex_events(
+        self,
+        event_types=(),
+        months=(),
+        batch_size=None,
+        max_batches=None,
+        max_memory_percent=None,
+        delete_old_indices=False,
+        delete_backup=False,
+        fresh_start=False,
+        ignore_stock_workers=False,
+        progress=None,
+        step=None,
+        stop=None,
+        now=utc_now,
+    ):
+        """Migrate legacy months to enriched indices, from wherever each stands.
+
+        Safe to run again, and to kill: the next run goes on.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            batch_size: events in a batch, 1 to 10,000; None is the config's.
+            max_batches: batches a month in this run; None is the config's.
+            max_memory_percent: heap above which it waits; None is the config's.
+            delete_old_indices: delete the backups of past months when they have
+                been compared.
+            delete_backup: the same for months that may still get events.
+            fresh_start: forget earlier progress and start each month anew.
+            ignore_stock_workers: switch months that may still get events although
+                workers are about that lose what is refused meanwhile.
+            progress: called with a :class:`~.report.Progress`.
+            step: called with the name of each step before it is made.
+            stop: :class:`threading.Event`; when set the run ends politely.
+            now: returns the present moment, aware.
+
+        Returns:
+            Report: of all months asked for.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            NotReadyError: community events are missing, or privileges.
+            LockedError: another migration is running.
+            StatsDashboardError: disk or shards do not suffice.
+            SearchUnavailableError: OpenSearch does not answer.
+        """
+        event_types = check_event_types(event_types)
+        ranges = parse_months(months, now())
+        options = self._options(
+            batch_size,
+            max_batches,
+            delete_past=delete_old_indices,
+            delete_current=delete_backup,
+            fresh_start=fresh_start,
+        )
+        limits = self._limits(max_memory_percent)
+        self._check_ready()
+        with self._locked() as (run_id, lock):
+            made, found = plan.make_plan(
+                self._client, self.names, event_types, ranges, now(), []
+            )
+            plan.check(made)
+            report = Report(problems=list(made.warnings))
+            run = self._run(
+                run_id,
+                lock,
+                options,
+                limits,
+                progress,
+                step,
+                stop,
+                now,
+                ignore_stock_workers,
+            )
+            self._migrate(run, found, report)
+        return report
+
+    def status(self, event_types=(), months=(), now=utc_now):
+        """Say how far each month is.
+
+        Returns:
+            status.Status: months, the run under way, and whether a person is needed.
+        """
+        event_types = check_event_types(event_types)
+        ranges = parse_months(months, now())
+        return status.read(self._client, self.names, LOCK, event_types, ranges, now())
+
+    def verify(self, event_types=(), months=(), progress=None, now=utc_now):
+        """Compare every backup that is still there with the index in service.
+
+        Returns:
+            list[status.Check]: one for each month.
+        """
+        with self._work(event_types, months, progress, now) as (run, found):
+            return [status.verify(run, month) for month in found if month.target]
+
+    def cleanup(self, event_types=(), months=(), dry_run=False, now=utc_now):
+        """Delete the backups of months whose full comparison has passed.
+
+        Returns:
+            list[tuple[str, str | None]]: name of each backup, and why it stays.
+        """
+        with self._work(event_types, months, None, now) as (run, found):
+            return [
+                self._delete_backup(run, month, dry_run)
+                for month in found
+                if month.backup is not None
+            ]
+
+    def rollback(
+        self, event_types=(), months=(), progress=None, step=None, now=utc_now
+    ):
+        """Give months back to their legacy indices, with what was written since.
+
+        Returns:
+            list[rollback.RolledBack]: one for each month.
+
+        Raises:
+            UsageError: no months were named; a rollback is never for all unasked.
+        """
+        if not months:
+            raise UsageError("Say which months to roll back, with --months.")
+        with self._work(event_types, months, progress, now, step=step) as (run, found):
+            return [rollback.roll_back(run, month) for month in found]
+
+    def re_enrich(
+        self, key, event_types=(), months=(), progress=None, stop=None, now=utc_now
+    ):
+        """Write one breakdown again in events that are enriched.
+
+        Args:
+            key: of the breakdown.
+
+        Returns:
+            list[re_enriching.ReEnriched]: one for each month.
+
+        Raises:
+            UsageError: there is no such breakdown, or it is of the event itself.
+        """
+        subcounts = self._subcounts
+        if key not in subcounts:
+            raise UsageError(
+                f"There is no breakdown {key!r} in COMMUNITY_STATS_SUBCOUNTS; there "
+                f"are {', '.join(subcounts)}."
+            )
+        if not subcounts[key].of_record:
+            raise UsageError(
+                f"The breakdown {key!r} is read from the event itself; there is "
+                "nothing to enrich."
+            )
+        self._check_ready()
+        work = self._work(event_types, months, progress, now, stop=stop, refresh=(key,))
+        with work as (run, found):
+            return [re_enriching.re_enrich(run, month, key) for month in found]
+
+    def clear_bookmarks(
+        self, event_types=(), months=(), fresh_start=False, now=utc_now
+    ):
+        """Forget how far months were copied.
+
+        A month that is switched keeps its bookmark, which says where its backup is.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            fresh_start: delete half-filled targets, too.
+
+        Returns:
+            list[str]: ids of the bookmarks that were cleared.
+        """
+        with self._work(event_types, months, None, now) as (run, found):
+            return [
+                month.id for month in found if overdue.clear(run, month, fresh_start)
+            ]
+
+    def recover_overdue(self, now=utc_now):
+        """Take back switches whose deadline has passed; for whoever notices.
+
+        Returns:
+            list[str]: ids of the months that were brought back.
+        """
+        return overdue.recover(self._client, self.names, now())
+
+    # -- how ---------------------------------------------------------------
+
+    @property
+    def _client(self):
+        if not hasattr(self, "_json_client"):
+            self._json_client = json_client(self.app)
+        return self._json_client
+
+    @property
+    def _subcounts(self):
+        return self.app.extensions["invenio-stats-dashboard"].subcounts
+
+    def _options(self, batch_size, max_batches, **flags):
+        config = self.app.config
+        if batch_size is None:
+            batch_size = config["STATS_DASHBOARD_REINDEXING_BATCH_SIZE"]
+        if not 1 <= batch_size <= 10_000:
+            raise UsageError(f"The batch size is {batch_size}; it can be 1 to 10,000.")
+        if max_batches is None:
+            max_batches = config["STATS_DASHBOARD_REINDEXING_MAX_BATCHES"]
+        if max_batches is not None and max_batches < 1:
+            raise UsageError(f"At most {max_batches} batches is nothing to do.")
+        return Options(
+            batch_size=batch_size,
+            max_batches=max_batches,
+            switch_seconds=config["STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT"],
+            **flags,
+        )
+
+    def _limits(self, percent):
+        config = self.app.config
+        if percent is None:
+            percent = config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"]
+        if not 1 <= percent <= 100:
+            raise UsageError(f"The memory limit is {percent} %; it can be 1 to 100.")
+        return Limits(
+            memory_percent=percent,
+            patience=config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
+        )
+
+    def _check_ready(self):
+        """See that community events exist and our templates are in the cluster."""
+        from ...ext import put_templates
+
+        try:
+            plan.check_community_events(backfill_state(self._client, self.names))
+            put_templates(self.app, self._client)
+        except OpenSearchException as error:
+            if getattr(error, "status_code", None) in (401, 403):
+                raise NotReadyError(
+                    "The user of this application may not write index templates "
+                    f"({describe(error)}). Give it the cluster privilege "
+                    "'manage_index_templates'."
+                ) from error
+            raise SearchUnavailableError(
+                f"OpenSearch does not answer ({describe(error)}). See that it is up "
+                "and that SEARCH_HOSTS is right, and run the same command again."
+            ) from error
+
+    @contextlib.contextmanager
+    def _locked(self):
+        run_id = uuid.uuid4().hex[:12]
+        ttl = self.app.config["STATS_DASHBOARD_REINDEXING_LOCK_TTL"]
+        lock = ClusterLock(self._client, self.names.reindexing, LOCK, run_id, ttl)
+        try:
+            lock.acquire()
+        except OpenSearchException as error:
+            raise SearchUnavailableError(
+                f"OpenSearch does not answer ({describe(error)}). See that it is up "
+                "and that SEARCH_HOSTS is right, and run the same command again."
+            ) from error
+        try:
+            yield run_id, lock
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def _work(
+        self, event_types, months, progress, now, step=None, stop=None, refresh=()
+    ):
+        """Yield a run and its months, for what is done to months under the lock."""
+        event_types = check_event_types(event_types)
+        ranges = parse_months(months, now())
+        with self._locked() as (run_id, lock):
+            run = self._run(
+                run_id,
+                lock,
+                self._options(None, None),
+                self._limits(None),
+                progress,
+                step,
+                stop,
+                now,
+                False,
+                refresh,
+            )
+            found, _ = survey(self._client, self.names, event_types, ranges)
+            yield run, found
+
+    def _run(
+        self,
+        run_id,
+        lock,
+        options,
+        limits,
+        progress,
+        step,
+        stop,
+        now,
+        ignore_stock_workers,
+        refresh=(),
+    ):
+        stop = stop or threading.Event()
+        progress = progress or _ignore
+        shown = {}
+
+        def show(update):
+            shown["last"] = update
+            progress(update)
+
+        def waiting(sentence):
+            if "last" in shown:
+                progress(replace(shown["last"], waiting=sentence))
+            self.app.logger.info("Migration waits: %s", sentence)
+
+        def check():
+            if stop.is_set():
+                raise StoppedError(
+                    "Stopped as asked. Everything done so far is kept; run the same "
+                    "command again to go on."
+                )
+            lock.check()
+
+        def sleep(seconds):
+            if stop.wait(seconds):
+                check()
+
+        client, text = self._client, text_client(self.app, _REQUEST_TIMEOUT)
+        copier = Copier(
+            client=client,
+            text_client=text,
+            splicer=Splicer(self._lookup(), datetime.now(UTC).isoformat(), refresh),
+            gate=HealthGate(client, limits, waiting, sleep),
+            batch_size=options.batch_size,
+            write_limit=_WRITE_LIMIT,
+            timeout=_REQUEST_TIMEOUT,
+            check=check,
+            waiting=waiting,
+            sleep=sleep,
+        )
+
+        def before_switch(month):
+            self._wait_for(month, limits, waiting, sleep, now, ignore_stock_workers)
+
+        return Run(
+            id=run_id,
+            client=client,
+            names=self.names,
+            copier=copier,
+            fresh_lookup=self._lookup,
+            options=options,
+            progress=show,
+            step=step or _ignore,
+            before_switch=before_switch,
+            now=now,
+        )
+
+    def _lookup(self):
+        return RecordLookup(
+            self._client,
+            self.names,
+            self._subcounts,
+            resolver=DatabaseResolver(self.app, self._client, self.names),
+        )
+
+    def _migrate(self, run, months, report):
+        start = time.monotonic()
+        for month in months:
+            migration = MonthMigration(run, month)
+            report.months.append(migration.report)
+            try:
+                migration.migrate()
+            except PAUSES as error:
+                migration.report.errors.append(str(error))
+                report.stopped = {"reason": str(error), "resumable": True}
+                if isinstance(error, StoppedError) and error.of_month:
+                    continue
+                break
+        report.seconds = time.monotonic() - start
+
+    def _wait_for(self, month, limits, waiting, sleep, now, ignore_stock_workers):
+        """Wait until nothing stands in the way of a month's switch.
+
+        Raises:
+            ClusterNotHealthyError: it did for too long.
+        """
+        end = time.monotonic() + limits.patience
+        while True:
+            problem = None
+            if is_writable(month.month, now()) and not ignore_stock_workers:
+                workers = stock_workers()
+                problem = plan.stock_worker_sentence(workers) if workers else None
+            running = plan.running_snapshots(self._client, {month.source.name})
+            if running:
+                problem = (
+                    f"The snapshot {running[0]} is being made of {month.source.name}."
+                )
+            if problem is None:
+                return
+            if time.monotonic() >= end:
+                raise ClusterNotHealthyError(
+                    f"{problem} The copy of {month.id} is kept; run the same command "
+                    "again later."
+                )
+            waiting(problem.rstrip("."))
+            sleep(2.0)
+
+    def _delete_backup(self, run, month, dry_run):
+        bookmark = Bookmark(run.client, self.names.reindexing, month.id)
+        try:
+            if bookmark.data.get("state") != "done":
+                raise StatsDashboardError(
+                    "it has not been compared with the index in service; run the "
+                    "migration of that month again"
+                )
+            if not dry_run:
+                after.delete_backup(run.client, month, bookmark)
+        except StatsDashboardError as error:
+            return month.backup.name, str(error)
+        return month.backup.name, None

@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How the migration looks in a terminal, and in a log."""
+
+import time
+from contextlib import contextmanager
+
+import click
+from rich.live import Live
+from rich.table import Table
+
+from .output import console
+
+_EVERY = 10.0
+_BAR = 20
+_STATES = {
+    "done": "green",
+    "enriched": "green",
+    "switched": "green",
+    "failed": "red",
+    "copying": "cyan",
+    "verified": "cyan",
+    "switching": "yellow",
+}
+
+
+@contextmanager
+def progress(wanted=True):
+    """Yield a function that shows where each month is.
+
+    In a terminal one line a month; without one a plain line now and then.
+
+    Args:
+        wanted: False shows nothing.
+    """
+    out = console()
+    if not wanted:
+        yield None
+    elif out.is_terminal:
+        lines = {}
+        with Live(console=out, refresh_per_second=4) as live:
+
+            def show(update):
+                lines[(update.month, update.event_type)] = update
+                live.update(_lines(lines))
+
+            yield show
+    else:
+        yield _plain()
+
+
+def _plain():
+    last = {}
+
+    def show(update):
+        key = (update.event_type, update.month)
+        before = last.get(key)
+        changed = before is None or before[1] != (update.state, update.waiting)
+        if not changed and time.monotonic() - before[0] < _EVERY:
+            return
+        last[key] = (time.monotonic(), (update.state, update.waiting))
+        parts = [f"{update.month} {update.event_type}: {update.state}"]
+        if update.total:
+            parts.append(f"{update.copied:,} of {update.total:,}")
+        if update.rate:
+            parts.append(f"{update.rate:,.0f} events/s")
+        if update.eta:
+            parts.append(f"{duration(update.eta)} left")
+        if update.waiting:
+            parts.append(f"waiting: {update.waiting}")
+        click.echo(", ".join(parts))
+
+    return show
+
+
+def _lines(lines):
+    table = Table.grid(padding=(0, 2))
+    for (month, event_type), update in list(lines.items())[-40:]:
+        percent = 100 * update.copied / update.total if update.total else 0
+        table.add_row(
+            month,
+            event_type,
+            bar(percent),
+            f"{update.copied:,}/{update.total:,}",
+            f"{update.rate:,.0f}/s" if update.rate else "",
+            f"backlog {update.backlog:,}" if update.backlog else "",
+            _state(update.state),
+            duration(update.eta) if update.eta else "",
+            f"[yellow]waiting: {update.waiting}[/]" if update.waiting else "",
+        )
+    return table
+
+
+def bar(percent):
+    """Return a bar of text for a percentage."""
+    full = round(_BAR * min(percent, 100) / 100)
+    return "█" * full + "░" * (_BAR - full)
+
+
+def duration(seconds):
+    """Return a duration for people."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def _state(state):
+    color = _STATES.get(state)
+    return f"[{color}]{state}[/]" if color else state
+
+
+def _bytes(number):
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if number < 1024 or unit == "TiB":
+            return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
+        number /= 1024
+    return ""
+
+
+def print_plan(plan):
+    """Print what a migration would do."""
+    out = console()
+    table = Table("month", "type", "what", "events", "size", "from", "to", box=None)
+    for month in plan.months:
+        table.add_row(
+            month.month,
+            month.event_type,
+            "to be migrated" if month.state == "planned" else _state(month.state),
+            f"{month.events:,}",
+            _bytes(month.bytes),
+            month.source_index or "",
+            (month.target_index or "") if month.state == "planned" else "",
+        )
+    out.print(table)
+    _sentences(out, plan)
+    if not plan.to_do:
+        out.print("There are no legacy events to migrate.")
+        return
+    out.print(
+        f"{len(plan.to_do)} months, {sum(m.events for m in plan.to_do):,} events; "
+        f"about {_bytes(plan.disk_bytes)} of disk and {plan.shards} shards more. "
+        "Nothing was changed."
+    )
+
+
+def _sentences(out, plan):
+    for sentence in plan.blockers:
+        out.print(f"[red]In the way:[/] {sentence}")
+    for sentence in plan.warnings:
+        out.print(f"[yellow]Note:[/] {sentence}")
+
+
+def print_report(report):
+    """Print what a run has done."""
+    out = console()
+    worked = [m for m in report.months if m.source_index or m.errors]
+    if worked:
+        table = Table(
+            "month", "type", "state", "events", "copied", "blocked", "backup", box=None
+        )
+        for month in worked:
+            blocked = month.block_seconds
+            table.add_row(
+                month.month,
+                month.event_type,
+                _state(month.state),
+                f"{month.events_target:,}",
+                f"{month.copied:,}",
+                "" if blocked is None else f"{blocked:.2f} s",
+                month.backup_index or "",
+            )
+        out.print(table)
+    for sentence in report.problems:
+        out.print(f"[yellow]Note:[/] {sentence}")
+    for month in report.failed:
+        out.print(
+            f"[red]{month.month} {month.event_type} failed:[/] {' '.join(month.errors)}"
+        )
+        out.print(f"  Try again: {month.retry}")
+    copied = sum(m.copied for m in report.months)
+    if report.stopped:
+        out.print(f"[yellow]Stopped:[/] {report.stopped['reason']}")
+    elif not worked:
+        out.print(
+            "There are no legacy events. The index templates are in place; new "
+            "months are made for enriched events."
+        )
+    else:
+        done = sum(m.state == "done" for m in worked)
+        out.print(
+            f"{done} of {len(worked)} months are done; {copied:,} events copied in "
+            f"{duration(report.seconds)}."
+        )
+
+
+def print_status(status):
+    """Print how far each month is."""
+    out = console()
+    if not status.months:
+        out.print("There are no usage events yet.")
+    table = Table(
+        "month", "type", "state", "", "%", "events", "copied", "rate", "left", box=None
+    )
+    for month in status.months:
+        table.add_row(
+            month.month,
+            month.event_type,
+            _state(month.state),
+            bar(month.percent) if month.state != "enriched" else "",
+            f"{month.percent:.0f}" if month.state != "enriched" else "",
+            f"{month.events:,}",
+            f"{month.copied:,}" if month.copied else "",
+            f"{month.rate:,.0f}/s" if month.rate else "",
+            duration(month.eta) if month.eta else "",
+        )
+    if status.months:
+        out.print(table)
+    for month in status.months:
+        for sentence in (month.error, month.problem):
+            if sentence:
+                out.print(f"[red]{month.month} {month.event_type}:[/] {sentence}")
+        if month.error and month.retry:
+            out.print(f"  Try again: {month.retry}")
+    for sentence in status.problems:
+        out.print(f"[red]Problem:[/] {sentence}")
+    if status.running:
+        out.print(f"A migration is running: {status.running}.")
+    backups = [m.backup for m in status.months if m.backup]
+    if backups:
+        out.print(
+            f"{len(backups)} backups are kept; 'usage-events cleanup' deletes those "
+            "that have been compared."
+        )
+
+
+def print_checks(checks):
+    """Print the outcome of comparing backups."""
+    out = console()
+    if not checks:
+        out.print("No month is migrated yet.")
+        return
+    table = Table("month", "type", "events", "outcome", box=None)
+    for check in checks:
+        if check.same:
+            outcome = "[green]the same as its backup[/]"
+        elif check.same is None:
+            outcome = check.difference or "no backup to compare with"
+        else:
+            outcome = f"[red]{check.difference}[/]"
+        table.add_row(check.month, check.event_type, f"{check.events:,}", outcome)
+    out.print(table)
+
+
+def print_cleanup(found, dry_run):
+    """Print which backups were deleted and which stay."""
+    out = console()
+    if not found:
+        out.print("There are no backups.")
+    for name, reason in found:
+        if reason is None:
+            out.print(f"{name}: {'would be deleted' if dry_run else 'deleted'}")
+        else:
+            out.print(f"{name}: [yellow]stays[/], {reason}")
+
+
+def print_rolled_back(done):
+    """Print the outcome of a rollback."""
+    out = console()
+    if not done:
+        out.print("There is no such month.")
+    for month in done:
+        if month.error:
+            out.print(
+                f"{month.month} {month.event_type}: [red]not rolled back[/], "
+                f"{month.error}"
+            )
+        else:
+            out.print(
+                f"{month.month} {month.event_type}: {month.index} serves again; "
+                f"{month.carried:,} events were carried over."
+            )
+
+
+def print_re_enriched(key, done):
+    """Print in how many events a breakdown was written."""
+    out = console()
+    for month in done:
+        if month.index:
+            out.print(
+                f"{month.month} {month.event_type}: {month.events:,} events "
+                f"re-enriched with {key}"
+            )
+    if not any(month.index for month in done):
+        out.print("No month is enriched yet.")

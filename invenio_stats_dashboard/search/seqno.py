@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading an index in the order in which it was written, by ``_seq_no``.
+
+Each write to a shard gets the next sequence number, so "greater than the last
+one read" is the resume point and the query for what came since. A number can
+become visible before a smaller one; all numbers up to the shard's *global
+checkpoint* are stored for certain, so reading never goes past the checkpoint
+that was taken before the refresh which made them visible.
+"""
+
+import json
+from dataclasses import dataclass
+
+import msgspec
+
+NOTHING = -1
+"""The position before the first sequence number."""
+
+
+@dataclass(frozen=True)
+class ShardPosition:
+    """What a primary shard says of its history.
+
+    Attributes:
+        history: id of the history; another one means the numbers start anew
+            (an index that was recreated or restored from a snapshot).
+        checkpoint: all numbers up to this one are stored.
+        last: the largest number given out.
+    """
+
+    history: str
+    checkpoint: int
+    last: int
+
+
+class Hit(msgspec.Struct):
+    """One document of a page: its exact source bytes and its number."""
+
+    id: str = msgspec.field(name="_id")
+    source: msgspec.Raw = msgspec.field(name="_source")
+    sort: tuple[int, ...]
+    term: int = msgspec.field(name="_primary_term", default=0)
+
+    @property
+    def seq_no(self):
+        """Return the sequence number of the document's last write."""
+        return self.sort[0]
+
+
+class _Hits(msgspec.Struct):
+    hits: list[Hit]
+
+
+class _Shards(msgspec.Struct):
+    failed: int
+    successful: int
+
+
+class _Page(msgspec.Struct):
+    hits: _Hits
+    timed_out: bool
+    shards: _Shards = msgspec.field(name="_shards")
+
+
+_decode_page = msgspec.json.Decoder(_Page).decode
+
+
+class IncompletePageError(Exception):
+    """A page was answered without all it should hold; ask again."""
+
+
+def positions(client, index):
+    """Return the position of each primary shard of one index.
+
+    Args:
+        client: an ordinary (decoding) client.
+        index: name of one index.
+
+    Returns:
+        dict: shard number -> :class:`ShardPosition`. A shard without a started
+        primary is missing.
+    """
+    answer = client.indices.stats(index=index, level="shards", metric="docs")
+    found = {}
+    for details in answer["indices"].values():
+        for number, copies in details["shards"].items():
+            for copy in copies:
+                if copy["routing"]["primary"] and "seq_no" in copy:
+                    found[int(number)] = ShardPosition(
+                        history=copy["commit"]["user_data"]["history_uuid"],
+                        checkpoint=copy["seq_no"]["global_checkpoint"],
+                        last=copy["seq_no"]["max_seq_no"],
+                    )
+    return found
+
+
+def page(
+    text_client, index, shard, after, upto, size, timeout=60, only=None, terms=False
+):
+    """Return the next documents of a shard in the order of their numbers.
+
+    Args:
+        text_client: a client that does not decode (:func:`.client.text_client`).
+        index: name of one index.
+        shard: number of the shard.
+        after: the position that was read last.
+        upto: the position to stop at, inclusive.
+        size: how many at most.
+        timeout: seconds for the request.
+        only: a query that the documents must match, or None.
+        terms: return the primary term of each document too.
+
+    Returns:
+        list[Hit]: fewer than ``size`` means that there are no more up to ``upto``.
+
+    Raises:
+        IncompletePageError: the shard failed or timed out on the way.
+    """
+    window = {"range": {"_seq_no": {"gt": after, "lte": upto}}}
+    body = {
+        "size": size,
+        "query": {"bool": {"filter": [window, *([only] if only else [])]}},
+        "seq_no_primary_term": terms,
+        "sort": ["_seq_no"],
+        "track_total_hits": False,
+    }
+    answer = text_client.transport.perform_request(
+        "POST",
+        f"/{index}/_search",
+        params={
+            "preference": f"_shards:{shard}|_primary",
+            "allow_partial_search_results": "false",
+            "request_timeout": timeout,
+        },
+        body=json.dumps(body).encode(),
+    )
+    decoded = _decode_page(answer)
+    if decoded.timed_out or decoded.shards.failed or decoded.shards.successful != 1:
+        raise IncompletePageError(f"shard {shard} of {index} did not answer completely")
+    return decoded.hits.hits

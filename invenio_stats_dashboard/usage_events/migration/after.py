@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""After a switch: the full comparison, and only then deletion."""
+
+import msgspec
+from opensearchpy.exceptions import NotFoundError
+
+from ...errors import StatsDashboardError
+from ...search import bulk
+from ...search.bookmarks import Bookmark
+from ...search.seqno import NOTHING, page
+from . import aliases
+from .comparison import Side, compare_day, fingerprints_of_both
+from .copying import settled_positions
+
+_ROUNDS = 3
+_IDS = 1000
+
+
+class NotTheSameError(StatsDashboardError):
+    """A backup holds something that the index in service does not."""
+
+
+def compare_with_backup(run, month, bookmark):
+    """Compare a backup with the index that serves; bring over what is missing.
+
+    Args:
+        run: the :class:`~.runner.Run`.
+        month: the :class:`~.months.Month`, switched.
+        bookmark: its bookmark.
+
+    Returns:
+        int: events that were brought over.
+
+    Raises:
+        NotTheSameError: events differ, and were not written since the switch.
+    """
+    return bring_over(run, month.backup.name, month.target.name, _settled(bookmark))
+
+
+def bring_over_check(run, month):
+    """Compare a backup with the index that serves; changes nothing.
+
+    Raises:
+        NotTheSameError: the text says what differs.
+    """
+    bookmark = Bookmark(run.client, run.names.reindexing, month.id)
+    old, new = month.backup.name, month.target.name
+    found, _ = _differences(run, old, new, _settled(bookmark))
+    if found:
+        raise NotTheSameError(_sentence(old, new, found))
+
+
+def _settled(bookmark):
+    """Return how far the index in service was written when it was switched."""
+    serving = (bookmark.data.get("switch") or {}).get("serving") or {}
+    return {int(shard): at for shard, at in serving.items()}
+
+
+def _sentence(old, new, found):
+    days = "; ".join(f"{day}: {difference}" for day, difference in found.items())
+    return f"{new} does not hold what {old} holds: {days}."
+
+
+def bring_over(run, old, new, settled):
+    """See that everything of an old index is in a new one; never overwrite.
+
+    Args:
+        run: the :class:`~.runner.Run`.
+        old: name of the index that holds the old data.
+        new: name of the index in service.
+        settled: shard of the new index -> position above which an event was
+            written since, and may differ.
+
+    Returns:
+        int: events that were brought over.
+    """
+    brought = 0
+    for _ in range(_ROUNDS):
+        found, missing = _differences(run, old, new, settled)
+        if not found:
+            return brought
+        if not missing:
+            break
+        for ids in _parts(sorted(missing)):
+            brought += _create(run, old, new, ids)
+    found, _ = _differences(run, old, new, settled)
+    if found:
+        raise NotTheSameError(
+            f"{_sentence(old, new, found)} Nothing was deleted; {old} is complete."
+        )
+    return brought
+
+
+def _differences(run, old, new, settled):
+    """Return day -> what is missing or changed, and all missing ids."""
+    left, right = _side(run, old, None), _side(run, new, settled)
+    text, check = run.copier.text_client, run.copier.check
+    mine, theirs = fingerprints_of_both(text, left, right, pause=check)
+    found, missing = {}, set()
+    for day in mine.differing(theirs):
+        count = max(mine.counts().get(day, 0), theirs.counts().get(day, 0))
+        difference = compare_day(text, left, right, day, count, check)
+        # what only the new index has was written since
+        if difference.missing or difference.changed:
+            found[day] = difference
+            missing |= difference.missing
+    return found, missing
+
+
+def _side(run, index, settled):
+    found = settled_positions(run.client, index)
+    upto = {shard: p.last for shard, p in found.items()}
+    return Side(index, upto, upto if settled is None else {**settled})
+
+
+def _create(run, old, new, ids):
+    """Write single events to the index in service if they are not there."""
+    found = settled_positions(run.client, old)
+    count = 0
+    for shard, position in found.items():
+        hits = page(
+            run.copier.text_client,
+            old,
+            shard,
+            NOTHING,
+            position.last,
+            _IDS,
+            only={"ids": {"values": ids}},
+        )
+        if not hits:
+            continue
+        sources = run.copier.splicer.splice([hit.source for hit in hits])
+        actions = [
+            b'{"create":{"_id":%b}}\n%b\n' % (msgspec.json.encode(hit.id), source)
+            for hit, source in zip(hits, sources, strict=True)
+        ]
+        refusals = bulk.write(
+            run.copier.text_client,
+            new,
+            actions,
+            run.copier.write_limit,
+            waiting=run.copier.waiting,
+            sleep=run.copier.sleep,
+        )
+        if refusals:
+            raise NotTheSameError(
+                f"{len(refusals)} events of {old} are refused by {new}; the first is "
+                f"{refusals[0]}."
+            )
+        count += len(hits)
+    return count
+
+
+def merge_beside(run, month, new):
+    """Take legacy indices of a month that serve beside the enriched one out.
+
+    An index that was restored from a snapshot brings its read alias along, and
+    all its events are seen twice. What it has and the enriched one has not is
+    brought over; then it leaves the read alias.
+    """
+    read = run.names.events_alias(month.event_type)
+    for index in month.legacy:
+        if read not in index.aliases:
+            continue
+        run.step("merge")
+        if index.closed:
+            raise StatsDashboardError(
+                f"The index {index.name} is closed and in the alias {read}. Open it, "
+                "or take it out of the alias, and run this month again."
+            )
+        newer = {shard: NOTHING for shard in range(month.target.shards)}
+        bring_over(run, index.name, new, newer)
+        run.client.indices.update_aliases(
+            body={"actions": [{"remove": {"index": index.name, "alias": read}}]}
+        )
+
+
+def delete_backup(client, month, bookmark):
+    """Delete the backup of a month whose full comparison has passed.
+
+    Raises:
+        StatsDashboardError: the comparison has not passed, or the index is in an
+            alias, so that somebody reads it.
+    """
+    name = month.backup.name
+    if bookmark.data.get("state") != "done":
+        raise StatsDashboardError(
+            f"{name} has not been compared with the index in service; run the "
+            "migration of that month again first."
+        )
+    try:
+        found = client.indices.get_alias(index=name)[name]["aliases"]
+    except NotFoundError:
+        return
+    if found:
+        raise StatsDashboardError(
+            f"{name} is in the alias {sorted(found)[0]}; an index that is read is not "
+            "deleted."
+        )
+    aliases.remove_fences(client, name)
+    client.indices.delete(index=name)
+    bookmark.write(backup=None)
+
+
+def _parts(ids):
+    return [ids[i : i + _IDS] for i in range(0, len(ids), _IDS)]

@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Copying a month: read by sequence number, enrich, write, remember; in parallel.
+
+A reader fetches and enriches the next batch while the last one is written, and
+what was written is read back beside both, so that a verified copy takes hardly
+longer than a copy. Every batch is bounded and so is the number under way.
+"""
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from ...errors import LockLostError, StatsDashboardError
+from ...search import bulk
+from ...search.client import patiently
+from ...search.seqno import NOTHING, IncompletePageError, page, positions
+from ..enrichment import native_bytes
+from .fingerprints import Fingerprints, day_of, event_hash, read
+
+_AHEAD = 2
+_READ_BACK_EVERY = 25_000
+_ALIAS_MISSING = "index_not_found_exception"
+
+
+class RefusedEventsError(StatsDashboardError):
+    """OpenSearch refuses events of a month for good; the month cannot be copied."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events ready to be written.
+
+    Attributes:
+        shard: of the source.
+        position: sequence number up to which the shard is done with this batch.
+        actions: bulk actions, bytes each.
+        prints: ``(day, id, hash)`` of each event.
+    """
+
+    shard: int
+    position: int
+    actions: list
+    prints: list
+
+
+@dataclass(frozen=True)
+class Copier:
+    """Copies what one source index holds to its target.
+
+    Attributes:
+        client: an ordinary client.
+        text_client: a client that does not decode.
+        splicer: adds the enrichment.
+        gate: closed while the cluster is not fit.
+        batch_size: events in a batch.
+        write_limit: seconds to go on when writes are refused.
+        timeout: seconds for one request.
+        check: called before each batch; raises when the run must end.
+        waiting: called with a sentence while it waits.
+        sleep: waits for seconds; may raise.
+    """
+
+    client: object
+    text_client: object
+    splicer: object
+    gate: object
+    batch_size: int
+    write_limit: float
+    timeout: float
+    check: object
+    waiting: object
+    sleep: object
+
+    def batches(self, source, after, upto, gated=True):
+        """Yield enriched batches of a source, shard by shard.
+
+        Args:
+            source: name of the source index.
+            after: shard -> position read before.
+            upto: shard -> position to read up to.
+            gated: ask the health gate before each; not while writers wait.
+        """
+        for shard in sorted(upto):
+            position = after.get(shard, NOTHING)
+            while position < upto[shard]:
+                self.check()
+                if gated:
+                    self.gate.wait([source])
+                hits = self._page(source, shard, position, upto[shard])
+                done = len(hits) < self.batch_size
+                position = upto[shard] if done else hits[-1].seq_no
+                yield self.batch(shard, position, hits)
+
+    def _page(self, source, shard, after, upto):
+        def request():
+            return page(
+                self.text_client,
+                source,
+                shard,
+                after,
+                upto,
+                self.batch_size,
+                self.timeout,
+            )
+
+        for attempt in range(5):
+            try:
+                return patiently(request, self.write_limit, self.waiting, self.sleep)
+            except IncompletePageError as error:
+                self.waiting(str(error))
+                self.sleep(1 + attempt)
+        return request()
+
+    def batch(self, shard, position, hits):
+        """Enrich what was read, ready to be written.
+
+        Args:
+            shard: of the source.
+            position: that the shard is done with afterwards.
+            hits: what was read.
+
+        Returns:
+            Batch: one action for each.
+        """
+        sources = self.splicer.splice([hit.source for hit in hits])
+        actions, prints = [], []
+        for hit, source in zip(hits, sources, strict=True):
+            native = native_bytes(hit.source)
+            prints.append((day_of(native), hit.id, event_hash(hit.id, native)))
+            actions.append(
+                b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n'
+                % (msgspec.json.encode(hit.id), hit.seq_no, source)
+            )
+        return Batch(shard, position, actions, prints)
+
+    def write(self, fence, batch):
+        """Store a batch in the target through the run's fence.
+
+        Raises:
+            LockLostError: the fence is gone; another run has the month.
+            RefusedEventsError: events are refused for good.
+        """
+        refusals = bulk.write(
+            self.text_client,
+            fence,
+            batch.actions,
+            self.write_limit,
+            params={"require_alias": "true"},
+            timeout=self.timeout,
+            waiting=self.waiting,
+            sleep=self.sleep,
+        )
+        if not refusals:
+            return
+        if any(r.type == _ALIAS_MISSING for r in refusals):
+            raise LockLostError(
+                "Another run has taken over this month; this one has stopped."
+            )
+        first = refusals[0]
+        raise RefusedEventsError(
+            f"OpenSearch refuses {len(refusals)} of {len(batch.actions)} events of a "
+            f"batch; the first is {first}. Mend the event or the mapping and run "
+            "the migration of this month again."
+        )
+
+
+class Ahead:
+    """Runs an iterator in a thread, a bounded number of items ahead."""
+
+    def __init__(self, iterator, ahead=_AHEAD):
+        """Start at once."""
+        self._items = queue.Queue(maxsize=ahead)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(iterator,), daemon=True)
+        self._thread.start()
+
+    def _run(self, iterator):
+        try:
+            for item in iterator:
+                if not self._put((item, None)):
+                    return
+            self._put((None, StopIteration()))
+        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+            self._put((None, error))
+
+    def _put(self, pair):
+        while not self._stop.is_set():
+            try:
+                self._items.put(pair, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def __iter__(self):
+        """Yield the items, raise what the iterator raised."""
+        while True:
+            item, error = self._items.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+
+    def close(self):
+        """Stop the thread and wait for it."""
+        self._stop.set()
+        self._thread.join(timeout=90)
+
+
+class ReadBack:
+    """Reads what has been written to a target, beside the writing.
+
+    Args:
+        client: an ordinary client.
+        text_client: a client that does not decode.
+        target: name of the target.
+        size: events in a page.
+    """
+
+    def __init__(self, client, text_client, target, size):
+        """Start empty; :meth:`written` starts the reading."""
+        self._client, self._text_client = client, text_client
+        self._target, self._size = target, size
+        self.prints = Fingerprints()
+        self._after = {}
+        self._pending = 0
+        self._thread = None
+        self._error = None
+
+    def written(self, count):
+        """Say that so many events were written; reads now and then.
+
+        Call it while no write is under way: then everything up to the last number
+        given out is stored, although an async translog does not confirm it yet.
+        """
+        self._pending += count
+        busy = self._thread is not None and self._thread.is_alive()
+        if self._pending >= _READ_BACK_EVERY and not busy:
+            self._pending = 0
+            self._thread = threading.Thread(
+                target=self._quietly, args=(self._last(),), daemon=True
+            )
+            self._thread.start()
+
+    def finish(self):
+        """Read all that is left and return the :class:`Fingerprints`."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            # it was beside the work; whatever it was, it is tried again here
+            self._error = None
+        self._read(self._last())
+        return self.prints
+
+    def _last(self):
+        found = positions(self._client, self._target)
+        return {shard: p.last for shard, p in found.items()}
+
+    def _quietly(self, upto):
+        try:
+            self._read(upto)
+        except Exception as error:  # noqa: BLE001 - finish() reads again and raises
+            self._error = error
+
+    def _read(self, upto):
+        self._client.indices.refresh(
+            index=self._target, params={"request_timeout": 120}
+        )
+        read(
+            self._text_client,
+            self._target,
+            upto,
+            after=self._after,
+            size=self._size,
+            prints=self.prints,
+        )
+
+
+def settled_positions(client, index, timeout=60):
+    """Return how far an index can be read, and make it visible up to there.
+
+    The checkpoint is read before the refresh: a number above it can become
+    visible before a smaller one does.
+
+    Returns:
+        dict: shard -> :class:`~....search.seqno.ShardPosition`.
+    """
+    found = positions(client, index)
+    client.indices.refresh(index=index, params={"request_timeout": timeout})
+    return found
+
+
+class Clock:
+    """Measures a rate over the time that is spent working."""
+
+    def __init__(self):
+        """Start now."""
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self):
+        """Return the seconds since the start."""
+        return time.monotonic() - self._start

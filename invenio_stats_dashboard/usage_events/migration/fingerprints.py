@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Order-independent checksums of events, by day.
+
+The fingerprint of an event is a hash of its ``_id`` and of the exact bytes that
+the site wrote; that of a day is their number and their sum. Two indices hold the
+same events of a day exactly if the fingerprints are equal, in whatever order
+they were read.
+"""
+
+import re
+from collections import defaultdict
+from hashlib import blake2b
+
+from ...search.seqno import NOTHING, page
+from ..enrichment import native_bytes
+
+_MODULUS = 2**64
+NO_DAY = "no date"
+"""The day of an event whose timestamp is not of the usual form."""
+
+
+class Fingerprints:
+    """Number and sum of hashes of events, by day."""
+
+    def __init__(self, stored=None):
+        """Start empty, or with what :meth:`stored` returned."""
+        self._count = defaultdict(int)
+        self._sum = defaultdict(int)
+        for day, (count, total) in (stored or {}).items():
+            self._count[day], self._sum[day] = count, int(total, 16)
+
+    def add(self, day, hash):
+        """Count one event.
+
+        Args:
+            day: ``YYYY-MM-DD``.
+            hash: of the event, see :func:`event_hash`.
+        """
+        self._count[day] += 1
+        self._sum[day] = (self._sum[day] + hash) % _MODULUS
+
+    def stored(self):
+        """Return a JSON object that the constructor takes."""
+        return {
+            day: [count, f"{self._sum[day]:x}"] for day, count in self._count.items()
+        }
+
+    def counts(self):
+        """Return day -> number of events."""
+        return dict(self._count)
+
+    def differing(self, other):
+        """Return the days on which two sets of events differ, in order."""
+        days = set(self._count) | set(other._count)
+        return sorted(
+            day
+            for day in days
+            if self._count.get(day, 0) != other._count.get(day, 0)
+            or self._sum.get(day, 0) != other._sum.get(day, 0)
+        )
+
+    @property
+    def total(self):
+        """Return the number of events."""
+        return sum(self._count.values())
+
+
+def event_hash(id, native):
+    """Return the 64-bit hash of one event's id and native bytes."""
+    return int.from_bytes(
+        blake2b(id.encode() + b"\0" + native.rstrip(), digest_size=8).digest(), "big"
+    )
+
+
+_TIMESTAMP = re.compile(rb'"timestamp"\s*:\s*"(\d{4}-\d{2}-\d{2})')
+
+
+def day_of(source):
+    """Return the day of an event from its bytes, without decoding them.
+
+    Args:
+        source: bytes of the stored JSON object.
+
+    Returns:
+        str: ``YYYY-MM-DD``, or ``no date`` where none stands in the usual form;
+        both sides of a comparison hold the same bytes, so they agree.
+    """
+    found = _TIMESTAMP.search(source)
+    return found.group(1).decode() if found else NO_DAY
+
+
+def read(text_client, index, positions, after=None, size=5000, prints=None, pause=None):
+    """Fingerprint what an index holds, by its own sequence numbers.
+
+    Args:
+        text_client: a client that does not decode.
+        index: name of one index.
+        positions: shard -> sequence number to read up to.
+        after: shard -> sequence number read before; changed in place.
+        size: events in a page.
+        prints: :class:`Fingerprints` to add to.
+        pause: called between pages; may raise to stop.
+
+    Returns:
+        Fingerprints: with everything read added.
+    """
+    prints = prints or Fingerprints()
+    after = {} if after is None else after
+    for shard, upto in positions.items():
+        position = after.get(shard, NOTHING)
+        while position < upto:
+            hits = page(text_client, index, shard, position, upto, size)
+            for hit in hits:
+                native = native_bytes(hit.source)
+                prints.add(day_of(native), event_hash(hit.id, native))
+            position = hits[-1].seq_no if len(hits) == size else upto
+            after[shard] = position
+            if pause:
+                pause()
+    return prints

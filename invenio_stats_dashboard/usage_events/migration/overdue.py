@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Switches that nobody finished, and bookmarks that nobody wants any more."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from opensearchpy.exceptions import NotFoundError
+
+from ...search.bookmarks import Bookmark
+from . import aliases, target
+from .report import ROLLED_BACK, ROLLING_BACK, SWITCHED, SWITCHING
+from .rollback import stay
+from .switching import take_back
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def recover(client, names, now):
+    """Take back every switch whose deadline has passed.
+
+    A run that lives leaves a switch off well before its deadline, so whoever sees
+    one that has passed may take it back without asking.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        now: aware datetime.
+
+    Returns:
+        list[str]: ids of the months that were brought back.
+    """
+    return [id for id in _switching(client, names) if _recover(client, names, id, now)]
+
+
+def _switching(client, names):
+    try:
+        client.indices.refresh(index=names.reindexing)
+        answer = client.search(
+            index=names.reindexing,
+            body={
+                "size": 1000,
+                "_source": False,
+                "query": {"terms": {"state": [SWITCHING, ROLLING_BACK]}},
+            },
+        )
+    except NotFoundError:
+        return []
+    return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+
+def _recover(client, names, id, now):
+    bookmark = Bookmark(client, names.reindexing, id)
+    switch = bookmark.data.get("switch")
+    state = bookmark.data.get("state")
+    if state not in (SWITCHING, ROLLING_BACK) or not switch:
+        return False
+    if datetime.fromisoformat(switch["until"]) > now:
+        return False
+    event_type = bookmark.data["event_type"]
+    found = aliases.Names(
+        read=names.events_alias(event_type),
+        month=names.events_month(event_type, bookmark.data["month"]),
+        old=switch["old"],
+        new=switch["new"],
+        fence="",
+    )
+    if state == SWITCHING:
+        take_back(client, found, switch["backup"], bookmark)
+    else:
+        back = replace(found, old=switch["new"], new=switch["backup"])
+        stay(client, back)
+        bookmark.write(state=ROLLED_BACK if aliases.serves(client, back) else SWITCHED)
+    return True
+
+
+def clear(run, month, fresh_start):
+    """Forget how far a month was copied.
+
+    Args:
+        run: the :class:`~.runner.Run`.
+        month: the :class:`~.months.Month`.
+        fresh_start: delete its half-filled target, too.
+
+    Returns:
+        bool: whether there was anything to forget.
+    """
+    stock = run.names.events_month(month.event_type, month.month)
+    if month.target is not None and stock in month.target.aliases:
+        return False
+    bookmark = Bookmark(run.client, run.names.reindexing, month.id)
+    if not bookmark.exists and not (month.target and fresh_start):
+        return False
+    if bookmark.data.get("state") == SWITCHING:
+        # the lock is ours, so nobody is at it any more
+        _recover(run.client, run.names, month.id, _FOREVER)
+        bookmark = Bookmark(run.client, run.names.reindexing, month.id)
+    if fresh_start and month.target is not None:
+        target.drop(run.client, month.target.name)
+    if bookmark.exists:
+        run.client.delete(index=run.names.reindexing, id=month.id)
+    return True

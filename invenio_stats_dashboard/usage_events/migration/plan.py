@@ -1,0 +1,281 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What a migration would do, and what stands in its way, before anything changes."""
+
+from dataclasses import asdict, dataclass, field
+
+from opensearchpy.exceptions import AuthorizationException, OpenSearchException
+
+from ...errors import NotReadyError, SearchUnavailableError, StatsDashboardError
+from ...search.client import describe
+from ...search.health import data_nodes, disk_problem
+from .months import is_writable, survey
+from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
+
+_GROWTH = 1.6
+"""An enriched index is about this much larger than its source."""
+
+
+@dataclass(frozen=True)
+class PlannedMonth:
+    """What would be done with one event type and month.
+
+    Attributes:
+        event_type: view or download.
+        month: ``YYYY-MM``.
+        state: planned, or what it is already.
+        events: events that it has.
+        bytes: of its primaries.
+        source_index: the legacy index; None without one.
+        target_index: that would be created.
+        writable: events of it may still arrive.
+    """
+
+    event_type: str
+    month: str
+    state: str
+    events: int
+    bytes: int
+    source_index: str | None
+    target_index: str | None
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole of a plan.
+
+    Attributes:
+        months: a :class:`PlannedMonth` each.
+        blockers: sentences, each of which keeps the migration from starting.
+        warnings: sentences an operator should read.
+        disk_bytes: disk that the copies need in all, replicas included.
+        shards: shards that will be there in addition.
+    """
+
+    months: list
+    blockers: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+    disk_bytes: int = 0
+    shards: int = 0
+
+    @property
+    def to_do(self):
+        """Return the months that there is something to do for."""
+        return [m for m in self.months if m.state == PLANNED]
+
+    def as_json(self):
+        """Return the plan as a JSON object."""
+        return asdict(self)
+
+
+def make_plan(client, names, event_types, ranges, now, stock_workers):
+    """Survey the months and check what a migration needs.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        event_types: the event types asked for.
+        ranges: the months asked for.
+        now: aware datetime.
+        stock_workers: names of workers with the stock indexer.
+
+    Returns:
+        tuple: the :class:`Plan`, and the months as surveyed.
+
+    Raises:
+        SearchUnavailableError: the cluster does not answer.
+    """
+    try:
+        months, strange = survey(client, names, event_types, ranges)
+        planned = [_planned(names, month, now) for month in months]
+        to_do = [
+            month
+            for month, plan in zip(months, planned, strict=True)
+            if plan.state == PLANNED
+        ]
+        disk, shards = _needs(to_do)
+        blockers = [*_shard_budget(client, shards), *_disk(client, disk)]
+        warnings = [
+            f"The index {index.name} has no month in its name and cannot be migrated."
+            for index in strange
+        ]
+        warnings += _snapshots(client, to_do)
+    except AuthorizationException as error:
+        raise NotReadyError(
+            "The user of this application may not look at the cluster as the plan "
+            f"needs ({describe(error)}). Give it the cluster privileges 'monitor' and "
+            "'manage_index_templates'."
+        ) from error
+    except OpenSearchException as error:
+        raise SearchUnavailableError(
+            f"OpenSearch does not answer ({describe(error)}). See that it is up and "
+            "that SEARCH_HOSTS is right, and run the same command again."
+        ) from error
+    if stock_workers and any(is_writable(m.month, now) for m in to_do):
+        warnings.append(stock_worker_sentence(stock_workers))
+    plan = Plan(planned, blockers, warnings, disk, shards)
+    return plan, months
+
+
+def stock_worker_sentence(workers):
+    """Return the sentence about workers that lose what a switch refuses."""
+    return (
+        f"The workers {', '.join(workers)} run the stock event indexer, which loses "
+        "the events that are refused while a month is switched. Restart them with "
+        "this package installed; until then months that may still get events are "
+        "not switched."
+    )
+
+
+def check(plan):
+    """Refuse to start what cannot succeed.
+
+    Raises:
+        StatsDashboardError: the first of the plan's blockers.
+    """
+    if plan.blockers and plan.to_do:
+        raise StatsDashboardError(" ".join(plan.blockers))
+
+
+def check_community_events(state):
+    """Refuse to enrich events before it is known who was in which community.
+
+    Args:
+        state: what :func:`~....community_events.state.backfill_state` returned.
+
+    Raises:
+        NotReadyError: the text says which command makes them.
+    """
+    if not state.complete:
+        raise NotReadyError(
+            "The community events have not been generated yet, so nobody knows which "
+            "record was in which community when. Run 'invenio community-stats "
+            "generate-community-events' first."
+        )
+
+
+def _planned(names, month, now):
+    stock = names.events_month(month.event_type, month.month)
+    serving = month.target is not None and stock in month.target.aliases
+    if serving:
+        beside = any(
+            names.events_alias(month.event_type) in i.aliases for i in month.legacy
+        )
+        state = PLANNED if beside else (SWITCHED if month.backup else DONE)
+        index = month.target
+    elif month.source:
+        state, index = PLANNED, month.source
+    elif month.native:
+        state, index = ENRICHED, month.native
+    else:
+        state, index = EMPTY, month.backup
+    target = names.events_target(month.event_type, month.month)
+    return PlannedMonth(
+        event_type=month.event_type,
+        month=month.month,
+        state=state,
+        events=index.docs if index else 0,
+        bytes=index.bytes if index else 0,
+        source_index=month.source.name if month.source else None,
+        target_index=target if serving or month.source else None,
+        writable=is_writable(month.month, now),
+    )
+
+
+def _needs(months):
+    """Return bytes and shards that the copies need; what exists is not needed."""
+    disk = shards = 0
+    for month in months:
+        source = month.source
+        copies = 1 + source.replicas
+        done = month.target.bytes if month.target else 0
+        disk += max(0, int(source.bytes * _GROWTH) - done) * copies
+        # the clone that becomes the backup lives beside both for a moment
+        shards += 0 if month.target else source.shards * copies
+    if months:
+        largest = max(months, key=lambda m: m.source.shards * (1 + m.source.replicas))
+        shards += largest.source.shards * (1 + largest.source.replicas)
+    return disk, shards
+
+
+def _shard_budget(client, needed):
+    settings = client.cluster.get_settings(
+        params={
+            "include_defaults": "true",
+            "flat_settings": "true",
+            "filter_path": "*.cluster.max_shards_per_node",
+        }
+    )
+    merged = {}
+    for scope in ("defaults", "persistent", "transient"):
+        merged.update(settings.get(scope, {}))
+    per_node = int(merged.get("cluster.max_shards_per_node", 1000))
+    health = client.cluster.health()
+    used = health["active_shards"] + health["unassigned_shards"]
+    budget = per_node * health["number_of_data_nodes"]
+    if used + needed <= budget:
+        return []
+    return [
+        f"The cluster has {used} of {budget} shards; the migration needs {needed} "
+        "more. Raise cluster.max_shards_per_node, delete what is not needed, or "
+        "migrate fewer months at a time with --months and --delete-old-indices."
+    ]
+
+
+def _disk(client, needed):
+    nodes = data_nodes(client)
+    problem = disk_problem(client, nodes, extra=needed // max(len(nodes), 1))
+    if problem is None:
+        return []
+    return [
+        f"{problem}. Make room, or migrate fewer months at a time with --months and "
+        "--delete-old-indices."
+    ]
+
+
+def _snapshots(client, months):
+    """Return warnings about snapshots: whether there is any, and running ones."""
+    if not months:
+        return []
+    sources = {month.source.name for month in months}
+    running = running_snapshots(client, sources)
+    if running:
+        return [
+            f"The snapshot {running[0]} is being made; months are copied meanwhile, "
+            "and switched when it has ended."
+        ]
+    try:
+        repositories = client.snapshot.get_repository(repository="_all")
+        for repository in repositories:
+            found = client.snapshot.get(
+                repository=repository,
+                snapshot="_all",
+                params={"ignore_unavailable": "true"},
+            )
+            saved = set()
+            for snapshot in found["snapshots"]:
+                if snapshot["state"] == "SUCCESS":
+                    saved |= set(snapshot["indices"])
+            if sources <= saved:
+                return []
+    except OpenSearchException as error:
+        return [
+            f"Whether a snapshot of the events exists is unknown: {describe(error)}"
+        ]
+    return [
+        "No snapshot repository of the cluster holds all of these indices. The "
+        "migration keeps a backup of each month, on the same disks."
+    ]
+
+
+def running_snapshots(client, indices):
+    """Return the names of snapshots being made that hold one of the indices."""
+    answer = client.snapshot.status(params={"ignore_unavailable": "true"})
+    return [
+        snapshot["snapshot"]
+        for snapshot in answer.get("snapshots", [])
+        if set(indices) & set(snapshot.get("indices", {}))
+        or not snapshot.get("indices")
+    ]

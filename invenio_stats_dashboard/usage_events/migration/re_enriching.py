@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Filling a breakdown that was added later into events that are enriched.
+
+Every event is written with the version at which it was read, so a write of the
+live site is never overwritten; such an event has the new breakdown already.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from ...search import bulk
+from ...search.bookmarks import Bookmark
+from ...search.seqno import NOTHING, page
+from .copying import settled_positions
+from .report import Progress
+
+
+@dataclass(frozen=True)
+class ReEnriched:
+    """What was done with one month.
+
+    Attributes:
+        event_type: view or download.
+        month: ``YYYY-MM``.
+        index: that was gone through; None for a month that is not enriched.
+        events: events that were written again in this run.
+    """
+
+    event_type: str
+    month: str
+    index: str | None
+    events: int
+
+
+def re_enrich(run, month, key):
+    """Go through one month and write a breakdown again.
+
+    It can be interrupted and goes on where it was.
+
+    Args:
+        run: the :class:`~.runner.Run`; its splicer refreshes the key.
+        month: the :class:`~.months.Month`.
+        key: of the breakdown.
+
+    Returns:
+        ReEnriched: what was done.
+    """
+    index = _serving(run, month)
+    if index is None:
+        return ReEnriched(month.event_type, month.month, None, 0)
+    bookmark = Bookmark(run.client, run.names.reindexing, f"re-enrich-{key}-{month.id}")
+    data = bookmark.data
+    if data.get("uuid") != index.uuid or data.get("state") == "done":
+        found = settled_positions(run.client, index.name)
+        bookmark.replace(
+            {
+                "kind": "re-enrich",
+                "state": "running",
+                "event_type": month.event_type,
+                "month": month.month,
+                "uuid": index.uuid,
+                "upto": {str(n): p.checkpoint for n, p in found.items()},
+                "shards": {},
+                "events": 0,
+            }
+        )
+    start = bookmark.data["events"]
+    for shard, upto in bookmark.data["upto"].items():
+        _shard(run, month, index, bookmark, int(shard), upto)
+    bookmark.write(state="done")
+    return ReEnriched(
+        month.event_type, month.month, index.name, bookmark.data["events"] - start
+    )
+
+
+def _serving(run, month):
+    stock = run.names.events_month(month.event_type, month.month)
+    if month.target is not None and stock in month.target.aliases:
+        return month.target
+    return month.native
+
+
+def _shard(run, month, index, bookmark, shard, upto):
+    copier = run.copier
+    position = bookmark.data["shards"].get(str(shard), NOTHING)
+    while position < upto:
+        copier.check()
+        copier.gate.wait([index.name])
+        hits = page(
+            copier.text_client,
+            index.name,
+            shard,
+            position,
+            upto,
+            copier.batch_size,
+            terms=True,
+        )
+        _write(copier, index.name, hits)
+        done = len(hits) < copier.batch_size
+        position = upto if done else hits[-1].seq_no
+        bookmark.write(
+            shards={**bookmark.data["shards"], str(shard): position},
+            events=bookmark.data["events"] + len(hits),
+        )
+        run.progress(
+            Progress(
+                event_type=month.event_type,
+                month=month.month,
+                state="re-enriching",
+                copied=bookmark.data["events"],
+                total=index.docs,
+            )
+        )
+
+
+def _write(copier, index, hits):
+    sources = copier.splicer.splice([hit.source for hit in hits])
+    actions = [
+        b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b\n'
+        % (msgspec.json.encode(hit.id), hit.seq_no, hit.term, source)
+        for hit, source in zip(hits, sources, strict=True)
+    ]
+    bulk.write(
+        copier.text_client,
+        index,
+        actions,
+        copier.write_limit,
+        waiting=copier.waiting,
+        sleep=copier.sleep,
+    )

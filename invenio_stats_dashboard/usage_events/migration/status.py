@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How far the migration is, for people who did not start it."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from opensearchpy.exceptions import OpenSearchException
+
+from ...errors import StatsDashboardError
+from ...search.bookmarks import read_many
+from ...search.lock import describe_holder, is_held, read_lock
+from .after import bring_over_check
+from .months import survey
+from .report import DONE, EMPTY, ENRICHED, FAILED, PLANNED, SWITCHED, retry_command
+
+
+@dataclass(frozen=True)
+class MonthStatus:
+    """One event type and month.
+
+    Attributes:
+        event_type: view or download.
+        month: ``YYYY-MM``.
+        state: planned, copying, verified, switching, switched, done, failed,
+            enriched (never was legacy), rolled-back or empty.
+        events: events that readers see.
+        copied: events that are in the target.
+        percent: of the copy, 0 to 100.
+        rate: events a second while it was copied, or None.
+        eta: seconds to the end of the copy at that rate, or None.
+        index: that serves.
+        backup: that holds the legacy data, or None.
+        error: the last one, or None.
+        retry: the command that tries again, or None.
+        problem: something that a person must see to, or None.
+        updated_at: when the bookmark was written last, or None.
+    """
+
+    event_type: str
+    month: str
+    state: str
+    events: int
+    copied: int
+    percent: float
+    rate: float | None
+    eta: float | None
+    index: str | None
+    backup: str | None
+    error: str | None
+    retry: str | None
+    problem: str | None
+    updated_at: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """All months, and who works on them.
+
+    Attributes:
+        months: a :class:`MonthStatus` each.
+        running: who migrates right now, as a clause, or None.
+        problems: sentences that belong to no month.
+    """
+
+    months: list
+    running: str | None = None
+    problems: list = field(default_factory=list)
+
+    @property
+    def needs_a_person(self):
+        """Tell whether something will not get better by itself."""
+        return bool(self.problems) or any(m.problem or m.error for m in self.months)
+
+    def as_json(self):
+        """Return the status as a JSON object."""
+        return {
+            "running": self.running,
+            "needs_a_person": self.needs_a_person,
+            "problems": self.problems,
+            "months": [asdict(month) for month in self.months],
+        }
+
+
+def read(client, names, lock, event_types, ranges, now):
+    """Read the status; changes nothing.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        lock: id of the migration's lock.
+        event_types: the event types asked for.
+        ranges: the months asked for.
+        now: aware datetime.
+
+    Returns:
+        Status: of all months that have anything.
+    """
+    months, strange = survey(client, names, event_types, ranges)
+    bookmarks = read_many(client, names.reindexing, [m.id for m in months])
+    holder = None
+    if client.indices.exists(index=names.reindexing):
+        document = read_lock(client, names.reindexing, lock)
+        if document and is_held(document):
+            holder = describe_holder(document)
+    return Status(
+        months=[_month(names, m, bookmarks.get(m.id, {}), holder, now) for m in months],
+        running=holder,
+        problems=[
+            f"The index {index.name} has no month in its name and cannot be migrated."
+            for index in strange
+        ],
+    )
+
+
+def _month(names, month, bookmark, holder, now):
+    stock = names.events_month(month.event_type, month.month)
+    read_alias = names.events_alias(month.event_type)
+    serving = month.target is not None and stock in month.target.aliases
+    index = month.target if serving else month.source or month.native
+    state = _state(month, serving, bookmark)
+    total = index.docs if index else 0
+    copied = total if serving else bookmark.get("copied", 0)
+    percent = 100.0 if serving else (100.0 * copied / total if total else 0.0)
+    seconds = bookmark.get("seconds") or 0
+    rate = copied / seconds if seconds and not serving else None
+    left = max(total - copied, 0)
+    error = bookmark.get("error")
+    waiting = state in (PLANNED, "copying", "verified", FAILED) and not holder
+    return MonthStatus(
+        event_type=month.event_type,
+        month=month.month,
+        state=state,
+        events=total,
+        copied=copied if month.source or serving else 0,
+        percent=round(min(percent, 100.0), 1),
+        rate=round(rate, 1) if rate else None,
+        eta=round(left / rate, 1) if rate and left and holder else None,
+        index=index.name if index else None,
+        backup=month.backup.name if month.backup else None,
+        error=error,
+        retry=retry_command(month.event_type, month.month) if waiting else None,
+        problem=_problem(month, serving, read_alias, bookmark, now),
+        updated_at=bookmark.get("updated_at"),
+    )
+
+
+def _state(month, serving, bookmark):
+    state = bookmark.get("state")
+    if serving:
+        return state if state in (SWITCHED, DONE) else SWITCHED
+    if month.source:
+        return state if state not in (None, DONE, SWITCHED) else PLANNED
+    return ENRICHED if month.native else EMPTY
+
+
+def _problem(month, serving, read_alias, bookmark, now):
+    """Return what will not get better by itself, as a sentence."""
+    switch = bookmark.get("switch") or {}
+    if bookmark.get("state") == "switching" and switch:
+        until = datetime.fromisoformat(switch["until"])
+        if until < now:
+            return (
+                "A switch was not finished, and writing is blocked. Run the "
+                "migration of this month again."
+            )
+    beside = [i.name for i in month.legacy if read_alias in i.aliases]
+    if serving and beside:
+        return (
+            f"{beside[0]} serves beside the enriched index, so that its events are "
+            "seen twice. Run the migration of this month again."
+        )
+    if month.source and month.source.closed:
+        return f"The index {month.source.name} is closed; open it to migrate it."
+    return None
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of comparing a month's backup with what serves.
+
+    Attributes:
+        event_type: view or download.
+        month: ``YYYY-MM``.
+        index: in service.
+        backup: compared with it; None when there is none any more.
+        same: everything of the backup is in the index; None without a backup.
+        difference: what is not, as a sentence, or None.
+        events: of the index in service.
+    """
+
+    event_type: str
+    month: str
+    index: str
+    backup: str | None
+    same: bool | None
+    difference: str | None
+    events: int
+
+
+def verify(run, month):
+    """Compare one month's backup with the index in service; changes nothing.
+
+    Args:
+        run: the :class:`~.runner.Run`.
+        month: the :class:`~.months.Month`.
+
+    Returns:
+        Check: the outcome.
+    """
+    stock = run.names.events_month(month.event_type, month.month)
+    if stock not in month.target.aliases:
+        return Check(
+            month.event_type,
+            month.month,
+            month.target.name,
+            None,
+            None,
+            "it is not switched yet",
+            month.target.docs,
+        )
+    if month.backup is None:
+        return Check(
+            month.event_type,
+            month.month,
+            month.target.name,
+            None,
+            None,
+            None,
+            month.target.docs,
+        )
+    difference = None
+    try:
+        bring_over_check(run, month)
+    except (StatsDashboardError, OpenSearchException) as error:
+        difference = str(error)
+    return Check(
+        month.event_type,
+        month.month,
+        month.target.name,
+        month.backup.name,
+        difference is None,
+        difference,
+        month.target.docs,
+    )

@@ -13,7 +13,6 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 from rich.progress import TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from .output import console
 
@@ -136,7 +135,8 @@ def status(found, with_communities=False):
     for line in _lines(found):
         click.echo(line)
     if with_communities:
-        console().print(_table(found.communities))
+        for line in _table(found.communities):
+            click.echo(line)
 
 
 def _lines(found):
@@ -167,24 +167,24 @@ def _lines(found):
         yield "Drift: none by the counts of each community."
 
 
+_COLUMNS = ("records", "by events", "added", "removed", "first event", "last event")
+
+
 def _table(communities):
-    table = Table(box=None)
-    table.add_column("community", overflow="fold")
-    for name in ("records", "by events", "added", "removed"):
-        table.add_column(name, justify="right")
-    table.add_column("first event", no_wrap=True)
-    table.add_column("last event", no_wrap=True)
+    """Yield a line for each community, never wrapped: slugs are to be copied."""
+    width = max([len(c.slug or c.community_id) for c in communities] + [9])
+    yield "  ".join(["community".ljust(width), *(n.rjust(11) for n in _COLUMNS)])
     for counts in communities:
-        table.add_row(
-            counts.slug or counts.community_id,
-            f"{counts.records:,}",
-            f"{counts.records_by_events:,}",
-            f"{counts.added:,}",
-            f"{counts.removed:,}",
-            (counts.first_event or "-")[:10],
-            (counts.last_event or "-")[:10],
+        numbers = (
+            counts.records,
+            counts.records_by_events,
+            counts.added,
+            counts.removed,
         )
-    return table
+        days = (counts.first_event or "-", counts.last_event or "-")
+        cells = [f"{n:,}" for n in numbers] + [d[:10] for d in days]
+        name = (counts.slug or counts.community_id).ljust(width)
+        yield "  ".join([name, *(cell.rjust(11) for cell in cells)])
 
 
 def _rate(progress):

@@ -27,13 +27,24 @@ class Generation:
         reader: a :class:`.membership.MembershipReader`.
         recorder: a :class:`.recorder.Recorder`.
         progress: called with a :class:`.backfill.Progress` now and then.
+        save_every: seconds between two savings of the position.
     """
 
-    def __init__(self, client, names, store, reader, recorder, progress=None):
+    def __init__(
+        self,
+        client,
+        names,
+        store,
+        reader,
+        recorder,
+        progress=None,
+        save_every=_SAVED_EVERY,
+    ):
         """Keep what is needed."""
         self._client, self._names, self._store = client, names, store
         self._reader, self._recorder = reader, recorder
         self._progress = progress
+        self._save_every = save_every
         self._totals = Totals()
         self._start = time.monotonic()
         self._show_pace = Pace(_SHOWN_EVERY)
@@ -52,17 +63,17 @@ class Generation:
         Returns:
             BackfillReport: what was done.
         """
-        before = backfill_state(self._client, self._names)
+        before = self._store.patiently(
+            lambda: backfill_state(self._client, self._names)
+        )
         position = None if dry_run else before.position
         started_at = before.started_at if position else times.now()
         seen = before.seen if position else 0
-        save_pace = Pace(_SAVED_EVERY)
+        save_pace = Pace(self._save_every)
 
         def save(last):
             if not dry_run and save_pace.is_due():
-                save_state(
-                    self._client,
-                    self._names,
+                self._save(
                     position=last,
                     seen=seen + self._totals.records,
                     started_at=started_at,
@@ -85,9 +96,7 @@ class Generation:
         self._totals.conflicts += again.conflicts
         self._totals.refused += again.refused
         self._store.refresh()
-        save_state(
-            self._client,
-            self._names,
+        self._save(
             position=None,
             seen=0,
             records=records,
@@ -108,6 +117,9 @@ class Generation:
         """
         self._fill(selection, None, dry_run, None)
         return self._report(dry_run=dry_run)
+
+    def _save(self, **changes):
+        self._store.patiently(lambda: save_state(self._client, self._names, **changes))
 
     def _fill(self, selection, after, dry_run, save):
         if not dry_run:

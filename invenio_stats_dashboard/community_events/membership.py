@@ -171,7 +171,7 @@ class MembershipReader:
             if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
                 raise
             raise DatabaseUnavailableError(
-                f"The database did not answer ({str(error.orig).strip()[:200]}). "
+                f"The database did not answer ({' '.join(str(error.orig).split())}). "
                 "See that it is up and run the same command again."
             ) from error
 

@@ -129,7 +129,7 @@ class EventStore:
         """
         marks = {(record, community): [] for record, community, _ in timelines}
         years = {(record, community): year for record, community, year in timelines}
-        wanted, first = list(marks), 1
+        wanted, first, places = list(marks), 1, _PLACES
         while wanted:
             docs = [
                 {
@@ -137,21 +137,21 @@ class EventStore:
                     "_id": event_id(*key, place),
                 }
                 for key in wanted
-                for place in range(first, first + _PLACES)
+                for place in range(first, first + places)
             ]
             found = {}
             for chunk in _chunks(docs, MAX_RECIDS):
                 found.update(self._mget(chunk, None, _MARK_FIELDS[1:]))
             longer = []
             for key in wanted:
-                for place in range(first, first + _PLACES):
+                for place in range(first, first + places):
                     source = found.get(event_id(*key, place))
                     if source is None:
                         break
                     marks[key].append(Mark(**source))
                 else:
                     longer.append(key)
-            wanted, first = longer, first + _PLACES
+            wanted, first, places = longer, first + places, places * 2
         return marks
 
     def _mget(self, docs, index, fields):
@@ -312,13 +312,19 @@ class EventStore:
 
     # -- requests -----------------------------------------------------------
 
+    def patiently(self, request):
+        """Send a request again while it fails for a passing reason.
+
+        Args:
+            request: called without arguments; may be sent twice.
+
+        Raises:
+            SearchUnavailableError: OpenSearch took no requests for too long.
+        """
+        return patiently(request, self._limit, self._waiting, self._sleep)
+
     def _send(self, method, path, body=None, params=None):
-        return patiently(
-            lambda: self._request(method, path, body, params),
-            self._limit,
-            self._waiting,
-            self._sleep,
-        )
+        return self.patiently(lambda: self._request(method, path, body, params))
 
     def _request(self, method, path, body=None, params=None, headers=None):
         answer = self._client.transport.perform_request(

@@ -10,7 +10,6 @@ from invenio_db import db
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
 from ..community_events.recorder import Recorder
-from ..community_events.state import backfill_state
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
 from ..errors import UsageError
@@ -77,7 +76,7 @@ class CommunityStatsService:
         reader = MembershipReader(db.engine)
         selection = self._selection(reader, community_ids, recids, start_date, end_date)
         client = text_client(self.app)
-        backfill_state(client, self.names)  # a cluster that is away says so at once
+        client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, waiting=waiting)
         subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
         recorder = Recorder(store, subcounts)

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Rules of the commands for community events."""
+
+import pytest
+
+from tests.helpers import content
+from tests.helpers.commands import run
+from tests.helpers.statistics import community_events
+
+GENERATE = ("generate-community-events", "community-events generate")
+
+
+@pytest.mark.parametrize("command", GENERATE)
+def test_both_names_do_the_same(command, fresh, client, names):
+    content.make_record()
+    done = run(fresh, *command.split())
+    assert done.exit_code == 0
+    assert "1 records seen" in done.out and "complete" in done.out
+    assert len(community_events(client, names)) == 1
+
+
+def test_json_is_one_document_and_nothing_else(fresh):
+    content.make_record()
+    report = run(fresh, "generate-community-events", "--json").document
+    assert (report["records"], report["events"], report["facts"]) == (1, 1, 1)
+    assert report["complete"] and not report["refused"]
+    status = run(fresh, "community-events", "status", "--json").document
+    assert status["backfill"]["complete"] and status["drift"] == 0
+
+
+def test_a_dry_run_says_what_would_be_written(fresh, client, names):
+    content.make_record()
+    done = run(fresh, "generate-community-events", "--dry-run")
+    assert "1 events and 1 record facts would be written" in done.out
+    assert community_events(client, names) == []
+
+
+def test_status_says_what_to_do_next(fresh):
+    content.make_record()
+    before = run(fresh, "community-events", "status").out
+    assert "not made yet" in before and "generate-community-events" in before
+    run(fresh, "generate-community-events")
+    assert "complete since" in run(fresh, "community-events", "status").out
+
+
+def test_status_shows_the_communities_asked_for(fresh):
+    community = content.make_community()
+    content.make_record(communities=[community])
+    run(fresh, "generate-community-events")
+    slug = content.slug_of(community)
+    assert slug in run(fresh, "community-events", "status", "--community", slug).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--community", "nowhere"], "There is no community 'nowhere'"),
+        (["--record", "nothing"], "There is no published record 'nothing'"),
+        (["--start-date", "2024-13-01"], "'2024-13-01' is no date"),
+        (["--end-date", "soon"], "'soon' is no date"),
+        (
+            ["--start-date", "2024-02-01", "--end-date", "2024-01-31"],
+            "2024-02-01 is after the end date 2024-01-31",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_and_changes_nothing(
+    arguments, sentence, fresh, client, names
+):
+    content.make_record()
+    done = run(fresh, "generate-community-events", *arguments)
+    assert done.exit_code == 2
+    assert sentence in done.err and len(done.err.splitlines()) == 1
+    assert client.indices.get(index=f"{names.prefix}stats-*") == {}
+
+
+def test_a_draft_is_no_record(fresh):
+    draft = content.make_draft()
+    done = run(fresh, "generate-community-events", "--record", draft)
+    assert done.exit_code == 2 and "no published record" in done.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["generate-community-events", "community-events status"],
+)
+def test_a_cluster_that_is_away_is_one_sentence(command, fresh, monkeypatch):
+    monkeypatch.setitem(fresh.config, "SEARCH_HOSTS", ["localhost:1"])
+    done = run(fresh, *command.split())
+    assert done.exit_code == 3
+    assert done.err.startswith("Error: ") and len(done.err.splitlines()) == 1
+
+
+def test_a_database_that_is_away_is_one_sentence(fresh, monkeypatch):
+    import sqlalchemy as sa
+    from invenio_db import db
+
+    away = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
+    monkeypatch.setitem(db.engines, None, away)
+    done = run(fresh, "generate-community-events")
+    assert done.exit_code == 3
+    assert "The database did not answer" in done.err
+    assert len(done.err.splitlines()) == 1

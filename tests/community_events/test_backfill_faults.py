@@ -1,0 +1,272 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Whatever happens to a back-fill, running it again ends in the same state."""
+
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+from invenio_db import db
+
+from invenio_stats_dashboard.community_events.generation import Generation
+from invenio_stats_dashboard.community_events.membership import (
+    DatabaseUnavailableError,
+    MembershipReader,
+)
+from invenio_stats_dashboard.community_events.recorder import Recorder
+from invenio_stats_dashboard.community_events.state import backfill_state
+from invenio_stats_dashboard.community_events.store import EventStore
+from invenio_stats_dashboard.errors import SearchUnavailableError
+from invenio_stats_dashboard.search.client import text_client
+from tests.helpers import content
+from tests.helpers.processes import Forked, kill_me
+from tests.helpers.statistics import community_events, documents, facts
+
+RECORDS = 6
+
+
+@pytest.fixture()
+def world(fresh):
+    """Make records in a community, one of them removed; return their recids."""
+    community = content.make_community()
+    recids = [content.make_record() for _ in range(RECORDS)]
+    content.include_in_bulk(recids, community)
+    content.remove(recids[0], community)
+    return recids
+
+
+def _generation(app, names, page_size=1, store_class=EventStore, **options):
+    """Return a back-fill that saves its position after every page."""
+    client = text_client(app)
+    store = store_class(client, names, **options)
+    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
+    reader = MembershipReader(db.engine, page_size)
+    recorder = Recorder(store, subcounts)
+    return Generation(client, names, store, reader, recorder, save_every=0)
+
+
+def _told(client, names):
+    """Return what the events tell, without the moments of writing."""
+    return [
+        {k: v for k, v in event.items() if k != "timestamp"}
+        for event in community_events(client, names)
+    ]
+
+
+@pytest.fixture()
+def expected(world, fresh, client, names):
+    """Return what an undisturbed back-fill tells, and forget it again."""
+    _generation(fresh, names).run_all()
+    told = _told(client, names)
+    assert len(told) == 2 * RECORDS - 1
+    client.indices.delete(index=f"{names.prefix}stats-*")
+    return told
+
+
+class _KilledBetween(EventStore):
+    """Dies when the events of a page are stored and its facts are not."""
+
+    written = 0
+
+    def put_facts(self, facts):
+        """Count the pages, and die in the third."""
+        _KilledBetween.written += 1
+        if _KilledBetween.written == 3:
+            kill_me()
+        return super().put_facts(facts)
+
+
+def test_killed_between_events_and_facts_it_goes_on(
+    expected, world, fresh, client, names
+):
+    run = _generation(fresh, names, store_class=_KilledBetween)
+    assert Forked(fresh, run.run_all).wait() is None
+    assert len(facts(client, names)) < RECORDS
+    report = _generation(fresh, names).run_all()
+    assert report.complete
+    assert _told(client, names) == expected
+    assert set(facts(client, names)) == set(world)
+
+
+@pytest.mark.parametrize("pages", [1, 5])
+def test_killed_after_some_pages_it_goes_on_where_it_was(
+    pages, expected, fresh, client, names
+):
+    def die(progress):
+        if progress.records >= pages:
+            kill_me()
+
+    run = _generation(fresh, names)
+    run._progress, run._show_pace = die, _Always()
+    assert Forked(fresh, run.run_all).wait() is None
+    state = backfill_state(client, names)
+    assert not state.complete and state.seen == pages
+    report = _generation(fresh, names).run_all()
+    assert report.went_on and report.complete
+    assert report.records == RECORDS - pages
+    assert _told(client, names) == expected
+    state = backfill_state(client, names)
+    assert state.complete and state.records == RECORDS
+
+
+class _Always:
+    """Is always due."""
+
+    def is_due(self):
+        """Tell that it is time."""
+        return True
+
+
+def test_a_record_that_appears_behind_the_position_is_found(
+    world, fresh, client, names
+):
+    made = []
+
+    def make_more(progress):
+        if progress.records == RECORDS and not made:
+            made.extend(content.make_record() for _ in range(4))
+
+    run = _generation(fresh, names)
+    run._progress, run._show_pace = make_more, _Always()
+    run.run_all()
+    found = {e["recid"] for e in community_events(client, names)}
+    assert found == {*world, *made}
+
+
+def test_a_membership_that_ends_while_it_runs_ends_in_the_events(
+    world, fresh, client, names
+):
+    recid = world[3]
+    community = next(
+        e["community_id"]
+        for e in _dry_events(fresh, recid)
+        if e["community_id"] != "global"
+    )
+    removed = []
+
+    def remove(progress):
+        if progress.records == RECORDS and not removed:
+            content.remove(recid, community)
+            removed.append(recid)
+
+    run = _generation(fresh, names)
+    run._progress, run._show_pace = remove, _Always()
+    run.run_all()
+    last = [
+        e["event_type"]
+        for e in community_events(client, names, recid)
+        if e["community_id"] == community
+    ]
+    assert last == ["added", "removed"]
+
+
+def _dry_events(app, recid):
+    from invenio_stats_dashboard.community_events.evidence import truth_of
+
+    (row,) = MembershipReader(db.engine).rows([recid])
+    return [{"community_id": stay.community_id} for stay in truth_of(row).stays]
+
+
+def test_two_at_once_write_each_event_once(expected, fresh, client, names):
+    runs = [Forked(fresh, lambda: _generation(fresh, names, 2).run_all()) for _ in "ab"]
+    reports = [run.wait() for run in runs]
+    assert all(report.complete for report in reports)
+    assert sum(report.events for report in reports) == len(expected)
+    assert _told(client, names) == expected
+
+
+def test_an_event_that_a_search_does_not_show_yet_is_not_written_twice(
+    world, fresh, client, names
+):
+    rows = MembershipReader(db.engine).rows(world)
+    subcounts = fresh.extensions["invenio-stats-dashboard"].subcounts
+    store = EventStore(client, names)
+    store.ensure_templates()
+    recorder = Recorder(store, subcounts)
+    first = recorder.record(rows, "publish")
+    before = documents(client, names.community_events)
+    client.indices.put_settings(
+        index=names.community_events, body={"index.refresh_interval": "-1"}
+    )
+    content.delete_record(world[1])
+    (row,) = MembershipReader(db.engine).rows([world[1]])
+    deleted = recorder.record([row], "deleted")
+    again = recorder.record([row], "backfill")
+    assert (first.events, deleted.events) == (len(before), 2)
+    assert (again.events, again.conflicts) == (0, 2)
+    assert {e["cause"] for e in community_events(client, names)} == {
+        "publish",
+        "deleted",
+    }
+
+
+def test_writes_that_are_refused_for_now_are_made_later(world, fresh, client, names):
+    _generation(fresh, names).run_all()
+    told = _told(client, names)
+    content.delete_record(world[2])
+    _block(client, names, True)
+    reasons = []
+    unblock = threading.Timer(2, _block, (client, names, False))
+    unblock.start()
+    report = _generation(fresh, names, waiting=reasons.append, limit=30).run_all()
+    unblock.join()
+    assert report.events == 2
+    assert len(_told(client, names)) == len(told) + 2
+    assert any("cluster_block_exception" in reason for reason in reasons)
+
+
+def test_writes_that_stay_refused_stop_it_and_the_next_run_goes_on(
+    world, fresh, client, names
+):
+    _generation(fresh, names).run_all()
+    content.delete_record(world[2])
+    _block(client, names, True)
+    with pytest.raises(SearchUnavailableError, match="again"):
+        _generation(fresh, names, limit=0.5).run_all()
+    _block(client, names, False)
+    assert _generation(fresh, names).run_all().events == 2
+
+
+def _block(client, names, blocked):
+    client.indices.put_settings(
+        index=names.community_events, body={"index.blocks.write": blocked}
+    )
+
+
+def test_a_database_that_breaks_off_is_one_sentence(world, fresh):
+    db.session.remove()
+    pages = MembershipReader(db.engine, page_size=1).pages()
+    next(pages)
+    with sa.create_engine(db.engine.url).connect() as other:
+        other.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    with pytest.raises(DatabaseUnavailableError, match="did not answer") as caught:
+        list(pages)
+    assert caught.value.exit_code == 3
+    db.engine.dispose()
+
+
+def test_a_database_that_is_away_is_one_sentence():
+    engine = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
+    with pytest.raises(DatabaseUnavailableError, match="did not answer"):
+        MembershipReader(engine).count()
+
+
+def test_a_mark_without_events_does_not_count_as_complete(world, fresh, client, names):
+    _generation(fresh, names).run_all()
+    assert backfill_state(client, names).complete
+    client.indices.delete(index=f"{names.community_events}-*")
+    time.sleep(0.1)
+    assert not backfill_state(client, names).complete
+
+
+def test_an_instance_without_records_can_be_complete(fresh, client, names):
+    assert not backfill_state(client, names).complete
+    assert _generation(fresh, names).run_all().complete
+    assert backfill_state(client, names).complete

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Processes forked from the built application, which takes too long to build again.
+
+They can be killed at any point, really.
+"""
+
+import os
+import pickle
+import signal
+import traceback
+from contextlib import suppress
+
+
+class Forked:
+    """A child process that runs a function in an application context.
+
+    Args:
+        app: the application.
+        function: called without arguments; what it returns must be picklable.
+    """
+
+    def __init__(self, app, function):
+        """Start the process."""
+        self._reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._reading)
+            status = 1
+            with suppress(BaseException):
+                status = _run(app, function, writing)
+            os._exit(status)
+        os.close(writing)
+
+    def kill(self):
+        """Kill the process as ``kill -9`` does."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self):
+        """Wait for the end of the process.
+
+        Returns:
+            What the function returned; None if the process was killed.
+
+        Raises:
+            AssertionError: the function failed; with its traceback.
+        """
+        with os.fdopen(self._reading, "rb") as pipe:
+            answer = pipe.read()
+        _, status = os.waitpid(self.pid, 0)
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            return None
+        outcome, value = pickle.loads(answer)
+        assert outcome == "returned", value
+        return value
+
+
+def kill_me():
+    """End this process as ``kill -9`` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run(app, function, writing):
+    from invenio_db import db
+
+    with app.app_context(), os.fdopen(writing, "wb") as pipe:
+        try:
+            db.engine.dispose(close=False)  # the connections are the parent's
+            answer = ("returned", function())
+        except BaseException:  # noqa: BLE001 - told to the parent
+            answer = ("raised", traceback.format_exc())
+        pipe.write(pickle.dumps(answer))
+    return 0

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading what statistics wrote, by the plain search API."""
+
+
+def documents(client, index):
+    """Return all documents of an index or alias with all that versions them.
+
+    Args:
+        client: an ordinary OpenSearch client.
+        index: its name; one that does not exist is empty.
+
+    Returns:
+        dict: (index, ``_id``) -> (``_source``, ``_version``, ``_seq_no``).
+    """
+    client.cluster.health(index=f"{index}*", wait_for_status="yellow")
+    client.indices.refresh(index=index, ignore_unavailable=True)
+    found, after = {}, None
+    while True:
+        body = {
+            "size": 1000,
+            "sort": ["_index", "_seq_no"],
+            "seq_no_primary_term": True,
+            "version": True,
+        }
+        if after:
+            body["search_after"] = after
+        hits = client.search(index=index, body=body, ignore_unavailable=True)
+        hits = hits["hits"]["hits"]
+        for hit in hits:
+            found[(hit["_index"], hit["_id"])] = (
+                hit["_source"],
+                hit["_version"],
+                hit["_seq_no"],
+            )
+        if not hits:
+            return found
+        after = hits[-1]["sort"]
+
+
+def community_events(client, names, recid=None):
+    """Return the community events, by record, community and place.
+
+    Args:
+        client: an ordinary OpenSearch client.
+        names: the instance's index names.
+        recid: only those of this record.
+
+    Returns:
+        list[dict]: their sources.
+    """
+    sources = [s for s, *_ in documents(client, names.community_events).values()]
+    key = ("record_id", "community_id", "place")
+    return sorted(
+        (s for s in sources if recid in (None, s["recid"])),
+        key=lambda s: [s[k] for k in key],
+    )
+
+
+def history(client, names, recid, community_id):
+    """Return the event types of a record and a community, in order."""
+    return [
+        e["event_type"]
+        for e in community_events(client, names, recid)
+        if e["community_id"] == community_id
+    ]
+
+
+def facts(client, names):
+    """Return the record facts, recid -> source."""
+    found = documents(client, names.record_facts)
+    return {id_: source for (_, id_), (source, *_) in found.items()}

@@ -1,0 +1,361 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Legacy usage events of records that are known, and what readers see of them."""
+
+import json
+import random
+import threading
+import time
+from copy import deepcopy
+from datetime import UTC, datetime
+
+from invenio_search.proxies import current_search
+from opensearchpy.exceptions import OpenSearchException
+
+from invenio_stats_dashboard.community_events.documents import CommunityEvent
+from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
+from invenio_stats_dashboard.community_events.state import save_state
+from invenio_stats_dashboard.community_events.store import EventStore
+from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
+from invenio_stats_dashboard.search.names import STOCK_EVENTS
+from scripts.demo.bulk import write
+from scripts.demo.legacy_events import generate, synthetic_records
+
+RED, BLUE = (
+    "00000000-0000-4000-8000-00000000000a",
+    "00000000-0000-4000-8000-00000000000b",
+)
+"""Two communities."""
+
+
+class Usage:
+    """The usage events of one instance, as a test arranges and sees them.
+
+    Args:
+        app: the application.
+        client: an ordinary client.
+        names: the instance's names.
+        records: how many records there are.
+    """
+
+    def __init__(self, app, client, names, records=60):
+        """Make the records known: facts, community events, a finished back-fill."""
+        self.app, self.client, self.names = app, client, names
+        self.service = app.extensions[
+            "invenio-stats-dashboard"
+        ].event_reindexing_service
+        self.records = synthetic_records(records, seed=3)
+        self.histories = {}
+        self._know()
+
+    # -- what is there -----------------------------------------------------
+
+    def _know(self):
+        subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
+        rng = random.Random(5)
+        facts, events = [], []
+        for number, record in enumerate(self.records):
+            id = f"aaaaaaaa-0000-4000-8000-{number:012d}"
+            facts.append(_facts(record, id, registry_mark(subcounts), rng))
+            history = _history(number)
+            self.histories[record.recid] = history
+            events += _events(record, id, history)
+        store = EventStore(self.client, self.names)
+        store.ensure_templates()
+        store.put_facts(facts)
+        store.create_events(events)
+        store.refresh()
+        now = datetime.now(UTC).replace(tzinfo=None).isoformat()
+        save_state(
+            self.client, self.names, records=len(facts), finished_at=now, started_at=now
+        )
+
+    def legacy_index(self, event_type, month, settings=None, mappings=None, name=None):
+        """Create the index of a month as the stock template makes it."""
+        body = stock_body(self.app, event_type)
+        body["mappings"] = mappings or body["mappings"]
+        body["settings"] = {"number_of_replicas": 0, **(settings or {})}
+        name = name or self.names.events_month(event_type, month)
+        with without_templates(self.app, self.client, self.names):
+            self.client.indices.create(index=name, body=body)
+        return name
+
+    def legacy(self, event_type="view", month="2026-03", count=500, seed=1, **index):
+        """Create a month of legacy events.
+
+        Returns:
+            dict: ``_id`` -> source, as stored.
+        """
+        self.legacy_index(event_type, month, **index)
+        return self.add(event_type, month, count, seed)
+
+    def add(self, event_type="view", month="2026-03", count=100, seed=2):
+        """Write more events to a month by its stock name."""
+        events = dict(self.events(event_type, month, count, seed))
+        write(self.client, self.names.prefix, event_type, events.items())
+        self.client.indices.refresh(index=self.names.events_alias(event_type))
+        return events
+
+    def events(self, event_type, month, count, seed, until=None):
+        """Return an iterable of new events."""
+        return generate(event_type, month, count, self.records, seed, until)
+
+    # -- what is seen ------------------------------------------------------
+
+    def seen(self, event_type="view", index=None):
+        """Return all that readers see, once for each time they see it."""
+        index = index or self.names.events_alias(event_type)
+        self.client.indices.refresh(index=index)
+        found, after = [], None
+        while True:
+            body = {"size": 5000, "sort": ["_index", "_seq_no"]}
+            if after:
+                body["search_after"] = after
+            hits = self.client.search(index=index, body=body)["hits"]["hits"]
+            if not hits:
+                return found
+            found += [(hit["_id"], hit["_source"]) for hit in hits]
+            after = hits[-1]["sort"]
+
+    def communities_at(self, recid, timestamp):
+        """Return who should count an event, worked out in the plainest way."""
+        return sorted(
+            community
+            for community, added, removed in self.histories.get(recid, ())
+            if added <= timestamp and (removed is None or timestamp < removed)
+        )
+
+    def assert_enriched_once(self, events, event_type="view"):
+        """Check that readers see just these events, natively equal and enriched."""
+        seen = self.seen(event_type)
+        assert len(seen) == len(events), f"{len(seen)} seen, {len(events)} written"
+        for id, source in seen:
+            assert native(source) == native(events[id])
+            assert source["enriched_at"]
+            wanted = self.communities_at(source["recid"], source["timestamp"])
+            assert source["community_ids"] == wanted
+
+    def state(self, event_type, month):
+        """Return a month's bookmark."""
+        return self.client.get(index=self.names.reindexing, id=f"{event_type}-{month}")[
+            "_source"
+        ]
+
+    def migrate(self, **arguments):
+        """Run the migration and return its report as JSON."""
+        return self.service.reindex_events(**arguments).as_json()
+
+
+def native(source):
+    """Return an event without what enrichment adds."""
+    return {k: v for k, v in source.items() if k not in ENRICHED_FIELDS}
+
+
+def stock_body(app, event_type):
+    """Return mapping and aliases of the stock template of an event type."""
+    package = app.config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
+    with app.app_context():
+        (path,) = current_search.register_templates(package).values()
+    with open(path) as file:
+        text = file.read()
+    body = json.loads(
+        text.replace("__SEARCH_INDEX_PREFIX__", app.config["SEARCH_INDEX_PREFIX"])
+    )
+    return {k: deepcopy(body[k]) for k in ("mappings", "aliases")}
+
+
+class without_templates:
+    """Take this package's event templates away for as long as it lasts."""
+
+    def __init__(self, app, client, names):
+        """Keep what is needed."""
+        self._client, self._pattern = client, f"{names.prefix}events-stats-*"
+
+    def __enter__(self):
+        """Delete the templates."""
+        found = self._client.indices.get_index_template(name=self._pattern)
+        self._found = found["index_templates"]
+        for template in self._found:
+            self._client.indices.delete_index_template(name=template["name"])
+
+    def __exit__(self, *_):
+        """Put them back as they were."""
+        for template in self._found:
+            self._client.indices.put_index_template(
+                name=template["name"], body=template["index_template"]
+            )
+
+
+class Writer(threading.Thread):
+    """Keeps writing events to a month by its stock name; retries what is refused.
+
+    Args:
+        usage: the :class:`Usage`.
+        event_type: view or download.
+        month: ``YYYY-MM``.
+        per_second: events a second.
+        seed: of the events.
+    """
+
+    def __init__(self, usage, event_type, month, per_second=50, seed=99):
+        """Keep what is needed; :meth:`start` begins."""
+        super().__init__(daemon=True)
+        self._usage, self._pause = usage, 1 / per_second
+        self._events = usage.events(event_type, month, 200_000, seed)
+        self._name = usage.names.events_month(event_type, month)
+        self._ended = threading.Event()
+        self.written = {}
+        self.confirmed = 0
+        self.longest_wait = 0.0
+
+    def run(self):
+        """Write until stopped."""
+        while not self._ended.is_set():
+            id, source = next(self._events)
+            self.written[id] = source
+            start = time.monotonic()
+            while not self._try(id, source):
+                time.sleep(0.02)
+            self.confirmed += 1
+            self.longest_wait = max(self.longest_wait, time.monotonic() - start)
+            time.sleep(self._pause)
+
+    def _try(self, id, source):
+        try:
+            self._usage.client.index(index=self._name, id=id, body=source)
+            return True
+        except OpenSearchException:
+            return False
+
+    def stop(self):
+        """Stop and return the events that were written."""
+        self._ended.set()
+        self.join(timeout=60)
+        assert not self.is_alive()
+        return self.written
+
+    def __enter__(self):
+        """Begin."""
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        """Stop."""
+        self.stop()
+
+
+class Reader(threading.Thread):
+    """Keeps counting what readers see, and notes each total that is wrong.
+
+    Args:
+        usage: the :class:`Usage`.
+        event_type: view or download.
+        least: the number of events at the beginning.
+        writer: the :class:`Writer` that adds to them, or None.
+    """
+
+    def __init__(self, usage, event_type, least, writer=None):
+        """Keep what is needed; :meth:`start` begins."""
+        super().__init__(daemon=True)
+        self._usage, self._alias = usage, usage.names.events_alias(event_type)
+        self._least, self._writer = least, writer
+        self._ended = threading.Event()
+        self.polls, self.wrong = 0, []
+
+    def run(self):
+        """Count until stopped.
+
+        A total may lag what was written by the refresh interval, so it must lie
+        between the largest total seen before and all that was ever sent.
+        """
+        lowest = self._least
+        while not self._ended.is_set():
+            try:
+                total = self._usage.client.count(index=self._alias)["count"]
+            except OpenSearchException as error:
+                self.wrong.append(f"no answer: {error}")
+                continue
+            highest = self._least + (len(self._writer.written) if self._writer else 0)
+            self.polls += 1
+            if not lowest <= total <= highest:
+                self.wrong.append((lowest, total, highest))
+            lowest = max(lowest, min(total, highest))
+
+    def __enter__(self):
+        """Begin."""
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        """Stop."""
+        self._ended.set()
+        self.join(timeout=60)
+
+
+def _history(number):
+    """Return ``(community, added, removed)`` of a record: several kinds of them."""
+    return (
+        (),
+        ((RED, "2020-01-01T00:00:00", None),),
+        ((RED, "2020-01-01T00:00:00", None), (BLUE, "2026-03-15T12:00:00", None)),
+        ((BLUE, "2020-01-01T00:00:00", "2026-03-10T00:00:00"),),
+        (
+            (RED, "2020-01-01T00:00:00", "2026-03-05T10:00:00"),
+            (RED, "2026-03-20T00:00:00", None),
+        ),
+    )[number % 5]
+
+
+def _events(record, id, history):
+    events, places = [], {}
+    for community, added, removed in history:
+        for kind, date in (("added", added), ("removed", removed)):
+            if date is None:
+                continue
+            places[community] = places.get(community, 0) + 1
+            events.append(
+                CommunityEvent(
+                    record_id=id,
+                    recid=record.recid,
+                    parent_id=id,
+                    community_id=community,
+                    event_type=kind,
+                    event_date=date,
+                    place=places[community],
+                    cause="backfill",
+                    evidence="created",
+                    record_created_date="2020-01-01T00:00:00",
+                    record_published_date="2020-01-01",
+                    is_deleted=False,
+                    deleted_date=None,
+                    timestamp="2026-01-01T00:00:00",
+                )
+            )
+    return events
+
+
+def _facts(record, id, mark, rng):
+    return RecordFacts(
+        recid=record.recid,
+        record_id=id,
+        parent_id=id,
+        parent_recid=record.parent_recid,
+        created="2020-01-01T00:00:00",
+        updated="2020-01-01T00:00:00",
+        published="2020-01-01",
+        subcounts={
+            "resource_types": [rng.choice(["dataset", "software"])],
+            "access_statuses": ["open"],
+            "subjects": [f"subject {rng.randrange(9)}", "history"],
+            "file_types": ["csv", "pdf"],
+        },
+        file_types=["csv", "pdf"],
+        file_count=2,
+        data_volume=10_000,
+        owner="1",
+        is_deleted=False,
+        deleted_date=None,
+        revision=1,
+        registry=mark,
+    )

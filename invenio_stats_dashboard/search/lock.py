@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -100,10 +101,8 @@ class ClusterLock:
         with self._mutex:
             if self._version is None:
                 return
-            try:
+            with suppress(OpenSearchException):  # else it expires by itself
                 self._write({**self._document(), "released": True}, self._version)
-            except OpenSearchException:
-                pass  # it expires by itself
             self._version = None
 
     def _take(self, current):

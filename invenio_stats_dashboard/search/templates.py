@@ -11,11 +11,12 @@ or the site's own composable template.
 
 import hashlib
 import json
+import warnings
 from copy import deepcopy
 from fnmatch import fnmatchcase
 
 from invenio_search.proxies import current_search
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import OpenSearchException, OpenSearchWarning
 
 from .client import describe, json_client
 from .mappings import enriched
@@ -116,7 +117,10 @@ def put_missing(app, client, names, fixed, compose):
     for name in stale:
         body = deepcopy(bodies[name])
         body["_meta"] = {META_KEY: {"schema": SCHEMA, "revision": REVISION, **mark}}
-        client.indices.put_index_template(name=name, body=body)
+        with warnings.catch_warnings():
+            # that it takes precedence over the stock one is what it is for
+            warnings.simplefilter("ignore", OpenSearchWarning)
+            client.indices.put_index_template(name=name, body=body)
     return stale
 
 

@@ -11,7 +11,7 @@ from ..enrichment import native_bytes
 from .fingerprints import NO_DAY, day_of, event_hash, read
 
 _IN_MEMORY = 100_000
-_PAGE = 5000
+_PAGE = 2000
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ longer than a copy. Every batch is bounded and so is the number under way.
 
 import queue
 import threading
-import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
+from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import LockLostError, StatsDashboardError
 from ...search import bulk
@@ -22,8 +25,9 @@ from ...search.seqno import NOTHING, IncompletePageError, page, positions
 from ..enrichment import native_bytes
 from .fingerprints import Fingerprints, day_of, event_hash, read
 
-_AHEAD = 2
-_READ_BACK_EVERY = 25_000
+_AHEAD = 1
+_WRITERS = 2
+_READ_BACK_EVERY = 50_000
 _ALIAS_MISSING = "index_not_found_exception"
 
 
@@ -213,6 +217,44 @@ class Ahead:
         self._thread.join(timeout=90)
 
 
+def stored_in_order(batches, write, writers=_WRITERS):
+    """Write several batches at once, and yield them in order when they are stored.
+
+    Args:
+        batches: iterable of batches.
+        write: stores one; called in several threads.
+        writers: how many at once.
+
+    Yields:
+        Batch: each one after it and all before it are stored. What the iterable
+        raises rises after all batches before it were yielded.
+    """
+    batches, pending, error = iter(batches), deque(), None
+    with ThreadPoolExecutor(writers) as pool:
+        while error is None:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                break
+            except Exception as raised:  # noqa: BLE001 - raised again below
+                error = raised
+                break
+            pending.append((batch, pool.submit(write, batch)))
+            del batch
+            if len(pending) >= writers:
+                yield _stored(pending)
+        while pending:
+            yield _stored(pending)
+    if error is not None:
+        raise error
+
+
+def _stored(pending):
+    batch, future = pending.popleft()
+    future.result()
+    return batch
+
+
 class ReadBack:
     """Reads what has been written to a target, beside the writing.
 
@@ -220,53 +262,43 @@ class ReadBack:
         client: an ordinary client.
         text_client: a client that does not decode.
         target: name of the target.
-        size: events in a page.
     """
 
-    def __init__(self, client, text_client, target, size):
+    def __init__(self, client, text_client, target):
         """Start empty; :meth:`written` starts the reading."""
         self._client, self._text_client = client, text_client
-        self._target, self._size = target, size
+        self._target = target
         self.prints = Fingerprints()
         self._after = {}
         self._pending = 0
         self._thread = None
-        self._error = None
 
     def written(self, count):
-        """Say that so many events were written; reads now and then.
-
-        Call it while no write is under way: then everything up to the last number
-        given out is stored, although an async translog does not confirm it yet.
-        """
+        """Say that so many events were written; reads now and then."""
         self._pending += count
         busy = self._thread is not None and self._thread.is_alive()
         if self._pending >= _READ_BACK_EVERY and not busy:
             self._pending = 0
-            self._thread = threading.Thread(
-                target=self._quietly, args=(self._last(),), daemon=True
-            )
+            self._thread = threading.Thread(target=self._quietly, daemon=True)
             self._thread.start()
 
     def finish(self):
-        """Read all that is left and return the :class:`Fingerprints`."""
+        """Read all that is left and return the :class:`Fingerprints`.
+
+        Call it while no write is under way: then everything up to the last number
+        given out is stored, although an async translog has not confirmed it yet.
+        """
         if self._thread is not None:
             self._thread.join()
-        if self._error is not None:
-            # it was beside the work; whatever it was, it is tried again here
-            self._error = None
-        self._read(self._last())
+        found = positions(self._client, self._target)
+        self._read({shard: p.last for shard, p in found.items()})
         return self.prints
 
-    def _last(self):
-        found = positions(self._client, self._target)
-        return {shard: p.last for shard, p in found.items()}
-
-    def _quietly(self, upto):
-        try:
-            self._read(upto)
-        except Exception as error:  # noqa: BLE001 - finish() reads again and raises
-            self._error = error
+    def _quietly(self):
+        # beside the work; whatever goes wrong, finish() reads on from there
+        with suppress(OpenSearchException, IncompletePageError):
+            found = positions(self._client, self._target)
+            self._read({shard: p.checkpoint for shard, p in found.items()})
 
     def _read(self, upto):
         self._client.indices.refresh(
@@ -277,7 +309,6 @@ class ReadBack:
             self._target,
             upto,
             after=self._after,
-            size=self._size,
             prints=self.prints,
         )
 
@@ -294,16 +325,3 @@ def settled_positions(client, index, timeout=60):
     found = positions(client, index)
     client.indices.refresh(index=index, params={"request_timeout": timeout})
     return found
-
-
-class Clock:
-    """Measures a rate over the time that is spent working."""
-
-    def __init__(self):
-        """Start now."""
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self):
-        """Return the seconds since the start."""
-        return time.monotonic() - self._start

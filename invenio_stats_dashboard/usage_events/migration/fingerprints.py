@@ -17,6 +17,7 @@ from ...search.seqno import NOTHING, page
 from ..enrichment import native_bytes
 
 _MODULUS = 2**64
+_PAGE = 2000
 NO_DAY = "no date"
 """The day of an event whose timestamp is not of the usual form."""
 
@@ -91,7 +92,9 @@ def day_of(source):
     return found.group(1).decode() if found else NO_DAY
 
 
-def read(text_client, index, positions, after=None, size=5000, prints=None, pause=None):
+def read(
+    text_client, index, positions, after=None, size=_PAGE, prints=None, pause=None
+):
     """Fingerprint what an index holds, by its own sequence numbers.
 
     Args:

@@ -20,7 +20,7 @@ from ...search.seqno import positions
 from . import aliases, target
 from .after import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
-from .copying import Ahead, ReadBack, settled_positions
+from .copying import Ahead, ReadBack, settled_positions, stored_in_order
 from .delta import bring_delta
 from .fingerprints import Fingerprints
 from .months import is_writable, survey
@@ -337,7 +337,6 @@ class MonthMigration:
             self.run.client,
             self.run.copier.text_client,
             self._target,
-            self.run.options.batch_size,
         )
         for _ in range(_ROUNDS):
             upto = self._checkpoints(source)
@@ -380,40 +379,51 @@ class MonthMigration:
 
     def _copy(self, source, upto, prints, back):
         self.run.step("copy")
-        batches = Ahead(self.run.copier.batches(source, self._copied(), upto))
-        limit = self.run.options.max_batches
+        ahead = Ahead(self.run.copier.batches(source, self._copied(), upto))
         clock = time.monotonic()
         before, spent = self.report.copied, self.bookmark.data["seconds"]
         try:
-            for batch in batches:
-                if limit is not None and self.report.batches >= limit:
-                    raise StoppedError(
-                        f"{self.month.id}: {limit} batches were written, which is the "
-                        "most for one run; run the same command again to go on.",
-                        of_month=True,
-                    )
-                self.run.copier.write(self._fence, batch)
-                self.run.step("batch written")
-                for day, _, hash in batch.prints:
-                    prints.add(day, hash)
-                self.report.copied += len(batch.actions)
-                self.report.batches += 1
-                shards = {**self.bookmark.data["shards"]}
-                shards[str(batch.shard)] = batch.position
-                self.bookmark.write(
-                    shards=shards,
-                    prints=prints.stored(),
-                    copied=self._copied_before + self.report.copied,
-                    batches=self.bookmark.data["batches"] + 1,
-                    seconds=round(spent + time.monotonic() - clock, 2),
-                )
-                self.run.step("bookmark written")
+            for batch in stored_in_order(self._allowed(ahead), self._write):
+                self._remember(batch, prints, spent + time.monotonic() - clock)
                 back.written(len(batch.actions))
                 seconds = time.monotonic() - clock
                 rate = (self.report.copied - before) / max(seconds, 0.001)
                 self._show(COPYING, rate=rate, backlog=self._left(upto))
         finally:
-            batches.close()
+            ahead.close()
+
+    def _allowed(self, batches):
+        """Yield batches until this run has had its share of the month."""
+        limit = self.run.options.max_batches
+        left = None if limit is None else limit - self.report.batches
+        for batch in batches:
+            if left == 0:
+                raise StoppedError(
+                    f"{self.month.id}: {limit} batches were written, which is the "
+                    "most for one run; run the same command again to go on.",
+                    of_month=True,
+                )
+            left = None if left is None else left - 1
+            yield batch
+
+    def _write(self, batch):
+        self.run.copier.write(self._fence, batch)
+        self.run.step("batch written")
+
+    def _remember(self, batch, prints, seconds):
+        """Store that a batch, and all before it, are in the target."""
+        for day, _, hash in batch.prints:
+            prints.add(day, hash)
+        self.report.copied += len(batch.actions)
+        self.report.batches += 1
+        self.bookmark.write(
+            shards={**self.bookmark.data["shards"], str(batch.shard): batch.position},
+            prints=prints.stored(),
+            copied=self._copied_before + self.report.copied,
+            batches=self.bookmark.data["batches"] + 1,
+            seconds=round(seconds, 2),
+        )
+        self.run.step("bookmark written")
 
     def _show(self, state, rate=0.0, backlog=0, waiting=None):
         total = self._copied_before + self.report.copied + backlog

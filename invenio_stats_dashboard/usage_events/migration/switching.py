@@ -10,7 +10,7 @@ on as a backup.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
@@ -99,9 +99,8 @@ class Switch:
         start = time.monotonic()
         try:
             delta = self._steps(copied, deadline)
-        except LockLostError:
-            raise
-        except (OpenSearchException, StatsDashboardError) as error:
+        except BaseException as error:
+            # whatever it is, writers must not stay locked out
             self._take_back(error)
             delta = 0
         return Switched(time.monotonic() - start, delta)
@@ -110,13 +109,17 @@ class Switch:
         client, names = self.client, self.names
         self._in_time(deadline)
         self.step("block")
-        aliases.block_writes(client, names.old)
-        self._still_mine()
+        aliases.block_writes(client, names.mark, max(deadline - time.monotonic(), 1))
         self.step("flush")
         upto = self._flushed_positions(deadline)
         self.step("delta")
         delta = bring_delta(
-            self.copier,
+            # no request and no retry may outlast the block
+            replace(
+                self.copier,
+                write_limit=self.seconds / 2,
+                timeout=min(self.copier.timeout, self.seconds),
+            ),
             names.old,
             names.new,
             names.fence,
@@ -124,6 +127,7 @@ class Switch:
             upto,
             lambda: self._in_time(deadline),
         )
+        self.step("delta written")
         self._same_totals()
         serving = {n: p.last for n, p in positions(client, names.new).items()}
         self.bookmark.write(switch={**self.bookmark.data["switch"], "serving": serving})
@@ -134,6 +138,7 @@ class Switch:
             self._in_time(deadline)
             self.step("clone")
             self._clone(deadline)
+            self.step("cloned")
         self._in_time(deadline)
         self.step("last call")
         aliases.take_over_month(client, names, remove_old=self.backup != names.old)
@@ -149,42 +154,8 @@ class Switch:
                 f"The switch took more than {self.seconds * _MARGIN:.0f} seconds"
             )
 
-    def _still_mine(self):
-        """Make sure that the block was not set on an index that now serves.
-
-        A name can have become an alias of the new index while this process was
-        frozen, and a block goes through an alias.
-        """
-        try:
-            found = self.client.indices.get_alias(index=self.names.new)
-            mine = self.names.fence in found[self.names.new]["aliases"]
-        except NotFoundError:
-            mine = False
-        if not mine:
-            if self.client.indices.exists(index=self.names.old):
-                aliases.lift_block(self.client, self.names.old)
-            raise LockLostError(
-                f"The switch of {self.names.month} was taken back by another run; "
-                "this one has stopped."
-            )
-
     def _flushed_positions(self, deadline):
-        """Return the old index's last numbers, when all up to them are stored."""
-        client, old = self.client, self.names.old
-        # with an async translog the checkpoint moves at a flush only
-        client.indices.flush(index=old, params={"wait_if_ongoing": "true"})
-        client.indices.refresh(index=old)
-        end = min(time.monotonic() + _SETTLE, deadline)
-        while True:
-            found = positions(client, old)
-            if all(p.checkpoint == p.last for p in found.values()):
-                return {shard: p.last for shard, p in found.items()}
-            if time.monotonic() > end:
-                raise SwitchTakenBackError(
-                    f"Not every write to {old} was confirmed by all its copies"
-                )
-            time.sleep(0.05)
-
+        return flushed_positions(self.client, self.names.old, deadline)
     def _same_totals(self):
         old = self.client.count(index=self.names.old)["count"]
         new = self.client.count(index=self.names.new)["count"]
@@ -195,7 +166,8 @@ class Switch:
             )
 
     def _clone(self, deadline):
-        remove_leftover(self.client, self.names.old, self.backup)
+        fence = (self.names.new, self.names.fence)
+        remove_leftover(self.client, self.names.old, self.backup, fence)
         self.client.indices.clone(
             index=self.names.old,
             target=self.backup,
@@ -217,56 +189,135 @@ class Switch:
 
     def _take_back(self, error):
         """Undo the switch and say why; returns if it had been made after all."""
-        reason = describe(error) if isinstance(error, OpenSearchException) else error
         self.step("take back")
-        if take_back(self.client, self.names, self.backup, self.bookmark):
-            raise SwitchTakenBackError(
-                f"{str(reason).rstrip('.')}; the switch was taken back, and nothing "
-                "has changed for readers and writers."
-            ) from error
+        if not take_back(
+            self.client, self.names, self.backup, self.bookmark, self.step
+        ):
+            return
+        if not isinstance(error, (OpenSearchException, StatsDashboardError)):
+            raise error
+        if getattr(error, "exit_code", None) == LockLostError.exit_code:
+            raise error
+        reason = describe(error) if isinstance(error, OpenSearchException) else error
+        raise SwitchTakenBackError(
+            f"{str(reason).rstrip('.')}; the switch was taken back, and nothing "
+            "has changed for readers and writers."
+        ) from error
 
 
-def take_back(client, names, backup, bookmark):
-    """Undo a switch before its last call, whoever began it; safe to repeat.
+def flushed_positions(client, index, deadline):
+    """Return the last numbers of a blocked index, when all up to them are stored.
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.aliases.Names` of the switch.
+        index: name of the index.
+        deadline: of ``time.monotonic()``.
+
+    Returns:
+        dict: shard -> last number.
+
+    Raises:
+        SwitchTakenBackError: its copies did not confirm all writes in time.
+    """
+    # with an async translog the checkpoint moves at a flush only
+    client.indices.flush(index=index, params={"wait_if_ongoing": "true"})
+    client.indices.refresh(index=index)
+    end = min(time.monotonic() + _SETTLE, deadline)
+    while True:
+        found = positions(client, index)
+        if found and all(p.checkpoint == p.last for p in found.values()):
+            return {shard: p.last for shard, p in found.items()}
+        if time.monotonic() > end:
+            raise SwitchTakenBackError(
+                f"Not every write to {index} was confirmed by all its copies"
+            )
+        time.sleep(0.05)
+
+
+def take_back(client, names, backup, bookmark, step):
+    """Undo a switch before its last call; the month must be this run's own.
+
+    Args:
+        client: an ordinary client.
+        names: the :class:`~.aliases.Names`, with fence and mark in place.
         backup: the name that its clone has, if there is one already.
         bookmark: the month's bookmark.
+        step: called with the name of each step before it is made.
 
     Returns:
         bool: False if the last call had been made, and the month is switched.
+
+    Raises:
+        LockLostError: somebody else has claimed the month.
     """
     switch = bookmark.data.get("switch") or {}
-    if not aliases.take_back(client, names):
+    if not aliases.bring_back(client, names):
         bookmark.write(state="switched")
         return False
-    if switch.get("was_blocked"):
-        aliases.block_writes(client, names.old)
+    if not switch.get("was_blocked"):
+        step("lift block")
+        aliases.lift_block(client, names.mark)
     if backup != names.old:
-        remove_leftover(client, names.old, backup)
+        step("remove clone")
+        remove_leftover(client, names.old, backup, (names.old, names.mark))
     bookmark.write(state="copying", switch=None)
+    aliases.release(client, names.run, names.old)
     return True
 
 
-def remove_leftover(client, old, backup):
+def take_back_anothers(client, names, backup, bookmark, step):
+    """Undo a switch that somebody else began and did not finish.
+
+    Whoever does it says so in the bookmark first, so that of two only one does.
+
+    Args:
+        client: an ordinary client.
+        names: the :class:`~.aliases.Names`, with the caller's id.
+        backup: the name that its clone has, if there is one already.
+        bookmark: the month's bookmark.
+        step: called with the name of each step before it is made.
+
+    Returns:
+        bool: False if the last call had been made, and the month is switched.
+
+    Raises:
+        LockLostError: somebody else does it.
+    """
+    bookmark.write(run=names.run)
+    step("claim")
+    if not aliases.serves(client, names):
+        aliases.claim(client, names.run, names.old, names.new)
+    return take_back(client, names, backup, bookmark, step)
+
+
+def remove_leftover(client, old, backup, guard):
     """Delete the clone that an unfinished switch has left.
+
+    Args:
+        client: an ordinary client.
+        old: name of the index that it must be a clone of.
+        backup: name of the clone.
+        guard: ``(index, alias)`` of this run on another index of the month.
 
     Raises:
         StatsDashboardError: an index of that name holds something else.
+        LockLostError: another run has the month.
     """
     try:
         found = client.indices.get(index=backup)
     except NotFoundError:
         return
     name, details = next(iter(found.items()))
-    uuid = client.indices.get(index=old)[old]["settings"]["index"]["uuid"]
+    source = client.indices.get(index=old).get(old)
+    if source is None:
+        raise LockLostError(f"{old} was switched by another run; this one has stopped.")
+    uuid = source["settings"]["index"]["uuid"]
     made_of = details["settings"]["index"].get("resize", {}).get("source", {})
-    if name != backup or details.get("aliases") or made_of.get("uuid") != uuid:
+    used = [a for a in details.get("aliases", ()) if not aliases.is_mark(name, a)]
+    if name != backup or used or made_of.get("uuid") != uuid:
         raise StatsDashboardError(
             f"There is an index {backup} already, which is not a copy of {old}. "
             "If it is the backup of an earlier migration, delete it with "
             "'invenio community-stats usage-events cleanup'; otherwise rename it."
         )
-    client.indices.delete(index=backup)
+    aliases.remove_index(client, guard, backup)

@@ -9,6 +9,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 
 from ...errors import ClusterNotHealthyError, StatsDashboardError
 from ...search.mappings import enriched
+from . import aliases
 
 _OF_THE_INDEX = (
     "uuid",
@@ -29,7 +30,7 @@ _WHILE_FILLING = {
     "number_of_replicas": "0",
     "auto_expand_replicas": "false",
     "refresh_interval": "-1",
-    "translog": {"durability": "async", "sync_interval": "5s"},
+    "translog": {"durability": "async", "sync_interval": "1s"},
 }
 """Nobody reads it, and its source is still there: speed comes before safety."""
 
@@ -70,7 +71,7 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
         ) from error
     made = client.indices.get(index=name)[name]
     if set(made.get("aliases", {})) != {fence}:
-        client.indices.delete(index=name)
+        client.indices.delete(index=name)  # empty, and made a moment ago
         raise StatsDashboardError(
             f"A template of the cluster puts {name} into the aliases "
             f"{sorted(set(made['aliases']) - {fence})}, where it would be read while "
@@ -80,38 +81,29 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
     return made["settings"]["index"]["uuid"]
 
 
-def drop(client, name):
+def drop(client, name, guard):
     """Delete a target that is not in service.
 
     Args:
         client: an ordinary client.
         name: of the target.
+        guard: ``(index, alias)`` of this run on another index of the month; the
+            target stays when it is gone.
 
     Raises:
         StatsDashboardError: it is in an alias other than fences, and stays.
+        LockLostError: another run has the month.
     """
     try:
-        aliases = client.indices.get_alias(index=name)[name]["aliases"]
+        found = client.indices.get_alias(index=name)[name]["aliases"]
     except NotFoundError:
         return
-    served = [a for a in aliases if not a.startswith(f"{name}-switch-")]
+    served = [alias for alias in found if not aliases.is_mark(name, alias)]
     if served:
         raise StatsDashboardError(
             f"{name} is in the alias {served[0]}; an index that is read is not deleted."
         )
-    client.indices.delete(index=name)
-
-
-def set_fence(client, name, fence):
-    """Make an existing target one run's own: every other run's fence is removed."""
-    aliases = client.indices.get_alias(index=name)[name]["aliases"]
-    actions = [
-        {"remove": {"index": name, "alias": alias}}
-        for alias in aliases
-        if alias.startswith(f"{name}-switch-") and alias != fence
-    ]
-    actions.append({"add": {"index": name, "alias": fence}})
-    client.indices.update_aliases(body={"actions": actions})
+    aliases.remove_index(client, guard, name)
 
 
 def make_fit(client, name, source, timeout, sleep=time.sleep):

@@ -58,4 +58,6 @@ export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 trap finish EXIT
 scripts/services up
 eval "$(scripts/services env)"
+# a log is wider than the 80 columns that programs take it for
+[[ -t 1 ]] || export COLUMNS="${COLUMNS:-130}"
 python -W ignore -m scripts.demo.run ${arguments[@]+"${arguments[@]}"}

@@ -10,7 +10,7 @@ from invenio_access.permissions import system_identity
 from invenio_indexer.api import RecordIndexer
 from invenio_records_resources.proxies import current_service_registry
 
-SERVICES = ("users", "communities", "members", "records", "requests")
+BESIDE_RECORDS = ("users", "communities", "members", "requests")
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def postponed():
         yield
 
 
-def rebuild(services=SERVICES):
+def rebuild(services):
     """Index what the database holds.
 
     Needs an application context.

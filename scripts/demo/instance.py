@@ -42,12 +42,13 @@ CACHE_REDIS_URL = "{redis}"
 ACCOUNTS_SESSION_REDIS_URL = CELERY_RESULT_BACKEND = "{redis}"
 RATELIMIT_STORAGE_URI = RATELIMIT_STORAGE_URL = "{redis}"
 COMMUNITIES_IDENTITIES_CACHE_REDIS_URL = "{identities}"
-JSONSCHEMAS_HOST = "localhost"
+JSONSCHEMAS_HOST = "repository.example.org"
 RECORDS_REFRESOLVER_CLS = "invenio_records.resolver.InvenioRefResolver"
 RECORDS_REFRESOLVER_STORE = (
     "invenio_jsonschemas.proxies.current_refresolver_store"
 )
 DATACITE_ENABLED = False
+LOGGING_CONSOLE_LEVEL = "ERROR"
 THEME_SITENAME = THEME_FRONTPAGE_TITLE = "Demonstration repository"
 # plain http
 SESSION_COOKIE_SECURE = REMEMBER_COOKIE_SECURE = False

@@ -69,7 +69,7 @@ def prepare(settings, steps, options):
         instance.write_config(settings)
     with steps.step("build the application"):
         app = instance.make_app(settings)
-        app.logger.setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
     with app.app_context():
         if catalogue is None:
             with steps.step("tables, indices, queues, vocabularies"):
@@ -120,7 +120,8 @@ def make_content(settings, steps, options):
         author.tell(deposits)
     with steps.step("dates of 18 months, search indices"):
         backdate(author.made, end)
-        indexing.rebuild()
+        # records follow when there is usage to tell of them
+        indexing.rebuild(indexing.BESIDE_RECORDS)
     made = catalogue.of(author, options.records, end)
     made.save(settings.content)
     return made
@@ -156,7 +157,7 @@ def _aggregate(settings, steps):
 
     with steps.step("stock aggregations of the last two months"):
         aggregates.catch_up(days=60)
-    with steps.step("usage of each record into its search document"):
+    with steps.step("search documents of the records, with their usage"):
         indexing.rebuild(("records",))
     days = aggregates.sample_days(_now().date())
     with steps.step("stock aggregations of sample days, to compare with later"):

@@ -10,7 +10,6 @@ Run in a process of its own, as it needs an application::
 
 import argparse
 import json
-import logging
 import os
 import sys
 from datetime import date
@@ -47,7 +46,6 @@ def recheck(settings, before):
     from . import aggregates, instance
 
     app = instance.make_app(settings, COMMUNITY_STATS_ENABLED=True)
-    app.logger.setLevel(logging.ERROR)
     with app.app_context():
         after = aggregates.digests(date.fromisoformat(day) for day in before)
         results = aggregates.catch_up()

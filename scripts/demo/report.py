@@ -62,9 +62,8 @@ def print_life(console, writer, readers):
 
 def print_proof(console, months):
     """Print written and found events of each month."""
-    table = Table(
-        "", "month", "type", "written", "found", "checksum", "in index", box=None
-    )
+    table = Table("", "month", "type", "written", "found", "checksum", box=None)
+    table.add_column("in index", overflow="fold")
     for month in months:
         same = month.written_checksum == month.found_checksum
         table.add_row(

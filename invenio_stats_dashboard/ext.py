@@ -17,6 +17,7 @@ from .search.templates import (
     reindexing_template,
 )
 from .services import CommunityStatsService, EventReindexingService
+from .usage_events import indexer, workers
 
 
 class InvenioStatsDashboard:
@@ -40,6 +41,8 @@ class InvenioStatsDashboard:
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
         settings.check(app.config)
+        if app.config["COMMUNITY_STATS_ENABLED"] and indexer.install(app):
+            workers.announce()
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self
 

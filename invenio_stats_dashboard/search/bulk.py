@@ -85,7 +85,7 @@ def write(
 
     Args:
         text_client: a client that does not decode.
-        index: index or alias that all of them go to.
+        index: index or alias that all of them go to; None if each names its own.
         actions: list of bytes, each the action line and the source line of one
             document, both with their line feed.
         limit: seconds to go on trying without any document being stored.
@@ -114,7 +114,7 @@ def write(
             body = b"".join([actions[i] for i in pending])
             answer = text_client.transport.perform_request(
                 "POST",
-                f"/{index}/_bulk",
+                f"/{index}/_bulk" if index else "/_bulk",
                 params=dict(params, filter_path="errors") if brief else params,
                 headers={"content-type": "application/x-ndjson"},
                 body=body,

@@ -9,11 +9,21 @@ itself by the task of this package that it has registered.
 """
 
 from celery import current_app as current_celery
+from celery import shared_task
 from kombu.exceptions import OperationalError
 
 STOCK_TASK = "invenio_stats.tasks.process_events"
 MARKER_TASK = "invenio_stats_dashboard.tasks.announce_safe_indexer_2"
 """Registered by workers whose event indexer waits out a write block."""
+
+
+def announce():
+    """Let the workers of this application say that theirs is the patient indexer."""
+    shared_task(name=MARKER_TASK)(_announce)
+
+
+def _announce():
+    """Do nothing: that the task is registered is what counts."""
 
 
 def stock_workers(timeout=2.0):

@@ -66,11 +66,42 @@ class Bookmark:
                 index=self._index, id=self.id, body=self.data, params=condition
             )
         except ConflictError:
-            raise LockLostError(
-                f"The bookmark {self.id} was written by another run, which has taken "
-                "over; this one has stopped."
-            ) from None
+            if self._is_stored():
+                return  # only the answer to the first attempt was lost
+            raise self._lost() from None
         self._version = (answer["_seq_no"], answer["_primary_term"])
+
+    def _is_stored(self):
+        found = self._client.get(index=self._index, id=self.id, ignore=[404])
+        if not found.get("found") or found["_source"] != self.data:
+            return False
+        self._take(found)
+        return True
+
+    def _lost(self):
+        return LockLostError(
+            f"The bookmark {self.id} was written by another run, which has taken "
+            "over; this one has stopped."
+        )
+
+    def delete(self):
+        """Remove the document.
+
+        Raises:
+            LockLostError: somebody else has written it since.
+        """
+        seq_no, term = self._version
+        try:
+            self._client.delete(
+                index=self._index,
+                id=self.id,
+                params={"if_seq_no": seq_no, "if_primary_term": term},
+            )
+        except ConflictError:
+            raise self._lost() from None
+        except NotFoundError:
+            pass
+        self._version, self.data = None, {}
 
     def replace(self, data):
         """Store a whole new document in place of this one."""

@@ -131,8 +131,12 @@ class ClusterLock:
                 self._version = self._write(self._document(), self._version)
                 self._renewed = time.monotonic()
             except ConflictError:
-                self._version = None
-                raise LockLostError("This run was taken over by another one.") from None
+                self._version = self._still_mine()
+                if self._version is None:
+                    raise LockLostError(
+                        "This run was taken over by another one, and has stopped."
+                    ) from None
+                self._renewed = time.monotonic()
             except OpenSearchException:
                 # not reachable: the right is kept until its time is over
                 if time.monotonic() - self._renewed > self._ttl:
@@ -140,6 +144,14 @@ class ClusterLock:
                     raise LockLostError(
                         "This run could not renew its lock in time, and has stopped."
                     ) from None
+
+    def _still_mine(self):
+        """Return the lock's version if only the answer to a renewal was lost."""
+        with suppress(OpenSearchException):
+            current = read_lock(self._client, self._index, self._name)
+            if current and current["_source"]["run"] == self._holder:
+                return current["_seq_no"], current["_primary_term"]
+        return None
 
     def _document(self):
         return {

@@ -6,13 +6,14 @@
 import msgspec
 from opensearchpy.exceptions import NotFoundError
 
-from ...errors import StatsDashboardError
+from ...errors import LockLostError, StatsDashboardError
 from ...search import bulk
 from ...search.bookmarks import Bookmark
 from ...search.seqno import NOTHING, page
 from . import aliases
 from .comparison import Side, compare_day, fingerprints_of_both
-from .copying import settled_positions
+from .copying import ALIAS_MISSING, settled_positions
+from .report import DONE
 
 _ROUNDS = 3
 _IDS = 1000
@@ -36,7 +37,10 @@ def compare_with_backup(run, month, bookmark):
     Raises:
         NotTheSameError: events differ, and were not written since the switch.
     """
-    return bring_over(run, month.backup.name, month.target.name, _settled(bookmark))
+    old, new = month.backup.name, month.target.name
+    return bring_over(
+        run, old, new, _settled(bookmark), lambda: claim_serving(run, month, bookmark)
+    )
 
 
 def bring_over_check(run, month):
@@ -63,7 +67,7 @@ def _sentence(old, new, found):
     return f"{new} does not hold what {old} holds: {days}."
 
 
-def bring_over(run, old, new, settled):
+def bring_over(run, old, new, settled, claim):
     """See that everything of an old index is in a new one; never overwrite.
 
     Args:
@@ -72,6 +76,7 @@ def bring_over(run, old, new, settled):
         new: name of the index in service.
         settled: shard of the new index -> position above which an event was
             written since, and may differ.
+        claim: called before anything is written; makes the month this run's own.
 
     Returns:
         int: events that were brought over.
@@ -83,8 +88,11 @@ def bring_over(run, old, new, settled):
             return brought
         if not missing:
             break
+        claim()
+        run.step("bring over")
         for ids in _parts(sorted(missing)):
             brought += _create(run, old, new, ids)
+        aliases.release(run.client, run.id, new, old)
     found, _ = _differences(run, old, new, settled)
     if found:
         raise NotTheSameError(
@@ -138,12 +146,16 @@ def _create(run, old, new, ids):
         ]
         refusals = bulk.write(
             run.copier.text_client,
-            new,
+            # by this run's mark: after a rollback the name would be made anew
+            aliases.mark_of(new, run.id),
             actions,
             run.copier.write_limit,
+            params={"require_alias": "true"},
             waiting=run.copier.waiting,
             sleep=run.copier.sleep,
         )
+        if any(r.type == ALIAS_MISSING for r in refusals):
+            raise LockLostError(f"{new} was taken over by another run.")
         if refusals:
             raise NotTheSameError(
                 f"{len(refusals)} events of {old} are refused by {new}; the first is "
@@ -153,7 +165,7 @@ def _create(run, old, new, ids):
     return count
 
 
-def merge_beside(run, month, new):
+def merge_beside(run, month, new, bookmark):
     """Take legacy indices of a month that serve beside the enriched one out.
 
     An index that was restored from a snapshot brings its read alias along, and
@@ -171,37 +183,73 @@ def merge_beside(run, month, new):
                 "or take it out of the alias, and run this month again."
             )
         newer = {shard: NOTHING for shard in range(month.target.shards)}
-        bring_over(run, index.name, new, newer)
+        bring_over(
+            run,
+            index.name,
+            new,
+            newer,
+            lambda: claim_serving(run, month, bookmark),
+        )
+        run.step("merged")
         run.client.indices.update_aliases(
             body={"actions": [{"remove": {"index": index.name, "alias": read}}]}
         )
 
 
-def delete_backup(client, month, bookmark):
+def delete_backup(run, month, bookmark):
     """Delete the backup of a month whose full comparison has passed.
+
+    Args:
+        run: the :class:`~.runner.Run`.
+        month: the :class:`~.months.Month`, switched.
+        bookmark: its bookmark.
 
     Raises:
         StatsDashboardError: the comparison has not passed, or the index is in an
             alias, so that somebody reads it.
+        LockLostError: another run has the month.
     """
-    name = month.backup.name
-    if bookmark.data.get("state") != "done":
+    client, name = run.client, month.backup.name
+    if bookmark.data.get("state") != DONE:
         raise StatsDashboardError(
             f"{name} has not been compared with the index in service; run the "
             "migration of that month again first."
         )
+    claim_serving(run, month, bookmark)
+    try:
+        _delete(run, month, name)
+        bookmark.write(backup=None)
+    finally:
+        aliases.release(client, run.id, month.target.name, name)
+
+
+def _delete(run, month, name):
+    client = run.client
     try:
         found = client.indices.get_alias(index=name)[name]["aliases"]
     except NotFoundError:
         return
-    if found:
+    read = sorted(a for a in found if not aliases.is_mark(name, a))
+    if read:
         raise StatsDashboardError(
-            f"{name} is in the alias {sorted(found)[0]}; an index that is read is not "
-            "deleted."
+            f"{name} is in the alias {read[0]}; an index that is read is not deleted."
         )
-    aliases.remove_fences(client, name)
-    client.indices.delete(index=name)
-    bookmark.write(backup=None)
+    run.step("delete backup")
+    serving = month.target.name
+    aliases.remove_index(client, (serving, aliases.mark_of(serving, run.id)), name)
+    run.step("backup deleted")
+
+
+def claim_serving(run, month, bookmark):
+    """Make a switched month this run's own before anything of it is changed.
+
+    Raises:
+        LockLostError: another run has the month.
+    """
+    run.copier.check()
+    found = (month.target, month.backup)
+    aliases.claim(run.client, run.id, *[i.name for i in found if i])
+    bookmark.write(run=run.id)
 
 
 def _parts(ids):

@@ -13,6 +13,7 @@ later. So a process that was frozen, and whose work somebody else has taken over
 can change nothing when it wakes.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from opensearchpy.exceptions import NotFoundError, TransportError
@@ -144,17 +145,12 @@ def remove_marks(client, *indices):
 
 
 def _take_off(client, index, marks):
-    try:
-        client.indices.update_aliases(
-            body={
-                "actions": [
-                    {"remove": {"index": index, "alias": a, "must_exist": False}}
-                    for a in marks
-                ]
-            }
-        )
-    except NotFoundError:
-        pass  # somebody else was quicker
+    actions = [
+        {"remove": {"index": index, "alias": mark, "must_exist": False}}
+        for mark in marks
+    ]
+    with suppress(NotFoundError):  # else somebody else was quicker
+        client.indices.update_aliases(body={"actions": actions})
 
 
 def _marks(client, index):

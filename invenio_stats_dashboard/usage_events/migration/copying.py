@@ -28,7 +28,7 @@ from .fingerprints import Fingerprints, day_of, event_hash, read
 _AHEAD = 1
 _WRITERS = 2
 _READ_BACK_EVERY = 50_000
-_ALIAS_MISSING = "index_not_found_exception"
+ALIAS_MISSING = "index_not_found_exception"
 
 
 class RefusedEventsError(StatsDashboardError):
@@ -161,7 +161,7 @@ class Copier:
         )
         if not refusals:
             return
-        if any(r.type == _ALIAS_MISSING for r in refusals):
+        if any(r.type == ALIAS_MISSING for r in refusals):
             raise LockLostError(
                 "Another run has taken over this month; this one has stopped."
             )

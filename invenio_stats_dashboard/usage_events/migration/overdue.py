@@ -3,21 +3,23 @@
 
 """Switches that nobody finished, and bookmarks that nobody wants any more."""
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from opensearchpy.exceptions import NotFoundError
 
+from ...errors import LockLostError
 from ...search.bookmarks import Bookmark
 from . import aliases, target
-from .report import ROLLED_BACK, ROLLING_BACK, SWITCHED, SWITCHING
-from .rollback import stay
-from .switching import take_back
+from .report import ROLLING_BACK, SWITCHING
+from .rollback import undo_anothers
+from .switching import take_back_anothers
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-def recover(client, names, now):
+def recover(client, names, now, step):
     """Take back every switch whose deadline has passed.
 
     A run that lives leaves a switch off well before its deadline, so whoever sees
@@ -27,11 +29,14 @@ def recover(client, names, now):
         client: an ordinary client.
         names: the instance's names.
         now: aware datetime.
+        step: called with the name of each step before it is made.
 
     Returns:
         list[str]: ids of the months that were brought back.
     """
-    return [id for id in _switching(client, names) if _recover(client, names, id, now)]
+    return [
+        id for id in _switching(client, names) if _recover(client, names, id, now, step)
+    ]
 
 
 def _switching(client, names):
@@ -50,7 +55,7 @@ def _switching(client, names):
     return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
-def _recover(client, names, id, now):
+def _recover(client, names, id, now, step):
     bookmark = Bookmark(client, names.reindexing, id)
     switch = bookmark.data.get("switch")
     state = bookmark.data.get("state")
@@ -64,14 +69,16 @@ def _recover(client, names, id, now):
         month=names.events_month(event_type, bookmark.data["month"]),
         old=switch["old"],
         new=switch["new"],
-        fence="",
+        run=f"back-{uuid.uuid4().hex[:12]}",
     )
-    if state == SWITCHING:
-        take_back(client, found, switch["backup"], bookmark)
-    else:
-        back = replace(found, old=switch["new"], new=switch["backup"])
-        stay(client, back)
-        bookmark.write(state=ROLLED_BACK if aliases.serves(client, back) else SWITCHED)
+    try:
+        if state == SWITCHING:
+            take_back_anothers(client, found, switch["backup"], bookmark, step)
+        else:
+            back = replace(found, old=switch["new"], new=switch["backup"])
+            undo_anothers(client, back, bookmark, step)
+    except LockLostError:
+        return False  # somebody else is at it
     return True
 
 
@@ -94,10 +101,15 @@ def clear(run, month, fresh_start):
         return False
     if bookmark.data.get("state") == SWITCHING:
         # the lock is ours, so nobody is at it any more
-        _recover(run.client, run.names, month.id, _FOREVER)
+        _recover(run.client, run.names, month.id, _FOREVER, run.step)
         bookmark = Bookmark(run.client, run.names.reindexing, month.id)
-    if fresh_start and month.target is not None:
-        target.drop(run.client, month.target.name)
+    if fresh_start and month.target is not None and month.source is not None:
+        run.copier.check()
+        source = month.source.name
+        aliases.claim(run.client, run.id, source, month.target.name)
+        guard = (source, aliases.mark_of(source, run.id))
+        target.drop(run.client, month.target.name, guard)
+        aliases.release(run.client, run.id, source)
     if bookmark.exists:
-        run.client.delete(index=run.names.reindexing, id=month.id)
+        bookmark.delete()
     return True

@@ -3,21 +3,25 @@
 
 """Back: a month's names to its legacy index, with what was written since."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
-from ...errors import StatsDashboardError
+from ...errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ...search import bulk
 from ...search.bookmarks import Bookmark
-from ...search.seqno import NOTHING, page, positions
+from ...search.client import describe, is_transient
+from ...search.seqno import NOTHING, IncompletePageError, page, positions
 from ..enrichment import native_bytes
 from . import aliases, target
 from .comparison import Side, compare_day, fingerprints_of_both
-from .copying import settled_positions
-from .report import ROLLED_BACK, ROLLING_BACK
+from .copying import ALIAS_MISSING, settled_positions
+from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
+from .switching import MARGIN, flushed_positions
 
 _SMALL = 500
 _ROUNDS = 20
@@ -46,31 +50,83 @@ class RolledBack:
 def roll_back(run, month):
     """Let a month's legacy index serve again.
 
+    Safe to run again, and to kill: the next run goes on.
+
     Args:
         run: the :class:`~.runner.Run`.
         month: the :class:`~.months.Month`.
 
     Returns:
         RolledBack: the outcome; a failed one is reported, not raised.
+
+    Raises:
+        StatsDashboardError: the run was stopped, has lost its lock, or OpenSearch
+            does not answer; it can be run again.
     """
     outcome = RolledBack(month.event_type, month.month)
     stock = run.names.events_month(month.event_type, month.month)
-    if month.target is None or stock not in month.target.aliases:
+    bookmark = Bookmark(run.client, run.names.reindexing, month.id)
+    state = bookmark.data.get("state")
+    serving = month.target is not None and stock in month.target.aliases
+    if not serving and state in (ROLLING_BACK, ROLLED_BACK):
+        return _finished(run, month, bookmark)
+    if not serving:
         return _failed(outcome, "it is not migrated")
     if month.backup is None:
         return _failed(outcome, "its backup was deleted")
-    bookmark = Bookmark(run.client, run.names.reindexing, month.id)
-    if bookmark.data.get("state") not in ("done", "switched"):
+    if state not in (DONE, SWITCHED, ROLLING_BACK):
         return _failed(outcome, "its migration is not finished; run it again first")
     try:
         carried = _Back(run, month, bookmark).make()
     except StatsDashboardError as error:
+        if error.exit_code == LockLostError.exit_code:
+            raise
         return _failed(outcome, str(error))
+    except (OpenSearchException, IncompletePageError) as error:
+        if isinstance(error, OpenSearchException) and not is_transient(error):
+            return _failed(outcome, describe(error))
+        raise SearchUnavailableError(
+            f"OpenSearch did not answer ({error}). Run the same command again when it "
+            "does."
+        ) from error
     return RolledBack(month.event_type, month.month, month.backup.name, carried)
 
 
 def _failed(outcome, reason):
     return RolledBack(outcome.event_type, outcome.month, error=reason)
+
+
+def _finished(run, month, bookmark):
+    """Do what a rollback that was killed after its switch has left undone."""
+    source = month.source
+    if source is None or source.name != run.names.events_backup(
+        month.event_type, month.month
+    ):
+        return _failed(RolledBack(month.event_type, month.month), "it is not migrated")
+    run.copier.check()
+    found = [source, *([month.target] if month.target else [])]
+    aliases.claim(run.client, run.id, *[i.name for i in found])
+    _close(run, month, bookmark, source.name)
+    return RolledBack(month.event_type, month.month, source.name)
+
+
+def _close(run, month, bookmark, serving):
+    """Forget the migration; everything of the enriched index was compared."""
+    bookmark.replace(
+        {
+            "kind": "month",
+            "event_type": month.event_type,
+            "month": month.month,
+            "state": ROLLED_BACK,
+            "error": None,
+        }
+    )
+    run.step("rolled back")
+    guard = (serving, aliases.mark_of(serving, run.id))
+    target.drop(
+        run.client, run.names.events_target(month.event_type, month.month), guard
+    )
+    aliases.release(run.client, run.id, serving)
 
 
 class _Back:
@@ -85,51 +141,92 @@ class _Back:
             month=names.events_month(month.event_type, month.month),
             old=self.old,
             new=self.new,
-            fence=f"{self.new}-switch-{run.id}",
+            run=run.id,
         )
 
     def make(self):
         """Carry over, compare, switch, and only then drop the enriched index."""
-        client, seconds = self.run.client, self.run.options.switch_seconds
-        aliases.lift_block(client, self.new)
-        target.set_fence(client, self.new, self.names.fence)
+        self._claim()
+        try:
+            carried, at = self._prepare()
+        except StatsDashboardError as error:
+            if error.exit_code != LockLostError.exit_code:
+                self._leave()
+            raise
+        self._note_intent()
+        try:
+            carried += self._switch(at)
+        except BaseException as error:
+            # whatever it is, writers must not stay locked out
+            self.run.step("rollback take back")
+            undone = undo(self.run.client, self.names, self.bookmark, self.run.step)
+            if undone or not isinstance(
+                error, (OpenSearchException, StatsDashboardError)
+            ):
+                raise
+        _close(self.run, self.month, self.bookmark, self.new)
+        return carried
+
+    def _prepare(self):
+        self.run.step("rollback carry")
+        aliases.lift_block(self.run.client, self.names.fence)
         carried, at = self._carry_all()
+        self.run.step("rollback compare")
         self._compare(at)
-        until = self.run.now() + timedelta(seconds=seconds)
+        return carried, at
+
+    def _leave(self):
+        """Leave both indices as they were found, but for what was carried over."""
+        aliases.block_writes(self.run.client, self.names.fence)
+        aliases.release(self.run.client, self.run.id, self.old, self.new)
+
+    def _claim(self):
+        run = self.run
+        run.copier.check()
+        if self.bookmark.data["state"] == ROLLING_BACK:
+            run.step("recover")
+            undo_anothers(run.client, self.names, self.bookmark, run.step)
+        aliases.claim(run.client, run.id, self.old, self.new)
+        self.bookmark.write(run=run.id)
+
+    def _note_intent(self):
+        until = self.run.now() + timedelta(seconds=self.run.options.switch_seconds)
         switch = {
             **(self.bookmark.data.get("switch") or {}),
             "until": until.isoformat(),
+            "new": self.old,
+            "backup": self.new,
         }
-        before = self.bookmark.data["state"]
+        self.run.step("rollback intent")
         self.bookmark.write(state=ROLLING_BACK, switch=switch)
-        self.run.step("rollback block")
-        try:
-            aliases.block_writes(client, self.old)
-            client.indices.flush(index=self.old, params={"wait_if_ongoing": "true"})
-            carried += self._carry(at, self._upto())
-            self._same_totals()
-            self.run.step("rollback last call")
-            aliases.give_back(client, self.names)
-        except (OpenSearchException, StatsDashboardError):
-            stay(client, self.names)
-            self.bookmark.write(state=before)
-            raise
-        self._close()
+
+    def _switch(self, at):
+        client, step = self.run.client, self.run.step
+        seconds = self.run.options.switch_seconds
+        deadline = time.monotonic() + seconds
+        in_time = partial(self._in_time, deadline, seconds)
+        step("rollback block")
+        in_time()
+        aliases.block_writes(client, self.names.mark, max(seconds, 1))
+        step("rollback flush")
+        upto = flushed_positions(client, self.old, deadline)
+        step("rollback delta")
+        carried = self._carry(at, upto, in_time)
+        self._same_totals()
+        in_time()
+        step("rollback last call")
+        aliases.give_back(client, self.names)
+        step("rollback after last call")
         return carried
 
-    def _close(self):
-        """Forget the migration; everything of the enriched index was compared."""
-        self.bookmark.replace(
-            {
-                "kind": "month",
-                "event_type": self.month.event_type,
-                "month": self.month.month,
-                "state": ROLLED_BACK,
-                "error": None,
-            }
-        )
-        self.run.step("rolled back")
-        target.drop(self.run.client, self.old)
+    def _in_time(self, deadline, seconds):
+        """Leave off while there is time to take everything back."""
+        self.run.copier.check()
+        if deadline - time.monotonic() < seconds * (1 - MARGIN):
+            raise StatsDashboardError(
+                f"The switch took more than {seconds * MARGIN:.0f} seconds. The month "
+                "is as it was; try again."
+            )
 
     def _upto(self):
         found = settled_positions(self.run.client, self.old)
@@ -149,12 +246,12 @@ class _Back:
                 break
         return carried, at
 
-    def _carry(self, at, upto):
+    def _carry(self, at, upto, check=None):
         copier, count = self.run.copier, 0
         for shard, last in upto.items():
             position = at.get(shard, NOTHING)
             while position < last:
-                copier.check()
+                (check or copier.check)()
                 hits = page(copier.text_client, self.old, shard, position, last, _PAGE)
                 self._write(hits)
                 count += len(hits)
@@ -177,6 +274,8 @@ class _Back:
             waiting=copier.waiting,
             sleep=copier.sleep,
         )
+        if any(r.type == ALIAS_MISSING for r in refusals):
+            raise LockLostError(f"{self.new} was taken over by another run.")
         if refusals:
             raise StatsDashboardError(
                 f"{len(refusals)} events are refused by {self.new}; the first is "
@@ -229,15 +328,56 @@ class _Back:
         return Side(index, upto, settled or upto)
 
 
-def stay(client, names):
-    """Undo a rollback before its last call; safe to repeat.
+def undo(client, names, bookmark, step):
+    """Undo a rollback before its last call; the month must be this run's own.
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.aliases.Names` of the rollback.
+        names: the :class:`~.aliases.Names` of the rollback, with fence and mark.
+        bookmark: the month's bookmark.
+        step: called with the name of each step before it is made.
+
+    Returns:
+        bool: False if the last call had been made, and the backup serves.
+
+    Raises:
+        LockLostError: somebody else has claimed the month.
     """
-    aliases.remove_fences(client, names.new)
+    back = replace(names, run=f"{names.run}-back")
+    try:
+        # a last call that is on its way finds no fence any more
+        aliases.hand_on(client, names, back)
+    except LockLostError:
+        if aliases.serves(client, names):
+            return False
+        raise
+    step("rollback keep backup")
+    aliases.block_writes(client, back.fence)
+    step("rollback lift block")
+    aliases.lift_block(client, back.mark)
+    bookmark.write(state=SWITCHED)
+    aliases.release(client, back.run, names.old, names.new)
+    return True
+
+
+def undo_anothers(client, names, bookmark, step):
+    """Undo a rollback that somebody else began and did not finish.
+
+    Args:
+        client: an ordinary client.
+        names: the :class:`~.aliases.Names` of the rollback, with the caller's id.
+        bookmark: the month's bookmark.
+        step: called with the name of each step before it is made.
+
+    Raises:
+        LockLostError: somebody else does it.
+    """
+    bookmark.write(run=names.run)
+    step("claim")
     if aliases.serves(client, names):
+        bookmark.write(state=ROLLED_BACK)
+        aliases.remove_marks(client, names.new)
         return
-    aliases.lift_block(client, names.old)
-    aliases.block_writes(client, names.new)
+    aliases.claim(client, names.run, names.old, names.new)
+    if not undo(client, names, bookmark, step):
+        bookmark.write(state=ROLLED_BACK)

@@ -4,7 +4,7 @@
 """Taking one month from legacy to enriched, from wherever it stands."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opensearchpy.exceptions import OpenSearchException
 
@@ -16,7 +16,7 @@ from ...errors import (
 )
 from ...search.bookmarks import Bookmark
 from ...search.client import describe, is_transient
-from ...search.seqno import positions
+from ...search.seqno import IncompletePageError, positions
 from . import aliases, target
 from .after import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
@@ -30,12 +30,21 @@ from .report import (
     EMPTY,
     ENRICHED,
     FAILED,
+    PLANNED,
+    ROLLING_BACK,
     SWITCHED,
+    SWITCHING,
     VERIFIED,
     MonthReport,
     Progress,
 )
-from .switching import Switch, SwitchTakenBackError, remove_leftover, take_back
+from .rollback import undo_anothers
+from .switching import (
+    Switch,
+    SwitchTakenBackError,
+    remove_leftover,
+    take_back_anothers,
+)
 from .verification import VerificationError, Verifier
 
 _SMALL = 500
@@ -152,6 +161,11 @@ class MonthMigration:
             self._start_anew_next_time(error)
         except StatsDashboardError as error:
             self._fail(error)
+        except IncompletePageError as error:
+            self._note_totals()
+            raise SearchUnavailableError(
+                f"OpenSearch did not answer ({error}). Run the same command again."
+            ) from error
         except OpenSearchException as error:
             if is_transient(error):
                 self._note_totals()
@@ -186,7 +200,7 @@ class MonthMigration:
             except SwitchTakenBackError as error:
                 last = error
                 self._refresh()
-                self._set_fence()
+                self._claim()
         else:
             raise last
         self._refresh()
@@ -213,8 +227,14 @@ class MonthMigration:
             month=self._stock,
             old=old,
             new=self._target,
-            fence=self._fence,
+            run=self.run.id,
         )
+
+    @property
+    def _guard(self):
+        """Return this run's mark on the source, without which nothing is deleted."""
+        source = self.month.source.name
+        return source, aliases.mark_of(source, self.run.id)
 
     @property
     def _backup(self):
@@ -244,33 +264,82 @@ class MonthMigration:
         found = self.month.target
         read = self.run.names.events_alias(self.month.event_type)
         if self._serves_enriched():
-            aliases.remove_fences(self.run.client, self._target)
-            if aliases.is_blocked(self.run.client, self._target):
-                aliases.lift_block(self.run.client, self._target)
-            if state not in (SWITCHED, DONE, FAILED):
-                self.bookmark.write(state=SWITCHED)
+            self._tidy(state)
             return
         half = found is not None and read in found.aliases
-        if self.month.source and (state == "switching" or half):
+        if self.month.source and (state == SWITCHING or half):
+            self.run.copier.check()
             self.run.step("recover")
-            take_back(
+            take_back_anothers(
                 self.run.client,
                 self._switch_names(self.month.source.name),
                 self._backup,
                 self.bookmark,
+                self.run.step,
             )
             self._refresh()
+            if self._serves_enriched():
+                self._tidy(SWITCHED)
+
+    def _tidy(self, state):
+        """Remove what a switch, or a rollback that was not made, has left."""
+        run, backup = self.run, self.month.backup
+        if state == ROLLING_BACK and backup is not None:
+            run.copier.check()
+            run.step("recover")
+            names = replace(
+                self._switch_names(self._target), old=self._target, new=backup.name
+            )
+            undo_anothers(run.client, names, self.bookmark, run.step)
+            self._refresh()
+            return
+        indices = [i for i in (self.month.target, backup) if i is not None]
+        left = [
+            i.name
+            for i in indices
+            if any(aliases.is_mark(i.name, a) for a in i.aliases)
+        ]
+        if left:
+            run.copier.check()
+            aliases.remove_marks(run.client, *left)
+            self._refresh()
+        if state not in (SWITCHED, DONE, FAILED):
+            self.bookmark.write(state=SWITCHED)
+
+    def _claim(self):
+        """Make the month this run's own, before anything of it is changed.
+
+        A run that lost the month while it was frozen learns it here at the latest,
+        since somebody else has written the bookmark.
+        """
+        self.run.copier.check()
+        self.run.step("claim")
+        found = (self.month.source, self.month.target)
+        aliases.claim(self.run.client, self.run.id, *[i.name for i in found if i])
+        self.bookmark.write(
+            kind="month",
+            event_type=self.month.event_type,
+            month=self.month.month,
+            state=self.bookmark.data.get("state") or PLANNED,
+            run=self.run.id,
+        )
 
     # -- copy --------------------------------------------------------------
 
     def _prepare(self):
         """Have a target and a bookmark that belong to this very source."""
+        self._claim()
         source, found = self.month.source, self.month.target
         data = self.bookmark.data
         histories = {
             str(n): p.history
             for n, p in positions(self.run.client, source.name).items()
         }
+        if len(histories) < source.shards:
+            raise ClusterNotHealthyError(
+                f"Not every shard of {source.name} has a started primary. Run the same "
+                "command again when the index is whole."
+            )
         mine = (
             found is not None
             and data.get("source", {}).get("uuid") == source.uuid
@@ -279,19 +348,19 @@ class MonthMigration:
             and not self.run.options.fresh_start
         )
         if mine:
-            self._set_fence()
-            self.bookmark.write(state=COPYING, run=self.run.id, error=None)
+            self.bookmark.write(state=COPYING, error=None)
         else:
             self._create(source, histories)
         self._copied_before = self.bookmark.data["copied"]
         self.report.state = COPYING
 
     def _create(self, source, histories):
-        self.run.step("create target")
         client = self.run.client
         if source.name != self._backup:
-            remove_leftover(client, source.name, self._backup)
-        target.drop(client, self._target)
+            remove_leftover(client, source.name, self._backup, self._guard)
+        self.run.step("drop target")
+        target.drop(client, self._target, self._guard)
+        self.run.step("create target")
         uuid = target.create(client, source, self._target, self._fence)
         self.run.step("store bookmark")
         now = self.run.now().isoformat()
@@ -318,9 +387,6 @@ class MonthMigration:
             "switch": None,
         }
         self.bookmark.replace(document)
-
-    def _set_fence(self):
-        target.set_fence(self.run.client, self._target, self._fence)
 
     def _copied(self):
         return {int(n): at for n, at in self.bookmark.data["shards"].items()}
@@ -353,6 +419,7 @@ class MonthMigration:
             self.run.copier, source, self._target, self._fence, self.run.fresh_lookup
         )
         found = verifier.verify(settled, prints, back.finish())
+        self.run.step("verified")
         self.report.verified = {"count": True, "checksum": True, "enrichment": True}
         self.bookmark.write(
             state=VERIFIED,
@@ -507,7 +574,7 @@ class MonthMigration:
         self.report.switched = True
         self._note_state(SWITCHED)
         if len(self.month.legacy) > 0:
-            merge_beside(run, self.month, self._target)
+            merge_beside(run, self.month, self._target, self.bookmark)
             self._refresh()
         backup = self.month.backup
         if backup is not None and (
@@ -525,8 +592,7 @@ class MonthMigration:
         past = not is_writable(self.month.month, run.now())
         wanted = run.options.delete_past if past else run.options.delete_current
         if backup is not None and wanted:
-            run.step("delete backup")
-            delete_backup(run.client, self.month, self.bookmark)
+            delete_backup(run, self.month, self.bookmark)
             self._refresh()
             self._note_state(DONE)
         self._show(DONE)
@@ -566,18 +632,21 @@ class MonthMigration:
         self._note_totals()
         self.report.fail(error)
         if self.bookmark.exists:
-            state = self.bookmark.data["state"]
-            kept = state if state in (SWITCHED, DONE) else FAILED
+            state = self.bookmark.data.get("state")
+            # a switch that could not be taken back is brought back by others
+            kept = state if state in (SWITCHING, SWITCHED, DONE) else FAILED
             self.bookmark.write(state=kept, error=str(error))
+        if self.month.source is not None and not self._serves_enriched():
+            aliases.release(self.run.client, self.run.id, self.month.source.name)
 
     def _start_anew_next_time(self, error):
         """Drop a copy that is not the same; its source serves on."""
-        self.run.step("drop target")
+        self.run.step("start anew")
         self._refresh()
         if self._serves_enriched():
             self._fail(error)
             return
-        target.drop(self.run.client, self._target)
+        target.drop(self.run.client, self._target, self._guard)
         self._note_totals()
         self.report.target_index = None
         self.report.events_target = 0
@@ -588,6 +657,7 @@ class MonthMigration:
         self.bookmark.write(
             state=FAILED, error=str(error), shards={}, prints={}, copied=0, target={}
         )
+        aliases.release(self.run.client, self.run.id, self.month.source.name)
 
 
 def _total(client, index):

@@ -256,13 +256,17 @@ class EventReindexingService:
                 month.id for month in found if overdue.clear(run, month, fresh_start)
             ]
 
-    def recover_overdue(self, now=utc_now):
+    def recover_overdue(self, now=utc_now, step=None):
         """Take back switches whose deadline has passed; for whoever notices.
+
+        Args:
+            now: returns the present moment, aware.
+            step: called with the name of each step before it is made.
 
         Returns:
             list[str]: ids of the months that were brought back.
         """
-        return overdue.recover(self._client, self.names, now())
+        return overdue.recover(self._client, self.names, now(), step or _ignore)
 
     # -- how ---------------------------------------------------------------
 
@@ -446,7 +450,12 @@ class EventReindexingService:
             report.months.append(migration.report)
             try:
                 migration.migrate()
-            except PAUSES as error:
+            except (*PAUSES, OpenSearchException) as error:
+                if isinstance(error, OpenSearchException):
+                    error = SearchUnavailableError(
+                        f"OpenSearch did not answer ({describe(error)}). Run the same "
+                        "command again when it does."
+                    )
                 migration.report.errors.append(str(error))
                 report.stopped = {"reason": str(error), "resumable": True}
                 if isinstance(error, StoppedError) and error.of_month:
@@ -490,7 +499,7 @@ class EventReindexingService:
                     "migration of that month again"
                 )
             if not dry_run:
-                after.delete_backup(run.client, month, bookmark)
+                after.delete_backup(run, month, bookmark)
         except StatsDashboardError as error:
             return month.backup.name, str(error)
         return month.backup.name, None

@@ -53,7 +53,7 @@ def print_life(console, writer, readers):
     for reader in readers:
         console.print(
             f"{BAD if reader.wrong else GOOD} {reader.alias}: {reader.seen:,} totals "
-            f"read, from {reader.first:,} to {reader.last:,}; "
+            f"read, from {reader.first or 0:,} to {reader.last or 0:,}; "
             f"{len(reader.wrong)} of them wrong"
         )
         for line in reader.wrong[:5]:
@@ -63,7 +63,7 @@ def print_life(console, writer, readers):
 def print_proof(console, months):
     """Print written and found events of each month."""
     table = Table("", "month", "type", "written", "found", "checksum", box=None)
-    table.add_column("in index", overflow="fold")
+    table.add_column("in …", overflow="fold")
     for month in months:
         same = month.written_checksum == month.found_checksum
         table.add_row(
@@ -73,7 +73,7 @@ def print_proof(console, months):
             f"{month.written:,}",
             f"{month.found:,}",
             f"{month.found_checksum}{'' if same else ' ≠ ' + month.written_checksum}",
-            ", ".join(month.indices),
+            ", ".join(name[name.find(month.month) :] for name in month.indices),
         )
     console.print(table)
     for month in months:

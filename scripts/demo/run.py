@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CalledProcessError
 
+from opensearchpy.exceptions import OpenSearchException
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import aggregates, instance, report
 from .catalogue import Catalogue
@@ -33,9 +36,12 @@ def main(argv=None):
     options = _options(argv)
     console = Console(highlight=False)
     settings = Settings.from_environment(options.root)
-    steps = Steps(console)
-    demo = Demonstration(settings, console, steps, options)
-    demo.run()
+    demo = Demonstration(settings, console, Steps(console), options)
+    try:
+        demo.run()
+    except (CalledProcessError, OpenSearchException, SQLAlchemyError) as error:
+        demo.fail(f"It ended before its end: {error}")
+    demo.finish()
     if options.json:
         options.json.write_text(json.dumps(demo.figures, indent=2, default=str) + "\n")
         console.print(f"The figures are in {options.json}.")
@@ -92,7 +98,9 @@ class Demonstration:
         self.console.rule("[bold]Was anything lost?[/]")
         self.prove(live)
         self.ask_stock_aggregations()
-        self.finish()
+        if self.options.json:
+            status = self.operator.ask("usage-events", "status")
+            self.figures["status"] = status.document
 
     def prepare(self):
         """Make the instance, its content and the legacy events."""
@@ -121,6 +129,9 @@ class Demonstration:
         self.figures["writer"] = report.writer_figures(writer)
         self.figures["readers"] = report.reader_figures(readers)
         report.print_life(self.console, writer, readers)
+        for thread in (writer, *readers):
+            if thread.failure:
+                self.fail(f"A {type(thread).__name__.lower()} ended: {thread.failure}")
         for reader in readers:
             if reader.wrong or not reader.seen:
                 self.fail(f"{len(reader.wrong)} wrong totals in {reader.alias}")
@@ -196,9 +207,6 @@ class Demonstration:
 
     def finish(self):
         """Sum up, and tell how to look further."""
-        if self.options.json:
-            status = self.operator.ask("usage-events", "status")
-            self.figures["status"] = status.document
         self.figures["commands"] = [o.as_json() for o in self.operator.outcomes]
         self.figures["seconds"] = self.steps.seconds
         self.figures["failures"] = self.failures

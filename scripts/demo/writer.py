@@ -31,7 +31,11 @@ PATIENCE = 300
 
 
 class Stoppable(threading.Thread):
-    """A thread that can be asked to stop; what it raises is raised by stop()."""
+    """A thread that can be asked to stop.
+
+    Attributes:
+        failure: what ended it before it was asked to, or None.
+    """
 
     def __init__(self):
         """Start as a daemon, so that a failed run ends."""
@@ -44,7 +48,7 @@ class Stoppable(threading.Thread):
         try:
             while not self.stopping.is_set():
                 self.turn()
-        except Exception as failure:  # noqa: BLE001 - raised again by stop()
+        except Exception as failure:  # noqa: BLE001 - whoever stops it looks there
             self.failure = failure
 
     def turn(self):
@@ -52,15 +56,9 @@ class Stoppable(threading.Thread):
         raise NotImplementedError
 
     def stop(self):
-        """Stop after the piece of work under way.
-
-        Raises:
-            Exception: what ended the thread before.
-        """
+        """Stop after the piece of work under way."""
         self.stopping.set()
         self.join()
-        if self.failure:
-            raise self.failure
 
 
 class Writer(Stoppable):
@@ -160,7 +158,7 @@ class Reader(Stoppable):
 
     A total is wrong if it is smaller than one seen before (an event vanished, or
     a month was away for a moment) or larger than what was sent so far (an event
-    was there twice).
+    was there twice). An error or a failed shard counts as wrong, too.
 
     Args:
         client: an OpenSearch client of its own.
@@ -182,11 +180,15 @@ class Reader(Stoppable):
     def turn(self):
         """Ask once."""
         begun = time.monotonic()
-        answer = self.client.search(
-            index=self.alias,
-            body={"size": 0, "track_total_hits": True},
-            params={"request_cache": "false"},
-        )
+        try:
+            answer = self.client.search(
+                index=self.alias,
+                body={"size": 0, "track_total_hits": True},
+                params={"request_cache": "false"},
+            )
+        except OpenSearchException as error:
+            self.note(str(error), None)
+            return
         self.slowest = max(self.slowest, time.monotonic() - begun)
         total, shards = answer["hits"]["total"]["value"], answer["_shards"]
         most = self.most()

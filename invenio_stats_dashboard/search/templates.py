@@ -292,7 +292,8 @@ def _marks(client, names):
         "GET",
         f"/_index_template/{names.prefix}*",
         params={
-            "filter_path": "index_templates.name,index_templates.index_template._meta"
+            "filter_path": "index_templates.name,index_templates.index_template._meta",
+            "ignore": 404,  # no template of this prefix at all
         },
     )
     return {

@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 from invenio_stats_dashboard.search.names import Names
 
 from .helpers import content, instance
+from .helpers.cluster import Cluster
 from .helpers.vocabularies import make_vocabularies
 
 
@@ -56,6 +57,24 @@ def fresh(app, client, names):
         content.remove_content()
     remove_statistics(client, names)
     return app
+
+
+@pytest.fixture(scope="session")
+def nodes():
+    """Return a search cluster of two nodes, for this session alone."""
+    cluster = Cluster(nodes=2, offset=700)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture()
+def cluster(nodes):
+    """Return the session's own cluster, with nothing in it."""
+    nodes.empty()
+    return nodes
 
 
 def remove_statistics(client, names):

@@ -163,20 +163,35 @@ def disk_problem(client, nodes, extra=0):
 
 def high_watermark(client):
     """Return a function (disk size -> bytes that must stay free), or None if off."""
-    settings = client.cluster.get_settings(
+    prefix = "cluster.routing.allocation.disk."
+    settings = cluster_settings(client, f"{prefix}*")
+    if settings.get(prefix + "threshold_enabled") == "false":
+        return None
+    return _free_space(settings.get(prefix + "watermark.high", "90%"))
+
+
+def cluster_settings(client, pattern):
+    """Return settings of the cluster as they are in force, by their flat names.
+
+    Args:
+        client: an ordinary client.
+        pattern: of the names, with ``*``.
+
+    Returns:
+        dict: name -> value, as text.
+    """
+    found = client.cluster.get_settings(
         params={
             "include_defaults": "true",
             "flat_settings": "true",
-            "filter_path": "*.cluster.routing.allocation.disk*",
+            # a flat name is one key: its dots must not be taken for a path
+            "filter_path": "*." + pattern.replace(".", "*"),
         }
     )
     merged = {}
     for scope in ("defaults", "persistent", "transient"):
-        merged.update(settings.get(scope, {}))
-    prefix = "cluster.routing.allocation.disk."
-    if merged.get(prefix + "threshold_enabled") == "false":
-        return None
-    return _free_space(merged.get(prefix + "watermark.high", "90%"))
+        merged.update(found.get(scope, {}))
+    return merged
 
 
 def _free_space(watermark):

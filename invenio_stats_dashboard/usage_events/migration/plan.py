@@ -9,7 +9,7 @@ from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 
 from ...errors import NotReadyError, SearchUnavailableError, StatsDashboardError
 from ...search.client import describe
-from ...search.health import data_nodes, disk_problem
+from ...search.health import cluster_settings, data_nodes, disk_problem
 from .months import is_writable, survey
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
@@ -201,17 +201,8 @@ def _needs(months):
 
 
 def _shard_budget(client, needed):
-    settings = client.cluster.get_settings(
-        params={
-            "include_defaults": "true",
-            "flat_settings": "true",
-            "filter_path": "*.cluster.max_shards_per_node",
-        }
-    )
-    merged = {}
-    for scope in ("defaults", "persistent", "transient"):
-        merged.update(settings.get(scope, {}))
-    per_node = int(merged.get("cluster.max_shards_per_node", 1000))
+    name = "cluster.max_shards_per_node"
+    per_node = int(cluster_settings(client, name).get(name, 1000))
     health = client.cluster.health()
     used = health["active_shards"] + health["unassigned_shards"]
     budget = per_node * health["number_of_data_nodes"]

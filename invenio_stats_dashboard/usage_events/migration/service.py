@@ -26,6 +26,7 @@ from ...search.bookmarks import Bookmark
 from ...search.client import describe, json_client, text_client
 from ...search.health import HealthGate, Limits
 from ...search.lock import ClusterLock
+from ...search.memory import give_large_blocks_back
 from ...search.names import Names
 from ..enrichment import Splicer
 from ..workers import stock_workers
@@ -380,6 +381,7 @@ class EventReindexingService:
         ignore_stock_workers,
         refresh=(),
     ):
+        give_large_blocks_back()
         stop = stop or threading.Event()
         progress = progress or _ignore
         shown = {}

@@ -630,12 +630,13 @@ class MonthMigration:
 
     def _fail(self, error):
         self._note_totals()
-        self.report.fail(error)
+        # first of all: a run that has lost the month has nothing to say of it
         if self.bookmark.exists:
             state = self.bookmark.data.get("state")
             # a switch that could not be taken back is brought back by others
             kept = state if state in (SWITCHING, SWITCHED, DONE) else FAILED
             self.bookmark.write(state=kept, error=str(error))
+        self.report.fail(error)
         if self.month.source is not None and not self._serves_enriched():
             aliases.release(self.run.client, self.run.id, self.month.source.name)
 

@@ -13,7 +13,17 @@ from ...search.bookmarks import read_many
 from ...search.lock import describe_holder, is_held, read_lock
 from .after import bring_over_check
 from .months import survey
-from .report import DONE, EMPTY, ENRICHED, FAILED, PLANNED, SWITCHED, retry_command
+from .report import (
+    DONE,
+    EMPTY,
+    ENRICHED,
+    FAILED,
+    PLANNED,
+    ROLLING_BACK,
+    SWITCHED,
+    SWITCHING,
+    retry_command,
+)
 
 
 @dataclass(frozen=True)
@@ -158,11 +168,11 @@ def _state(month, serving, bookmark):
 def _problem(month, serving, read_alias, bookmark, now):
     """Return what will not get better by itself, as a sentence."""
     switch = bookmark.get("switch") or {}
-    if bookmark.get("state") == "switching" and switch:
+    if bookmark.get("state") in (SWITCHING, ROLLING_BACK) and switch:
         until = datetime.fromisoformat(switch["until"])
         if until < now:
             return (
-                "A switch was not finished, and writing is blocked. Run the "
+                "A switch was not finished, and writing may be blocked. Run the "
                 "migration of this month again."
             )
     beside = [i.name for i in month.legacy if read_alias in i.aliases]

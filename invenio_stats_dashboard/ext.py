@@ -7,7 +7,7 @@ import json
 
 from werkzeug.utils import cached_property
 
-from . import config, settings, subcounts
+from . import config, settings, subcounts, tasks
 from .community_events.documents import index_templates as community_events_templates
 from .search.names import Names
 from .search.templates import (
@@ -43,6 +43,8 @@ class InvenioStatsDashboard:
         settings.check(app.config)
         if app.config["COMMUNITY_STATS_ENABLED"] and indexer.install(app):
             workers.announce()
+        if app.config["COMMUNITY_STATS_ENABLED"]:
+            tasks.extend_beat_schedule(app)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self
 

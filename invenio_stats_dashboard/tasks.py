@@ -3,6 +3,8 @@
 
 """Celery tasks: each calls a service."""
 
+from datetime import timedelta
+
 from celery import shared_task
 
 from .proxies import current_stats_dashboard
@@ -26,3 +28,23 @@ def reindex_usage_events(**arguments):
 def recover_overdue_switches():
     """Take back the switches of months that nobody has finished in time."""
     current_stats_dashboard.event_reindexing_service.recover_overdue()
+
+
+BEAT_SCHEDULE = {
+    "stats-dashboard-recover-overdue-switches": {
+        "task": f"{__name__}.recover_overdue_switches",
+        "schedule": timedelta(minutes=1),
+    },
+}
+"""Entries for the site's beat, by name."""
+
+
+def extend_beat_schedule(app):
+    """Merge this package's tasks into the site's beat; its own entries win.
+
+    Args:
+        app: the Flask application; its schedule is replaced by a copy.
+    """
+    if app.config["COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"]:
+        site = app.config.get("CELERY_BEAT_SCHEDULE") or {}
+        app.config["CELERY_BEAT_SCHEDULE"] = {**BEAT_SCHEDULE, **site}

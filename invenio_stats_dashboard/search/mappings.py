@@ -21,7 +21,7 @@ _SUBCOUNTS_TEMPLATE = "stats_dashboard_subcounts"
 _ADDED = {
     "community_ids": {"type": "keyword", "ignore_above": 64},
     "subcounts": {"type": "object", "dynamic": "true"},
-    "enriched_at": {"type": "date"},
+    "enriched_at": {"type": "date", "index": False},
 }
 
 

@@ -77,7 +77,7 @@ class Usage:
         body["mappings"] = mappings or body["mappings"]
         body["settings"] = {"number_of_replicas": 0, **(settings or {})}
         name = name or self.names.events_month(event_type, month)
-        with without_templates(self.app, self.client, self.names):
+        with without_templates(self.client, self.names.events_alias(event_type)):
             self.client.indices.create(index=name, body=body)
         return name
 
@@ -136,6 +136,23 @@ class Usage:
             wanted = self.communities_at(source["recid"], source["timestamp"])
             assert source["community_ids"] == wanted
 
+    def assert_seen(self, events, event_type="view", enriched=()):
+        """Check that readers see just these events, each once and natively equal.
+
+        Args:
+            events: ``_id`` -> source.
+            event_type: view or download.
+            enriched: ids of those that must be enriched too; what the stock
+                indexer writes to a switched month is not.
+        """
+        seen = self.seen(event_type)
+        assert len(seen) == len(events), f"{len(seen)} seen, {len(events)} written"
+        for id, source in seen:
+            assert native(source) == native(events[id])
+            if id in enriched:
+                wanted = self.communities_at(source["recid"], source["timestamp"])
+                assert source["enriched_at"] and source["community_ids"] == wanted
+
     def state(self, event_type, month):
         """Return a month's bookmark."""
         return self.client.get(index=self.names.reindexing, id=f"{event_type}-{month}")[
@@ -166,11 +183,11 @@ def stock_body(app, event_type):
 
 
 class without_templates:
-    """Take this package's event templates away for as long as it lasts."""
+    """Take an event type's templates away for as long as it lasts."""
 
-    def __init__(self, app, client, names):
+    def __init__(self, client, alias):
         """Keep what is needed."""
-        self._client, self._pattern = client, f"{names.prefix}events-stats-*"
+        self._client, self._pattern = client, f"{alias}-*"
 
     def __enter__(self):
         """Delete the templates."""

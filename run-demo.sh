@@ -43,13 +43,14 @@ while (($#)); do
     shift
 done
 
+verdict="stopped"
+
 finish() {
     local code="$?"
     if [[ -n "$stop" ]]; then
         scripts/services down || true
     fi
-    printf '==> the demonstration %s after %d s\n' \
-        "$([[ "$code" == 0 ]] && echo passed || echo failed)" "$SECONDS"
+    printf '==> the demonstration %s after %d s\n' "$verdict" "$SECONDS"
     exit "$code"
 }
 
@@ -60,4 +61,7 @@ scripts/services up
 eval "$(scripts/services env)"
 # a log is wider than the 80 columns that programs take it for
 [[ -t 1 ]] || export COLUMNS="${COLUMNS:-130}"
-python -W ignore -m scripts.demo.run ${arguments[@]+"${arguments[@]}"}
+code=0
+python -W ignore -m scripts.demo.run ${arguments[@]+"${arguments[@]}"} || code="$?"
+verdict="$([[ "$code" == 0 ]] && echo passed || echo failed)"
+exit "$code"

@@ -9,9 +9,11 @@ which bounds the memory, and the position moves on only when a page and all
 before it are stored, so a run that was killed loses nothing.
 """
 
+import gc
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 WORKERS = 2
@@ -114,7 +116,10 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
         if stored:
             stored(last, rows, recorded)
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="backfill") as pool:
+    with (
+        _unbothered_by_the_application(),
+        ThreadPoolExecutor(workers, thread_name_prefix="backfill") as pool,
+    ):
         try:
             for page in pages:
                 if len(waiting) >= ON_THEIR_WAY:
@@ -127,6 +132,22 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
         finally:
             for _, _, future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def _unbothered_by_the_application():
+    """Keep the garbage collector from the application's objects for a while.
+
+    Decoded records are many short-lived objects, so full collections are
+    frequent; an InvenioRDM application has a million objects that none of them
+    can free.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class Pace:

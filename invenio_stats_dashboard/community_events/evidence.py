@@ -26,7 +26,6 @@ from dataclasses import replace
 
 from .documents import GLOBAL
 from .timeline import Bound, Stay, Truth
-from .times import as_second
 
 
 def truth_of(row):
@@ -38,7 +37,7 @@ def truth_of(row):
     Returns:
         Truth: its stays in communities and in ``global``.
     """
-    stays = [Stay(GLOBAL, as_second(row.created))]
+    stays = [Stay(GLOBAL, _second(row.created))]
     present = {c.community_id: c for c in row.communities}
     for community_id in sorted(present.keys() | {r.community_id for r in row.ended}):
         ended = [r for r in row.ended if r.community_id == community_id]
@@ -49,12 +48,12 @@ def truth_of(row):
         record_id=row.record_id,
         recid=row.recid,
         parent_id=row.parent_id,
-        created=as_second(row.created),
+        created=_second(row.created),
         published=row.record.get("metadata", {}).get("publication_date"),
-        deleted=as_second(row.deleted),
+        deleted=_second(row.deleted),
         stays=tuple(stays),
         bounds=_bounds(row),
-        bound=Bound(as_second(row.parent_updated), "parent"),
+        bound=Bound(_second(row.parent_updated), "parent"),
     )
 
 
@@ -84,10 +83,10 @@ def _stays(row, community_id, present, ended):
             end, by = following[index].requested, "next-request"
         if end > max(request.accepted, row.created):
             stay = _begun(row, community_id, request.accepted)
-            stays.append(replace(stay, removed=as_second(end), removed_by=by))
+            stays.append(replace(stay, removed=_second(end), removed_by=by))
     if present:
         stay = _begun(row, community_id, present.accepted, present.created)
-        gone = as_second(present.deleted)
+        gone = _second(present.deleted)
         stays += _less(stay, gone, None, present.deleted_by) if gone else [stay]
     return stays
 
@@ -95,21 +94,21 @@ def _stays(row, community_id, present, ended):
 def _begun(row, community_id, accepted, community_created=None):
     """Return a lasting stay: since its acceptance, or since it was possible."""
     if accepted and accepted >= row.created:
-        return Stay(community_id, as_second(accepted), added_by="request")
+        return Stay(community_id, _second(accepted), added_by="request")
     moments = [row.created]
     if community_created and not accepted:
         moments.append(community_created)
-    return Stay(community_id, as_second(max(moments)), added_by="created")
+    return Stay(community_id, _second(max(moments)), added_by="created")
 
 
 def _deletions(row):
     """Return (deleted, restored, evidence) of all deletions of the record."""
     spans = [
-        (as_second(span.deleted), as_second(span.restored), "history")
+        (_second(span.deleted), _second(span.restored), "history")
         for span in row.deletions
     ]
     if row.deleted:
-        spans.append((as_second(row.deleted), None, row.deleted_by))
+        spans.append((_second(row.deleted), None, row.deleted_by))
     return spans
 
 
@@ -129,12 +128,17 @@ def _less(stay, deleted, restored, by):
 
 def _bounds(row):
     """Return the latest moment at which each state can have begun."""
-    bounds = {GLOBAL: Bound(as_second(row.updated), "record")}
+    bounds = {GLOBAL: Bound(_second(row.updated), "record")}
     for community in row.communities:
         moment, evidence = max(
             (row.parent_updated, "parent"),
             (community.updated, "community"),
             (row.updated, "record"),
         )
-        bounds[community.community_id] = Bound(as_second(moment), evidence)
+        bounds[community.community_id] = Bound(_second(moment), evidence)
     return bounds
+
+
+def _second(moment):
+    """Return the second of a database's moment; None stays None."""
+    return moment and moment[:19]

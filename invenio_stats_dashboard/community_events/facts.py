@@ -13,7 +13,6 @@ import os
 from dataclasses import dataclass, fields
 
 from ..subcounts import for_records
-from .times import as_second
 
 MAX_VALUES = 1000
 """Values of one breakdown that are kept of a record; the first ones count."""
@@ -110,8 +109,8 @@ class FactsReader:
             record_id=row.record_id,
             parent_id=row.parent_id,
             parent_recid=row.parent.get("id"),
-            created=as_second(row.created),
-            updated=as_second(row.updated),
+            created=row.created[:19],
+            updated=row.updated[:19],
             published=_text(row.record.get("metadata", {}).get("publication_date")),
             subcounts={
                 key: _distinct(indexed, paths, text)
@@ -122,7 +121,7 @@ class FactsReader:
             data_volume=row.files.volume,
             owner=_owner(row.parent),
             is_deleted=row.is_deleted,
-            deleted_date=as_second(row.deleted),
+            deleted_date=row.deleted and row.deleted[:19],
             revision=row.revision,
             registry=self.mark,
             timestamp=timestamp,
@@ -188,7 +187,7 @@ def _distinct(record, paths, text):
     """Return the distinct values at the paths, in the record's order."""
     found = {}
     for path in paths:
-        for node in _walk(record, path, 0):
+        for node in _nodes(record, path):
             value = _value(node, text)
             if value:
                 found[value] = None
@@ -197,21 +196,29 @@ def _distinct(record, paths, text):
     return list(found)
 
 
-def _walk(node, path, depth):
-    """Yield what is at a path; lists on the way and at its end are walked through."""
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from _walk(item, path, depth)
-    elif depth == len(path):
-        yield node
-    elif isinstance(node, dict) and path[depth] in node:
-        yield from _walk(node[path[depth]], path, depth + 1)
+def _nodes(record, path):
+    """Return what is at a path; lists on the way and at its end are walked through."""
+    nodes = [record]
+    for part in path:
+        found = []
+        for node in nodes:
+            value = node.get(part) if type(node) is dict else None
+            if type(value) is list or type(value) is tuple:
+                found += value
+            elif value is not None:
+                found.append(value)
+        if not found:
+            return found
+        nodes = found
+    return nodes
 
 
 def _value(node, text):
     """Return what a value counts under: its id, its text, or itself."""
-    if isinstance(node, dict):
-        return _text(node.get("id")) or _text(node.get(text))
+    if type(node) is dict:
+        node = node.get("id") or node.get(text)
+    if type(node) is str:
+        return node.strip()[:MAX_LENGTH]
     return _text(node)
 
 

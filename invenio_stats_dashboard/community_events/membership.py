@@ -9,7 +9,7 @@ records' UUIDs, with a handful of statements a page.
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
 import msgspec
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StatsDashboardError
 from . import queries
-from .facts import file_type
+from .facts import MAX_LENGTH
 from .rows import (
     AcceptedRequest,
     CommunityRow,
@@ -26,12 +26,12 @@ from .rows import (
     FilesSummary,
     RecordRow,
 )
+from .times import moment_of
 
 PAGE_BYTES = 8_000_000
 """Bytes of record JSON after which a page is full."""
 
-_FETCHED = 50
-_STREAMED = 1000
+_FETCHED = 100
 
 
 class DatabaseUnavailableError(StatsDashboardError):
@@ -121,9 +121,7 @@ class MembershipReader:
     def _record_page(self, connection, selection, after):
         statement = queries.records(selection, after).limit(self._page_size)
         page, size = [], 0
-        with connection.execution_options(
-            stream_results=True, max_row_buffer=_FETCHED
-        ).execute(statement) as result:
+        with connection.execute(_streamed(statement, _FETCHED)) as result:
             for record in result:
                 page.append(record)
                 size += len(record.json)
@@ -176,6 +174,11 @@ class MembershipReader:
             ) from error
 
 
+def _streamed(statement, rows):
+    """Return a statement whose result is fetched so many rows at a time."""
+    return statement.execution_options(stream_results=True, max_row_buffer=rows)
+
+
 class _Ended:
     """Accepted requests whose row is gone, read beside the records.
 
@@ -184,9 +187,8 @@ class _Ended:
     """
 
     def __init__(self, connection, selection, after):
-        result = connection.execution_options(
-            stream_results=True, max_row_buffer=_STREAMED
-        ).execute(queries.ended_requests(selection, after))
+        statement = queries.ended_requests(selection, after)
+        result = connection.execute(_streamed(statement, 1000))
         self._groups = groupby(result, key=lambda request: request.record_id)
         self._next = None
 
@@ -199,7 +201,7 @@ class _Ended:
                 if key is None:
                     return found
                 self._next = (key, list(group))
-            if self._next[0].bytes > record_id.bytes:
+            if self._next[0] > record_id:
                 return found
             found[self._next[0]] = self._next[1]
             self._next = None
@@ -234,14 +236,14 @@ def _row(record, communities, ended, files, deletions, deleted_again):
     if is_deleted:
         removal_date = (json.get("tombstone") or {}).get("removal_date")
         if removal_date:
-            deleted, by = _moment(removal_date), "tombstone"
+            deleted, by = moment_of(removal_date), "tombstone"
         elif deleted_again:
             deleted, by = deleted_again, "history"
         else:
             deleted, by = record.updated, "record"
     return RecordRow(
-        record_id=str(record.id),
-        parent_id=str(record.parent_id),
+        record_id=record.id,
+        parent_id=record.parent_id,
         created=record.created,
         updated=record.updated,
         parent_updated=record.parent_updated,
@@ -263,9 +265,9 @@ def _community(row, accepted):
     if row.deletion_status != "P":
         deleted, by = row.updated, "community"
         if row.removal_date:
-            deleted, by = _moment(row.removal_date), "tombstone"
+            deleted, by = moment_of(row.removal_date), "tombstone"
     return CommunityRow(
-        community_id=str(row.community_id),
+        community_id=row.community_id,
         created=row.created,
         updated=row.updated,
         deleted=deleted,
@@ -296,19 +298,13 @@ def _acceptances(connection, communities, ended):
 
 def _files(connection, ids):
     """Return the files of records in short, by record."""
-    counted = {}
-    result = connection.execution_options(
-        stream_results=True, max_row_buffer=_STREAMED
-    ).execute(queries.files(ids))
-    for record_id, key, size in result:
-        totals = counted.setdefault(record_id, [0, 0, set()])
-        totals[0] += 1
-        totals[1] += size or 0
-        if kind := file_type(key):
-            totals[2].add(kind)
     return {
-        record_id: FilesSummary(count, volume, tuple(sorted(types)))
-        for record_id, (count, volume, types) in counted.items()
+        row.record_id: FilesSummary(
+            row.count,
+            row.volume or 0,
+            tuple(sorted({e.lower()[:MAX_LENGTH] for e in row.extensions if e})),
+        )
+        for row in connection.execute(queries.files(ids))
     }
 
 
@@ -323,10 +319,9 @@ def _history(connection, ids):
         for version in versions:
             gone = version.deletion_status != "P"
             if gone and deleted is None:
-                deleted = version.issued_at.replace(tzinfo=UTC)
+                deleted = version.issued_at
             elif not gone and deleted is not None:
-                restored = version.issued_at.replace(tzinfo=UTC)
-                spans.append(DeletedSpan(deleted, restored))
+                spans.append(DeletedSpan(deleted, version.issued_at))
                 deleted = None
         history[record_id] = (tuple(spans), deleted)
     return history
@@ -337,8 +332,3 @@ def _grouped(result, name):
     for row in result:
         groups.setdefault(getattr(row, name), []).append(row)
     return groups
-
-
-def _moment(text):
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,8 +3,9 @@
 
 """The statements that read records and their memberships.
 
-Plain selects over the tables of InvenioRDM's models: loading a record object for
-each row costs more than a hundred times as much.
+Plain selects over the tables of InvenioRDM's models, for PostgreSQL: loading a
+record object for each row costs more than a hundred times as much. Identifiers
+and moments are made text by the database, for the same reason.
 """
 
 from uuid import UUID
@@ -20,10 +21,14 @@ from invenio_rdm_records.records.models import (
     RDMRecordMetadata,
 )
 from invenio_requests.records.models import RequestEventModel, RequestMetadata
+from sqlalchemy.dialects import postgresql
 from sqlalchemy_continuum import ClassNotVersioned, version_class, versioning_manager
 
 SUBMISSION, INCLUSION = "community-submission", "community-inclusion"
 """The request types that bring a record into a community."""
+
+EXTENSION = r"[^/.][^/]*\.([^./]*)$"
+"""What :func:`os.path.splitext` takes for a file's extension, for PostgreSQL."""
 
 _Record = RDMRecordMetadata.__table__.alias("record")
 _Parent = RDMParentMetadata.__table__.alias("parent")
@@ -118,14 +123,14 @@ def records(selection, after=None):
     """
     statement = _selected(
         sa.select(
-            _Record.c.id,
-            _Record.c.parent_id,
-            _Record.c.created,
-            _Record.c.updated,
+            _id(_Record.c.id),
+            _id(_Record.c.parent_id),
+            _moment(_Record.c.created),
+            _moment(_Record.c.updated),
             _Record.c.version_id,
             _plain(_Record.c.deletion_status).label("deletion_status"),
             sa.cast(_Record.c.json, sa.Text).label("json"),
-            _Parent.c.updated.label("parent_updated"),
+            _moment(_Parent.c.updated, "parent_updated"),
             _Parent.c.version_id.label("parent_version_id"),
             sa.cast(_Parent.c.json, sa.Text).label("parent_json"),
         )
@@ -144,22 +149,22 @@ def communities(parent_ids):
     accepted = _Request.c.json["status"].as_string() == "accepted"
     return (
         sa.select(
-            _Row.c.record_id.label("parent_id"),
-            _Row.c.community_id,
-            _Row.c.request_id,
-            community.c.created,
-            community.c.updated,
+            _id(_Row.c.record_id, "parent_id"),
+            _id(_Row.c.community_id),
+            _id(_Row.c.request_id),
+            _moment(community.c.created),
+            _moment(community.c.updated),
             _plain(community.c.deletion_status).label("deletion_status"),
             community.c.json["tombstone", "removal_date"]
             .as_string()
             .label("removal_date"),
-            _Request.c.created.label("request_created"),
-            sa.case((accepted, _Request.c.updated)).label("request_updated"),
+            _moment(_Request.c.created, "request_created"),
+            _moment(sa.case((accepted, _Request.c.updated)), "request_updated"),
         )
         .select_from(_Row)
         .join(community, community.c.id == _Row.c.community_id)
         .outerjoin(_Request, _Request.c.id == _Row.c.request_id)
-        .where(_Row.c.record_id.in_(parent_ids))
+        .where(_among(_Row.c.record_id, parent_ids))
     )
 
 
@@ -168,11 +173,11 @@ def acceptances(request_ids):
     event = RequestEventModel.__table__.alias("event")
     return (
         sa.select(
-            event.c.request_id,
-            sa.func.max(event.c.created, type_=event.c.created.type).label("accepted"),
+            _id(event.c.request_id),
+            _moment(sa.func.max(event.c.created), "accepted"),
         )
         .where(
-            event.c.request_id.in_(request_ids),
+            _among(event.c.request_id, request_ids),
             event.c.type == "L",
             event.c.json["payload", "event"].as_string() == "accepted",
         )
@@ -197,11 +202,11 @@ def ended_requests(selection, after=None):
     community_id = _Request.c.json["receiver", "community"].as_string()
     statement = (
         sa.select(
-            _Record.c.id.label("record_id"),
-            _Request.c.id.label("request_id"),
+            _id(_Record.c.id, "record_id"),
+            _id(_Request.c.id, "request_id"),
             community_id.label("community_id"),
-            _Request.c.created,
-            _Request.c.updated,
+            _moment(_Request.c.created),
+            _moment(_Request.c.updated),
         )
         .select_from(_Request)
         .join(
@@ -237,16 +242,23 @@ def ended_requests(selection, after=None):
 
 
 def files(record_ids):
-    """Return the statement for the names and sizes of records' files."""
+    """Return the statement for the number, bytes and extensions of records' files."""
     entry = RDMFileRecordMetadata.__table__.alias("entry")
     version = ObjectVersion.__table__.alias("object_version")
     content = FileInstance.__table__.alias("content")
+    extension = sa.func.substring(entry.c.key, EXTENSION)
     return (
-        sa.select(entry.c.record_id, entry.c.key, content.c.size)
+        sa.select(
+            _id(entry.c.record_id),
+            sa.func.count().label("count"),
+            sa.cast(sa.func.sum(content.c.size), sa.BigInteger).label("volume"),
+            sa.func.array_agg(sa.distinct(extension)).label("extensions"),
+        )
         .select_from(entry)
         .join(version, version.c.version_id == entry.c.object_version_id)
         .join(content, content.c.id == version.c.file_id)
-        .where(entry.c.record_id.in_(record_ids), entry.c.json.is_not(None))
+        .where(_among(entry.c.record_id, record_ids), entry.c.json.is_not(None))
+        .group_by(entry.c.record_id)
     )
 
 
@@ -262,15 +274,40 @@ def deletion_history(record_ids):
         return None
     transaction = versioning_manager.transaction_cls.__table__
     status = _plain(version.c.deletion_status)
-    ever = sa.select(version.c.id).where(version.c.id.in_(record_ids), status != "P")
+    ever = sa.select(version.c.id).where(
+        _among(version.c.id, record_ids), status != "P"
+    )
     return (
         sa.select(
-            version.c.id, status.label("deletion_status"), transaction.c.issued_at
+            _id(version.c.id),
+            status.label("deletion_status"),
+            sa.func.to_char(transaction.c.issued_at, _MOMENT).label("issued_at"),
         )
         .join(transaction, transaction.c.id == version.c.transaction_id)
         .where(version.c.id.in_(ever))
         .order_by(version.c.id, version.c.transaction_id)
     )
+
+
+_MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US'
+
+
+def _id(column, name=None):
+    """Return a UUID as text."""
+    return sa.cast(column, sa.String).label(name or column.name)
+
+
+def _moment(column, name=None):
+    """Return a moment as text in UTC; see :mod:`.rows`."""
+    utc = sa.func.timezone("UTC", column)
+    return sa.func.to_char(utc, _MOMENT).label(name or column.name)
+
+
+def _among(column, ids):
+    """Return the condition that a UUID is one of many, as one parameter."""
+    uuids = postgresql.ARRAY(postgresql.UUID(as_uuid=False))
+    many = sa.bindparam(None, list(ids), type_=uuids)
+    return sa.type_coerce(column, postgresql.UUID(as_uuid=False)) == sa.any_(many)
 
 
 def _plain(column):

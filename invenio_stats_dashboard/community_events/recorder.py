@@ -29,7 +29,7 @@ class Recorded:
         conflicts: events that somebody else wrote in the same moment.
         changed: records for which something was written.
         refused: sentences about documents that OpenSearch refuses for good.
-        timelines: recid -> :class:`.timeline.Timeline` as it is now.
+        marks: recid -> community -> what its timeline is made of now.
     """
 
     events: int
@@ -37,7 +37,11 @@ class Recorded:
     conflicts: int
     changed: int
     refused: list[str]
-    timelines: dict[str, Timeline]
+    marks: dict[str, dict[str, list[Mark]]]
+
+    def timeline(self, recid):
+        """Return the timeline of a record as it is now."""
+        return _timeline(self.marks[recid].values())
 
 
 class Recorder:
@@ -87,7 +91,7 @@ class Recorder:
             event
             for recid in recids
             for event in compare(
-                truths[recid], Timeline(marks.get(recid, ())), cause, now
+                truths[recid], _timeline(known[recid].values()), cause, now
             )
         ]
         changed = {e.recid for e in events} | {f.recid for f in facts}
@@ -105,12 +109,8 @@ class Recorder:
             conflicts=conflicts,
             changed=len(changed),
             refused=refused,
-            timelines={r: _timeline(known[r].values()) for r in recids},
+            marks=known,
         )
-
-    def read_facts(self, rows):
-        """Return the facts of rows, recid -> :class:`.facts.RecordFacts`."""
-        return {row.recid: self._reader.read(row) for row in rows}
 
     def _is_outdated(self, stored, row):
         if stored is None:
@@ -164,4 +164,5 @@ class Recorder:
 
 
 def _timeline(groups):
-    return Timeline([mark for group in groups for mark in group])
+    marks = [mark for group in groups for mark in group]
+    return Timeline(marks) if marks else Timeline.empty()

@@ -51,6 +51,6 @@ class DatabaseResolver:
         recorded = Recorder(self._store, subcounts).record(rows, self._cause)
         reader = FactsReader(subcounts)
         return {
-            row.recid: RecordContext(reader.read(row), recorded.timelines[row.recid])
+            row.recid: RecordContext(reader.read(row), recorded.timeline(row.recid))
             for row in rows
         }

@@ -1,10 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the database holds of one record, as plain data without any session."""
+"""What the database holds of one record, as plain data without any session.
+
+Identifiers are text, and so are moments: ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC,
+which sorts as time does and costs less to read than a datetime.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,12 @@ class CommunityRow:
     """
 
     community_id: str
-    created: datetime
-    updated: datetime
-    deleted: datetime | None = None
+    created: str
+    updated: str
+    deleted: str | None = None
     deleted_by: str | None = None
-    requested: datetime | None = None
-    accepted: datetime | None = None
+    requested: str | None = None
+    accepted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class AcceptedRequest:
     """
 
     community_id: str
-    requested: datetime
-    accepted: datetime
+    requested: str
+    accepted: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class DeletedSpan:
         restored: when it was restored.
     """
 
-    deleted: datetime
-    restored: datetime
+    deleted: str
+    restored: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,12 @@ class RecordRow:
 
     record_id: str
     parent_id: str
-    created: datetime
-    updated: datetime
-    parent_updated: datetime
+    created: str
+    updated: str
+    parent_updated: str
     revision: int
     is_deleted: bool
-    deleted: datetime | None
+    deleted: str | None
     deleted_by: str | None
     record: dict
     parent: dict

@@ -27,6 +27,21 @@ def as_second(moment):
     return moment.isoformat()[:19]
 
 
+def moment_of(text):
+    """Return an ISO 8601 moment as the database's moments are read.
+
+    Args:
+        text: a moment; taken as UTC if it has no zone.
+
+    Returns:
+        str: ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:26]
+
+
 def second_of(text):
     """Return an ISO 8601 moment as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
 

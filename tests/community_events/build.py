@@ -3,7 +3,7 @@
 
 """Database rows and events as short as tests need them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from invenio_stats_dashboard import config, subcounts
 from invenio_stats_dashboard.community_events.rows import (
@@ -18,13 +18,13 @@ REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
 
 
 def day(number):
-    """Return the start of a day, counted from 2024-01-01."""
-    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number)
+    """Return the start of a day, counted from 2024-01-01, as rows have it."""
+    return f"{second(number)}.000000"
 
 
 def second(number):
-    """Return the same as stored text."""
-    return as_second(day(number))
+    """Return the start of a day as events have it."""
+    return as_second(datetime(2024, 1, 1) + timedelta(days=number))
 
 
 def added(community_id, place, number):

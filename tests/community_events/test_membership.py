@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Rules of reading records from the database."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+from invenio_db import db
+
+from invenio_stats_dashboard.community_events import membership
+from invenio_stats_dashboard.community_events.facts import (
+    MAX_VALUES,
+    FactsReader,
+    file_type,
+)
+from invenio_stats_dashboard.community_events.membership import (
+    MembershipReader,
+    Selection,
+)
+from invenio_stats_dashboard.community_events.queries import EXTENSION
+from tests.helpers import content
+from tests.helpers.statistics import facts
+
+from .build import REGISTRY
+
+
+@pytest.fixture()
+def recids(fresh):
+    """Return five records; from one of them a removed and an ended membership."""
+    community = content.make_community()
+    made = [content.make_record() for _ in range(5)]
+    for recid in made[:2]:
+        content.include(recid, community)
+        content.remove(recid, community)
+    return made
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 500])
+def test_each_record_is_read_once_whatever_the_page(page_size, recids):
+    pages = list(MembershipReader(db.engine, page_size).pages())
+    rows = [row for page in pages for row in page]
+    assert sorted(row.recid for row in rows) == sorted(recids)
+    assert [row.record_id for row in rows] == sorted(row.record_id for row in rows)
+    assert max(len(page) for page in pages) <= page_size
+    assert sum(len(row.ended) for row in rows) == 2
+
+
+def test_reading_goes_on_after_any_record(recids):
+    reader = MembershipReader(db.engine, page_size=2)
+    everything = [row for page in reader.pages() for row in page]
+    for number, row in enumerate(everything, start=1):
+        rest = [r for page in reader.pages(after=row.record_id) for r in page]
+        assert rest == everything[number:]
+        assert reader.count(Selection(), row.record_id) == len(rest)
+
+
+def test_a_page_ends_when_its_records_are_large(recids, monkeypatch):
+    monkeypatch.setattr(membership, "PAGE_BYTES", 1)
+    pages = list(MembershipReader(db.engine).pages())
+    assert [len(page) for page in pages] == [1] * 5
+
+
+def test_a_record_of_five_thousand_authors_does_no_harm(fresh, client, names):
+    recid, other = content.make_record(), content.make_record()
+    creators = [
+        {"affiliations": [{"name": f"Institute {n} {'x' * 2000}"}]} for n in range(5000)
+    ]
+    db.session.execute(
+        sa.text(
+            "UPDATE rdm_records_metadata SET json = "
+            "jsonb_set(json, '{metadata,creators}', CAST(:creators AS jsonb)) "
+            "WHERE id = :id"
+        ),
+        {"creators": json.dumps(creators), "id": content.record_id(recid)},
+    )
+    db.session.commit()
+    service = fresh.extensions["invenio-stats-dashboard"].community_stats_service
+    report = service.generate_record_community_events()
+    assert (report.facts, report.refused) == (2, ())
+    stored = facts(client, names)
+    assert len(stored[recid]["subcounts"]["affiliations"]) == MAX_VALUES
+    assert set(stored) == {recid, other}
+
+
+def test_the_database_tells_the_extensions_that_python_tells(fresh):
+    keys = [
+        *("a.pdf", "A.PDF", "a.tar.gz", "README", ".hidden", "..a", "...a.b"),
+        *("a.", "a..", "a.b/c", "a/.b", "a/.b.c", "a/b.c", "x y.z z", "a.é", ""),
+        *("/a.b", "a/b/", "Ä.Ö.Ü", "1.2.3", "a.b\nc", "a.JPEG"),
+    ]
+    found = db.session.execute(
+        sa.select(
+            *(
+                sa.func.substring(sa.literal(key), EXTENSION).label(f"k{n}")
+                for n, key in enumerate(keys)
+            )
+        )
+    ).one()
+    told = {k: (v or "").lower() for k, v in zip(keys, found, strict=True)}
+    assert told == {key: file_type(key) for key in keys}
+
+
+def test_what_the_search_index_knows_of_files_is_what_the_facts_know(fresh):
+    recid = content.make_record(files={"a.csv": b"12345", "b.pdf": b"678"})
+    (row,) = MembershipReader(db.engine).rows([recid])
+    read = FactsReader(REGISTRY).read(row)
+    record = content.current_rdm_records_service.record_cls.pid.resolve(recid)
+    indexed = record.dumps()["files"]
+    assert read.file_count == indexed["count"]
+    assert read.data_volume == indexed["totalbytes"]
+    assert read.file_types == sorted(indexed["types"])
+    status = record.dumps()["access"]["status"]
+    assert read.subcounts["access_statuses"] == [status]
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        {"record": "public", "files": "public"},
+        {"record": "public", "files": "restricted"},
+        {"record": "restricted", "files": "restricted"},
+        {
+            "record": "public",
+            "files": "restricted",
+            "embargo": {"active": True, "until": "2099-01-01", "reason": None},
+        },
+    ],
+)
+@pytest.mark.parametrize("files", [None, {"a.txt": b"1"}])
+def test_the_access_status_is_the_one_that_the_instance_computes(access, files, fresh):
+    recid = content.make_record(access=access, files=files)
+    (row,) = MembershipReader(db.engine).rows([recid])
+    record = content.current_rdm_records_service.record_cls.pid.resolve(recid)
+    read = FactsReader(REGISTRY).read(row)
+    assert read.subcounts["access_statuses"] == [record.access.status.value]

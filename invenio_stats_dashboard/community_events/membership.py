@@ -50,7 +50,8 @@ class Selection:
             were accepted by one.
         created_from: created at this moment or later.
         created_before: created before this moment.
-        changed_since: the record or its parent was changed then or later.
+        changed_since: the record, its parent or one of its communities was
+            changed then or later.
     """
 
     recids: tuple[str, ...] | None = None

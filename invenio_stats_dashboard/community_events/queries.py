@@ -334,15 +334,24 @@ def _selected(statement, selection):
     if selection.created_before is not None:
         conditions.append(_Record.c.created < selection.created_before)
     if selection.changed_since is not None:
-        since = selection.changed_since
-        conditions.append(
-            sa.or_(
-                _Record.c.created >= since,
-                _Record.c.updated >= since,
-                _Parent.c.updated >= since,
-            )
-        )
+        conditions.append(_changed(selection.changed_since))
     return statement.where(*conditions)
+
+
+def _changed(since):
+    """Return the condition that a record or what belongs to it was changed."""
+    rows, table = RDMParentCommunity.__table__, CommunityMetadata.__table__
+    of_communities = (
+        sa.select(rows.c.record_id)
+        .join(table, table.c.id == rows.c.community_id)
+        .where(table.c.updated >= since)
+    )
+    return sa.or_(
+        _Record.c.created >= since,
+        _Record.c.updated >= since,
+        _Parent.c.updated >= since,
+        _Record.c.parent_id.in_(of_communities),
+    )
 
 
 def _of_communities(community_ids):

@@ -135,8 +135,9 @@ def test_a_record_that_appears_behind_the_position_is_found(
     assert found == {*world, *made}
 
 
+@pytest.mark.parametrize("end", ["remove", "delete_community"])
 def test_a_membership_that_ends_while_it_runs_ends_in_the_events(
-    world, fresh, client, names
+    end, world, fresh, client, names
 ):
     recid = world[3]
     community = next(
@@ -144,15 +145,18 @@ def test_a_membership_that_ends_while_it_runs_ends_in_the_events(
         for e in _dry_events(fresh, recid)
         if e["community_id"] != "global"
     )
-    removed = []
+    ended = []
 
-    def remove(progress):
-        if progress.records == RECORDS and not removed:
-            content.remove(recid, community)
-            removed.append(recid)
+    def end_it(progress):
+        if progress.records == RECORDS and not ended:
+            if end == "remove":
+                content.remove(recid, community)
+            else:
+                content.delete_community(community)
+            ended.append(recid)
 
     run = _generation(fresh, names)
-    run._progress, run._show_pace = remove, _Always()
+    run._progress, run._show_pace = end_it, _Always()
     run.run_all()
     last = [
         e["event_type"]

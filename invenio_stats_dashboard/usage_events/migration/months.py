@@ -245,6 +245,35 @@ def _month_named(names, event_type, name, aliases):
     return None
 
 
+def strangers(client, names, event_types):
+    """Return sentences about indices that are read but are not named as ours are.
+
+    An index that was restored under another name brings its read alias along, and
+    its events are seen twice. It is only told, since its name may be anybody's.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        event_types: the event types to look at.
+
+    Returns:
+        list[str]: one for each index.
+    """
+    sentences = []
+    for event_type in event_types:
+        alias = names.events_alias(event_type)
+        found = client.indices.get_alias(name=alias, ignore=[404])
+        ours = (f"{alias}-", names.events_backup(event_type, ""))
+        sentences += [
+            f"The index {index} is in the alias {alias}, but its name is not that of a "
+            "month, so that it is not migrated and its events may be seen twice. Take "
+            "it out of the alias if it was restored from a snapshot."
+            for index in sorted(found)
+            if index not in ("error", "status") and not index.startswith(ours)
+        ]
+    return sentences
+
+
 def utc_now():
     """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)

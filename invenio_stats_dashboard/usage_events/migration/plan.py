@@ -10,7 +10,7 @@ from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 from ...errors import NotReadyError, SearchUnavailableError, StatsDashboardError
 from ...search.client import describe
 from ...search.health import cluster_settings, data_nodes, disk_problem
-from .months import is_writable, survey
+from .months import is_writable, strangers, survey
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6
@@ -101,6 +101,7 @@ def make_plan(client, names, event_types, ranges, now, stock_workers):
             f"The index {index.name} has no month in its name and cannot be migrated."
             for index in strange
         ]
+        warnings += strangers(client, names, event_types)
         warnings += _snapshots(client, to_do)
     except AuthorizationException as error:
         raise NotReadyError(

@@ -12,7 +12,7 @@ from ...errors import StatsDashboardError
 from ...search.bookmarks import read_many
 from ...search.lock import describe_holder, is_held, read_lock
 from .after import bring_over_check
-from .months import survey
+from .months import strangers, survey
 from .report import (
     DONE,
     EMPTY,
@@ -120,7 +120,8 @@ def read(client, names, lock, event_types, ranges, now):
         problems=[
             f"The index {index.name} has no month in its name and cannot be migrated."
             for index in strange
-        ],
+        ]
+        + strangers(client, names, event_types),
     )
 
 

@@ -166,17 +166,29 @@ def test_recovery_that_is_killed_is_done_by_the_next_one(events_of, step):
     _finish(usage, month, events, **_arguments())
 
 
-@pytest.mark.parametrize("step", ["drop target", "start anew"])
-def test_month_whose_copy_is_dropped_when_killed_starts_from_the_beginning(
-    events_of, step
+def test_run_that_is_killed_before_it_drops_a_target_does_so_again(events_of):
+    usage, month = events_of, PAST
+    events = usage.legacy("view", month, EVENTS)
+    killed_at(usage, "verify", **_arguments())
+    killed_at(usage, "drop target", **_arguments(fresh_start=True))
+    _assert_serves(usage, "view", len(events))
+    _finish(usage, month, events, **_arguments())
+
+
+def test_month_that_failed_its_verification_starts_anew_though_it_was_killed(
+    events_of,
 ):
     usage, month = events_of, PAST
     events = usage.legacy("view", month, EVENTS)
-    if step == "drop target":
-        killed_at(usage, "verify", **_arguments())
-        killed_at(usage, step, **_arguments(fresh_start=True))
-    else:
-        killed_at(usage, step, also=_spoil_enrichment(usage, month), **_arguments())
+    spoil = _spoil_enrichment(usage, month)
+    killed_at(usage, "start anew", also=spoil, **_arguments())
+    _assert_serves(usage, "view", len(events))
+    # the next run finds the same, and does what the killed one was about to do
+    report = usage.migrate(**_arguments())
+    errors = report["event_types"]["view"]["months"][month]["errors"]
+    assert "starts this month from the beginning" in errors[0]
+    target = usage.names.events_target("view", month)
+    assert not usage.client.indices.exists(index=target)
     _assert_serves(usage, "view", len(events))
     _finish(usage, month, events, **_arguments())
 

@@ -3,6 +3,8 @@
 
 """After a switch: the full comparison, and only then deletion."""
 
+from contextlib import contextmanager
+
 import msgspec
 from opensearchpy.exceptions import NotFoundError
 
@@ -37,10 +39,7 @@ def compare_with_backup(run, month, bookmark):
     Raises:
         NotTheSameError: events differ, and were not written since the switch.
     """
-    old, new = month.backup.name, month.target.name
-    return bring_over(
-        run, old, new, _settled(bookmark), lambda: claim_serving(run, month, bookmark)
-    )
+    return bring_over(run, month, month.backup.name, _settled(bookmark), bookmark)
 
 
 def bring_over_check(run, month):
@@ -67,32 +66,36 @@ def _sentence(old, new, found):
     return f"{new} does not hold what {old} holds: {days}."
 
 
-def bring_over(run, old, new, settled, claim):
-    """See that everything of an old index is in a new one; never overwrite.
+def bring_over(run, month, old, settled, bookmark):
+    """See that everything of an old index is in the one that serves.
+
+    What is there is never overwritten.
 
     Args:
         run: the :class:`~.runner.Run`.
+        month: the :class:`~.months.Month`, switched.
         old: name of the index that holds the old data.
-        new: name of the index in service.
         settled: shard of the new index -> position above which an event was
             written since, and may differ.
-        claim: called before anything is written; makes the month this run's own.
+        bookmark: the month's bookmark.
 
     Returns:
         int: events that were brought over.
+
+    Raises:
+        NotTheSameError: they still differ.
     """
-    brought = 0
+    new, brought = month.target.name, 0
     for _ in range(_ROUNDS):
         found, missing = _differences(run, old, new, settled)
         if not found:
             return brought
         if not missing:
             break
-        claim()
-        run.step("bring over")
-        for ids in _parts(sorted(missing)):
-            brought += _create(run, old, new, ids)
-        aliases.release(run.client, run.id, new, old)
+        with serving_claimed(run, month, bookmark):
+            run.step("bring over")
+            for ids in _parts(sorted(missing)):
+                brought += _create(run, old, new, ids)
     found, _ = _differences(run, old, new, settled)
     if found:
         raise NotTheSameError(
@@ -165,7 +168,7 @@ def _create(run, old, new, ids):
     return count
 
 
-def merge_beside(run, month, new, bookmark):
+def merge_beside(run, month, bookmark):
     """Take legacy indices of a month that serve beside the enriched one out.
 
     An index that was restored from a snapshot brings its read alias along, and
@@ -183,13 +186,7 @@ def merge_beside(run, month, new, bookmark):
                 "or take it out of the alias, and run this month again."
             )
         newer = {shard: NOTHING for shard in range(month.target.shards)}
-        bring_over(
-            run,
-            index.name,
-            new,
-            newer,
-            lambda: claim_serving(run, month, bookmark),
-        )
+        bring_over(run, month, index.name, newer, bookmark)
         run.step("merged")
         run.client.indices.update_aliases(
             body={"actions": [{"remove": {"index": index.name, "alias": read}}]}
@@ -209,18 +206,15 @@ def delete_backup(run, month, bookmark):
             alias, so that somebody reads it.
         LockLostError: another run has the month.
     """
-    client, name = run.client, month.backup.name
+    name = month.backup.name
     if bookmark.data.get("state") != DONE:
         raise StatsDashboardError(
             f"{name} has not been compared with the index in service; run the "
             "migration of that month again first."
         )
-    claim_serving(run, month, bookmark)
-    try:
+    with serving_claimed(run, month, bookmark):
         _delete(run, month, name)
         bookmark.write(backup=None)
-    finally:
-        aliases.release(client, run.id, month.target.name, name)
 
 
 def _delete(run, month, name):
@@ -240,16 +234,21 @@ def _delete(run, month, name):
     run.step("backup deleted")
 
 
-def claim_serving(run, month, bookmark):
-    """Make a switched month this run's own before anything of it is changed.
+@contextmanager
+def serving_claimed(run, month, bookmark):
+    """Make a switched month this run's own for as long as it changes it.
 
     Raises:
         LockLostError: another run has the month.
     """
     run.copier.check()
-    found = (month.target, month.backup)
-    aliases.claim(run.client, run.id, *[i.name for i in found if i])
-    bookmark.write(run=run.id)
+    found = [i.name for i in (month.target, month.backup) if i]
+    aliases.claim(run.client, run.id, *found)
+    try:
+        bookmark.write(run=run.id)
+        yield
+    finally:
+        aliases.release(run.client, run.id, *found)
 
 
 def _parts(ids):

@@ -574,7 +574,7 @@ class MonthMigration:
         self.report.switched = True
         self._note_state(SWITCHED)
         if len(self.month.legacy) > 0:
-            merge_beside(run, self.month, self._target, self.bookmark)
+            merge_beside(run, self.month, self.bookmark)
             self._refresh()
         backup = self.month.backup
         if backup is not None and (

@@ -78,21 +78,12 @@ def speed(usage, events, rounds):
         dict: events a second of each way, and the ratios asked for.
     """
     say(f"Speed: one month of {events:,} events, {rounds} rounds")
-    name = make_month(usage, MONTH, events)
-    rates = {}
+    name, rates = make_month(usage, MONTH, events), {}
     for _ in range(rounds):
-        for way, rate in (
-            ("simple loop", lambda: simple_loop(usage, name)),
-            ("_reindex, 1 slice", lambda: reindex(usage, name, events, 1)),
-            ("_reindex, 2 slices", lambda: reindex(usage, name, events, 2)),
-        ):
-            rates.setdefault(way, []).append(rate())
-            say(f"  {way:<22} {rates[way][-1]:>9,.0f} events/s")
-        copy, whole = migrate(usage, events)
-        name = put_back(usage)
-        for way, rate in (("migration, copy", copy), ("migration, whole", whole)):
+        for way, rate in one_round(usage, name, events):
             rates.setdefault(way, []).append(rate)
             say(f"  {way:<22} {rate:>9,.0f} events/s")
+        name = put_back(usage)
     medians = {way: statistics.median(found) for way, found in rates.items()}
     ratios = {}
     for way, simple, two in (("copy", 4.5, 0.6), ("whole", 3.5, 0.45)):
@@ -106,6 +97,16 @@ def speed(usage, events, rounds):
         say(f"  {ratio:<28} {value:5.2f}   (to reach: {wanted})")
     drop(usage)
     return {"rates": rates, "ratios": {k: round(v, 3) for k, (v, _) in ratios.items()}}
+
+
+def one_round(usage, source, events):
+    """Yield each way and its events a second, one after the other."""
+    yield "simple loop", simple_loop(usage, source)
+    yield "_reindex, 1 slice", reindex(usage, source, events, 1)
+    yield "_reindex, 2 slices", reindex(usage, source, events, 2)
+    copy, whole = migrate(usage, events)
+    yield "migration, copy", copy
+    yield "migration, whole", whole
 
 
 def simple_loop(usage, source):

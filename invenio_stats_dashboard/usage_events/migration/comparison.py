@@ -149,7 +149,7 @@ def _hashes(text_client, side, day, part, parts, pause):
             )
             for hit in hits:
                 native = native_bytes(hit.source)
-                if day_of(native) != day:
+                if day_of(hit.source) != day:
                     continue
                 hash = event_hash(hit.id, native)
                 # the id decides the part, so that both sides have it in the same

@@ -135,7 +135,7 @@ class Copier:
         actions, prints = [], []
         for hit, source in zip(hits, sources, strict=True):
             native = native_bytes(hit.source)
-            prints.append((day_of(native), hit.id, event_hash(hit.id, native)))
+            prints.append((day_of(hit.source), hit.id, event_hash(hit.id, native)))
             actions.append(
                 b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n'
                 % (msgspec.json.encode(hit.id), hit.seq_no, source)

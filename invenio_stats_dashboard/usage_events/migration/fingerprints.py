@@ -82,7 +82,8 @@ def day_of(source):
     """Return the day of an event from its bytes, without decoding them.
 
     Args:
-        source: bytes of the stored JSON object.
+        source: bytes of the stored JSON object, whole: an update by query may have
+            put the timestamp behind what enrichment added.
 
     Returns:
         str: ``YYYY-MM-DD``, or ``no date`` where none stands in the usual form;
@@ -117,7 +118,7 @@ def read(
             hits = page(text_client, index, shard, position, upto, size)
             for hit in hits:
                 native = native_bytes(hit.source)
-                prints.add(day_of(native), event_hash(hit.id, native))
+                prints.add(day_of(hit.source), event_hash(hit.id, native))
             position = hits[-1].seq_no if len(hits) == size else upto
             after[shard] = position
             if pause:

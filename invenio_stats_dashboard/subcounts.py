@@ -103,8 +103,13 @@ def _subcount(key, options, mapping):
             f"names the unknown event field {options['event']!r}; "
             f"there are {', '.join(EVENT_FIELDS)}"
         )
+    for option in ("text", "vocabulary"):
+        if not isinstance(options.get(option), str | None):
+            refuse(f"has a {option!r} that is no text")
     fields = options.get("field", ())
-    fields = (fields,) if isinstance(fields, str) else tuple(fields)
+    if "field" in options and fields in ([], (), ""):
+        refuse("has an empty 'field'")
+    fields = tuple(fields) if isinstance(fields, list | tuple) else (fields,)
     for path in fields:
         if not isinstance(path, str) or not path:
             refuse("has a 'field' that is no dotted path")

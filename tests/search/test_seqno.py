@@ -86,11 +86,11 @@ def test_with_an_async_translog_the_checkpoint_moves_at_a_flush_only(client, ind
 def test_a_shard_that_does_not_answer_is_an_error_and_no_short_page(
     client, text, index
 ):
-    fill(client, index)
-    away = {"index.routing.allocation.require._name": "nowhere"}
-    client.indices.close(index=index)
-    client.indices.put_settings(index=index, body=away)
-    client.indices.open(index=index, params={"wait_for_active_shards": "0"})
+    client.indices.create(
+        index=index,
+        body={"settings": {"index.routing.allocation.require._name": "nowhere"}},
+        params={"wait_for_active_shards": "0"},
+    )
     assert positions(client, index) == {}
     with pytest.raises(TransportError) as raised:
         page(text, index, 0, NOTHING, 9, 100)

@@ -3,6 +3,7 @@
 
 """Celery tasks: each calls a service."""
 
+from dataclasses import asdict
 from datetime import timedelta
 
 from celery import shared_task
@@ -22,6 +23,20 @@ def reindex_usage_events(**arguments):
     """
     service = current_stats_dashboard.event_reindexing_service
     return service.reindex_events(**arguments).as_json()
+
+
+@shared_task(acks_late=True)
+def re_enrich_usage_events(**arguments):
+    """Write one breakdown again; see ``EventReindexingService.re_enrich``.
+
+    Args:
+        arguments: keyword arguments of that method, as JSON values.
+
+    Returns:
+        list[dict]: what was done with each month.
+    """
+    service = current_stats_dashboard.event_reindexing_service
+    return [asdict(month) for month in service.re_enrich(**arguments)]
 
 
 @shared_task(ignore_result=True)

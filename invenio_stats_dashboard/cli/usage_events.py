@@ -10,6 +10,7 @@ import threading
 import click
 from flask.cli import with_appcontext
 
+from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from . import usage_display as display
 from .output import console, json_option, print_json, sentences_for_errors
@@ -89,12 +90,17 @@ def migrate(
     3: stopped, and can be resumed by the same command.
     """
     service = _service()
+    if re_enrich:
+        if dry_run or max_batches is not None or any(options.values()):
+            raise UsageError(
+                "--re-enrich goes with --event-types, --months, --async and --json "
+                "only."
+            )
+        _re_enrich(service, re_enrich, event_types, months, as_task, as_json)
+        return
     if dry_run:
         plan = service.plan(event_types, months)
         print_json(plan.as_json()) if as_json else display.print_plan(plan)
-        return
-    if re_enrich:
-        _re_enrich(service, re_enrich, event_types, months, as_json)
         return
     arguments = {
         "event_types": list(event_types),
@@ -118,17 +124,27 @@ def _send(service, arguments, as_json):
     from ..tasks import reindex_usage_events
 
     service.check_arguments(**arguments)
-    result = reindex_usage_events.delay(**arguments)
+    _say_sent(reindex_usage_events.delay(**arguments), as_json)
+
+
+def _say_sent(result, as_json):
     if as_json:
         print_json({"task": result.id})
     else:
         console().print(
-            f"The migration was handed to a worker as task {result.id}.\n"
+            f"The work was handed to a worker as task {result.id}.\n"
             "Follow it with: invenio community-stats usage-events status"
         )
 
 
-def _re_enrich(service, key, event_types, months, as_json):
+def _re_enrich(service, key, event_types, months, as_task, as_json):
+    if as_task:
+        from ..tasks import re_enrich_usage_events
+
+        arguments = {"event_types": list(event_types), "months": list(months)}
+        service.check_re_enrichment(key, **arguments)
+        _say_sent(re_enrich_usage_events.delay(key=key, **arguments), as_json)
+        return
     with _stop_politely() as stop, display.progress(not as_json) as progress:
         done = service.re_enrich(key, event_types, months, progress=progress, stop=stop)
     if as_json:

@@ -130,6 +130,16 @@ def stock_worker_sentence(workers):
     )
 
 
+def ignored_workers_sentence(id, workers):
+    """Return the sentence of a switch that was made in spite of such workers."""
+    return (
+        f"{id} was switched while the workers {', '.join(workers)} with the stock "
+        "event indexer were about, as was asked for: the events that they took off "
+        "the queue while writing was refused are lost. 'block_seconds' says how long "
+        "that was."
+    )
+
+
 def check(plan):
     """Refuse to start what cannot succeed.
 

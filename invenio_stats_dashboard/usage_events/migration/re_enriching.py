@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ...errors import StatsDashboardError
 from ...search import bulk
 from ...search.bookmarks import Bookmark
 from ...search.seqno import NOTHING, page
@@ -123,7 +124,7 @@ def _write(copier, index, hits):
         % (msgspec.json.encode(hit.id), hit.seq_no, hit.term, source)
         for hit, source in zip(hits, sources, strict=True)
     ]
-    bulk.write(
+    refusals = bulk.write(
         copier.text_client,
         index,
         actions,
@@ -131,3 +132,8 @@ def _write(copier, index, hits):
         waiting=copier.waiting,
         sleep=copier.sleep,
     )
+    if refusals:
+        raise StatsDashboardError(
+            f"{len(refusals)} events are refused by {index}; the first is "
+            f"{refusals[0]}. They are as they were."
+        )

@@ -17,6 +17,7 @@ from ...community_events.resolver import DatabaseResolver
 from ...community_events.state import backfill_state
 from ...errors import (
     ClusterNotHealthyError,
+    LockedError,
     NotReadyError,
     SearchUnavailableError,
     StatsDashboardError,
@@ -25,7 +26,7 @@ from ...errors import (
 from ...search.bookmarks import Bookmark
 from ...search.client import describe, json_client, text_client
 from ...search.health import HealthGate, Limits
-from ...search.lock import ClusterLock
+from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import give_large_blocks_back
 from ...search.names import Names
 from ..enrichment import Splicer
@@ -37,7 +38,6 @@ from .report import Report
 from .runner import PAUSES, MonthMigration, Options, Run, StoppedError
 
 LOCK = "migration-lock"
-_WRITE_LIMIT = 300.0
 _REQUEST_TIMEOUT = 60
 
 
@@ -155,9 +155,51 @@ class EventReindexingService:
                 stop,
                 now,
                 ignore_stock_workers,
+                problems=report.problems,
             )
             self._migrate(run, found, report)
         return report
+
+    def check_arguments(
+        self,
+        event_types=(),
+        months=(),
+        batch_size=None,
+        max_batches=None,
+        max_memory_percent=None,
+        now=utc_now,
+        **flags,
+    ):
+        """Refuse now what :meth:`reindex_events` would refuse before it begins.
+
+        For whoever hands the work to somebody else and wants to hear at once.
+
+        Args:
+            event_types: as for :meth:`reindex_events`, as all others.
+            months: the same.
+            batch_size: the same.
+            max_batches: the same.
+            max_memory_percent: the same.
+            now: returns the present moment, aware.
+            **flags: switches, of which none can be wrong.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            NotReadyError: community events are missing, or privileges.
+            LockedError: another migration is running.
+            StatsDashboardError: disk or shards do not suffice.
+            SearchUnavailableError: OpenSearch does not answer.
+        """
+        event_types = check_event_types(event_types)
+        ranges = parse_months(months, now())
+        self._options(batch_size, max_batches)
+        self._limits(max_memory_percent)
+        self._check_ready()
+        self._check_unlocked()
+        made, _ = plan.make_plan(
+            self._client, self.names, event_types, ranges, now(), []
+        )
+        plan.check(made)
 
     def status(self, event_types=(), months=(), now=utc_now):
         """Say how far each month is.
@@ -220,7 +262,24 @@ class EventReindexingService:
 
         Raises:
             UsageError: there is no such breakdown, or it is of the event itself.
+            StatsDashboardError: OpenSearch refuses an event with its new values.
         """
+        self.check_re_enrichment(key, event_types, months, now)
+        work = self._work(event_types, months, progress, now, stop=stop, refresh=(key,))
+        with work as (run, found):
+            return [re_enriching.re_enrich(run, month, key) for month in found]
+
+    def check_re_enrichment(self, key, event_types=(), months=(), now=utc_now):
+        """Refuse now what :meth:`re_enrich` would refuse before it begins.
+
+        Raises:
+            UsageError: there is no such breakdown, or it is of the event itself,
+                or another argument makes no sense.
+            NotReadyError: community events are missing, or privileges.
+            LockedError: another migration is running.
+        """
+        check_event_types(event_types)
+        parse_months(months, now())
         subcounts = self._subcounts
         if key not in subcounts:
             raise UsageError(
@@ -233,9 +292,7 @@ class EventReindexingService:
                 "nothing to enrich."
             )
         self._check_ready()
-        work = self._work(event_types, months, progress, now, stop=stop, refresh=(key,))
-        with work as (run, found):
-            return [re_enriching.re_enrich(run, month, key) for month in found]
+        self._check_unlocked()
 
     def clear_bookmarks(
         self, event_types=(), months=(), fresh_start=False, now=utc_now
@@ -328,6 +385,15 @@ class EventReindexingService:
                 "and that SEARCH_HOSTS is right, and run the same command again."
             ) from error
 
+    def _check_unlocked(self):
+        document = read_lock(self._client, self.names.reindexing, LOCK)
+        if is_held(document):
+            raise LockedError(
+                f"Another run does this right now ({describe_holder(document)}). "
+                "Wait for its end, or follow it with 'invenio community-stats "
+                "usage-events status'."
+            )
+
     @contextlib.contextmanager
     def _locked(self):
         run_id = uuid.uuid4().hex[:12]
@@ -380,6 +446,7 @@ class EventReindexingService:
         now,
         ignore_stock_workers,
         refresh=(),
+        problems=None,
     ):
         give_large_blocks_back()
         stop = stop or threading.Event()
@@ -414,7 +481,7 @@ class EventReindexingService:
             splicer=Splicer(self._lookup(), datetime.now(UTC).isoformat(), refresh),
             gate=HealthGate(client, limits, waiting, sleep),
             batch_size=options.batch_size,
-            write_limit=_WRITE_LIMIT,
+            write_limit=limits.patience,
             timeout=_REQUEST_TIMEOUT,
             check=check,
             waiting=waiting,
@@ -422,7 +489,11 @@ class EventReindexingService:
         )
 
         def before_switch(month):
-            self._wait_for(month, limits, waiting, sleep, now, ignore_stock_workers)
+            writable = is_writable(month.month, now())
+            if writable and ignore_stock_workers and (workers := stock_workers()):
+                problems.append(plan.ignored_workers_sentence(month.id, workers))
+            watched = writable and not ignore_stock_workers
+            self._wait_for(month, limits, waiting, sleep, watched)
 
         return Run(
             id=run_id,
@@ -465,7 +536,7 @@ class EventReindexingService:
                 break
         report.seconds = time.monotonic() - start
 
-    def _wait_for(self, month, limits, waiting, sleep, now, ignore_stock_workers):
+    def _wait_for(self, month, limits, waiting, sleep, watch_workers):
         """Wait until nothing stands in the way of a month's switch.
 
         Raises:
@@ -474,7 +545,7 @@ class EventReindexingService:
         end = time.monotonic() + limits.patience
         while True:
             problem = None
-            if is_writable(month.month, now()) and not ignore_stock_workers:
+            if watch_workers:
                 workers = stock_workers()
                 problem = plan.stock_worker_sentence(workers) if workers else None
             running = plan.running_snapshots(self._client, {month.source.name})

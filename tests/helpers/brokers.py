@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A Celery worker of a site whose workers still run the stock event indexer."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from celery import current_app as current_celery
+
+_MODULE = """
+from celery import Celery
+
+app = Celery("site", broker={broker!r})
+app.conf.update(
+    accept_content=["json", "msgpack"],
+    task_default_queue={queue!r},
+    task_serializer="msgpack",
+)
+
+
+@app.task(name="invenio_stats.tasks.process_events")
+def process_events(event_types):
+    pass
+"""
+
+
+@contextmanager
+def stock_worker(monkeypatch, name):
+    """Start a worker that knows the stock indexer only, on the real broker.
+
+    Args:
+        monkeypatch: lets the application use that broker meanwhile.
+        name: unique name for its queue.
+
+    Yields:
+        str: the worker's name.
+    """
+    broker = os.environ["BROKER_URL"]
+    with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as patch:
+        Path(folder, "site_worker.py").write_text(
+            _MODULE.format(broker=broker, queue=name)
+        )
+        worker = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "-A", "site_worker", "worker"),
+                *("--pool", "solo", "-n", f"{name}@here", "-l", "error"),
+                *("--without-gossip", "--without-mingle"),
+            ],
+            cwd=folder,
+            env={**os.environ, "C_FORCE_ROOT": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            for option in ("broker_url", "broker_read_url", "broker_write_url"):
+                patch.setitem(current_celery.conf, option, broker)
+            _renew_pools()
+            _wait(f"{name}@here", worker)
+            yield f"{name}@here"
+        finally:
+            worker.terminate()
+            worker.wait(timeout=30)
+    _renew_pools()
+
+
+def _renew_pools():
+    """Let the application make new connections by its configuration of now."""
+    app = current_celery._get_current_object()
+    app._pool = None
+    for cached in ("amqp", "control"):
+        app.__dict__.pop(cached, None)
+
+
+def _wait(name, worker):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert worker.poll() is None, "the worker did not start"
+        if current_celery.control.inspect([name], timeout=1).ping():
+            return
+    raise AssertionError("the worker does not answer")

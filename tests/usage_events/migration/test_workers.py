@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Rules of switching while a worker with the stock event indexer is about."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ...helpers.brokers import stock_worker
+from .test_faults import NOW, month_of
+
+
+@pytest.fixture()
+def worker(usage, monkeypatch):
+    """Return the name of a stock worker that is about."""
+    patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
+    monkeypatch.setitem(usage.app.config, patience, 5)
+    with stock_worker(monkeypatch, usage.names.prefix.rstrip("-")) as name:
+        yield name
+
+
+def now():
+    """Return a moment in the middle of the month."""
+    return datetime(2026, 3, 15, tzinfo=UTC)
+
+
+def test_a_current_month_waits_and_stops_resumable_but_a_past_one_is_switched(
+    usage, worker
+):
+    usage.legacy("view", "2026-02", 100)
+    usage.legacy("view", "2026-03", 200)
+    told = []
+    report = usage.migrate(now=now, progress=lambda p: told.append(p.waiting))
+    assert month_of(report, "view", "2026-02")["state"] == "done"
+    current = month_of(report, "view", "2026-03")
+    assert not current["switched"] and current["state"] == "verified"
+    assert report["stopped"]["resumable"]
+    sentence = f"The workers {worker} run the stock event indexer"
+    assert report["stopped"]["reason"].startswith(sentence)
+    assert any(t and t.startswith(sentence) for t in told)
+
+
+def test_the_plan_warns_of_the_worker(usage, worker):
+    usage.legacy("view", "2026-03", 100)
+    assert any(worker in w for w in usage.service.plan(now=now).warnings)
+    assert not any(worker in w for w in usage.service.plan(now=NOW).warnings)
+
+
+def test_a_switch_that_is_forced_states_the_loss_it_may_have_caused(usage, worker):
+    usage.legacy("view", "2026-03", 200)
+    report = usage.migrate(now=now, ignore_stock_workers=True)
+    assert month_of(report, "view", "2026-03")["state"] == "done"
+    (stated,) = [p for p in report["problems"] if worker in p]
+    assert "are lost" in stated and "view-2026-03" in stated
+
+
+def test_nothing_is_stated_when_no_worker_is_about(usage):
+    usage.legacy("view", "2026-03", 100)
+    report = usage.migrate(now=now, ignore_stock_workers=True)
+    assert not [p for p in report["problems"] if "workers" in p]

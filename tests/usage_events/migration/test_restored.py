@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Indices that come back from a snapshot, and those of another instance."""
+
+import pytest
+
+from invenio_stats_dashboard.search.names import Names
+
+from ...helpers.faults import assert_no_marks, killed_at
+from ...helpers.usage import native
+
+MONTH = "2026-03"
+ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}
+EVENTS = 60
+
+
+@pytest.fixture()
+def snapshots(events_of):
+    """Return functions that make a snapshot of an index and restore it."""
+    client, name = events_of.client, f"{events_of.names.prefix}repository"
+    node, *_ = client.nodes.info(metric="settings")["nodes"].values()
+    base = node["settings"]["path"]["repo"]
+    base = base[0] if isinstance(base, list) else base
+    client.snapshot.create_repository(
+        repository=name, body={"type": "fs", "settings": {"location": f"{base}/{name}"}}
+    )
+
+    def make(index):
+        client.snapshot.create(
+            repository=name,
+            snapshot="one",
+            body={"indices": index, "include_global_state": False},
+            wait_for_completion=True,
+        )
+
+    def restore(index, new=None, aliases=True):
+        body = {
+            "indices": index,
+            "include_global_state": False,
+            "include_aliases": aliases,
+        }
+        if new:
+            body |= {"rename_pattern": ".+", "rename_replacement": new}
+        client.snapshot.restore(
+            repository=name, snapshot="one", body=body, wait_for_completion=True
+        )
+
+    yield make, restore
+    client.snapshot.delete(repository=name, snapshot="*", ignore=[404])
+    client.snapshot.delete_repository(repository=name)
+
+
+def test_source_restored_under_its_name_is_copied_anew(events_of, snapshots):
+    usage, (make, restore) = events_of, snapshots
+    stock = usage.names.events_month("view", MONTH)
+    events = usage.legacy("view", MONTH, EVENTS)
+    make(stock)
+    usage.add("view", MONTH, 40, seed=31)  # lost by what follows
+    killed_at(usage, "bookmark written", 3, **ARGUMENTS)
+    usage.client.indices.delete(index=stock)
+    restore(stock)
+    events.update(usage.add("view", MONTH, 10, seed=32))
+    report = usage.migrate(**ARGUMENTS)
+    assert report["completed"], report
+    assert report["event_types"]["view"]["months"][MONTH]["copied"] == len(events)
+    usage.assert_enriched_once(events)
+
+
+def test_source_recreated_with_its_name_is_copied_anew(events_of):
+    usage = events_of
+    stock = usage.names.events_month("view", MONTH)
+    usage.legacy("view", MONTH, EVENTS)
+    killed_at(usage, "verify", **ARGUMENTS)
+    usage.client.indices.delete(index=stock)
+    events = usage.legacy("view", MONTH, EVENTS, seed=33)
+    report = usage.migrate(**ARGUMENTS)
+    assert report["completed"], report
+    usage.assert_enriched_once(events)
+
+
+def test_target_recreated_with_its_name_is_filled_anew(events_of):
+    usage = events_of
+    events = usage.legacy("view", MONTH, EVENTS)
+    killed_at(usage, "verify", **ARGUMENTS)
+    target = usage.names.events_target("view", MONTH)
+    usage.client.indices.delete(index=target)
+    report = usage.migrate(**ARGUMENTS)
+    assert report["completed"], report
+    usage.assert_enriched_once(events)
+
+
+def test_index_restored_beside_the_enriched_one_is_told_and_merged(
+    events_of, snapshots
+):
+    usage, (make, restore) = events_of, snapshots
+    stock = usage.names.events_month("view", MONTH)
+    events = usage.legacy("view", MONTH, EVENTS)
+    make(stock)
+    assert usage.migrate(**ARGUMENTS)["completed"]
+    lost = list(events)[:5]  # what the restored one has and the enriched one has not
+    for id in lost:
+        usage.client.delete(index=stock, id=id, refresh=True)
+    beside = f"{stock}-restored"
+    restore(stock, new=beside)
+    assert len(usage.seen()) == 2 * EVENTS - len(lost)
+    status = usage.service.status()
+    assert status.needs_a_person
+    (month,) = status.months
+    assert beside in month.problem and "seen twice" in month.problem
+    report = usage.migrate(**ARGUMENTS)
+    assert report["completed"], report
+    usage.assert_enriched_once(events)
+    assert usage.client.indices.get_alias(index=beside)[beside]["aliases"] == {}
+    assert not usage.service.status().needs_a_person
+    assert_no_marks(usage)
+
+
+def test_index_restored_beside_the_legacy_one_is_merged_after_the_switch(
+    events_of, snapshots
+):
+    usage, (make, restore) = events_of, snapshots
+    stock = usage.names.events_month("view", MONTH)
+    events = usage.legacy("view", MONTH, EVENTS)
+    make(stock)
+    restore(stock, new=f"{stock}-restored")
+    assert len(usage.seen()) == 2 * EVENTS
+    report = usage.migrate(**ARGUMENTS)
+    assert report["completed"], report
+    usage.assert_enriched_once(events)
+
+
+def test_index_restored_under_a_strange_name_is_told_and_left_alone(
+    events_of, snapshots
+):
+    usage, (make, restore) = events_of, snapshots
+    stock = usage.names.events_month("view", MONTH)
+    events = usage.legacy("view", MONTH, EVENTS)
+    make(stock)
+    strange = f"{usage.names.prefix}restored"
+    restore(stock, new=strange)
+    try:
+        status = usage.service.status()
+        assert status.needs_a_person
+        assert strange in status.problems[0] and "seen twice" in status.problems[0]
+        report = usage.migrate(**ARGUMENTS)
+        assert any(strange in problem for problem in report["problems"])
+        assert usage.client.count(index=strange)["count"] == len(events)
+    finally:
+        usage.client.indices.delete(index=strange)
+    usage.assert_enriched_once(events)
+
+
+@pytest.mark.parametrize("other", ["{}2-", "{}-other-"])
+def test_events_of_another_instance_on_the_cluster_stay_untouched(events_of, other):
+    usage = events_of
+    theirs = Names(other.format(usage.names.prefix.rstrip("-")))
+    ours = usage.legacy("view", MONTH, EVENTS)
+    stock, alias = theirs.events_month("view", MONTH), theirs.events_alias("view")
+    usage.client.indices.create(index=stock, body={"aliases": {alias: {}}})
+    try:
+        for id, source in list(ours.items())[:10]:
+            usage.client.index(index=stock, id=id, body=source)
+        usage.client.indices.refresh(index=stock)
+        before = _whole(usage.client, stock)
+        report = usage.migrate(delete_old_indices=True, **ARGUMENTS)
+        assert report["completed"], report
+        usage.service.cleanup()
+        usage.service.rollback(months=[MONTH])
+        assert _whole(usage.client, stock) == before
+        names = usage.client.indices.get(index=f"{theirs.prefix}*events-stats-*")
+        assert [n for n in names if n.startswith(theirs.prefix)] == [stock]
+    finally:
+        usage.client.indices.delete(index=stock)
+    assert {id: native(s) for id, s in usage.seen()} == ours
+
+
+def _whole(client, index):
+    hits = client.search(
+        index=index, body={"size": 1000, "version": True, "sort": ["_seq_no"]}
+    )["hits"]["hits"]
+    return client.indices.get(index=index), hits

@@ -29,7 +29,7 @@ def compare_with_backup(run, month, bookmark):
     """Compare a backup with the index that serves; bring over what is missing.
 
     Args:
-        run: the :class:`~.runner.Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`, switched.
         bookmark: its bookmark.
 
@@ -72,7 +72,7 @@ def bring_over(run, month, old, settled, bookmark):
     What is there is never overwritten.
 
     Args:
-        run: the :class:`~.runner.Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`, switched.
         old: name of the index that holds the old data.
         settled: shard of the new index -> position above which an event was
@@ -197,7 +197,7 @@ def delete_backup(run, month, bookmark):
     """Delete the backup of a month whose full comparison has passed.
 
     Args:
-        run: the :class:`~.runner.Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`, switched.
         bookmark: its bookmark.
 

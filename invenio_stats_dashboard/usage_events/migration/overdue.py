@@ -86,7 +86,7 @@ def clear(run, month, fresh_start):
     """Forget how far a month was copied.
 
     Args:
-        run: the :class:`~.runner.Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`.
         fresh_start: delete its half-filled target, too.
 

@@ -42,7 +42,7 @@ def re_enrich(run, month, key):
     It can be interrupted and goes on where it was.
 
     Args:
-        run: the :class:`~.runner.Run`; its splicer refreshes the key.
+        run: the :class:`~.running.Run`; its splicer refreshes the key.
         month: the :class:`~.months.Month`.
         key: of the breakdown.
 

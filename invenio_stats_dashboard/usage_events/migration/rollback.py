@@ -53,7 +53,7 @@ def roll_back(run, month):
     Safe to run again, and to kill: the next run goes on.
 
     Args:
-        run: the :class:`~.runner.Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`.
 
     Returns:

@@ -4,13 +4,12 @@
 """Taking one month from legacy to enriched, from wherever it stands."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import (
     ClusterNotHealthyError,
-    LockLostError,
     SearchUnavailableError,
     StatsDashboardError,
 )
@@ -20,9 +19,7 @@ from ...search.seqno import IncompletePageError, positions
 from . import aliases, target
 from .after import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
-from .copying import Ahead, ReadBack, settled_positions, stored_in_order
-from .delta import bring_delta
-from .fingerprints import Fingerprints
+from .month_copy import MonthCopy
 from .months import is_writable, survey
 from .report import (
     COPYING,
@@ -34,102 +31,26 @@ from .report import (
     ROLLING_BACK,
     SWITCHED,
     SWITCHING,
-    VERIFIED,
     MonthReport,
-    Progress,
 )
 from .rollback import undo_anothers
+from .running import PAUSES
 from .switching import (
     Switch,
     SwitchTakenBackError,
     remove_leftover,
     take_back_anothers,
 )
-from .verification import VerificationError, Verifier
+from .verification import VerificationError
 
-_SMALL = 500
-_ROUNDS = 20
 _SWITCHES = 5
-
-
-class StoppedError(StatsDashboardError):
-    """The run was asked to stop, or has done its share; it can be resumed.
-
-    Args:
-        text: the sentence.
-        of_month: only this month has had its share; the next one is tried.
-    """
-
-    exit_code = 3
-
-    def __init__(self, text, of_month=False):
-        """Keep whether the run goes on with the next month."""
-        super().__init__(text)
-        self.of_month = of_month
-
-
-PAUSES = (ClusterNotHealthyError, SearchUnavailableError, LockLostError, StoppedError)
-"""What ends a run without being a month's failure."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run was asked for.
-
-    Attributes:
-        batch_size: events in a batch.
-        max_batches: batches a month, or None.
-        switch_seconds: how long writing may be blocked.
-        fit_seconds: how long to wait for the target's replicas.
-        delete_past: delete the backups of past months.
-        delete_current: delete the backups of months that can still be written.
-        fresh_start: forget earlier progress.
-    """
-
-    batch_size: int = 5000
-    max_batches: int | None = None
-    switch_seconds: float = 30.0
-    fit_seconds: float = 600.0
-    delete_past: bool = False
-    delete_current: bool = False
-    fresh_start: bool = False
-
-
-@dataclass(frozen=True)
-class Run:
-    """What all months of a run share.
-
-    Attributes:
-        id: unique id of the run.
-        client: an ordinary client.
-        names: the instance's names.
-        copier: the :class:`~.copying.Copier`.
-        fresh_lookup: makes a record look-up that has cached nothing.
-        options: the :class:`Options`.
-        progress: called with a :class:`~.report.Progress`.
-        step: called with the name of each step before it is made.
-        before_switch: called with a month before it is switched; waits for
-            workers and snapshots, or raises.
-        now: returns the present moment.
-    """
-
-    id: str
-    client: object
-    names: object
-    copier: object
-    fresh_lookup: object
-    options: Options
-    progress: object
-    step: object
-    before_switch: object
-    now: object
 
 
 class MonthMigration:
     """One event type and month.
 
     Args:
-        run: the :class:`Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month` as surveyed.
     """
 
@@ -138,7 +59,9 @@ class MonthMigration:
         self.run, self.month = run, month
         self.bookmark = Bookmark(run.client, run.names.reindexing, month.id)
         self.report = MonthReport(month.event_type, month.month)
-        self._copied_before = 0
+        self.copy = MonthCopy(
+            run, self.bookmark, self.report, self._target, self._fence
+        )
         self._start = time.monotonic()
 
     # -- the whole ---------------------------------------------------------
@@ -193,7 +116,7 @@ class MonthMigration:
             )
         self._prepare()
         for _ in range(_SWITCHES):
-            settled = self._copy_and_verify()
+            settled = self.copy.copy_and_verify(self.month.source)
             try:
                 self._switch(settled)
                 break
@@ -351,7 +274,7 @@ class MonthMigration:
             self.bookmark.write(state=COPYING, error=None)
         else:
             self._create(source, histories)
-        self._copied_before = self.bookmark.data["copied"]
+        self.copy.before = self.bookmark.data["copied"]
         self.report.state = COPYING
 
     def _create(self, source, histories):
@@ -388,138 +311,18 @@ class MonthMigration:
         }
         self.bookmark.replace(document)
 
-    def _copied(self):
-        return {int(n): at for n, at in self.bookmark.data["shards"].items()}
-
-    def _copy_and_verify(self):
-        """Copy until little is left, and compare all of it.
-
-        Returns:
-            dict: shard -> position up to which everything is verified.
-        """
-        source = self.month.source.name
-        prints = Fingerprints(self.bookmark.data["prints"])
-        back = ReadBack(
-            self.run.client,
-            self.run.copier.text_client,
-            self._target,
-        )
-        for _ in range(_ROUNDS):
-            upto = self._checkpoints(source)
-            left = self._left(upto)
-            if self._copied() and left <= 0:
-                break
-            self._copy(source, upto, prints, back)
-            if left <= _SMALL:
-                break
-        settled = self._copied()
-        self.run.step("verify")
-        self._show(VERIFIED)
-        verifier = Verifier(
-            self.run.copier, source, self._target, self._fence, self.run.fresh_lookup
-        )
-        found = verifier.verify(settled, prints, back.finish())
-        self.run.step("verified")
-        self.report.verified = {"count": True, "checksum": True, "enrichment": True}
-        self.bookmark.write(
-            state=VERIFIED,
-            verified={
-                "events": found.events,
-                "repaired": found.repaired,
-                "sampled": found.sampled,
-            },
-        )
-        return settled
-
-    def _checkpoints(self, source):
-        found = settled_positions(self.run.client, source)
-        if len(found) < self.month.source.shards:
-            raise ClusterNotHealthyError(
-                f"Not every shard of {source} has a started primary. Run the same "
-                "command again when the index is whole."
-            )
-        return {shard: p.checkpoint for shard, p in found.items()}
-
-    def _left(self, upto):
-        copied = self._copied()
-        return sum(at - copied.get(shard, -1) for shard, at in upto.items())
-
-    def _copy(self, source, upto, prints, back):
-        self.run.step("copy")
-        ahead = Ahead(self.run.copier.batches(source, self._copied(), upto))
-        clock = time.monotonic()
-        before, spent = self.report.copied, self.bookmark.data["seconds"]
-        try:
-            for batch in stored_in_order(self._allowed(ahead), self._write):
-                self._remember(batch, prints, spent + time.monotonic() - clock)
-                back.written(len(batch.actions))
-                seconds = time.monotonic() - clock
-                rate = (self.report.copied - before) / max(seconds, 0.001)
-                self._show(COPYING, rate=rate, backlog=self._left(upto))
-        finally:
-            ahead.close()
-
-    def _allowed(self, batches):
-        """Yield batches until this run has had its share of the month."""
-        limit = self.run.options.max_batches
-        left = None if limit is None else limit - self.report.batches
-        for batch in batches:
-            if left == 0:
-                raise StoppedError(
-                    f"{self.month.id}: {limit} batches were written, which is the "
-                    "most for one run; run the same command again to go on.",
-                    of_month=True,
-                )
-            left = None if left is None else left - 1
-            yield batch
-
-    def _write(self, batch):
-        self.run.copier.write(self._fence, batch)
-        self.run.step("batch written")
-
-    def _remember(self, batch, prints, seconds):
-        """Store that a batch, and all before it, are in the target."""
-        for day, _, hash in batch.prints:
-            prints.add(day, hash)
-        self.report.copied += len(batch.actions)
-        self.report.batches += 1
-        self.bookmark.write(
-            shards={**self.bookmark.data["shards"], str(batch.shard): batch.position},
-            prints=prints.stored(),
-            copied=self._copied_before + self.report.copied,
-            batches=self.bookmark.data["batches"] + 1,
-            seconds=round(seconds, 2),
-        )
-        self.run.step("bookmark written")
-
-    def _show(self, state, rate=0.0, backlog=0, waiting=None):
-        total = self._copied_before + self.report.copied + backlog
-        self.run.progress(
-            Progress(
-                event_type=self.month.event_type,
-                month=self.month.month,
-                state=state,
-                copied=self._copied_before + self.report.copied,
-                total=max(total, self.bookmark.data.get("source", {}).get("events", 0)),
-                rate=rate,
-                backlog=backlog,
-                waiting=waiting,
-                eta=backlog / rate if rate else None,
-            )
-        )
-
     # -- switch ------------------------------------------------------------
 
     def _switch(self, settled):
         run, source = self.run, self.month.source
         run.step("replicas")
-        self._show("replicas")
+        self.copy.show("replicas")
         target.make_fit(
             run.client, self._target, source, run.options.fit_seconds, run.copier.sleep
         )
-        self._show("switching")
+        self.copy.show("switching")
         run.before_switch(self.month)
-        settled = self._nearly(source.name, settled)
+        settled = self.copy.bring_the_rest(source, settled)
         run.client.indices.flush(
             index=source.name,
             params={"wait_if_ongoing": "true", "request_timeout": 120},
@@ -539,32 +342,11 @@ class MonthMigration:
         self.report.block_seconds = round(switched.block_seconds, 3)
         self.bookmark.write(
             state=SWITCHED,
-            copied=self._copied_before + self.report.copied,
+            copied=self.copy.before + self.report.copied,
             block_seconds=self.report.block_seconds,
             backup=self._backup,
         )
         self.run.step("switched")
-
-    def _nearly(self, source, settled):
-        """Bring and check what came since, until the block has little to do."""
-        for _ in range(_ROUNDS):
-            upto = self._checkpoints(source)
-            left = sum(at - settled.get(shard, -1) for shard, at in upto.items())
-            if left <= 0:
-                break
-            self.report.copied += bring_delta(
-                self.run.copier,
-                source,
-                self._target,
-                self._fence,
-                settled,
-                upto,
-                self.run.copier.check,
-            )
-            settled = upto
-            if left <= _SMALL:
-                break
-        return settled
 
     # -- afterwards --------------------------------------------------------
 
@@ -581,7 +363,7 @@ class MonthMigration:
             data.get("state") != DONE or run.options.fresh_start
         ):
             run.step("comparison")
-            self._show("comparing")
+            self.copy.show("comparing")
             brought = compare_with_backup(run, self.month, self.bookmark)
             self.report.verified = {"count": True, "checksum": True, "enrichment": True}
             self.bookmark.write(state=DONE, brought_after=brought, error=None)
@@ -595,7 +377,7 @@ class MonthMigration:
             delete_backup(run, self.month, self.bookmark)
             self._refresh()
             self._note_state(DONE)
-        self._show(DONE)
+        self.copy.show(DONE)
 
     def _note_state(self, state):
         month = self.month

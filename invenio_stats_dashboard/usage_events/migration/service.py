@@ -35,7 +35,8 @@ from . import after, overdue, plan, re_enriching, rollback, status
 from .copying import Copier
 from .months import check_event_types, is_writable, parse_months, survey, utc_now
 from .report import Report
-from .runner import PAUSES, MonthMigration, Options, Run, StoppedError
+from .runner import MonthMigration
+from .running import PAUSES, Options, Run, StoppedError
 
 LOCK = "migration-lock"
 _REQUEST_TIMEOUT = 60

@@ -214,7 +214,7 @@ def verify(run, month):
     """Compare one month's backup with the index in service; changes nothing.
 
     Args:
-        run: the :class:`~.runner.Run`.
+        run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`.
 
     Returns:

@@ -16,6 +16,9 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy_utils import database_exists
 
 from . import instance, legacy_events
 from .bulk import write
@@ -88,18 +91,30 @@ def prepare(settings, steps, options):
 
 
 def _usable(settings, records):
-    """Return the content of an earlier run if it is what is asked for."""
-    from sqlalchemy_utils import database_exists
-
+    """Return the content of an earlier run if it is what is asked for, or None."""
     catalogue = Catalogue.load(settings.content)
     if catalogue is None or catalogue.deposits != records:
         return None
-    if _now() - catalogue.ended > STALE or not database_exists(settings.database_uri):
+    if _now() - catalogue.ended > STALE or not _is_there(settings, catalogue):
         return None
-    records_alias = f"{settings.prefix}rdmrecords-records"
-    if not settings.client().indices.exists_alias(name=records_alias):
-        return None
-    return catalogue
+    alias = f"{settings.prefix}rdmrecords-records"
+    return catalogue if settings.client().indices.exists_alias(name=alias) else None
+
+
+def _is_there(settings, catalogue):
+    """Return whether the database holds this content, not that of another run."""
+    if not database_exists(settings.database_uri):
+        return False
+    statement = text("SELECT 1 FROM pidstore_pid WHERE pid_value = :recid")
+    engine = create_engine(settings.database_uri)
+    try:
+        with engine.connect() as connection:
+            recid = catalogue.records[-1].recid
+            return connection.execute(statement, {"recid": recid}).first() is not None
+    except ProgrammingError:  # no tables: a run was cut short
+        return False
+    finally:
+        engine.dispose()
 
 
 def make_content(settings, steps, options):

@@ -186,7 +186,7 @@ def read_lock(client, index, name):
 def is_held(document):
     """Tell whether a lock's document says that somebody holds it now."""
     source = document["_source"] if document else {"released": True}
-    return not source.get("released") and _age(document) < source["ttl"] * 2
+    return not _is_free(source) and _age(document) < source["ttl"] * 2
 
 
 def describe_holder(document):

@@ -265,7 +265,8 @@ class EventReindexingService:
             UsageError: there is no such breakdown, or it is of the event itself.
             StatsDashboardError: OpenSearch refuses an event with its new values.
         """
-        self.check_re_enrichment(key, event_types, months, now)
+        self._check_key(key)
+        self._check_ready()
         work = self._work(event_types, months, progress, now, stop=stop, refresh=(key,))
         with work as (run, found):
             return [re_enriching.re_enrich(run, month, key) for month in found]
@@ -281,17 +282,7 @@ class EventReindexingService:
         """
         check_event_types(event_types)
         parse_months(months, now())
-        subcounts = self._subcounts
-        if key not in subcounts:
-            raise UsageError(
-                f"There is no breakdown {key!r} in COMMUNITY_STATS_SUBCOUNTS; there "
-                f"are {', '.join(subcounts)}."
-            )
-        if not subcounts[key].of_record:
-            raise UsageError(
-                f"The breakdown {key!r} is read from the event itself; there is "
-                "nothing to enrich."
-            )
+        self._check_key(key)
         self._check_ready()
         self._check_unlocked()
 
@@ -385,6 +376,19 @@ class EventReindexingService:
                 f"OpenSearch does not answer ({describe(error)}). See that it is up "
                 "and that SEARCH_HOSTS is right, and run the same command again."
             ) from error
+
+    def _check_key(self, key):
+        subcounts = self._subcounts
+        if key not in subcounts:
+            raise UsageError(
+                f"There is no breakdown {key!r} in COMMUNITY_STATS_SUBCOUNTS; there "
+                f"are {', '.join(subcounts)}."
+            )
+        if not subcounts[key].of_record:
+            raise UsageError(
+                f"The breakdown {key!r} is read from the event itself; there is "
+                "nothing to enrich."
+            )
 
     def _check_unlocked(self):
         document = read_lock(self._client, self.names.reindexing, LOCK)

@@ -229,7 +229,8 @@ def _indices(client, names, event_type, pattern):
             aliases=frozenset(index.get("aliases", {})),
             mappings=index.get("mappings", {}),
             settings=settings,
-            closed=name not in stats,
+            # a red index is not among the statistics either, but it is not closed
+            closed=settings.get("verified_before_close") == "true",
         )
     return result
 

@@ -253,6 +253,8 @@ class MonthMigration:
         """Have a target and a bookmark that belong to this very source."""
         self._claim()
         source, found = self.month.source, self.month.target
+        # a red source may be whole in a moment
+        self.run.copier.gate.wait([source.name])
         data = self.bookmark.data
         histories = {
             str(n): p.history

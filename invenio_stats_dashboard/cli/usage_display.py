@@ -9,11 +9,13 @@ from contextlib import contextmanager
 import click
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from .output import console
 
 _EVERY = 10.0
 _BAR = 20
+_SHORTEST_BAR = 6
 _STATES = {
     "done": "green",
     "enriched": "green",
@@ -43,7 +45,7 @@ def progress(wanted=True):
 
             def show(update):
                 lines[(update.month, update.event_type)] = update
-                live.update(_lines(lines))
+                live.update(_lines(lines, out.width, out.height))
 
             yield show
     else:
@@ -74,28 +76,66 @@ def _plain():
     return show
 
 
-def _lines(lines):
-    table = Table.grid(padding=(0, 2))
-    for (month, event_type), update in list(lines.items())[-40:]:
-        percent = 100 * update.copied / update.total if update.total else 0
-        table.add_row(
-            month,
-            event_type,
-            bar(percent),
-            f"{update.copied:,}/{update.total:,}",
-            f"{update.rate:,.0f}/s" if update.rate else "",
-            f"backlog {update.backlog:,}" if update.backlog else "",
-            _state(update.state),
-            duration(update.eta) if update.eta else "",
-            f"[yellow]waiting: {update.waiting}[/]" if update.waiting else "",
-        )
-    return table
+def _lines(lines, width, height):
+    """Return one line a month that fits the terminal, and why one waits below it."""
+    shown = list(lines.values())[-max(height - 4, 3) :]
+    rows = [_cells(update) for update in shown]
+    for cells in ("backlog", "rate", None):
+        widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+        left = width - sum(w + 2 for w in widths if w)
+        if left >= _SHORTEST_BAR or cells is None:
+            break
+        place = _CELLS.index(cells)
+        rows = [(*row[:place], "", *row[place + 1 :]) for row in rows]
+    size = max(min(left, _BAR), 1)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for update, row in zip(shown, rows, strict=True):
+        text.append(_line(update, row, widths, size))
+        if update.waiting:
+            text.append(f"    waits: {update.waiting}\n", style="yellow")
+    return text
 
 
-def bar(percent):
+_CELLS = ("month", "type", "percent", "events", "rate", "backlog", "state", "eta")
+
+
+def _cells(update):
+    return (
+        update.month,
+        update.event_type,
+        f"{_percent(update):.0f} %",
+        f"{update.copied:,}/{update.total:,}",
+        f"{update.rate:,.0f}/s" if update.rate else "",
+        f"backlog {update.backlog:,}" if update.backlog else "",
+        update.state,
+        f"ETA {duration(update.eta)}" if update.eta else "",
+    )
+
+
+def _line(update, row, widths, size):
+    line = Text()
+    for name, cell, width in zip(_CELLS, row, widths, strict=True):
+        if name == "percent":
+            line.append(bar(_percent(update), size) + "  ")
+        if not width:
+            continue
+        left = name in ("month", "type", "state", "eta")
+        style = _STATES.get(update.state, "") if name == "state" else ""
+        line.append(cell.ljust(width) if left else cell.rjust(width), style=style)
+        line.append("  ")
+    line.rstrip()
+    return line.append("\n")
+
+
+def _percent(update):
+    """Return how much of a month is copied; one without events is done at once."""
+    return 100 * update.copied / update.total if update.total else 100.0
+
+
+def bar(percent, size=_BAR):
     """Return a bar of text for a percentage."""
-    full = round(_BAR * min(percent, 100) / 100)
-    return "█" * full + "░" * (_BAR - full)
+    full = int(size * min(percent, 100) / 100)
+    return "█" * full + "░" * (size - full)
 
 
 def duration(seconds):

@@ -480,11 +480,12 @@ class EventReindexingService:
                 check()
 
         client, text = self._client, text_client(self.app, _REQUEST_TIMEOUT)
+        gate = HealthGate(client, limits, waiting, sleep)
         copier = Copier(
             client=client,
             text_client=text,
             splicer=Splicer(self._lookup(), datetime.now(UTC).isoformat(), refresh),
-            gate=HealthGate(client, limits, waiting, sleep),
+            gate=gate,
             batch_size=options.batch_size,
             write_limit=limits.patience,
             timeout=_REQUEST_TIMEOUT,
@@ -494,6 +495,8 @@ class EventReindexingService:
         )
 
         def before_switch(month):
+            # a clone that finds no place would keep writers waiting for nothing
+            gate.wait([month.source.name])
             writable = is_writable(month.month, now())
             if writable and ignore_stock_workers and (workers := stock_workers()):
                 problems.append(plan.ignored_workers_sentence(month.id, workers))

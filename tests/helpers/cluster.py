@@ -6,10 +6,12 @@
 import os
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
 
 from invenio_stats_dashboard.usage_events.migration.service import (
     EventReindexingService,
@@ -70,10 +72,25 @@ class Cluster:
         if any(found.values()):
             client.cluster.put_settings(body=found)
         client.indices.delete(index="t*", expand_wildcards="all", ignore=[404])
+        self._allow_indices()
         for path in ("_template", "_index_template"):
             client.transport.perform_request(
                 "DELETE", f"/{path}/t*", params={"ignore": 404}
             )
+
+    def _allow_indices(self):
+        """Lift the block that a full disk leaves, which may be set again once."""
+        end = time.monotonic() + 60
+        free = {"persistent": {"cluster.blocks.create_index": None}}
+        while True:
+            self.client.cluster.put_settings(body=free)
+            try:
+                self.client.indices.create(index="t-probe")
+                break
+            except AuthorizationException:
+                assert time.monotonic() < end
+                time.sleep(1)
+        self.client.indices.delete(index="t-probe")
 
     def _call(self, *arguments):
         done = subprocess.run(

@@ -140,3 +140,36 @@ def page(
     if decoded.timed_out or decoded.shards.failed or decoded.shards.successful != 1:
         raise IncompletePageError(f"shard {shard} of {index} did not answer completely")
     return decoded.hits.hits
+
+
+_WIDEST = 64
+
+
+def scan(fetch, after, upto, size):
+    """Read a shard from one position to another, in windows of sequence numbers.
+
+    Asking for "everything after" and the first few of it has the cluster look at
+    all the rest of the shard for each page; a window is as cheap at the end of a
+    large shard as at its beginning. Where few numbers of a window have a document
+    (they were written again, or do not match), the windows get wider.
+
+    Args:
+        fetch: called with two positions; returns the first ``size`` hits after the
+            first one and up to the second.
+        after: the position that was read last.
+        upto: the position to stop at, inclusive.
+        size: how many hits ``fetch`` returns at most.
+
+    Yields:
+        tuple: the position that everything is read up to, and the hits.
+    """
+    width = size
+    while after < upto:
+        end = min(after + width, upto)
+        hits = fetch(after, end)
+        # more numbers than hits were asked for: there may be others behind them
+        cut_off = len(hits) == size and end - after > size
+        after = hits[-1].seq_no if cut_off else end
+        sparse = len(hits) < size // 4
+        width = min(width * 2, size * _WIDEST) if sparse else size
+        yield after, hits

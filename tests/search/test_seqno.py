@@ -3,10 +3,12 @@
 
 """Rules of reading an index by sequence number."""
 
+import random
+
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from invenio_stats_dashboard.search.seqno import NOTHING, page, positions
+from invenio_stats_dashboard.search.seqno import NOTHING, page, positions, scan
 
 
 def fill(client, index, count=10, **settings):
@@ -95,3 +97,22 @@ def test_a_shard_that_does_not_answer_is_an_error_and_no_short_page(
     with pytest.raises(TransportError) as raised:
         page(text, index, 0, NOTHING, 9, 100)
     assert raised.value.status_code == 503
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 1000])
+def test_scan_reads_each_document_once_however_sparse_its_numbers_are(size):
+    class Found:
+        def __init__(self, seq_no):
+            self.seq_no = seq_no
+
+    rng = random.Random(size)
+    numbers = sorted(rng.sample(range(20_000), 300) + list(range(20_000, 20_100)))
+
+    def fetch(after, upto):
+        return [Found(n) for n in numbers if after < n <= upto][:size]
+
+    pages = list(scan(fetch, 5, 20_050, size))
+    seen = [hit.seq_no for _, hits in pages for hit in hits]
+    assert seen == [n for n in numbers if 5 < n <= 20_050]
+    assert pages[-1][0] == 20_050
+    assert len(pages) < 20_050 / size + 450

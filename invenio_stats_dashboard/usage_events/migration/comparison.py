@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from threading import Thread
 
-from ...search.seqno import NOTHING, page
+from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
 from .fingerprints import NO_DAY, day_of, event_hash, read
 
@@ -142,11 +142,11 @@ def _hashes(text_client, side, day, part, parts, pause):
         only = {"range": {"timestamp": {**window, "format": "strict_date"}}}
     result = {}
     for shard, upto in side.upto.items():
-        position = NOTHING
-        while position < upto:
-            hits = page(
-                text_client, side.index, shard, position, upto, _PAGE, only=only
-            )
+
+        def fetch(start, end, shard=shard):
+            return page(text_client, side.index, shard, start, end, _PAGE, only=only)
+
+        for _, hits in scan(fetch, NOTHING, upto, _PAGE):
             for hit in hits:
                 native = native_bytes(hit.source)
                 if day_of(hit.source) != day:
@@ -157,7 +157,6 @@ def _hashes(text_client, side, day, part, parts, pause):
                     continue
                 newer = hit.seq_no > side.settled.get(shard, upto)
                 result[hit.id] = (hash, newer)
-            position = hits[-1].seq_no if len(hits) == _PAGE else upto
             if pause:
                 pause()
     return result

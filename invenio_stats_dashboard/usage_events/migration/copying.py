@@ -21,7 +21,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ...errors import LockLostError, StatsDashboardError
 from ...search import bulk
 from ...search.client import patiently
-from ...search.seqno import NOTHING, IncompletePageError, page, positions
+from ...search.seqno import NOTHING, IncompletePageError, page, positions, scan
 from ..enrichment import native_bytes
 from .fingerprints import Fingerprints, day_of, event_hash, read
 
@@ -90,14 +90,15 @@ class Copier:
             gated: ask the health gate before each; not while writers wait.
         """
         for shard in sorted(upto):
-            position = after.get(shard, NOTHING)
-            while position < upto[shard]:
+
+            def fetch(start, end, shard=shard):
                 self.check()
                 if gated:
                     self.gate.wait([source])
-                hits = self._page(source, shard, position, upto[shard])
-                done = len(hits) < self.batch_size
-                position = upto[shard] if done else hits[-1].seq_no
+                return self._page(source, shard, start, end)
+
+            first = after.get(shard, NOTHING)
+            for position, hits in scan(fetch, first, upto[shard], self.batch_size):
                 yield self.batch(shard, position, hits)
 
     def _page(self, source, shard, after, upto):

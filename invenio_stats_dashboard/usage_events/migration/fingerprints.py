@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from hashlib import blake2b
 
-from ...search.seqno import NOTHING, page
+from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
 
 _MODULUS = 2**64
@@ -113,13 +113,14 @@ def read(
     prints = prints or Fingerprints()
     after = {} if after is None else after
     for shard, upto in positions.items():
-        position = after.get(shard, NOTHING)
-        while position < upto:
-            hits = page(text_client, index, shard, position, upto, size)
+
+        def fetch(start, end, shard=shard):
+            return page(text_client, index, shard, start, end, size)
+
+        for position, hits in scan(fetch, after.get(shard, NOTHING), upto, size):
             for hit in hits:
                 native = native_bytes(hit.source)
                 prints.add(day_of(hit.source), event_hash(hit.id, native))
-            position = hits[-1].seq_no if len(hits) == size else upto
             after[shard] = position
             if pause:
                 pause()

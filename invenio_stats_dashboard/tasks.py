@@ -11,7 +11,7 @@ from celery import shared_task
 from .proxies import current_stats_dashboard
 
 
-@shared_task(acks_late=True)
+@shared_task
 def reindex_usage_events(**arguments):
     """Migrate usage events; see ``EventReindexingService.reindex_events``.
 

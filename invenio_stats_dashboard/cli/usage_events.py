@@ -98,16 +98,17 @@ def migrate(
             )
         _re_enrich(service, re_enrich, event_types, months, as_task, as_json)
         return
-    if dry_run:
-        plan = service.plan(event_types, months)
-        print_json(plan.as_json()) if as_json else display.print_plan(plan)
-        return
     arguments = {
         "event_types": list(event_types),
         "months": list(months),
         "max_batches": max_batches,
         **options,
     }
+    if dry_run:
+        service.check_arguments(**arguments)
+        plan = service.plan(event_types, months)
+        print_json(plan.as_json()) if as_json else display.print_plan(plan)
+        return
     if as_task:
         _send(service, arguments, as_json)
         return
@@ -206,6 +207,12 @@ def verify(event_types, months, as_json):
     sys.exit(1 if any(check.same is False for check in checks) else 0)
 
 
+def _refuse_unasked(yes, as_json):
+    """Refuse to do for a script what a person would be asked for."""
+    if as_json and not yes:
+        raise UsageError("With --json nobody can be asked; add --yes if it is meant.")
+
+
 @usage_events.command("cleanup")
 @types_option
 @months_option
@@ -220,7 +227,8 @@ def cleanup(event_types, months, dry_run, yes, as_json):
     found = service.cleanup(event_types, months, dry_run=True)
     ready = [name for name, reason in found if reason is None]
     if not dry_run and ready:
-        if not yes and not as_json:
+        _refuse_unasked(yes, as_json)
+        if not yes:
             for name in ready:
                 click.echo(f"  {name}")
             click.confirm(f"Delete these {len(ready)} indices for good?", abort=True)
@@ -240,7 +248,9 @@ def cleanup(event_types, months, dry_run, yes, as_json):
 @sentences_for_errors
 def rollback(event_types, months, yes, as_json):
     """Give months back to their legacy indices, with what was written since."""
-    if months and not yes and not as_json:
+    if months:
+        _refuse_unasked(yes, as_json)
+    if months and not yes:
         click.confirm(
             f"Give {', '.join(months)} back to the legacy indices?", abort=True
         )

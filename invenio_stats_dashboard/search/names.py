@@ -77,7 +77,7 @@ class Names:
         suffix) is ignored.
         """
         match = re.match(
-            re.escape(self.events_alias(event_type)) + r"-(\d{4}-\d{2})(?!\d)", index
+            re.escape(self.events_alias(event_type)) + r"-(\d{4}-\d{2})(?!-?\d)", index
         )
         return match.group(1) if match and _MONTH.match(match.group(1)) else None
 

@@ -277,13 +277,15 @@ def _merged(base, over):
 
 
 def _inputs(app):
-    """Return a mark of the configuration that the composed templates depend on."""
-    events = {
-        name: str(event.get("templates"))
-        for name, event in sorted(app.config["STATS_EVENTS"].items())
-    }
-    inputs = json.dumps([app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"], events])
-    return {"inputs": hashlib.sha256(inputs.encode()).hexdigest()[:16]}
+    """Return a mark of what the composed templates depend on in the installation."""
+    bases = [
+        _packaged(app, event_type)
+        for event_type in EVENT_TYPES
+        if STOCK_EVENTS[event_type] in app.config["STATS_EVENTS"]
+    ]
+    inputs = [app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"], bases]
+    text = json.dumps(inputs, sort_keys=True)
+    return {"inputs": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
 def _marks(client, names):

@@ -18,7 +18,7 @@ from ..search import bulk
 from ..search.client import text_client
 from ..search.names import STOCK_EVENTS
 
-_CHUNK = 1000
+_CHUNK = 100
 _LIMIT = 3600.0
 
 
@@ -41,21 +41,31 @@ class PatientEventsIndexer(EventsIndexer):
         client, stored, refused = text_client(current_app), 0, 0
         actions = self.actionsiter()
         while chunk := list(islice(actions, _CHUNK)):
+            encoded = [line for action in chunk if (line := _encoded(action))]
             refusals = bulk.write(
                 client,
                 None,
-                [_encoded(action) for action in chunk],
+                encoded,
                 _LIMIT,
                 waiting=current_app.logger.warning,
             )
             for refusal in refusals:
                 current_app.logger.error("OpenSearch refuses an event: %s", refusal)
-            stored += len(chunk) - len(refusals)
-            refused += len(refusals)
+            stored += len(encoded) - len(refusals)
+            refused += len(chunk) - len(encoded) + len(refusals)
         return stored, refused
 
 
 def _encoded(action):
+    """Return an event's bulk lines; None, and a log entry, if it is no JSON."""
+    try:
+        return _lines(action)
+    except (TypeError, ValueError):
+        current_app.logger.exception("An event cannot be encoded: %s", action["_id"])
+        return None
+
+
+def _lines(action):
     head = {"_index": action["_index"], "_id": action["_id"]}
     return (
         msgspec.json.encode({action["_op_type"]: head})
@@ -63,6 +73,17 @@ def _encoded(action):
         + msgspec.json.encode(action["_source"])
         + b"\n"
     )
+
+
+def resolved(event, app):
+    """Return an event of ``STATS_EVENTS`` as a dict, as invenio-stats reads it.
+
+    Args:
+        event: a dict, an import string, or a function of the application.
+        app: the Flask application.
+    """
+    event = obj_or_import_string(event)
+    return event(app) if callable(event) else event
 
 
 def install(app):
@@ -78,6 +99,7 @@ def install(app):
     """
     events = {}
     for name, event in app.config.get("STATS_EVENTS", {}).items():
+        event = resolved(event, app)
         stock = obj_or_import_string(event["cls"]) is EventsIndexer
         events[name] = {**event, "cls": PatientEventsIndexer} if stock else event
     app.config["STATS_EVENTS"] = events

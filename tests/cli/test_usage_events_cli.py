@@ -201,13 +201,17 @@ def test_verify_cleanup_and_rollback_by_command(two_months):
     dry = call(two_months, "usage-events cleanup --months 2026-03 --dry-run")
     assert f"{view}: would be deleted" in dry.out
     assert two_months.client.indices.exists(index=view)
+    unasked = call(two_months, "usage-events cleanup --months 2026-03 --json")
+    assert_refused(unasked, "add --yes")
     deleted = call(two_months, "usage-events cleanup --months 2026-03 --yes")
     assert f"{view}: deleted" in deleted.out
     assert not two_months.client.indices.exists(index=view)
 
     late = call(two_months, "usage-events rollback --months 2026-03 --yes")
     assert late.exit_code == 1 and "its backup was deleted" in late.out
-    back = call(two_months, "usage-events rollback --months 2026-04 --json")
+    unasked = call(two_months, "usage-events rollback --months 2026-04 --json")
+    assert_refused(unasked, "add --yes")
+    back = call(two_months, "usage-events rollback --months 2026-04 --json --yes")
     assert back.exit_code == 0
     outcome = {m["event_type"]: m for m in back.document}
     download = two_months.names.events_backup("download", "2026-04")

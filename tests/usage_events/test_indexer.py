@@ -82,6 +82,31 @@ def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app):
     assert current_stats_classes(app) == {PatientEventsIndexer}
 
 
+def test_events_given_as_functions_of_the_application_are_read_as_the_stock_does():
+    class Site:
+        config = {"STATS_EVENTS": {"record-view": lambda app: {"cls": EventsIndexer}}}
+
+    assert install(Site)
+    assert Site.config["STATS_EVENTS"]["record-view"]["cls"] is PatientEventsIndexer
+
+
+def test_an_event_that_is_no_json_does_not_take_others_with_it(queue):
+    month = NOW.strftime("%Y-%m")
+    queue.legacy_index("view", month)
+    indexer = PatientEventsIndexer(queue=current_stats.events["record-view"].queue)
+    name = queue.names.events_month("view", month)
+    action = {"_op_type": "index", "_index": name}
+    good = next(iter(queue.events("view", month, 1, 1)))
+    indexer.actionsiter = lambda: iter(
+        [
+            {**action, "_id": "bad", "_source": {"referrer": "\ud800"}},
+            {**action, "_id": good[0], "_source": good[1]},
+        ]
+    )
+    assert indexer.run() == (1, 1)
+    assert [id for id, _ in queue.seen("view")] == [good[0]]
+
+
 def current_stats_classes(app):
     """Return the indexer classes that an application uses."""
     with app.app_context():

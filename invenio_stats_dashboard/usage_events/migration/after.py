@@ -185,6 +185,9 @@ def merge_beside(run, month, bookmark):
                 f"The index {index.name} is closed and in the alias {read}. Open it, "
                 "or take it out of the alias, and run this month again."
             )
+        # nothing may come to it behind what is brought over
+        run.client.transport.perform_request("PUT", f"/{index.name}/_block/write")
+        run.client.indices.flush(index=index.name, wait_if_ongoing=True)
         newer = {shard: NOTHING for shard in range(month.target.shards)}
         bring_over(run, month, index.name, newer, bookmark)
         run.step("merged")

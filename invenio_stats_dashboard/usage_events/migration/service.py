@@ -80,6 +80,10 @@ class EventReindexingService:
         made, _ = plan.make_plan(
             self._client, self.names, event_types, ranges, now(), stock_workers()
         )
+        try:
+            plan.check_community_events(backfill_state(self._client, self.names))
+        except NotReadyError as error:
+            return replace(made, blockers=[str(error), *made.blockers])
         return made
 
     def reindex_events(
@@ -362,6 +366,11 @@ class EventReindexingService:
         """See that community events exist and our templates are in the cluster."""
         from ...ext import put_templates
 
+        if not self.app.config["COMMUNITY_STATS_ENABLED"]:
+            raise NotReadyError(
+                "COMMUNITY_STATS_ENABLED is False, so nothing is migrated. Set it to "
+                "True, restart the workers, and run the same command again."
+            )
         try:
             plan.check_community_events(backfill_state(self._client, self.names))
             put_templates(self.app, self._client)

@@ -4,6 +4,7 @@
 """OpenSearch nodes of a test's own, to be stopped, filled and limited."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -63,6 +64,7 @@ class Cluster:
     def remove(self):
         """Stop what runs and delete its files."""
         self._call("down", "--remove")
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def empty(self):
         """Delete all indices and templates, and take settings back."""

@@ -13,7 +13,7 @@ import gc
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 WORKERS = 2
@@ -100,7 +100,8 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
     """Bring the records of pages up to date.
 
     Args:
-        pages: iterable of lists of :class:`.rows.RecordRow`.
+        pages: generator of lists of :class:`.rows.RecordRow`; it is closed in any
+            case, which ends its database transactions.
         recorder: a :class:`.recorder.Recorder`.
         cause: what made the caller ask; see :data:`.documents.CAUSES`.
         dry_run: count what would be written and write nothing.
@@ -117,6 +118,7 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
             stored(last, rows, recorded)
 
     with (
+        closing(pages),
         _unbothered_by_the_application(),
         ThreadPoolExecutor(workers, thread_name_prefix="backfill") as pool,
     ):
@@ -142,7 +144,6 @@ def _unbothered_by_the_application():
     frequent; an InvenioRDM application has a million objects that none of them
     can free.
     """
-    gc.collect()
     gc.freeze()
     try:
         yield

@@ -3,6 +3,7 @@
 
 """Facts and timelines of records by identifier, from memory where they are there."""
 
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -107,12 +108,11 @@ class RecordLookup:
                 self._contexts.pop(recid, None)
 
     def _read(self, recids):
-        sources = self._store.facts(recids)
+        stored = self._store.facts(recids)
         marks = self._store.marks(recids)
         found, doubtful = {}, []
         for recid in recids:
-            source, events = sources.get(recid), marks.get(recid)
-            facts = RecordFacts.from_document(source) if source else None
+            facts, events = stored.get(recid), marks.get(recid)
             if not events or facts is None or facts.registry != self._mark:
                 doubtful.append(recid)
             if events or facts:
@@ -132,22 +132,30 @@ class RecordLookup:
 
 
 class _Pool:
-    """Makes equal breakdown values of many records one object in memory."""
+    """Makes equal values, and equal lists of them, one object in memory."""
 
     def __init__(self):
-        self._lists = {}
+        self._lists, self._values = {}, {}
 
     def __len__(self):
-        return len(self._lists)
+        return len(self._lists) + len(self._values)
 
     def shared(self, context):
-        """Return a context that shares its lists with those seen before."""
+        """Return a context that shares what is equal with those seen before."""
         if context.facts is None:
             return context
         subcounts = {
-            key: self._lists.setdefault(tuple(values), values)
+            sys.intern(key): self._list(values)
             for key, values in context.facts.subcounts.items()
         }
-        return RecordContext(
-            replace(context.facts, subcounts=subcounts), context.timeline
-        )
+        registry = sys.intern(context.facts.registry)
+        facts = replace(context.facts, subcounts=subcounts, registry=registry)
+        return RecordContext(facts, context.timeline)
+
+    def _list(self, values):
+        key = tuple(values)
+        found = self._lists.get(key)
+        if found is None:
+            found = [self._values.setdefault(value, value) for value in values]
+            self._lists[tuple(found)] = found
+        return found

@@ -92,6 +92,8 @@ class MembershipReader:
             selection: which; None for all.
             after: UUID of the record to go on after.
 
+        Two transactions are open until the generator ends or is closed.
+
         Yields:
             list[RecordRow]: pages in the order of the UUIDs, never empty.
 

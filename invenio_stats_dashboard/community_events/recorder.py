@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from . import times
+from .answers import Mark
 from .evidence import truth_of
 from .facts import FactsReader
-from .store import Mark
 from .timeline import Timeline, compare
 
 _ATTEMPTS = 10
-_STATE = ["revision", "registry"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Recorder:
         now = self._clock()
         recids = [row.recid for row in rows]
         marks = self._store.marks(recids)
-        stored = self._store.facts(recids, _STATE)
+        stored = self._store.facts_states(recids)
         truths = {row.recid: truth_of(row) for row in rows}
         known = {recid: {} for recid in recids}
         for recid, of_record in marks.items():
@@ -115,9 +114,9 @@ class Recorder:
     def _is_outdated(self, stored, row):
         if stored is None:
             return True
-        if stored["revision"] != row.revision:
-            return stored["revision"] < row.revision
-        return stored["registry"] != self._reader.mark
+        if stored.revision != row.revision:
+            return stored.revision < row.revision
+        return stored.registry != self._reader.mark
 
     def _write(self, events, truths, known, cause, now):
         """Write events; where a place is taken, read in real time and compare again."""

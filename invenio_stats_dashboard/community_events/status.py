@@ -7,10 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from . import queries
+from .answers import decoded
 from .documents import ADDED, GLOBAL
 from .membership import Selection
 from .state import BackfillState, backfill_state
-from .store import decoded
 
 _PAGE = 1000
 

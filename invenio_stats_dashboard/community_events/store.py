@@ -6,7 +6,7 @@
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 from opensearchpy.exceptions import OpenSearchException
@@ -20,7 +20,9 @@ from ..search.client import (
     pauses,
 )
 from ..search.templates import reindexing_template
+from .answers import FIELDS, Docs, FactsState, Mark, Page, decoded
 from .documents import event_id, index_templates
+from .facts import RecordFacts
 
 MAX_RECIDS = 1000
 """Identifiers in one request."""
@@ -32,17 +34,7 @@ MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Documents and bytes in one bulk request."""
 
 _PLACES = 8
-_MARK_FIELDS = ["recid", "community_id", "place", "event_type", "event_date"]
 _BLOCKED = "cluster_block_exception"
-
-
-class Mark(NamedTuple):
-    """What a timeline is made of; see :class:`.documents.CommunityEvent`."""
-
-    community_id: str
-    place: int
-    event_type: str
-    event_date: str
 
 
 @dataclass(frozen=True)
@@ -83,21 +75,33 @@ class EventStore:
 
     # -- reading ------------------------------------------------------------
 
-    def facts(self, recids, fields=None):
+    def facts(self, recids):
         """Return the stored facts of records, as of this moment.
 
         Args:
             recids: identifiers.
-            fields: names of the fields wanted; None for all.
 
         Returns:
-            dict: recid -> source, for those that have facts.
+            dict: recid -> :class:`.facts.RecordFacts`, for those that have facts.
         """
+        return self._facts(recids, RecordFacts)
+
+    def facts_states(self, recids):
+        """Return what tells whether stored facts are up to date, as of this moment.
+
+        Args:
+            recids: identifiers.
+
+        Returns:
+            dict: recid -> :class:`FactsState`, for those that have facts.
+        """
+        return self._facts(recids, FactsState)
+
+    def _facts(self, recids, kind):
         found = {}
         for chunk in _chunks(sorted(recids), MAX_RECIDS):
             docs = [{"_id": recid} for recid in chunk]
-            index = self._names.record_facts
-            found.update(self._mget(docs, index, fields))
+            found.update(self._mget(docs, self._names.record_facts, kind))
         return found
 
     def marks(self, recids):
@@ -113,8 +117,8 @@ class EventStore:
         """
         found = defaultdict(list)
         for chunk in _chunks(sorted(recids), MAX_RECIDS):
-            for source in self._scan({"terms": {"recid": chunk}}):
-                found[source.pop("recid")].append(Mark(**source))
+            for mark in self._scan({"terms": {"recid": chunk}}):
+                found[mark.recid].append(mark)
         return dict(found)
 
     def marks_now(self, timelines):
@@ -141,53 +145,52 @@ class EventStore:
             ]
             found = {}
             for chunk in _chunks(docs, MAX_RECIDS):
-                found.update(self._mget(chunk, None, _MARK_FIELDS[1:]))
+                found.update(self._mget(chunk, None, Mark))
             longer = []
             for key in wanted:
                 for place in range(first, first + places):
-                    source = found.get(event_id(*key, place))
-                    if source is None:
+                    mark = found.get(event_id(*key, place))
+                    if mark is None:
                         break
-                    marks[key].append(Mark(**source))
+                    marks[key].append(mark)
                 else:
                     longer.append(key)
             wanted, first, places = longer, first + places, places * 2
         return marks
 
-    def _mget(self, docs, index, fields):
-        params = {"_source": ",".join(fields)} if fields else {}
+    def _mget(self, docs, index, kind):
+        """Return the documents found, ``_id`` -> source as some type."""
         path = f"/{index}/_mget" if index else "/_mget"
-        answer = self._send("POST", path, {"docs": docs}, params)
+        params = {"_source": ",".join(FIELDS[kind])}
+        answer = self._send("POST", path, {"docs": docs}, params, Docs[kind])
         found = {}
-        for doc in answer["docs"]:
-            error = doc.get("error")
-            if error and error["type"] != "index_not_found_exception":
+        for doc in answer.docs:
+            if doc.error and doc.error.type != "index_not_found_exception":
                 raise SearchUnavailableError(
-                    f"OpenSearch could not read {doc['_index']} "
-                    f"({error.get('reason')}). "
+                    f"OpenSearch could not read {doc.index} ({doc.error.reason}). "
                     "See that the cluster is up and run the same command again."
                 )
-            if doc.get("found"):
-                found[doc["_id"]] = doc["_source"]
+            if doc.source is not None:
+                found[doc.id] = doc.source
         return found
 
     def _scan(self, query):
-        """Yield the sources of all community events that match, page after page."""
+        """Yield the marks of all community events that match, page after page."""
         body = {
             "size": PAGE,
             "query": query,
             "sort": ["recid", "community_id", "place"],
-            "_source": _MARK_FIELDS,
+            "_source": list(Mark.__struct_fields__),
             "track_total_hits": False,
         }
         params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
         while True:
             path = f"/{self._names.community_events}/_search"
-            hits = self._send("POST", path, body, params)["hits"]["hits"]
-            yield from (hit["_source"] for hit in hits)
+            hits = self._send("POST", path, body, params, Page).hits.hits
+            yield from (hit.source for hit in hits)
             if len(hits) < PAGE:
                 return
-            body["search_after"] = hits[-1]["sort"]
+            body["search_after"] = hits[-1].sort
 
     # -- writing ------------------------------------------------------------
 
@@ -285,7 +288,8 @@ class EventStore:
                 raise
             return pending, 0, describe(error)
         again, done, reason = [], 0, None
-        for entry, item in zip(pending, answer["items"], strict=True):
+        items = decoded(answer)["items"]
+        for entry, item in zip(pending, items, strict=True):
             (result,) = item.values()
             error = result.get("error")
             if error is None:
@@ -323,19 +327,14 @@ class EventStore:
         """
         return patiently(request, self._limit, self._waiting, self._sleep)
 
-    def _send(self, method, path, body=None, params=None):
-        return self.patiently(lambda: self._request(method, path, body, params))
+    def _send(self, method, path, body=None, params=None, kind=Any):
+        answer = self.patiently(lambda: self._request(method, path, body, params))
+        return decoded(answer, kind)
 
     def _request(self, method, path, body=None, params=None, headers=None):
-        answer = self._client.transport.perform_request(
+        return self._client.transport.perform_request(
             method, path, params=dict(params or {}), headers=headers, body=body
         )
-        return decoded(answer)
-
-
-def decoded(answer):
-    """Return an answer decoded, whether the client has done it or not."""
-    return msgspec.json.decode(answer) if isinstance(answer, str) else answer
 
 
 def _chunks(items, size):

@@ -3,6 +3,7 @@
 
 """The membership history of one record, and what it lacks to tell the truth."""
 
+import sys
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Timeline:
         """Cut the history into segments."""
         grouped = defaultdict(list)
         for event in events:
-            grouped[event.community_id].append(
+            grouped[sys.intern(event.community_id)].append(
                 (event.place, event.event_type == ADDED, event.event_date)
             )
         self._histories = {c: tuple(sorted(marks)) for c, marks in grouped.items()}

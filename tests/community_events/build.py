@@ -6,12 +6,12 @@
 from datetime import datetime, timedelta
 
 from invenio_stats_dashboard import config, subcounts
+from invenio_stats_dashboard.community_events.answers import Mark
 from invenio_stats_dashboard.community_events.rows import (
     AcceptedRequest,
     CommunityRow,
     RecordRow,
 )
-from invenio_stats_dashboard.community_events.store import Mark
 from invenio_stats_dashboard.community_events.times import as_second
 
 REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)

@@ -227,10 +227,24 @@ def test_writes_that_stay_refused_stop_it_and_the_next_run_goes_on(
     _generation(fresh, names).run_all()
     content.delete_record(world[2])
     _block(client, names, True)
-    with pytest.raises(SearchUnavailableError, match="again"):
+    with pytest.raises(SearchUnavailableError, match="again") as caught:
         _generation(fresh, names, limit=0.5).run_all()
+    assert caught.traceback  # keeps everything that the run has left behind
+    assert _open_transactions() == 0
     _block(client, names, False)
     assert _generation(fresh, names).run_all().events == 2
+
+
+def _open_transactions():
+    """Return how many connections to the database are idle in a transaction."""
+    db.session.remove()
+    return db.session.execute(
+        sa.text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND state LIKE 'idle in transaction%'"
+        )
+    ).scalar_one()
 
 
 def _block(client, names, blocked):

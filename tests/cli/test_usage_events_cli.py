@@ -248,7 +248,7 @@ def test_every_command_speaks_json(two_months):
         "verify",
         "cleanup --dry-run",
         "clear-bookmarks",
-        "rollback --months 2026-03",
+        "rollback --months 2026-03 --yes",
         "migrate --re-enrich subjects",
     ):
         done = call(two_months, f"usage-events {command} --json")

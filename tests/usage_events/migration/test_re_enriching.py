@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
+from invenio_stats_dashboard.community_events.facts import registry_mark
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.subcounts import load
@@ -38,7 +38,7 @@ def add_key(usage, monkeypatch):
     monkeypatch.setitem(extension.__dict__, "subcounts", subcounts)
     store = EventStore(usage.client, usage.names)
     found = store.facts([record.recid for record in usage.records])
-    facts = [RecordFacts.from_document(document) for document in found.values()]
+    facts = found.values()
     store.put_facts(
         [
             replace(

@@ -68,16 +68,29 @@ class Hit(msgspec.Struct):
     sort: list
 
 
-class Hits(msgspec.Struct):
+class Hits(msgspec.Struct, frozen=True):
     """A list of them."""
 
-    hits: list[Hit]
+    hits: list[Hit] = []
 
 
 class Page(msgspec.Struct):
     """The answer to a search for community events."""
 
-    hits: Hits
+    hits: Hits = Hits()
+
+
+class Result(msgspec.Struct):
+    """What became of one document of a bulk request."""
+
+    status: int
+    error: Error | None = None
+
+
+class Results(msgspec.Struct):
+    """The answer to a bulk request."""
+
+    items: list[dict[str, Result]]
 
 
 def decoded(answer, kind=Any):

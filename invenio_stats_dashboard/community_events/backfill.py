@@ -23,6 +23,9 @@ ON_THEIR_WAY = 4
 """Pages that are read and not yet stored."""
 
 
+_COLLECTED_AFTER = 50_000
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a back-fill is.
@@ -119,7 +122,7 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
 
     with (
         closing(pages),
-        _unbothered_by_the_application(),
+        _rare_collections(),
         ThreadPoolExecutor(workers, thread_name_prefix="backfill") as pool,
     ):
         try:
@@ -137,18 +140,21 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
 
 
 @contextmanager
-def _unbothered_by_the_application():
-    """Keep the garbage collector from the application's objects for a while.
+def _rare_collections():
+    """Let the garbage collector work less for a while.
 
-    Decoded records are many short-lived objects, so full collections are
-    frequent; an InvenioRDM application has a million objects that none of them
-    can free.
+    Decoded records are many short-lived objects, and none is part of a cycle.
+    Collections would be frequent, and each full one would look through the
+    million objects of an InvenioRDM application, which it cannot free.
     """
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTED_AFTER, *before[1:])
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 class Pace:

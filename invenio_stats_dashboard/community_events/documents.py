@@ -36,6 +36,7 @@ PRIORITY = 500
 _KEYWORD = {"type": "keyword", "ignore_above": 1024}
 _ID = {"type": "keyword", "ignore_above": 512}
 _DATE = {"type": "date", "format": "strict_date_optional_time"}
+_NOT_SEARCHED = {"index": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,12 @@ def event_mapping():
             "event_type": _ID,
             "event_date": _DATE,
             "place": {"type": "integer"},
-            "cause": _ID,
-            "evidence": _ID,
-            "record_created_date": _DATE,
-            "record_published_date": _KEYWORD,
-            "is_deleted": {"type": "boolean"},
-            "deleted_date": _DATE,
+            "cause": {**_ID, **_NOT_SEARCHED},
+            "evidence": {**_ID, **_NOT_SEARCHED},
+            "record_created_date": {**_DATE, **_NOT_SEARCHED},
+            "record_published_date": {**_KEYWORD, **_NOT_SEARCHED},
+            "is_deleted": {"type": "boolean", **_NOT_SEARCHED},
+            "deleted_date": {**_DATE, **_NOT_SEARCHED},
             "timestamp": _DATE,
         }
     )
@@ -138,11 +139,11 @@ def facts_mapping():
             "parent_recid": _ID,
             "created": _DATE,
             "updated": _DATE,
-            "published": _KEYWORD,
+            "published": {**_KEYWORD, **_NOT_SEARCHED},
             "subcounts": {"type": "object", "enabled": False},
             "file_types": _KEYWORD,
-            "file_count": {"type": "long"},
-            "data_volume": {"type": "long"},
+            "file_count": {"type": "long", **_NOT_SEARCHED},
+            "data_volume": {"type": "long", **_NOT_SEARCHED},
             "owner": _ID,
             "is_deleted": {"type": "boolean"},
             "deleted_date": _DATE,

@@ -24,6 +24,8 @@ Dates are those of the best evidence there is. Its kinds, as stored in events:
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from .documents import GLOBAL
 from .timeline import Bound, Stay, Truth
 
@@ -49,7 +51,7 @@ def truth_of(row):
         recid=row.recid,
         parent_id=row.parent_id,
         created=_second(row.created),
-        published=row.record.get("metadata", {}).get("publication_date"),
+        published=row.published,
         deleted=_second(row.deleted),
         stays=tuple(stays),
         bounds=_bounds(row),
@@ -71,7 +73,7 @@ def _stays(row, community_id, present, ended):
         ended = [r for r in ended if r.accepted < present.accepted]
     elif present and ended:
         # added again without a request: nothing tells when, or whether it ever left
-        present = replace(
+        present = structs.replace(
             present, requested=ended[0].requested, accepted=ended[0].accepted
         )
         ended = []

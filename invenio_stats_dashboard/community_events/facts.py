@@ -111,7 +111,7 @@ class FactsReader:
             parent_recid=row.parent.get("id"),
             created=row.created[:19],
             updated=row.updated[:19],
-            published=_text(row.record.get("metadata", {}).get("publication_date")),
+            published=row.published,
             subcounts={
                 key: _distinct(indexed, paths, text)
                 for key, paths, text in self._breakdowns

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import StatsDashboardError
 from . import queries
 from .facts import MAX_LENGTH
+from .pruning import record_decoder
 from .rows import (
     AcceptedRequest,
     CommunityRow,
@@ -67,12 +68,15 @@ class MembershipReader:
     Args:
         engine: the SQLAlchemy engine.
         page_size: records in a page at most.
+        subcounts: the registry of breakdowns, if no more of a record's JSON is
+            needed than they name; see :mod:`.pruning`.
     """
 
-    def __init__(self, engine, page_size=500):
+    def __init__(self, engine, page_size=1000, subcounts=None):
         """Keep what is needed."""
         self._engine = engine
         self._page_size = page_size
+        self._decode = record_decoder(subcounts) if subcounts else msgspec.json.decode
 
     def count(self, selection=None, after=None):
         """Return the number of records of a selection.
@@ -106,7 +110,7 @@ class MembershipReader:
             while page := self._record_page(connection, selection, after):
                 after = page[-1].id
                 requests = ended.upto(after)
-                yield _rows(connection, page, requests)
+                yield _rows(connection, page, requests, self._decode)
                 connection.rollback()
 
     def rows(self, recids):
@@ -210,7 +214,7 @@ class _Ended:
             self._next = None
 
 
-def _rows(connection, page, ended):
+def _rows(connection, page, ended, decode):
     """Return the page's records with what belongs to them."""
     ids = [record.id for record in page]
     communities = _grouped(
@@ -223,6 +227,7 @@ def _rows(connection, page, ended):
     return [
         _row(
             record,
+            decode(record.json),
             [_community(c, accepted) for c in communities.get(record.parent_id, ())],
             [_ended(r, accepted) for r in ended.get(record.id, ())],
             files.get(record.id, FilesSummary()),
@@ -232,8 +237,7 @@ def _rows(connection, page, ended):
     ]
 
 
-def _row(record, communities, ended, files, deletions, deleted_again):
-    json = msgspec.json.decode(record.json)
+def _row(record, json, communities, ended, files, deletions, deleted_again):
     is_deleted = record.deletion_status != "P"
     deleted, by = None, None
     if is_deleted:

@@ -44,7 +44,7 @@ class DatabaseResolver:
 
         with self._app.app_context():
             subcounts = self._app.extensions["invenio-stats-dashboard"].subcounts
-            rows = MembershipReader(db.engine).rows(recids)
+            rows = MembershipReader(db.engine, subcounts=subcounts).rows(recids)
         if not rows:
             return {}
         self._store.ensure_templates()

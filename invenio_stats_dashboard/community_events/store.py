@@ -20,7 +20,7 @@ from ..search.client import (
     pauses,
 )
 from ..search.templates import reindexing_template
-from .answers import FIELDS, Docs, FactsState, Mark, Page, decoded
+from .answers import FIELDS, Docs, FactsState, Mark, Page, Results, decoded
 from .documents import event_id, index_templates
 from .facts import RecordFacts
 
@@ -161,7 +161,10 @@ class EventStore:
     def _mget(self, docs, index, kind):
         """Return the documents found, ``_id`` -> source as some type."""
         path = f"/{index}/_mget" if index else "/_mget"
-        params = {"_source": ",".join(FIELDS[kind])}
+        params = {
+            "_source": ",".join(FIELDS[kind]),
+            "filter_path": "docs._id,docs._index,docs._source,docs.error",
+        }
         answer = self._send("POST", path, {"docs": docs}, params, Docs[kind])
         found = {}
         for doc in answer.docs:
@@ -183,7 +186,11 @@ class EventStore:
             "_source": list(Mark.__struct_fields__),
             "track_total_hits": False,
         }
-        params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
+        params = {
+            "ignore_unavailable": "true",
+            "allow_partial_search_results": "false",
+            "filter_path": "hits.hits._source,hits.hits.sort",
+        }
         while True:
             path = f"/{self._names.community_events}/_search"
             hits = self._send("POST", path, body, params, Page).hits.hits
@@ -219,14 +226,13 @@ class EventStore:
         Returns:
             Written: with the events whose place was taken as conflicts.
         """
+        alias = self._names.community_events
         return self._write(
             events,
-            lambda event: {
-                "create": {
-                    "_index": self._names.community_events_year(event.year),
-                    "_id": event.id,
-                }
-            },
+            # all of it is made of UUIDs and numbers: nothing to escape
+            lambda e: (
+                f'{{"create":{{"_index":"{alias}-{e.year:04d}","_id":"{e.id}"}}}}\n'
+            ).encode(),
         )
 
     def put_facts(self, facts):
@@ -238,16 +244,20 @@ class EventStore:
         Returns:
             Written: with the facts that were older than the stored as conflicts.
         """
+        encode, index = msgspec.json.encode, self._names.record_facts
         return self._write(
             facts,
-            lambda fact: {
-                "index": {
-                    "_index": self._names.record_facts,
-                    "_id": fact.recid,
-                    "version": fact.revision,
-                    "version_type": "external_gte",
+            lambda fact: encode(
+                {
+                    "index": {
+                        "_index": index,
+                        "_id": fact.recid,
+                        "version": fact.revision,
+                        "version_type": "external_gte",
+                    }
                 }
-            },
+            )
+            + b"\n",
         )
 
     def refresh(self):
@@ -260,7 +270,7 @@ class EventStore:
     def _write(self, documents, action):
         stored, conflicts, refused = 0, [], []
         encode = msgspec.json.encode
-        lines = [(d, encode(action(d)) + b"\n" + encode(d) + b"\n") for d in documents]
+        lines = [(d, action(d) + encode(d) + b"\n") for d in documents]
         for pending in _bounded(lines):
             backoff = pauses(self._limit)
             while pending:
@@ -288,19 +298,18 @@ class EventStore:
                 raise
             return pending, 0, describe(error)
         again, done, reason = [], 0, None
-        items = decoded(answer)["items"]
+        items = decoded(answer, Results).items
         for entry, item in zip(pending, items, strict=True):
             (result,) = item.values()
-            error = result.get("error")
-            if error is None:
+            if (error := result.error) is None:
                 done += 1
-            elif result["status"] == 409:
+            elif result.status == 409:
                 conflicts.append(entry[0])
-            elif result["status"] in TRANSIENT_STATUSES or error["type"] == _BLOCKED:
+            elif result.status in TRANSIENT_STATUSES or error.type == _BLOCKED:
                 again.append(entry)
-                reason = f"{result['status']} {error['type']}: {error.get('reason')}"
+                reason = f"{result.status} {error.type}: {error.reason}"
             else:
-                refused.append((entry[0], f"{error['type']}: {error.get('reason')}"))
+                refused.append((entry[0], f"{error.type}: {error.reason}"))
         return again, done, reason
 
     def _pause(self, backoff, reason):

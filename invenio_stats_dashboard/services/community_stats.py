@@ -73,12 +73,12 @@ class CommunityStatsService:
                 next run goes on.
             OpenSearchException: the cluster does not answer at the start.
         """
-        reader = MembershipReader(db.engine)
+        subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
+        reader = MembershipReader(db.engine, subcounts=subcounts)
         selection = self._selection(reader, community_ids, recids, start_date, end_date)
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, waiting=waiting)
-        subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
         recorder = Recorder(store, subcounts)
         run = Generation(client, self.names, store, reader, recorder, progress)
         if selection == Selection():

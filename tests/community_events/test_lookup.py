@@ -4,9 +4,9 @@
 """Rules of the look-up of facts and timelines."""
 
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from invenio_stats_dashboard import subcounts
 from invenio_stats_dashboard.community_events.documents import CommunityEvent

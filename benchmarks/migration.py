@@ -296,9 +296,11 @@ def drop(usage):
     prefix = usage.names.prefix
     for pattern in (f"{prefix}events-stats-*", f"{prefix}backup-*"):
         usage.client.indices.delete(index=pattern, expand_wildcards="all")
+    usage.client.indices.refresh(index=usage.names.reindexing)
     usage.client.delete_by_query(
         index=usage.names.reindexing,
         body={"query": {"term": {"kind": "month"}}},
+        conflicts="proceed",
         refresh=True,
     )
 

@@ -263,6 +263,11 @@ def print_status(status):
         for sentence in (month.error, month.problem):
             if sentence:
                 out.print(f"[red]{month.month} {month.event_type}:[/] {sentence}")
+        if month.not_enriched:
+            out.print(
+                f"{month.month} {month.event_type}: {month.not_enriched:,} events came "
+                "after the migration and are not enriched."
+            )
         if month.error and month.retry:
             out.print(f"  Try again: {month.retry}")
     for sentence in status.problems:

@@ -77,6 +77,8 @@ def connection_options(app):
     options = dict(app.config.get("SEARCH_CLIENT_CONFIG") or {})
     hosts = app.config.get("SEARCH_HOSTS") or app.config.get("SEARCH_ELASTIC_HOSTS")
     options.setdefault("hosts", hosts)
+    # several threads share a client; urllib3 keeps one connection open by default
+    options.setdefault("pool_maxsize", 8)
     # sniffing decodes answers by the client's own decoder, which ours leaves out
     return {k: v for k, v in options.items() if not k.startswith("sniff")}
 

@@ -4,6 +4,8 @@
 """Keeping a process small that handles many large answers in several threads."""
 
 import ctypes
+import gc
+from contextlib import contextmanager
 
 _M_MMAP_THRESHOLD = -3
 _LARGE = 256 * 1024
@@ -21,3 +23,18 @@ def give_large_blocks_back():
         ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, _LARGE)
     except (OSError, AttributeError):
         return
+
+
+@contextmanager
+def collecting_only_new():
+    """Leave what the application has made so far out of garbage collections.
+
+    An InvenioRDM application is a million objects. Thousands of events a second
+    have Python look through them over and over again, which took a third of the
+    time in which pages were decoded.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -35,7 +35,7 @@ class ShardPosition:
     last: int
 
 
-class Hit(msgspec.Struct):
+class Hit(msgspec.Struct, gc=False):
     """One document of a page: its exact source bytes and its number."""
 
     id: str = msgspec.field(name="_id")

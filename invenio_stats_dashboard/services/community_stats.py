@@ -12,7 +12,7 @@ from ..community_events.membership import MembershipReader, Selection
 from ..community_events.recorder import Recorder
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
-from ..errors import UsageError
+from ..errors import NotReadyError, UsageError
 from ..search.client import text_client
 from ..search.names import Names
 
@@ -67,12 +67,18 @@ class CommunityStatsService:
             BackfillReport: what was done.
 
         Raises:
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
             UsageError: an argument makes no sense, or names what does not exist.
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch took no requests for too long; the
                 next run goes on.
             OpenSearchException: the cluster does not answer at the start.
         """
+        if not self.app.config["COMMUNITY_STATS_ENABLED"]:
+            raise NotReadyError(
+                "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
+                "Set it to True, restart, and run the same command again."
+            )
         subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
         reader = MembershipReader(db.engine, subcounts=subcounts)
         selection = self._selection(reader, community_ids, recids, start_date, end_date)

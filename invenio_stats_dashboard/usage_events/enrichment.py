@@ -21,7 +21,7 @@ _MARKER = b',"community_ids":'
 _CACHED = 100_000
 
 
-class EventHead(msgspec.Struct):
+class EventHead(msgspec.Struct, gc=False):
     """The fields of a stored event that enrichment needs to read.
 
     Enriched fields are there when the event was enriched before.
@@ -101,7 +101,8 @@ class Splicer:
             sources: list of bytes-like JSON objects, as stored.
 
         Returns:
-            list[bytes]: one for each, in order.
+            list[tuple[bytes, bytes]]: for each, in order, what the site wrote (see
+            :func:`native_bytes`) and the same with its enrichment.
         """
         heads = [decode_head(source) for source in sources]
         contexts = self._lookup.get({h.recid for h in heads if h.recid})
@@ -121,7 +122,7 @@ class Splicer:
         end = native.rindex(b"}")
         start = b"" if native[:end].rstrip().endswith(b"{") else b","
         suffix = self._suffix(head, context)
-        return native[:end] + (suffix if start else suffix[1:])
+        return native, native[:end] + (suffix if start else suffix[1:])
 
     def _suffix(self, head, context):
         """Return the bytes that replace an event's closing brace."""
@@ -175,7 +176,7 @@ class Splicer:
         if head.enriched_at is not None and not self._refresh:
             stamp = head.enriched_at
         fields["enriched_at"] = msgspec.Raw(msgspec.json.encode(stamp))
-        return msgspec.json.encode(fields)
+        return native_bytes(source), msgspec.json.encode(fields)
 
 
 def native_bytes(source):
@@ -189,11 +190,31 @@ def native_bytes(source):
     """
     text = bytes(source)
     cut = text.rfind(_MARKER)
-    if cut >= 0:
+    if cut >= 0 and _is_added(b"{" + text[cut + 1 :]):
         return text[:cut] + b"}"
     if b'"community_ids"' not in text and b'"enriched_at"' not in text:
         return text
+    # written again by another program, such as an update by query, in its own order
     fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     for key in ENRICHED_FIELDS:
         fields.pop(key, None)
     return msgspec.json.encode(fields)
+
+
+class _Added(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What enrichment adds, and nothing else."""
+
+    community_ids: msgspec.Raw
+    subcounts: msgspec.Raw
+    enriched_at: msgspec.Raw
+
+
+_decode_added = msgspec.json.Decoder(_Added).decode
+
+
+def _is_added(text):
+    try:
+        _decode_added(text)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -12,6 +12,8 @@ from celery import current_app as current_celery
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
+from ..errors import ClusterNotHealthyError
+
 STOCK_TASK = "invenio_stats.tasks.process_events"
 MARKER_TASK = "invenio_stats_dashboard.tasks.announce_safe_indexer_2"
 """Registered by workers whose event indexer waits out a write block."""
@@ -33,15 +35,48 @@ def stock_workers(timeout=2.0):
         timeout: seconds to wait for the workers' answers.
 
     Returns:
-        list[str]: sorted; empty if there is none, or no broker to ask.
+        list[str]: sorted; empty if no worker answers, asked twice.
+
+    Raises:
+        ClusterNotHealthyError: the message broker does not answer, so that nobody
+            knows.
     """
+    inspect = current_celery.control.inspect
     try:
-        answer = current_celery.control.inspect(timeout=timeout).registered() or {}
-    except (OperationalError, OSError):
-        # no broker: then no worker takes events off it either
-        return []
+        # one that is busy may need longer
+        answer = (
+            inspect(timeout=timeout).registered()
+            or inspect(timeout=2 * timeout).registered()
+            or {}
+        )
+    except (OperationalError, OSError) as error:
+        raise ClusterNotHealthyError(
+            "The message broker does not answer, so nobody can tell whether workers "
+            "with the stock event indexer are about, which lose the events that are "
+            f"refused while a month is switched ({error}). See that it is up and that "
+            "CELERY_BROKER_URL is right."
+        ) from error
     return sorted(
         worker
         for worker, tasks in answer.items()
         if STOCK_TASK in tasks and MARKER_TASK not in tasks
+    )
+
+
+def worker_problem():
+    """Return a sentence about workers that would lose events, or None.
+
+    One that cannot be asked counts as one that would.
+    """
+    try:
+        workers = stock_workers()
+    except ClusterNotHealthyError as error:
+        return str(error)
+    if not workers:
+        return None
+    return (
+        f"The workers {', '.join(workers)} run the stock event indexer, which loses "
+        "the events that are refused while a month is switched. Restart them with "
+        "this package installed; until then months that may still get events are "
+        "not switched."
     )

@@ -173,6 +173,22 @@ def test_a_stopped_run_is_exit_code_3_and_status_shows_how_far_it_is(two_months)
     assert call(two_months, "migrate-events").exit_code == 0
 
 
+def test_status_tells_how_many_events_came_after_the_migration(two_months):
+    usage = two_months
+    call(usage, "migrate-events")
+    told = "1 events came after the migration and are not enriched"
+    assert told not in call(usage, "usage-events status").out
+    usage.client.index(
+        index=usage.names.events_month("view", "2026-03"),
+        body={"timestamp": "2026-03-31T12:00:00", "recid": "abcde-12345"},
+        refresh=True,
+    )
+    assert f"2026-03 view: {told}" in call(usage, "usage-events status").out
+    months = call(usage, "usage-events status --json").document["months"]
+    lacking = {m["month"]: m["not_enriched"] for m in months}
+    assert lacking == {"2026-03": 1, "2026-04": 0}
+
+
 def test_a_full_heap_is_exit_code_3(two_months, monkeypatch):
     patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
     monkeypatch.setitem(two_months.app.config, patience, 0.2)

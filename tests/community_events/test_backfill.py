@@ -3,9 +3,12 @@
 
 """The back-fill writes what InvenioRDM's own services have done."""
 
+import time
+
 import pytest
 
 from invenio_stats_dashboard.community_events.lookup import RecordLookup
+from invenio_stats_dashboard.errors import NotReadyError
 from tests.helpers import content
 from tests.helpers.statistics import (
     community_events,
@@ -167,6 +170,8 @@ def test_a_deletion_that_was_taken_back_before_installation_is_a_gap(
 ):
     community = content.make_community()
     recid = content.make_record(communities=[community])
+    # a record that is deleted and restored in the second of its creation was in it
+    time.sleep(1.1)
     content.delete_record(recid)
     content.restore_record(recid)
     generate()
@@ -362,3 +367,13 @@ def test_records_are_selected_by_the_day_of_their_creation(generate, client, nam
     assert generate(start_date=day, end_date=day).records == 1
     assert generate(start_date="2100-01-01").records == 0
     assert generate(end_date="2000-01-01").records == 0
+
+
+def test_nothing_is_written_where_the_extension_is_switched_off(
+    generate, client, names, fresh, monkeypatch
+):
+    recid = content.make_record()
+    monkeypatch.setitem(fresh.config, "COMMUNITY_STATS_ENABLED", False)
+    with pytest.raises(NotReadyError, match="COMMUNITY_STATS_ENABLED is False"):
+        generate()
+    assert community_events(client, names, recid) == []

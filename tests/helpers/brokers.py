@@ -58,14 +58,27 @@ def stock_worker(monkeypatch, name):
             stderr=subprocess.DEVNULL,
         )
         try:
-            for option in ("broker_url", "broker_read_url", "broker_write_url"):
-                patch.setitem(current_celery.conf, option, broker)
-            _renew_pools()
+            _use(patch, broker)
             _wait(f"{name}@here", worker)
             yield f"{name}@here"
         finally:
             worker.terminate()
             worker.wait(timeout=30)
+    _renew_pools()
+
+
+@contextmanager
+def unreachable_broker(monkeypatch):
+    """Have the application look for its broker where nothing listens."""
+    with monkeypatch.context() as patch:
+        _use(patch, "amqp://guest:guest@localhost:1//")
+        yield
+    _renew_pools()
+
+
+def _use(patch, broker):
+    for option in ("broker_url", "broker_read_url", "broker_write_url"):
+        patch.setitem(current_celery.conf, option, broker)
     _renew_pools()
 
 

@@ -16,6 +16,7 @@ from . import aliases
 from .comparison import Side, compare_day, fingerprints_of_both
 from .copying import ALIAS_MISSING, settled_positions
 from .report import DONE
+from .since import holds_all
 
 _ROUNDS = 3
 _IDS = 1000
@@ -26,7 +27,9 @@ class NotTheSameError(StatsDashboardError):
 
 
 def compare_with_backup(run, month, bookmark):
-    """Compare a backup with the index that serves; bring over what is missing.
+    """See that the index that serves holds all of a backup; bring what is missing.
+
+    Both are read, event by event, where :func:`~.since.holds_all` cannot tell.
 
     Args:
         run: the :class:`~.running.Run`.
@@ -39,6 +42,8 @@ def compare_with_backup(run, month, bookmark):
     Raises:
         NotTheSameError: events differ, and were not written since the switch.
     """
+    if not run.options.fresh_start and holds_all(run, month, bookmark.data):
+        return 0
     return bring_over(run, month, month.backup.name, _settled(bookmark), bookmark)
 
 
@@ -145,7 +150,7 @@ def _create(run, old, new, ids):
         sources = run.copier.splicer.splice([hit.source for hit in hits])
         actions = [
             b'{"create":{"_id":%b}}\n%b\n' % (msgspec.json.encode(hit.id), source)
-            for hit, source in zip(hits, sources, strict=True)
+            for hit, (_, source) in zip(hits, sources, strict=True)
         ]
         refusals = bulk.write(
             run.copier.text_client,
@@ -197,7 +202,7 @@ def merge_beside(run, month, bookmark):
 
 
 def delete_backup(run, month, bookmark):
-    """Delete the backup of a month whose full comparison has passed.
+    """Delete the backup of a month, after reading it and the index in service again.
 
     Args:
         run: the :class:`~.running.Run`.
@@ -205,8 +210,9 @@ def delete_backup(run, month, bookmark):
         bookmark: its bookmark.
 
     Raises:
-        StatsDashboardError: the comparison has not passed, or the index is in an
-            alias, so that somebody reads it.
+        NotTheSameError: the index in service does not hold all of it.
+        StatsDashboardError: the month is not done, or the index is in an alias, so
+            that somebody reads it.
         LockLostError: another run has the month.
     """
     name = month.backup.name
@@ -215,6 +221,7 @@ def delete_backup(run, month, bookmark):
             f"{name} has not been compared with the index in service; run the "
             "migration of that month again first."
         )
+    bring_over(run, month, name, _settled(bookmark), bookmark)
     with serving_claimed(run, month, bookmark):
         _delete(run, month, name)
         bookmark.write(backup=None)

@@ -8,7 +8,7 @@ from threading import Thread
 
 from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
-from .fingerprints import NO_DAY, day_of, event_hash, read
+from .fingerprints import NO_DAY, event_hash, fingerprint, read
 
 _IN_MEMORY = 100_000
 _PAGE = 2000
@@ -148,10 +148,9 @@ def _hashes(text_client, side, day, part, parts, pause):
 
         for _, hits in scan(fetch, NOTHING, upto, _PAGE):
             for hit in hits:
-                native = native_bytes(hit.source)
-                if day_of(hit.source) != day:
+                its_day, hash = fingerprint(hit.id, native_bytes(hit.source))
+                if its_day != day:
                     continue
-                hash = event_hash(hit.id, native)
                 # the id decides the part, so that both sides have it in the same
                 if parts > 1 and event_hash(hit.id, b"") % parts != part:
                     continue

@@ -22,8 +22,7 @@ from ...errors import LockLostError, StatsDashboardError
 from ...search import bulk
 from ...search.client import patiently
 from ...search.seqno import NOTHING, IncompletePageError, page, positions, scan
-from ..enrichment import native_bytes
-from .fingerprints import Fingerprints, day_of, event_hash, read
+from .fingerprints import Fingerprints, fingerprint, read
 
 _AHEAD = 1
 _WRITERS = 2
@@ -43,7 +42,7 @@ class Batch:
         shard: of the source.
         position: sequence number up to which the shard is done with this batch.
         actions: bulk actions, bytes each.
-        prints: ``(day, id, hash)`` of each event.
+        prints: ``(id, day, hash)`` of each event.
     """
 
     shard: int
@@ -134,9 +133,8 @@ class Copier:
         """
         sources = self.splicer.splice([hit.source for hit in hits])
         actions, prints = [], []
-        for hit, source in zip(hits, sources, strict=True):
-            native = native_bytes(hit.source)
-            prints.append((day_of(hit.source), hit.id, event_hash(hit.id, native)))
+        for hit, (native, source) in zip(hits, sources, strict=True):
+            prints.append((hit.id, *fingerprint(hit.id, native)))
             actions.append(
                 b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n'
                 % (msgspec.json.encode(hit.id), hit.seq_no, source)
@@ -242,7 +240,8 @@ def stored_in_order(batches, write, writers=_WRITERS):
                 break
             pending.append((batch, pool.submit(write, batch)))
             del batch
-            if len(pending) >= writers:
+            # one more than can be written, so that no writer waits for the next
+            if len(pending) > writers:
                 yield _stored(pending)
         while pending:
             yield _stored(pending)
@@ -259,6 +258,10 @@ def _stored(pending):
 class ReadBack:
     """Reads what has been written to a target, beside the writing.
 
+    Attributes:
+        read_upto: shard -> :class:`~....search.seqno.ShardPosition` up to which
+            :meth:`finish` has read.
+
     Args:
         client: an ordinary client.
         text_client: a client that does not decode.
@@ -270,6 +273,7 @@ class ReadBack:
         self._client, self._text_client = client, text_client
         self._target = target
         self.prints = Fingerprints()
+        self.read_upto = {}
         self._after = {}
         self._pending = 0
         self._thread = None
@@ -291,8 +295,8 @@ class ReadBack:
         """
         if self._thread is not None:
             self._thread.join()
-        found = positions(self._client, self._target)
-        self._read({shard: p.last for shard, p in found.items()})
+        self.read_upto = positions(self._client, self._target)
+        self._read({shard: p.last for shard, p in self.read_upto.items()})
         return self.prints
 
     def _quietly(self):

@@ -6,7 +6,7 @@
 from ...errors import StatsDashboardError
 from ...search.seqno import NOTHING, page, positions
 from ..enrichment import native_bytes
-from .fingerprints import event_hash
+from .fingerprints import fingerprint
 
 _IDS = 1000
 
@@ -38,7 +38,7 @@ def bring_delta(copier, source, target, fence, copied, upto, check):
         check()
         copier.write(fence, batch)
         # an event that was written twice stands in the source once, as it is last
-        brought.update({id: hash for _, id, hash in batch.prints})
+        brought.update({id: hash for id, _, hash in batch.prints})
     copier.client.indices.refresh(index=target)
     stored = dict(_hashes(copier, target, sorted(brought)))
     wrong = [id for id, hash in brought.items() if stored.get(id) != hash]
@@ -59,4 +59,4 @@ def _hashes(copier, target, ids):
                 copier.text_client, target, shard, NOTHING, upto, _IDS, only=only
             )
             for hit in hits:
-                yield hit.id, event_hash(hit.id, native_bytes(hit.source))
+                yield hit.id, fingerprint(hit.id, native_bytes(hit.source))[1]

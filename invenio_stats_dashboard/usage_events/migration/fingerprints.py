@@ -11,7 +11,8 @@ they were read.
 
 import re
 from collections import defaultdict
-from hashlib import blake2b
+
+from xxhash import xxh3_64_intdigest
 
 from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
@@ -40,12 +41,13 @@ class Fingerprints:
             hash: of the event, see :func:`event_hash`.
         """
         self._count[day] += 1
-        self._sum[day] = (self._sum[day] + hash) % _MODULUS
+        self._sum[day] += hash
 
     def stored(self):
         """Return a JSON object that the constructor takes."""
         return {
-            day: [count, f"{self._sum[day]:x}"] for day, count in self._count.items()
+            day: [count, f"{self._sum[day] % _MODULUS:x}"]
+            for day, count in self._count.items()
         }
 
     def counts(self):
@@ -59,7 +61,7 @@ class Fingerprints:
             day
             for day in days
             if self._count.get(day, 0) != other._count.get(day, 0)
-            or self._sum.get(day, 0) != other._sum.get(day, 0)
+            or (self._sum.get(day, 0) - other._sum.get(day, 0)) % _MODULUS
         )
 
     @property
@@ -68,29 +70,40 @@ class Fingerprints:
         return sum(self._count.values())
 
 
+def fingerprint(id, native):
+    """Return the day of one event and the 64-bit hash of its id and native bytes.
+
+    The hash (XXH3) tells copies from originals, not from forgeries.
+
+    Args:
+        id: its ``_id``.
+        native: what the site wrote, see :func:`~..enrichment.native_bytes`.
+
+    Returns:
+        tuple: ``YYYY-MM-DD``, or ``no date`` where no timestamp stands in the usual
+        form, and the hash. Both sides of a comparison hold the same bytes, so they
+        agree.
+    """
+    return _day(native), event_hash(id, native)
+
+
 def event_hash(id, native):
     """Return the 64-bit hash of one event's id and native bytes."""
-    return int.from_bytes(
-        blake2b(id.encode() + b"\0" + native.rstrip(), digest_size=8).digest(), "big"
-    )
+    return xxh3_64_intdigest(id.encode() + b"\0" + native.rstrip())
 
 
+_FIRST = b'{"timestamp":"'
 _TIMESTAMP = re.compile(rb'"timestamp"\s*:\s*"(\d{4}-\d{2}-\d{2})')
 
 
-def day_of(source):
-    """Return the day of an event from its bytes, without decoding them.
-
-    Args:
-        source: bytes of the stored JSON object, whole: an update by query may have
-            put the timestamp behind what enrichment added.
-
-    Returns:
-        str: ``YYYY-MM-DD``, or ``no date`` where none stands in the usual form;
-        both sides of a comparison hold the same bytes, so they agree.
-    """
-    found = _TIMESTAMP.search(source)
-    return found.group(1).decode() if found else NO_DAY
+def _day(native):
+    day = native[14:24]
+    if not (native.startswith(_FIRST) and day[4:8:3] == b"--"):
+        found = _TIMESTAMP.search(native)
+        if found is None:
+            return NO_DAY
+        day = found.group(1)
+    return day.decode()
 
 
 def read(
@@ -119,8 +132,7 @@ def read(
 
         for position, hits in scan(fetch, after.get(shard, NOTHING), upto, size):
             for hit in hits:
-                native = native_bytes(hit.source)
-                prints.add(day_of(hit.source), event_hash(hit.id, native))
+                prints.add(*fingerprint(hit.id, native_bytes(hit.source)))
             after[shard] = position
             if pause:
                 pause()

@@ -81,6 +81,8 @@ class MonthCopy:
                 "events": found.events,
                 "repaired": found.repaired,
                 "sampled": found.sampled,
+                "read_back": {n: p.last for n, p in back.read_upto.items()},
+                "histories": {n: p.history for n, p in back.read_upto.items()},
             },
         )
         return settled
@@ -133,7 +135,7 @@ class MonthCopy:
 
     def _remember(self, batch, prints, seconds):
         """Store that a batch, and all before it, are in the target."""
-        for day, _, hash in batch.prints:
+        for _, day, hash in batch.prints:
             prints.add(day, hash)
         self._report.copied += len(batch.actions)
         self._report.batches += 1

@@ -70,7 +70,7 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(client, names, event_types, ranges, now, stock_workers):
+def make_plan(client, names, event_types, ranges, now, worker_problem):
     """Survey the months and check what a migration needs.
 
     Args:
@@ -79,7 +79,7 @@ def make_plan(client, names, event_types, ranges, now, stock_workers):
         event_types: the event types asked for.
         ranges: the months asked for.
         now: aware datetime.
-        stock_workers: names of workers with the stock indexer.
+        worker_problem: sentence about workers that would lose events, or None.
 
     Returns:
         tuple: the :class:`Plan`, and the months as surveyed.
@@ -114,29 +114,18 @@ def make_plan(client, names, event_types, ranges, now, stock_workers):
             f"OpenSearch does not answer ({describe(error)}). See that it is up and "
             "that SEARCH_HOSTS is right, and run the same command again."
         ) from error
-    if stock_workers and any(is_writable(m.month, now) for m in to_do):
-        warnings.append(stock_worker_sentence(stock_workers))
+    if worker_problem and any(is_writable(m.month, now) for m in to_do):
+        warnings.append(worker_problem)
     plan = Plan(planned, blockers, warnings, disk, shards)
     return plan, months
 
 
-def stock_worker_sentence(workers):
-    """Return the sentence about workers that lose what a switch refuses."""
-    return (
-        f"The workers {', '.join(workers)} run the stock event indexer, which loses "
-        "the events that are refused while a month is switched. Restart them with "
-        "this package installed; until then months that may still get events are "
-        "not switched."
-    )
-
-
-def ignored_workers_sentence(id, workers):
+def ignored_workers_sentence(id, problem):
     """Return the sentence of a switch that was made in spite of such workers."""
     return (
-        f"{id} was switched while the workers {', '.join(workers)} with the stock "
-        "event indexer were about, as was asked for: the events that they took off "
-        "the queue while writing was refused are lost. 'block_seconds' says how long "
-        "that was."
+        f"{id} was switched although this was known, as was asked for: {problem} The "
+        "events that such workers took off the queue while writing was refused are "
+        "lost. 'block_seconds' says how long that was."
     )
 
 

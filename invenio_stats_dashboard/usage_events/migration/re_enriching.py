@@ -122,7 +122,7 @@ def _write(copier, index, hits):
     actions = [
         b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b\n'
         % (msgspec.json.encode(hit.id), hit.seq_no, hit.term, source)
-        for hit, source in zip(hits, sources, strict=True)
+        for hit, (_, source) in zip(hits, sources, strict=True)
     ]
     refusals = bulk.write(
         copier.text_client,

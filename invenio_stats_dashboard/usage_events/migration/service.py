@@ -27,10 +27,10 @@ from ...search.bookmarks import Bookmark
 from ...search.client import describe, json_client, text_client
 from ...search.health import HealthGate, Limits
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ...search.memory import give_large_blocks_back
+from ...search.memory import collecting_only_new, give_large_blocks_back
 from ...search.names import Names
 from ..enrichment import Splicer
-from ..workers import stock_workers
+from ..workers import worker_problem
 from . import after, overdue, plan, re_enriching, rollback, status
 from .copying import Copier
 from .months import check_event_types, is_writable, parse_months, survey, utc_now
@@ -78,7 +78,7 @@ class EventReindexingService:
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
         made, _ = plan.make_plan(
-            self._client, self.names, event_types, ranges, now(), stock_workers()
+            self._client, self.names, event_types, ranges, now(), worker_problem()
         )
         try:
             plan.check_community_events(backfill_state(self._client, self.names))
@@ -146,7 +146,7 @@ class EventReindexingService:
         self._check_ready()
         with self._locked() as (run_id, lock):
             made, found = plan.make_plan(
-                self._client, self.names, event_types, ranges, now(), []
+                self._client, self.names, event_types, ranges, now(), None
             )
             plan.check(made)
             report = Report(problems=list(made.warnings))
@@ -162,7 +162,8 @@ class EventReindexingService:
                 ignore_stock_workers,
                 problems=report.problems,
             )
-            self._migrate(run, found, report)
+            with collecting_only_new():
+                self._migrate(run, found, report)
         return report
 
     def check_arguments(
@@ -202,7 +203,7 @@ class EventReindexingService:
         self._check_ready()
         self._check_unlocked()
         made, _ = plan.make_plan(
-            self._client, self.names, event_types, ranges, now(), []
+            self._client, self.names, event_types, ranges, now(), None
         )
         plan.check(made)
 
@@ -507,8 +508,8 @@ class EventReindexingService:
             # a clone that finds no place would keep writers waiting for nothing
             gate.wait([month.source.name])
             writable = is_writable(month.month, now())
-            if writable and ignore_stock_workers and (workers := stock_workers()):
-                problems.append(plan.ignored_workers_sentence(month.id, workers))
+            if writable and ignore_stock_workers and (problem := worker_problem()):
+                problems.append(plan.ignored_workers_sentence(month.id, problem))
             watched = writable and not ignore_stock_workers
             self._wait_for(month, limits, waiting, sleep, watched)
 
@@ -563,8 +564,7 @@ class EventReindexingService:
         while True:
             problem = None
             if watch_workers:
-                workers = stock_workers()
-                problem = plan.stock_worker_sentence(workers) if workers else None
+                problem = worker_problem()
             running = plan.running_snapshots(self._client, {month.source.name})
             if running:
                 problem = (

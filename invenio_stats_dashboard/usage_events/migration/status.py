@@ -36,6 +36,8 @@ class MonthStatus:
         state: planned, copying, verified, switching, switched, done, failed,
             enriched (never was legacy), rolled-back or empty.
         events: events that readers see.
+        not_enriched: those of an enriched index that have no enrichment: they came
+            after its migration.
         copied: events that are in the target.
         percent: of the copy, 0 to 100.
         rate: events a second while it was copied, or None.
@@ -52,6 +54,7 @@ class MonthStatus:
     month: str
     state: str
     events: int
+    not_enriched: int
     copied: int
     percent: float
     rate: float | None
@@ -114,8 +117,12 @@ def read(client, names, lock, event_types, ranges, now):
         document = read_lock(client, names.reindexing, lock)
         if document and is_held(document):
             holder = describe_holder(document)
+    lacking = _not_enriched(client, names, event_types)
     return Status(
-        months=[_month(names, m, bookmarks.get(m.id, {}), holder, now) for m in months],
+        months=[
+            _month(names, m, bookmarks.get(m.id, {}), lacking, holder, now)
+            for m in months
+        ],
         running=holder,
         problems=[
             f"The index {index.name} has no month in its name and cannot be migrated."
@@ -125,7 +132,22 @@ def read(client, names, lock, event_types, ranges, now):
     )
 
 
-def _month(names, month, bookmark, holder, now):
+def _not_enriched(client, names, event_types):
+    """Return index -> number of its events without enrichment, of all that serve."""
+    answer = client.search(
+        index=[names.events_alias(event_type) for event_type in event_types],
+        body={
+            "size": 0,
+            "query": {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}},
+            "aggs": {"indices": {"terms": {"field": "_index", "size": 10_000}}},
+        },
+        params={"ignore_unavailable": "true", "request_timeout": 120},
+    )
+    buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", ())
+    return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
+
+
+def _month(names, month, bookmark, lacking, holder, now):
     stock = names.events_month(month.event_type, month.month)
     read_alias = names.events_alias(month.event_type)
     serving = month.target is not None and stock in month.target.aliases
@@ -144,6 +166,7 @@ def _month(names, month, bookmark, holder, now):
         month=month.month,
         state=state,
         events=total,
+        not_enriched=0 if index in (None, month.source) else lacking.get(index.name, 0),
         copied=copied if month.source or serving else 0,
         percent=round(min(percent, 100.0), 1),
         rate=round(rate, 1) if rate else None,

@@ -128,9 +128,10 @@ class Switch:
             lambda: self._in_time(deadline),
         )
         self.step("delta written")
-        self._same_totals()
+        total = self._same_totals()
         serving = {n: p.last for n, p in positions(client, names.new).items()}
-        self.bookmark.write(switch={**self.bookmark.data["switch"], "serving": serving})
+        switch = {**self.bookmark.data["switch"], "events": total, "serving": serving}
+        self.bookmark.write(switch=switch)
         self._in_time(deadline)
         self.step("read alias")
         aliases.move_read_alias(client, names)
@@ -165,6 +166,7 @@ class Switch:
                 f"{self.names.old} holds {old} events and its copy {new}: something "
                 "was deleted meanwhile"
             )
+        return new
 
     def _clone(self, deadline):
         fence = (self.names.new, self.names.fence)

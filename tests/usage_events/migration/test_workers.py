@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ...helpers.brokers import stock_worker
+from ...helpers.brokers import stock_worker, unreachable_broker
 from .test_faults import NOW, month_of
 
 
@@ -59,3 +59,15 @@ def test_nothing_is_stated_when_no_worker_is_about(usage):
     usage.legacy("view", "2026-03", 100)
     report = usage.migrate(now=now, ignore_stock_workers=True)
     assert not [p for p in report["problems"] if "workers" in p]
+
+
+def test_a_current_month_is_not_switched_while_nobody_can_be_asked(usage, monkeypatch):
+    patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
+    monkeypatch.setitem(usage.app.config, patience, 3)
+    usage.legacy("view", "2026-03", 100)
+    with unreachable_broker(monkeypatch):
+        report = usage.migrate(now=now)
+        assert any("broker" in w for w in usage.service.plan(now=now).warnings)
+    month = month_of(report, "view", "2026-03")
+    assert not month["switched"] and report["stopped"]["resumable"]
+    assert report["stopped"]["reason"].startswith("The message broker does not answer")

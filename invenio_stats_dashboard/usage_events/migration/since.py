@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Does the index in service still hold all of the backup? Told without reading both.
+
+Before a switch every event was read back, and at its last call the totals of both
+indices agreed while writers were refused. An event keeps its sequence number until
+it is written again. So an event with a number up to that of the reading is as it
+was then; those above it are compared one by one; and if both together are as many
+as the backup holds, none is missing.
+"""
+
+from ...search.seqno import NOTHING, page, scan
+from ..enrichment import native_bytes
+from .copying import settled_positions
+from .fingerprints import event_hash
+
+_MOST = 100_000
+_PAGE = 1000
+
+
+def holds_all(run, month, data):
+    """Tell whether nothing of a backup is missing from the index in service.
+
+    Args:
+        run: the :class:`~.running.Run`.
+        month: the :class:`~.months.Month`, switched.
+        data: its bookmark's.
+
+    Returns:
+        bool: False means that it could not be told; then both have to be read.
+    """
+    switch, verified = data.get("switch") or {}, data.get("verified") or {}
+    total, read = switch.get("events"), _by_shard(verified.get("read_back"))
+    if total is None or read is None or not _same_indices(month, data):
+        return False
+    if _count(run.client, month.backup.name) != total:
+        return False
+    found = settled_positions(run.client, month.target.name)
+    last = {shard: p.last for shard, p in found.items()}
+    histories = {shard: p.history for shard, p in found.items()}
+    if histories != _by_shard(verified["histories"]):
+        return False
+    if sum(last[shard] - read[shard] for shard in last) > _MOST:
+        return False
+    kept = sum(_kept(run.client, month.target.name, s, read[s]) for s in last)
+    serving = _by_shard(switch["serving"])
+    again = 0
+    for shard in last:
+        for hits in _written(run, month.target.name, shard, read[shard], last[shard]):
+            same = _compared(run, month.backup.name, hits, serving[shard])
+            if same is None:
+                return False
+            again += same
+    return kept + again == total
+
+
+def _by_shard(stored):
+    return None if stored is None else {int(n): at for n, at in stored.items()}
+
+
+def _same_indices(month, data):
+    """Tell whether these are the indices of the switch, or its clone of the old one."""
+    settings = month.backup.settings
+    origin = settings.get("resize", {}).get("source", {}).get("uuid")
+    blocked = str(settings.get("blocks", {}).get("write")).lower() == "true"
+    return (
+        blocked
+        and month.target.uuid == data["target"]["uuid"]
+        and data["source"]["uuid"] in (month.backup.uuid, origin)
+    )
+
+
+def _count(client, index):
+    client.indices.refresh(index=index)
+    return client.count(index=index)["count"]
+
+
+def _kept(client, index, shard, upto):
+    """Count the events of a shard that were not written again since a position."""
+    answer = client.count(
+        index=index,
+        body={"query": {"range": {"_seq_no": {"lte": upto}}}},
+        params={"preference": f"_shards:{shard}|_primary", "request_timeout": 120},
+    )
+    return answer["count"]
+
+
+def _written(run, index, shard, after, upto):
+    def fetch(start, end):
+        run.copier.check()
+        return page(run.copier.text_client, index, shard, start, end, _PAGE)
+
+    for _, hits in scan(fetch, after, upto, _PAGE):
+        if hits:
+            yield hits
+
+
+def _compared(run, backup, hits, serving):
+    """Return how many of some events the backup has too; None if one differs.
+
+    One that was written after the switch may differ: it is newer.
+    """
+    written = {hit.id: hit for hit in hits}
+    only = {"ids": {"values": sorted(written)}}
+    again = 0
+    for shard, position in settled_positions(run.client, backup).items():
+        upto = position.last
+        for old in page(
+            run.copier.text_client, backup, shard, NOTHING, upto, _PAGE, only=only
+        ):
+            new = written[old.id]
+            if new.seq_no <= serving and _hash(new) != _hash(old):
+                return None
+            again += 1
+    return again
+
+
+def _hash(hit):
+    return event_hash(hit.id, native_bytes(hit.source))

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What was proved before a switch is trusted after it exactly as far as it goes."""
+
+import pytest
+
+from invenio_stats_dashboard.usage_events.migration import after
+from invenio_stats_dashboard.usage_events.migration.months import utc_now
+from invenio_stats_dashboard.usage_events.migration.since import holds_all
+
+from ...helpers.faults import At
+
+PAST = "2026-03"
+ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}
+EVENTS = 60
+
+
+@pytest.fixture()
+def told(monkeypatch):
+    """Return what each comparison could tell without reading."""
+    answers = []
+
+    def holds(run, month, data):
+        answers.append(holds_all(run, month, data))
+        return answers[-1]
+
+    monkeypatch.setattr(after, "holds_all", holds)
+    return answers
+
+
+def _migrate(usage, at, action, month=PAST):
+    events = usage.legacy("view", month, EVENTS)
+    target = usage.names.events_target("view", month)
+    first = next(iter(events))
+
+    def act():
+        if action:
+            action(usage.client, target, first, events[first])
+
+    report = usage.service.reindex_events(step=At(at, act), **ARGUMENTS)
+    return events, report
+
+
+def _delete(client, target, id, _source):
+    client.delete(index=target, id=id, refresh=True)
+
+
+def _write_new(client, target, _id, source):
+    client.index(index=target, id="new", body=source, refresh=True)
+
+
+def _write_again(client, target, id, source):
+    client.index(index=target, id=id, body={**source, "country": "XX"}, refresh=True)
+
+
+def _write_the_same(client, target, id, _source):
+    stored = client.get(index=target, id=id)["_source"]
+    client.index(index=target, id=id, body=stored, refresh=True)
+
+
+def _delete_and_write_new(client, target, id, source):
+    _delete(client, target, id, source)
+    _write_new(client, target, id, source)
+
+
+@pytest.mark.parametrize(
+    "at, action, enough",
+    [
+        ("switched", None, True),
+        ("switched", _write_new, True),
+        ("switched", _write_again, True),
+        ("block", _write_the_same, True),
+        ("switched", _delete, False),
+        ("switched", _delete_and_write_new, False),
+        ("block", _write_again, False),
+    ],
+)
+def test_both_indices_are_read_unless_what_was_written_since_explains_all(
+    events_of, told, at, action, enough
+):
+    _migrate(events_of, at, action)
+    assert told == [enough]
+
+
+def test_deleted_event_comes_back_although_another_was_written(events_of, told):
+    events, report = _migrate(events_of, "switched", _delete_and_write_new)
+    assert report.completed and told == [False]
+    assert {id for id, _ in events_of.seen()} == {*events, "new"}
+
+
+def test_current_month_that_is_written_all_along_is_not_read_again(events_of, told):
+    month = utc_now().strftime("%Y-%m")
+    _migrate(events_of, "switched", _write_new, month)
+    assert told == [True]
+
+
+def test_backup_that_was_written_is_read(events_of, told):
+    usage = events_of
+    backup = usage.names.events_backup("view", PAST)
+
+    def action(client, _target, id, _source):
+        client.indices.put_settings(index=backup, body={"index.blocks.write": False})
+        client.delete(index=backup, id=id, refresh=True)
+
+    _migrate(usage, "switched", action)
+    assert told == [False]
+
+
+def test_fresh_start_reads_both_again(events_of, told):
+    _migrate(events_of, "switched", None)
+    events_of.migrate(fresh_start=True, **ARGUMENTS)
+    assert told == [True]

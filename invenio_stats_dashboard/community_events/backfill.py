@@ -9,21 +9,19 @@ which bounds the memory, and the position moves on only when a page and all
 before it are stored, so a run that was killed loses nothing.
 """
 
-import gc
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
+
+from ..search.memory import rare_collections
 
 WORKERS = 2
 """Threads that compare and write."""
 
 ON_THEIR_WAY = 4
 """Pages that are read and not yet stored."""
-
-
-_COLLECTED_AFTER = 50_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
 
     with (
         closing(pages),
-        _rare_collections(),
+        rare_collections(),
         ThreadPoolExecutor(workers, thread_name_prefix="backfill") as pool,
     ):
         try:
@@ -137,24 +135,6 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
         finally:
             for _, _, future in waiting:
                 future.cancel()
-
-
-@contextmanager
-def _rare_collections():
-    """Let the garbage collector work less for a while.
-
-    Decoded records are many short-lived objects, and none is part of a cycle.
-    Collections would be frequent, and each full one would look through the
-    million objects of an InvenioRDM application, which it cannot free.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECTED_AFTER, *before[1:])
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
 
 
 class Pace:

@@ -7,6 +7,7 @@ Each write names the version that it replaces. So a run that was frozen, and
 whose work another run has taken over meanwhile, cannot write any more and knows.
 """
 
+import json
 from datetime import UTC, datetime
 
 from opensearchpy.exceptions import ConflictError, NotFoundError
@@ -52,11 +53,9 @@ class Bookmark:
         Raises:
             LockLostError: somebody else has written it since.
         """
-        self.data = {
-            **self.data,
-            **changes,
-            "updated_at": datetime.now(UTC).isoformat(),
-        }
+        now = datetime.now(UTC).isoformat()
+        # as it will be read: JSON makes texts of the numbers of shards
+        self.data = json.loads(json.dumps({**self.data, **changes, "updated_at": now}))
         condition = {"op_type": "create"}
         if self._version:
             seq_no, term = self._version
@@ -107,6 +106,11 @@ class Bookmark:
         """Store a whole new document in place of this one."""
         self.data = data
         self.write()
+
+
+def by_shard(stored):
+    """Return what a bookmark holds by shard with the shards' numbers as keys."""
+    return {int(shard): value for shard, value in stored.items()}
 
 
 def read_many(client, index, ids):

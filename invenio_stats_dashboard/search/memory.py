@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 _M_MMAP_THRESHOLD = -3
 _LARGE = 256 * 1024
+_COLLECTED_AFTER = 50_000
 
 
 def give_large_blocks_back():
@@ -26,15 +27,19 @@ def give_large_blocks_back():
 
 
 @contextmanager
-def collecting_only_new():
-    """Leave what the application has made so far out of garbage collections.
+def rare_collections():
+    """Let the garbage collector work less for a while.
 
-    An InvenioRDM application is a million objects. Thousands of events a second
-    have Python look through them over and over again, which took a third of the
-    time in which pages were decoded.
+    Decoded records and events are many short-lived objects, and none is part of a
+    cycle. Collections would be frequent, and each full one would look through the
+    million objects of an InvenioRDM application, which it cannot free: a third of
+    the time in which pages are decoded.
     """
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTED_AFTER, *before[1:])
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)

@@ -10,7 +10,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import LockLostError, StatsDashboardError
 from ...search import bulk
-from ...search.bookmarks import Bookmark
+from ...search.bookmarks import Bookmark, by_shard
 from ...search.seqno import NOTHING, page
 from . import aliases
 from .comparison import Side, compare_day, fingerprints_of_both
@@ -62,8 +62,7 @@ def bring_over_check(run, month):
 
 def _settled(bookmark):
     """Return how far the index in service was written when it was switched."""
-    serving = (bookmark.data.get("switch") or {}).get("serving") or {}
-    return {int(shard): at for shard, at in serving.items()}
+    return by_shard((bookmark.data.get("switch") or {}).get("serving") or {})
 
 
 def _sentence(old, new, found):

@@ -41,13 +41,12 @@ class Fingerprints:
             hash: of the event, see :func:`event_hash`.
         """
         self._count[day] += 1
-        self._sum[day] += hash
+        self._sum[day] = (self._sum[day] + hash) % _MODULUS
 
     def stored(self):
         """Return a JSON object that the constructor takes."""
         return {
-            day: [count, f"{self._sum[day] % _MODULUS:x}"]
-            for day, count in self._count.items()
+            day: [count, f"{self._sum[day]:x}"] for day, count in self._count.items()
         }
 
     def counts(self):
@@ -61,7 +60,7 @@ class Fingerprints:
             day
             for day in days
             if self._count.get(day, 0) != other._count.get(day, 0)
-            or (self._sum.get(day, 0) - other._sum.get(day, 0)) % _MODULUS
+            or self._sum.get(day, 0) != other._sum.get(day, 0)
         )
 
     @property
@@ -92,18 +91,12 @@ def event_hash(id, native):
     return xxh3_64_intdigest(id.encode() + b"\0" + native.rstrip())
 
 
-_FIRST = b'{"timestamp":"'
 _TIMESTAMP = re.compile(rb'"timestamp"\s*:\s*"(\d{4}-\d{2}-\d{2})')
 
 
 def _day(native):
-    day = native[14:24]
-    if not (native.startswith(_FIRST) and day[4:8:3] == b"--"):
-        found = _TIMESTAMP.search(native)
-        if found is None:
-            return NO_DAY
-        day = found.group(1)
-    return day.decode()
+    found = _TIMESTAMP.search(native)
+    return found.group(1).decode() if found else NO_DAY
 
 
 def read(

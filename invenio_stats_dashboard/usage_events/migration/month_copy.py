@@ -6,6 +6,7 @@
 import time
 
 from ...errors import ClusterNotHealthyError
+from ...search.bookmarks import by_shard
 from ...search.seqno import NOTHING
 from .copying import Ahead, ReadBack, settled_positions, stored_in_order
 from .delta import bring_delta
@@ -37,7 +38,7 @@ class MonthCopy:
         self.before = 0
 
     def _copied(self):
-        return {int(n): at for n, at in self._bookmark.data["shards"].items()}
+        return by_shard(self._bookmark.data["shards"])
 
     def copy_and_verify(self, source):
         """Copy until little is left, and compare all of it.

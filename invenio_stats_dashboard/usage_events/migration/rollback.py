@@ -13,7 +13,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ...search import bulk
-from ...search.bookmarks import Bookmark
+from ...search.bookmarks import Bookmark, by_shard
 from ...search.client import describe, is_transient
 from ...search.seqno import NOTHING, IncompletePageError, page, positions
 from ..enrichment import native_bytes
@@ -235,7 +235,7 @@ class _Back:
     def _carry_all(self):
         """Carry over what was written since the switch, until little is left."""
         serving = (self.bookmark.data.get("switch") or {}).get("serving") or {}
-        at = {int(shard): position for shard, position in serving.items()}
+        at = by_shard(serving)
         carried = 0
         for _ in range(_ROUNDS):
             upto = self._upto()

@@ -27,7 +27,7 @@ from ...search.bookmarks import Bookmark
 from ...search.client import describe, json_client, text_client
 from ...search.health import HealthGate, Limits
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ...search.memory import collecting_only_new, give_large_blocks_back
+from ...search.memory import give_large_blocks_back, rare_collections
 from ...search.names import Names
 from ..enrichment import Splicer
 from ..workers import worker_problem
@@ -162,7 +162,7 @@ class EventReindexingService:
                 ignore_stock_workers,
                 problems=report.problems,
             )
-            with collecting_only_new():
+            with rare_collections():
                 self._migrate(run, found, report)
         return report
 

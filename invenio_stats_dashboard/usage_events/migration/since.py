@@ -10,6 +10,7 @@ was then; those above it are compared one by one; and if both together are as ma
 as the backup holds, none is missing.
 """
 
+from ...search.bookmarks import by_shard
 from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
 from .copying import settled_positions
@@ -31,20 +32,20 @@ def holds_all(run, month, data):
         bool: False means that it could not be told; then both have to be read.
     """
     switch, verified = data.get("switch") or {}, data.get("verified") or {}
-    total, read = switch.get("events"), _by_shard(verified.get("read_back"))
-    if total is None or read is None or not _same_indices(month, data):
+    total = switch.get("events")
+    if total is None or "read_back" not in verified or not _same_indices(month, data):
         return False
+    read, serving = by_shard(verified["read_back"]), by_shard(switch["serving"])
     if _count(run.client, month.backup.name) != total:
         return False
     found = settled_positions(run.client, month.target.name)
     last = {shard: p.last for shard, p in found.items()}
     histories = {shard: p.history for shard, p in found.items()}
-    if histories != _by_shard(verified["histories"]):
+    if histories != by_shard(verified["histories"]):
         return False
     if sum(last[shard] - read[shard] for shard in last) > _MOST:
         return False
     kept = sum(_kept(run.client, month.target.name, s, read[s]) for s in last)
-    serving = _by_shard(switch["serving"])
     again = 0
     for shard in last:
         for hits in _written(run, month.target.name, shard, read[shard], last[shard]):
@@ -53,10 +54,6 @@ def holds_all(run, month, data):
                 return False
             again += same
     return kept + again == total
-
-
-def _by_shard(stored):
-    return None if stored is None else {int(n): at for n, at in stored.items()}
 
 
 def _same_indices(month, data):

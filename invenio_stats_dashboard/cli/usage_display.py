@@ -265,11 +265,16 @@ def print_status(status):
                 out.print(f"[red]{month.month} {month.event_type}:[/] {sentence}")
         if month.not_enriched:
             out.print(
-                f"{month.month} {month.event_type}: {month.not_enriched:,} events came "
-                "after the migration and are not enriched."
+                f"{month.month} {month.event_type}: {month.not_enriched:,} events are "
+                "not enriched."
             )
         if month.error and month.retry:
             out.print(f"  Try again: {month.retry}")
+    if any(month.not_enriched is None for month in status.months):
+        out.print(
+            "How many events are not enriched is unknown: OpenSearch did not answer "
+            "that search completely."
+        )
     for sentence in status.problems:
         out.print(f"[red]Problem:[/] {sentence}")
     if status.running:

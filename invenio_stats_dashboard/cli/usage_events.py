@@ -217,12 +217,17 @@ def _refuse_unasked(yes, as_json):
 @types_option
 @months_option
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@click.option(
+    "--accept-deletions",
+    is_flag=True,
+    help="Delete a backup although events of it were deleted in service since.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @with_appcontext
 @sentences_for_errors
-def cleanup(event_types, months, dry_run, yes, as_json):
-    """Delete the backups of months whose full comparison has passed."""
+def cleanup(event_types, months, dry_run, accept_deletions, yes, as_json):
+    """Delete the backups of months, after comparing every event once more."""
     service = _service()
     found = service.cleanup(event_types, months, dry_run=True)
     ready = [name for name, reason in found if reason is None]
@@ -232,7 +237,7 @@ def cleanup(event_types, months, dry_run, yes, as_json):
             for name in ready:
                 click.echo(f"  {name}")
             click.confirm(f"Delete these {len(ready)} indices for good?", abort=True)
-        found = service.cleanup(event_types, months)
+        found = service.cleanup(event_types, months, accept_deletions=accept_deletions)
     if as_json:
         print_json([{"index": name, "kept_because": why} for name, why in found])
     else:

@@ -145,4 +145,5 @@ def describe(error):
             if isinstance(details, dict):
                 reason = details.get("reason") or ""
         return f"{error.status_code} {error.error}{': ' + reason if reason else ''}"
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first[:200]}"

@@ -29,14 +29,14 @@ class ClusterLock:
         client: an ordinary client.
         index: index of the lock's document.
         name: id of the lock's document.
-        holder: unique id of this run.
+        holder: unique id of this run, kept as an attribute.
         ttl: seconds after the last renewal at which it is free for others.
     """
 
     def __init__(self, client, index, name, holder, ttl):
         """Keep what is needed; takes nothing yet."""
         self._client, self._index, self._name = client, index, name
-        self._holder, self._ttl = holder, ttl
+        self.holder, self._ttl = holder, ttl
         self._version = None
         self._renewed = 0.0
         self._stop = threading.Event()
@@ -149,14 +149,14 @@ class ClusterLock:
         """Return the lock's version if only the answer to a renewal was lost."""
         with suppress(OpenSearchException):
             current = read_lock(self._client, self._index, self._name)
-            if current and current["_source"]["run"] == self._holder:
+            if current and current["_source"]["run"] == self.holder:
                 return current["_seq_no"], current["_primary_term"]
         return None
 
     def _document(self):
         return {
             "kind": "lock",
-            "run": self._holder,
+            "run": self.holder,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "process": _process(os.getpid()),

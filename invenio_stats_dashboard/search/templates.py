@@ -16,7 +16,7 @@ from copy import deepcopy
 from fnmatch import fnmatchcase
 
 from invenio_search.proxies import current_search
-from opensearchpy.exceptions import OpenSearchException, OpenSearchWarning
+from opensearchpy.exceptions import OpenSearchWarning
 
 from .client import describe, json_client
 from .mappings import enriched
@@ -127,8 +127,8 @@ def put_missing(app, client, names, fixed, compose):
 def register_templates(app, fixed):
     """See at application start that the templates are in the cluster.
 
-    A cluster that does not answer is a warning, never a failed start: every
-    ``invenio`` command builds the application.
+    Whatever goes wrong is a warning, never a failed start: every ``invenio`` command
+    builds the application.
 
     Args:
         app: the Flask application.
@@ -139,7 +139,7 @@ def register_templates(app, fixed):
         client = json_client(app, timeout, max_retries=0)
         try:
             put_all_missing(app, client, fixed)
-        except OpenSearchException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the site starts
             app.logger.warning(
                 "The index templates of invenio-stats-dashboard could not be checked "
                 "(%s). They will be at the next start; until then new months are "

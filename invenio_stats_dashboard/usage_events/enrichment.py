@@ -88,8 +88,7 @@ class Splicer:
     def __init__(self, lookup, enriched_at, refresh=()):
         """Keep what is needed."""
         self._lookup = lookup
-        self._enriched_at = enriched_at
-        self._stamp = b',"enriched_at":' + msgspec.json.encode(enriched_at) + b"}"
+        self._stamp = _stamp(enriched_at)
         self._refresh = frozenset(refresh)
         self._suffixes = OrderedDict()
         self.unknown = 0
@@ -119,10 +118,7 @@ class Splicer:
         if head.enriched_at is not None or head.community_ids is not None:
             return self._again(source, head, context)
         native = bytes(source)
-        end = native.rindex(b"}")
-        start = b"" if native[:end].rstrip().endswith(b"{") else b","
-        suffix = self._suffix(head, context)
-        return native, native[:end] + (suffix if start else suffix[1:])
+        return native, _with(native, self._suffix(head, context))
 
     def _suffix(self, head, context):
         """Return the bytes that replace an event's closing brace."""
@@ -146,37 +142,44 @@ class Splicer:
             added = Enrichment((), {})
         else:
             added = enrich(head.timestamp, head.file_key, context)
-        return (
-            _MARKER
-            + msgspec.json.encode(added.community_ids)
-            + b',"subcounts":'
-            + msgspec.json.encode(added.subcounts)
-            + self._stamp
-        )
+        return _suffix(added.community_ids, added.subcounts, self._stamp)
 
     def _again(self, source, head, context):
         """Return an event that has enrichment with its communities brought up."""
-        fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
+        native = native_bytes(source)
         added = enrich(head.timestamp, head.file_key, context) if context else None
-        for key in ENRICHED_FIELDS:
-            fields.pop(key, None)
-        # at the end and in this order, so that native_bytes() can cut them off
-        fields["community_ids"] = msgspec.Raw(
-            msgspec.json.encode(added.community_ids if added else [])
-        )
-        frozen = head.subcounts or {}
-        subcounts = dict(added.subcounts) if added else {}
+        found = added.subcounts if added else {}
         subcounts = {
-            **{k: v for k, v in subcounts.items() if not head.enriched_at},
-            **frozen,
-            **{k: v for k, v in subcounts.items() if k in self._refresh},
+            **(found if not head.enriched_at else {}),
+            **(head.subcounts or {}),
+            **{k: v for k, v in found.items() if k in self._refresh},
         }
-        fields["subcounts"] = msgspec.Raw(msgspec.json.encode(subcounts))
-        stamp = self._enriched_at
+        stamp = self._stamp
         if head.enriched_at is not None and not self._refresh:
-            stamp = head.enriched_at
-        fields["enriched_at"] = msgspec.Raw(msgspec.json.encode(stamp))
-        return native_bytes(source), msgspec.json.encode(fields)
+            stamp = _stamp(head.enriched_at)
+        communities = added.community_ids if added else ()
+        return native, _with(native, _suffix(communities, subcounts, stamp))
+
+
+def _suffix(communities, subcounts, stamp):
+    return (
+        _MARKER
+        + msgspec.json.encode(communities)
+        + b',"subcounts":'
+        + msgspec.json.encode(subcounts)
+        + stamp
+    )
+
+
+def _stamp(enriched_at):
+    return b',"enriched_at":' + msgspec.json.encode(enriched_at) + b"}"
+
+
+def _with(native, suffix):
+    """Return an event's bytes with a suffix in place of the closing brace."""
+    end = native.rindex(b"}")
+    empty = native[:end].rstrip().endswith(b"{")
+    return native[:end] + (suffix[1:] if empty else suffix)
 
 
 def native_bytes(source):
@@ -215,6 +218,6 @@ _decode_added = msgspec.json.Decoder(_Added).decode
 def _is_added(text):
     try:
         _decode_added(text)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:  # of which ValidationError is one
         return False
     return True

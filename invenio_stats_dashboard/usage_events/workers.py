@@ -18,6 +18,9 @@ STOCK_TASK = "invenio_stats.tasks.process_events"
 MARKER_TASK = "invenio_stats_dashboard.tasks.announce_safe_indexer_2"
 """Registered by workers whose event indexer waits out a write block."""
 
+_GONE = 3
+"""Questions without an answer after which a worker counts as stopped."""
+
 
 def announce():
     """Let the workers of this application say that theirs is the patient indexer."""
@@ -28,55 +31,70 @@ def _announce():
     """Do nothing: that the task is registered is what counts."""
 
 
-def stock_workers(timeout=2.0):
-    """Return the names of workers that index events and lose what is refused.
+class StockWorkers:
+    """Watches for workers that index events and lose what is refused.
+
+    A busy worker may not answer in time, so each question is asked twice, and a
+    worker that was found once counts until it answers that it is safe, or until it
+    has not answered several questions in a row, as one that was stopped.
 
     Args:
-        timeout: seconds to wait for the workers' answers.
-
-    Returns:
-        list[str]: sorted; empty if no worker answers, asked twice.
-
-    Raises:
-        ClusterNotHealthyError: the message broker does not answer, so that nobody
-            knows.
+        timeout: seconds to wait for the workers' answers each time.
     """
-    inspect = current_celery.control.inspect
-    try:
-        # one that is busy may need longer
-        answer = (
-            inspect(timeout=timeout).registered()
-            or inspect(timeout=2 * timeout).registered()
-            or {}
+
+    def __init__(self, timeout=2.0):
+        """Know of no worker yet."""
+        self._timeout = timeout
+        self._silent = {}
+
+    def names(self):
+        """Ask all workers.
+
+        Returns:
+            list[str]: sorted names of stock workers. Workers that never answered
+            are not known, and not among them.
+
+        Raises:
+            ClusterNotHealthyError: the message broker does not answer, so that
+                nobody knows.
+        """
+        answers = {}
+        try:
+            for _ in range(2):
+                inspect = current_celery.control.inspect(timeout=self._timeout)
+                answers.update(inspect.registered() or {})
+        except (OperationalError, OSError) as error:
+            raise ClusterNotHealthyError(
+                "The message broker does not answer, so nobody can tell whether "
+                "workers with the stock event indexer are about, which lose the "
+                f"events that are refused while a month is switched ({error}). See "
+                "that it is up and that CELERY_BROKER_URL is right."
+            ) from error
+        self._silent = {
+            worker: times + 1
+            for worker, times in self._silent.items()
+            if worker not in answers and times + 1 < _GONE
+        }
+        for worker, tasks in answers.items():
+            if STOCK_TASK in tasks and MARKER_TASK not in tasks:
+                self._silent[worker] = 0
+        return sorted(self._silent)
+
+    def problem(self):
+        """Ask all workers, and say what stands in the way of a switch.
+
+        Returns:
+            str: a sentence, or None. A broker that does not answer is one, too.
+        """
+        try:
+            workers = self.names()
+        except ClusterNotHealthyError as error:
+            return str(error)
+        if not workers:
+            return None
+        return (
+            f"The workers {', '.join(workers)} run the stock event indexer, which "
+            "loses the events that are refused while a month is switched. Restart "
+            "them with this package installed; months that may still get events wait "
+            "for that."
         )
-    except (OperationalError, OSError) as error:
-        raise ClusterNotHealthyError(
-            "The message broker does not answer, so nobody can tell whether workers "
-            "with the stock event indexer are about, which lose the events that are "
-            f"refused while a month is switched ({error}). See that it is up and that "
-            "CELERY_BROKER_URL is right."
-        ) from error
-    return sorted(
-        worker
-        for worker, tasks in answer.items()
-        if STOCK_TASK in tasks and MARKER_TASK not in tasks
-    )
-
-
-def worker_problem():
-    """Return a sentence about workers that would lose events, or None.
-
-    One that cannot be asked counts as one that would.
-    """
-    try:
-        workers = stock_workers()
-    except ClusterNotHealthyError as error:
-        return str(error)
-    if not workers:
-        return None
-    return (
-        f"The workers {', '.join(workers)} run the stock event indexer, which loses "
-        "the events that are refused while a month is switched. Restart them with "
-        "this package installed; until then months that may still get events are "
-        "not switched."
-    )

@@ -4,6 +4,7 @@
 """A Celery worker of a site whose workers still run the stock event indexer."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,9 @@ app.conf.update(
 def process_events(event_types):
     pass
 """
+
+
+_running = {}
 
 
 @contextmanager
@@ -57,14 +61,25 @@ def stock_worker(monkeypatch, name):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        _running[f"{name}@here"] = worker
         try:
             _use(patch, broker)
             _wait(f"{name}@here", worker)
             yield f"{name}@here"
         finally:
-            worker.terminate()
+            _running.pop(f"{name}@here").terminate()
             worker.wait(timeout=30)
     _renew_pools()
+
+
+@contextmanager
+def frozen(name):
+    """Stop the process of a worker of this helper, and let it go on at the end."""
+    _running[name].send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _running[name].send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""After a switch: the full comparison, and only then deletion."""
+"""After a switch: what the backup holds is in service too, and only then deletion."""
 
 from contextlib import contextmanager
 
@@ -200,13 +200,18 @@ def merge_beside(run, month, bookmark):
         )
 
 
-def delete_backup(run, month, bookmark):
+def delete_backup(run, month, bookmark, accept_deletions=False):
     """Delete the backup of a month, after reading it and the index in service again.
+
+    Nothing is brought over: both were the same after the switch, so what the index
+    in service lacks now was deleted from it, and only a person knows whether that was
+    meant.
 
     Args:
         run: the :class:`~.running.Run`.
         month: the :class:`~.months.Month`, switched.
         bookmark: its bookmark.
+        accept_deletions: what the index in service lacks was deleted on purpose.
 
     Raises:
         NotTheSameError: the index in service does not hold all of it.
@@ -220,7 +225,17 @@ def delete_backup(run, month, bookmark):
             f"{name} has not been compared with the index in service; run the "
             "migration of that month again first."
         )
-    bring_over(run, month, name, _settled(bookmark), bookmark)
+    new = month.target.name
+    found, missing = _differences(run, name, new, _settled(bookmark))
+    if any(difference.changed for difference in found.values()):
+        raise NotTheSameError(_sentence(name, new, found))
+    if missing and not accept_deletions:
+        raise NotTheSameError(
+            f"{_sentence(name, new, found)} Both were the same after the switch. If "
+            "this was deleted on purpose, use 'usage-events cleanup "
+            "--accept-deletions'; if not, 'usage-events migrate --fresh-start "
+            f"--event-types {month.event_type} --months {month.month}' brings it back."
+        )
     with serving_claimed(run, month, bookmark):
         _delete(run, month, name)
         bookmark.write(backup=None)

@@ -3,12 +3,29 @@
 
 """Bringing what was written since, and reading each of its events back."""
 
+from dataclasses import dataclass
+
 from ...errors import StatsDashboardError
 from ...search.seqno import NOTHING, page, positions
 from ..enrichment import native_bytes
 from .fingerprints import fingerprint
 
 _IDS = 1000
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What was brought.
+
+    Attributes:
+        events: their number.
+        only_written: every operation of the source in between left one of these
+            events. If not, there were others: something was deleted, or was
+            written more than once.
+    """
+
+    events: int = 0
+    only_written: bool = True
 
 
 class DeltaError(StatsDashboardError):
@@ -28,7 +45,7 @@ def bring_delta(copier, source, target, fence, copied, upto, check):
         check: called before each batch; raises to end it.
 
     Returns:
-        int: number of events brought.
+        Delta: what was brought.
 
     Raises:
         DeltaError: one is not in the target as it is in the source.
@@ -47,7 +64,8 @@ def bring_delta(copier, source, target, fence, copied, upto, check):
             f"{len(wrong)} of the {len(brought)} last events were not stored as they "
             f"are, the first is {wrong[0]}"
         )
-    return len(brought)
+    operations = sum(at - copied.get(shard, NOTHING) for shard, at in upto.items())
+    return Delta(len(brought), operations == len(brought))
 
 
 def _hashes(copier, target, ids):

@@ -19,6 +19,8 @@ from ..enrichment import native_bytes
 
 _MODULUS = 2**64
 _PAGE = 2000
+HASH = "xxh3-64"
+"""Name of the hash, kept beside stored sums, which say nothing to another one."""
 NO_DAY = "no date"
 """The day of an event whose timestamp is not of the usual form."""
 

@@ -9,7 +9,7 @@ from ...errors import ClusterNotHealthyError
 from ...search.bookmarks import by_shard
 from ...search.seqno import NOTHING
 from .copying import Ahead, ReadBack, settled_positions, stored_in_order
-from .delta import bring_delta
+from .delta import Delta, bring_delta
 from .fingerprints import Fingerprints
 from .report import COPYING, VERIFIED, Progress
 from .running import StoppedError
@@ -183,14 +183,16 @@ class MonthCopy:
             settled: shard -> position up to which everything is verified.
 
         Returns:
-            dict: the same, further on.
+            tuple: the same, further on, and the :class:`~.delta.Delta` in between,
+            which is not in the report yet.
         """
+        events, only_written = 0, True
         for _ in range(_ROUNDS):
             upto = self._checkpoints(source)
             left = sum(at - settled.get(shard, NOTHING) for shard, at in upto.items())
             if left <= 0:
                 break
-            self._report.copied += bring_delta(
+            delta = bring_delta(
                 self._run.copier,
                 source.name,
                 self._target,
@@ -199,7 +201,9 @@ class MonthCopy:
                 upto,
                 self._run.copier.check,
             )
+            events += delta.events
+            only_written = only_written and delta.only_written
             settled = upto
             if left <= _SMALL:
                 break
-        return settled
+        return settled, Delta(events, only_written)

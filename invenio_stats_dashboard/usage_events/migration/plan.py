@@ -123,9 +123,9 @@ def make_plan(client, names, event_types, ranges, now, worker_problem):
 def ignored_workers_sentence(id, problem):
     """Return the sentence of a switch that was made in spite of such workers."""
     return (
-        f"{id} was switched although this was known, as was asked for: {problem} The "
-        "events that such workers took off the queue while writing was refused are "
-        "lost. 'block_seconds' says how long that was."
+        f"{id} was switched in spite of this, as was asked for: {problem} What such "
+        "workers took off the queue while writing was refused is lost; "
+        "'block_seconds' says how long that was."
     )
 
 

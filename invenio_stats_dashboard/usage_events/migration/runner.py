@@ -19,8 +19,10 @@ from ...search.seqno import IncompletePageError, positions
 from . import aliases, target
 from .after import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
+from .fingerprints import HASH
 from .month_copy import MonthCopy
 from .months import is_writable, survey
+from .plan import ignored_workers_sentence
 from .report import (
     COPYING,
     DONE,
@@ -270,6 +272,7 @@ class MonthMigration:
             and data.get("source", {}).get("uuid") == source.uuid
             and data.get("source", {}).get("histories") == histories
             and data.get("target", {}).get("uuid") == found.uuid
+            and data.get("hash") == HASH
             and not self.run.options.fresh_start
         )
         if mine:
@@ -304,6 +307,7 @@ class MonthMigration:
             "target": {"index": self._target, "uuid": uuid},
             "shards": {},
             "prints": {},
+            "hash": HASH,
             "copied": 0,
             "batches": 0,
             "started_at": now,
@@ -323,8 +327,9 @@ class MonthMigration:
             run.client, self._target, source, run.options.fit_seconds, run.copier.sleep
         )
         self.copy.show("switching")
-        run.before_switch(self.month)
-        settled = self.copy.bring_the_rest(source, settled)
+        ignored = run.before_switch(self.month)
+        settled, delta = self.copy.bring_the_rest(source, settled)
+        self.report.copied += delta.events
         run.client.indices.flush(
             index=source.name,
             params={"wait_if_ongoing": "true", "request_timeout": 120},
@@ -339,7 +344,7 @@ class MonthMigration:
             seconds=run.options.switch_seconds,
             step=run.step,
             check=run.copier.check,
-        ).make(settled)
+        ).make(settled, delta.only_written)
         self.report.copied += switched.delta
         self.report.block_seconds = round(switched.block_seconds, 3)
         self.bookmark.write(
@@ -348,7 +353,9 @@ class MonthMigration:
             block_seconds=self.report.block_seconds,
             backup=self._backup,
         )
-        self.run.step("switched")
+        if ignored:
+            run.note(ignored_workers_sentence(self.month.id, ignored))
+        run.step("switched")
 
     # -- afterwards --------------------------------------------------------
 

@@ -45,6 +45,8 @@ class Options:
         delete_past: delete the backups of past months.
         delete_current: delete the backups of months that can still be written.
         fresh_start: forget earlier progress.
+        ignore_stock_workers: switch months that may still get events although
+            workers are about that lose what is refused meanwhile.
     """
 
     batch_size: int = 5000
@@ -54,6 +56,7 @@ class Options:
     delete_past: bool = False
     delete_current: bool = False
     fresh_start: bool = False
+    ignore_stock_workers: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ class Run:
         progress: called with a :class:`~.report.Progress`.
         step: called with the name of each step before it is made.
         before_switch: called with a month before it is switched; waits for
-            workers and snapshots, or raises.
+            workers and snapshots, or raises. Returns a sentence about workers that
+            was ignored as asked, or None.
+        note: called with a sentence for the report.
         now: returns the present moment.
     """
 
@@ -83,4 +88,5 @@ class Run:
     progress: object
     step: object
     before_switch: object
+    note: object
     now: object

@@ -4,19 +4,14 @@
 """The service that migrates usage events: one method for each thing to do."""
 
 import contextlib
-import threading
 import time
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from opensearchpy.exceptions import OpenSearchException
 
-from ...community_events.lookup import RecordLookup
-from ...community_events.resolver import DatabaseResolver
 from ...community_events.state import backfill_state
 from ...errors import (
-    ClusterNotHealthyError,
     LockedError,
     NotReadyError,
     SearchUnavailableError,
@@ -24,26 +19,19 @@ from ...errors import (
     UsageError,
 )
 from ...search.bookmarks import Bookmark
-from ...search.client import describe, json_client, text_client
-from ...search.health import HealthGate, Limits
+from ...search.client import describe, json_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ...search.memory import give_large_blocks_back, rare_collections
+from ...search.memory import rare_collections
 from ...search.names import Names
-from ..enrichment import Splicer
-from ..workers import worker_problem
+from ..workers import StockWorkers
 from . import after, overdue, plan, re_enriching, rollback, status
-from .copying import Copier
-from .months import check_event_types, is_writable, parse_months, survey, utc_now
+from .making import Watch, ignore, limits_of, make_run, options_of
+from .months import check_event_types, parse_months, survey, utc_now
 from .report import Report
 from .runner import MonthMigration
-from .running import PAUSES, Options, Run, StoppedError
+from .running import PAUSES, StoppedError
 
 LOCK = "migration-lock"
-_REQUEST_TIMEOUT = 60
-
-
-def _ignore(*_):
-    """Take anything and do nothing: the observer that is none."""
 
 
 class EventReindexingService:
@@ -78,7 +66,12 @@ class EventReindexingService:
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
         made, _ = plan.make_plan(
-            self._client, self.names, event_types, ranges, now(), worker_problem()
+            self._client,
+            self.names,
+            event_types,
+            ranges,
+            now(),
+            StockWorkers().problem(),
         )
         try:
             plan.check_community_events(backfill_state(self._client, self.names))
@@ -135,33 +128,27 @@ class EventReindexingService:
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
-        options = self._options(
+        options = options_of(
+            self.app.config,
             batch_size,
             max_batches,
             delete_past=delete_old_indices,
             delete_current=delete_backup,
             fresh_start=fresh_start,
+            ignore_stock_workers=ignore_stock_workers,
         )
-        limits = self._limits(max_memory_percent)
+        limits = limits_of(self.app.config, max_memory_percent)
         self._check_ready()
-        with self._locked() as (run_id, lock):
+        with self._locked() as lock:
             made, found = plan.make_plan(
                 self._client, self.names, event_types, ranges, now(), None
             )
             plan.check(made)
             report = Report(problems=list(made.warnings))
-            run = self._run(
-                run_id,
-                lock,
-                options,
-                limits,
-                progress,
-                step,
-                stop,
-                now,
-                ignore_stock_workers,
-                problems=report.problems,
+            watch = Watch(
+                progress or ignore, step or ignore, stop, report.problems.append, now
             )
+            run = self._run(lock, options, limits, watch)
             with rare_collections():
                 self._migrate(run, found, report)
         return report
@@ -198,8 +185,8 @@ class EventReindexingService:
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
-        self._options(batch_size, max_batches)
-        self._limits(max_memory_percent)
+        options_of(self.app.config, batch_size, max_batches)
+        limits_of(self.app.config, max_memory_percent)
         self._check_ready()
         self._check_unlocked()
         made, _ = plan.make_plan(
@@ -223,18 +210,34 @@ class EventReindexingService:
         Returns:
             list[status.Check]: one for each month.
         """
-        with self._work(event_types, months, progress, now) as (run, found):
+        watch = Watch(progress=progress or ignore, now=now)
+        with self._work(event_types, months, watch) as (run, found):
             return [status.verify(run, month) for month in found if month.target]
 
-    def cleanup(self, event_types=(), months=(), dry_run=False, now=utc_now):
-        """Delete the backups of months whose full comparison has passed.
+    def cleanup(
+        self,
+        event_types=(),
+        months=(),
+        dry_run=False,
+        accept_deletions=False,
+        now=utc_now,
+    ):
+        """Delete backups, each after comparing it with the index in service again.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            dry_run: delete nothing, and compare nothing.
+            accept_deletions: what the index in service lacks was deleted from it on
+                purpose.
+            now: returns the present moment, aware.
 
         Returns:
             list[tuple[str, str | None]]: name of each backup, and why it stays.
         """
-        with self._work(event_types, months, None, now) as (run, found):
+        with self._work(event_types, months, Watch(now=now)) as (run, found):
             return [
-                self._delete_backup(run, month, dry_run)
+                self._delete_backup(run, month, dry_run, accept_deletions)
                 for month in found
                 if month.backup is not None
             ]
@@ -252,7 +255,8 @@ class EventReindexingService:
         """
         if not months:
             raise UsageError("Say which months to roll back, with --months.")
-        with self._work(event_types, months, progress, now, step=step) as (run, found):
+        watch = Watch(progress=progress or ignore, step=step or ignore, now=now)
+        with self._work(event_types, months, watch) as (run, found):
             return [rollback.roll_back(run, month) for month in found]
 
     def re_enrich(
@@ -272,8 +276,8 @@ class EventReindexingService:
         """
         self._check_key(key)
         self._check_ready()
-        work = self._work(event_types, months, progress, now, stop=stop, refresh=(key,))
-        with work as (run, found):
+        watch = Watch(progress=progress or ignore, stop=stop, now=now)
+        with self._work(event_types, months, watch, (key,)) as (run, found):
             return [re_enriching.re_enrich(run, month, key) for month in found]
 
     def check_re_enrichment(self, key, event_types=(), months=(), now=utc_now):
@@ -306,7 +310,7 @@ class EventReindexingService:
         Returns:
             list[str]: ids of the bookmarks that were cleared.
         """
-        with self._work(event_types, months, None, now) as (run, found):
+        with self._work(event_types, months, Watch(now=now)) as (run, found):
             return [
                 month.id for month in found if overdue.clear(run, month, fresh_start)
             ]
@@ -321,7 +325,7 @@ class EventReindexingService:
         Returns:
             list[str]: ids of the months that were brought back.
         """
-        return overdue.recover(self._client, self.names, now(), step or _ignore)
+        return overdue.recover(self._client, self.names, now(), step or ignore)
 
     # -- how ---------------------------------------------------------------
 
@@ -334,34 +338,6 @@ class EventReindexingService:
     @property
     def _subcounts(self):
         return self.app.extensions["invenio-stats-dashboard"].subcounts
-
-    def _options(self, batch_size, max_batches, **flags):
-        config = self.app.config
-        if batch_size is None:
-            batch_size = config["STATS_DASHBOARD_REINDEXING_BATCH_SIZE"]
-        if not 1 <= batch_size <= 10_000:
-            raise UsageError(f"The batch size is {batch_size}; it can be 1 to 10,000.")
-        if max_batches is None:
-            max_batches = config["STATS_DASHBOARD_REINDEXING_MAX_BATCHES"]
-        if max_batches is not None and max_batches < 1:
-            raise UsageError(f"At most {max_batches} batches is nothing to do.")
-        return Options(
-            batch_size=batch_size,
-            max_batches=max_batches,
-            switch_seconds=config["STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT"],
-            **flags,
-        )
-
-    def _limits(self, percent):
-        config = self.app.config
-        if percent is None:
-            percent = config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"]
-        if not 1 <= percent <= 100:
-            raise UsageError(f"The memory limit is {percent} %; it can be 1 to 100.")
-        return Limits(
-            memory_percent=percent,
-            patience=config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
-        )
 
     def _check_ready(self):
         """See that community events exist and our templates are in the cluster."""
@@ -411,9 +387,9 @@ class EventReindexingService:
 
     @contextlib.contextmanager
     def _locked(self):
-        run_id = uuid.uuid4().hex[:12]
+        run = uuid.uuid4().hex[:12]
         ttl = self.app.config["STATS_DASHBOARD_REINDEXING_LOCK_TTL"]
-        lock = ClusterLock(self._client, self.names.reindexing, LOCK, run_id, ttl)
+        lock = ClusterLock(self._client, self.names.reindexing, LOCK, run, ttl)
         try:
             lock.acquire()
         except OpenSearchException as error:
@@ -422,116 +398,25 @@ class EventReindexingService:
                 "and that SEARCH_HOSTS is right, and run the same command again."
             ) from error
         try:
-            yield run_id, lock
+            yield lock
         finally:
             lock.release()
 
     @contextlib.contextmanager
-    def _work(
-        self, event_types, months, progress, now, step=None, stop=None, refresh=()
-    ):
+    def _work(self, event_types, months, watch, refresh=()):
         """Yield a run and its months, for what is done to months under the lock."""
         event_types = check_event_types(event_types)
-        ranges = parse_months(months, now())
-        with self._locked() as (run_id, lock):
-            run = self._run(
-                run_id,
-                lock,
-                self._options(None, None),
-                self._limits(None),
-                progress,
-                step,
-                stop,
-                now,
-                False,
-                refresh,
-            )
+        ranges = parse_months(months, watch.now())
+        config = self.app.config
+        with self._locked() as lock:
+            options, limits = options_of(config), limits_of(config)
+            run = self._run(lock, options, limits, watch, refresh)
             found, _ = survey(self._client, self.names, event_types, ranges)
             yield run, found
 
-    def _run(
-        self,
-        run_id,
-        lock,
-        options,
-        limits,
-        progress,
-        step,
-        stop,
-        now,
-        ignore_stock_workers,
-        refresh=(),
-        problems=None,
-    ):
-        give_large_blocks_back()
-        stop = stop or threading.Event()
-        progress = progress or _ignore
-        shown = {}
-
-        def show(update):
-            shown["last"] = update
-            progress(update)
-
-        def waiting(sentence):
-            if "last" in shown:
-                progress(replace(shown["last"], waiting=sentence))
-            self.app.logger.info("Migration waits: %s", sentence)
-
-        def check():
-            if stop.is_set():
-                raise StoppedError(
-                    "Stopped as asked. Everything done so far is kept; run the same "
-                    "command again to go on."
-                )
-            lock.check()
-
-        def sleep(seconds):
-            if stop.wait(seconds):
-                check()
-
-        client, text = self._client, text_client(self.app, _REQUEST_TIMEOUT)
-        gate = HealthGate(client, limits, waiting, sleep)
-        copier = Copier(
-            client=client,
-            text_client=text,
-            splicer=Splicer(self._lookup(), datetime.now(UTC).isoformat(), refresh),
-            gate=gate,
-            batch_size=options.batch_size,
-            write_limit=limits.patience,
-            timeout=_REQUEST_TIMEOUT,
-            check=check,
-            waiting=waiting,
-            sleep=sleep,
-        )
-
-        def before_switch(month):
-            # a clone that finds no place would keep writers waiting for nothing
-            gate.wait([month.source.name])
-            writable = is_writable(month.month, now())
-            if writable and ignore_stock_workers and (problem := worker_problem()):
-                problems.append(plan.ignored_workers_sentence(month.id, problem))
-            watched = writable and not ignore_stock_workers
-            self._wait_for(month, limits, waiting, sleep, watched)
-
-        return Run(
-            id=run_id,
-            client=client,
-            names=self.names,
-            copier=copier,
-            fresh_lookup=self._lookup,
-            options=options,
-            progress=show,
-            step=step or _ignore,
-            before_switch=before_switch,
-            now=now,
-        )
-
-    def _lookup(self):
-        return RecordLookup(
-            self._client,
-            self.names,
-            self._subcounts,
-            resolver=DatabaseResolver(self.app, self._client, self.names),
+    def _run(self, lock, options, limits, watch, refresh=()):
+        return make_run(
+            self.app, self._client, self.names, lock, options, limits, watch, refresh
         )
 
     def _migrate(self, run, months, report):
@@ -554,33 +439,7 @@ class EventReindexingService:
                 break
         report.seconds = time.monotonic() - start
 
-    def _wait_for(self, month, limits, waiting, sleep, watch_workers):
-        """Wait until nothing stands in the way of a month's switch.
-
-        Raises:
-            ClusterNotHealthyError: it did for too long.
-        """
-        end = time.monotonic() + limits.patience
-        while True:
-            problem = None
-            if watch_workers:
-                problem = worker_problem()
-            running = plan.running_snapshots(self._client, {month.source.name})
-            if running:
-                problem = (
-                    f"The snapshot {running[0]} is being made of {month.source.name}."
-                )
-            if problem is None:
-                return
-            if time.monotonic() >= end:
-                raise ClusterNotHealthyError(
-                    f"{problem} The copy of {month.id} is kept; run the same command "
-                    "again later."
-                )
-            waiting(problem.rstrip("."))
-            sleep(2.0)
-
-    def _delete_backup(self, run, month, dry_run):
+    def _delete_backup(self, run, month, dry_run, accept_deletions):
         bookmark = Bookmark(run.client, self.names.reindexing, month.id)
         try:
             if bookmark.data.get("state") != "done":
@@ -589,7 +448,7 @@ class EventReindexingService:
                     "migration of that month again"
                 )
             if not dry_run:
-                after.delete_backup(run, month, bookmark)
+                after.delete_backup(run, month, bookmark, accept_deletions)
         except StatsDashboardError as error:
             return month.backup.name, str(error)
         return month.backup.name, None

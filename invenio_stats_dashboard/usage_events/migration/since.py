@@ -4,7 +4,8 @@
 """Does the index in service still hold all of the backup? Told without reading both.
 
 Before a switch every event was read back, and at its last call the totals of both
-indices agreed while writers were refused. An event keeps its sequence number until
+indices agreed while writers were refused. Nothing was deleted at the source in
+between, or the totals would prove nothing. An event keeps its sequence number until
 it is written again. So an event with a number up to that of the reading is as it
 was then; those above it are compared one by one; and if both together are as many
 as the backup holds, none is missing.
@@ -13,6 +14,7 @@ as the backup holds, none is missing.
 from ...search.bookmarks import by_shard
 from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
+from .comparison import counts_per_day
 from .copying import settled_positions
 from .fingerprints import event_hash
 
@@ -35,25 +37,26 @@ def holds_all(run, month, data):
     total = switch.get("events")
     if total is None or "read_back" not in verified or not _same_indices(month, data):
         return False
-    read, serving = by_shard(verified["read_back"]), by_shard(switch["serving"])
-    if _count(run.client, month.backup.name) != total:
+    if not switch["only_written"] or not _is_as_left(run.client, month, switch):
         return False
+    read, serving = by_shard(verified["read_back"]), by_shard(switch["serving"])
     found = settled_positions(run.client, month.target.name)
     last = {shard: p.last for shard, p in found.items()}
     histories = {shard: p.history for shard, p in found.items()}
-    if histories != by_shard(verified["histories"]):
+    if histories != by_shard(verified["histories"]) or set(last) != set(read):
         return False
     if sum(last[shard] - read[shard] for shard in last) > _MOST:
         return False
-    kept = sum(_kept(run.client, month.target.name, s, read[s]) for s in last)
-    again = 0
+    again = set()
     for shard in last:
         for hits in _written(run, month.target.name, shard, read[shard], last[shard]):
             same = _compared(run, month.backup.name, hits, serving[shard])
             if same is None:
                 return False
-            again += same
-    return kept + again == total
+            again |= same
+    # counted after the reading: what is written meanwhile is in neither, not in both
+    kept, _ = counts_per_day(run.client, month.target.name, read)
+    return kept + len(again) == total
 
 
 def _same_indices(month, data):
@@ -68,19 +71,12 @@ def _same_indices(month, data):
     )
 
 
-def _count(client, index):
-    client.indices.refresh(index=index)
-    return client.count(index=index)["count"]
-
-
-def _kept(client, index, shard, upto):
-    """Count the events of a shard that were not written again since a position."""
-    answer = client.count(
-        index=index,
-        body={"query": {"range": {"_seq_no": {"lte": upto}}}},
-        params={"preference": f"_shards:{shard}|_primary", "request_timeout": 120},
-    )
-    return answer["count"]
+def _is_as_left(client, month, switch):
+    """Tell whether the backup was not written since the switch; its clone keeps numbers."""
+    found = settled_positions(client, month.backup.name)
+    if {shard: p.last for shard, p in found.items()} != by_shard(switch["read"]):
+        return False
+    return counts_per_day(client, month.backup.name)[0] == switch["events"]
 
 
 def _written(run, index, shard, after, upto):
@@ -94,13 +90,13 @@ def _written(run, index, shard, after, upto):
 
 
 def _compared(run, backup, hits, serving):
-    """Return how many of some events the backup has too; None if one differs.
+    """Return the ids of those events that the backup has too; None if one differs.
 
     One that was written after the switch may differ: it is newer.
     """
     written = {hit.id: hit for hit in hits}
     only = {"ids": {"values": sorted(written)}}
-    again = 0
+    again = set()
     for shard, position in settled_positions(run.client, backup).items():
         upto = position.last
         for old in page(
@@ -109,7 +105,7 @@ def _compared(run, backup, hits, serving):
             new = written[old.id]
             if new.seq_no <= serving and _hash(new) != _hash(old):
                 return None
-            again += 1
+            again.add(old.id)
     return again
 
 

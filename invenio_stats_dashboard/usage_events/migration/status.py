@@ -36,8 +36,8 @@ class MonthStatus:
         state: planned, copying, verified, switching, switched, done, failed,
             enriched (never was legacy), rolled-back or empty.
         events: events that readers see.
-        not_enriched: those of an enriched index that have no enrichment: they came
-            after its migration.
+        not_enriched: those of an enriched index that have no enrichment; None if it
+            could not be told.
         copied: events that are in the target.
         percent: of the copy, 0 to 100.
         rate: events a second while it was copied, or None.
@@ -54,7 +54,7 @@ class MonthStatus:
     month: str
     state: str
     events: int
-    not_enriched: int
+    not_enriched: int | None
     copied: int
     percent: float
     rate: float | None
@@ -133,8 +133,22 @@ def read(client, names, lock, event_types, ranges, now):
 
 
 def _not_enriched(client, names, event_types):
-    """Return index -> number of its events without enrichment, of all that serve."""
-    answer = client.search(
+    """Return index -> number of its events without enrichment, of all that serve.
+
+    None if the cluster does not tell of all of them.
+    """
+    try:
+        answer = _search_not_enriched(client, names, event_types)
+    except OpenSearchException:
+        return None
+    if answer["timed_out"] or answer["_shards"]["failed"]:
+        return None
+    buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", ())
+    return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
+
+
+def _search_not_enriched(client, names, event_types):
+    return client.search(
         index=[names.events_alias(event_type) for event_type in event_types],
         body={
             "size": 0,
@@ -143,8 +157,6 @@ def _not_enriched(client, names, event_types):
         },
         params={"ignore_unavailable": "true", "request_timeout": 120},
     )
-    buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", ())
-    return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
 
 def _month(names, month, bookmark, lacking, holder, now):
@@ -166,7 +178,7 @@ def _month(names, month, bookmark, lacking, holder, now):
         month=month.month,
         state=state,
         events=total,
-        not_enriched=0 if index in (None, month.source) else lacking.get(index.name, 0),
+        not_enriched=_lacking(index, month.source, lacking),
         copied=copied if month.source or serving else 0,
         percent=round(min(percent, 100.0), 1),
         rate=round(rate, 1) if rate else None,
@@ -178,6 +190,12 @@ def _month(names, month, bookmark, lacking, holder, now):
         problem=_problem(month, serving, read_alias, bookmark, now),
         updated_at=bookmark.get("updated_at"),
     )
+
+
+def _lacking(index, source, lacking):
+    if index in (None, source):
+        return 0
+    return None if lacking is None else lacking.get(index.name, 0)
 
 
 def _state(month, serving, bookmark):
@@ -244,37 +262,22 @@ def verify(run, month):
         Check: the outcome.
     """
     stock = run.names.events_month(month.event_type, month.month)
+    backup, same, difference = None, None, None
     if stock not in month.target.aliases:
-        return Check(
-            month.event_type,
-            month.month,
-            month.target.name,
-            None,
-            None,
-            "it is not switched yet",
-            month.target.docs,
-        )
-    if month.backup is None:
-        return Check(
-            month.event_type,
-            month.month,
-            month.target.name,
-            None,
-            None,
-            None,
-            month.target.docs,
-        )
-    difference = None
-    try:
-        bring_over_check(run, month)
-    except (StatsDashboardError, OpenSearchException) as error:
-        difference = str(error)
+        difference = "it is not switched yet"
+    elif month.backup is not None:
+        backup = month.backup.name
+        try:
+            bring_over_check(run, month)
+        except (StatsDashboardError, OpenSearchException) as error:
+            difference = str(error)
+        same = difference is None
     return Check(
-        month.event_type,
-        month.month,
-        month.target.name,
-        month.backup.name,
-        difference is None,
-        difference,
-        month.target.docs,
+        event_type=month.event_type,
+        month=month.month,
+        index=month.target.name,
+        backup=backup,
+        same=same,
+        difference=difference,
+        events=month.target.docs,
     )

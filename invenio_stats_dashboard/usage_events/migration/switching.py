@@ -69,12 +69,14 @@ class Switch:
     step: object
     check: object
 
-    def make(self, copied):
+    def make(self, copied, only_written):
         """Switch the month.
 
         Args:
             copied: shard -> position up to which the source was copied and
                 verified.
+            only_written: see :class:`~.delta.Delta`, of what was brought since the
+                verification.
 
         Returns:
             Switched: what it leaves.
@@ -98,20 +100,20 @@ class Switch:
         )
         start = time.monotonic()
         try:
-            delta = self._steps(copied, deadline)
+            delta = self._steps(copied, only_written, deadline)
         except BaseException as error:  # noqa: BLE001 - raised again
             # whatever it is, writers must not stay locked out
             self._take_back(error)
             delta = 0
         return Switched(time.monotonic() - start, delta)
 
-    def _steps(self, copied, deadline):
+    def _steps(self, copied, only_written, deadline):
         client, names = self.client, self.names
         self._in_time(deadline)
         self.step("block")
         aliases.block_writes(client, names.mark, max(deadline - time.monotonic(), 1))
         self.step("flush")
-        upto = self._flushed_positions(deadline)
+        upto = flushed_positions(client, names.old, deadline)
         self.step("delta")
         delta = bring_delta(
             # no request and no retry may outlast the block
@@ -128,10 +130,7 @@ class Switch:
             lambda: self._in_time(deadline),
         )
         self.step("delta written")
-        total = self._same_totals()
-        serving = {n: p.last for n, p in positions(client, names.new).items()}
-        switch = {**self.bookmark.data["switch"], "events": total, "serving": serving}
-        self.bookmark.write(switch=switch)
+        self._note_proof(upto, only_written and delta.only_written)
         self._in_time(deadline)
         self.step("read alias")
         aliases.move_read_alias(client, names)
@@ -144,7 +143,29 @@ class Switch:
         self.step("last call")
         aliases.take_over_month(client, names, remove_old=self.backup != names.old)
         self.step("after last call")
-        return delta
+        return delta.events
+
+    def _note_proof(self, upto, only_written):
+        """Store what is known of both indices while nobody can write.
+
+        Raises:
+            SwitchTakenBackError: they do not hold the same, or a shard is away.
+        """
+        total = self._same_totals()
+        serving = {n: p.last for n, p in positions(self.client, self.names.new).items()}
+        if set(serving) != set(upto):
+            raise SwitchTakenBackError(
+                f"Not every shard of {self.names.new} has a started primary"
+            )
+        self.bookmark.write(
+            switch={
+                **self.bookmark.data["switch"],
+                "events": total,
+                "read": upto,
+                "serving": serving,
+                "only_written": only_written,
+            }
+        )
 
     def _in_time(self, deadline):
         """Leave off while there is time to take everything back."""
@@ -154,9 +175,6 @@ class Switch:
             raise SwitchTakenBackError(
                 f"The switch took more than {self.seconds * MARGIN:.0f} seconds"
             )
-
-    def _flushed_positions(self, deadline):
-        return flushed_positions(self.client, self.names.old, deadline)
 
     def _same_totals(self):
         old = self.client.count(index=self.names.old)["count"]

@@ -5,9 +5,14 @@
 
 import time
 
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import (
+    AuthorizationException,
+    NotFoundError,
+    RequestError,
+)
 
 from ...errors import ClusterNotHealthyError, StatsDashboardError
+from ...search.client import describe
 from ...search.mappings import enriched
 from . import aliases
 
@@ -52,6 +57,8 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
     Raises:
         StatsDashboardError: the cluster's templates put it into an alias that is
             read, or it has no room for the index.
+        ClusterNotHealthyError: the cluster makes no indices for now, as when all its
+            disks are full.
     """
     settings = {k: v for k, v in source.settings.items() if k not in _OF_THE_INDEX}
     settings.update(_WHILE_FILLING)
@@ -68,6 +75,13 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
     except RequestError as error:
         raise StatsDashboardError(
             f"The index {name} could not be created: {error.info['error']['reason']}"
+        ) from error
+    except AuthorizationException as error:
+        if error.error != "cluster_block_exception":
+            raise
+        raise ClusterNotHealthyError(
+            f"The cluster makes no new indices for now ({describe(error)}). Make room "
+            "on its disks, and run the same command again."
         ) from error
     made = client.indices.get(index=name)[name]
     if set(made.get("aliases", {})) != {fence}:

@@ -72,6 +72,33 @@ def test_cleanup_keeps_a_backup_that_was_not_compared(events_of):
     assert_no_marks(usage)
 
 
+def test_what_was_deleted_in_service_since_is_not_brought_back_unasked(events_of):
+    usage = events_of
+    events = usage.legacy("view", PAST, EVENTS)
+    usage.migrate(**ARGUMENTS)
+    target = usage.names.events_target("view", PAST)
+    backup = usage.names.events_backup("view", PAST)
+    first, second, *_ = events
+    usage.client.delete(index=target, id=first, refresh=True)
+
+    ((_, reason),) = usage.service.cleanup()
+    assert "1 missing" in reason and "--accept-deletions" in reason
+    report = usage.migrate(delete_old_indices=True, **ARGUMENTS)
+    assert not report["completed"]
+    assert usage.client.indices.exists(index=backup)
+    assert len(usage.seen()) == len(events) - 1
+
+    usage.migrate(fresh_start=True, **ARGUMENTS)
+    assert len(usage.seen()) == len(events)
+
+    usage.client.delete(index=target, id=second, refresh=True)
+    result = commands.run(
+        usage.app, "usage-events", "cleanup", "--yes", "--accept-deletions"
+    )
+    assert result.exit_code == 0 and not usage.client.indices.exists(index=backup)
+    assert {id for id, _ in usage.seen()} == set(events) - {second}
+
+
 def test_backup_that_somebody_reads_by_an_alias_is_not_deleted(events_of):
     usage = events_of
     usage.legacy("view", PAST, EVENTS)

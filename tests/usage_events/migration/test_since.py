@@ -59,6 +59,18 @@ def _write_the_same(client, target, id, _source):
     client.index(index=target, id=id, body=stored, refresh=True)
 
 
+def _delete_on_both_sides(client, target, id, _source):
+    month = target.removesuffix(".v2.0.0")
+    client.delete(index=month, id=id, refresh=True)
+    client.delete(index=target, id=id, refresh=True)
+
+
+def _write_twice_at_the_source(client, target, _id, source):
+    for country in ("XX", "YY"):
+        body = {**source, "country": country}
+        client.index(index=target.removesuffix(".v2.0.0"), id="new", body=body)
+
+
 def _delete_and_write_new(client, target, id, source):
     _delete(client, target, id, source)
     _write_new(client, target, id, source)
@@ -74,6 +86,8 @@ def _delete_and_write_new(client, target, id, source):
         ("switched", _delete, False),
         ("switched", _delete_and_write_new, False),
         ("block", _write_again, False),
+        ("replicas", _delete_on_both_sides, False),
+        ("replicas", _write_twice_at_the_source, False),
     ],
 )
 def test_both_indices_are_read_unless_what_was_written_since_explains_all(
@@ -95,16 +109,39 @@ def test_current_month_that_is_written_all_along_is_not_read_again(events_of, to
     assert told == [True]
 
 
-def test_backup_that_was_written_is_read(events_of, told):
+@pytest.mark.parametrize("blocked_again", [False, True])
+def test_backup_that_was_written_is_read(events_of, told, blocked_again):
     usage = events_of
     backup = usage.names.events_backup("view", PAST)
 
-    def action(client, _target, id, _source):
+    def action(client, _target, _id, source):
         client.indices.put_settings(index=backup, body={"index.blocks.write": False})
-        client.delete(index=backup, id=id, refresh=True)
+        client.index(index=backup, id="new", body=source, refresh=True)
+        client.delete(index=backup, id="new", refresh=True)
+        if blocked_again:
+            client.indices.put_settings(index=backup, body={"index.blocks.write": True})
 
     _migrate(usage, "switched", action)
     assert told == [False]
+
+
+def test_loss_that_a_deletion_at_the_source_hides_from_the_totals_is_found(
+    events_of, told
+):
+    usage = events_of
+
+    def action(client, target, id, _source):
+        month = target.removesuffix(".v2.0.0")
+        client.delete(index=month, id=id, refresh=True)
+        others = {"query": {"bool": {"must_not": {"ids": {"values": [id]}}}}, "size": 1}
+        (hit,) = client.search(index=target, body=others)["hits"]["hits"]
+        client.delete(index=target, id=hit["_id"], refresh=True)
+        lost.append(hit["_id"])
+
+    lost = []
+    _migrate(usage, "replicas", action)
+    assert told == [False]
+    assert set(lost) <= {id for id, _ in usage.seen()}
 
 
 def test_fresh_start_reads_both_again(events_of, told):

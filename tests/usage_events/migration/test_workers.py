@@ -3,11 +3,15 @@
 
 """Rules of switching while a worker with the stock event indexer is about."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from threading import Timer
 
 import pytest
 
-from ...helpers.brokers import stock_worker, unreachable_broker
+from invenio_stats_dashboard.usage_events.workers import StockWorkers
+
+from ...helpers.brokers import frozen, stock_worker, unreachable_broker
 from .test_faults import NOW, month_of
 
 
@@ -52,7 +56,25 @@ def test_a_switch_that_is_forced_states_the_loss_it_may_have_caused(usage, worke
     report = usage.migrate(now=now, ignore_stock_workers=True)
     assert month_of(report, "view", "2026-03")["state"] == "done"
     (stated,) = [p for p in report["problems"] if worker in p]
-    assert "are lost" in stated and "view-2026-03" in stated
+    assert "is lost" in stated and "view-2026-03" in stated
+
+
+def test_a_worker_that_answers_late_is_not_overlooked_beside_another(
+    usage, worker, monkeypatch
+):
+    late = f"{usage.names.prefix}late"
+    with stock_worker(monkeypatch, late) as name:
+        thaw = ExitStack()
+        thaw.enter_context(frozen(name))
+        Timer(1.5, thaw.close).start()
+        assert StockWorkers(timeout=1.0).names() == sorted([worker, name])
+
+
+def test_a_worker_found_once_counts_until_it_has_been_silent_for_long(usage, worker):
+    workers = StockWorkers(timeout=0.5)
+    assert workers.names() == [worker]
+    with frozen(worker):
+        assert [workers.names() for _ in range(3)] == [[worker], [worker], []]
 
 
 def test_nothing_is_stated_when_no_worker_is_about(usage):

@@ -62,7 +62,7 @@ def fresh(app, client, names):
 @pytest.fixture(scope="session")
 def nodes():
     """Return a search cluster of two nodes, for this session alone."""
-    cluster = Cluster(nodes=2, offset=700)
+    cluster = Cluster(nodes=2)
     try:
         cluster.start()
         yield cluster

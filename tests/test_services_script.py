@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from .helpers.ports import HTTP, free_offset
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "scripts" / "services"
 NAMED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL", "BROKER_URL")
@@ -225,9 +227,10 @@ def test_a_cluster_of_three_survives_the_loss_of_a_node(home):
     laid_out = (
         REPOSITORY / ".services" / f"opensearch-{opensearch_layout.OPENSEARCH_VERSION}"
     )
+    offset = free_offset()
     variables = {
         "SERVICES_FROM": "native",
-        "SERVICES_PORT_OFFSET": "3000",
+        "SERVICES_PORT_OFFSET": str(offset),
         "SERVICES_OPENSEARCH_HEAP": "384m",
         "SERVICES_OPENSEARCH_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
         "SERVICES_TIMEOUT": "300",
@@ -237,7 +240,7 @@ def test_a_cluster_of_three_survives_the_loss_of_a_node(home):
 
     def has_nodes(number):
         query = f"wait_for_nodes={number}&timeout=60s"
-        url = f"http://localhost:32201/_cluster/health?{query}"
+        url = f"http://localhost:{HTTP + offset + 1}/_cluster/health?{query}"
         with urllib.request.urlopen(url, timeout=90) as answer:
             return json.load(answer)["number_of_nodes"] == number
 

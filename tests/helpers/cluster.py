@@ -18,6 +18,8 @@ from invenio_stats_dashboard.usage_events.migration.service import (
     EventReindexingService,
 )
 
+from .ports import HTTP, free_offset
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _NAMED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL", "BROKER_URL")
 _EXTENSION = "invenio-stats-dashboard"
@@ -28,11 +30,11 @@ class Cluster:
 
     Args:
         nodes: how many nodes it has.
-        offset: added to the ports of the services.
     """
 
-    def __init__(self, nodes, offset):
+    def __init__(self, nodes):
         """Keep what is needed; :meth:`start` begins."""
+        offset = free_offset()
         self._nodes = nodes
         self._home = Path(tempfile.mkdtemp(prefix="cluster-", dir="/var/tmp"))
         self._home.chmod(0o755)
@@ -50,7 +52,7 @@ class Cluster:
             "SERVICES_OPENSEARCH_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
             **({"SERVICES_OPENSEARCH_DIST": jars} if jars else {}),
         }
-        self.hosts = [f"localhost:{29200 + offset + n}" for n in range(nodes)]
+        self.hosts = [f"localhost:{HTTP + offset + n}" for n in range(nodes)]
         self.client = OpenSearch(self.hosts, timeout=60)
 
     def start(self):

@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Ports for services of a test's own, so that two test runs can share a machine."""
+
+import random
+import socket
+
+HTTP, TRANSPORT = 29200, 29300
+"""Ports of the first OpenSearch node without an offset, as ``scripts/services`` has it."""
+
+_NODES = 5
+
+
+def free_offset():
+    """Return an offset at which no port of a search cluster is taken.
+
+    Returns:
+        int: for ``SERVICES_PORT_OFFSET``; all ports are below the ephemeral ones.
+    """
+    # nodes' ports of one kind follow each other, and the kinds are 100 apart
+    offsets = [hundreds + n for hundreds in range(400, 3000, 200) for n in (0, 20, 40)]
+    random.shuffle(offsets)
+    for offset in offsets:
+        ports = [base + offset + n for base in (HTTP, TRANSPORT) for n in range(_NODES)]
+        if all(_is_free(port) for port in ports):
+            return offset
+    raise AssertionError("no ports are free for a search cluster")
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -81,6 +81,12 @@ stored events with ``invenio community-stats usage-events migrate --re-enrich
 KEY``.
 """
 
+STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS = 7
+"""Days after which the scheduled reconciliation looks at all records again.
+
+In between it looks, every hour, at those that were changed.
+"""
+
 STATS_DASHBOARD_TEMPLATE_PRIORITY = 500
 """Priority of the index templates of the usage events.
 

@@ -8,6 +8,7 @@ import json
 from werkzeug.utils import cached_property
 
 from . import config, settings, subcounts, tasks
+from .community_events import capture
 from .community_events.documents import index_templates as community_events_templates
 from .search.names import Names
 from .search.templates import (
@@ -45,6 +46,7 @@ class InvenioStatsDashboard:
             workers.announce()
         if app.config["COMMUNITY_STATS_ENABLED"]:
             tasks.extend_beat_schedule(app)
+            capture.install(tasks.send_capture)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self
 

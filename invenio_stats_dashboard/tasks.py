@@ -7,7 +7,9 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from celery import shared_task
+from opensearchpy.exceptions import OpenSearchException
 
+from .errors import StatsDashboardError
 from .proxies import current_stats_dashboard
 
 
@@ -45,7 +47,53 @@ def recover_overdue_switches():
     current_stats_dashboard.event_reindexing_service.recover_overdue()
 
 
+@shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
+def capture_community_changes(self, parent_ids=(), community_ids=()):
+    """Write community events of records that may have changed; again until it works.
+
+    Args:
+        self: the task.
+        parent_ids: UUIDs of parents.
+        community_ids: UUIDs of communities.
+    """
+    service = current_stats_dashboard.community_stats_service
+    try:
+        service.capture_changes(parent_ids, community_ids)
+    except (StatsDashboardError, OpenSearchException) as error:
+        if self.request.is_eager or self.request.retries >= _TRIES:
+            raise
+        raise self.retry(exc=error, countdown=_pause(self.request.retries)) from error
+
+
+def send_capture(**arguments):
+    """Hand the work of :func:`capture_community_changes` to a worker.
+
+    A broker that does not answer is tried once; the caller's work is done already.
+
+    Args:
+        arguments: those of the task.
+    """
+    capture_community_changes.apply_async(kwargs=arguments, retry=False)
+
+
+def _pause(retries):
+    return min(5 * 2**retries, 900)
+
+
+@shared_task(ignore_result=True)
+def reconcile_community_events():
+    """Look for changes of memberships that were missed."""
+    current_stats_dashboard.community_stats_service.reconcile_if_due()
+
+
+_TRIES = 100
+"""After about a day the reconciliation is left to find it."""
+
 BEAT_SCHEDULE = {
+    "stats-dashboard-reconcile-community-events": {
+        "task": f"{__name__}.reconcile_community_events",
+        "schedule": timedelta(hours=1),
+    },
     "stats-dashboard-recover-overdue-switches": {
         "task": f"{__name__}.recover_overdue_switches",
         "schedule": timedelta(minutes=1),

@@ -11,7 +11,9 @@ these fixtures.
 import pytest
 from opensearchpy import OpenSearch
 
+from invenio_stats_dashboard.community_events import capture
 from invenio_stats_dashboard.search.names import Names
+from invenio_stats_dashboard.tasks import send_capture
 
 from .helpers import content, instance
 from .helpers.cluster import Cluster
@@ -33,9 +35,24 @@ def app(where):
     """Return the session's application, with tables, indices, few vocabularies."""
     app = instance.create(where)
     instance.initialise(app, where)
+    capture.install(_ignore)
     with app.app_context():
         make_vocabularies()
     return app
+
+
+def _ignore(**_):
+    """Leave a change of memberships to the back-fill that a test is about."""
+
+
+@pytest.fixture()
+def capturing(fresh, monkeypatch):
+    """Let changes of memberships be captured as in production, in this process."""
+    with monkeypatch.context() as patch:
+        patch.setattr(capture.Watcher, "send", staticmethod(send_capture))
+        # pytest-flask has a request under way that is never answered
+        patch.setattr(capture, "has_request_context", lambda: False)
+        yield fresh
 
 
 @pytest.fixture(scope="session")

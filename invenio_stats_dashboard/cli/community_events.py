@@ -81,6 +81,46 @@ def generate(communities, records, start_date, end_date, dry_run, as_json):
         sys.exit(1)
 
 
+@click.command("reconcile")
+@community_option
+@click.option(
+    "--record",
+    "records",
+    multiple=True,
+    metavar="RECID",
+    help="Only this record; can be given several times. Default: all.",
+)
+@click.option(
+    "--changed-only",
+    is_flag=True,
+    help="Only records that were changed since the last reconciliation.",
+)
+@click.option("--dry-run", is_flag=True, help="Count what is wrong; write nothing.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def reconcile(communities, records, changed_only, dry_run, as_json):
+    """Find and repair community events that live capture has missed.
+
+    That there is nothing to repair is the normal answer.
+    """
+    with display.progress(wanted=not as_json) as show:
+        report = _service().reconcile_community_events(
+            community_ids=communities or None,
+            recids=records or None,
+            changed_only=changed_only,
+            dry_run=dry_run,
+            progress=show.progress,
+            waiting=show.waiting,
+        )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        display.reconciled(report)
+    if report.refused:
+        sys.exit(1)
+
+
 @click.command("status")
 @community_option
 @json_option
@@ -99,6 +139,7 @@ def status(communities, as_json):
 
 
 community_events.add_command(generate)
+community_events.add_command(reconcile)
 community_events.add_command(status)
 
 generate_community_events = click.Command(

@@ -97,6 +97,24 @@ def progress(wanted=True):
             yield _Live(bar)
 
 
+def reconciled(done):
+    """Print what a reconciliation found.
+
+    Args:
+        done: a :class:`~..community_events.backfill.BackfillReport`.
+    """
+    click.echo(
+        f"{done.records:,} records looked at in {done.seconds:.1f} s: "
+        + (
+            f"{done.events:,} events and {done.facts:,} record facts were missing and "
+            f"{'would be' if done.dry_run else 'are'} written."
+            if done.events or done.facts
+            else "nothing was missing."
+        )
+    )
+    _refusals(done)
+
+
 def report(done):
     """Print what a back-fill did.
 
@@ -117,12 +135,16 @@ def report(done):
             f"{done.conflicts:,} events were there already when they were written; "
             "their records were read and compared again."
         )
+    _refusals(done)
+    if done.complete:
+        click.echo("The community events of all records are complete.")
+
+
+def _refusals(done):
     for sentence in done.refused[:10]:
         click.echo(f"Refused by OpenSearch: {sentence}", err=True)
     if len(done.refused) > 10:
         click.echo(f"... and {len(done.refused) - 10:,} more.", err=True)
-    if done.complete:
-        click.echo("The community events of all records are complete.")
 
 
 def status(found, with_communities=False):

@@ -28,6 +28,7 @@ class Generation:
         recorder: a :class:`.recorder.Recorder`.
         progress: called with a :class:`.backfill.Progress` now and then.
         save_every: seconds between two savings of the position.
+        cause: of the events; see :func:`.timeline.compare`.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Generation:
         recorder,
         progress=None,
         save_every=_SAVED_EVERY,
+        cause=_CAUSE,
     ):
         """Keep what is needed."""
         self._client, self._names, self._store = client, names, store
         self._reader, self._recorder = reader, recorder
         self._progress = progress
         self._save_every = save_every
+        self._cause = cause
         self._totals = Totals()
         self._start = time.monotonic()
         self._show_pace = Pace(_SHOWN_EVERY)
@@ -88,7 +91,7 @@ class Generation:
         fill(
             self._reader.pages(Selection(changed_since=since)),
             self._recorder,
-            _CAUSE,
+            self._cause,
             stored=lambda last, rows, recorded: again.add(rows, recorded),
         )
         self._totals.events += again.events
@@ -136,7 +139,7 @@ class Generation:
         fill(
             self._reader.pages(selection, after),
             self._recorder,
-            _CAUSE,
+            self._cause,
             dry_run,
             stored,
         )

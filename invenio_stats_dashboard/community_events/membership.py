@@ -49,6 +49,7 @@ class Selection:
         recids: persistent identifiers.
         community_ids: UUIDs; records that are in one of these communities, or
             were accepted by one.
+        parent_ids: UUIDs of parents; all versions that they have.
         created_from: created at this moment or later.
         created_before: created before this moment.
         changed_since: the record, its parent or one of its communities was
@@ -57,6 +58,7 @@ class Selection:
 
     recids: tuple[str, ...] | None = None
     community_ids: tuple[str, ...] | None = None
+    parent_ids: tuple[str, ...] | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
     changed_since: datetime | None = None

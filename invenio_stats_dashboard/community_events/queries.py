@@ -329,6 +329,8 @@ def _selected(statement, selection):
         )
     if selection.community_ids is not None:
         conditions.append(_of_communities(selection.community_ids))
+    if selection.parent_ids is not None:
+        conditions.append(_among(_Record.c.parent_id, selection.parent_ids))
     if selection.created_from is not None:
         conditions.append(_Record.c.created >= selection.created_from)
     if selection.created_before is not None:

@@ -6,7 +6,7 @@
 The back-fill, the look-up of unknown records and the live capture all end here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import StatsDashboardError
 from . import times
@@ -29,6 +29,8 @@ class Recorded:
         changed: records for which something was written.
         refused: sentences about documents that OpenSearch refuses for good.
         marks: recid -> community -> what its timeline is made of now.
+        late: recid -> date of the earliest event that was written, for records that
+            had a timeline before; usage events from then on may count differently.
     """
 
     events: int
@@ -37,6 +39,7 @@ class Recorded:
     changed: int
     refused: list[str]
     marks: dict[str, dict[str, list[Mark]]]
+    late: dict[str, str] = field(default_factory=dict)
 
     def timeline(self, recid):
         """Return the timeline of a record as it is now."""
@@ -63,7 +66,8 @@ class Recorder:
 
         Args:
             rows: list of :class:`.rows.RecordRow`.
-            cause: what made the caller ask, one of :data:`.documents.CAUSES`.
+            cause: what made the caller ask, one of :data:`.documents.CAUSES`; None is
+                told for each event from its evidence.
             dry_run: count what would be written and write nothing.
 
         Returns:
@@ -93,6 +97,7 @@ class Recorder:
                 truths[recid], _timeline(known[recid].values()), cause, now
             )
         ]
+        had = {recid for recid in recids if known[recid]}
         changed = {e.recid for e in events} | {f.recid for f in facts}
         if dry_run:
             count, conflicts, refused = len(events), 0, []
@@ -109,6 +114,7 @@ class Recorder:
             changed=len(changed),
             refused=refused,
             marks=known,
+            late=_earliest(e for e in events if e.recid in had),
         )
 
     def _is_outdated(self, stored, row):
@@ -160,6 +166,15 @@ class Recorder:
             again = compare(truth, _timeline(known[recid].values()), cause, now)
             events += [e for e in again if e.community_id == community_id]
         return events
+
+
+def _earliest(events):
+    """Return recid -> date of the earliest of some events."""
+    found = {}
+    for event in events:
+        date = found.get(event.recid)
+        found[event.recid] = min(date or event.event_date, event.event_date)
+    return found
 
 
 def _timeline(groups):

@@ -170,10 +170,16 @@ def compare(truth, timeline, cause, now):
     dated by the best evidence. Comparing again after the events are written
     returns nothing.
 
+    A record that has a timeline was looked at before. So a community that is not in
+    it came later, and an addition without evidence is dated by the last change of
+    what it belongs to. A back-fill, which may have been interrupted, does not
+    conclude so.
+
     Args:
         truth: the database's membership.
         timeline: the record's :class:`Timeline` so far.
-        cause: what made the caller compare, one of :data:`.documents.CAUSES`.
+        cause: what made the caller compare, one of :data:`.documents.CAUSES`; None
+            is told for each event from its evidence.
         now: the present second.
 
     Returns:
@@ -183,10 +189,14 @@ def compare(truth, timeline, cause, now):
     for stay in truth.stays:
         stays[stay.community_id].append(stay)
     written = []
+    known = cause != "backfill" and timeline.last(GLOBAL)[0] > 0
     for community_id in sorted({GLOBAL, *timeline.communities(), *stays}):
         place, inside, date = timeline.last(community_id)
+        changes = _changes(stays.get(community_id, ()))
+        if known and not place:
+            changes = _begun_since(changes, truth, community_id, now)
         for added, when, evidence in _missing(
-            truth, community_id, stays.get(community_id, ()), inside, date, now
+            truth, community_id, changes, inside, date, now
         ):
             place += 1
             written.append(
@@ -198,7 +208,7 @@ def compare(truth, timeline, cause, now):
                     event_type=ADDED if added else REMOVED,
                     event_date=when,
                     place=place,
-                    cause=cause,
+                    cause=cause or _cause(added, evidence, community_id),
                     evidence=evidence,
                     record_created_date=truth.created,
                     record_published_date=truth.published,
@@ -210,18 +220,37 @@ def compare(truth, timeline, cause, now):
     return written
 
 
-def _missing(truth, community_id, stays, inside, date, now):
+def _begun_since(changes, truth, community_id, now):
+    """Return changes whose first one, if nothing tells its date, is dated late."""
+    if not changes or changes[0][2] != "created":
+        return changes
+    bound = truth.bounds.get(community_id, truth.bound)
+    latest = min(bound.date, now, *(when for _, when, _ in changes[1:2]))
+    return [(True, max(changes[0][1], latest), bound.evidence), *changes[1:]]
+
+
+def _cause(added, evidence, community_id):
+    """Return what an event was caused by, as far as its evidence tells."""
+    if not added:
+        return "deleted" if evidence in ("tombstone", "history") else "removed"
+    if evidence in ("request", "created", "history"):
+        return {"request": "accepted", "created": "publish", "history": "restored"}[
+            evidence
+        ]
+    return "restored" if community_id == GLOBAL else "bulk"
+
+
+def _missing(truth, community_id, changes, inside, date, now):
     """Yield (added, date, evidence) of what a community's timeline lacks.
 
     Args:
         truth: the database's membership.
         community_id: the community.
-        stays: the truth's stays in it.
+        changes: what :func:`_changes` returns of the truth's stays in it.
         inside: the state after the timeline's last event.
         date: the date of that event, or ``""``.
         now: the present second.
     """
-    changes = _changes(stays)
     told = date
     for added, when, evidence in changes:
         if when > told and added != inside:

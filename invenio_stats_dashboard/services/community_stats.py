@@ -9,12 +9,16 @@ from invenio_db import db
 
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
+from ..community_events.reconciliation import Reconciliation
 from ..community_events.recorder import Recorder
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
-from ..errors import NotReadyError, UsageError
-from ..search.client import text_client
+from ..errors import LockedError, NotReadyError, UsageError
+from ..search.client import json_client, text_client
 from ..search.names import Names
+
+_SHORT = 20
+"""Seconds that live capture goes on in one try; its task is sent again later."""
 
 
 class CommunityStatsService:
@@ -74,6 +78,90 @@ class CommunityStatsService:
                 next run goes on.
             OpenSearchException: the cluster does not answer at the start.
         """
+        run, reader = self._generation("backfill", progress, waiting)
+        selection = self._selection(reader, community_ids, recids, start_date, end_date)
+        if selection == Selection():
+            return run.run_all(dry_run)
+        return run.run_some(selection, dry_run)
+
+    def capture_changes(self, parent_ids=(), community_ids=()):
+        """Write what the timelines of records that may have changed lack.
+
+        Args:
+            parent_ids: UUIDs of parents; all their versions are looked at.
+            community_ids: UUIDs of communities; all their records are.
+
+        Returns:
+            BackfillReport: what was done.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+            SearchUnavailableError: OpenSearch took no requests for too long.
+            OpenSearchException: the cluster does not answer at the start.
+        """
+        run, _ = self._generation(cause=None, limit=_SHORT)
+        if parent_ids:
+            return run.run_some(Selection(parent_ids=tuple(parent_ids)))
+        return run.run_some(Selection(community_ids=tuple(community_ids)))
+
+    def reconcile_community_events(
+        self,
+        community_ids=None,
+        recids=None,
+        changed_only=False,
+        dry_run=False,
+        progress=None,
+        waiting=None,
+    ):
+        """Compare the community events of records with the database; repair them.
+
+        Live capture leaves nothing to repair. What it missed, such as a change made
+        behind the application's back or one whose message was lost, is dated by the
+        best evidence there is.
+
+        Args:
+            community_ids: only records of these communities; UUIDs or slugs.
+            recids: only these records.
+            changed_only: only records that were changed since the last time.
+            dry_run: count what would be written and write nothing.
+            progress: called with a :class:`~..community_events.backfill.Progress`
+                now and then.
+            waiting: called with a sentence whenever OpenSearch takes no requests
+                for now.
+
+        Returns:
+            BackfillReport: what was repaired; no events is the normal answer.
+
+        Raises:
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False, or the community
+                events were never generated.
+            LockedError: another reconciliation is running.
+            UsageError: an argument names what does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            SearchUnavailableError: OpenSearch took no requests for too long.
+            OpenSearchException: the cluster does not answer at the start.
+        """
+        run, reader = self._generation("reconciled", progress, waiting)
+        selection = self._selection(reader, community_ids, recids, None, None)
+        work = Reconciliation(json_client(self.app), self.names)
+        return work.run(run, selection, changed_only, dry_run)
+
+    def reconcile_if_due(self):
+        """Do what the scheduled reconciliation has to do now.
+
+        Returns:
+            BackfillReport: what was repaired; None if the community events were
+            never generated, or another reconciliation is running.
+        """
+        days = self.app.config["STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS"]
+        work = Reconciliation(json_client(self.app), self.names)
+        try:
+            return self.reconcile_community_events(changed_only=not work.is_due(days))
+        except (NotReadyError, LockedError):
+            return None
+
+    def _generation(self, cause, progress=None, waiting=None, limit=120):
+        """Return a run, and what it reads records with."""
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
                 "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
@@ -81,15 +169,14 @@ class CommunityStatsService:
             )
         subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
         reader = MembershipReader(db.engine, subcounts=subcounts)
-        selection = self._selection(reader, community_ids, recids, start_date, end_date)
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
-        store = EventStore(client, self.names, waiting=waiting)
+        store = EventStore(client, self.names, limit=limit, waiting=waiting)
         recorder = Recorder(store, subcounts)
-        run = Generation(client, self.names, store, reader, recorder, progress)
-        if selection == Selection():
-            return run.run_all(dry_run)
-        return run.run_some(selection, dry_run)
+        run = Generation(
+            client, self.names, store, reader, recorder, progress, cause=cause
+        )
+        return run, reader
 
     def community_events_status(self, community_ids=None):
         """Compare the community events with the database, by counts.

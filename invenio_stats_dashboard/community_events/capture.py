@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Noticing that memberships may have changed, and telling a worker after the commit.
+
+All that changes a membership writes one of three tables, whichever service, task or
+script does it, so their rows are watched in the database session: rows of the
+parent-community table, records (publishing, editing, deleting, restoring) and
+communities. Nothing is read and nothing is decided here. What is noticed are
+parents and communities to look at; the worker compares what the database holds
+with the timelines, so that one too many costs a look and changes nothing.
+
+Neither OpenSearch nor the database is asked in the request. The one message is sent
+when the answer has gone out; if it cannot be sent, the reconciliation finds the
+change.
+"""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from flask import (
+    after_this_request,
+    current_app,
+    g,
+    has_app_context,
+    has_request_context,
+)
+from invenio_communities.communities.records.models import CommunityMetadata
+from invenio_rdm_records.records.models import (
+    RDMParentCommunity,
+    RDMRecordMetadata,
+)
+from sqlalchemy.orm import Session
+
+IN_A_MESSAGE = 500
+"""Parents that one message names at most."""
+
+_KEY, _ANSWERED = "stats_dashboard_changes", "stats_dashboard_answered"
+
+
+@dataclass
+class Changes:
+    """What may have changed.
+
+    Attributes:
+        parents: UUIDs of parents, as text.
+        communities: UUIDs of communities that were deleted or restored.
+    """
+
+    parents: set = field(default_factory=set)
+    communities: set = field(default_factory=set)
+
+    def __bool__(self):
+        """Tell whether there is anything."""
+        return bool(self.parents or self.communities)
+
+    def take(self, other):
+        """Add what another one holds."""
+        self.parents |= other.parents
+        self.communities |= other.communities
+
+    def messages(self):
+        """Yield the arguments of as many messages as it takes, bounded in size."""
+        parents = sorted(self.parents)
+        for start in range(0, len(parents), IN_A_MESSAGE):
+            yield {"parent_ids": parents[start : start + IN_A_MESSAGE]}
+        for community_id in sorted(self.communities):
+            yield {"community_ids": [community_id]}
+
+
+def install(send):
+    """Watch all database sessions of this process; the same once or many times.
+
+    Args:
+        send: called in an application context with the arguments of one message.
+    """
+    Watcher.send = staticmethod(send)
+    for name in (
+        "after_flush",
+        "do_orm_execute",
+        "after_commit",
+        "after_soft_rollback",
+    ):
+        listener = getattr(Watcher, name)
+        if not sa.event.contains(Session, name, listener):
+            sa.event.listen(Session, name, listener)
+
+
+class Watcher:
+    """The listeners; what they notice waits in the session for its commit."""
+
+    send = None
+
+    @staticmethod
+    def after_flush(session, context):
+        """Notice rows that were written or deleted as objects."""
+        for row in (*session.new, *session.dirty, *session.deleted):
+            _notice(session, row)
+
+    @staticmethod
+    def do_orm_execute(state):
+        """Notice rows that are deleted or changed by a query and never loaded."""
+        if not (state.is_delete or state.is_update) or state.bind_mapper is None:
+            return
+        if state.bind_mapper.class_ is not RDMParentCommunity:
+            return
+        column = RDMParentCommunity.record_id
+        statement = sa.select(sa.distinct(column))
+        if state.statement.whereclause is not None:
+            statement = statement.where(state.statement.whereclause)
+        found = state.session.execute(statement, state.parameters or {}).scalars()
+        _changes(state.session).parents.update(str(id) for id in found)
+
+    @staticmethod
+    def after_commit(session):
+        """Send what was noticed; not yet when a savepoint is released."""
+        if session.in_nested_transaction():
+            return
+        changes = session.info.pop(_KEY, None)
+        if changes and has_app_context() and _is_enabled(current_app):
+            _after_the_answer(changes)
+
+    @staticmethod
+    def after_soft_rollback(session, previous_transaction):
+        """Forget what was noticed."""
+        # of a savepoint's rollback the rest stays; to look once too often is harmless
+        if previous_transaction.parent is None:
+            session.info.pop(_KEY, None)
+
+
+def _changes(session):
+    return session.info.setdefault(_KEY, Changes())
+
+
+def _notice(session, row):
+    if isinstance(row, RDMParentCommunity):
+        _changes(session).parents.add(str(row.record_id))
+    elif isinstance(row, RDMRecordMetadata):
+        _changes(session).parents.add(str(row.parent_id))
+    elif isinstance(row, CommunityMetadata):
+        status = sa.inspect(row).attrs.deletion_status
+        if row not in session.new and status.history.has_changes():
+            _changes(session).communities.add(str(row.id))
+
+
+def _is_enabled(app):
+    return app.config.get("COMMUNITY_STATS_ENABLED", False)
+
+
+def _after_the_answer(changes):
+    """Send now, or in a request when its answer has gone out."""
+    app = current_app._get_current_object()
+    if not has_request_context() or g.get(_ANSWERED):
+        _send(app, changes)
+        return
+    if _KEY in g:
+        g.get(_KEY).take(changes)
+        return
+    setattr(g, _KEY, changes)
+
+    @after_this_request
+    def close(response):
+        setattr(g, _ANSWERED, True)
+        response.call_on_close(lambda: _send(app, changes))
+        return response
+
+
+def _send(app, changes):
+    with app.app_context():
+        for message in changes.messages():
+            try:
+                Watcher.send(**message)
+            except Exception:
+                app.logger.warning(
+                    "A change of memberships could not be handed to a worker; the "
+                    "next reconciliation of community events will find it.",
+                    exc_info=True,
+                )
+                return

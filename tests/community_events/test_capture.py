@@ -1,0 +1,321 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Each path by which a membership changes ends in the right community events."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+from invenio_access.permissions import system_identity
+from invenio_communities.proxies import current_communities
+from invenio_db import db
+from invenio_rdm_records.proxies import (
+    current_rdm_records_service,
+    current_record_communities_service,
+)
+from invenio_requests.proxies import current_requests_service
+
+from invenio_stats_dashboard.community_events import capture, times
+from tests.helpers import content
+from tests.helpers.statistics import community_events, facts
+
+
+@pytest.fixture()
+def told(capturing, client, names):
+    """Return a function from a record to its communities' (type, cause) in order."""
+
+    def tell(recid):
+        events = {}
+        for e in community_events(client, names, recid):
+            mark = (e["event_type"], e["cause"])
+            events.setdefault(e["community_id"], []).append(mark)
+        return events
+
+    return tell
+
+
+PUBLISHED = [("added", "publish")]
+ACCEPTED = [("added", "accepted")]
+
+
+def _events(client, names, recid, community_id):
+    found = community_events(client, names, recid)
+    return [e for e in found if e["community_id"] == community_id]
+
+
+def test_direct_publication(told, client, names):
+    recid = content.make_record()
+    assert told(recid) == {"global": PUBLISHED}
+    assert set(facts(client, names)) == {recid}
+
+
+def test_draft_and_submission_for_review_change_nothing(told):
+    community = content.make_community()
+    recid = content.make_draft()
+    content.submit(recid, community)
+    assert told(recid) == {}
+
+
+def test_accepted_submission(told):
+    community = content.make_community()
+    recid = content.make_draft()
+    content.accept(content.submit(recid, community))
+    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+
+
+def test_submission_without_review(told):
+    community = content.make_community()
+    recid = content.make_draft()
+    reviews = current_rdm_records_service.review
+    data = {"receiver": {"community": community}, "type": "community-submission"}
+    reviews.update(system_identity, recid, data)
+    reviews.submit(system_identity, recid, {}, require_review=False)
+    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+def test_inclusion_that_is_not_accepted(told, action):
+    community, recid = content.make_community(), content.make_record()
+    request = content.request_inclusion(recid, community)
+    current_requests_service.execute_action(system_identity, request, action, {})
+    assert told(recid) == {"global": PUBLISHED}
+
+
+def test_accepted_inclusion(told):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+
+
+def test_adding_a_record_that_is_in_already(told):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    data = {"communities": [{"id": community, "require_review": False}]}
+    _, errors = current_record_communities_service.add(system_identity, recid, data)
+    assert errors
+    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+
+
+def test_bulk_addition_is_dated_by_when_it_was_made(told, client, names):
+    community = content.make_community()
+    recids = [content.make_record(), content.make_record()]
+    past = "2020-01-01T00:00:00"
+    _made_at(past)
+    _forget(client, names)
+    for recid in recids:
+        content.edit(recid, title="Seen once more")
+    before = times.now()
+    content.include_in_bulk(recids, community)
+    for recid in recids:
+        assert told(recid) == {"global": PUBLISHED, community: [("added", "bulk")]}
+        (event,) = _events(client, names, recid, community)
+        assert before <= event["event_date"] <= times.now()
+        (event,) = _events(client, names, recid, "global")
+        assert event["event_date"] == past
+
+
+def test_bulk_addition_to_a_part_of_a_community(told):
+    whole = content.make_community()
+    part = content.make_community(parent=whole)
+    recid = content.make_record()
+    content.include_in_bulk([recid], part)
+    added = [("added", "bulk")]
+    assert told(recid) == {"global": PUBLISHED, part: added, whole: added}
+
+
+@pytest.mark.parametrize("remove", [content.remove, content.remove_by_community])
+def test_removal_and_addition_again(told, remove):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    remove(recid, community)
+    gone = [*ACCEPTED, ("removed", "removed")]
+    assert told(recid) == {"global": PUBLISHED, community: gone}
+    content.include(recid, community)
+    again = told(recid)[community]
+    assert [kind for kind, _ in again] == ["added", "removed", "added"]
+
+
+def test_new_version_is_a_record_of_its_own(told):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    second = content.new_version(recid)
+    assert set(told(second)) == {"global", community}
+    content.remove(second, community)
+    for version in (recid, second):
+        kinds = [kind for kind, _ in told(version)[community]]
+        assert kinds == ["added", "removed"]
+
+
+def test_edition_writes_no_event_and_new_facts(told, client, names):
+    recid = content.make_record()
+    before = facts(client, names)[recid]
+    content.edit(recid, publisher="Another one")
+    assert told(recid) == {"global": PUBLISHED}
+    after = facts(client, names)[recid]
+    assert before["subcounts"]["publishers"] != after["subcounts"]["publishers"]
+
+
+def test_deletion_and_restoration_of_a_record(told):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    content.delete_record(recid)
+    deleted = ("removed", "deleted")
+    assert told(recid) == {
+        "global": [*PUBLISHED, deleted],
+        community: [*ACCEPTED, deleted],
+    }
+    content.restore_record(recid)
+    for marks in told(recid).values():
+        assert marks[-1] == ("added", "restored"), told(recid)
+
+
+def test_deletion_and_restoration_of_a_community(told):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    content.delete_community(community)
+    assert told(recid)[community] == [*ACCEPTED, ("removed", "deleted")]
+    content.restore_community(community)
+    kinds = [kind for kind, _ in told(recid)[community]]
+    assert kinds == ["added", "removed", "added"]
+    assert told(recid)["global"] == PUBLISHED
+
+
+def test_default_community_is_no_change(told, capturing, monkeypatch):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    before = told(recid)
+    current_record_communities_service.set_default(
+        system_identity, recid, {"default": community}
+    )
+    assert told(recid) == before
+
+
+def test_nothing_is_sent_after_a_rollback(told, monkeypatch):
+    community, recid = content.make_community(), content.make_record()
+    sent = []
+    monkeypatch.setattr(
+        capture.Watcher, "send", staticmethod(lambda **message: sent.append(message))
+    )
+    parent = current_rdm_records_service.record_cls.pid.resolve(recid).parent
+    parent.communities.add(community)
+    db.session.flush()
+    db.session.rollback()
+    db.session.commit()
+    assert sent == []
+
+
+def test_rows_deleted_by_a_query_are_noticed(told, monkeypatch):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    record = current_rdm_records_service.record_cls.pid.resolve(recid)
+    record.parent.communities.remove(community)
+    db.session.commit()
+    assert [kind for kind, _ in told(recid)[community]] == ["added", "removed"]
+
+
+def test_two_changes_at_once_write_each_event_once(told, capturing, client, names):
+    one, two, recid = *(content.make_community() for _ in "12"), content.make_record()
+    parent = str(current_rdm_records_service.record_cls.pid.resolve(recid).parent.id)
+    for community in (one, two):
+        _insert(parent, community)
+    service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
+
+    def work():
+        with capturing.app_context():
+            service.capture_changes([parent])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {len(marks) for marks in told(recid).values()} == {1}
+    assert set(told(recid)) == {"global", one, two}
+
+
+def test_many_memberships_at_once_are_told_in_few_messages(told, monkeypatch):
+    community = content.make_community()
+    sent = []
+    monkeypatch.setattr(
+        capture.Watcher, "send", staticmethod(lambda **message: sent.append(message))
+    )
+    changes = capture.Changes(parents={f"{n:036d}" for n in range(10_000)})
+    assert sum(1 for _ in changes.messages()) == 10_000 / capture.IN_A_MESSAGE
+    content.make_record(communities=[community])
+    assert all(len(m["parent_ids"]) == 1 for m in sent)
+
+
+def test_a_change_that_cannot_be_sent_fails_nothing_and_is_reconciled(
+    told, capturing, monkeypatch, client, names
+):
+    service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
+    service.generate_record_community_events()
+    community = content.make_community()
+    with monkeypatch.context() as patch:
+        patch.setattr(capture.Watcher, "send", staticmethod(_no_broker))
+        recid = content.make_record()
+        content.include(recid, community)
+    assert told(recid) == {}
+    assert service.reconcile_community_events(dry_run=True).events == 2
+    report = service.reconcile_community_events(changed_only=True)
+    assert report.events == 2
+    reconciled = [("added", "reconciled")]
+    assert told(recid) == {"global": reconciled, community: reconciled}
+    assert service.reconcile_community_events().events == 0
+
+
+def test_rows_changed_behind_the_application_are_found_by_the_sweep(
+    told, capturing, client, names
+):
+    service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    service.generate_record_community_events()
+    assert service.reconcile_if_due().events == 0
+    db.session.execute(sa.text("DELETE FROM rdm_parents_community"))
+    db.session.commit()
+    assert service.reconcile_community_events().events == 1
+    assert [kind for kind, _ in told(recid)[community]] == ["added", "removed"]
+
+
+def test_back_fill_after_live_capture_writes_nothing(told, capturing):
+    service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    content.remove(recid, community)
+    report = service.generate_record_community_events()
+    assert (report.events, report.facts) == (0, 0)
+
+
+def test_communities_of_the_site_are_not_touched_by_capture(told):
+    number = current_communities.service.search(system_identity).total
+    content.make_record()
+    assert current_communities.service.search(system_identity).total == number
+
+
+def _no_broker(**_):
+    raise ConnectionRefusedError("no broker")
+
+
+def _made_at(moment):
+    for table in ("rdm_records_metadata", "rdm_parents_metadata"):
+        statement = f"UPDATE {table} SET created = :moment, updated = :moment"
+        db.session.execute(sa.text(statement), {"moment": moment})
+    db.session.commit()
+
+
+def _insert(parent, community):
+    statement = (
+        "INSERT INTO rdm_parents_community (record_id, community_id) VALUES (:p, :c)"
+    )
+    db.session.execute(sa.text(statement), {"p": parent, "c": community})
+    db.session.commit()
+
+
+def _forget(client, names):
+    for index in (names.community_events, names.record_facts):
+        client.indices.refresh(index=index)
+        client.delete_by_query(
+            index=index, body={"query": {"match_all": {}}}, refresh=True
+        )

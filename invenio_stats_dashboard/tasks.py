@@ -9,7 +9,7 @@ from datetime import timedelta
 from celery import shared_task
 from opensearchpy.exceptions import OpenSearchException
 
-from .errors import StatsDashboardError
+from .errors import NotReadyError, StatsDashboardError
 from .proxies import current_stats_dashboard
 
 
@@ -59,6 +59,8 @@ def capture_community_changes(self, parent_ids=(), community_ids=()):
     service = current_stats_dashboard.community_stats_service
     try:
         service.capture_changes(parent_ids, community_ids)
+    except NotReadyError:
+        return  # it was switched off since
     except (StatsDashboardError, OpenSearchException) as error:
         if self.request.is_eager or self.request.retries >= _TRIES:
             raise
@@ -68,12 +70,16 @@ def capture_community_changes(self, parent_ids=(), community_ids=()):
 def send_capture(**arguments):
     """Hand the work of :func:`capture_community_changes` to a worker.
 
-    A broker that does not answer is tried once; the caller's work is done already.
+    A broker that does not answer is not waited for; the caller's work is done already.
 
     Args:
         arguments: those of the task.
     """
-    capture_community_changes.apply_async(kwargs=arguments, retry=False)
+    capture_community_changes.apply_async(
+        kwargs=arguments,
+        # a connection that was kept may be stale; more than once it is not tried
+        retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+    )
 
 
 def _pause(retries):

@@ -227,9 +227,13 @@ def _refuse_unasked(yes, as_json):
 @with_appcontext
 @sentences_for_errors
 def cleanup(event_types, months, dry_run, accept_deletions, yes, as_json):
-    """Delete the backups of months, after comparing every event once more."""
+    """Delete the backups of months, after comparing every event once more.
+
+    Exit code 1 if one stays.
+    """
     service = _service()
-    found = service.cleanup(event_types, months, dry_run=True)
+    options = {"accept_deletions": accept_deletions}
+    found = service.cleanup(event_types, months, dry_run=True, **options)
     ready = [name for name, reason in found if reason is None]
     if not dry_run and ready:
         _refuse_unasked(yes, as_json)
@@ -237,11 +241,12 @@ def cleanup(event_types, months, dry_run, accept_deletions, yes, as_json):
             for name in ready:
                 click.echo(f"  {name}")
             click.confirm(f"Delete these {len(ready)} indices for good?", abort=True)
-        found = service.cleanup(event_types, months, accept_deletions=accept_deletions)
+        found = service.cleanup(event_types, months, **options)
     if as_json:
         print_json([{"index": name, "kept_because": why} for name, why in found])
     else:
         display.print_cleanup(found, dry_run)
+    sys.exit(1 if any(reason for _, reason in found) else 0)
 
 
 @usage_events.command("rollback")

@@ -10,9 +10,9 @@ communities. Nothing is read and nothing is decided here. What is noticed are
 parents and communities to look at; the worker compares what the database holds
 with the timelines, so that one too many costs a look and changes nothing.
 
-Neither OpenSearch nor the database is asked in the request. The one message is sent
-when the answer has gone out; if it cannot be sent, the reconciliation finds the
-change.
+OpenSearch is not asked in the request; the database once, for the parents of rows
+that are deleted by a query. The one message is sent when the answer has gone out; if it
+cannot be sent, the reconciliation finds the change.
 """
 
 from dataclasses import dataclass, field
@@ -99,10 +99,16 @@ class Watcher:
 
     @staticmethod
     def do_orm_execute(state):
-        """Notice rows that are deleted or changed by a query and never loaded."""
-        if not (state.is_delete or state.is_update) or state.bind_mapper is None:
+        """Notice rows that are written by a statement and never are objects."""
+        if state.is_select or state.bind_mapper is None:
             return
         if state.bind_mapper.class_ is not RDMParentCommunity:
+            return
+        if state.is_insert:
+            rows = state.parameters or ()
+            rows = [rows] if isinstance(rows, dict) else rows
+            found = [row["record_id"] for row in rows if "record_id" in row]
+            _changes(state.session).parents.update(str(id) for id in found)
             return
         column = RDMParentCommunity.record_id
         statement = sa.select(sa.distinct(column))

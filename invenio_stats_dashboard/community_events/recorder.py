@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..errors import StatsDashboardError
 from . import times
 from .answers import Mark
+from .documents import GLOBAL
 from .evidence import truth_of
 from .facts import FactsReader
 from .timeline import Timeline, compare
@@ -126,6 +127,16 @@ class Recorder:
 
     def _write(self, events, truths, known, cause, now):
         """Write events; where a place is taken, read in real time and compare again."""
+        # that a record is known at all is written last: then all of it is there
+        first = [e for e in events if e.community_id != GLOBAL]
+        last = [e for e in events if e.community_id == GLOBAL]
+        outcomes = [
+            self._write_all(part, truths, known, cause, now) for part in (first, last)
+        ]
+        counts, conflicts, refused = zip(*outcomes, strict=True)
+        return sum(counts), sum(conflicts), [*refused[0], *refused[1]]
+
+    def _write_all(self, events, truths, known, cause, now):
         count, conflicts, refused = 0, 0, []
         for _ in range(_ATTEMPTS):
             if not events:

@@ -8,6 +8,8 @@ a write block refuses is lost. A worker that has this package installed announce
 itself by the task of this package that it has registered.
 """
 
+import time
+
 from celery import current_app as current_celery
 from celery import shared_task
 from kombu.exceptions import OperationalError
@@ -17,9 +19,6 @@ from ..errors import ClusterNotHealthyError
 STOCK_TASK = "invenio_stats.tasks.process_events"
 MARKER_TASK = "invenio_stats_dashboard.tasks.announce_safe_indexer_2"
 """Registered by workers whose event indexer waits out a write block."""
-
-_GONE = 3
-"""Questions without an answer after which a worker counts as stopped."""
 
 
 def announce():
@@ -36,16 +35,17 @@ class StockWorkers:
 
     A busy worker may not answer in time, so each question is asked twice, and a
     worker that was found once counts until it answers that it is safe, or until it
-    has not answered several questions in a row, as one that was stopped.
+    has not answered for a minute, as one that was stopped.
 
     Args:
         timeout: seconds to wait for the workers' answers each time.
+        gone: seconds without an answer after which a worker counts as stopped.
     """
 
-    def __init__(self, timeout=2.0):
+    def __init__(self, timeout=2.0, gone=60.0):
         """Know of no worker yet."""
-        self._timeout = timeout
-        self._silent = {}
+        self._timeout, self._gone = timeout, gone
+        self._seen = {}
 
     def names(self):
         """Ask all workers.
@@ -58,11 +58,8 @@ class StockWorkers:
             ClusterNotHealthyError: the message broker does not answer, so that
                 nobody knows.
         """
-        answers = {}
         try:
-            for _ in range(2):
-                inspect = current_celery.control.inspect(timeout=self._timeout)
-                answers.update(inspect.registered() or {})
+            answers = [answer for _ in range(2) for answer in self._ask()]
         except (OperationalError, OSError) as error:
             raise ClusterNotHealthyError(
                 "The message broker does not answer, so nobody can tell whether "
@@ -70,15 +67,30 @@ class StockWorkers:
                 f"events that are refused while a month is switched ({error}). See "
                 "that it is up and that CELERY_BROKER_URL is right."
             ) from error
-        self._silent = {
-            worker: times + 1
-            for worker, times in self._silent.items()
-            if worker not in answers and times + 1 < _GONE
+        now = time.monotonic()
+        # two workers may have one name: each answer counts
+        stock = {name for name, tasks in answers if _is_stock(tasks)}
+        answered = {name for name, _ in answers}
+        self._seen = {
+            **{
+                name: seen
+                for name, seen in self._seen.items()
+                if name not in answered and now - seen < self._gone
+            },
+            **dict.fromkeys(stock, now),
         }
-        for worker, tasks in answers.items():
-            if STOCK_TASK in tasks and MARKER_TASK not in tasks:
-                self._silent[worker] = 0
-        return sorted(self._silent)
+        return sorted(self._seen)
+
+    def _ask(self):
+        """Yield the name of each worker that answers, and its tasks."""
+        answers = current_celery.control.broadcast(
+            "registered",
+            arguments={"taskinfoitems": ()},
+            reply=True,
+            timeout=self._timeout,
+        )
+        for answer in answers or ():
+            yield from answer.items()
 
     def problem(self):
         """Ask all workers, and say what stands in the way of a switch.
@@ -98,3 +110,7 @@ class StockWorkers:
             "them with this package installed; months that may still get events wait "
             "for that."
         )
+
+
+def _is_stock(tasks):
+    return STOCK_TASK in tasks and MARKER_TASK not in tasks

@@ -4,15 +4,21 @@
 """Each path by which a membership changes ends in the right community events."""
 
 import threading
+import uuid
 
 import pytest
 import sqlalchemy as sa
+from flask import has_request_context
 from invenio_access.permissions import system_identity
-from invenio_communities.proxies import current_communities
 from invenio_db import db
 from invenio_rdm_records.proxies import (
     current_rdm_records_service,
     current_record_communities_service,
+)
+from invenio_rdm_records.records.models import RDMParentCommunity, RDMParentMetadata
+from invenio_rdm_records.requests.user_moderation.tasks import (
+    delete_record,
+    restore_record,
 )
 from invenio_requests.proxies import current_requests_service
 
@@ -234,16 +240,70 @@ def test_two_changes_at_once_write_each_event_once(told, capturing, client, name
     assert set(told(recid)) == {"global", one, two}
 
 
-def test_many_memberships_at_once_are_told_in_few_messages(told, monkeypatch):
-    community = content.make_community()
-    sent = []
+@pytest.mark.parametrize("by", ["objects", "statement"])
+def test_ten_thousand_memberships_at_once_are_told_in_few_messages(
+    told, monkeypatch, by
+):
+    community, sent = content.make_community(), []
     monkeypatch.setattr(
         capture.Watcher, "send", staticmethod(lambda **message: sent.append(message))
     )
-    changes = capture.Changes(parents={f"{n:036d}" for n in range(10_000)})
-    assert sum(1 for _ in changes.messages()) == 10_000 / capture.IN_A_MESSAGE
-    content.make_record(communities=[community])
-    assert all(len(m["parent_ids"]) == 1 for m in sent)
+    parents = [uuid.uuid4() for _ in range(10_000)]
+    db.session.execute(
+        sa.insert(RDMParentMetadata),
+        [{"id": id, "json": {}, "version_id": 1} for id in parents],
+    )
+    rows = [{"record_id": id, "community_id": community} for id in parents]
+    if by == "objects":
+        db.session.add_all(RDMParentCommunity(**row) for row in rows)
+    else:
+        db.session.execute(sa.insert(RDMParentCommunity), rows)
+    db.session.commit()
+    assert len(sent) == 10_000 / capture.IN_A_MESSAGE
+    told_of = [id for message in sent for id in message["parent_ids"]]
+    assert sorted(told_of) == sorted(str(id) for id in parents)
+
+
+def test_an_action_succeeds_while_opensearch_is_away(
+    told, capturing, monkeypatch, client, names
+):
+    service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
+    service.generate_record_community_events()
+    community, recid = content.make_community(), content.make_record()
+    with monkeypatch.context() as patch:
+        patch.setitem(capturing.config, "SEARCH_HOSTS", ["localhost:1"])
+        content.include(recid, community)
+    assert told(recid) == {"global": PUBLISHED}
+    assert service.reconcile_community_events(changed_only=True).events == 1
+    (event,) = _events(client, names, recid, community)
+    assert (event["cause"], event["evidence"]) == ("reconciled", "request")
+
+
+def test_in_a_request_the_message_is_sent_after_the_answer(
+    told, capturing, monkeypatch
+):
+    recid = content.make_record()
+    community = content.make_community()
+    request = content.request_inclusion(recid, community)
+    monkeypatch.setattr(capture, "has_request_context", has_request_context)
+    with capturing.test_request_context():
+        content.accept(request)
+        response = capturing.process_response(capturing.response_class())
+        assert community not in told(recid)
+    response.close()
+    assert told(recid)[community] == ACCEPTED
+
+
+def test_users_records_that_are_blocked_and_restored(told):
+    user, community = content.make_user(), content.make_community()
+    recid = content.make_record(owner=user)
+    content.include(recid, community)
+    delete_record(recid, {"note": "blocked"})
+    kinds = [kind for kind, _ in told(recid)[community]]
+    assert kinds == ["added", "removed"]
+    restore_record(recid)
+    kinds = [kind for kind, _ in told(recid)[community]]
+    assert kinds == ["added", "removed", "added"]
 
 
 def test_a_change_that_cannot_be_sent_fails_nothing_and_is_reconciled(
@@ -286,12 +346,6 @@ def test_back_fill_after_live_capture_writes_nothing(told, capturing):
     content.remove(recid, community)
     report = service.generate_record_community_events()
     assert (report.events, report.facts) == (0, 0)
-
-
-def test_communities_of_the_site_are_not_touched_by_capture(told):
-    number = current_communities.service.search(system_identity).total
-    content.make_record()
-    assert current_communities.service.search(system_identity).total == number
 
 
 def _no_broker(**_):

@@ -228,17 +228,21 @@ def delete_backup(run, month, bookmark, accept_deletions=False):
     new = month.target.name
     found, missing = _differences(run, name, new, _settled(bookmark))
     if any(difference.changed for difference in found.values()):
-        raise NotTheSameError(_sentence(name, new, found))
+        raise NotTheSameError(
+            f"{_sentence(name, new, found)} Nothing was deleted. Look at these events in "
+            "both; if the index in service is right, delete the backup by hand."
+        )
     if missing and not accept_deletions:
+        only = f"--event-types {month.event_type} --months {month.month}"
         raise NotTheSameError(
             f"{_sentence(name, new, found)} Both were the same after the switch. If "
             "this was deleted on purpose, use 'usage-events cleanup "
-            "--accept-deletions'; if not, 'usage-events migrate --fresh-start "
-            f"--event-types {month.event_type} --months {month.month}' brings it back."
+            f"--accept-deletions {only}'; if not, 'usage-events migrate --fresh-start "
+            f"{only}' brings it back."
         )
     with serving_claimed(run, month, bookmark):
         _delete(run, month, name)
-        bookmark.write(backup=None)
+        bookmark.write(backup=None, error=None)
 
 
 def _delete(run, month, name):

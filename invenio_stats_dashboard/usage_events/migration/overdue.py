@@ -7,9 +7,9 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from opensearchpy.exceptions import NotFoundError
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
-from ...errors import LockLostError
+from ...errors import LockLostError, StatsDashboardError
 from ...search.bookmarks import Bookmark
 from . import aliases, target
 from .report import ROLLING_BACK, SWITCHING
@@ -33,10 +33,21 @@ def recover(client, names, now, step):
 
     Returns:
         list[str]: ids of the months that were brought back.
+
+    Raises:
+        StatsDashboardError: one could not be; the others were tried all the same.
+        OpenSearchException: the same.
     """
-    return [
-        id for id in _switching(client, names) if _recover(client, names, id, now, step)
-    ]
+    brought, error = [], None
+    for id in _switching(client, names):
+        try:
+            if _recover(client, names, id, now, step):
+                brought.append(id)
+        except (OpenSearchException, StatsDashboardError) as raised:
+            error = raised  # the others are not kept waiting by this one
+    if error is not None:
+        raise error
+    return brought
 
 
 def _switching(client, names):

@@ -377,7 +377,7 @@ class MonthMigration:
             self.report.verified = {"count": True, "checksum": True, "enrichment": True}
             self.bookmark.write(state=DONE, brought_after=brought, error=None)
             run.step("compared")
-        elif data.get("state") != DONE:
+        elif data.get("state") != DONE or data.get("error"):
             self.bookmark.write(state=DONE, error=None)
         self._note_state(DONE)
         past = not is_writable(self.month.month, run.now())

@@ -229,12 +229,19 @@ class EventReindexingService:
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             dry_run: delete nothing, and compare nothing.
             accept_deletions: what the index in service lacks was deleted from it on
-                purpose.
+                purpose; only for months that are named.
             now: returns the present moment, aware.
 
         Returns:
             list[tuple[str, str | None]]: name of each backup, and why it stays.
+
+        Raises:
+            UsageError: deletions were accepted, but no months were named.
         """
+        if accept_deletions and not months:
+            raise UsageError(
+                "Say with --months in which months events were deleted on purpose."
+            )
         with self._work(event_types, months, Watch(now=now)) as (run, found):
             return [
                 self._delete_backup(run, month, dry_run, accept_deletions)

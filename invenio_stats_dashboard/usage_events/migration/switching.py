@@ -177,14 +177,20 @@ class Switch:
             )
 
     def _same_totals(self):
-        old = self.client.count(index=self.names.old)["count"]
-        new = self.client.count(index=self.names.new)["count"]
+        old = self._count(self.names.old)
+        new = self._count(self.names.new)
         if old != new:
             raise SwitchTakenBackError(
                 f"{self.names.old} holds {old} events and its copy {new}: something "
                 "was deleted meanwhile"
             )
         return new
+
+    def _count(self, index):
+        answer = self.client.count(index=index)
+        if answer["_shards"]["failed"]:
+            raise SwitchTakenBackError(f"Not every shard of {index} could be counted")
+        return answer["count"]
 
     def _clone(self, deadline):
         fence = (self.names.new, self.names.fence)
@@ -241,8 +247,12 @@ def flushed_positions(client, index, deadline):
         SwitchTakenBackError: its copies did not confirm all writes in time.
     """
     # with an async translog the checkpoint moves at a flush only
-    client.indices.flush(index=index, params={"wait_if_ongoing": "true"})
-    client.indices.refresh(index=index)
+    left = max(deadline - time.monotonic(), 1)
+    client.indices.flush(
+        index=index, params={"wait_if_ongoing": "true", "request_timeout": left}
+    )
+    left = max(deadline - time.monotonic(), 1)
+    client.indices.refresh(index=index, params={"request_timeout": left})
     end = min(time.monotonic() + _SETTLE, deadline)
     while True:
         found = positions(client, index)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ...errors import StatsDashboardError
+from ...errors import ClusterNotHealthyError, StatsDashboardError
 from ...search import bulk
 from ...search.seqno import NOTHING, page
 from ..enrichment import decode_head, enrich
@@ -165,16 +165,22 @@ class Verifier:
 
     def _all_enriched(self):
         """Return the number of events; every one must have been enriched."""
-        total = self._client.count(index=self._target)["count"]
-        enriched = self._client.count(
-            index=self._target,
-            body={"query": {"exists": {"field": "enriched_at"}}},
-        )["count"]
+        total = self._count({"match_all": {}})
+        enriched = self._count({"exists": {"field": "enriched_at"}})
         if enriched != total:
             raise VerificationError(
                 f"{total - enriched} of {total} events were stored without enrichment."
             )
         return total
+
+    def _count(self, query):
+        answer = self._client.count(index=self._target, body={"query": query})
+        if answer["_shards"]["failed"]:
+            raise ClusterNotHealthyError(
+                f"Not every shard of {self._target} could be counted. Run the same "
+                "command again when the index is whole."
+            )
+        return answer["count"]
 
     def _sample(self, side):
         """Enrich some events again from scratch and compare with what is stored."""

@@ -92,9 +92,13 @@ def test_what_was_deleted_in_service_since_is_not_brought_back_unasked(events_of
     assert len(usage.seen()) == len(events)
 
     usage.client.delete(index=target, id=second, refresh=True)
-    result = commands.run(
-        usage.app, "usage-events", "cleanup", "--yes", "--accept-deletions"
-    )
+    assert not usage.migrate(delete_old_indices=True, **ARGUMENTS)["completed"]
+    cleanup = ("usage-events", "cleanup", "--yes", "--accept-deletions")
+    assert commands.run(usage.app, *cleanup).exit_code == 2
+    assert commands.run(usage.app, "usage-events", "cleanup", "--yes").exit_code == 1
+    assert "1 missing" in usage.state("view", PAST)["error"]
+    result = commands.run(usage.app, *cleanup, "--months", PAST)
+    assert usage.state("view", PAST)["error"] is None
     assert result.exit_code == 0 and not usage.client.indices.exists(index=backup)
     assert {id for id, _ in usage.seen()} == set(events) - {second}
 

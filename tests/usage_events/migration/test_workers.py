@@ -6,10 +6,15 @@
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from threading import Timer
+from time import sleep
 
 import pytest
 
-from invenio_stats_dashboard.usage_events.workers import StockWorkers
+from invenio_stats_dashboard.usage_events.workers import (
+    MARKER_TASK,
+    STOCK_TASK,
+    StockWorkers,
+)
 
 from ...helpers.brokers import frozen, stock_worker, unreachable_broker
 from .test_faults import NOW, month_of
@@ -71,10 +76,19 @@ def test_a_worker_that_answers_late_is_not_overlooked_beside_another(
 
 
 def test_a_worker_found_once_counts_until_it_has_been_silent_for_long(usage, worker):
-    workers = StockWorkers(timeout=0.5)
+    workers = StockWorkers(timeout=0.5, gone=3)
     assert workers.names() == [worker]
     with frozen(worker):
-        assert [workers.names() for _ in range(3)] == [[worker], [worker], []]
+        assert workers.names() == [worker]
+        sleep(3)
+        assert workers.names() == []
+
+
+def test_a_safe_worker_hides_no_stock_worker_of_the_same_name(usage, worker):
+    answers = [(worker, [STOCK_TASK]), (worker, [STOCK_TASK, MARKER_TASK])]
+    workers = StockWorkers()
+    workers._ask = lambda: answers
+    assert workers.names() == [worker]
 
 
 def test_nothing_is_stated_when_no_worker_is_about(usage):

@@ -252,11 +252,17 @@ def cleanup(event_types, months, dry_run, accept_deletions, yes, as_json):
 @usage_events.command("rollback")
 @types_option
 @months_option
+@click.option(
+    "--ignore-stock-workers",
+    is_flag=True,
+    help="Roll the current month back although workers with the stock event indexer "
+    "are about, which lose the events that are refused meanwhile.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @with_appcontext
 @sentences_for_errors
-def rollback(event_types, months, yes, as_json):
+def rollback(event_types, months, ignore_stock_workers, yes, as_json):
     """Give months back to their legacy indices, with what was written since."""
     if months:
         _refuse_unasked(yes, as_json)
@@ -264,7 +270,7 @@ def rollback(event_types, months, yes, as_json):
         click.confirm(
             f"Give {', '.join(months)} back to the legacy indices?", abort=True
         )
-    done = _service().rollback(event_types, months)
+    done = _service().rollback(event_types, months, ignore_stock_workers)
     if as_json:
         print_json([vars(month) for month in done])
     else:

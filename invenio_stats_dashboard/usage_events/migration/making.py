@@ -187,19 +187,23 @@ class _BeforeSwitch:
         self._waiting, self._sleep, self._now = waiting, sleep, now
         self._workers = StockWorkers()
 
-    def __call__(self, month):
+    def __call__(self, month, index):
         """Wait; return a sentence about workers that is ignored, or None.
+
+        Args:
+            month: the :class:`~.months.Month`.
+            index: name of the index that serves until then.
 
         Raises:
             ClusterNotHealthyError: it took too long.
         """
         # a clone that finds no place would keep writers waiting for nothing
-        self._gate.wait([month.source.name])
+        self._gate.wait([index])
         writable = is_writable(month.month, self._now())
         end = time.monotonic() + self._patience
         while True:
             workers = self._workers.problem() if writable else None
-            problem = self._snapshot(month) or (None if self._ignore else workers)
+            problem = self._snapshot(index) or (None if self._ignore else workers)
             if problem is None:
                 return workers
             if time.monotonic() >= end:
@@ -210,8 +214,8 @@ class _BeforeSwitch:
             self._waiting(problem.rstrip("."))
             self._sleep(2.0)
 
-    def _snapshot(self, month):
-        running = running_snapshots(self._client, {month.source.name})
+    def _snapshot(self, index):
+        running = running_snapshots(self._client, {index})
         if not running:
             return None
-        return f"The snapshot {running[0]} is being made of {month.source.name}."
+        return f"The snapshot {running[0]} is being made of {index}."

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from ...errors import UsageError
 from ...search.mappings import schema_of
 from ...search.names import EVENT_TYPES
+from .aliases import is_mark
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _LATE_EVENTS = timedelta(days=7)
@@ -137,6 +138,36 @@ class Month:
         return self.legacy[0] if self.legacy else None
 
 
+def source_problem(names, month):
+    """Return why a month's legacy index is not to be migrated as it is, or None.
+
+    Args:
+        names: the instance's names.
+        month: the :class:`Month`; it has a source that is open.
+    """
+    source, read = month.source, names.events_alias(month.event_type)
+    stock = names.events_month(month.event_type, month.month)
+    others = sorted(
+        alias
+        for alias in source.aliases
+        if alias not in (read, stock) and not is_mark(source.name, alias)
+    )
+    if others:
+        return (
+            f"The index {source.name} is in the alias {others[0]}, which a migration "
+            "does not move: who reads by it would see fewer events. Take the index out "
+            f"of it; add {month.id}'s new index to it when the month is done."
+        )
+    halfway = month.target is not None and read in month.target.aliases
+    if read not in source.aliases and not halfway:
+        return (
+            f"The index {source.name} is not in the alias {read}, so nobody sees its "
+            "events now and everybody would when it is migrated. Put it into the alias, "
+            "or rename or delete it."
+        )
+    return None
+
+
 def survey(client, names, event_types, ranges=()):
     """Return what the cluster holds of the event families, by month.
 
@@ -177,8 +208,15 @@ def _month(names, event_type, month, found, backups):
     mine = [i for i in found.values() if i.month == month]
     legacy = [i for i in mine if i.schema is None and i.name != target]
     native = [i for i in mine if i.schema is not None and i.name != target]
-    # the one that new events are written to comes first
-    legacy.sort(key=lambda i: (i.name != stock and stock not in i.aliases, i.name))
+    read = names.events_alias(event_type)
+    # the one that new events are written to comes first, then the one that is read
+    legacy.sort(
+        key=lambda i: (
+            i.name != stock and stock not in i.aliases,
+            read not in i.aliases,
+            i.name,
+        )
+    )
     backup = backups.get(names.events_backup(event_type, month))
     if backup and backup.name in found:
         backup = None  # rolled back: it serves, and is among the legacy ones

@@ -10,7 +10,7 @@ from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 from ...errors import NotReadyError, SearchUnavailableError, StatsDashboardError
 from ...search.client import describe
 from ...search.health import cluster_settings, data_nodes, disk_problem
-from .months import is_writable, strangers, survey
+from .months import is_writable, source_problem, strangers, survey
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6
@@ -102,6 +102,11 @@ def make_plan(client, names, event_types, ranges, now, worker_problem):
             for index in strange
         ]
         warnings += strangers(client, names, event_types)
+        warnings += [
+            problem
+            for month in to_do
+            if month.source and (problem := source_problem(names, month))
+        ]
         warnings += _snapshots(client, to_do)
     except AuthorizationException as error:
         raise NotReadyError(

@@ -20,6 +20,8 @@ from ..enrichment import native_bytes
 from . import aliases, target
 from .comparison import Side, compare_day, fingerprints_of_both
 from .copying import ALIAS_MISSING, settled_positions
+from .draining import Readers
+from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
 from .switching import MARGIN, flushed_positions
 
@@ -148,6 +150,9 @@ class _Back:
         """Carry over, compare, switch, and only then drop the enriched index."""
         self._claim()
         try:
+            ignored = self.run.before_switch(self.month, self.old)
+            if ignored:
+                self.run.note(ignored_workers_sentence(self.month.id, ignored))
             carried, at = self._prepare()
         except StatsDashboardError as error:
             if error.exit_code != LockLostError.exit_code:
@@ -164,6 +169,9 @@ class _Back:
                 error, (OpenSearchException, StatsDashboardError)
             ):
                 raise
+        readers = Readers(self.run.client, self.names.read, self.old, self.names.month)
+        self.run.step("rollback readers")
+        readers.wait(self.run.copier.check, self.run.copier.sleep)
         _close(self.run, self.month, self.bookmark, self.new)
         return carried
 

@@ -21,7 +21,7 @@ from .after import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
 from .fingerprints import HASH
 from .month_copy import MonthCopy
-from .months import is_writable, survey
+from .months import is_writable, source_problem, survey
 from .plan import ignored_workers_sentence
 from .report import (
     COPYING,
@@ -116,6 +116,9 @@ class MonthMigration:
                 f"The index {self.month.source.name} is closed. Open it with "
                 f"POST /{self.month.source.name}/_open and run this month again."
             )
+        problem = source_problem(self.run.names, self.month)
+        if problem:
+            raise StatsDashboardError(problem)
         self._prepare()
         for _ in range(_SWITCHES):
             settled = self.copy.copy_and_verify(self.month.source)
@@ -327,7 +330,7 @@ class MonthMigration:
             run.client, self._target, source, run.options.fit_seconds, run.copier.sleep
         )
         self.copy.show("switching")
-        ignored = run.before_switch(self.month)
+        ignored = run.before_switch(self.month, source.name)
         settled, delta = self.copy.bring_the_rest(source, settled)
         self.report.copied += delta.events
         run.client.indices.flush(

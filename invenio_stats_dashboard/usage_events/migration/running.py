@@ -72,7 +72,8 @@ class Run:
         options: the :class:`Options`.
         progress: called with a :class:`~.report.Progress`.
         step: called with the name of each step before it is made.
-        before_switch: called with a month before it is switched; waits for
+        before_switch: called with a month and the name of the index that serves before
+            it is switched; waits for
             workers and snapshots, or raises. Returns a sentence about workers that
             was ignored as asked, or None.
         note: called with a sentence for the report.

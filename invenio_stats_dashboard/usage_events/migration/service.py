@@ -250,9 +250,23 @@ class EventReindexingService:
             ]
 
     def rollback(
-        self, event_types=(), months=(), progress=None, step=None, now=utc_now
+        self,
+        event_types=(),
+        months=(),
+        ignore_stock_workers=False,
+        progress=None,
+        step=None,
+        now=utc_now,
     ):
         """Give months back to their legacy indices, with what was written since.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; they must be named.
+            ignore_stock_workers: as for :meth:`reindex_events`.
+            progress: called with a :class:`~.report.Progress`.
+            step: called with the name of each step before it is made.
+            now: returns the present moment, aware.
 
         Returns:
             list[rollback.RolledBack]: one for each month.
@@ -263,7 +277,8 @@ class EventReindexingService:
         if not months:
             raise UsageError("Say which months to roll back, with --months.")
         watch = Watch(progress=progress or ignore, step=step or ignore, now=now)
-        with self._work(event_types, months, watch) as (run, found):
+        flags = {"ignore_stock_workers": ignore_stock_workers}
+        with self._work(event_types, months, watch, **flags) as (run, found):
             return [rollback.roll_back(run, month) for month in found]
 
     def re_enrich(
@@ -410,13 +425,13 @@ class EventReindexingService:
             lock.release()
 
     @contextlib.contextmanager
-    def _work(self, event_types, months, watch, refresh=()):
+    def _work(self, event_types, months, watch, refresh=(), **flags):
         """Yield a run and its months, for what is done to months under the lock."""
         event_types = check_event_types(event_types)
         ranges = parse_months(months, watch.now())
         config = self.app.config
         with self._locked() as lock:
-            options, limits = options_of(config), limits_of(config)
+            options, limits = options_of(config, **flags), limits_of(config)
             run = self._run(lock, options, limits, watch, refresh)
             found, _ = survey(self._client, self.names, event_types, ranges)
             yield run, found

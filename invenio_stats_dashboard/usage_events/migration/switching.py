@@ -21,6 +21,7 @@ from ...search.names import META_KEY
 from ...search.seqno import positions
 from . import aliases
 from .delta import bring_delta
+from .draining import Readers
 
 _SETTLE = 5.0
 MARGIN = 0.7
@@ -134,11 +135,13 @@ class Switch:
         self._in_time(deadline)
         self.step("read alias")
         aliases.move_read_alias(client, names)
+        readers = Readers(client, names.read, names.old, names.month)
         if self.backup != names.old:
             self._in_time(deadline)
             self.step("clone")
             self._clone(deadline)
             self.step("cloned")
+            readers.wait(lambda: self._in_time(deadline))
         self._in_time(deadline)
         self.step("last call")
         aliases.take_over_month(client, names, remove_old=self.backup != names.old)

@@ -24,7 +24,6 @@ _OF_THE_INDEX = (
     "history",
     "resize",
     "blocks",
-    "routing",
     "replication",
     "verified_before_close",
     "store",
@@ -61,6 +60,11 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
             disks are full.
     """
     settings = {k: v for k, v in source.settings.items() if k not in _OF_THE_INDEX}
+    if "routing" in settings:
+        # which nodes it may live on, but not where it was restored or shrunk
+        allocation = dict(settings.pop("routing").get("allocation", {}))
+        allocation.pop("initial_recovery", None)
+        settings["routing"] = {"allocation": allocation}
     settings.update(_WHILE_FILLING)
     try:
         client.indices.create(

@@ -180,3 +180,62 @@ def _whole(client, index):
         index=index, body={"size": 1000, "version": True, "sort": ["_seq_no"]}
     )["hits"]["hits"]
     return client.indices.get(index=index), hits
+
+
+def test_month_that_nobody_reads_is_not_made_visible(events_of):
+    usage = events_of
+    usage.legacy("view", MONTH, EVENTS)
+    index = usage.names.events_month("view", MONTH)
+    read = usage.names.events_alias("view")
+    usage.client.indices.delete_alias(index=index, name=read)
+    assert any(read in w for w in usage.service.plan().warnings)
+    report = usage.migrate(**ARGUMENTS)
+    assert not report["completed"]
+    month = report["event_types"]["view"]["months"][MONTH]
+    assert f"not in the alias {read}" in month["errors"][0]
+    assert not usage.client.indices.exists(
+        index=usage.names.events_target("view", MONTH)
+    )
+
+
+def test_month_in_an_alias_of_the_sites_own_is_not_taken_out_of_it(events_of):
+    usage = events_of
+    usage.legacy("view", MONTH, EVENTS)
+    index = usage.names.events_month("view", MONTH)
+    alias = f"{usage.names.prefix}dashboard"
+    usage.client.indices.put_alias(index=index, name=alias)
+    report = usage.migrate(**ARGUMENTS)
+    month = report["event_types"]["view"]["months"][MONTH]
+    assert f"is in the alias {alias}" in month["errors"][0]
+    assert usage.client.count(index=alias)["count"] == EVENTS
+    usage.client.indices.delete_alias(index=index, name=alias)
+    assert usage.migrate(**ARGUMENTS)["completed"]
+
+
+def test_of_two_legacy_indices_the_one_that_is_read_is_the_source(events_of):
+    usage = events_of
+    events = usage.legacy("view", MONTH, EVENTS)
+    stock = usage.names.events_month("view", MONTH)
+    read = usage.names.events_alias("view")
+    client = usage.client
+    client.indices.put_settings(index=stock, body={"index.blocks.write": True})
+    for suffix in ("-bak", "-v2"):
+        client.indices.clone(index=stock, target=stock + suffix)
+        client.cluster.health(index=stock + suffix, wait_for_status="yellow")
+    client.indices.put_settings(index=f"{stock}-v2", body={"index.blocks.write": None})
+    client.indices.update_aliases(
+        body={
+            "actions": [
+                {"remove_index": {"index": stock}},
+                {"add": {"index": f"{stock}-v2", "alias": read}},
+            ]
+        }
+    )
+    gone = next(iter(events))
+    client.delete(index=f"{stock}-v2", id=gone, refresh=True)
+    report = usage.migrate(**ARGUMENTS)
+    assert report["event_types"]["view"]["months"][MONTH]["source_index"] in (
+        f"{stock}-v2",
+        usage.names.events_backup("view", MONTH),
+    )
+    assert {id for id, _ in usage.seen()} == set(events) - {gone}

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A search that began before a switch gets the right total, however long it takes."""
+
+import threading
+
+import pytest
+
+from ...helpers.faults import At
+
+MONTHS = [f"2025-{number:02d}" for number in range(1, 8)]
+ARGUMENTS = {"batch_size": 50, "ignore_stock_workers": True}
+EVENTS = 40
+
+SLOW = """
+long x = 0;
+for (int i = 0; i < 900000; i++) { x += i % 7 }
+return x >= 0;
+"""
+
+
+def _search(usage, answers):
+    answers.append(
+        usage.client.search(
+            index=usage.names.events_alias("view"),
+            body={
+                "size": 0,
+                "track_total_hits": True,
+                "query": {"bool": {"filter": {"script": {"script": SLOW}}}},
+            },
+            # asks one shard after the other, as hundreds of shards do
+            params={"max_concurrent_shard_requests": 1, "request_timeout": 60},
+        )
+    )
+
+
+@pytest.mark.parametrize("at", ["read alias", "rollback last call"])
+def test_search_under_way_sees_every_event(events_of, at):
+    usage = events_of
+    for number, month in enumerate(MONTHS):
+        usage.legacy("view", month, EVENTS, seed=number)
+    last = MONTHS[-1]
+    answers, threads = [], []
+
+    def start():
+        thread = threading.Thread(target=_search, args=(usage, answers))
+        thread.start()
+        threads.append(thread)
+        while not _running(usage):
+            pass
+
+    step = At(at, start)
+    if at == "read alias":
+        report = usage.service.reindex_events(months=[last], step=step, **ARGUMENTS)
+        assert report.completed
+    else:
+        usage.migrate(months=[last], **ARGUMENTS)
+        (done,) = usage.service.rollback(["view"], [last], step=step)
+        assert done.error is None
+    for thread in threads:
+        thread.join()
+    (answer,) = answers
+    assert answer["hits"]["total"]["value"] == EVENTS * len(MONTHS), answer
+
+
+def _running(usage):
+    answer = usage.client.tasks.list(
+        params={"actions": "indices:data/read/search", "detailed": "true"}
+    )
+    return any(
+        usage.names.prefix in task.get("description", "")
+        for node in answer["nodes"].values()
+        for task in node["tasks"].values()
+    )

@@ -11,13 +11,21 @@ from ...helpers.faults import At
 
 MONTHS = [f"2025-{number:02d}" for number in range(1, 8)]
 ARGUMENTS = {"batch_size": 50, "ignore_stock_workers": True}
-EVENTS = 40
+EVENTS = 100
 
-SLOW = """
-long x = 0;
-for (int i = 0; i < 900000; i++) { x += i % 7 }
-return x >= 0;
-"""
+SLOW = [
+    {
+        "script": {
+            "script": {
+                "params": {"n": n},
+                "source": "long x = params.n; for (int i = 0; i < 900000; i++) "
+                "{ x += i % 7 } return x >= 0;",
+            }
+        }
+    }
+    for n in range(3)
+]
+"""Takes some seconds for all months, so that the last one is asked late."""
 
 
 def _search(usage, answers):
@@ -27,7 +35,7 @@ def _search(usage, answers):
             body={
                 "size": 0,
                 "track_total_hits": True,
-                "query": {"bool": {"filter": {"script": {"script": SLOW}}}},
+                "query": {"bool": {"filter": SLOW}},
             },
             # asks one shard after the other, as hundreds of shards do
             params={"max_concurrent_shard_requests": 1, "request_timeout": 60},

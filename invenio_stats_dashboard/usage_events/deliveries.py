@@ -24,10 +24,12 @@ def opened(queue):
         function: takes a number of messages, returns a :class:`Delivery` of at
         most as many; of none if the queue is empty.
     """
-    with queue.connection_pool.acquire(block=True) as connection:
-        with queue.consumer(connection) as consumer:
-            _give_back_overdue(consumer.channel)
-            yield lambda count: Delivery(queue, _fetched(consumer, count))
+    with (
+        queue.connection_pool.acquire(block=True) as connection,
+        queue.consumer(connection) as consumer,
+    ):
+        _give_back_overdue(consumer.channel)
+        yield lambda count: Delivery(queue, _fetched(consumer, count))
 
 
 def _fetched(consumer, count):
@@ -86,7 +88,7 @@ class Delivery:
                 return
             try:
                 item = message.payload if payload else message
-            except Exception:  # noqa: BLE001 - whoever put it there
+            except Exception:
                 current_app.logger.exception("A message of the queue is unreadable")
                 continue
             yield item

@@ -161,7 +161,7 @@ class _Writer:
         try:
             splicer = Splicer(self._lookup, datetime.now(UTC).isoformat())
             return splicer.splice_known(sources)
-        except Exception:  # noqa: BLE001 - an event is worth more than its enrichment
+        except Exception:  # whatever it is, the event must not be lost
             self._logger.exception(
                 "%d events are stored without enrichment, since their records could "
                 "not be looked up",

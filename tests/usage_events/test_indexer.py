@@ -216,6 +216,34 @@ def test_month_that_refuses_the_mapping_is_stored_without_enrichment(queue, capl
     assert f"Events of {index} are stored without enrichment" in caplog.text
 
 
+def test_index_that_takes_over_during_a_block_gets_the_mapping_too(queue):
+    month = NOW.strftime("%Y-%m")
+    name = queue.names.events_month("view", month)
+    mappings = {**stock_body(queue.app, "view")["mappings"], "dynamic": True}
+    old, new = (
+        queue.legacy_index("view", month, mappings=mappings, name=f"{name}.{suffix}")
+        for suffix in ("old", "new")
+    )
+    queue.client.indices.put_alias(index=old, name=name)
+    aliases.block_writes(queue.client, old)
+    publish(10, recid=lambda number: queue.records[1].recid)
+    move = [
+        {"remove": {"index": old, "alias": name}},
+        {"add": {"index": new, "alias": name}},
+    ]
+    switch = threading.Timer(
+        1.5, queue.client.indices.update_aliases, kwargs={"body": {"actions": move}}
+    )
+    switch.start()
+    assert process_events(["record-view"]) == [("record-view", (10, 0))]
+    switch.join()
+    seen = queue.seen("view", index=new)
+    assert len(seen) == 10 and all(source["enriched_at"] for _, source in seen)
+    fields = queue.client.indices.get_mapping(index=new)[new]["mappings"]["properties"]
+    assert fields["community_ids"]["type"] == "keyword"
+    assert fields["subcounts"]["dynamic"] == "true"
+
+
 def test_native_fields_are_those_of_the_stock_indexer(queue):
     def send():
         publish(40, recid=lambda number: queue.records[number].recid)

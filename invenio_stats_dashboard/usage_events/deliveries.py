@@ -12,6 +12,9 @@ from contextlib import contextmanager
 
 from flask import current_app
 
+_OVERDUE = 100_000
+"""Messages that are given back at once; those of some dead processes."""
+
 
 @contextmanager
 def opened(queue):
@@ -50,7 +53,7 @@ def _give_back_overdue(channel):
     """
     kept = getattr(channel, "qos", None)
     if kept is not None:
-        kept.restore_visible()
+        kept.restore_visible(num=_OVERDUE, interval=1)
 
 
 class Delivery:

@@ -8,7 +8,7 @@ import secrets
 import threading
 
 import pytest
-import redis.exceptions
+import redis
 from invenio_queues.queue import Queue
 from invenio_stats.proxies import current_stats
 from kombu import Connection, Exchange
@@ -29,19 +29,25 @@ class Broker:
 
     Args:
         usage: the usage events of the instance.
+        url: of the broker.
+        **options: of its transport.
     """
 
-    def __init__(self, usage):
+    def __init__(self, usage, url=None, **options):
         """Name the queue; nothing is connected yet."""
         self.usage = usage
+        self._url, self._options = url or os.environ["BROKER_URL"], options
         self.name = f"test-{secrets.token_hex(6)}"
         self.queue = self.connected()
 
     def connected(self):
         """Return the queue by a connection of the calling process."""
-        pool = Connection(os.environ["BROKER_URL"]).Pool(limit=4)
+        pool = self._connection().Pool(limit=4)
         exchange = Exchange(self.name, type="direct", delivery_mode="persistent")
         return Queue(exchange, self.name, lambda: pool)
+
+    def _connection(self):
+        return Connection(self._url, transport_options=self._options)
 
     def indexer(self, queue=None, chunk_size=20):
         """Return the site's indexer, on this queue and in small chunks."""
@@ -61,7 +67,7 @@ class Broker:
 
     def remove(self):
         """Delete the queue and its exchange."""
-        with Connection(os.environ["BROKER_URL"]) as connection:
+        with self._connection() as connection:
             channel = connection.default_channel
             channel.queue_delete(self.name)
             channel.exchange_delete(self.name)
@@ -72,11 +78,30 @@ def broker(fresh, client, names):
     """Return an empty queue on the real broker."""
     with fresh.app_context():
         broker = Broker(Usage(fresh, client, names))
-        with broker.queue.create_producer() as producer:
-            producer.declare()
         broker.queue.queue.declare()
         yield broker
         broker.remove()
+
+
+@pytest.fixture()
+def redis_broker(fresh, client, names):
+    """Return an empty queue on the real Redis, with keys of its own."""
+    with fresh.app_context():
+        prefix = f"test-{secrets.token_hex(6)}-"
+        broker = Broker(
+            Usage(fresh, client, names),
+            os.environ["CACHE_REDIS_URL"],
+            unacked_key=f"{prefix}unacked",
+            unacked_index_key=f"{prefix}index",
+            unacked_mutex_key=f"{prefix}mutex",
+            visibility_timeout=1,
+        )
+        broker.queue.queue.declare()
+        yield broker
+        server = redis.Redis.from_url(os.environ["CACHE_REDIS_URL"])
+        for pattern in (f"{prefix}*", f"*{broker.name}*"):
+            for key in server.scan_iter(pattern):
+                server.delete(key)
 
 
 @pytest.fixture()
@@ -133,6 +158,22 @@ def test_killed_in_mid_batch_loses_nothing_and_counts_nothing_twice(
     assert broker.indexer().run() == (rest, 0)
     assert seen(broker) == sorted(ids)
     assert broker.left() == 0
+
+
+def test_redis_gives_back_what_a_killed_worker_had_in_hand(redis_broker):
+    broker = redis_broker
+
+    def work():
+        bulk.write = lambda *args, **kwargs: kill_me()
+        return broker.indexer(broker.connected()).run()
+
+    broker.fill()
+    assert Forked(broker.usage.app, work).wait() is None
+    assert broker.left() == COUNT - 20
+    threading.Event().wait(1.5)  # longer than the visibility timeout
+    assert broker.indexer(broker.connected()).run() == (COUNT, 0)
+    assert len(seen(broker)) == COUNT
+    assert broker.indexer(broker.connected()).run() == (0, 0)
 
 
 def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):

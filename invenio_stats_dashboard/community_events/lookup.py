@@ -4,6 +4,7 @@
 """Facts and timelines of records by identifier, from memory where they are there."""
 
 import sys
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -34,8 +35,8 @@ class RecordLookup:
     """Gives the contexts of records; keeps those asked for last.
 
     It may be used by several threads and, but for the resolver, without an
-    application context. What it keeps is not looked up again: a new one is for
-    each run, or :meth:`forget` for records that changed.
+    application context. What it keeps is not looked up again before it expires: a
+    new one is for each run, or :meth:`forget` for records that changed.
 
     Args:
         client: an OpenSearch client, whether it decodes its answers or not.
@@ -49,6 +50,9 @@ class RecordLookup:
             (:class:`.resolver.DatabaseResolver`).
         limit: seconds to go on trying while OpenSearch takes no requests.
         waiting: called with a sentence before each pause.
+        ttl: seconds for which a context is kept; None is for ever.
+        unknown_ttl: the same for a record without facts; None is ``ttl``.
+        clock: returns seconds that never go back.
     """
 
     def __init__(
@@ -60,12 +64,18 @@ class RecordLookup:
         resolver=None,
         limit=120,
         waiting=None,
+        ttl=None,
+        unknown_ttl=None,
+        clock=time.monotonic,
     ):
         """Keep what is needed."""
         self._store = EventStore(client, names, limit=limit, waiting=waiting)
         self._mark = registry_mark(subcounts)
         self._max_records = max_records
         self._resolver = resolver
+        self._ttl = ttl
+        self._unknown_ttl = ttl if unknown_ttl is None else unknown_ttl
+        self._clock = clock
         self._contexts = OrderedDict()
         self._pool = _Pool()
         self._lock = Lock()
@@ -83,10 +93,10 @@ class RecordLookup:
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
         with self._lock:
-            contexts, missing = {}, []
+            contexts, missing, now = {}, [], self._clock()
             for recid in set(recids):
-                context = self._contexts.get(recid)
-                if context is None:
+                context, expires = self._contexts.get(recid, (None, None))
+                if context is None or (expires is not None and expires <= now):
                     missing.append(recid)
                 else:
                     self._contexts.move_to_end(recid)
@@ -94,7 +104,7 @@ class RecordLookup:
             if missing:
                 found = self._read(missing)
                 contexts.update(found)
-                self._keep(found)
+                self._keep(found, now)
             return contexts
 
     def forget(self, recids):
@@ -123,8 +133,11 @@ class RecordLookup:
             found.update(self._resolver(doubtful))
         return {recid: self._pool.shared(context) for recid, context in found.items()}
 
-    def _keep(self, contexts):
-        self._contexts.update(contexts)
+    def _keep(self, contexts, now):
+        for recid, context in contexts.items():
+            ttl = self._unknown_ttl if context.facts is None else self._ttl
+            self._contexts[recid] = context, None if ttl is None else now + ttl
+            self._contexts.move_to_end(recid)
         while len(self._contexts) > self._max_records:
             self._contexts.popitem(last=False)
         if len(self._pool) > 4 * self._max_records:

@@ -113,6 +113,31 @@ class Splicer:
             for source, head in zip(sources, heads, strict=True)
         ]
 
+    def splice_known(self, sources):
+        """Enrich the events of records that are known; leave the others as they are.
+
+        Args:
+            sources: list of bytes, JSON objects that are about to be stored.
+
+        Returns:
+            list[bytes]: for each, in order, the event with its enrichment, or the
+            very source if its record is unknown or it cannot be read.
+
+        Raises:
+            StatsDashboardError: the look-up failed.
+        """
+        heads = [_readable_head(source) for source in sources]
+        contexts = self._lookup.get({h.recid for h in heads if h and h.recid})
+        spliced = []
+        for source, head in zip(sources, heads, strict=True):
+            context = contexts.get(head.recid) if head else None
+            if context is None or context.facts is None:
+                self.unknown += 1
+                spliced.append(source)
+            else:
+                spliced.append(self._spliced(source, head, contexts)[1])
+        return spliced
+
     def _spliced(self, source, head, contexts):
         context = contexts.get(head.recid)
         if head.enriched_at is not None or head.community_ids is not None:
@@ -159,6 +184,14 @@ class Splicer:
             stamp = _stamp(head.enriched_at)
         communities = added.community_ids if added else ()
         return native, _with(native, _suffix(communities, subcounts, stamp))
+
+
+def _readable_head(source):
+    """Return an event's head; None if a site writes something else into it."""
+    try:
+        return decode_head(source)
+    except msgspec.DecodeError:
+        return None
 
 
 def _suffix(communities, subcounts, stamp):

@@ -180,3 +180,23 @@ def test_facts_are_never_replaced_by_older_ones(store, client, names):
     assert store.put_facts([new]).stored == 1
     assert store.put_facts([old]).conflicts == [old]
     assert facts(client, names)[new.recid]["subcounts"] == {"publishers": ["new"]}
+
+
+def test_what_is_known_expires_and_what_is_unknown_expires_sooner(store, client, names):
+    _write(store, 1)
+    now = 0.0
+    lookup = RecordLookup(
+        client, names, REGISTRY, ttl=60, unknown_ttl=10, clock=lambda: now
+    )
+    first = lookup.get(["r1", "r2"])
+    assert first["r1"].facts and first["r2"].facts is None
+    _write(store, 2)
+    now = 9.0
+    assert lookup.get(["r2"])["r2"].facts is None
+    now = 11.0
+    assert lookup.get(["r2"])["r2"].facts.recid == "r2"
+    client.indices.delete(index=names.record_facts)
+    now = 59.0
+    assert lookup.get(["r1"])["r1"] is first["r1"]
+    now = 61.0
+    assert lookup.get(["r1"])["r1"].facts is None

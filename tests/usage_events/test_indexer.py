@@ -11,11 +11,13 @@ from invenio_queues.proxies import current_queues
 from invenio_stats.processors import EventsIndexer
 from invenio_stats.proxies import current_stats
 from invenio_stats.tasks import process_events
+from kombu import Exchange
 
+from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
 from invenio_stats_dashboard.usage_events.migration import aliases
 
-from ..helpers.usage import Usage
+from ..helpers.usage import RED, Usage, native, stock_body
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 
@@ -25,27 +27,40 @@ def queue(fresh, client, names):
     """Return an instance with an empty queue of views."""
     with fresh.app_context():
         current_queues.declare()
-        list(current_stats.consume("record-view"))
+        for event in ("record-view", "file-download"):
+            list(current_stats.consume(event))
         yield Usage(fresh, client, names)
 
 
-def publish(count):
-    """Put views of different visitors into the queue."""
-    current_stats.publish(
-        "record-view",
-        [
-            {
-                "timestamp": NOW.isoformat(),
-                "recid": "abcde-fghij",
-                "parent_recid": "klmno-pqrst",
-                "via_api": False,
-                "referrer": None,
-                "session_id": f"session {number}",
-                "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0",
-            }
-            for number in range(count)
-        ],
-    )
+def publish(count, **fields):
+    """Put views of different visitors into the queue.
+
+    Args:
+        count: of events.
+        **fields: functions of an event's number.
+    """
+    events = [
+        {**event, **{key: value(number) for key, value in fields.items()}}
+        for number, event in enumerate(views(count))
+    ]
+    current_stats.publish("record-view", events)
+
+
+def views(count, recid="abcde-fghij"):
+    """Return views of one record by different visitors, as builders make them."""
+    return [
+        {
+            "timestamp": NOW.isoformat(),
+            "recid": recid,
+            "parent_recid": "klmno-pqrst",
+            "unique_id": f"ui_{recid}",
+            "via_api": False,
+            "referrer": None,
+            "session_id": f"session {number}",
+            "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0",
+        }
+        for number in range(count)
+    ]
 
 
 def test_events_refused_by_a_write_block_are_stored_when_it_is_lifted(queue):
@@ -60,7 +75,7 @@ def test_events_refused_by_a_write_block_are_stored_when_it_is_lifted(queue):
     assert len(queue.seen("view")) == 30
 
 
-def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app):
+def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app, caplog):
     class OfTheSite(EventsIndexer):
         pass
 
@@ -71,6 +86,7 @@ def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app):
                 "file-download": {"cls": OfTheSite},
             }
         }
+        extensions, logger = {}, app.logger
 
     assert not install(Site)
     events = Site.config["STATS_EVENTS"]
@@ -79,32 +95,178 @@ def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app):
         "params": {"suffix": "%Y-%m"},
     }
     assert events["file-download"]["cls"] is OfTheSite
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "file-download" in warning and "OfTheSite" in warning
+    assert "record-view" not in warning
     assert current_stats_classes(app) == {PatientEventsIndexer}
 
 
-def test_events_given_as_functions_of_the_application_are_read_as_the_stock_does():
+def test_a_subclass_of_the_site_counts_as_safe_and_is_kept(app, caplog):
+    class OfTheSite(PatientEventsIndexer):
+        pass
+
     class Site:
-        config = {"STATS_EVENTS": {"record-view": lambda app: {"cls": EventsIndexer}}}
+        config = {"STATS_EVENTS": {"record-view": lambda app: {"cls": OfTheSite}}}
+        extensions, logger = {}, app.logger
 
     assert install(Site)
-    assert Site.config["STATS_EVENTS"]["record-view"]["cls"] is PatientEventsIndexer
+    assert Site.config["STATS_EVENTS"]["record-view"]["cls"] is OfTheSite
+    assert not caplog.records
+
+
+def test_messages_become_persistent_unless_the_site_has_its_own_exchange(app):
+    assert app.config["STATS_MQ_EXCHANGE"].delivery_mode == 2
+    queues = app.extensions["invenio-queues"].queues
+    assert queues["stats-record-view"].exchange.delivery_mode == 2
+    own = Exchange("own", type="direct", delivery_mode="transient")
+
+    class Site:
+        config = {"STATS_MQ_EXCHANGE": own}
+        extensions, logger = {}, app.logger
+
+    install(Site)
+    assert Site.config["STATS_MQ_EXCHANGE"] is own
 
 
 def test_an_event_that_is_no_json_does_not_take_others_with_it(queue):
-    month = NOW.strftime("%Y-%m")
-    queue.legacy_index("view", month)
-    indexer = PatientEventsIndexer(queue=current_stats.events["record-view"].queue)
-    name = queue.names.events_month("view", month)
-    action = {"_op_type": "index", "_index": name}
-    good = next(iter(queue.events("view", month, 1, 1)))
-    indexer.actionsiter = lambda: iter(
+    publish(2, referrer=lambda number: "\ud800" if number else None)
+    assert process_events(["record-view"]) == [("record-view", (1, 1))]
+    assert len(queue.seen("view")) == 1
+
+
+def test_view_is_enriched_as_of_its_moment_and_an_unknown_record_is_not(queue):
+    records = [record.recid for record in queue.records[:10]]
+    publish(11, recid=lambda number: [*records, "nobody-knows"][number])
+    assert process_events(["record-view"]) == [("record-view", (11, 0))]
+    seen = {source["recid"]: source for _, source in queue.seen("view")}
+    unknown = seen.pop("nobody-knows")
+    assert not set(unknown) & set(ENRICHED_FIELDS)
+    assert sorted(seen) == sorted(records)
+    for recid, source in seen.items():
+        wanted = queue.communities_at(recid, source["timestamp"])
+        assert source["community_ids"] == wanted
+        assert source["subcounts"]["file_types"] == ["csv", "pdf"]
+        assert source["subcounts"]["resource_types"] and source["enriched_at"]
+    assert {len(source["community_ids"]) for source in seen.values()} == {0, 1, 2}
+
+
+def test_download_has_the_type_of_its_own_file(queue):
+    current_stats.publish(
+        "file-download",
         [
-            {**action, "_id": "bad", "_source": {"referrer": "\ud800"}},
-            {**action, "_id": good[0], "_source": good[1]},
-        ]
+            {
+                **event,
+                "bucket_id": "b",
+                "file_id": f"f{number}",
+                "file_key": f"data.{type}",
+                "size": 5,
+            }
+            for number, (event, type) in enumerate(
+                zip(views(2, queue.records[1].recid), ("TIF", "csv"), strict=True)
+            )
+        ],
     )
-    assert indexer.run() == (1, 1)
-    assert [id for id, _ in queue.seen("view")] == [good[0]]
+    assert process_events(["file-download"]) == [("file-download", (2, 0))]
+    seen = {source["file_key"]: source for _, source in queue.seen("download")}
+    assert seen["data.TIF"]["subcounts"]["file_types"] == ["tif"]
+    assert seen["data.csv"]["subcounts"]["file_types"] == ["csv"]
+    assert seen["data.csv"]["community_ids"] == [RED]
+
+
+def test_legacy_month_gets_the_mapping_first_and_can_be_migrated(queue):
+    month = NOW.strftime("%Y-%m")
+    mappings = stock_body(queue.app, "view")["mappings"]
+    # where everything is mapped as it comes, what comes first decides
+    index = queue.legacy_index("view", month, mappings={**mappings, "dynamic": True})
+    old = queue.add("view", month, 50)
+    publish(30, recid=lambda number: queue.records[number].recid)
+    assert process_events(["record-view"]) == [("record-view", (30, 0))]
+    body = queue.client.indices.get_mapping(index=index)[index]["mappings"]
+    assert body["properties"]["community_ids"]["type"] == "keyword"
+    assert body["properties"]["enriched_at"]["type"] == "date"
+    assert body["properties"]["subcounts"]["properties"]["file_types"] == {
+        "type": "keyword",
+        "index": False,
+        "ignore_above": 1024,
+    }
+    seen = dict(queue.seen("view"))
+    assert len(seen) == 80
+    assert sum("enriched_at" in source for source in seen.values()) == 30
+    report = queue.migrate(ignore_stock_workers=True)
+    assert report["completed"], report
+    assert queue.state("view", month)["state"] == "done"
+    queue.assert_enriched_once(seen)
+    assert set(old) < set(seen)
+    after = dict(queue.seen("view"))
+    for id, source in seen.items():
+        if "enriched_at" in source:
+            assert after[id] == source
+
+
+def test_month_that_refuses_the_mapping_is_stored_without_enrichment(queue, caplog):
+    month = NOW.strftime("%Y-%m")
+    mappings = stock_body(queue.app, "view")["mappings"]
+    mappings["properties"]["community_ids"] = {"type": "long"}
+    index = queue.legacy_index("view", month, mappings=mappings)
+    publish(3, recid=lambda number: queue.records[1].recid)
+    assert process_events(["record-view"]) == [("record-view", (3, 0))]
+    seen = queue.seen("view")
+    assert len(seen) == 3
+    assert not any(set(source) & set(ENRICHED_FIELDS) for _, source in seen)
+    assert f"Events of {index} are stored without enrichment" in caplog.text
+
+
+def test_index_that_takes_over_during_a_block_gets_the_mapping_too(queue):
+    month = NOW.strftime("%Y-%m")
+    name = queue.names.events_month("view", month)
+    mappings = {**stock_body(queue.app, "view")["mappings"], "dynamic": True}
+    old, new = (
+        queue.legacy_index("view", month, mappings=mappings, name=f"{name}.{suffix}")
+        for suffix in ("old", "new")
+    )
+    queue.client.indices.put_alias(index=old, name=name)
+    aliases.block_writes(queue.client, old)
+    publish(10, recid=lambda number: queue.records[1].recid)
+    move = [
+        {"remove": {"index": old, "alias": name}},
+        {"add": {"index": new, "alias": name}},
+    ]
+    switch = threading.Timer(
+        1.5, queue.client.indices.update_aliases, kwargs={"body": {"actions": move}}
+    )
+    switch.start()
+    assert process_events(["record-view"]) == [("record-view", (10, 0))]
+    switch.join()
+    seen = queue.seen("view", index=new)
+    assert len(seen) == 10 and all(source["enriched_at"] for _, source in seen)
+    fields = queue.client.indices.get_mapping(index=new)[new]["mappings"]["properties"]
+    assert fields["community_ids"]["type"] == "keyword"
+    assert fields["subcounts"]["dynamic"] == "true"
+
+
+def test_native_fields_are_those_of_the_stock_indexer(queue):
+    def send():
+        publish(40, recid=lambda number: queue.records[number].recid)
+
+    send()
+    assert process_events(["record-view"]) == [("record-view", (40, 0))]
+    ours = dict(queue.seen("view"))
+    queue.client.indices.delete(
+        index=queue.names.events_month("view", NOW.strftime("%Y-%m"))
+    )
+    send()
+    event = current_stats.events["record-view"]
+    assert EventsIndexer(**event.params).run() == (40, 0)
+    stock = dict(queue.seen("view"))
+    assert sorted(ours) == sorted(stock)
+    for id, source in stock.items():
+        mine = native(ours[id])
+        assert list(mine) == list(source)
+        # the moment of indexing is the only thing that may differ
+        assert {**mine, "updated_timestamp": None} == {
+            **source,
+            "updated_timestamp": None,
+        }
 
 
 def current_stats_classes(app):

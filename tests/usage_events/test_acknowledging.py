@@ -1,0 +1,284 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A message is the broker's until its event is stored: with a real RabbitMQ."""
+
+import os
+import secrets
+import threading
+
+import pytest
+import redis
+from invenio_queues.queue import Queue
+from invenio_stats.proxies import current_stats
+from kombu import Connection, Exchange
+
+from invenio_stats_dashboard.search import bulk
+from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer
+from invenio_stats_dashboard.usage_events.migration import aliases
+
+from ..helpers.processes import Forked, kill_me
+from ..helpers.usage import Usage
+from .test_indexer import NOW, views
+
+COUNT = 50
+
+
+class Broker:
+    """A queue of this test's own on the real broker.
+
+    Args:
+        usage: the usage events of the instance.
+        url: of the broker.
+        **options: of its transport.
+    """
+
+    def __init__(self, usage, url=None, **options):
+        """Name the queue; nothing is connected yet."""
+        self.usage = usage
+        self._url, self._options = url or os.environ["BROKER_URL"], options
+        self.name = f"test-{secrets.token_hex(6)}"
+        self.queue = self.connected()
+
+    def connected(self):
+        """Return the queue by a connection of the calling process."""
+        pool = self._connection().Pool(limit=4)
+        exchange = Exchange(self.name, type="direct", delivery_mode="persistent")
+        return Queue(exchange, self.name, lambda: pool)
+
+    def _connection(self):
+        return Connection(self._url, transport_options=self._options)
+
+    def indexer(self, queue=None, chunk_size=20):
+        """Return the site's indexer, on this queue and in small chunks."""
+        event = current_stats.events["record-view"]
+        indexer = PatientEventsIndexer(**{**event.params, "queue": queue or self.queue})
+        indexer.index = self.usage.names.events_alias("view")
+        indexer.chunk_size = chunk_size
+        return indexer
+
+    def fill(self, count=COUNT):
+        """Put views into the queue."""
+        self.queue.publish(views(count, self.usage.records[1].recid))
+
+    def left(self):
+        """Return the number of messages that are ready; those in hand are not."""
+        return self.queue.queue.queue_declare(passive=True).message_count
+
+    def remove(self):
+        """Delete the queue and its exchange."""
+        with self._connection() as connection:
+            channel = connection.default_channel
+            channel.queue_delete(self.name)
+            channel.exchange_delete(self.name)
+
+
+@pytest.fixture()
+def broker(fresh, client, names):
+    """Return an empty queue on the real broker."""
+    with fresh.app_context():
+        broker = Broker(Usage(fresh, client, names))
+        broker.queue.queue.declare()
+        yield broker
+        broker.remove()
+
+
+@pytest.fixture()
+def redis_broker(fresh, client, names):
+    """Return an empty queue on the real Redis, with keys of its own."""
+    with fresh.app_context():
+        prefix = f"test-{secrets.token_hex(6)}-"
+        broker = Broker(
+            Usage(fresh, client, names),
+            os.environ["CACHE_REDIS_URL"],
+            unacked_key=f"{prefix}unacked",
+            unacked_index_key=f"{prefix}index",
+            unacked_mutex_key=f"{prefix}mutex",
+            visibility_timeout=1,
+        )
+        broker.queue.queue.declare()
+        yield broker
+        server = redis.Redis.from_url(os.environ["CACHE_REDIS_URL"])
+        for pattern in (f"{prefix}*", f"*{broker.name}*"):
+            for key in server.scan_iter(pattern):
+                server.delete(key)
+
+
+@pytest.fixture()
+def ids(broker):
+    """Return the ids that the stock code makes of the events."""
+    broker.fill()
+    indexer = broker.indexer()
+    found = {action["_id"] for action in indexer.actionsiter()}
+    assert len(found) == COUNT and broker.left() == 0
+    broker.fill()
+    return found
+
+
+def seen(broker):
+    """Return the sorted ids that readers see."""
+    return sorted(id for id, _ in broker.usage.seen("view"))
+
+
+def test_all_of_the_queue_is_stored_and_acknowledged(broker, ids):
+    assert broker.indexer().run() == (COUNT, 0)
+    assert seen(broker) == sorted(ids)
+    assert broker.left() == 0
+    assert broker.indexer().run() == (0, 0)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_killed_in_mid_batch_loses_nothing_and_counts_nothing_twice(
+    broker, ids, chunk, when
+):
+    def work():
+        write, calls = bulk.write, []
+
+        def killing(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == chunk and when == "before":
+                kill_me()
+            refusals = write(*args, **kwargs)
+            if len(calls) == chunk:
+                kill_me()
+            return refusals
+
+        bulk.write = killing
+        return broker.indexer(broker.connected()).run()
+
+    assert Forked(broker.usage.app, work).wait() is None
+    stored = 20 * (chunk - (when == "before"))
+    client, alias = broker.usage.client, broker.usage.names.events_alias("view")
+    client.indices.refresh(index=alias, ignore_unavailable=True)
+    found = client.count(index=alias, ignore_unavailable=True)["count"]
+    assert found == stored
+    rest = COUNT - 20 * (chunk - 1)
+    wait_for(broker, rest)
+    assert broker.indexer().run() == (rest, 0)
+    assert seen(broker) == sorted(ids)
+    assert broker.left() == 0
+
+
+def test_redis_gives_back_what_a_killed_worker_had_in_hand(redis_broker):
+    broker = redis_broker
+
+    def work():
+        bulk.write = lambda *args, **kwargs: kill_me()
+        return broker.indexer(broker.connected()).run()
+
+    broker.fill()
+    assert Forked(broker.usage.app, work).wait() is None
+    assert broker.left() == COUNT - 20
+    threading.Event().wait(1.5)  # longer than the visibility timeout
+    assert broker.indexer(broker.connected()).run() == (COUNT, 0)
+    assert len(seen(broker)) == COUNT
+    assert broker.indexer(broker.connected()).run() == (0, 0)
+
+
+def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
+    usage, month = broker.usage, NOW.strftime("%Y-%m")
+    index = usage.legacy_index("view", month)
+    aliases.block_writes(usage.client, index)
+    worker = Forked(usage.app, lambda: broker.indexer(broker.connected()).run())
+    wait_for(broker, COUNT - 20)
+    worker.kill()  # while it waits for the block
+    assert worker.wait() is None
+    wait_for(broker, COUNT)
+    lift = threading.Timer(1.5, aliases.lift_block, (usage.client, index))
+    lift.start()
+    assert broker.indexer().run() == (COUNT, 0)
+    lift.join()
+    assert seen(broker) == sorted(ids)
+    assert all(source["enriched_at"] for _, source in usage.seen("view"))
+
+
+def test_month_is_switched_while_its_events_come(broker):
+    usage, month = broker.usage, NOW.strftime("%Y-%m")
+    old = usage.legacy("view", month, 200)
+    count = 1500
+    broker.fill(count)
+    worker = Forked(
+        usage.app, lambda: broker.indexer(broker.connected(), chunk_size=5).run()
+    )
+    wait_for(broker, below=count - 50)
+    report = usage.migrate(ignore_stock_workers=True, batch_size=50)
+    assert broker.left() > 0, "the migration was too late to meet any writing"
+    assert report["completed"], report
+    assert usage.state("view", month)["state"] == "done"
+    assert worker.wait() == (count, 0)
+    found = usage.seen("view")
+    assert len(found) == len({id for id, _ in found}) == len(old) + count
+    assert set(old) < {id for id, _ in found}
+    assert all(source["enriched_at"] for _, source in found)
+
+
+def test_event_that_makes_no_sense_is_acknowledged_and_logged(broker, caplog):
+    broker.queue.publish([{"timestamp": "no time"}, *views(2)])
+    assert broker.indexer().run() == (2, 0)
+    assert broker.left() == 0
+    assert "Error while processing event" in caplog.text
+
+
+def test_message_that_is_unreadable_is_acknowledged_and_logged(broker, caplog):
+    with broker.queue.create_producer() as producer:
+        producer.publish(
+            b"{", content_type="application/json", content_encoding="utf-8"
+        )
+    broker.fill(1)
+    assert broker.indexer().run() == (1, 0)
+    assert broker.left() == 0
+    assert "A message of the queue is unreadable" in caplog.text
+
+
+def test_event_that_a_preprocessor_leaves_out_is_acknowledged(broker):
+    broker.fill()
+    indexer = broker.indexer()
+    indexer.preprocessors = [lambda event: None]
+    assert indexer.run() == (0, 0)
+    assert broker.left() == 0
+
+
+def test_service_of_a_preprocessor_that_is_away_keeps_the_messages(broker, ids):
+    indexer, calls = broker.indexer(), []
+    preprocessors = list(indexer.preprocessors)
+
+    def away(event):
+        calls.append(1)
+        if len(calls) > 30:
+            raise redis.exceptions.ConnectionError("away")
+        return event
+
+    indexer.preprocessors = [away, *preprocessors]
+    with pytest.raises(redis.exceptions.ConnectionError):
+        indexer.run()
+    assert len(calls) == 31, "it asks again and again"
+    wait_for(broker, COUNT - 20)
+    assert broker.indexer().run() == (COUNT - 20, 0)
+    assert seen(broker) == sorted(ids)
+
+
+def test_failed_lookup_stores_the_events_without_enrichment(
+    broker, ids, monkeypatch, caplog
+):
+    def fails(*_):
+        raise ConnectionError("the database is away")
+
+    monkeypatch.setattr(
+        "invenio_stats_dashboard.community_events.lookup.RecordLookup.get", fails
+    )
+    assert broker.indexer().run() == (COUNT, 0)
+    assert seen(broker) == sorted(ids)
+    assert not any("enriched_at" in source for _, source in broker.usage.seen("view"))
+    assert "20 events are stored without enrichment" in caplog.text
+
+
+def wait_for(broker, count=None, below=None):
+    """Wait until the broker has as many messages ready, or fewer than a number."""
+    pause = threading.Event()
+    for _ in range(200):
+        left = broker.left()
+        if left == count or (below is not None and left < below):
+            return
+        pause.wait(0.1)
+    raise AssertionError(f"{left} messages are ready")

@@ -19,10 +19,11 @@ from ...errors import (
     UsageError,
 )
 from ...search.bookmarks import Bookmark
-from ...search.client import describe, json_client
+from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
+from ..replay import Replay
 from ..workers import StockWorkers
 from . import after, overdue, plan, re_enriching, rollback, status
 from .making import Watch, ignore, limits_of, make_run, options_of
@@ -327,6 +328,32 @@ class EventReindexingService:
         """
         return overdue.recover(self._client, self.names, now(), step or ignore)
 
+    def replay(self, dry_run=False, step=None, batch=500):
+        """Put back what OpenSearch had refused, and have its days counted again.
+
+        Safe to run again, and to kill.
+
+        Args:
+            dry_run: change nothing.
+            step: called with the name of each step before it is made.
+            batch: letters at a time.
+
+        Returns:
+            ..replay.Replayed: how many went back, were there, are refused again.
+
+        Raises:
+            StatsDashboardError: days cannot be counted or letters not written.
+            SearchUnavailableError: OpenSearch does not take anything.
+        """
+        with _answering():
+            return Replay(
+                self._client,
+                text_client(self.app),
+                self.names,
+                waiting=self.app.logger.warning,
+                step=step,
+            ).run(dry_run, batch)
+
     # -- how ---------------------------------------------------------------
 
     @property
@@ -452,3 +479,15 @@ class EventReindexingService:
         except StatsDashboardError as error:
             return month.backup.name, str(error)
         return month.backup.name, None
+
+
+@contextlib.contextmanager
+def _answering():
+    """Turn an error of the client into a sentence."""
+    try:
+        yield
+    except OpenSearchException as error:
+        raise SearchUnavailableError(
+            f"OpenSearch does not answer ({describe(error)}). See that it is up and "
+            "that SEARCH_HOSTS is right, and run the same command again."
+        ) from error

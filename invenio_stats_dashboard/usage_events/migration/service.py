@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from opensearchpy.exceptions import OpenSearchException
 
+from ...community_events.lookup import RecordLookup
+from ...community_events.resolver import DatabaseResolver
 from ...community_events.state import backfill_state
 from ...errors import (
     LockedError,
@@ -23,6 +25,8 @@ from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
+from ..enrichment import Splicer
+from ..filling import Filling
 from ..replay import Replay
 from ..workers import StockWorkers
 from . import after, overdue, plan, re_enriching, rollback, status
@@ -353,6 +357,39 @@ class EventReindexingService:
                 waiting=self.app.logger.warning,
                 step=step,
             ).run(dry_run, batch)
+
+    def fill_usage_events(self, event_types=(), limit=50_000, batch=500):
+        """Enrich events that came into enriched months without their enrichment.
+
+        Takes no lock: no write of the live site or of a migration is overwritten.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            limit: how many events at most.
+            batch: events at a time.
+
+        Returns:
+            ..filling.Filled: how many events were enriched, and are refused.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            NotReadyError: community events are missing.
+            SearchUnavailableError: OpenSearch does not answer.
+        """
+        event_types = check_event_types(event_types)
+        with _answering():
+            plan.check_community_events(backfill_state(self._client, self.names))
+            resolver = DatabaseResolver(self.app, self._client, self.names)
+            lookup = RecordLookup(
+                self._client, self.names, self._subcounts, resolver=resolver
+            )
+            return Filling(
+                self._client,
+                text_client(self.app),
+                self.names,
+                Splicer(lookup, utc_now().isoformat()),
+                self.app.logger.warning,
+            ).run(event_types, limit, batch)
 
     # -- how ---------------------------------------------------------------
 

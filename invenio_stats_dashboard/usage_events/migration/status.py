@@ -124,7 +124,7 @@ def read(client, names, lock, event_types, ranges, now):
         document = read_lock(client, names.reindexing, lock)
         if document and is_held(document):
             holder = describe_holder(document)
-    lacking = _not_enriched(client, names, event_types)
+    lacking = not_enriched(client, names, event_types)
     return Status(
         months=[
             _month(names, m, bookmarks.get(m.id, {}), lacking, holder, now)
@@ -140,10 +140,17 @@ def read(client, names, lock, event_types, ranges, now):
     )
 
 
-def _not_enriched(client, names, event_types):
-    """Return index -> number of its events without enrichment, of all that serve.
+def not_enriched(client, names, event_types):
+    """Return how many events without enrichment each index that serves has.
 
-    None if the cluster does not tell of all of them.
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        event_types: the event types to look at.
+
+    Returns:
+        dict | None: name of the index -> number; None if the cluster does not tell
+        of all of them.
     """
     try:
         answer = _search_not_enriched(client, names, event_types)

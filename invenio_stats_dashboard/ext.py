@@ -18,7 +18,7 @@ from .search.templates import (
     reindexing_template,
 )
 from .services import CommunityStatsService, EventReindexingService
-from .usage_events import indexer, workers
+from .usage_events import dead_letters, indexer, workers
 
 
 class InvenioStatsDashboard:
@@ -106,7 +106,11 @@ def fixed_templates(names):
     Returns:
         dict: template name -> body of a composable template.
     """
-    return {**reindexing_template(names), **community_events_templates(names)}
+    return {
+        **reindexing_template(names),
+        **community_events_templates(names),
+        **dead_letters.index_templates(names),
+    }
 
 
 def _record_mapping(app):

@@ -3,10 +3,12 @@
 
 """Celery tasks: each calls a service."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 
 from celery import shared_task
+from flask import current_app
 from opensearchpy.exceptions import OpenSearchException
 
 from .errors import NotReadyError, StatsDashboardError
@@ -92,8 +94,23 @@ def reconcile_community_events():
     current_stats_dashboard.community_stats_service.reconcile_if_due()
 
 
+@shared_task(ignore_result=True)
+def fill_usage_events():
+    """Enrich events that came into enriched months without their enrichment."""
+    # where nothing was generated or migrated yet, there is nothing to fill either
+    with suppress(NotReadyError):
+        done = current_stats_dashboard.event_reindexing_service.fill_usage_events()
+        if done.refused:
+            current_app.logger.error(
+                "%d usage events are refused with their enrichment; the last: %s",
+                done.refused,
+                done.reason,
+            )
+
+
 _TRIES = 100
 """After about a day the reconciliation is left to find it."""
+
 
 BEAT_SCHEDULE = {
     "stats-dashboard-reconcile-community-events": {
@@ -103,6 +120,10 @@ BEAT_SCHEDULE = {
     "stats-dashboard-recover-overdue-switches": {
         "task": f"{__name__}.recover_overdue_switches",
         "schedule": timedelta(minutes=1),
+    },
+    "stats-dashboard-fill-usage-events": {
+        "task": f"{__name__}.fill_usage_events",
+        "schedule": timedelta(minutes=10),
     },
 }
 """Entries for the site's beat, by name."""

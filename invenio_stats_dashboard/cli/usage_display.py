@@ -277,6 +277,13 @@ def print_status(status):
         )
     for sentence in status.problems:
         out.print(f"[red]Problem:[/] {sentence}")
+    letters = status.dead_letters
+    if letters.count:
+        out.print(
+            f"[red]Refused by OpenSearch:[/] {letters.count:,} events are kept as dead "
+            "letters; 'usage-events replay' puts them back. The newest reason:"
+        )
+        out.print(f"  {letters.reason}", markup=False)
     if status.running:
         out.print(f"A migration is running: {status.running}.")
     backups = [m.backup for m in status.months if m.backup]
@@ -346,3 +353,26 @@ def print_re_enriched(key, done):
             )
     if not any(month.index for month in done):
         out.print("No month is enriched yet.")
+
+
+def print_replayed(done):
+    """Print what became of the dead letters."""
+    out = console()
+    if not done.letters:
+        out.print("There are no dead letters.")
+        return
+    if done.dry_run:
+        out.print(
+            f"{done.letters:,} dead letters: {done.stored:,} events would be put back, "
+            f"{done.already_there:,} are there already. Nothing was changed."
+        )
+        return
+    out.print(
+        f"{done.letters:,} dead letters: {done.stored:,} events were put back, "
+        f"{done.already_there:,} were there already."
+    )
+    for name, days in done.days.items():
+        out.print(f"{name} has counted again: {', '.join(days)}.", markup=False)
+    if done.refused:
+        out.print(f"[red]Refused again:[/] {done.refused:,} events; the newest:")
+        out.print(f"  {done.reason}", markup=False)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Commands for usage events: migrate, status, verify, cleanup, rollback."""
+"""Commands for usage events: migrate, status, verify, cleanup, rollback, replay."""
 
 import signal
 import sys
@@ -276,6 +276,22 @@ def rollback(event_types, months, ignore_stock_workers, yes, as_json):
     else:
         display.print_rolled_back(done)
     sys.exit(1 if any(month.error for month in done) else 0)
+
+
+@usage_events.command("replay")
+@click.option("--dry-run", is_flag=True, help="Say what would be put back.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def replay(dry_run, as_json):
+    """Put back events that OpenSearch had refused, and count their days again.
+
+    Run it when the reason is mended; see 'status'. Exit code 1: some are refused
+    again.
+    """
+    done = _service().replay(dry_run)
+    print_json(done.as_json()) if as_json else display.print_replayed(done)
+    sys.exit(1 if done.refused else 0)
 
 
 @usage_events.command("clear-bookmarks")

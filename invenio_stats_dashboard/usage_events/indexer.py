@@ -19,16 +19,19 @@ from invenio_base.utils import obj_or_import_string
 from invenio_stats.config import STATS_MQ_EXCHANGE
 from invenio_stats.processors import EventsIndexer
 from kombu import Exchange
+from opensearchpy.exceptions import OpenSearchException
 
 from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
-from ..errors import SearchUnavailableError
+from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.names import STOCK_EVENTS, Names
+from .dead_letters import keep
 from .deliveries import opened
 from .enrichment import Splicer
 from .mapped import MappedMonths
+from .migration.overdue import recover
 from .preprocessing import watched
 
 _CHUNK = 1000
@@ -53,10 +56,11 @@ class PatientEventsIndexer(EventsIndexer):
 
         Returns:
             tuple[int, int]: number of events stored, and of those that OpenSearch
-            refuses for good; each of these is logged.
+            refuses for good; each of these is logged, and kept as a dead letter.
 
         Raises:
             SearchUnavailableError: nothing could be stored for twenty minutes.
+            StatsDashboardError: a dead letter cannot be kept.
             Exception: a service that a preprocessor needs is away. In both cases
                 the events in hand go back to the queue.
         """
@@ -100,7 +104,8 @@ class _Writer:
     def __init__(self, app):
         """Make the clients and an empty cache."""
         names, client = Names.of(app), json_client(app)
-        self._logger = app.logger
+        self._client_json = client
+        self._logger, self._names = app.logger, names
         self._client = text_client(app)
         self._months = MappedMonths(client, app.logger.warning)
         self._lookup = RecordLookup(
@@ -170,8 +175,14 @@ class _Writer:
             return sources
 
     def _pause(self, seconds, events, lines):
-        """Wait, and see that months that were switched meanwhile map enrichment."""
+        """Wait, and see that months that were switched meanwhile map enrichment.
+
+        A switch that nobody finished would refuse writes for ever: the one worker there
+        is may be this one, so it takes back what is overdue.
+        """
         time.sleep(seconds)
+        with suppress(OpenSearchException, StatsDashboardError):
+            recover(self._client_json, self._names, datetime.now(UTC), lambda _: None)
         months = {event.index for event in events}
         with suppress(SearchUnavailableError):  # then the write fails, and waits again
             lost = months - self._months.of(months, limit=0.1)
@@ -180,7 +191,7 @@ class _Writer:
                     lines[n] = event.lines(event.source)
 
     def _refused(self, refusals):
-        """Do what is done with events that OpenSearch refuses for good.
+        """Keep events that OpenSearch refuses for good as dead letters.
 
         Their messages are acknowledged after this.
 
@@ -189,6 +200,8 @@ class _Writer:
         """
         for _, reason in refusals:
             self._logger.error("OpenSearch refuses an event: %s", reason)
+        letters = [(event.head, event.source, reason) for event, reason in refusals]
+        keep(self._client, self._names, letters, _LIMIT, self._logger.warning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,11 @@ class _Event:
     index: str
     id: str
     source: bytes
+
+    @property
+    def head(self):
+        """Return what names the event beside its source, as a dict."""
+        return {"_op_type": self.op_type, "_index": self.index, "_id": self.id}
 
     def lines(self, source):
         """Return the bulk lines that store a source as this event."""

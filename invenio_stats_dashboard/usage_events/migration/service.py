@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from opensearchpy.exceptions import OpenSearchException
 
+from ...community_events.lookup import RecordLookup
+from ...community_events.resolver import DatabaseResolver
 from ...community_events.state import backfill_state
 from ...errors import (
     LockedError,
@@ -19,10 +21,13 @@ from ...errors import (
     UsageError,
 )
 from ...search.bookmarks import Bookmark
-from ...search.client import describe, json_client
+from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
+from ..enrichment import Splicer
+from ..filling import Filling
+from ..replay import Replay
 from ..workers import StockWorkers
 from . import after, overdue, plan, re_enriching, rollback, status
 from .making import Watch, ignore, limits_of, make_run, options_of
@@ -349,6 +354,65 @@ class EventReindexingService:
         """
         return overdue.recover(self._client, self.names, now(), step or ignore)
 
+    def replay(self, dry_run=False, step=None, batch=500):
+        """Put back what OpenSearch had refused, and have its days counted again.
+
+        Safe to run again, and to kill.
+
+        Args:
+            dry_run: change nothing.
+            step: called with the name of each step before it is made.
+            batch: letters at a time.
+
+        Returns:
+            ..replay.Replayed: how many went back, were there, are refused again.
+
+        Raises:
+            StatsDashboardError: days cannot be counted or letters not written.
+            SearchUnavailableError: OpenSearch does not take anything.
+        """
+        with _answering():
+            return Replay(
+                self._client,
+                text_client(self.app),
+                self.names,
+                waiting=self.app.logger.warning,
+                step=step,
+            ).run(dry_run, batch)
+
+    def fill_usage_events(self, event_types=(), limit=50_000, batch=500):
+        """Enrich events that came into enriched months without their enrichment.
+
+        Takes no lock: no write of the live site or of a migration is overwritten.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            limit: how many events at most.
+            batch: events at a time.
+
+        Returns:
+            ..filling.Filled: how many events were enriched, and are refused.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            NotReadyError: community events are missing.
+            SearchUnavailableError: OpenSearch does not answer.
+        """
+        event_types = check_event_types(event_types)
+        with _answering():
+            plan.check_community_events(backfill_state(self._client, self.names))
+            resolver = DatabaseResolver(self.app, self._client, self.names)
+            lookup = RecordLookup(
+                self._client, self.names, self._subcounts, resolver=resolver
+            )
+            return Filling(
+                self._client,
+                text_client(self.app),
+                self.names,
+                Splicer(lookup, utc_now().isoformat()),
+                self.app.logger.warning,
+            ).run(event_types, limit, batch)
+
     # -- how ---------------------------------------------------------------
 
     @property
@@ -474,3 +538,15 @@ class EventReindexingService:
         except StatsDashboardError as error:
             return month.backup.name, str(error)
         return month.backup.name, None
+
+
+@contextlib.contextmanager
+def _answering():
+    """Turn an error of the client into a sentence."""
+    try:
+        yield
+    except OpenSearchException as error:
+        raise SearchUnavailableError(
+            f"OpenSearch does not answer ({describe(error)}). See that it is up and "
+            "that SEARCH_HOSTS is right, and run the same command again."
+        ) from error

@@ -11,6 +11,8 @@ from opensearchpy.exceptions import OpenSearchException
 from ...errors import StatsDashboardError
 from ...search.bookmarks import read_many
 from ...search.lock import describe_holder, is_held, read_lock
+from .. import dead_letters
+from ..dead_letters import DeadLetters
 from .after import bring_over_check
 from .months import strangers, survey
 from .report import (
@@ -75,16 +77,20 @@ class Status:
         months: a :class:`MonthStatus` each.
         running: who migrates right now, as a clause, or None.
         problems: sentences that belong to no month.
+        dead_letters: the :class:`~..dead_letters.DeadLetters`.
     """
 
     months: list
     running: str | None = None
     problems: list = field(default_factory=list)
+    dead_letters: DeadLetters = field(default_factory=DeadLetters)
 
     @property
     def needs_a_person(self):
         """Tell whether something will not get better by itself."""
-        return bool(self.problems) or any(m.problem or m.error for m in self.months)
+        return bool(self.problems or self.dead_letters.count) or any(
+            m.problem or m.error for m in self.months
+        )
 
     def as_json(self):
         """Return the status as a JSON object."""
@@ -92,6 +98,7 @@ class Status:
             "running": self.running,
             "needs_a_person": self.needs_a_person,
             "problems": self.problems,
+            "dead_letters": asdict(self.dead_letters),
             "months": [asdict(month) for month in self.months],
         }
 
@@ -117,7 +124,7 @@ def read(client, names, lock, event_types, ranges, now):
         document = read_lock(client, names.reindexing, lock)
         if document and is_held(document):
             holder = describe_holder(document)
-    lacking = _not_enriched(client, names, event_types)
+    lacking = not_enriched(client, names, event_types)
     return Status(
         months=[
             _month(names, m, bookmarks.get(m.id, {}), lacking, holder, now)
@@ -129,13 +136,21 @@ def read(client, names, lock, event_types, ranges, now):
             for index in strange
         ]
         + strangers(client, names, event_types),
+        dead_letters=dead_letters.read(client, names),
     )
 
 
-def _not_enriched(client, names, event_types):
-    """Return index -> number of its events without enrichment, of all that serve.
+def not_enriched(client, names, event_types):
+    """Return how many events without enrichment each index that serves has.
 
-    None if the cluster does not tell of all of them.
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        event_types: the event types to look at.
+
+    Returns:
+        dict | None: name of the index -> number; None if the cluster does not tell
+        of all of them.
     """
     try:
         answer = _search_not_enriched(client, names, event_types)

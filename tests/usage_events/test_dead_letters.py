@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What OpenSearch refuses for good is kept, and put back."""
+
+import json
+
+import pytest
+
+from invenio_stats_dashboard.errors import StatsDashboardError
+from invenio_stats_dashboard.search.client import text_client
+from invenio_stats_dashboard.usage_events import dead_letters
+
+from ..conftest import remove_statistics
+from ..helpers.usage import Usage
+
+MONTH = "2026-03"
+
+
+@pytest.fixture()
+def usage(app, client, names):
+    """Return usage events of an instance that has none yet."""
+    remove_statistics(client, names)
+    with app.app_context():
+        yield Usage(app, client, names)
+
+
+def letters(usage, count, event_type="view", reason="a mapper complains", seed=8):
+    """Return refused actions of a month."""
+    index = usage.names.events_month(event_type, MONTH)
+    return [
+        (
+            {"_index": index, "_id": id, "_op_type": "index"},
+            json.dumps(source).encode(),
+            reason,
+        )
+        for id, source in usage.events(event_type, MONTH, count, seed)
+    ]
+
+
+def kept(usage):
+    """Return all dead letters, by ``_id``."""
+    return dict(usage.seen(index=usage.names.dead_letter))
+
+
+def keep(usage, found):
+    """Keep actions with a new client."""
+    dead_letters.keep(text_client(usage.app), usage.names, found, limit=5)
+
+
+def test_a_refused_action_is_kept_as_it_is(usage):
+    head, source, reason = letters(usage, 1)[0]
+    keep(usage, [(head, source, reason)])
+    ((_, letter),) = kept(usage).items()
+    assert letter.pop("refused_at").endswith("+00:00")
+    assert letter == {
+        "index": head["_index"],
+        "id": head["_id"],
+        "op_type": "index",
+        "reason": reason,
+        "source": json.loads(source),
+    }
+
+
+def test_keeping_twice_is_keeping_once_with_the_newest_reason(usage):
+    found = letters(usage, 3)
+    keep(usage, found)
+    keep(usage, [(head, source, "another") for head, source, _ in found])
+    assert {letter["reason"] for letter in kept(usage).values()} == {"another"}
+    status = dead_letters.read(usage.client, usage.names)
+    assert (status.count, status.reason) == (3, "another")
+
+
+def test_no_field_of_an_event_is_looked_at(usage):
+    head, _, reason = letters(usage, 1)[0]
+    one = (head, b'{"country": {"a": 1}}', reason)
+    other = ({**head, "_id": "other"}, b'{"country": "DE"}', reason)
+    keep(usage, [one, other])
+    assert len(kept(usage)) == 2
+    mapping = usage.client.indices.get_mapping(index=usage.names.dead_letter)
+    properties = mapping[usage.names.dead_letter]["mappings"]["properties"]
+    assert properties["source"] == {"type": "object", "enabled": False}
+
+
+def test_the_index_is_right_where_the_template_is_missing(usage):
+    name = next(iter(dead_letters.index_templates(usage.names)))
+    found = usage.client.indices.get_index_template(name=name)
+    usage.client.indices.delete_index_template(name=name)
+    try:
+        test_no_field_of_an_event_is_looked_at(usage)
+    finally:
+        body = found["index_templates"][0]["index_template"]
+        usage.client.indices.put_index_template(name=name, body=body)
+
+
+def test_what_cannot_be_kept_is_an_error(usage):
+    head, _, reason = letters(usage, 1)[0]
+    with pytest.raises(StatsDashboardError, match="1 refused events cannot be kept"):
+        keep(usage, [(head, b'{"not": json}', reason)])
+
+
+def test_there_are_none_where_nothing_was_ever_refused(usage):
+    assert dead_letters.read(usage.client, usage.names) == dead_letters.DeadLetters()

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Dead letters are put back, and the stock aggregations count their days again."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from invenio_stats.proxies import current_stats
+from invenio_stats.tasks import aggregate_events
+
+from ..helpers.commands import run
+from ..helpers.processes import Forked, kill_me
+from ..helpers.statistics import documents
+from .test_dead_letters import MONTH, keep, kept, letters, usage
+
+__all__ = ("usage",)
+
+AGGREGATION = "record-view-agg"
+
+
+def lacking(usage, count):
+    """Make a month whose numbers are counted, and events of it that were refused.
+
+    Returns:
+        dict: all its events, those of the dead letters too.
+    """
+    events = usage.legacy("view", MONTH, 60)
+    aggregate_events([AGGREGATION])
+    found = letters(usage, count)
+    keep(usage, found)
+    return {**events, **{h["_id"]: json.loads(source) for h, source, _ in found}}
+
+
+def unmarked(events):
+    """Return events by id without the moment at which they were indexed."""
+    return {
+        id: {k: v for k, v in source.items() if k != "updated_timestamp"}
+        for id, source in events.items()
+    }
+
+
+def daily(usage):
+    """Return what the stock has counted: (record, day) -> views."""
+    found = documents(usage.client, f"{usage.names.prefix}stats-record-view")
+    return {
+        (s["unique_id"], s["timestamp"][:10]): s["count"] for s, *_ in found.values()
+    }
+
+
+def plainly_counted(events):
+    """Return the same, counted from the events themselves."""
+    return dict(
+        Counter(
+            (s["unique_id"], s["timestamp"][:10])
+            for s in events.values()
+            if not s["is_robot"]
+        )
+    )
+
+
+def move_bookmark(days):
+    """Let the stock aggregation have counted everything up to some day."""
+    config = current_stats.aggregations[AGGREGATION]
+    aggregator = config.cls(name=config.name, **config.params)
+    moment = datetime.now(UTC) + timedelta(days=days)
+    aggregator.bookmark_api.set_bookmark(moment.isoformat())
+    aggregator.client.indices.refresh(index=aggregator.bookmark_api.bookmark_index)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_letters_go_back_and_daily_numbers_are_right(usage, ahead):
+    events = lacking(usage, 40)
+    move_bookmark(ahead)
+    assert daily(usage) != plainly_counted(events)
+    before = datetime.now(UTC)
+    done = usage.service.replay()
+    assert (done.letters, done.stored, done.already_there, done.refused) == (
+        40,
+        40,
+        0,
+        0,
+    )
+    seen = usage.seen()
+    assert len(seen) == 100 and unmarked(dict(seen)) == unmarked(events)
+    fresh = [
+        s
+        for _, s in seen
+        if datetime.fromisoformat(s["updated_timestamp"]).replace(tzinfo=UTC) >= before
+    ]
+    assert len(fresh) == 40
+    assert daily(usage) == plainly_counted(events)
+    assert kept(usage) == {}
+    assert usage.service.replay().letters == 0
+
+
+@pytest.mark.parametrize("step", ["create", "count", "remove"])
+def test_killed_at_any_step_the_next_run_does_the_rest(usage, step):
+    events = lacking(usage, 30)
+    child = Forked(
+        usage.app,
+        lambda: usage.service.replay(step=lambda s: kill_me() if s == step else None),
+    )
+    assert child.wait() is None
+    assert len(kept(usage)) == 30
+    move_bookmark(1)
+    done = usage.service.replay()
+    there = 0 if step == "create" else 30
+    assert (done.stored, done.already_there) == (30 - there, there)
+    assert unmarked(dict(usage.seen())) == unmarked(events)
+    assert daily(usage) == plainly_counted(events)
+    assert kept(usage) == {}
+
+
+def test_what_is_there_already_is_not_overwritten(usage):
+    usage.legacy("view", MONTH, 5)
+    id, stored = usage.seen()[0]
+    index = usage.names.events_month("view", MONTH)
+    head = {"_index": index, "_id": id, "_op_type": "index"}
+    other = json.dumps({**stored, "country": "XX"}).encode()
+    keep(usage, [(head, other, "a reason")])
+    assert usage.service.replay(dry_run=True).already_there == 1
+    done = usage.service.replay()
+    assert (done.stored, done.already_there) == (0, 1)
+    assert dict(usage.seen())[id] == stored
+    assert kept(usage) == {}
+
+
+def test_what_is_refused_again_stays_with_the_newest_reason(usage):
+    usage.legacy("view", MONTH, 5)
+    good, bad = letters(usage, 2)
+    source = {**json.loads(bad[1]), "timestamp": "no date at all"}
+    keep(usage, [good, (bad[0], json.dumps(source).encode(), "the first reason")])
+    result = run(usage.app, "usage-events", "replay", "--json")
+    assert result.exit_code == 1
+    done = result.document
+    assert (done["stored"], done["refused"]) == (1, 1)
+    assert "failed to parse field [timestamp]" in done["reason"]
+    ((_, letter),) = kept(usage).items()
+    assert letter["id"] == bad[0]["_id"] and letter["reason"] == done["reason"]
+    assert letter["source"] == source
+    assert len(usage.seen()) == 6
+
+
+def test_a_dry_run_changes_nothing_and_says_so(usage):
+    lacking(usage, 7)
+    before = kept(usage)
+    result = run(usage.app, "usage-events", "replay", "--dry-run")
+    assert result.exit_code == 0
+    assert "7 events would be put back" in result.out
+    assert kept(usage) == before and len(usage.seen()) == 60
+
+
+def test_letters_go_through_in_bounded_batches_into_a_migrated_month(usage):
+    events = usage.legacy("view", MONTH, 20)
+    usage.migrate()
+    found = letters(usage, 25)
+    keep(usage, found)
+    steps = []
+    done = usage.service.replay(step=steps.append, batch=10)
+    assert done.stored == 25 and steps.count("create") == 3
+    target = usage.names.events_target("view", MONTH)
+    assert len(usage.seen(index=target)) == len(events) + 25
+
+
+def test_status_tells_of_dead_letters_until_they_are_put_back(usage):
+    usage.legacy("view", MONTH, 5)
+    usage.migrate()
+    assert run(usage.app, "usage-events", "status").exit_code == 0
+    keep(usage, letters(usage, 2, reason="a mapper [complains]"))
+    told = run(usage.app, "usage-events", "status")
+    assert told.exit_code == 1
+    assert "2 events are kept as dead letters" in told.out
+    assert "a mapper [complains]" in told.out
+    document = run(usage.app, "usage-events", "status", "--json").document
+    assert document["needs_a_person"] is True
+    assert document["dead_letters"]["count"] == 2
+    assert document["dead_letters"]["reason"] == "a mapper [complains]"
+    assert usage.service.replay().stored == 2
+    assert run(usage.app, "usage-events", "status").exit_code == 0

@@ -108,6 +108,12 @@ def fill_usage_events():
             )
 
 
+@shared_task(ignore_result=True)
+def attribute_usage_events_again():
+    """Attribute enriched events again whose records are noted for it."""
+    current_stats_dashboard.event_reindexing_service.attribute_again()
+
+
 _TRIES = 100
 """After about a day the reconciliation is left to find it."""
 
@@ -120,6 +126,10 @@ BEAT_SCHEDULE = {
     "stats-dashboard-recover-overdue-switches": {
         "task": f"{__name__}.recover_overdue_switches",
         "schedule": timedelta(minutes=1),
+    },
+    "stats-dashboard-attribute-usage-events-again": {
+        "task": f"{__name__}.attribute_usage_events_again",
+        "schedule": timedelta(minutes=10),
     },
     "stats-dashboard-fill-usage-events": {
         "task": f"{__name__}.fill_usage_events",

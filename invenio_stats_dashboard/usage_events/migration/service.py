@@ -25,6 +25,7 @@ from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
+from ..attribution import Attribution
 from ..enrichment import Splicer
 from ..filling import Filling
 from ..replay import Replay
@@ -401,17 +402,41 @@ class EventReindexingService:
         event_types = check_event_types(event_types)
         with _answering():
             plan.check_community_events(backfill_state(self._client, self.names))
-            resolver = DatabaseResolver(self.app, self._client, self.names)
-            lookup = RecordLookup(
-                self._client, self.names, self._subcounts, resolver=resolver
-            )
             return Filling(
                 self._client,
                 text_client(self.app),
                 self.names,
-                Splicer(lookup, utc_now().isoformat()),
+                self._splicer(),
                 self.app.logger.warning,
             ).run(event_types, limit, batch)
+
+    def attribute_again(self, event_types=(), limit=50_000, batch=500):
+        """Attribute enriched events again whose records are noted for it.
+
+        Takes no lock: no write of the live site or of a migration is overwritten.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            limit: how many events to write at most.
+            batch: events at a time.
+
+        Returns:
+            ..attribution.Attributed: how many records are done, events written.
+
+        Raises:
+            UsageError: an argument makes no sense.
+            StatsDashboardError: OpenSearch refuses an event.
+            SearchUnavailableError: OpenSearch does not answer.
+        """
+        event_types = check_event_types(event_types)
+        with _answering():
+            return Attribution(
+                self._client,
+                text_client(self.app),
+                self.names,
+                self._splicer(),
+                self.app.logger.warning,
+            ).run(event_types, limit, batch=batch)
 
     # -- how ---------------------------------------------------------------
 
@@ -424,6 +449,14 @@ class EventReindexingService:
     @property
     def _subcounts(self):
         return self.app.extensions["invenio-stats-dashboard"].subcounts
+
+    def _splicer(self):
+        """Return what enriches events by what is known now."""
+        resolver = DatabaseResolver(self.app, self._client, self.names)
+        lookup = RecordLookup(
+            self._client, self.names, self._subcounts, resolver=resolver
+        )
+        return Splicer(lookup, utc_now().isoformat())
 
     def _check_ready(self):
         """See that community events exist and our templates are in the cluster."""

@@ -6,7 +6,7 @@
 The back-fill, the look-up of unknown records and the live capture all end here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from . import times
@@ -30,8 +30,6 @@ class Recorded:
         changed: records for which something was written.
         refused: sentences about documents that OpenSearch refuses for good.
         marks: recid -> community -> what its timeline is made of now.
-        late: recid -> date of the earliest event that was written, for records that
-            had a timeline before; usage events from then on may count differently.
     """
 
     events: int
@@ -40,7 +38,6 @@ class Recorded:
     changed: int
     refused: list[str]
     marks: dict[str, dict[str, list[Mark]]]
-    late: dict[str, str] = field(default_factory=dict)
 
     def timeline(self, recid):
         """Return the timeline of a record as it is now."""
@@ -54,10 +51,15 @@ class Recorder:
         store: an :class:`.store.EventStore`.
         subcounts: the registry of breakdowns.
         clock: returns the present second.
+        late: called with recid -> date of the earliest event to be written, for
+            records that had a timeline before: usage events from then on may count
+            differently. Before the events are written, so that it is not forgotten,
+            and after it.
     """
 
-    def __init__(self, store, subcounts, clock=times.now):
+    def __init__(self, store, subcounts, clock=times.now, late=None):
         """Keep what is needed."""
+        self._late = late
         self._store = store
         self._reader = FactsReader(subcounts)
         self._clock = clock
@@ -104,7 +106,10 @@ class Recorder:
             count, conflicts, refused = len(events), 0, []
             facts_count = len(facts)
         else:
+            late = _earliest(e for e in events if e.recid in had)
+            self._note(late)
             count, conflicts, refused = self._write(events, truths, known, cause, now)
+            self._note(late)
             put = self._store.put_facts(facts)
             facts_count = put.stored
             refused += [f"{f.recid}: {reason}" for f, reason in put.refused]
@@ -115,8 +120,11 @@ class Recorder:
             changed=len(changed),
             refused=refused,
             marks=known,
-            late=_earliest(e for e in events if e.recid in had),
         )
+
+    def _note(self, late):
+        if late and self._late:
+            self._late(late)
 
     def _is_outdated(self, stored, row):
         if stored is None:

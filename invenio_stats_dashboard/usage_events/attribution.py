@@ -9,7 +9,7 @@ write; one that was noted again meanwhile stays.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -23,12 +23,12 @@ from .migration.months import survey
 
 KIND = "re-attribution"
 _LIMIT = 120.0
-_EARLIEST = (
-    "if (ctx._source.since.compareTo(params.since) > 0) "
-    "{ ctx._source.since = params.since } "
-    # always a new version: whoever works on the old one must not remove it
-    "ctx._source.updated_at = params.now"
-)
+REST = 1800.0
+"""Seconds that a record rests on the list before it is worked on.
+
+A worker may have the old membership in its cache for a minute, and may wait with events
+in hand for twenty until OpenSearch takes them.
+"""
 
 
 @dataclass
@@ -52,8 +52,7 @@ def note(text_client, names, changes, limit=_LIMIT):
     Args:
         text_client: a client that does not decode.
         names: the instance's names.
-        changes: recid -> moment of the earliest change, naive UTC ISO 8601. An
-            earlier one that is noted already stays.
+        changes: recid -> moment of the earliest change, naive UTC ISO 8601.
         limit: seconds to go on trying.
 
     Raises:
@@ -63,11 +62,9 @@ def note(text_client, names, changes, limit=_LIMIT):
     now = datetime.now(UTC).isoformat()
     actions = []
     for recid, since in changes.items():
-        head = {"update": {"_id": f"{KIND}-{recid}", "retry_on_conflict": 5}}
-        body = {
-            "script": {"source": _EARLIEST, "params": {"since": since, "now": now}},
-            "upsert": {"kind": KIND, "recid": recid, "since": since, "updated_at": now},
-        }
+        # noted again it is a new version, which whoever works on the old one leaves
+        head = {"index": {"_id": f"{KIND}-{recid}-{since}"}}
+        body = {"kind": KIND, "recid": recid, "since": since, "updated_at": now}
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
         actions.append(b"\n".join(lines))
     refusals = bulk.write(text_client, names.reindexing, actions, limit)
@@ -95,7 +92,7 @@ class Attribution:
         self._client, self._text_client, self._names = client, text_client, names
         self._splicer, self._waiting = splicer, waiting
 
-    def run(self, event_types, limit, records=100, batch=500):
+    def run(self, event_types, limit, records=100, batch=500, rest=REST):
         """Attribute events of the records that have waited longest.
 
         Args:
@@ -103,6 +100,7 @@ class Attribution:
             limit: how many events to write at most.
             records: how many records to take from the list.
             batch: events at a time.
+            rest: seconds that a record must have been on the list.
 
         Returns:
             Attributed: what was done.
@@ -112,12 +110,12 @@ class Attribution:
             SearchUnavailableError: OpenSearch does not answer completely.
         """
         done = Attributed()
-        noted = self._noted(records)
+        noted = self._noted(records, rest)
         if not noted:
             return done
         months, _ = survey(self._client, self._names, event_types)
         since = min(hit["_source"]["since"] for hit in noted)
-        recids = sorted(hit["_source"]["recid"] for hit in noted)
+        recids = sorted({hit["_source"]["recid"] for hit in noted})
         indices = [
             index.name
             for month in months
@@ -140,14 +138,22 @@ class Attribution:
             done.pending = len(noted)
         return done
 
-    def _noted(self, size):
+    def _noted(self, size, rest):
         index = self._names.reindexing
         if not self._client.indices.exists(index=index):
             return []
         self._client.indices.refresh(index=index)
+        latest = datetime.now(UTC) - timedelta(seconds=rest)
         body = {
             "size": size,
-            "query": {"term": {"kind": KIND}},
+            "query": {
+                "bool": {
+                    "filter": [
+                        {"term": {"kind": KIND}},
+                        {"range": {"updated_at": {"lte": latest.isoformat()}}},
+                    ]
+                }
+            },
             "sort": ["updated_at"],
             "seq_no_primary_term": True,
         }

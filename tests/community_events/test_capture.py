@@ -23,8 +23,9 @@ from invenio_rdm_records.requests.user_moderation.tasks import (
 from invenio_requests.proxies import current_requests_service
 
 from invenio_stats_dashboard.community_events import capture, times
+from invenio_stats_dashboard.usage_events.attribution import KIND
 from tests.helpers import content
-from tests.helpers.statistics import community_events, facts
+from tests.helpers.statistics import community_events, documents, facts
 
 
 @pytest.fixture()
@@ -197,6 +198,14 @@ def test_default_community_is_no_change(told, capturing, monkeypatch):
     assert told(recid) == before
 
 
+def test_a_change_is_noted_for_the_usage_events_since_then(told, client, names):
+    community, recid = content.make_community(), content.make_record()
+    assert _noted(client, names) == {}
+    content.include(recid, community)
+    (event,) = _events(client, names, recid, community)
+    assert _noted(client, names) == {recid: event["event_date"]}
+
+
 def test_nothing_is_sent_after_a_rollback(told, monkeypatch):
     community, recid = content.make_community(), content.make_record()
     sent = []
@@ -346,6 +355,12 @@ def test_back_fill_after_live_capture_writes_nothing(told, capturing):
     content.remove(recid, community)
     report = service.generate_record_community_events()
     assert (report.events, report.facts) == (0, 0)
+
+
+def _noted(client, names):
+    """Return record -> moment from which its usage events are attributed again."""
+    found = documents(client, names.reindexing).values()
+    return {s["recid"]: s["since"] for s, *_ in found if s.get("kind") == KIND}
 
 
 def _no_broker(**_):

@@ -13,10 +13,13 @@ from invenio_stats.proxies import current_stats
 from invenio_stats.tasks import process_events
 from kombu import Exchange
 
+from invenio_stats_dashboard.search.bookmarks import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
+from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
 from invenio_stats_dashboard.usage_events.migration import aliases
 
+from ..helpers.faults import killed_at
 from ..helpers.usage import RED, Usage, native, stock_body
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -73,6 +76,30 @@ def test_events_refused_by_a_write_block_are_stored_when_it_is_lifted(queue):
     assert process_events(["record-view"]) == [("record-view", (30, 0))]
     lift.join()
     assert len(queue.seen("view")) == 30
+
+
+def test_what_is_refused_for_good_is_a_dead_letter_and_the_rest_is_stored(queue):
+    publish(5, country=lambda n: {"no": "text"} if n == 2 else "CH")
+    assert process_events(["record-view"]) == [("record-view", (4, 1))]
+    assert len(queue.seen("view")) == 4
+    found = dead_letters.read(queue.client, queue.names)
+    assert found.count == 1 and "country" in found.reason
+    ((_, letter),) = queue.seen(index=queue.names.dead_letter)
+    assert not {"user_agent", "ip_address", "session_id"} & set(letter["source"])
+    assert process_events(["record-view"]) == [("record-view", (0, 0))]
+
+
+def test_a_switch_that_nobody_finished_is_taken_back_by_who_waits_for_it(queue):
+    month = NOW.strftime("%Y-%m")
+    queue.legacy("view", month, 20)
+    killed_at(queue, "read alias", batch_size=10, ignore_stock_workers=True)
+    bookmark = Bookmark(queue.client, queue.names.reindexing, f"view-{month}")
+    past = datetime.now(UTC).isoformat()
+    bookmark.write(switch={**bookmark.data["switch"], "until": past})
+    publish(5)
+    assert process_events(["record-view"]) == [("record-view", (5, 0))]
+    assert len(queue.seen("view")) == 25
+    assert not aliases.is_blocked(queue.client, queue.names.events_month("view", month))
 
 
 def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app, caplog):

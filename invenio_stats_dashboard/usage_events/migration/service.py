@@ -25,7 +25,7 @@ from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
-from ..attribution import Attribution
+from ..attribution import REST, Attribution
 from ..enrichment import Splicer
 from ..filling import Filling
 from ..replay import Replay
@@ -410,7 +410,7 @@ class EventReindexingService:
                 self.app.logger.warning,
             ).run(event_types, limit, batch)
 
-    def attribute_again(self, event_types=(), limit=50_000, batch=500):
+    def attribute_again(self, event_types=(), limit=50_000, batch=500, rest=REST):
         """Attribute enriched events again whose records are noted for it.
 
         Takes no lock: no write of the live site or of a migration is overwritten.
@@ -419,6 +419,7 @@ class EventReindexingService:
             event_types: ``view``, ``download``; none means both.
             limit: how many events to write at most.
             batch: events at a time.
+            rest: seconds that a record must have been noted.
 
         Returns:
             ..attribution.Attributed: how many records are done, events written.
@@ -436,7 +437,7 @@ class EventReindexingService:
                 self.names,
                 self._splicer(),
                 self.app.logger.warning,
-            ).run(event_types, limit, batch=batch)
+            ).run(event_types, limit, batch=batch, rest=rest)
 
     # -- how ---------------------------------------------------------------
 

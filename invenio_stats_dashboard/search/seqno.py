@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ..errors import SearchUnavailableError
+
 NOTHING = -1
 """The position before the first sequence number."""
 
@@ -67,7 +69,7 @@ class _Page(msgspec.Struct):
 _decode_page = msgspec.json.Decoder(_Page).decode
 
 
-class IncompletePageError(Exception):
+class IncompletePageError(SearchUnavailableError):
     """A page was answered without all it should hold; ask again."""
 
 

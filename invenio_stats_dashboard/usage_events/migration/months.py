@@ -158,6 +158,12 @@ def source_problem(names, month):
             "does not move: who reads by it would see fewer events. Take the index out "
             f"of it; add {month.id}'s new index to it when the month is done."
         )
+    if month.native is not None:
+        return (
+            f"The index {source.name} is beside {month.native.name}, which takes the "
+            "month's events and is enriched already. Bring what only the former has into "
+            "the latter and delete it, or rename it."
+        )
     halfway = month.target is not None and read in month.target.aliases
     if read not in source.aliases and not halfway:
         return (

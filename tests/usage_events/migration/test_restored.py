@@ -198,6 +198,24 @@ def test_month_that_nobody_reads_is_not_made_visible(events_of):
     )
 
 
+def test_legacy_index_beside_a_month_that_never_was_legacy_is_told_of(events_of):
+    usage = events_of
+    usage.legacy("view", MONTH, EVENTS)
+    stock = usage.names.events_month("view", MONTH)
+    read = usage.names.events_alias("view")
+    client = usage.client
+    client.indices.put_settings(index=stock, body={"index.blocks.write": True})
+    client.indices.clone(index=stock, target=f"{stock}-restored")
+    client.cluster.health(index=f"{stock}-restored", wait_for_status="yellow")
+    client.indices.put_alias(index=f"{stock}-restored", name=read)
+    client.indices.delete(index=stock)
+    client.indices.create(index=stock)  # by the template, enriched
+    report = usage.migrate(**ARGUMENTS)
+    month = report["event_types"]["view"]["months"][MONTH]
+    assert f"is beside {stock}" in month["errors"][0]
+    assert len(usage.seen()) == EVENTS
+
+
 def test_month_in_an_alias_of_the_sites_own_is_not_taken_out_of_it(events_of):
     usage = events_of
     usage.legacy("view", MONTH, EVENTS)

@@ -180,3 +180,14 @@ def test_status_tells_of_dead_letters_until_they_are_put_back(usage):
     assert document["dead_letters"]["reason"] == "a mapper [complains]"
     assert usage.service.replay().stored == 2
     assert run(usage.app, "usage-events", "status").exit_code == 0
+
+
+def test_one_that_is_kept_anew_meanwhile_stays(usage):
+    usage.legacy("view", MONTH, 5)
+    found = letters(usage, 3)
+    keep(usage, found)
+    again = [(found[0][0], found[0][1], "refused just now")]
+    usage.service.replay(step=lambda s: keep(usage, again) if s == "remove" else None)
+    assert [x["reason"] for x in kept(usage).values()] == ["refused just now"]
+    assert usage.service.replay().already_there == 1
+    assert kept(usage) == {}

@@ -5,7 +5,8 @@
 
 Which records have to be looked at is a list of documents, so that it outlives any
 process. A record leaves the list when a whole pass over its events found nothing to
-write; one that was noted again meanwhile stays.
+write, and no month that it concerns is being copied; one that was noted again meanwhile
+stays.
 """
 
 from dataclasses import dataclass
@@ -116,12 +117,14 @@ class Attribution:
         months, _ = survey(self._client, self._names, event_types)
         since = min(hit["_source"]["since"] for hit in noted)
         recids = sorted({hit["_source"]["recid"] for hit in noted})
-        indices = [
-            index.name
-            for month in months
-            if month.month >= since[:7]
-            and (index := serving(self._names, month)) is not None
-        ]
+        concerned = [month for month in months if month.month >= since[:7]]
+        served = [serving(self._names, month) for month in concerned]
+        indices = [index.name for index in served if index is not None]
+        # what is copied already may hold the old membership; it serves later
+        copying = any(
+            month.target is not None and index is not month.target
+            for month, index in zip(concerned, served, strict=True)
+        )
         settled = False
         while not settled and done.events < limit:
             # a conflict is not told, so only a pass without a write is the end
@@ -131,7 +134,7 @@ class Attribution:
             )
             done.events += written
             settled = not written
-        if settled:
+        if settled and not copying:
             self._remove(noted)
             done.records = len(noted)
         else:

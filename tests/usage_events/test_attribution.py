@@ -90,6 +90,18 @@ def test_of_two_notes_the_earliest_moment_counts(late):
     assert noted(late) == {}
 
 
+def test_a_record_stays_on_the_list_while_a_month_of_it_is_copied(late):
+    later = late.legacy("view", "2026-04", 100, seed=3)
+    late.migrate(months=["2026-04"], batch_size=20, max_batches=2)
+    note(late)
+    assert late.service.attribute_again(rest=0).records == 0
+    assert len(noted(late)) == 1
+    late.migrate()
+    assert late.service.attribute_again(rest=0).records == 1
+    late.assert_enriched_once({**late.all, **later})
+    assert noted(late) == {}
+
+
 def test_a_bounded_run_leaves_the_record_on_the_list(late):
     note(late)
     done = late.service.attribute_again(limit=2, batch=2, rest=0)

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A request asks no service more often than without the extension."""
+
+from contextlib import contextmanager
+from io import BytesIO
+
+import pytest
+import sqlalchemy as sa
+import urllib3
+from flask import has_request_context
+from invenio_db import db
+
+from invenio_stats_dashboard.community_events import capture
+from tests.helpers import content
+
+
+@contextmanager
+def asked(monkeypatch):
+    """Yield how often the database, OpenSearch and the broker are asked meanwhile."""
+    counts = {"sql": 0, "search": 0, "messages": 0}
+
+    def statement(*_):
+        counts["sql"] += 1
+
+    urlopen = urllib3.HTTPConnectionPool.urlopen
+
+    def request(*args, **kwargs):
+        counts["search"] += 1
+        return urlopen(*args, **kwargs)
+
+    def message(**_):
+        counts["messages"] += 1
+
+    sa.event.listen(db.engine, "before_cursor_execute", statement)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(urllib3.HTTPConnectionPool, "urlopen", request)
+            patch.setattr(capture.Watcher, "send", staticmethod(message))
+            yield counts
+    finally:
+        sa.event.remove(db.engine, "before_cursor_execute", statement)
+
+
+@contextmanager
+def without_capture(monkeypatch):
+    """Let the listeners of this package do nothing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(capture, "_notice", lambda *_: None)
+        patch.setattr(capture, "_is_enabled", lambda _: False)
+        yield
+
+
+def accepted(app, monkeypatch):
+    """Return what the acceptance of an inclusion asks, and what comes after it."""
+    community, recid = content.make_community(), content.make_record()
+    request = content.request_inclusion(recid, community)
+    with (
+        monkeypatch.context() as patch,
+        app.app_context(),
+        app.test_request_context(),
+        asked(monkeypatch) as counts,
+    ):
+        patch.setattr(capture, "has_request_context", has_request_context)
+        content.accept(request)
+        response = app.process_response(app.response_class())
+        during = dict(counts)
+        response.close()
+    return during, counts["messages"]
+
+
+def test_an_accepted_inclusion(capturing, monkeypatch):
+    accepted(capturing, monkeypatch)  # fills the caches
+    with without_capture(monkeypatch):
+        stock, none = accepted(capturing, monkeypatch)
+    ours, after = accepted(capturing, monkeypatch)
+    assert ours == stock and stock["sql"] > 0 and stock["search"] > 0
+    assert (none, after) == (0, 1)  # one message, when the answer has gone out
+
+
+@pytest.mark.parametrize("path", ["", "/files/a.txt/content"])
+def test_reading_a_record_and_a_file(capturing, monkeypatch, path):
+    recid = content.make_record(files={"a.txt": BytesIO(b"text").getvalue()})
+    client = capturing.test_client()
+    url = f"/records/{recid}{path}"
+
+    def get():
+        with asked(monkeypatch) as counts:
+            assert client.get(url, base_url="https://127.0.0.1:5000").status_code == 200
+        return counts
+
+    get()
+    with without_capture(monkeypatch):
+        stock = get()
+    assert get() == stock and stock["messages"] == 0

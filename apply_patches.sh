@@ -5,23 +5,23 @@
 set -euo pipefail
 
 usage() {
-    cat <<'EOF'
-Add the component hooks that live capture uses to an InvenioRDM that lacks them.
+    cat <<'USAGE'
+Give an older InvenioRDM the service hooks that it lacks.
 
-    ./apply_patches.sh [--check] [--revert] [ENVIRONMENT]
+    ./apply_patches.sh [--check | --revert] [ENVIRONMENT]
 
 Looks at the code of invenio-rdm-records and invenio-requests that is installed in
-ENVIRONMENT (the path of a virtual environment; default: the active one) and patches
-only what lacks hooks. Each file is kept beside the patched one. What is not
-recognised is refused, and then nothing at all is changed. Can be run again.
+the environment (default: the active one), and patches what has no component hooks
+for record communities and request events. Nothing is changed where the code has
+the hooks, and nothing at all where any of it is unknown. Each patched file has a
+backup beside it. Running this again is safe, also after it was interrupted.
 
-    --check   say what would be done, and change nothing
-    --revert  give every patched file its original content back
-    -h, --help
+    --check   say what would be done, change nothing
+    --revert  put the backups back
 
-exit codes: 0 done, or nothing to do; 1 refused or failed; 2 wrong use;
-            3 with --check: there is something to do
-EOF
+Exit code 0: done, or nothing to do. 1: refused or failed, nothing was changed.
+2: wrong use. 3: --check found something to patch. See docs/older-versions.md.
+USAGE
 }
 
 fail() {
@@ -33,31 +33,32 @@ options=()
 environment=""
 for argument in "$@"; do
     case "$argument" in
-    --check | --revert) options+=("$argument") ;;
     -h | --help)
         usage
         exit 0
         ;;
+    --check | --revert) options+=("$argument") ;;
     -*) fail "unknown option $argument; see --help." ;;
-    "") fail "the path of the environment is empty." ;;
     *)
-        [[ -z "$environment" ]] || fail "more than one environment was given; see --help."
+        [[ -z "$environment" ]] || fail "more than one environment is named; see --help."
+        [[ -n "$argument" ]] || fail "the environment named is empty; see --help."
         environment="$argument"
         ;;
     esac
 done
 
-environment="${environment:-${VIRTUAL_ENV:-}}"
+environment="${environment:-${VIRTUAL_ENV:-${CONDA_PREFIX:-}}}"
 if [[ -n "$environment" ]]; then
     python="$environment/bin/python"
-    [[ -x "$python" ]] || fail "$environment is not a Python environment: it has no bin/python."
+    [[ -x "$python" ]] || python="$environment/bin/python3"
+    [[ -x "$python" ]] || fail "$environment has no bin/python: name the folder of a Python environment."
+    python="$(realpath -s "$python")" # the link, since its target is no environment
 else
-    python="$(command -v python3)" ||
-        fail "no environment is active and there is no python3: give the path of an environment."
+    python="$(command -v python3 || command -v python)" || fail "no environment is active: name one."
 fi
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
-    fail "$python is older than Python 3.8, which no InvenioRDM that can be patched runs on."
 
-# -B: no compiled files are left beside the patches
-exec "$python" -B "$(dirname "${BASH_SOURCE[0]}")/invenio_stats_dashboard/patches/__main__.py" \
-    ${options[@]+"${options[@]}"}
+# From here, so that the code beside this script is found and nothing else is: no
+# checkout of a package that happens to be in the folder one stands in.
+cd "$(dirname "${BASH_SOURCE[0]}")/invenio_stats_dashboard"
+unset PYTHONSAFEPATH
+exec "$python" -B -m patches ${options[@]+"${options[@]}"}

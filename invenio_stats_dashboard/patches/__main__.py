@@ -1,114 +1,194 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Look for component hooks in the environment of this Python, and add what lacks."""
+"""The command line of ``apply_patches.sh``, run by the Python to be patched."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from files import RefusedError, Step, carry_out, make_plan
-from shapes import TARGETS, Target
+from . import files
+from .shapes import MARK, TARGETS, UnknownCodeError, has_hooks, patched
 
-DONE, FAILED, WRONG_USE, SOMETHING_TO_DO = 0, 1, 2, 3
-
-DOING = {"patch": "patch", "restore": "restore the original", "forget": "drop the backup"}
-DID = {"patch": "patched", "restore": "original restored", "forget": "backup dropped"}
+DONE, FAILED, TO_DO = 0, 1, 3
+"""Exit codes; that of wrong use is 2."""
 
 
-class MissingPackageError(Exception):
-    """A package that is looked at is not installed."""
+class PatchError(Exception):
+    """A sentence for the operator; nothing has been changed."""
 
 
-def find_files() -> list[tuple[Target, Path]]:
-    """Return each target with its file, found without importing the packages.
+@dataclass(frozen=True)
+class Installed:
+    """A file of the environment.
 
-    Raises:
-        MissingPackageError: A package is not installed.
+    Attributes:
+        target: what it should be.
+        path: where it is.
+        content: its bytes.
     """
-    found = []
-    for target in TARGETS:
-        spec = util.find_spec(target.package)
-        if spec is None or not spec.submodule_search_locations:
-            raise MissingPackageError(
-                f"{target.package} is not installed in {sys.prefix}: give the path of"
-                " the environment of an InvenioRDM instance."
-            )
-        found.append((target, Path(spec.submodule_search_locations[0]) / target.path))
-    return found
+
+    target: object
+    path: Path
+    content: bytes
+
+    @property
+    def marked(self):
+        """Return whether it has been patched."""
+        return MARK.encode() in self.content
 
 
-def installed() -> str:
-    """Return the packages that are looked at, with their versions, for people."""
-    names = []
-    for package in dict.fromkeys(target.package for target in TARGETS):
-        name = package.replace("_", "-")
-        try:
-            names.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            names.append(name)
-    return " and ".join(names)
+def main(arguments=None):
+    """Look at an environment, patch it or put it back; return an exit code."""
+    options = _options(arguments)
+    try:
+        installed = [_find(target) for target in TARGETS]
+        if options.revert:
+            return _revert(installed)
+        return _patch(installed, options.check)
+    except PatchError as error:
+        print(f"Error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(
+            f"Error: {error.filename or sys.prefix} cannot be written or read "
+            f"({error.strerror}). Nothing was changed: run this as a user who may "
+            "change the environment.",
+            file=sys.stderr,
+        )
+    return FAILED
 
 
-def say_nothing_to_do(steps: list[Step], revert: bool) -> None:
-    """Say why there is nothing to do."""
-    if revert:
-        print(f"Nothing to revert: {installed()} are not patched.")
-    elif all(step.now == "has hooks" for step in steps):
-        print(f"Nothing to patch: {installed()} have component hooks of their own.")
-    else:
-        print("Nothing to patch: all is patched or has component hooks of its own.")
+def _options(arguments):
+    parser = argparse.ArgumentParser(prog="apply_patches.sh")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true")
+    what.add_argument("--revert", action="store_true")
+    return parser.parse_args(arguments)
 
 
-def run(check: bool, revert: bool) -> int:
-    """Make the plan and show it or carry it out; return the exit code.
+def _find(target):
+    """Find a file without importing its package."""
+    spec = util.find_spec(target.module)
+    if spec is None or not spec.origin:
+        raise PatchError(
+            f"{sys.prefix} has no {target.distribution}. Name the environment of an "
+            "InvenioRDM instance."
+        )
+    path = Path(spec.origin).parent.parent / target.path
+    if not path.is_file():
+        raise PatchError(
+            f"{_label(target)} has no {path}, so it is no version that can be "
+            "patched. Nothing was changed."
+        )
+    return Installed(target, path, path.read_bytes())
 
-    Raises:
-        MissingPackageError: A package is not installed.
-        OSError: A file cannot be changed.
-        RefusedError: A file is not understood.
-    """
-    steps = make_plan(find_files(), revert)
-    to_do = [step for step in steps if step.action != "keep"]
-    for step in steps:
-        if step.action == "keep":
-            print(f"{step.path}: {step.now}")
-        elif check:
-            print(f"{step.path}: {step.now}; would {DOING[step.action]}")
-        else:
-            carry_out(step)
-            print(f"{step.path}: {DID[step.action]}")
-        sys.stdout.flush()
-    if not to_do:
-        say_nothing_to_do(steps, revert)
-    elif check:
-        print("Nothing was changed: this was a check.")
-        return SOMETHING_TO_DO
-    else:
-        print("Done: restart the web and worker processes of the instance.")
+
+def _patch(installed, only_look):
+    """Patch what lacks hooks."""
+    changes = _all(_change_to, installed)
+    _tell(installed, changes)
+    if not changes:
+        print(f"Nothing to patch: {_labels(installed)} have the hooks.")
+        return DONE
+    if only_look:
+        print(f"{len(changes)} of {len(installed)} files would be patched.")
+        return TO_DO
+    files.check_writable([change.path for change in changes])
+    files.write(changes)
+    print(f"Patched {len(changes)} files. Restart web and worker processes.")
     return DONE
 
 
-def main() -> int:
-    """Read the arguments, run, and turn what goes wrong into a sentence."""
-    parser = argparse.ArgumentParser(prog="apply_patches.sh", add_help=False)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--revert", action="store_true")
-    arguments = parser.parse_args()
+def _change_to(file):
+    """Return the change that a file needs, or None."""
+    text = _decode(file.content)
+    if has_hooks(file.target, text):
+        return None
+    return files.Change(file.path, patched(file.target, text).encode())
+
+
+def _revert(installed):
+    """Put back what was patched."""
+    to_restore = _all(_path_to_restore, installed)
+    left_over = [
+        file.path
+        for file in installed
+        if not file.marked and files.backup_of(file.path).exists()
+    ]
+    files.check_writable(to_restore + left_over)
+    files.restore(to_restore)
+    files.discard(left_over)
+    if to_restore:
+        print(f"Put back {len(to_restore)} files. Restart web and worker processes.")
+    else:
+        print("Nothing to put back: no file is patched.")
+    return DONE
+
+
+def _path_to_restore(file):
+    """Return the path of a file that was patched, or None.
+
+    Raises:
+        UnknownCodeError: it is not what the patch made of its backup.
+    """
+    if not file.marked:
+        return None
+    backup = files.backup_of(file.path)
+    again = f"Install {_label(file.target)} again instead"
+    if not backup.exists():
+        raise UnknownCodeError(f"its backup {backup} is missing. {again}")
+    if patched(file.target, _decode(backup.read_bytes())).encode() != file.content:
+        raise UnknownCodeError(f"it was changed after it was patched. {again}")
+    return file.path
+
+
+def _all(function, installed):
+    """Return what a function says of each file, less None.
+
+    Raises:
+        PatchError: it refuses one or more files.
+    """
+    results, refusals = [], []
+    for file in installed:
+        try:
+            results.append(function(file))
+        except UnknownCodeError as error:
+            refusals.append(f"{file.path} of {_label(file.target)}: {error}.")
+    if refusals:
+        raise PatchError("\n".join([*refusals, "Nothing was changed."]))
+    return [result for result in results if result is not None]
+
+
+def _tell(installed, changes):
+    """Print the state of every file."""
+    print(f"{sys.prefix}:")
+    lacking = {change.path for change in changes}
+    for file in installed:
+        state = "patched" if file.marked else "has hooks"
+        print(f"  {file.path}: {'lacks hooks' if file.path in lacking else state}")
+
+
+def _decode(content):
     try:
-        return run(arguments.check, arguments.revert)
-    except MissingPackageError as error:
-        print(error, file=sys.stderr)
-        return WRONG_USE
-    except RefusedError as error:
-        print(f"Refused, and nothing was changed:\n{error}", file=sys.stderr)
-        return FAILED
-    except OSError as error:
-        print(f"Stopped: {error}. Run the same command again.", file=sys.stderr)
-        return FAILED
+        return content.decode()
+    except UnicodeDecodeError:
+        raise UnknownCodeError("it is no text in UTF-8") from None
+
+
+def _label(target):
+    """Return the name and version of a target's package."""
+    try:
+        return f"{target.distribution} {metadata.version(target.distribution)}"
+    except metadata.PackageNotFoundError:
+        return f"{target.distribution} of an unknown version"
+
+
+def _labels(installed):
+    return " and ".join(dict.fromkeys(_label(file.target) for file in installed))
 
 
 if __name__ == "__main__":

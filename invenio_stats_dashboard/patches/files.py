@@ -1,159 +1,131 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The files of an environment: what each is now, and the steps that change it."""
+"""Writing patched files and putting the old ones back, all of them or none.
+
+Each file changes by one rename, so a reader sees the old code or the new. Copies
+are made before, never in place: installers share files between environments by
+hard links. A run that is killed leaves some files changed and others not; the
+same command does the rest.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import util
 from pathlib import Path
 
-from shapes import Target
-from source import UnknownShapeError, digest, is_hooked, patch, sealed_original
-
 BACKUP = ".before-stats-dashboard"
-UNFINISHED = ".stats-dashboard-unfinished"
+"""What the name of a backup has after the name of its file."""
 
-
-class RefusedError(Exception):
-    """A file is not understood; the text says which and why."""
+_TEMPORARY = ".stats-dashboard-tmp"
 
 
 @dataclass(frozen=True)
-class Step:
-    """One file and what is to be done with it.
+class Change:
+    """A file and what shall be in it.
 
     Attributes:
-        path: The file.
-        now: What it is, for people.
-        action: ``keep``, ``patch``, ``restore`` or ``forget`` (a backup without use).
-        original: Content to keep as the backup, for ``patch``.
-        result: Content to write, for ``patch``.
+        path: of the file.
+        content: the bytes.
     """
 
     path: Path
-    now: str
-    action: str = "keep"
-    original: bytes = b""
-    result: bytes = b""
+    content: bytes
 
 
-def backup_of(path: Path) -> Path:
-    """Return where the original of a file is kept."""
-    return path.with_name(path.name + BACKUP)
+def backup_of(path):
+    """Return the path of a file's backup, which need not exist."""
+    return _beside(path, BACKUP)
 
 
-def read(path: Path) -> bytes:
-    """Return the content of a file.
+def check_writable(paths):
+    """See that the folders of files can be written to.
 
     Raises:
-        UnknownShapeError: It is not there or cannot be read.
+        OSError: one cannot.
     """
+    for folder in {path.parent for path in paths}:
+        # asked by doing it: neither root nor a read-only disk is seen in the mode
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
+def write(changes):
+    """Back up files and give them new content.
+
+    Args:
+        changes: of files that are not patched; a backup that one has is out of date.
+
+    Raises:
+        OSError: nothing is changed then.
+    """
+    backed_up = []
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnknownShapeError(f"cannot be read ({error.strerror})") from error
+        for change in changes:
+            path = change.path
+            _put(backup_of(path), path.read_bytes(), like=path)
+            backed_up.append(path)
+        for change in changes:
+            _forget_compiled(change.path)
+            _put(change.path, change.content, like=change.path, new=True)
+    except OSError:
+        restore(backed_up)
+        raise
 
 
-def plan_apply(target: Target, path: Path) -> Step:
-    """Return what gives a file its hooks.
+def restore(paths):
+    """Put the backups of files back in their places."""
+    for path in paths:
+        _forget_compiled(path)
+        os.replace(backup_of(path), path)
 
-    Raises:
-        UnknownShapeError: The file is neither hooked nor of a known shape.
+
+def discard(paths):
+    """Delete the backups of files that are not patched."""
+    for path in paths:
+        backup_of(path).unlink()
+
+
+def _beside(path, suffix):
+    return path.with_name(path.name + suffix)
+
+
+def _put(path, content, like, new=False):
+    """Make or replace a file in one step.
+
+    Args:
+        path: of the file.
+        content: its bytes.
+        like: path of a file whose mode, owner and time it gets.
+        new: the time shall be now.
     """
-    data = read(path)
-    sealed = sealed_original(data)
-    if sealed is None:
-        if is_hooked(target, data):
-            return Step(path, "has hooks")
-        return Step(path, "lacks hooks", "patch", data, patch(target, data))
-    backup = backup_of(path)
-    original = read(backup) if backup.exists() else b""
-    if digest(original) != sealed:
-        return Step(path, "is patched, but its backup is lost")
-    result = patch(target, original)
-    if result != data:
-        return Step(path, "has hooks of an older patch", "patch", original, result)
-    return Step(path, "is patched")
+    temporary = _beside(path, _TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copystat(like, temporary)
+        if new:
+            os.utime(temporary)
+        with suppress(PermissionError):  # only root gives files away
+            os.chown(temporary, like.stat().st_uid, like.stat().st_gid)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def plan_revert(target: Target, path: Path) -> Step:
-    """Return what gives a file its original content back.
+def _forget_compiled(path):
+    """Delete the compiled code of a file.
 
-    Raises:
-        UnknownShapeError: The original cannot be given back without a loss.
+    Python itself compiles again when time or size of a file changes, but not
+    where the compiled file says that it need not be checked.
     """
-    data = read(path)
-    backup = backup_of(path)
-    sealed = sealed_original(data)
-    if sealed is None:
-        if not backup.exists():
-            return Step(path, "is not patched")
-        # Left by a run that was killed, or by a version since replaced.
-        if data != read(backup) and not is_hooked(target, data):
-            patch(target, data)  # raises for what is not a version known
-        return Step(path, "is not patched, but has a backup", "forget")
-    if not backup.exists() or digest(read(backup)) != sealed:
-        raise UnknownShapeError(
-            "is patched, but its backup is lost: install the package anew instead"
-        )
-    return Step(path, "is patched", "restore")
-
-
-def make_plan(found: list[tuple[Target, Path]], revert: bool) -> list[Step]:
-    """Return the steps for all files, in the order they are to be carried out.
-
-    Raises:
-        RefusedError: A file is not understood; then none may be changed.
-    """
-    steps, refused = [], []
-    for target, path in reversed(found) if revert else found:
-        try:
-            steps.append((plan_revert if revert else plan_apply)(target, path))
-        except UnknownShapeError as error:
-            refused.append(f"{path} {error}.")
-    for step in steps:
-        if step.action != "keep" and not os.access(step.path.parent, os.W_OK):
-            refused.append(f"{step.path.parent} cannot be written to.")
-    if refused:
-        raise RefusedError("\n".join(refused))
-    return steps
-
-
-def write(path: Path, data: bytes, like: Path) -> None:
-    """Write a file whole or not at all, with mode and owner of another.
-
-    A new file takes the old one's place, since a package manager may have linked the
-    old one to a copy that it shares between environments.
-    """
-    unfinished = path.with_name(path.name + UNFINISHED)
-    with unfinished.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    shutil.copymode(like, unfinished)
-    if os.geteuid() == 0:
-        status = like.stat()
-        os.chown(unfinished, status.st_uid, status.st_gid)
-    os.replace(unfinished, path)
-
-
-def carry_out(step: Step) -> None:
-    """Do what a step says; killed at any point, the next run goes on from there."""
-    backup = backup_of(step.path)
-    if step.action == "patch":
-        write(backup, step.original, like=step.path)
-        write(step.path, step.result, like=step.path)
-    elif step.action == "restore":
-        os.replace(backup, step.path)
-    elif step.action == "forget":
-        backup.unlink()
-    for path in (backup, step.path):
-        unfinished = path.with_name(path.name + UNFINISHED)
-        if unfinished.exists():
-            unfinished.unlink()
-    # Compiled with checks switched off, the old code would go on being run.
-    for compiled in (step.path.parent / "__pycache__").glob(f"{step.path.stem}.*.pyc"):
-        compiled.unlink()
+    for optimisation in ("", 1, 2):
+        cached = Path(util.cache_from_source(path, optimization=optimisation))
+        cached.unlink(missing_ok=True)

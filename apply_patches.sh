@@ -49,10 +49,11 @@ done
 
 environment="${environment:-${VIRTUAL_ENV:-${CONDA_PREFIX:-}}}"
 if [[ -n "$environment" ]]; then
+    [[ -d "$environment" ]] || fail "there is no folder $environment."
+    environment="$(cd "$environment" && pwd)"
     python="$environment/bin/python"
     [[ -x "$python" ]] || python="$environment/bin/python3"
     [[ -x "$python" ]] || fail "$environment has no bin/python: name the folder of a Python environment."
-    python="$(realpath -s "$python")" # the link, since its target is no environment
 else
     python="$(command -v python3 || command -v python)" || fail "no environment is active: name one."
 fi

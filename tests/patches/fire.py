@@ -1,125 +1,122 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Call the service methods of an older InvenioRDM and print which hooks ran.
+"""Do what fires hooks on a real instance of an older InvenioRDM, and say which did.
 
-Run by ``scripts/check-patches`` with the Python of that environment. The services, their
-configuration, ``run_components`` and the methods are the installed ones; records,
-schemas, permissions and the unit of work around them are stand-ins, so that neither a
-database nor a search cluster is needed.
+``scripts/check-patches`` runs this with the Python of that version, and compares what
+it prints with ``fired.txt``: a line for each call of a hook, in their order, with the
+names of its arguments and what they say.
 """
 
-import json
-from unittest.mock import MagicMock
+import os
+import sys
+import tempfile
+from pathlib import Path
 
-from flask import Flask
-from invenio_rdm_records.services.communities import service as communities
-from invenio_rdm_records.services.config import RDMRecordCommunitiesConfig
-from invenio_rdm_records.services.errors import CommunityAlreadyExists
-from invenio_requests.customizations import CommentEventType
-from invenio_requests.services.events import service as events
-from invenio_requests.services.events.config import RequestEventsServiceConfig
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-IDENTITY, UOW = object(), MagicMock()
-TRACE = []
+from helpers import content, instance, vocabularies
 
-
-class Recorder:
-    """Component that writes down each hook with its arguments."""
-
-    def __init__(self, service):
-        """Take the service, as each component does."""
-        self.uow = None
-
-    def __getattr__(self, name):
-        """Return a hook of any name but those of Python and Mock."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-
-        def record(identity, **arguments):
-            assert identity is IDENTITY and self.uow is UOW, name
-            TRACE.append([name, sorted(arguments)])
-            if name == "bulk_add":
-                arguments["set_default"]["value"] = "chosen by a component"
-
-        return record
+SETTINGS = {
+    "communities": "RDM_RECORD_COMMUNITIES_SERVICE_COMPONENTS",
+    "events": "REQUESTS_EVENTS_SERVICE_COMPONENTS",
+}
+NAMES = {
+    "communities": ("add_community", "remove_community", "set_default", "bulk_add"),
+    "events": ("create", "update_comment", "delete_comment"),
+}
+PLAIN = ("communities", "community", "default_community_id", "valid_data", "errors")
+fired = []
+named = {}
 
 
-class StandIns:
-    """What the services take from their surroundings."""
+def recorder(service):
+    """Return a component that writes down how it is called."""
+    from invenio_records_resources.services.records.components import ServiceComponent
 
-    schema = communities_schema = record_cls = indexer = MagicMock()
-    links_item_tpl = None
+    def method(name):
+        def record_call(self, identity, **arguments):
+            assert identity.id is not None and self.uow is not None
+            given = ", ".join(sorted(arguments))
+            fired.append(f"{service}.{name}({given}): {seen(arguments)}")
 
-    def require_permission(self, identity, action, **kwargs):
-        """Allow everything."""
+        return record_call
 
-    def check_revision_id(self, *args):
-        """Find nothing outdated."""
-
-    def result_item(self, *args, **kwargs):
-        """Return no result."""
-
-
-class Communities(StandIns, communities.RecordCommunitiesService):
-    """The installed service among stand-ins."""
-
-    _include = MagicMock(side_effect=CommunityAlreadyExists())
+    return type("Recorder", (ServiceComponent,), {n: method(n) for n in NAMES[service]})
 
 
-class Events(StandIns, events.RequestEventsService):
-    """The installed service among stand-ins."""
+def seen(arguments):
+    """Return what tells that the arguments are the right ones."""
+    if "event" in arguments:
+        event = arguments["event"]
+        return " ".join([event.type.type_id, event["payload"].get("event", "")]).strip()
+    if "record" not in arguments:
+        default = arguments["set_default"]
+        return f"{arguments['record_ids']} into {arguments['community_id']}, {default}"
+    record = arguments["record"]
+    now = sorted(named.get(id_, id_) for id_ in record.parent.communities.ids)
+    given = {k: arguments[k] for k in sorted(arguments) if k in PLAIN}
+    return f"{record.pid.pid_value} is in {now}, {given}"
 
-    _get_request = _get_event = _get_creator = _wrap_schema = MagicMock()
+
+def make_community(slug):
+    """Create a community with what all versions know; return its UUID."""
+    from invenio_access.permissions import system_identity
+    from invenio_communities.proxies import current_communities
+
+    access = {"visibility": "public", "review_policy": "closed"}
+    data = {"slug": slug, "metadata": {"title": slug}, "access": access}
+    id_ = str(current_communities.service.create(system_identity, data).id)
+    named[id_] = slug
+    return id_
 
 
-def call_communities(app):
-    """Add, remove, set the default, add many; and remove one that is not there."""
-    service = Communities(RDMRecordCommunitiesConfig.build(app))
-    communities.current_communities = communities.current_rdm_records_service = MagicMock()
-    record = service.record_cls.pid.resolve.return_value
-    members = record.parent.communities
-    members.ids = ["one"]
-    members.__contains__.return_value = False
-    members.remove.side_effect = lambda *_: TRACE.append(["(removed)", []])
-    members.add.side_effect = lambda *_, default, **__: TRACE.append(
-        ["(added)", [f"default={default}"]]
+def change_things():
+    """Use every method that has a hook."""
+    from invenio_access.permissions import system_identity
+    from invenio_rdm_records.proxies import current_record_communities_service
+    from invenio_requests.customizations import CommentEventType
+    from invenio_requests.proxies import (
+        current_events_service,
+        current_requests_service,
     )
-    loaded = {"communities": [{"id": "one"}, {"id": "other"}], "default": {"id": "one"}}
-    service.schema.load.return_value = (loaded, [])
-    # one community, which has no parent
-    resolve = communities.current_communities.service.record_cls.pid.resolve
-    resolve.return_value.parent = None
-    service.add(IDENTITY, "r", {}, uow=UOW)
-    _, errors = service.remove(IDENTITY, "r", {}, uow=UOW)
-    assert [error.get("community") for error in errors] == [None, None, "other"], errors
-    service.set_default(IDENTITY, "r", {}, uow=UOW)
-    service.bulk_add(IDENTITY, "c", ["r"], uow=UOW)
 
+    first, second = make_community("first"), make_community("second")
+    recid = content.make_record()
+    named[recid] = "record"
 
-def call_events(app):
-    """Create, update and delete a comment."""
-    service = Events(RequestEventsServiceConfig.build(app))
-    events.requests_service = MagicMock()
-    service._wrap_schema.return_value.load.return_value = (MagicMock(), [])
-    service.create(IDENTITY, "q", {}, CommentEventType, uow=UOW, notify=False)
-    service._get_event.return_value.type = CommentEventType
-    service.update(IDENTITY, "e", {}, uow=UOW)
-    service._get_event.return_value.type = CommentEventType
-    service.delete(IDENTITY, "e", uow=UOW)
+    request = content.request_inclusion(recid, first)
+    comment = {"payload": {"content": "a comment", "format": "html"}}
+    item = current_events_service.create(
+        system_identity, request, comment, CommentEventType
+    )
+    current_events_service.update(system_identity, item.id, comment)
+    current_events_service.delete(system_identity, item.id)
+    current_requests_service.execute_action(system_identity, request, "accept", {})
+
+    content.include_in_bulk([recid], second)
+    current_record_communities_service.set_default(
+        system_identity, recid, {"default": second}
+    )
+    content.remove(recid, second)
+    content.remove_by_community(recid, first)
 
 
 def main():
-    """Print what happened, as JSON."""
-    app = Flask("fire")
-    app.extensions["invenio-requests"] = MagicMock(_events_schema_cache={})
-    for setting in ("RDM_RECORD_COMMUNITIES", "REQUESTS_EVENTS"):
-        app.config[f"{setting}_SERVICE_COMPONENTS"] = [Recorder]
-    with app.app_context():
-        call_communities(app)
-        call_events(app)
-    print(json.dumps(TRACE))
+    """Build the instance, use it, print what fired."""
+    with instance.place() as where:
+        app = instance.create(where)
+        instance.initialise(app, where)
+        app.config.update({SETTINGS[s]: [recorder(s)] for s in SETTINGS})
+        with app.app_context():
+            vocabularies.make_vocabularies()
+            change_things()
+    for line in fired:
+        for id_, name in named.items():
+            line = line.replace(id_, name)
+        print(line)
 
 
 if __name__ == "__main__":
+    os.chdir(tempfile.gettempdir())
     main()

@@ -115,13 +115,15 @@ def _revert(installed):
     """Put back what was patched."""
     to_restore = _all(_path_to_restore, installed)
     left_over = [
-        file.path
+        rest
         for file in installed
-        if not file.marked and files.backup_of(file.path).exists()
+        if not file.marked
+        for rest in files.left_over(file.path)
     ]
     files.check_writable(to_restore + left_over)
     files.restore(to_restore)
-    files.discard(left_over)
+    for path in left_over:
+        path.unlink()
     if to_restore:
         print(f"Put back {len(to_restore)} files. Restart web and worker processes.")
     else:

@@ -22,8 +22,6 @@ from pathlib import Path
 BACKUP = ".before-stats-dashboard"
 """What the name of a backup has after the name of its file."""
 
-_TEMPORARY = ".stats-dashboard-tmp"
-
 
 @dataclass(frozen=True)
 class Change:
@@ -40,7 +38,7 @@ class Change:
 
 def backup_of(path):
     """Return the path of a file's backup, which need not exist."""
-    return _beside(path, BACKUP)
+    return path.with_name(path.name + BACKUP)
 
 
 def check_writable(paths):
@@ -64,6 +62,7 @@ def write(changes):
     Raises:
         OSError: nothing is changed then.
     """
+    _forget_compiled([change.path for change in changes])
     backed_up = []
     try:
         for change in changes:
@@ -71,28 +70,26 @@ def write(changes):
             _put(backup_of(path), path.read_bytes(), like=path)
             backed_up.append(path)
         for change in changes:
-            _forget_compiled(change.path)
             _put(change.path, change.content, like=change.path, new=True)
     except OSError:
-        restore(backed_up)
+        _put_back(backed_up)
         raise
 
 
 def restore(paths):
     """Put the backups of files back in their places."""
-    for path in paths:
-        _forget_compiled(path)
-        os.replace(backup_of(path), path)
+    _forget_compiled(paths)
+    _put_back(paths)
 
 
-def discard(paths):
-    """Delete the backups of files that are not patched."""
-    for path in paths:
-        backup_of(path).unlink()
+def left_over(path):
+    """Return what lies beside a file that is not patched: old or half-made copies."""
+    beside = (backup_of(path), _temporary(path), _temporary(backup_of(path)))
+    return [p for p in beside if p.exists()]
 
 
-def _beside(path, suffix):
-    return path.with_name(path.name + suffix)
+def _temporary(path):
+    return path.with_name(path.name + ".stats-dashboard-tmp")
 
 
 def _put(path, content, like, new=False):
@@ -104,7 +101,7 @@ def _put(path, content, like, new=False):
         like: path of a file whose mode, owner and time it gets.
         new: the time shall be now.
     """
-    temporary = _beside(path, _TEMPORARY)
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -120,12 +117,18 @@ def _put(path, content, like, new=False):
         temporary.unlink(missing_ok=True)
 
 
-def _forget_compiled(path):
-    """Delete the compiled code of a file.
+def _put_back(paths):
+    for path in paths:
+        os.replace(backup_of(path), path)
 
-    Python itself compiles again when time or size of a file changes, but not
-    where the compiled file says that it need not be checked.
+
+def _forget_compiled(paths):
+    """Delete the compiled code of files that will change.
+
+    Python itself compiles again when time or size of a file differ, but not where
+    the compiled file says that it need not be checked.
     """
-    for optimisation in ("", 1, 2):
-        cached = Path(util.cache_from_source(path, optimization=optimisation))
-        cached.unlink(missing_ok=True)
+    for path in paths:
+        for optimisation in ("", 1, 2):
+            cached = util.cache_from_source(path, optimization=optimisation)
+            Path(cached).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ are alternatives for different versions, of which exactly one must fit.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -51,11 +52,15 @@ def apply(text, hunks):
     Raises:
         DoesNotFitError: with the name of the place.
     """
-    text = "\n" + text  # so that every line has an end before it
     for place in dict.fromkeys(hunk.place for hunk in hunks):
-        times = {h: text.count("\n" + h.old) for h in hunks if h.place == place}
-        if sorted(times.values()) != [0] * (len(times) - 1) + [1]:
+        fitting = [
+            (found, hunk.new)
+            for hunk in hunks
+            if hunk.place == place
+            for found in re.finditer("^" + re.escape(hunk.old), text, re.MULTILINE)
+        ]
+        if len(fitting) != 1:
             raise DoesNotFitError(place)
-        [hunk] = [h for h, count in times.items() if count]
-        text = text.replace("\n" + hunk.old, "\n" + hunk.new)
-    return text[1:]
+        [(found, new)] = fitting
+        text = text[: found.start()] + new + text[found.end() :]
+    return text

@@ -70,7 +70,7 @@ def write(changes):
             _put(backup_of(path), path.read_bytes(), like=path)
             backed_up.append(path)
         for change in changes:
-            _put(change.path, change.content, like=change.path, new=True)
+            _put(change.path, change.content, like=change.path)
     except OSError:
         _put_back(backed_up)
         raise
@@ -92,14 +92,13 @@ def _temporary(path):
     return path.with_name(path.name + ".stats-dashboard-tmp")
 
 
-def _put(path, content, like, new=False):
+def _put(path, content, like):
     """Make or replace a file in one step.
 
     Args:
         path: of the file.
         content: its bytes.
         like: path of a file whose mode, owner and time it gets.
-        new: the time shall be now.
     """
     temporary = _temporary(path)
     try:
@@ -108,8 +107,6 @@ def _put(path, content, like, new=False):
             file.flush()
             os.fsync(file.fileno())
         shutil.copystat(like, temporary)
-        if new:
-            os.utime(temporary)
         with suppress(PermissionError):  # only root gives files away
             os.chown(temporary, like.stat().st_uid, like.stat().st_gid)
         os.replace(temporary, path)

@@ -39,6 +39,8 @@ def recorder(service):
             assert identity.id is not None and self.uow is not None
             given = ", ".join(sorted(arguments))
             fired.append(f"{service}.{name}({given}): {seen(arguments)}")
+            if name == "bulk_add":  # components may change it
+                arguments["set_default"]["value"] = True
 
         return record_call
 
@@ -54,9 +56,11 @@ def seen(arguments):
         default = arguments["set_default"]
         return f"{arguments['record_ids']} into {arguments['community_id']}, {default}"
     record = arguments["record"]
-    now = sorted(named.get(id_, id_) for id_ in record.parent.communities.ids)
+    communities = record.parent.communities
+    now = sorted(named.get(id_, id_) for id_ in communities.ids)
+    default = named[str(communities.default.id)] if communities.default else None
     given = {k: arguments[k] for k in sorted(arguments) if k in PLAIN}
-    return f"{record.pid.pid_value} is in {now}, {given}"
+    return f"{record.pid.pid_value} is in {now}, by default {default}; {given}"
 
 
 def make_community(slug):
@@ -95,11 +99,11 @@ def change_things():
     current_requests_service.execute_action(system_identity, request, "accept", {})
 
     content.include_in_bulk([recid], second)
+    content.remove_by_community(recid, first)
     current_record_communities_service.set_default(
         system_identity, recid, {"default": second}
     )
     content.remove(recid, second)
-    content.remove_by_community(recid, first)
 
 
 def main():

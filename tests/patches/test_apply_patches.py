@@ -344,6 +344,13 @@ def test_a_checkout_in_the_current_folder_is_not_the_environment(tmp_path):
     assert "has no invenio-rdm-records" in done.stderr
 
 
+def test_the_program_is_found_where_python_does_not_look_in_the_current_folder(
+    environment,
+):
+    done = apply_patches("--check", environment.folder, env={"PYTHONSAFEPATH": "1"})
+    assert done.returncode == 3, done.stderr
+
+
 def test_an_upgrade_after_patching_is_patched_and_put_back_as_itself(environment):
     apply_patches(environment.folder)
     old = environment.targets[0].read_bytes()

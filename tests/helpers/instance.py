@@ -74,7 +74,7 @@ def place():
         )
     name = f"t{secrets.token_hex(4)}"
     folder = tempfile.mkdtemp(prefix=name)
-    server = sa.make_url(os.environ["SQLALCHEMY_DATABASE_URI"])
+    server = sa.engine.make_url(os.environ["SQLALCHEMY_DATABASE_URI"])
     _on_server(server, f"CREATE DATABASE {name}")
     try:
         uri = server.set(database=name).render_as_string(hide_password=False)

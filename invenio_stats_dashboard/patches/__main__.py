@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The command line of ``apply_patches.sh``, run by the Python to be patched."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from . import files
+from .shapes import MARK, TARGETS, UnknownCodeError, has_hooks, patched
+
+DONE, FAILED, TO_DO = 0, 1, 3
+"""Exit codes; that of wrong use is 2."""
+
+
+class PatchError(Exception):
+    """A sentence for the operator; nothing has been changed."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A file of the environment.
+
+    Attributes:
+        target: what it should be.
+        path: where it is.
+        content: its bytes.
+    """
+
+    target: object
+    path: Path
+    content: bytes
+
+    @property
+    def marked(self):
+        """Return whether it has been patched."""
+        return MARK.encode() in self.content
+
+
+def main(arguments=None):
+    """Look at an environment, patch it or put it back; return an exit code."""
+    options = _options(arguments)
+    try:
+        installed = [_find(target) for target in TARGETS]
+        if options.revert:
+            return _revert(installed)
+        return _patch(installed, options.check)
+    except PatchError as error:
+        print(f"Error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(
+            f"Error: {error.filename or sys.prefix} cannot be written or read "
+            f"({error.strerror}). Nothing was changed: run this as a user who may "
+            "change the environment.",
+            file=sys.stderr,
+        )
+    return FAILED
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser(prog="apply_patches.sh")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true")
+    what.add_argument("--revert", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def _find(target):
+    """Find a file without importing its package."""
+    spec = util.find_spec(target.module)
+    if spec is None or not spec.origin:
+        raise PatchError(
+            f"{sys.prefix} has no {target.distribution}. Name the environment of an "
+            "InvenioRDM instance."
+        )
+    path = Path(spec.origin).parent.parent / target.path
+    if not path.is_file():
+        raise PatchError(
+            f"{_label(target)} has no {path}, so it is no version that can be "
+            "patched. Nothing was changed."
+        )
+    return Installed(target, path, path.read_bytes())
+
+
+def _patch(installed, only_look):
+    """Patch what lacks hooks."""
+    changes = _all(_change_to, installed)
+    _tell(installed, changes)
+    if not changes:
+        print(f"Nothing to patch: {_labels(installed)} have the hooks.")
+        return DONE
+    if only_look:
+        print(f"{len(changes)} of {len(installed)} files would be patched.")
+        return TO_DO
+    files.check_writable([change.path for change in changes])
+    files.write(changes)
+    print(f"Patched {len(changes)} files. Restart web and worker processes.")
+    return DONE
+
+
+def _change_to(file):
+    """Return the change that a file needs, or None."""
+    text = _decode(file.content)
+    if has_hooks(file.target, text):
+        return None
+    return files.Change(file.path, patched(file.target, text).encode())
+
+
+def _revert(installed):
+    """Put back what was patched."""
+    to_restore = _all(_path_to_restore, installed)
+    left_over = [
+        rest
+        for file in installed
+        if not file.marked
+        for rest in files.left_over(file.path)
+    ]
+    files.check_writable(to_restore + left_over)
+    files.restore(to_restore)
+    for path in left_over:
+        path.unlink()
+    if to_restore:
+        print(f"Put back {len(to_restore)} files. Restart web and worker processes.")
+    else:
+        print("Nothing to put back: no file is patched.")
+    return DONE
+
+
+def _path_to_restore(file):
+    """Return the path of a file that was patched, or None.
+
+    Raises:
+        UnknownCodeError: it is not what the patch made of its backup.
+    """
+    if not file.marked:
+        return None
+    backup = files.backup_of(file.path)
+    again = f"Install {_label(file.target)} again instead"
+    if not backup.exists():
+        raise UnknownCodeError(f"its backup {backup} is missing. {again}")
+    if patched(file.target, _decode(backup.read_bytes())).encode() != file.content:
+        raise UnknownCodeError(f"it was changed after it was patched. {again}")
+    return file.path
+
+
+def _all(function, installed):
+    """Return what a function says of each file, less None.
+
+    Raises:
+        PatchError: it refuses one or more files.
+    """
+    results, refusals = [], []
+    for file in installed:
+        try:
+            results.append(function(file))
+        except UnknownCodeError as error:
+            refusals.append(f"{file.path} of {_label(file.target)}: {error}.")
+    if refusals:
+        raise PatchError("\n".join([*refusals, "Nothing was changed."]))
+    return [result for result in results if result is not None]
+
+
+def _tell(installed, changes):
+    """Print the state of every file."""
+    print(f"{sys.prefix}:")
+    lacking = {change.path for change in changes}
+    for file in installed:
+        state = "patched" if file.marked else "has hooks"
+        print(f"  {file.path}: {'lacks hooks' if file.path in lacking else state}")
+
+
+def _decode(content):
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise UnknownCodeError("it is no text in UTF-8") from None
+
+
+def _label(target):
+    """Return the name and version of a target's package."""
+    try:
+        return f"{target.distribution} {metadata.version(target.distribution)}"
+    except metadata.PackageNotFoundError:
+        return f"{target.distribution} of an unknown version"
+
+
+def _labels(installed):
+    return " and ".join(dict.fromkeys(_label(file.target) for file in installed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

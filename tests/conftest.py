@@ -45,6 +45,12 @@ def _ignore(**_):
     """Leave a change of memberships to the back-fill that a test is about."""
 
 
+@pytest.fixture(autouse=True)
+def not_captured(monkeypatch):
+    """Leave changes of memberships alone, whichever application was built last."""
+    monkeypatch.setattr(capture.Watcher, "send", staticmethod(_ignore))
+
+
 @pytest.fixture()
 def capturing(fresh, monkeypatch):
     """Let changes of memberships be captured as in production, in this process."""

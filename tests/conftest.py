@@ -54,11 +54,10 @@ def not_captured(monkeypatch):
 @pytest.fixture()
 def capturing(fresh, monkeypatch):
     """Let changes of memberships be captured as in production, in this process."""
-    with monkeypatch.context() as patch:
-        patch.setattr(capture.Watcher, "send", staticmethod(send_capture))
-        # pytest-flask has a request under way that is never answered
-        patch.setattr(capture, "has_request_context", lambda: False)
-        yield fresh
+    monkeypatch.setattr(capture.Watcher, "send", staticmethod(send_capture))
+    # pytest-flask has a request under way that is never answered
+    monkeypatch.setattr(capture, "has_request_context", lambda: False)
+    return fresh
 
 
 @pytest.fixture(scope="session")

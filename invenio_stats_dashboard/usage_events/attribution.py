@@ -14,16 +14,14 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ..errors import SearchUnavailableError, StatsDashboardError
+from ..errors import StatsDashboardError
 from ..search import bulk
-from ..search.client import patiently
-from ..search.seqno import NOTHING, IncompletePageError, page
-from .filling import serving
+from ..search.seqno import NOTHING
 from .migration.copying import settled_positions
-from .migration.months import survey
+from .migration.months import serving, survey
+from .rewriting import LIMIT, events_of, if_unchanged
 
 KIND = "re-attribution"
-_LIMIT = 120.0
 REST = 1800.0
 """Seconds that a record rests on the list before it is worked on.
 
@@ -47,7 +45,7 @@ class Attributed:
     pending: int = 0
 
 
-def note(text_client, names, changes, limit=_LIMIT):
+def note(text_client, names, changes, limit=LIMIT):
     """Note that events of records have to be attributed again.
 
     Args:
@@ -177,42 +175,32 @@ class Attribution:
         for shard, position in settled_positions(self._client, index).items():
             after = NOTHING
             while written < limit:
-                hits = self._page(index, shard, after, position.checkpoint, batch, only)
+                hits = events_of(
+                    self._text_client,
+                    index,
+                    shard,
+                    after,
+                    position.checkpoint,
+                    batch,
+                    only,
+                    self._waiting,
+                )
                 written += self._write(index, hits)
                 if len(hits) < batch:
                     break
                 after = hits[-1].seq_no
         return written
 
-    def _page(self, index, shard, after, upto, size, only):
-        def request():
-            return page(
-                self._text_client,
-                index,
-                shard,
-                after,
-                upto,
-                size,
-                only=only,
-                terms=True,
-            )
-
-        try:
-            return patiently(request, _LIMIT, self._waiting)
-        except IncompletePageError as error:
-            raise SearchUnavailableError(f"{error}; the next run goes on.") from error
-
     def _write(self, index, hits):
         """Write the events whose communities differ; return how many."""
         sources = self._splicer.splice([hit.source for hit in hits])
         actions = [
-            b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b\n'
-            % (msgspec.json.encode(hit.id), hit.seq_no, hit.term, source)
+            if_unchanged(hit, source)
             for hit, (_, source) in zip(hits, sources, strict=True)
             if _communities(hit.source) != _communities(source)
         ]
         refusals = bulk.write(
-            self._text_client, index, actions, _LIMIT, waiting=self._waiting
+            self._text_client, index, actions, LIMIT, waiting=self._waiting
         )
         if refusals:
             raise StatsDashboardError(
@@ -239,7 +227,7 @@ class Attribution:
             self._text_client,
             self._names.reindexing,
             actions,
-            _LIMIT,
+            LIMIT,
             waiting=self._waiting,
         )
 

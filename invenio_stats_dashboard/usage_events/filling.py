@@ -11,20 +11,16 @@ next run.
 
 from dataclasses import dataclass
 
-import msgspec
-
 from ..errors import SearchUnavailableError
 from ..search import bulk
-from ..search.client import patiently
-from ..search.seqno import NOTHING, IncompletePageError, page
+from ..search.seqno import NOTHING
 from .migration.copying import settled_positions
-from .migration.months import survey
+from .migration.months import serving, survey
 from .migration.status import not_enriched
+from .rewriting import LIMIT, events_of, if_unchanged
 
 LACKING = {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}}
 """The query for events without enrichment."""
-
-_LIMIT = 120.0
 
 
 @dataclass
@@ -96,57 +92,32 @@ class Filling:
             after = NOTHING
             while (left := limit - done.events) > 0:
                 size = min(batch, left)
-                hits = self._page(index, shard, after, position.checkpoint, size)
+                hits = events_of(
+                    self._text_client,
+                    index,
+                    shard,
+                    after,
+                    position.checkpoint,
+                    size,
+                    LACKING,
+                    self._waiting,
+                )
                 if hits:
                     self._write(index, hits, done)
                     after = hits[-1].seq_no
                 if len(hits) < size:
                     break
 
-    def _page(self, index, shard, after, upto, size):
-        def request():
-            return page(
-                self._text_client,
-                index,
-                shard,
-                after,
-                upto,
-                size,
-                only=LACKING,
-                terms=True,
-            )
-
-        try:
-            return patiently(request, _LIMIT, self._waiting)
-        except IncompletePageError as error:
-            raise SearchUnavailableError(f"{error}; the next run goes on.") from error
-
     def _write(self, index, hits, done):
         sources = self._splicer.splice([hit.source for hit in hits])
         actions = [
-            b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b\n'
-            % (msgspec.json.encode(hit.id), hit.seq_no, hit.term, source)
+            if_unchanged(hit, source)
             for hit, (_, source) in zip(hits, sources, strict=True)
         ]
         refusals = bulk.write(
-            self._text_client, index, actions, _LIMIT, waiting=self._waiting
+            self._text_client, index, actions, LIMIT, waiting=self._waiting
         )
         done.events += len(hits) - len(refusals)
         done.refused += len(refusals)
         if refusals:
             done.reason = str(refusals[-1])
-
-
-def serving(names, month):
-    """Return the enriched index of a month that serves, or None.
-
-    The source of a migration is none: its events are enriched when they are copied.
-
-    Args:
-        names: the instance's names.
-        month: a :class:`~.migration.months.Month`.
-    """
-    stock = names.events_month(month.event_type, month.month)
-    if month.target is not None and stock in month.target.aliases:
-        return month.target
-    return month.native

@@ -138,6 +138,21 @@ class Month:
         return self.legacy[0] if self.legacy else None
 
 
+def serving(names, month):
+    """Return the enriched index of a month that serves, or None.
+
+    The source of a migration is none: its events are enriched when they are copied.
+
+    Args:
+        names: the instance's names.
+        month: a :class:`Month`.
+    """
+    stock = names.events_month(month.event_type, month.month)
+    if month.target is not None and stock in month.target.aliases:
+        return month.target
+    return month.native
+
+
 def source_problem(names, month):
     """Return why a month's legacy index is not to be migrated as it is, or None.
 

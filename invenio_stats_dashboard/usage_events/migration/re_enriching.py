@@ -9,13 +9,13 @@ live site is never overwritten; such an event has the new breakdown already.
 
 from dataclasses import dataclass
 
-import msgspec
-
 from ...errors import StatsDashboardError
 from ...search import bulk
 from ...search.bookmarks import Bookmark
 from ...search.seqno import NOTHING, page
+from ..rewriting import if_unchanged
 from .copying import settled_positions
+from .months import serving
 from .report import Progress
 
 
@@ -49,7 +49,7 @@ def re_enrich(run, month, key):
     Returns:
         ReEnriched: what was done.
     """
-    index = _serving(run, month)
+    index = serving(run.names, month)
     if index is None:
         return ReEnriched(month.event_type, month.month, None, 0)
     bookmark = Bookmark(run.client, run.names.reindexing, f"re-enrich-{key}-{month.id}")
@@ -75,13 +75,6 @@ def re_enrich(run, month, key):
     return ReEnriched(
         month.event_type, month.month, index.name, bookmark.data["events"] - start
     )
-
-
-def _serving(run, month):
-    stock = run.names.events_month(month.event_type, month.month)
-    if month.target is not None and stock in month.target.aliases:
-        return month.target
-    return month.native
 
 
 def _shard(run, month, index, bookmark, shard, upto):
@@ -120,8 +113,7 @@ def _shard(run, month, index, bookmark, shard, upto):
 def _write(copier, index, hits):
     sources = copier.splicer.splice([hit.source for hit in hits])
     actions = [
-        b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b\n'
-        % (msgspec.json.encode(hit.id), hit.seq_no, hit.term, source)
+        if_unchanged(hit, source)
         for hit, (_, source) in zip(hits, sources, strict=True)
     ]
     refusals = bulk.write(

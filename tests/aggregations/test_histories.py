@@ -6,9 +6,14 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from invenio_stats_dashboard.community_events.answers import Mark
+from invenio_stats_dashboard.community_events.documents import CommunityEvent
+from invenio_stats_dashboard.community_events.facts import RecordFacts
+from invenio_stats_dashboard.community_events.timeline import Timeline
+
 from ..conftest import remove_statistics
 from ..helpers import reference
-from ..helpers.histories import histories
+from ..helpers.histories import DAYS, TIMES, histories
 from ..helpers.stored import StoredInstance, aggregates_in, assert_same
 
 
@@ -35,6 +40,26 @@ def test_stored_documents_are_those_of_the_history(client, names, history):
             )
             found = {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
             assert found == getattr(stored, name)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories())
+def test_stored_documents_are_as_the_product_writes_and_reads_them(history):
+    world = history.world()
+    stored = world.stored()
+    for source in stored.facts.values():
+        assert RecordFacts.from_document(source).to_document() == source
+    marks = {}
+    for id, source in stored.community_events.items():
+        event = CommunityEvent.from_document(source)
+        assert event.to_document() == source and event.id == id
+        mark = Mark(event.community_id, event.place, event.event_type, event.event_date)
+        marks.setdefault(event.recid, []).append(mark)
+    for recid, events in marks.items():
+        timeline = Timeline(events)
+        for moment in (f"{day}T{time}" for day in DAYS for time in TIMES):
+            found = world.communities_at(recid, moment)
+            assert found == list(timeline.communities_at(moment))
 
 
 def test_aggregates_are_read_back(fresh, client, names):

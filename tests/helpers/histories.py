@@ -279,10 +279,16 @@ class History:
             runs = number == len(self.steps) or self.cuts[number - 1]
             yield step, world.stored(), runs
 
+    def world(self):
+        """Return the world after the last step."""
+        world = World()
+        for step in self.steps:
+            step.do(world)
+        return world
+
     def end(self):
         """Return what is stored after the last step."""
-        *_, (_, stored, _) = self.moments()
-        return stored
+        return self.world().stored()
 
 
 numbers = st.integers(0, 5)

@@ -45,7 +45,7 @@ the product with it. The definitions, one line each:
 * ``top`` breakdowns of a snapshot: the largest cells by views, and by downloads, among those
   that have any, ties by id; ``all`` breakdowns: every cell.
 * order of cells: most first, then by id; most is records (added and removed together in a
-  delta), or events (views and downloads together).
+  delta), or views and then downloads.
 """
 
 from collections import defaultdict
@@ -344,7 +344,7 @@ def _usage_delta(community, day, events, registry):
             inside = [e for e in events if value in cell_ids(e[1], key, options)]
             metrics = _metrics(inside)
             cells.append({"id": value, **{p: metrics[p] for p, _ in inside}})
-        subcounts[key] = _sorted(cells, _events)
+        subcounts[key] = _most_used(cells)
     return {
         "community_id": community,
         "period_start": day,
@@ -401,7 +401,7 @@ def _running_cells(deltas, registry, top):
                 _add(totals[cell["id"]], cell)
         cells = [{"id": value, **parts} for value, parts in totals.items()]
         if options.get("show", "all") == "all":
-            subcounts[key] = _sorted(cells, _events)
+            subcounts[key] = _most_used(cells)
         else:
             subcounts[key] = {
                 f"by_{part}": _sorted(
@@ -422,8 +422,11 @@ def _add(total, cell):
                 into[name] = into.get(name, 0) + cell[part][name]
 
 
-def _events(cell):
-    return sum(cell[p]["total_events"] for p in ("view", "download") if p in cell)
+def _most_used(cells):
+    def used(cell):
+        return [-cell.get(p, {}).get("total_events", 0) for p in ("view", "download")]
+
+    return sorted(cells, key=lambda cell: (*used(cell), cell["id"]))
 
 
 def cell_ids(event, key, options):

@@ -121,3 +121,18 @@ one, or by whoever else notices.
 
 STATS_DASHBOARD_REINDEXING_LOCK_TTL = 60
 """Seconds after which the lock of a run that died is free again."""
+
+COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT = 20
+"""Values of a breakdown with ``show: top`` that a usage snapshot keeps.
+
+So many by views and so many by downloads.
+"""
+
+COMMUNITY_STATS_CATCHUP_INTERVAL = 365
+"""Days that one run of the aggregation counts at most; ``None`` is no limit.
+
+The rest is left to the next run.
+"""
+
+COMMUNITY_STATS_AGGREGATION_LOCK_TTL = 60
+"""Seconds after which the lock of an aggregation that died is free again."""

@@ -8,6 +8,7 @@ import json
 from werkzeug.utils import cached_property
 
 from . import config, settings, subcounts, tasks
+from .aggregations.documents import index_templates as aggregates_templates
 from .community_events import capture
 from .community_events.documents import index_templates as community_events_templates
 from .search.names import Names
@@ -110,6 +111,7 @@ def fixed_templates(names):
         **reindexing_template(names),
         **community_events_templates(names),
         **dead_letters.index_templates(names),
+        **aggregates_templates(names),
     }
 
 

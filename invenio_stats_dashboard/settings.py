@@ -44,6 +44,9 @@ CHECKS = {
     "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT": _seconds,
     "STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT": _seconds,
     "STATS_DASHBOARD_REINDEXING_LOCK_TTL": _seconds,
+    "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT": _whole(1, 1000),
+    "COMMUNITY_STATS_CATCHUP_INTERVAL": _whole(1, optional=True),
+    "COMMUNITY_STATS_AGGREGATION_LOCK_TTL": _seconds,
 }
 """Config variable -> a check that returns None, or what the value must be."""
 

@@ -24,6 +24,25 @@ EVENT_TYPES = ("view", "download")
 STOCK_EVENTS = {"view": "record-view", "download": "file-download"}
 """Event type -> name of the event in ``STATS_EVENTS``."""
 
+BASES = ("created", "published", "added")
+"""What the day of a record's coming can be: see docs/aggregates.md."""
+
+RECORD_FAMILIES = tuple(
+    f"records-{kind}-{basis}" for kind in ("delta", "snapshot") for basis in BASES
+)
+"""The aggregate families of records."""
+
+USAGE_DELTA, USAGE_SNAPSHOT = "usage-delta", "usage-snapshot"
+
+USAGE_FAMILIES = (USAGE_DELTA, USAGE_SNAPSHOT)
+"""The aggregate families of usage."""
+
+FAMILIES = RECORD_FAMILIES + USAGE_FAMILIES
+"""All aggregate families: one document a community and day."""
+
+USAGE_SEEN = "usage-seen"
+"""A family beside the usage deltas, for this package alone: what was seen in a day."""
+
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
@@ -106,6 +125,34 @@ class Names:
     def record_facts(self):
         """Return the index of the record facts."""
         return f"{self.prefix}stats-community-record-facts"
+
+    # -- aggregates -------------------------------------------------------
+
+    def aggregates(self, family):
+        """Return the alias over the yearly indices of an aggregate family.
+
+        Args:
+            family: one of :data:`FAMILIES`, or :data:`USAGE_SEEN`.
+        """
+        if family not in FAMILIES and family != USAGE_SEEN:
+            raise UsageError(
+                f"Unknown family {family!r}; there are {', '.join(FAMILIES)}."
+            )
+        return f"{self.prefix}stats-community-{family}"
+
+    def aggregates_year(self, family, year):
+        """Return the index of one year of an aggregate family."""
+        return f"{self.aggregates(family)}-{int(year):04d}"
+
+    @property
+    def usage_state(self):
+        """Return the index of running totals from which snapshots are continued."""
+        return f"{self.prefix}stats-community-usage-state"
+
+    @property
+    def bookmarks(self):
+        """Return the index of the aggregations' bookmarks and locks."""
+        return f"{self.prefix}stats-community-bookmarks"
 
 
 def yearly_patterns(alias):

@@ -37,6 +37,19 @@ class ShardPosition:
     last: int
 
 
+@dataclass(frozen=True)
+class IndexPositions:
+    """What the primary shards of one index say of their histories.
+
+    Attributes:
+        uuid: of the index; a recreated one of the same name has another.
+        shards: shard number -> :class:`ShardPosition`.
+    """
+
+    uuid: str
+    shards: dict[int, ShardPosition]
+
+
 class Hit(msgspec.Struct, gc=False):
     """One document of a page: its exact source bytes and its number."""
 
@@ -84,17 +97,45 @@ def positions(client, index):
         dict: shard number -> :class:`ShardPosition`. A shard without a started
         primary is missing.
     """
-    answer = client.indices.stats(index=index, level="shards", metric="docs")
+    found = positions_of_all(client, index)
+    merged = {}
+    for one in found.values():
+        merged.update(one.shards)
+    return merged
+
+
+def positions_of_all(client, target):
+    """Return the positions of all indices behind a name, in one request.
+
+    Args:
+        client: an ordinary (decoding) client.
+        target: an alias, an index or a pattern; one that leads nowhere is no error.
+
+    Returns:
+        dict: name of the index -> :class:`IndexPositions`.
+    """
+    answer = client.indices.stats(
+        index=target,
+        level="shards",
+        metric="docs",
+        params={"ignore_unavailable": "true"},
+    )
+    return {
+        name: IndexPositions(details["uuid"], _primaries(details["shards"]))
+        for name, details in answer.get("indices", {}).items()
+    }
+
+
+def _primaries(shards):
     found = {}
-    for details in answer["indices"].values():
-        for number, copies in details["shards"].items():
-            for copy in copies:
-                if copy["routing"]["primary"] and "seq_no" in copy:
-                    found[int(number)] = ShardPosition(
-                        history=copy["commit"]["user_data"]["history_uuid"],
-                        checkpoint=copy["seq_no"]["global_checkpoint"],
-                        last=copy["seq_no"]["max_seq_no"],
-                    )
+    for number, copies in shards.items():
+        for copy in copies:
+            if copy["routing"]["primary"] and "seq_no" in copy:
+                found[int(number)] = ShardPosition(
+                    history=copy["commit"]["user_data"]["history_uuid"],
+                    checkpoint=copy["seq_no"]["global_checkpoint"],
+                    last=copy["seq_no"]["max_seq_no"],
+                )
     return found
 
 

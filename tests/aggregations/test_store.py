@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What is stored becomes what should be, and only differences are written."""
+
+import pytest
+
+from invenio_stats_dashboard.aggregations import store as module
+from invenio_stats_dashboard.aggregations.documents import Document, index_templates
+from invenio_stats_dashboard.aggregations.store import (
+    AggregateStore,
+    Change,
+    Part,
+    Written,
+)
+from invenio_stats_dashboard.errors import StatsDashboardError
+from invenio_stats_dashboard.search.names import FAMILIES
+
+FAMILY = "usage-delta"
+
+
+def document(community, day, events=1, **subcounts):
+    """Return a delta."""
+    return Document(
+        community,
+        day,
+        {
+            "community_id": community,
+            "period_start": day,
+            "totals": {"view": {"total_events": events}, "download": {}},
+            "subcounts": subcounts,
+        },
+    )
+
+
+@pytest.fixture()
+def store(fresh, text, names):
+    """Return an empty store of usage deltas."""
+    return AggregateStore(text, names, FAMILY, limit=5)
+
+
+@pytest.fixture()
+def stored(client, names):
+    """Return a function that returns all stored documents as (index, source)."""
+
+    def read(family=FAMILY):
+        alias = names.aggregates(family)
+        client.indices.refresh(index=alias)
+        hits = client.search(index=alias, body={"size": 1000})["hits"]["hits"]
+        return {hit["_id"]: (hit["_index"], hit["_source"]) for hit in hits}
+
+    return read
+
+
+A, B = "aaaa", "global"
+
+
+def test_differences_are_written_and_what_is_equal_is_left_alone(store, stored, names):
+    first = [
+        document(A, "2025-12-31"),
+        document(B, "2025-12-31"),
+        document(A, "2026-01-01"),
+    ]
+    assert store.replace(first, [Part()]) == Written(created=3)
+    before = stored()
+    assert before[f"{A}:2025-12-31"][0] == names.aggregates_year(FAMILY, 2025)
+    assert before[f"{A}:2026-01-01"][0] == names.aggregates_year(FAMILY, 2026)
+    changes = []
+    then = [
+        document(A, "2025-12-31"),
+        document(A, "2026-01-01", 2),
+        document(B, "2026-01-01"),
+    ]
+    done = store.replace(then, [Part()], before=changes.extend)
+    assert done == Written(created=1, changed=1, deleted=1, equal=1)
+    assert changes == [
+        Change(B, "2025-12-31", "deleted"),
+        Change(A, "2026-01-01", "changed"),
+        Change(B, "2026-01-01", "created"),
+    ]
+    after = stored()
+    assert set(after) == {d.id for d in then}
+    assert after[f"{A}:2025-12-31"] == before[f"{A}:2025-12-31"]
+    assert after[f"{A}:2026-01-01"][1]["totals"]["view"]["total_events"] == 2
+    assert store.dry([], [Part()]) == Written(deleted=3)
+    assert set(stored()) == set(after)
+
+
+def test_only_the_parts_are_touched(store, stored):
+    days = ["2026-01-01", "2026-01-02", "2026-01-03"]
+    store.replace([document(c, d) for d in days for c in (A, B)], [Part()])
+    assert store.replace([], [Part("2026-01-02", "2026-01-02")]).deleted == 2
+    assert store.replace([], [Part("2026-01-02", community=A)]).deleted == 1
+    parts = [Part("2026-01-03", community=B), Part("2026-01-01", "2026-01-01", A)]
+    kept = [document(A, "2026-01-01"), document(B, "2026-01-03", 5)]
+    done = store.replace(kept, parts, by_community=True)
+    assert done == Written(equal=1, changed=1)
+    left = {f"{A}:2026-01-01", f"{B}:2026-01-01", f"{B}:2026-01-03"}
+    assert set(stored()) == left
+
+
+def test_pages_and_batches_are_bounded_and_nothing_is_left_out(
+    store, stored, monkeypatch
+):
+    monkeypatch.setattr(module, "PAGE", 7)
+    monkeypatch.setattr(module, "MAX_ACTIONS", 5)
+    monkeypatch.setattr(module, "MAX_PARTS", 3)
+    days = [f"2026-01-{n:02d}" for n in range(1, 31)]
+    everything = [document(c, d) for d in days for c in (A, B)]
+    assert store.replace(everything, [Part()]).created == 60
+    assert store.replace(everything, [Part()]) == Written(equal=60)
+    by_community = sorted(everything, key=lambda d: (d.community, d.day))
+    parts = [Part(d, d, c) for d in days for c in (A, B)]
+    done = store.replace(by_community, parts, by_community=True)
+    assert done == Written(equal=60)
+    sources = list(store.sources([Part(days[3], days[7])], size=3))
+    assert len(sources) == 10
+    assert store.replace(everything[::2], [Part()]).deleted == 30
+    assert len(stored()) == 30
+
+
+def test_a_run_that_wakes_late_cannot_put_an_old_document_over_a_newer_one(
+    store, stored, text, names
+):
+    store.replace([document(A, "2026-01-01", 1)], [Part()])
+    other = AggregateStore(text, names, FAMILY)
+
+    def meanwhile(_):
+        other.replace([document(A, "2026-01-01", 3)], [Part()])
+
+    store.replace([document(A, "2026-01-01", 2)], [Part()], before=meanwhile)
+    (source,) = [source for _, source in stored().values()]
+    assert source["totals"]["view"]["total_events"] == 3
+
+
+def test_a_breakdown_of_anything_is_taken_and_a_foreign_field_is_refused(store, stored):
+    cells = [{"id": "x" * 40_000, "view": {"total_events": 1}}, {"id": "2026-01-01"}]
+    store.replace([document(A, "2026-01-01", 1, subjects=cells)], [Part()])
+    assert stored()[f"{A}:2026-01-01"][1]["subcounts"]["subjects"] == cells
+    wrong = document(A, "2026-01-02")
+    wrong.body["foreign"] = 1
+    with pytest.raises(StatsDashboardError, match="strict_dynamic_mapping_exception"):
+        store.replace([wrong], [Part("2026-01-02")])
+
+
+def test_two_documents_of_one_day_are_a_mistake(store):
+    with pytest.raises(ValueError, match="two documents"):
+        store.replace([document(A, "2026-01-01"), document(A, "2026-01-01")], [Part()])
+
+
+def test_each_family_has_a_template_that_swallows_no_other(names, client, fresh):
+    bodies = index_templates(names)
+    for family in FAMILIES:
+        index = names.aggregates_year(family, 2026)
+        answer = client.indices.simulate_index_template(name=index)
+        assert list(answer["template"]["aliases"]) == [names.aggregates(family)]
+        wanted = bodies[f"{names.aggregates(family)}-v2.0.0"]["template"]["mappings"]
+        assert set(answer["template"]["mappings"]["properties"]) == set(
+            wanted["properties"]
+        )
+    for index in (names.bookmarks, names.usage_state):
+        answer = client.indices.simulate_index_template(name=index)
+        assert not answer["template"]["aliases"]

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Community events and facts as short as the rules of records need them."""
+
+import json
+from datetime import date
+
+import polars as pl
+
+from invenio_stats_dashboard.aggregations.records import (
+    counting,
+    documents,
+    presence,
+)
+from invenio_stats_dashboard.aggregations.records.cells import Cells
+from invenio_stats_dashboard.aggregations.records.dates import day_number, first_day
+
+KEYS = ("subjects", "languages")
+
+
+def day(number):
+    """Return a day of February and March 2024; 29 is the leap day, 30 March 1st."""
+    return date.fromordinal(date(2024, 1, 31).toordinal() + number)
+
+
+def text(number):
+    """Return such a day as documents have it."""
+    return day(number).isoformat()
+
+
+def record(name, parent=None, created=1, published=None, files=0, owner=None, **values):
+    """Return facts: 10 bytes a file, breakdown key -> values."""
+    return {
+        "recid": name,
+        "parent_id": parent or f"parent of {name}",
+        "created": f"{text(created)}T10:00:00",
+        "published": published,
+        "subcounts": values,
+        "file_count": files,
+        "data_volume": files * 10,
+        "owner": owner,
+    }
+
+
+def timeline(record, *days, community="c", times=None):
+    """Return events: added on the first day, removed on the second, and so on."""
+    return [
+        {
+            "recid": record,
+            "community_id": community,
+            "place": place,
+            "event_type": ("removed", "added")[place % 2],
+            "event_date": f"{text(number)}T{(times or ['12:00:00'] * 9)[place - 1]}",
+        }
+        for place, number in enumerate(days, start=1)
+    ]
+
+
+class Counted:
+    """What is counted of some records and events, on one basis.
+
+    Args:
+        records: list of what :func:`record` returns.
+        events: list of events.
+        basis: created, published or added.
+        today: day as :func:`day` numbers them.
+        limits: breakdown key -> cells that a snapshot keeps.
+    """
+
+    def __init__(self, records, events, basis="added", today=60, limits=None):
+        """Count."""
+        communities = sorted({event["community_id"] for event in events})
+        self._numbers = {}
+        self._cells = Cells(KEYS)
+        self.stays = presence.stays(self._events(events, communities))
+        known = self._records(records)
+        self.dated = presence.dated(self.stays, known, basis)
+        self.today = day(today).toordinal()
+        changes = presence.changes(self.dated, self.today)
+        frame = counting.with_uploaders(
+            counting.deltas(changes, known),
+            counting.uploaders(counting.owners(changes, known)),
+        )
+        what = ([frame], communities, self._cells)
+        self.deltas = _told(documents.delta_documents(*what))
+        self.snapshots = _told(documents.snapshot_documents(*what, limits or {}))
+
+    def _number(self, name):
+        return self._numbers.setdefault(name, len(self._numbers))
+
+    def _events(self, events, communities):
+        rows = [
+            (
+                communities.index(event["community_id"]),
+                self._number(event["recid"]),
+                event["place"],
+                event["event_type"] == "added",
+                day_number(event["event_date"]),
+            )
+            for event in events
+        ]
+        return pl.DataFrame(rows, schema=presence.EVENTS, orient="row")
+
+    def _records(self, records):
+        owners, parents, rows = [None], {}, []
+        for facts in records:
+            created = day_number(facts["created"])
+            if facts["owner"] not in owners:
+                owners.append(facts["owner"])
+            rows.append(
+                (
+                    self._number(facts["recid"]),
+                    parents.setdefault(facts["parent_id"], len(parents)),
+                    created,
+                    first_day(facts["published"]) or created,
+                    facts["file_count"],
+                    facts["data_volume"],
+                    owners.index(facts["owner"]),
+                    self._cells.of(facts["subcounts"]),
+                )
+            )
+        return pl.DataFrame(rows, schema=presence.RECORDS, orient="row")
+
+
+def _told(documents):
+    """Return (community, day) -> the document as it is read."""
+    return {(d.community, d.day): json.loads(d.encoded) for d in documents}

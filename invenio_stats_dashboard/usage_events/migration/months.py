@@ -138,6 +138,17 @@ class Month:
         return self.legacy[0] if self.legacy else None
 
 
+def migrated_serves(names, month):
+    """Tell whether the index that a month was migrated to has the month's name.
+
+    Args:
+        names: the instance's names.
+        month: a :class:`Month`.
+    """
+    stock = names.events_month(month.event_type, month.month)
+    return month.target is not None and stock in month.target.aliases
+
+
 def serving(names, month):
     """Return the enriched index of a month that serves, or None.
 
@@ -147,10 +158,7 @@ def serving(names, month):
         names: the instance's names.
         month: a :class:`Month`.
     """
-    stock = names.events_month(month.event_type, month.month)
-    if month.target is not None and stock in month.target.aliases:
-        return month.target
-    return month.native
+    return month.target if migrated_serves(names, month) else month.native
 
 
 def source_problem(names, month):

@@ -136,3 +136,13 @@ The rest is left to the next run.
 
 COMMUNITY_STATS_AGGREGATION_LOCK_TTL = 60
 """Seconds after which the lock of an aggregation that died is free again."""
+
+COMMUNITY_STATS_PREPARATION_ENABLED = True
+"""Let the scheduled task make what is missing before it counts.
+
+These are the community events of existing records and the migration of legacy months,
+a piece with each run. False leaves both to the commands.
+"""
+
+COMMUNITY_STATS_PREPARATION_SECONDS = 600
+"""How long such a piece takes; the switch of a month is not cut off by it."""

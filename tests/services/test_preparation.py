@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""On a site that was only just set up, what is missing is made unattended."""
+
+import pytest
+
+from invenio_stats_dashboard.community_events.state import backfill_state
+from invenio_stats_dashboard.search.bookmarks import Bookmark
+from invenio_stats_dashboard.search.lock import ClusterLock
+from invenio_stats_dashboard.services.preparation import (
+    EVENTS,
+    MIGRATION,
+    READY,
+    Preparation,
+    read_preparation,
+)
+from invenio_stats_dashboard.usage_events.migration.report import FAILED
+from invenio_stats_dashboard.usage_events.migration.service import LOCK
+
+from ..helpers.content import make_community, make_record
+from ..helpers.faults import until
+from ..helpers.processes import Forked, kill_me
+from ..helpers.usage import Usage
+
+MONTHS = ("2026-01", "2026-02", "2026-03")
+
+
+@pytest.fixture()
+def site(fresh, client, names):
+    """Return an instance with three legacy months, in an application context."""
+    with fresh.app_context():
+        usage = Usage(fresh, client, names)
+        usage.stored = {}
+        for number, month in enumerate(MONTHS):
+            usage.stored.update(usage.legacy("view", month, 300, seed=number))
+        yield usage
+
+
+def preparation(usage, seconds=60.0):
+    """Return the preparation of an instance."""
+    state = usage.app.extensions["invenio-stats-dashboard"]
+    return Preparation(
+        usage.app,
+        usage.client,
+        state.community_stats_service,
+        state.event_reindexing_service,
+        seconds,
+    )
+
+
+def test_everything_is_made_in_one_piece_if_there_is_time(site):
+    found = preparation(site).advance()
+    assert (found.step, found.events, found.waits_for) == (READY, 900, None)
+    site.assert_enriched_once(site.stored)
+    assert preparation(site).advance() == type(found)(READY)
+    assert read_preparation(site.client, site.names)["step"] == READY
+
+
+def test_months_are_migrated_over_as_many_pieces_as_it_takes(site, monkeypatch):
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_REINDEXING_BATCH_SIZE", 100)
+    steps = []
+    while not (steps and steps[-1].is_ready):
+        assert len(steps) < 40
+        steps.append(preparation(site, seconds=0.0).advance())
+    assert len(steps) > 3 and steps[0].step == MIGRATION
+    assert [s.months_left for s in steps] == sorted(
+        (s.months_left for s in steps), reverse=True
+    )
+    assert all(s.waits_for is None for s in steps)
+    assert sum(s.events for s in steps) == 900
+    site.assert_enriched_once(site.stored)
+    backups = f"{site.names.prefix}backup-*"
+    assert len(site.client.indices.get(index=backups)) == 3, "nothing is deleted"
+
+
+def test_community_events_are_made_first_over_as_many_pieces(fresh, client, names):
+    with fresh.app_context():
+        community = make_community()
+        for _ in range(3):
+            make_record(communities=[community])
+        usage = type("", (), {"app": fresh, "client": client, "names": names})
+        first = preparation(usage, seconds=0.0).advance()
+        assert (first.step, first.is_ready) == (EVENTS, False)
+        assert not backfill_state(client, names).complete
+        last = preparation(usage).advance()
+        assert (last.step, last.records) == (READY, 3)
+        assert backfill_state(client, names).complete
+
+
+@pytest.mark.parametrize(
+    "point", ["create target", "batch written", "read alias", "compared"]
+)
+def test_killed_at_any_point_the_next_piece_goes_on(site, point, monkeypatch):
+    def work():
+        service = site.app.extensions["invenio-stats-dashboard"]
+        migrate = service.event_reindexing_service.reindex_events
+
+        def killing(*args, **options):
+            options["step"] = lambda name: name == point and kill_me()
+            return migrate(*args, **options)
+
+        service.event_reindexing_service.reindex_events = killing
+        return preparation(site).advance()
+
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_REINDEXING_LOCK_TTL", 1)
+    assert Forked(site.app, work).wait() is None
+    until(lambda: preparation(site).advance().is_ready, "the next pieces")
+    site.assert_enriched_once(site.stored)
+
+
+def test_what_hinders_it_is_told_and_tried_again(site):
+    lock = ClusterLock(site.client, site.names.reindexing, LOCK, "somebody", 60)
+    lock.acquire()
+    found = preparation(site).advance()
+    assert (found.step, found.months_left) == (MIGRATION, 3)
+    assert "Another run migrates" in found.waits_for
+    assert read_preparation(site.client, site.names)["waits_for"] == found.waits_for
+    lock.release()
+    assert preparation(site).advance().is_ready
+
+
+def test_month_that_cannot_be_migrated_does_not_keep_the_others(site):
+    month = site.names.events_month("view", "2026-02")
+    site.client.indices.close(index=month)
+    found = preparation(site).advance()
+    assert (found.step, found.months_left, found.events) == (MIGRATION, 1, 600)
+    assert "view 2026-02" in found.waits_for and "is closed" in found.waits_for
+    assert "migrate --event-types view --months 2026-02" in found.waits_for
+    site.client.indices.open(index=month)
+    assert preparation(site).advance().is_ready
+
+
+def test_month_that_failed_is_left_to_a_person(site):
+    bookmark = Bookmark(site.client, site.names.reindexing, "view-2026-02")
+    bookmark.write(kind="month", event_type="view", month="2026-02", state=FAILED)
+    bookmark.write(error="It was not the same.")
+    found = preparation(site).advance()
+    assert (found.months_left, found.events) == (1, 600)
+    assert "It was not the same." in found.waits_for
+    assert preparation(site).advance().events == 0, "it was tried again"
+    site.migrate(months=["2026-02"])
+    assert preparation(site).advance().is_ready

@@ -57,7 +57,11 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
         rebuild=rebuild,
         dry_run=dry_run,
         # who asks for particular days wants all of them
-        limit=None if rebuild or first or last else app.config["COMMUNITY_STATS_CATCHUP_INTERVAL"],
+        limit=(
+            None
+            if rebuild or first or last
+            else app.config["COMMUNITY_STATS_CATCHUP_INTERVAL"]
+        ),
     )
 
 

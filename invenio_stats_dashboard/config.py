@@ -144,5 +144,5 @@ These are the community events of existing records and the migration of legacy m
 a piece with each run. False leaves both to the commands.
 """
 
-COMMUNITY_STATS_PREPARATION_SECONDS = 600
+COMMUNITY_STATS_PREPARATION_SECONDS = 1800
 """How long such a piece takes; the switch of a month is not cut off by it."""

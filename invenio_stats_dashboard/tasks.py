@@ -11,7 +11,13 @@ from celery import shared_task
 from flask import current_app
 from opensearchpy.exceptions import OpenSearchException
 
-from .errors import NotReadyError, StatsDashboardError
+from .errors import (
+    ClusterNotHealthyError,
+    LockedError,
+    NotReadyError,
+    SearchUnavailableError,
+    StatsDashboardError,
+)
 from .proxies import current_stats_dashboard
 
 
@@ -128,11 +134,27 @@ def aggregate_community_stats(**arguments):
     return service.aggregate(**arguments).as_json()
 
 
+@shared_task(ignore_result=True)
+def catch_up_community_stats():
+    """Make a piece of what is missing, or count what has changed.
+
+    What passes by itself is told in the log: the next run goes on.
+    """
+    try:
+        current_stats_dashboard.community_stats_service.catch_up()
+    except (ClusterNotHealthyError, SearchUnavailableError, LockedError) as error:
+        current_app.logger.warning("Statistics are counted later. %s", error)
+
+
 _TRIES = 100
 """After about a day the reconciliation is left to find it."""
 
 
 BEAT_SCHEDULE = {
+    "stats-dashboard-catch-up": {
+        "task": f"{__name__}.catch_up_community_stats",
+        "schedule": timedelta(hours=1),
+    },
     "stats-dashboard-reconcile-community-events": {
         "task": f"{__name__}.reconcile_community_events",
         "schedule": timedelta(hours=1),

@@ -20,6 +20,7 @@ from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import note
 from .aggregation import aggregate, options_of
+from .catching_up import catch_up
 
 _SHORT = 20
 """Seconds that live capture goes on in one try; its task is sent again later."""
@@ -215,6 +216,22 @@ class CommunityStatsService:
             dry_run,
         )
         return aggregate(self.app, options, progress, waiting)
+
+    def catch_up(self):
+        """Do what the scheduled task has to do: a piece of what is missing, or count.
+
+        Returns:
+            CaughtUp: what was done; None if another worker is at it.
+
+        Raises:
+            StatsDashboardError: what :meth:`aggregate` raises; the next run goes on.
+            OpenSearchException: the cluster does not answer.
+        """
+        state = self.app.extensions["invenio-stats-dashboard"]
+        try:
+            return catch_up(self.app, self, state.event_reindexing_service)
+        except LockedError:
+            return None
 
     def _generation(self, cause, progress=None, waiting=None, limit=120):
         """Return a run, and what it reads records with."""

@@ -85,11 +85,40 @@ class Preparation:
         Raises:
             OpenSearchException: the cluster does not answer.
         """
-        found = self._advance()
-        Bookmark(self._client, self._names.bookmarks, _ID).write(
-            kind=_ID, **asdict(found)
-        )
+        return self._noted(self._advance())
+
+    def look(self):
+        """Say how far it is without doing anything.
+
+        Returns:
+            Prepared: what is missing is told as something to do by a command.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        return self._noted(self._look())
+
+    def _noted(self, found):
+        """Write down how far it is, for status."""
+        bookmark = Bookmark(self._client, self._names.bookmarks, _ID)
+        bookmark.write(kind=_ID, **asdict(found))
         return found
+
+    def _look(self):
+        if not backfill_state(self._client, self._names).complete:
+            return Prepared(
+                EVENTS,
+                waits_for="The community events have not been generated yet. Run "
+                "'invenio community-stats generate-community-events'.",
+            )
+        if left := self._left():
+            return Prepared(
+                MIGRATION,
+                months_left=len(left),
+                waits_for=f"{len(left)} months of usage events are not migrated yet. "
+                "Run 'invenio community-stats migrate-events'.",
+            )
+        return Prepared(READY)
 
     def _advance(self):
         end = time.monotonic() + self._seconds

@@ -3,6 +3,8 @@
 
 """On a site that was only just set up, what is missing is made unattended."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from invenio_stats_dashboard.community_events.state import backfill_state
@@ -141,3 +143,47 @@ def test_month_that_failed_is_left_to_a_person(site):
     assert preparation(site).advance().events == 0, "it was tried again"
     site.migrate(months=["2026-02"])
     assert preparation(site).advance().is_ready
+
+
+def test_with_preparation_switched_off_it_says_what_to_run(site, monkeypatch):
+    monkeypatch.setitem(site.app.config, "COMMUNITY_STATS_PREPARATION_ENABLED", False)
+    service = site.app.extensions["invenio-stats-dashboard"].community_stats_service
+    done = service.catch_up()
+    assert done.report is None and done.prepared.months_left == 3
+    assert "migrate-events" in read_preparation(site.client, site.names)["waits_for"]
+    site.migrate()
+    assert service.catch_up().report.completed
+
+
+def test_counting_begins_when_nothing_is_missing(site):
+    service = site.app.extensions["invenio-stats-dashboard"].community_stats_service
+    done = service.catch_up()
+    assert done.prepared.is_ready and done.report.completed
+    found = site.client.search(
+        index=site.names.aggregates("usage-delta"),
+        body={
+            "size": 0,
+            "query": {"term": {"community_id": "global"}},
+            "aggs": {"views": {"sum": {"field": "totals.view.total_events"}}},
+        },
+    )
+    counted = [source for source in site.stored.values() if not source["is_robot"]]
+    assert found["aggregations"]["views"]["value"] == len(counted)
+
+
+def test_two_workers_do_not_catch_up_at_once(site):
+    service = site.app.extensions["invenio-stats-dashboard"].community_stats_service
+    with held(site, "lock:catch-up"):
+        assert service.catch_up() is None
+    assert service.catch_up() is not None
+
+
+@contextmanager
+def held(site, name):
+    """Hold a lock in the index of bookmarks meanwhile."""
+    lock = ClusterLock(site.client, site.names.bookmarks, name, "somebody", 60)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

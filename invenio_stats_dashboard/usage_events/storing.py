@@ -5,10 +5,8 @@
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
 from ..community_events.lookup import RecordLookup
@@ -16,9 +14,11 @@ from ..community_events.resolver import DatabaseResolver
 from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import json_client, text_client
-from ..search.names import Names
+from ..search.mappings import ENRICHED_FIELDS
+from ..search.names import EVENT_TYPES, Names
 from .dead_letters import keep
 from .enrichment import Splicer
+from .finished import FinishedEvent
 from .journal import Journal
 from .mapped import MappedMonths
 from .migration.overdue import recover
@@ -27,6 +27,7 @@ _LIMIT = 1200.0
 """Seconds to wait for OpenSearch; a broker may ask after its messages after 1800."""
 
 _LOOKUP_LIMIT = 20.0
+_ENRICHED = frozenset(ENRICHED_FIELDS)
 _KNOWN_SECONDS, _UNKNOWN_SECONDS = 60.0, 15.0
 
 
@@ -42,6 +43,7 @@ class EventWriter:
         """Make the clients and an empty cache."""
         names, client = Names.of(app), json_client(app)
         self._client_json = client
+        self._families = tuple(f"{names.events_alias(t)}-" for t in EVENT_TYPES)
         self._logger, self._names = app.logger, names
         self._client = text_client(app)
         self._months = MappedMonths(client, app.logger.warning)
@@ -63,7 +65,7 @@ class EventWriter:
             _LIMIT,
             app.logger.warning,
         )
-        self._noted = {}
+        self._noted, self._has_warned = {}, False
 
     def write(self, chunk, redelivered):
         """Store events; each that is refused for good becomes a dead letter.
@@ -101,7 +103,9 @@ class EventWriter:
 
     def _store(self, actions):
         """Store events and return how many were refused for good."""
-        events = [event for action in actions if (event := self._encoded(action))]
+        self._warn_of_reserved(actions)
+        finished = [FinishedEvent.of(action) for action in actions]
+        events = [event for event in finished if not event.problem]
         lines = self._lines(events)
         refusals = bulk.write(
             self._client,
@@ -111,21 +115,30 @@ class EventWriter:
             waiting=self._logger.warning,
             sleep=lambda seconds: self._pause(seconds, events, lines),
         )
-        self._refused([(events[r.position], str(r)) for r in refusals])
-        return len(actions) - len(events) + len(refusals)
+        refused = [(events[r.position], str(r)) for r in refusals]
+        refused += [(event, event.problem) for event in finished if event.problem]
+        self._keep(refused)
+        return len(refused)
 
-    def _encoded(self, action):
-        """Return an event; None, and a log entry, if it is no JSON."""
-        try:
-            source = msgspec.json.encode(action["_source"])
-            return _Event(action["_op_type"], action["_index"], action["_id"], source)
-        except (TypeError, ValueError):
-            self._logger.exception("An event cannot be encoded: %s", action["_id"])
-            return None
+    def _warn_of_reserved(self, actions):
+        """Say once a run that the site fills fields which enrichment fills."""
+        if self._has_warned:
+            return
+        for action in actions:
+            fields = _ENRICHED & action["_source"].keys()
+            if fields and action["_index"].startswith(self._families):
+                self._has_warned = True
+                self._logger.warning(
+                    "The fields %s of usage events are filled by enrichment; what the "
+                    "site's event builders or preprocessors put there is replaced. Let "
+                    "them use another name.",
+                    ", ".join(sorted(fields)),
+                )
+                return
 
     def _lines(self, events):
         """Return the bulk lines of events, enriched where that can be."""
-        months = {event.index for event in events}
+        months = {e.index for e in events if e.index.startswith(self._families)}
         mapped = self._months.of(months, _LIMIT, self._logger.warning)
         ready = [n for n, event in enumerate(events) if event.index in mapped]
         lines = [event.lines(event.source) for event in events]
@@ -156,49 +169,22 @@ class EventWriter:
         time.sleep(seconds)
         with suppress(OpenSearchException, StatsDashboardError):
             recover(self._client_json, self._names, datetime.now(UTC), lambda _: None)
-        months = {event.index for event in events}
+        months = {e.index for e in events if e.index.startswith(self._families)}
         with suppress(SearchUnavailableError):  # then the write fails, and waits again
             lost = months - self._months.of(months, limit=0.1)
             for n, event in enumerate(events):
                 if event.index in lost:
                     lines[n] = event.lines(event.source)
 
-    def _refused(self, refusals):
+    def _keep(self, refused):
         """Keep events that OpenSearch refuses for good as dead letters.
 
         Their messages are acknowledged after this.
 
         Args:
-            refusals: list of (:class:`_Event`, reason).
+            refused: list of (:class:`~.finished.FinishedEvent`, reason).
         """
-        for _, reason in refusals:
+        for _, reason in refused:
             self._logger.error("OpenSearch refuses an event: %s", reason)
-        letters = [(event.head, event.source, reason) for event, reason in refusals]
+        letters = [(event.head, event.source, reason) for event, reason in refused]
         keep(self._client, self._names, letters, _LIMIT, self._logger.warning)
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """An event as the stock indexer would store it.
-
-    Attributes:
-        op_type: of its bulk action.
-        index: name of the index or alias.
-        id: its ``_id``.
-        source: JSON, without enrichment.
-    """
-
-    op_type: str
-    index: str
-    id: str
-    source: bytes
-
-    @property
-    def head(self):
-        """Return what names the event beside its source, as a dict."""
-        return {"_op_type": self.op_type, "_index": self.index, "_id": self.id}
-
-    def lines(self, source):
-        """Return the bulk lines that store a source as this event."""
-        head = {self.op_type: {"_index": self.index, "_id": self.id}}
-        return msgspec.json.encode(head) + b"\n" + source + b"\n"

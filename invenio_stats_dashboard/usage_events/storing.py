@@ -26,6 +26,7 @@ from .migration.overdue import recover
 _LIMIT = 1200.0
 """Seconds to wait for OpenSearch; a broker may ask after its messages after 1800."""
 
+_SHORT = 1.0
 _LOOKUP_LIMIT = 20.0
 _ENRICHED = frozenset(ENRICHED_FIELDS)
 _KNOWN_SECONDS, _UNKNOWN_SECONDS = 60.0, 15.0
@@ -65,7 +66,7 @@ class EventWriter:
             _LIMIT,
             app.logger.warning,
         )
-        self._noted, self._has_warned = {}, False
+        self._noted, self._has_warned, self._closed = {}, False, set()
 
     def write(self, chunk, redelivered):
         """Store events; each that is refused for good becomes a dead letter.
@@ -106,19 +107,37 @@ class EventWriter:
         self._warn_of_reserved(actions)
         finished = [FinishedEvent.of(action) for action in actions]
         events = [event for event in finished if not event.problem]
-        lines = self._lines(events)
-        refusals = bulk.write(
-            self._client,
-            None,
-            lines,
-            _LIMIT,
-            waiting=self._logger.warning,
-            sleep=lambda seconds: self._pause(seconds, events, lines),
-        )
-        refused = [(events[r.position], str(r)) for r in refusals]
+        # the months that stay closed have had their time
+        closed = [event for event in events if event.index in self._closed]
+        open_ = [event for event in events if event.index not in self._closed]
+        refused = self._sent(closed, _SHORT) + self._sent(open_, _LIMIT)
         refused += [(event, event.problem) for event in finished if event.problem]
         self._keep(refused)
         return len(refused)
+
+    def _sent(self, events, limit):
+        """Send events; return those that are refused, each with the reason.
+
+        A month that refuses writes for as long as anything is waited for, such as one
+        that the site has made read-only, must not keep the events of others: its own
+        become dead letters.
+        """
+        lines = self._lines(events)
+        try:
+            refusals = bulk.write(
+                self._client,
+                None,
+                lines,
+                limit,
+                waiting=self._logger.warning,
+                sleep=lambda seconds: self._pause(seconds, events, lines),
+            )
+        except bulk.NotStoredError as error:
+            if not error.waiting or not all(r.is_block for r in error.waiting):
+                raise
+            self._closed.update(events[r.position].index for r in error.waiting)
+            refusals = error.refused + error.waiting
+        return [(events[r.position], str(r)) for r in refusals]
 
     def _warn_of_reserved(self, actions):
         """Say once a run that the site fills fields which enrichment fills."""
@@ -184,7 +203,13 @@ class EventWriter:
         Args:
             refused: list of (:class:`~.finished.FinishedEvent`, reason).
         """
-        for _, reason in refused:
-            self._logger.error("OpenSearch refuses an event: %s", reason)
+        if refused:
+            self._logger.error(
+                "%d usage events are refused and become dead letters; the first: %s. "
+                "When what is wrong is mended, 'invenio community-stats usage-events "
+                "replay' puts them back.",
+                len(refused),
+                refused[0][1],
+            )
         letters = [(event.head, event.source, reason) for event, reason in refused]
         keep(self._client, self._names, letters, _LIMIT, self._logger.warning)

@@ -5,11 +5,13 @@
 
 import os
 import threading
+from datetime import timedelta
 
 import pytest
 import redis
 
 from invenio_stats_dashboard.search import bulk
+from invenio_stats_dashboard.usage_events import dead_letters, storing
 from invenio_stats_dashboard.usage_events.migration import aliases
 
 from ..helpers.processes import Forked, kill_me
@@ -107,6 +109,30 @@ def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
     lift.join()
     assert seen(broker) == sorted(ids)
     assert all(source["enriched_at"] for _, source in usage.seen("view"))
+
+
+def test_month_that_stays_closed_does_not_keep_the_events_of_others(
+    broker, monkeypatch, caplog
+):
+    usage = broker.usage
+    past = NOW.replace(day=1) - timedelta(days=20)
+    closed = usage.names.events_month("view", past.strftime("%Y-%m"))
+    usage.client.indices.create(index=closed)
+    aliases.block_writes(usage.client, closed)
+    monkeypatch.setattr(storing, "_LIMIT", 2.0)
+    late = [{**view, "timestamp": past.isoformat()} for view in views(30)]
+    now = views(30)
+    for pair in zip(late, now, strict=True):
+        broker.queue.publish(list(pair))
+    assert broker.indexer().run() == (30, 30)
+    assert caplog.text.count("refuses writes for now") > 1
+    month = usage.names.events_month("view", NOW.strftime("%Y-%m"))
+    assert len(usage.seen(index=month)) == 30
+    assert broker.left() == 0
+    assert dead_letters.read(usage.client, usage.names).count == 30
+    aliases.lift_block(usage.client, closed)
+    assert usage.service.replay().stored == 30
+    assert len(usage.seen("view")) == 60
 
 
 def test_event_that_makes_no_sense_is_acknowledged_and_logged(broker, caplog):

@@ -135,14 +135,16 @@ class Recorder:
 
     def _write(self, events, truths, known, cause, now):
         """Write events; where a place is taken, read in real time and compare again."""
-        # that a record is known at all is written last: then all of it is there
+        # that a record is known at all is written last, and only if nothing of it was
+        # refused: then all of it is there
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
-        outcomes = [
-            self._write_all(part, truths, known, cause, now) for part in (first, last)
-        ]
-        counts, conflicts, refused = zip(*outcomes, strict=True)
-        return sum(counts), sum(conflicts), [*refused[0], *refused[1]]
+        count, conflicts, refused = self._write_all(first, truths, known, cause, now)
+        lacking = {event.recid for event, _ in refused}
+        last = [e for e in last if e.place > 1 or e.recid not in lacking]
+        others = self._write_all(last, truths, known, cause, now)
+        sentences = [f"{e.id}: {reason}" for e, reason in [*refused, *others[2]]]
+        return count + others[0], conflicts + others[1], sentences
 
     def _write_all(self, events, truths, known, cause, now):
         count, conflicts, refused = 0, 0, []
@@ -152,7 +154,7 @@ class Recorder:
             written = self._store.create_events(events)
             count += written.stored
             conflicts += len(written.conflicts)
-            refused += [f"{e.id}: {reason}" for e, reason in written.refused]
+            refused += written.refused
             taken = {(e.recid, e.community_id) for e in written.conflicts}
             lost = {id(e) for e in written.conflicts}
             lost |= {id(e) for e, _ in written.refused}

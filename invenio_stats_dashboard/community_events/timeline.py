@@ -170,10 +170,9 @@ def compare(truth, timeline, cause, now):
     dated by the best evidence. Comparing again after the events are written
     returns nothing.
 
-    A record that has a timeline was looked at before. So a community that is not in
-    it came later, and an addition without evidence is dated by the last change of
-    what it belongs to. A back-fill, which may have been interrupted, does not
-    conclude so.
+    A record whose existence is told was looked at before, since that is written last.
+    So a community that is not in its timeline came later, and an addition without
+    evidence is dated by the last change of what it belongs to.
 
     Args:
         truth: the database's membership.
@@ -189,7 +188,7 @@ def compare(truth, timeline, cause, now):
     for stay in truth.stays:
         stays[stay.community_id].append(stay)
     written = []
-    known = cause != "backfill" and timeline.last(GLOBAL)[0] > 0
+    known = timeline.last(GLOBAL)[0] > 0
     for community_id in sorted({GLOBAL, *timeline.communities(), *stays}):
         place, inside, date = timeline.last(community_id)
         changes = _changes(stays.get(community_id, ()))

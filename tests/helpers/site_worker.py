@@ -47,7 +47,7 @@ class SiteWorker:
             PLACE: json.dumps(asdict(where)),
             CHANGES: json.dumps(changes),
         }
-        self._log = tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log")
+        self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - kept
         self._process = None
 
     def start(self):

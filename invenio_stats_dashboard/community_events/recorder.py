@@ -55,11 +55,13 @@ class Recorder:
             records that had a timeline before: usage events from then on may count
             differently. Before the events are written, so that it is not forgotten,
             and after it.
+        written: parent -> community -> what :func:`.evidence.truth_of` takes of rows
+            whose writing was noticed.
     """
 
-    def __init__(self, store, subcounts, clock=times.now, late=None):
+    def __init__(self, store, subcounts, clock=times.now, late=None, written=None):
         """Keep what is needed."""
-        self._late = late
+        self._late, self._written = late, written or {}
         self._store = store
         self._reader = FactsReader(subcounts)
         self._clock = clock
@@ -83,7 +85,9 @@ class Recorder:
         recids = [row.recid for row in rows]
         marks = self._store.marks(recids)
         stored = self._store.facts_states(recids)
-        truths = {row.recid: truth_of(row) for row in rows}
+        truths = {
+            row.recid: truth_of(row, self._written.get(row.parent_id)) for row in rows
+        }
         known = {recid: {} for recid in recids}
         for recid, of_record in marks.items():
             for mark in of_record:

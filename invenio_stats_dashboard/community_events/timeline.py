@@ -172,7 +172,8 @@ def compare(truth, timeline, cause, now):
 
     A record whose existence is told was looked at before, since that is written last.
     So a community that is not in its timeline came later, and an addition without
-    evidence is dated by the last change of what it belongs to.
+    evidence is dated by the last change of what it belongs to; as it is if the
+    insertion of its row was noticed.
 
     Args:
         truth: the database's membership.
@@ -192,7 +193,7 @@ def compare(truth, timeline, cause, now):
     for community_id in sorted({GLOBAL, *timeline.communities(), *stays}):
         place, inside, date = timeline.last(community_id)
         changes = _changes(stays.get(community_id, ()))
-        if known and not place:
+        if not place and (known or _is_noticed(truth, community_id)):
             changes = _begun_since(changes, truth, community_id, now)
         for added, when, evidence in _missing(
             truth, community_id, changes, inside, date, now
@@ -217,6 +218,11 @@ def compare(truth, timeline, cause, now):
                 )
             )
     return written
+
+
+def _is_noticed(truth, community_id):
+    """Tell whether the change of a membership's row was noticed as it was made."""
+    return truth.bounds.get(community_id, truth.bound).evidence == "row"
 
 
 def _begun_since(changes, truth, community_id, now):

@@ -86,12 +86,14 @@ class CommunityStatsService:
             return run.run_all(dry_run)
         return run.run_some(selection, dry_run)
 
-    def capture_changes(self, parent_ids=(), community_ids=()):
+    def capture_changes(self, parent_ids=(), community_ids=(), rows=()):
         """Write what the timelines of records that may have changed lack.
 
         Args:
             parent_ids: UUIDs of parents; all their versions are looked at.
             community_ids: UUIDs of communities; all their records are.
+            rows: of memberships whose row was written: UUID of the parent, of the
+                community, whether it was inserted or deleted, and the moment.
 
         Returns:
             BackfillReport: what was done.
@@ -101,7 +103,10 @@ class CommunityStatsService:
             SearchUnavailableError: OpenSearch took no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        run, _ = self._generation(cause=None, limit=_SHORT)
+        written = {}
+        for parent_id, community_id, added, moment in rows:
+            written.setdefault(parent_id, {})[community_id] = (added, moment)
+        run, _ = self._generation(cause=None, limit=_SHORT, written=written)
         if parent_ids:
             return run.run_some(Selection(parent_ids=tuple(parent_ids)))
         return run.run_some(Selection(community_ids=tuple(community_ids)))
@@ -162,7 +167,7 @@ class CommunityStatsService:
         except (NotReadyError, LockedError):
             return None
 
-    def _generation(self, cause, progress=None, waiting=None, limit=120):
+    def _generation(self, cause, progress=None, waiting=None, limit=120, written=None):
         """Return a run, and what it reads records with."""
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
@@ -174,7 +179,8 @@ class CommunityStatsService:
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, limit=limit, waiting=waiting)
-        recorder = Recorder(store, subcounts, late=partial(note, client, self.names))
+        late = partial(note, client, self.names)
+        recorder = Recorder(store, subcounts, late=late, written=written)
         run = Generation(
             client, self.names, store, reader, recorder, progress, cause=cause
         )

@@ -148,7 +148,8 @@ def test_a_savepoint_that_is_released_is_not_yet_written(held):
     with db.session.begin_nested():
         add_row(recid, community)
     db.session.commit()
-    assert held.sent == [{"parent_ids": [str(parent_of(recid).id)]}]
+    (message,) = held.sent
+    assert message["parent_ids"] == [str(parent_of(recid).id)]
 
 
 # -- at once ----------------------------------------------------------------

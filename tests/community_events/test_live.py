@@ -120,7 +120,7 @@ def test_events_of_an_action_appear_by_a_worker(site):
     assert site.told(recid, "global") == [("added", "publish", "created")]
     assert site.told(recid, community) == [
         *ACCEPTED,
-        ("removed", "removed", "parent"),
+        ("removed", "removed", "row"),
     ]
     assert site.service.reconcile_community_events().events == 0
 

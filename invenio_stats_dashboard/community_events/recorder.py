@@ -6,15 +6,16 @@
 The back-fill, the look-up of unknown records and the live capture all end here.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from . import times
 from .answers import Mark
-from .documents import GLOBAL
+from .documents import ADDED, GLOBAL
 from .evidence import truth_of
 from .facts import FactsReader
-from .timeline import Timeline, compare
+from .timeline import Timeline, cause_of, compare
 
 _ATTEMPTS = 10
 
@@ -30,6 +31,7 @@ class Recorded:
         changed: records for which something was written.
         refused: sentences about documents that OpenSearch refuses for good.
         marks: recid -> community -> what its timeline is made of now.
+        causes: cause, as far as the evidence tells -> events that were written.
     """
 
     events: int
@@ -38,6 +40,7 @@ class Recorded:
     changed: int
     refused: list[str]
     marks: dict[str, dict[str, list[Mark]]]
+    causes: dict[str, int]
 
     def timeline(self, recid):
         """Return the timeline of a record as it is now."""
@@ -107,23 +110,24 @@ class Recorder:
         had = {recid for recid in recids if known[recid]}
         changed = {e.recid for e in events} | {f.recid for f in facts}
         if dry_run:
-            count, conflicts, refused = len(events), 0, []
+            written, conflicts, refused = events, 0, []
             facts_count = len(facts)
         else:
             late = _earliest(e for e in events if e.recid in had)
             self._note(late)
-            count, conflicts, refused = self._write(events, truths, known, cause, now)
+            written, conflicts, refused = self._write(events, truths, known, cause, now)
             self._note(late)
             put = self._store.put_facts(facts)
             facts_count = put.stored
             refused += [f"{f.recid}: {reason}" for f, reason in put.refused]
         return Recorded(
-            events=count,
+            events=len(written),
             facts=facts_count,
             conflicts=conflicts,
             changed=len(changed),
             refused=refused,
             marks=known,
+            causes=_causes(written),
         )
 
     def _note(self, late):
@@ -143,27 +147,27 @@ class Recorder:
         # refused: then all of it is there
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
-        count, conflicts, refused = self._write_all(first, truths, known, cause, now)
+        written, conflicts, refused = self._write_all(first, truths, known, cause, now)
         lacking = {event.recid for event, _ in refused}
         last = [e for e in last if e.place > 1 or e.recid not in lacking]
         others = self._write_all(last, truths, known, cause, now)
         sentences = [f"{e.id}: {reason}" for e, reason in [*refused, *others[2]]]
-        return count + others[0], conflicts + others[1], sentences
+        return written + others[0], conflicts + others[1], sentences
 
     def _write_all(self, events, truths, known, cause, now):
-        count, conflicts, refused = 0, 0, []
+        written, conflicts, refused = [], 0, []
         for _ in range(_ATTEMPTS):
             if not events:
-                return count, conflicts, refused
-            written = self._store.create_events(events)
-            count += written.stored
-            conflicts += len(written.conflicts)
-            refused += written.refused
-            taken = {(e.recid, e.community_id) for e in written.conflicts}
-            lost = {id(e) for e in written.conflicts}
-            lost |= {id(e) for e, _ in written.refused}
+                return written, conflicts, refused
+            outcome = self._store.create_events(events)
+            conflicts += len(outcome.conflicts)
+            refused += outcome.refused
+            taken = {(e.recid, e.community_id) for e in outcome.conflicts}
+            lost = {id(e) for e in outcome.conflicts}
+            lost |= {id(e) for e, _ in outcome.refused}
             for event in events:
                 if id(event) not in lost:
+                    written.append(event)
                     mark = Mark(
                         event.community_id,
                         event.place,
@@ -200,6 +204,15 @@ def _earliest(events):
         date = found.get(event.recid)
         found[event.recid] = min(date or event.event_date, event.event_date)
     return found
+
+
+def _causes(events):
+    """Return cause -> number of events."""
+    return dict(
+        Counter(
+            cause_of(e.event_type == ADDED, e.evidence, e.community_id) for e in events
+        )
+    )
 
 
 def _timeline(groups):

@@ -208,7 +208,7 @@ def compare(truth, timeline, cause, now):
                     event_type=ADDED if added else REMOVED,
                     event_date=when,
                     place=place,
-                    cause=cause or _cause(added, evidence, community_id),
+                    cause=cause or cause_of(added, evidence, community_id),
                     evidence=evidence,
                     record_created_date=truth.created,
                     record_published_date=truth.published,
@@ -234,8 +234,17 @@ def _begun_since(changes, truth, community_id, now):
     return [(True, max(changes[0][1], latest), bound.evidence), *changes[1:]]
 
 
-def _cause(added, evidence, community_id):
-    """Return what an event was caused by, as far as its evidence tells."""
+def cause_of(added, evidence, community_id):
+    """Return what an event was caused by, as far as its evidence tells.
+
+    Args:
+        added: whether the record came in.
+        evidence: where the date is from; see :mod:`.evidence`.
+        community_id: UUID of the community, or ``global``.
+
+    Returns:
+        str: one of :data:`.documents.CAUSES`.
+    """
     if not added:
         return "deleted" if evidence in ("tombstone", "history") else "removed"
     if evidence in ("request", "created", "history"):

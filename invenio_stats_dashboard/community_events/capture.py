@@ -40,6 +40,9 @@ from . import times
 IN_A_MESSAGE = 500
 """Parents that one message names at most."""
 
+LISTENERS = ("after_flush", "do_orm_execute", "after_commit", "after_soft_rollback")
+"""Events of a session that the methods of :class:`Watcher` listen to."""
+
 _KEY, _ANSWERED = "stats_dashboard_changes", "stats_dashboard_answered"
 
 
@@ -93,12 +96,7 @@ def install(send):
         send: called in an application context with the arguments of one message.
     """
     Watcher.send = staticmethod(send)
-    for name in (
-        "after_flush",
-        "do_orm_execute",
-        "after_commit",
-        "after_soft_rollback",
-    ):
+    for name in LISTENERS:
         listener = getattr(Watcher, name)
         if not sa.event.contains(Session, name, listener):
             sa.event.listen(Session, name, listener)

@@ -142,15 +142,16 @@ class Away:
     record: int
     community: str | None
     moments: tuple
+    skewed: bool
 
     def do(self, world):
         """Do it."""
-        left, back = sorted(self.moments)
+        left, back = self.moments if self.skewed else sorted(self.moments)
         for at, added in ((left, False), (back, True)):
             if self.community is None:
                 Delete(self.record, at).do(world)
             else:
-                Move(self.record, self.community, added, at, False).do(world)
+                Move(self.record, self.community, added, at, self.skewed).do(world)
 
 
 @dataclass(frozen=True)
@@ -311,6 +312,7 @@ class History:
 
 
 numbers = st.integers(0, 5)
+rarely = st.sampled_from((False, False, False, True))
 moments = st.builds("{}T{}".format, st.sampled_from(DAYS), st.sampled_from(TIMES))
 communities = st.sampled_from(COMMUNITIES)
 parts = st.sampled_from(("view", "download"))
@@ -376,10 +378,14 @@ of_records = (
         communities,
         st.booleans(),
         moments,
-        st.sampled_from((False, False, False, True)),
+        rarely,
     ),
     st.builds(
-        Away, numbers, st.one_of(st.none(), communities), st.tuples(moments, moments)
+        Away,
+        numbers,
+        st.one_of(st.none(), communities),
+        st.tuples(moments, moments),
+        rarely,
     ),
     st.builds(Delete, numbers, moments),
     st.builds(DeleteCommunity, communities, moments),

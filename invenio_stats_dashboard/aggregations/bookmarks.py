@@ -31,6 +31,7 @@ class Source:
         shards: shard number -> (history, checkpoint) that is accounted for.
         counts: key (a day, for usage events) -> number of documents.
         redo: sorted keys that are to be counted again.
+        why: key -> why it is to be counted again, for the correction log.
         gone: the index is not there any more; the document goes when nothing is
             left to redo.
     """
@@ -41,6 +42,7 @@ class Source:
     shards: dict[int, tuple[str, int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     redo: tuple[str, ...] = ()
+    why: dict[str, str] = field(default_factory=dict)
     gone: bool = False
     version: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
@@ -51,7 +53,11 @@ class Source:
 
     def without(self, done):
         """Return it with some keys done."""
-        return replace(self, redo=tuple(key for key in self.redo if key not in done))
+        return replace(
+            self,
+            redo=tuple(key for key in self.redo if key not in done),
+            why={key: why for key, why in self.why.items() if key not in done},
+        )
 
 
 class Sources:
@@ -154,6 +160,7 @@ class Sources:
             shards={int(k): tuple(v) for k, v in stored["shards"].items()},
             counts=stored["counts"],
             redo=tuple(stored["redo"]),
+            why=stored["why"],
             gone=stored["gone"],
             version=(hit["_seq_no"], hit["_primary_term"]),
         )
@@ -168,6 +175,7 @@ def _body(source):
         "shards": {str(k): list(v) for k, v in sorted(source.shards.items())},
         "counts": source.counts,
         "redo": sorted(source.redo),
+        "why": source.why,
         "gone": source.gone,
         "updated_at": datetime.now(UTC).isoformat(),
     }

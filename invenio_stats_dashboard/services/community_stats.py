@@ -8,6 +8,7 @@ from functools import partial
 
 from invenio_db import db
 
+from ..community_events.documents import GLOBAL
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
 from ..community_events.reconciliation import Reconciliation
@@ -18,6 +19,7 @@ from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import note
+from .aggregation import aggregate, options_of
 
 _SHORT = 20
 """Seconds that live capture goes on in one try; its task is sent again later."""
@@ -162,6 +164,58 @@ class CommunityStatsService:
         except (NotReadyError, LockedError):
             return None
 
+    def aggregate(
+        self,
+        community_ids=None,
+        families=None,
+        start_date=None,
+        end_date=None,
+        rebuild=False,
+        dry_run=False,
+        progress=None,
+        waiting=None,
+    ):
+        """Bring deltas and snapshots up to date.
+
+        It counts what has changed since the last run, whatever has changed it. Safe
+        to kill and to run again; one run at a time.
+
+        Args:
+            community_ids: only documents of these communities: UUIDs, slugs, or
+                ``global``. What is to be counted stays on the list for the others.
+            families: only these; see :data:`~..search.names.FAMILIES`.
+            start_date: only this day and later; a date or ISO 8601 text, UTC.
+            end_date: only this day and earlier.
+            rebuild: count all again, not only what has changed.
+            dry_run: count and compare; write nothing.
+            progress: called with a :class:`~..aggregations.run.Progress` after each
+                piece of work.
+            waiting: called with a sentence whenever the run waits.
+
+        Returns:
+            AggregationReport: what was done.
+
+        Raises:
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
+            UsageError: an argument makes no sense, or names what does not exist.
+            LockedError: another run is under way.
+            LockLostError: another run has taken over.
+            ClusterNotHealthyError: the cluster is not fit for more; run again.
+            SearchUnavailableError: OpenSearch took no requests for too long.
+            StatsDashboardError: OpenSearch refuses a document for good.
+            OpenSearchException: the cluster does not answer at the start.
+        """
+        options = options_of(
+            self.app,
+            _with_global(community_ids),
+            families,
+            _day(start_date, "start"),
+            _day(end_date, "end"),
+            rebuild,
+            dry_run,
+        )
+        return aggregate(self.app, options, progress, waiting)
+
     def _generation(self, cause, progress=None, waiting=None, limit=120):
         """Return a run, and what it reads records with."""
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
@@ -213,6 +267,22 @@ class CommunityStatsService:
             created_from=start,
             created_before=end,
         )
+
+
+def _with_global(names):
+    """Return the UUIDs of communities, and ``global`` if it is asked for."""
+    if not names:
+        return None
+    names = [str(name) for name in names]
+    # ``global`` may be the slug of a community, too; its UUID names that one
+    real = [name for name in names if name != GLOBAL]
+    found = _communities(MembershipReader(db.engine), real) if real else ()
+    return tuple(sorted({*found, *(n for n in names if n == GLOBAL)}))
+
+
+def _day(value, which):
+    """Return a date as text, or None."""
+    return _moment(value, which).date().isoformat() if value else None
 
 
 def _communities(reader, names):

@@ -1,0 +1,271 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""One run of the aggregation: the lock, the gate, the steps, what was done.
+
+A run is made of halves (usage, records), each of phases, each of steps. A step is a
+month, some days, or some communities: small enough to be lost, and done for good when
+it returns. So a run can be killed at any point and the next one goes on.
+"""
+
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from opensearchpy.exceptions import OpenSearchException
+
+from ..errors import StatsDashboardError, UsageError
+from ..search.names import FAMILIES
+from .store import Written
+
+LOCK = "lock:aggregation"
+"""Id of the lock's document in the index of bookmarks."""
+
+LAST_RUN = "run:last"
+"""Id of the document that tells of the last run."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked to do.
+
+    Attributes:
+        communities: UUIDs and ``global``; None for all. A restricted run leaves the
+            list of what is to be done as it is.
+        families: of :data:`~..search.names.FAMILIES`.
+        first: first day, or None.
+        last: last day, or None.
+        rebuild: count everything again, not only what has changed.
+        dry_run: count, compare, and write nothing.
+        limit: days to count at most, or None.
+    """
+
+    communities: tuple[str, ...] | None = None
+    families: tuple[str, ...] = FAMILIES
+    first: str | None = None
+    last: str | None = None
+    rebuild: bool = False
+    dry_run: bool = False
+    limit: int | None = None
+
+
+@dataclass
+class Done:
+    """What one step has done.
+
+    Attributes:
+        written: family -> :class:`~.store.Written`.
+        events: usage events that were counted.
+        days: days that were counted.
+    """
+
+    written: dict = field(default_factory=dict)
+    events: int = 0
+    days: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of work.
+
+    Attributes:
+        label: what it is, for a person.
+        weight: how much it is, in any unit that is the same within a phase.
+        do: does it and returns a :class:`Done`.
+    """
+
+    label: str
+    weight: int
+    do: object
+
+
+class Half(Protocol):
+    """What a run needs of usage, and of records.
+
+    Attributes:
+        name: of the half.
+        aliases: names of the indices that must not be red.
+    """
+
+    name: str
+    aliases: list
+
+    def phases(self, options):
+        """Yield lists of steps; each list is asked for when those before are done."""
+
+    def days_left(self, options):
+        """Return how many days are left for the next run."""
+
+    def finish(self):
+        """Make all that was written visible."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        label: what is being done.
+        done: weight of what is done of the phase.
+        total: weight of the phase.
+        events: usage events counted so far.
+        seconds: since the phase began.
+    """
+
+    label: str
+    done: int
+    total: int
+    events: int
+    seconds: float
+
+    @property
+    def eta(self):
+        """Return the seconds that the rest of the phase will take, or None."""
+        if not self.done or not self.seconds:
+            return None
+        return self.seconds / self.done * (self.total - self.done)
+
+
+@dataclass
+class AggregationReport:
+    """What a run has done.
+
+    Attributes:
+        families: family -> :class:`~.store.Written`.
+        days: days that were counted.
+        days_left: days that the next run counts; 0 when all is done.
+        events: usage events that were counted.
+        seconds: how long it took.
+        as_of: the moment at which the sources were looked at, ISO 8601.
+        dry_run: nothing was written.
+    """
+
+    families: dict = field(default_factory=dict)
+    days: int = 0
+    days_left: int = 0
+    events: int = 0
+    seconds: float = 0.0
+    as_of: str = ""
+    dry_run: bool = False
+
+    @property
+    def completed(self):
+        """Tell whether nothing is left to do."""
+        return self.days_left == 0
+
+    def add(self, done):
+        """Add what a step has done."""
+        for family, written in done.written.items():
+            self.families[family] = self.families.get(family, Written()) + written
+        self.days += done.days
+        self.events += done.events
+
+    def as_json(self):
+        """Return the report as JSON values."""
+        return {"completed": self.completed, **asdict(self)}
+
+
+def check_families(families):
+    """Return the families to write; none asked for means all.
+
+    Raises:
+        UsageError: one does not exist.
+    """
+    for family in families or ():
+        if family not in FAMILIES:
+            raise UsageError(
+                f"There is no family {family!r}; there are {', '.join(FAMILIES)}."
+            )
+    return tuple(f for f in FAMILIES if not families or f in families)
+
+
+class Run:
+    """One run.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's :class:`~..search.names.Names`.
+        lock: a :class:`~..search.lock.ClusterLock` that is held.
+        gate: a :class:`~..search.health.HealthGate`.
+        halves: the :class:`Half` s to work on.
+        progress: called with a :class:`Progress` after each step.
+    """
+
+    def __init__(self, client, names, lock, gate, halves, progress=None):
+        """Keep what is needed."""
+        self._client, self._names = client, names
+        self._lock, self._gate, self._halves = lock, gate, halves
+        self._progress = progress
+        self.report = AggregationReport()
+
+    def run(self, options):
+        """Do what is asked.
+
+        Args:
+            options: the :class:`Options`.
+
+        Returns:
+            AggregationReport: what was done.
+
+        Raises:
+            ClusterNotHealthyError: the cluster was not fit for more; run again.
+            SearchUnavailableError: OpenSearch took no requests for too long.
+            LockLostError: another run has taken over.
+            StatsDashboardError: a document is refused for good.
+        """
+        start = time.monotonic()
+        report = self.report
+        report.as_of = datetime.now(UTC).isoformat()
+        report.dry_run = options.dry_run
+        with self._noted(options, report):
+            for half in self._halves:
+                self._gate.wait(half.aliases)
+                for steps in half.phases(options):
+                    self._phase(half, steps)
+                report.days_left += half.days_left(options)
+                if not options.dry_run and report.families:
+                    half.finish()
+            report.seconds = time.monotonic() - start
+        return report
+
+    def _phase(self, half, steps):
+        total, done, start = sum(s.weight for s in steps), 0, time.monotonic()
+        for step in steps:
+            self._gate.wait(half.aliases)
+            self._lock.check()
+            self.report.add(step.do())
+            done += step.weight
+            if self._progress:
+                seconds = time.monotonic() - start
+                events = self.report.events
+                self._progress(Progress(step.label, done, total, events, seconds))
+
+    @contextmanager
+    def _noted(self, options, report):
+        """Keep how the run ended, for status."""
+        error = None
+        try:
+            yield
+        except (StatsDashboardError, OpenSearchException) as failed:
+            error = failed
+            raise
+        finally:
+            if not options.dry_run:
+                self._note(report, error)
+
+    def _note(self, report, error):
+        body = {
+            "kind": "run",
+            "run": self._lock.holder,
+            "updated_at": datetime.now(UTC).isoformat(),
+            "error": None if error is None else str(error)[:1000],
+            **report.as_json(),
+        }
+        try:
+            self._client.index(index=self._names.bookmarks, id=LAST_RUN, body=body)
+        except OpenSearchException:
+            # the run's own outcome matters more, and tells of the same trouble
+            if error is None:
+                raise

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Running totals that are kept, so that snapshots need not be counted from the start.
+
+A state holds what a community's snapshots are continued from: all cells, also those
+that a snapshot does not show, and what was seen at all, as hashes. One is kept of the
+day before the newest delta (which is what the next run changes), and one of the end of
+each year before it (so that a late event costs a year at most).
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+import polars as pl
+from opensearchpy.exceptions import NotFoundError
+
+from .counting import SEEN
+from .documents import packed, unpacked
+
+LATEST = "latest"
+"""The anchor of the day before the newest delta; the others are years."""
+
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A state that there is.
+
+    Attributes:
+        community: UUID or ``global``.
+        anchor: ``latest`` or a year.
+        day: the last day that it holds.
+    """
+
+    community: str
+    anchor: str
+    day: str
+
+    @property
+    def id(self):
+        """Return the document's ``_id``."""
+        return f"{self.community}:{self.anchor}"
+
+
+class States:
+    """The kept states of usage.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's :class:`~...search.names.Names`.
+        write: stores bulk actions, each with its index.
+    """
+
+    def __init__(self, client, names, write):
+        """Keep what is needed."""
+        self._client, self._index, self._write = client, names.usage_state, write
+
+    def kept(self, communities):
+        """Return which states there are of some communities, as a list."""
+        try:
+            self._client.indices.refresh(index=self._index)
+        except NotFoundError:
+            return []
+        body = {
+            "size": _MOST,
+            "_source": ["community_id", "anchor", "day"],
+            "query": {"terms": {"community_id": list(communities)}},
+        }
+        params = {"allow_partial_search_results": "false"}
+        answer = self._client.search(index=self._index, body=body, params=params)
+        sources = [hit["_source"] for hit in answer["hits"]["hits"]]
+        return [Kept(s["community_id"], s["anchor"], s["day"]) for s in sources]
+
+    def read(self, kept):
+        """Return a state's totals and what was seen.
+
+        Args:
+            kept: the :class:`Kept`.
+
+        Returns:
+            tuple: for :class:`~.running.Running`, and kind -> column of hashes.
+        """
+        source = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
+        seen = source.pop("seen")
+        return source, {kind: unpacked(text) for kind, text in seen.items()}
+
+    def save(self, kept, state, seen):
+        """Store a state.
+
+        Args:
+            kept: the :class:`Kept`.
+            state: of :meth:`~.running.Running.state`.
+            seen: kind -> column of hashes.
+        """
+        hashes = {
+            kind: packed(seen[kind].sort().to_list()) for kind in SEEN if kind in seen
+        }
+        source = {
+            "community_id": kept.community,
+            "anchor": kept.anchor,
+            "day": kept.day,
+            "state": {**state, "seen": hashes},
+        }
+        head = {"index": {"_index": self._index, "_id": kept.id}}
+        lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
+        self._write([b"\n".join(lines)])
+
+    def delete(self, found):
+        """Remove states that do not hold any more."""
+        heads = [{"delete": {"_index": self._index, "_id": kept.id}} for kept in found]
+        if heads:
+            self._write([msgspec.json.encode(head) + b"\n" for head in heads])
+
+
+class SeenThings:
+    """What was seen in some communities, and on which day first.
+
+    Args:
+        communities: list of UUIDs and ``global``.
+    """
+
+    def __init__(self, communities):
+        """Begin with nothing."""
+        self._numbers = {community: n for n, community in enumerate(communities)}
+        self._before = {kind: _frame([], []) for kind in SEEN}
+        self._firsts = {}
+
+    def start(self, community, seen):
+        """Begin a community where a state was taken.
+
+        Args:
+            community: UUID or ``global``.
+            seen: kind -> column of hashes.
+        """
+        number = self._numbers[community]
+        for kind, hashes in seen.items():
+            found = _frame([], []).vstack(_of(number, hashes))
+            self._before[kind] = self._before[kind].vstack(found)
+
+    def month(self, sources):
+        """Take in what was seen in a month; the months must come in their order.
+
+        Args:
+            sources: list of decoded documents of the family ``usage-seen``.
+
+        Returns:
+            dict: (community, day) -> kind -> how many were seen for the first time.
+        """
+        self._close()
+        new = {}
+        for kind in SEEN:
+            pieces = [
+                _of(
+                    self._numbers[s["community_id"]], unpacked(s["seen"][kind])
+                ).with_columns(pl.lit(s["period_start"]).alias("day"))
+                for s in sources
+                if kind in s["seen"]
+            ]
+            if not pieces:
+                continue
+            firsts = (
+                pl.concat(pieces)
+                .group_by("community", "hash")
+                .agg(pl.col("day").min())
+                .join(self._before[kind], on=["community", "hash"], how="anti")
+            )
+            self._firsts[kind] = firsts
+            counts = firsts.group_by("community", "day").len()
+            for number, day, count in counts.iter_rows():
+                new.setdefault((number, day), {})[kind] = count
+        names = list(self._numbers)
+        return {(names[number], day): counts for (number, day), counts in new.items()}
+
+    def until(self, community, day):
+        """Return what a community had seen before a day of the month at hand.
+
+        Args:
+            community: UUID or ``global``.
+            day: ``YYYY-MM-DD``.
+
+        Returns:
+            dict: kind -> column of hashes.
+        """
+        mine = pl.col("community") == self._numbers[community]
+        found = {}
+        for kind in SEEN:
+            hashes = self._before[kind].filter(mine)["hash"]
+            if kind in self._firsts:
+                earlier = self._firsts[kind].filter(mine & (pl.col("day") < day))
+                hashes = pl.concat([hashes, earlier["hash"]])
+            if len(hashes):
+                found[kind] = hashes
+        return found
+
+    def _close(self):
+        for kind, firsts in self._firsts.items():
+            self._before[kind] = pl.concat(
+                [self._before[kind], firsts.select("community", "hash")]
+            )
+        self._firsts = {}
+
+
+def _frame(communities, hashes):
+    return pl.DataFrame(
+        {"community": communities, "hash": hashes},
+        schema={"community": pl.UInt32, "hash": pl.UInt64},
+    )
+
+
+def _of(number, hashes):
+    return pl.DataFrame(
+        {"community": pl.repeat(number, len(hashes), dtype=pl.UInt32, eager=True)}
+    ).with_columns(hashes.alias("hash"))

@@ -1,0 +1,383 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Counting usage: which days, in which units, and each unit."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
+
+from ...search.names import USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT
+from ..bookmarks import Source, Sources
+from ..run import Done, Step
+from ..store import AggregateStore, Part
+from .columns import KINDS, Columns
+from .counted import counted, rules
+from .counting import count
+from .dirty import REBUILT, DirtyDays
+from .documents import deltas, seen_documents
+from .reading import EventReader
+from .running import Shown
+from .snapshots import Redo, Snapshots
+
+CHUNK = 50_000
+"""Events that are counted at a time; a day is never cut."""
+
+SCOPE = "usage"
+_LEAST = 1000
+"""What a unit costs besides its events, in events."""
+
+_NO_INDEX = "-"
+"""Stands for no index: holds days that are to be redone though no index has them."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Days that are counted together.
+
+    Attributes:
+        first: first day, ``YYYY-MM-DD``.
+        last: last day, inclusive.
+        events: how many events there are, whether they count or not.
+    """
+
+    first: str
+    last: str
+    events: int
+
+    @property
+    def days(self):
+        """Return the days as a list."""
+        first, last = date.fromisoformat(self.first), date.fromisoformat(self.last)
+        return [
+            (first + timedelta(days=n)).isoformat()
+            for n in range((last - first).days + 1)
+        ]
+
+
+def units(days, counts, limit=CHUNK):
+    """Put days together that are counted at a time.
+
+    Args:
+        days: iterable of days.
+        counts: day -> number of events.
+        limit: events in a unit of more than one day.
+
+    Returns:
+        list[Unit]: in the order of days. Days of a unit are neighbours in a month.
+    """
+    found = []
+    for day in sorted(days):
+        events = counts.get(day, 0)
+        if found and _goes_on(found[-1], day) and found[-1].events + events <= limit:
+            found[-1] = replace(found[-1], last=day, events=found[-1].events + events)
+        else:
+            found.append(Unit(day, day, events))
+    return found
+
+
+def _goes_on(unit, day):
+    following = date.fromisoformat(unit.last) + timedelta(days=1)
+    return following.isoformat() == day and unit.last[:7] == day[:7]
+
+
+class Usage:
+    """The usage families of one instance.
+
+    Args:
+        app: the Flask application.
+        client: an ordinary client.
+        text_client: a client that does not decode.
+        names: the instance's :class:`~...search.names.Names`.
+        subcounts: the registry of breakdowns.
+        check: raises when this run must not write any more.
+        waiting: called with a sentence before each pause.
+    """
+
+    def __init__(
+        self, app, client, text_client, names, subcounts, check=None, waiting=None
+    ):
+        """Keep what is needed; asks nothing yet."""
+        self._client, self._names, self._subcounts = client, names, subcounts
+        self._queries = counted(app)
+        top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
+        mark = rules(self._queries, subcounts, top)
+        self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
+        self._sources = Sources(client, names, SCOPE)
+        self._reader = EventReader(text_client, waiting)
+        self._deltas, self._seen, self._snapshots = (
+            AggregateStore(text_client, names, family, check, waiting)
+            for family in (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT)
+        )
+        shown = Shown({s.key: s.show == "all" for s in subcounts.values()}, top)
+        self._continued = Snapshots(
+            client, names, self._deltas, self._seen, self._snapshots, shown
+        )
+        self._known, self._left = {}, 0
+
+    name = SCOPE
+
+    def phases(self, options):
+        """Yield what is to be done, as lists of :class:`~..run.Step`.
+
+        Args:
+            options: a :class:`~..run.Options`.
+        """
+        self._left = 0
+        if USAGE_DELTA in options.families:
+            yield self._counting(options)
+        if USAGE_SNAPSHOT in options.families and not options.dry_run:
+            yield self._continuing(options)
+
+    def days_left(self, options):
+        """Return how many days are left for the next run."""
+        return self._left
+
+    def finish(self):
+        """Make all that was written visible."""
+        for store in (self._deltas, self._seen, self._snapshots):
+            store.refresh()
+
+    @property
+    def aliases(self):
+        """Return the names of the indices that are read and written."""
+        events = [self._names.events_alias(t) for t in self._queries]
+        written = (self._deltas, self._seen, self._snapshots)
+        return [*events, *(store.alias for store in written)]
+
+    def _counting(self, options):
+        self.scan(options.dry_run)
+        if options.rebuild:
+            self.rebuild(options.first, options.last, options.dry_run)
+        days = sorted(self.pending(options.first, options.last))
+        chosen = days[: options.limit]
+        self._left = len(days) - len(chosen)
+        return [
+            Step(
+                f"usage of {_span(unit)}",
+                unit.events + _LEAST,
+                partial(self._count, unit, options),
+            )
+            for unit in self.units(chosen)
+        ]
+
+    def _count(self, unit, options):
+        written, events = self.count(unit, options.communities, options.dry_run)
+        if options.communities is None and not options.dry_run:
+            self.done(unit.days)
+        return Done({USAGE_DELTA: written}, events, len(unit.days))
+
+    def _continuing(self, options):
+        return [
+            Step(
+                f"usage snapshots of {_some(group)}",
+                len(group),
+                partial(self._continue, group),
+            )
+            for group in self.groups(options.communities)
+        ]
+
+    def _continue(self, group):
+        return Done({USAGE_SNAPSHOT: self.continue_snapshots(group)})
+
+    # -- what is to be done -------------------------------------------------
+
+    def scan(self, dry_run=False):
+        """Find the days to count again, and store them before anything else.
+
+        Args:
+            dry_run: store nothing.
+        """
+        self._known = self._sources.read()
+        for source in self._dirty.scan(self._known):
+            self._keep(source if dry_run else self._sources.save(source), source)
+
+    def pending(self, first=None, last=None):
+        """Return the days to count again, each with the reason.
+
+        Args:
+            first: not those before this one.
+            last: not those after this one.
+
+        Returns:
+            dict: day -> why.
+        """
+        why = {}
+        # what is said of an index that is gone tells more than that another is new
+        for source in sorted(self._known.values(), key=lambda s: not s.gone):
+            for day in source.redo:
+                if (not first or day >= first) and (not last or day <= last):
+                    why.setdefault(day, source.why.get(day, ""))
+        return why
+
+    def units(self, days):
+        """Return the :class:`Unit` s of some days."""
+        counts = {}
+        for source in self._known.values():
+            for day in days:
+                counts[day] = counts.get(day, 0) + source.counts.get(day, 0)
+        return units(days, counts)
+
+    def rebuild(self, first=None, last=None, dry_run=False):
+        """Have all days counted again, those without events included.
+
+        Args:
+            first: not those before this one.
+            last: not those after this one.
+            dry_run: store nothing.
+        """
+        days = {day for source in self._known.values() for day in source.counts}
+        days |= self._stored_days()
+        days = {
+            d for d in days if (not first or d >= first) and (not last or d <= last)
+        }
+        source = self._known.get(_NO_INDEX) or Source(SCOPE, _NO_INDEX, gone=True)
+        why = {**dict.fromkeys(days, REBUILT), **source.why}
+        source = replace(source, redo=tuple(sorted(why)), why=why)
+        self._keep(source if dry_run else self._sources.save(source), source)
+        if days and not dry_run:
+            everybody = self._communities()
+            redo = Redo(self._client, self._names)
+            redo.note(_Noted(community, min(days)) for community in everybody)
+
+    # -- doing it -----------------------------------------------------------
+
+    def count(self, unit, communities=None, dry_run=False):
+        """Count the events of a unit and write its deltas.
+
+        Args:
+            unit: the :class:`Unit`.
+            communities: only these; None for all.
+            dry_run: write nothing.
+
+        Returns:
+            tuple[Written, int]: of the deltas, and the number of events counted.
+        """
+        columns = self._columns(unit)
+        documents = deltas(count(columns))
+        seen = seen_documents(columns)
+        parts = [Part(unit.first, unit.last)]
+        if communities is not None:
+            wanted = set(communities)
+            parts = [Part(unit.first, unit.last, c) for c in sorted(wanted)]
+            documents = (d for d in documents if d.community in wanted)
+            seen = (d for d in seen if d.community in wanted)
+        if dry_run:
+            return self._deltas.dry(documents, parts), len(columns)
+        redo = Redo(self._client, self._names)
+        # what snapshots depend on changes only after they are noted
+        self._seen.replace(seen, parts, before=redo.note)
+        written = self._deltas.replace(documents, parts, before=redo.note)
+        return written, len(columns)
+
+    def done(self, days):
+        """Take days off the list."""
+        days = set(days)
+        for source in list(self._known.values()):
+            if days.intersection(source.redo):
+                left = source.without(days)
+                self._keep(self._sources.save(left), left)
+
+    def groups(self, communities=None):
+        """Return the communities whose snapshots are to be continued, in groups."""
+        days = Redo(self._client, self._names).days
+        if communities is not None:
+            days = {c: day for c, day in days.items() if c in communities}
+        return self._continued.groups(days)
+
+    def continue_snapshots(self, group):
+        """Write the snapshots of a group of communities.
+
+        Args:
+            group: community -> first day.
+
+        Returns:
+            Written: of the snapshots.
+        """
+        written = self._continued.redo(group)
+        Redo(self._client, self._names).done(group)
+        return written
+
+    def _columns(self, unit):
+        columns = Columns(self._subcounts)
+        for name, index in sorted(self._dirty.indices.items()):
+            source = self._known.get(name)
+            if source is None or not any(day in source.counts for day in unit.days):
+                continue
+            pages = self._reader.read(
+                name,
+                index.shards,
+                unit.first,
+                unit.last,
+                self._queries[index.event_type],
+            )
+            for events in pages:
+                columns.add(KINDS.index(index.event_type), events)
+        return columns
+
+    def _keep(self, stored, source):
+        if stored is None:
+            self._known.pop(source.index, None)
+        else:
+            self._known[source.index] = stored
+
+    def _stored_days(self):
+        days = set()
+        for store, field in (
+            (self._deltas, "period_start"),
+            (self._seen, "period_start"),
+            (self._snapshots, "snapshot_date"),
+        ):
+            store.refresh()
+            days |= {key["day"] for key in self._values(store, "day", field)}
+        return days
+
+    def _communities(self):
+        found = set()
+        for store in (self._deltas, self._seen, self._snapshots):
+            keys = self._values(store, "community", "community_id")
+            found |= {key["community"] for key in keys}
+        return sorted(found)
+
+    def _values(self, store, name, field):
+        """Yield all values of a field, a page at a time."""
+        if name == "day":
+            source = {
+                "date_histogram": {
+                    "field": field,
+                    "calendar_interval": "day",
+                    "format": "yyyy-MM-dd",
+                }
+            }
+        else:
+            source = {"terms": {"field": field}}
+        composite = {"size": 5000, "sources": [{name: source}]}
+        while True:
+            answer = self._client.search(
+                index=store.alias,
+                body={"size": 0, "aggs": {"values": {"composite": composite}}},
+                params={
+                    "ignore_unavailable": "true",
+                    "allow_partial_search_results": "false",
+                },
+            )
+            values = answer.get("aggregations", {}).get("values", {"buckets": []})
+            yield from (bucket["key"] for bucket in values["buckets"])
+            if "after_key" not in values:
+                return
+            composite["after"] = values["after_key"]
+
+
+@dataclass(frozen=True)
+class _Noted:
+    community: str
+    day: str
+
+
+def _span(unit):
+    return unit.first if unit.first == unit.last else f"{unit.first} to {unit.last}"
+
+
+def _some(group):
+    first = min(group)
+    return first if len(group) == 1 else f"{len(group)} communities"

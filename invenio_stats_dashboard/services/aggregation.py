@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Making a run of the aggregation of an application."""
+
+import uuid
+from contextlib import contextmanager
+
+from ..aggregations.run import LOCK, Options, Run, check_families
+from ..aggregations.store import ensure_templates
+from ..aggregations.usage.work import Usage
+from ..errors import NotReadyError, UsageError
+from ..search.client import json_client, text_client
+from ..search.health import HealthGate, Limits
+from ..search.lock import ClusterLock
+from ..search.names import USAGE_FAMILIES, Names
+
+
+def aggregate(app, options, progress=None, waiting=None):
+    """Count what has changed.
+
+    Args:
+        app: the Flask application.
+        options: the :class:`~..aggregations.run.Options`.
+        progress: called with a :class:`~..aggregations.run.Progress` after each step.
+        waiting: called with a sentence whenever the run waits.
+
+    Returns:
+        AggregationReport: what was done.
+    """
+    if not app.config["COMMUNITY_STATS_ENABLED"]:
+        raise NotReadyError(
+            "COMMUNITY_STATS_ENABLED is False, so nothing is aggregated. Set it to "
+            "True, restart, and run the same command again."
+        )
+    names, client = Names.of(app), json_client(app, timeout=60)
+    with _locked(app, client, names) as lock:
+        ensure_templates(client, names)
+        gate = HealthGate(client, _limits(app), waiting)
+        halves = _halves(app, client, names, lock, options, waiting)
+        return Run(client, names, lock, gate, halves, progress).run(options)
+
+
+def options_of(app, communities, families, first, last, rebuild, dry_run):
+    """Return checked options of a run.
+
+    Raises:
+        UsageError: the arguments make no sense.
+    """
+    if first and last and first > last:
+        raise UsageError(f"The start date {first} is after the end date {last}.")
+    return Options(
+        communities=communities,
+        families=check_families(families),
+        first=first,
+        last=last,
+        rebuild=rebuild,
+        dry_run=dry_run,
+        # who asks for particular days wants all of them
+        limit=None if rebuild or first or last else app.config["COMMUNITY_STATS_CATCHUP_INTERVAL"],
+    )
+
+
+def _halves(app, client, names, lock, options, waiting):
+    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
+    halves = []
+    if set(options.families) & set(USAGE_FAMILIES):
+        halves.append(
+            Usage(app, client, text_client(app), names, subcounts, lock.check, waiting)
+        )
+    return halves
+
+
+def _limits(app):
+    return Limits(
+        memory_percent=app.config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"],
+        patience=app.config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
+    )
+
+
+@contextmanager
+def _locked(app, client, names):
+    ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
+    lock = ClusterLock(client, names.bookmarks, LOCK, uuid.uuid4().hex[:12], ttl)
+    lock.acquire()
+    try:
+        yield lock
+    finally:
+        lock.release()

@@ -1,0 +1,452 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What all aggregates must say, counted in the plainest way.
+
+This shares no code with the product. It is slow and obviously right; tests compare
+the product with it. The definitions, one line each:
+
+* community: a UUID, or ``global`` for all records and all events.
+* day: a UTC day, ``YYYY-MM-DD``; nothing is counted after today.
+* stay: [added, removed) of a record in a community by its timeline, in whole days:
+  the record is present at the end of day D when the day of ``added`` <= D < the day of
+  ``removed``; the state at the end of a day counts, so what comes and goes on one day
+  changes nothing.
+* timeline: the community events of one record and community by ``place``; time does not
+  run backwards along the places; a second ``added``, or a ``removed`` without ``added``,
+  says nothing.
+* basis ``created``: the first stay begins on the day of ``facts.created`` instead, however
+  long before the addition that is; later ones at the later of that and the addition.
+* basis ``published``: the same with the first day of ``facts.published`` (EDTF), or, where
+  nothing can be read, the day of ``facts.created``.
+* basis ``added``: the stays as they are.
+* record: one version, described by its facts as they are now; without facts it is left out.
+* class: ``with_files`` if ``file_count`` > 0, else ``metadata_only``.
+* parent: present iff one of its versions is; of the class ``with_files`` iff one of its
+  present versions is; a change of class is removed in one and added in the other.
+* cell of a record breakdown: each distinct value of the record, ``unknown`` if it has none;
+  parents and files of a cell are those of the present records in it.
+* uploaders of a delta: distinct owners of the records added on that day; of a snapshot:
+  distinct owners of the present records; a record without an owner counts for nobody.
+* record delta: what differs between the ends of D-1 and D; a document iff something does.
+* record snapshot: the state at the end of D; a document on the days of a delta.
+* usage event that counts: what the stock record statistics count: views with ``via_api``
+  false, downloads with ``is_robot`` false, each with a ``unique_id``; machines count.
+* a usage event counts on the day of its timestamp for ``global`` and each of its
+  ``community_ids``, whatever the timeline says now.
+* unique_visitors, unique_records, unique_parents, unique_files: distinct ``visitor_id``,
+  ``recid``, ``parent_recid``, ``file_id``; an event without one adds none.
+* cells of usage: values in the event's own ``subcounts`` for record breakdowns, of its
+  fields for event breakdowns; ``unknown`` where there is none; a part without events is
+  left out.
+* usage delta: a document iff an event counts; usage snapshot: on the days of a delta.
+* running totals: events and bytes are sums, unique_visitors is the sum of daily uniques,
+  records, parents and files are distinct over all time in ``totals`` and left out in cells.
+* ``top`` breakdowns of a snapshot: the largest cells by views, and by downloads, among those
+  that have any, ties by id; ``all`` breakdowns: every cell.
+* order of cells: most first, then by id; most is records (added and removed together in a
+  delta), or views and then downloads.
+"""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from urllib.parse import urlsplit
+
+from .first_days import first_day
+
+GLOBAL = "global"
+UNKNOWN = "unknown"
+BASES = ("created", "published", "added")
+CLASSES = ("metadata_only", "with_files")
+FAMILIES = (
+    *(f"records-delta-{basis}" for basis in BASES),
+    *(f"records-snapshot-{basis}" for basis in BASES),
+    "usage-delta",
+    "usage-snapshot",
+)
+"""The families, as the names of their aliases end."""
+
+_BEFORE_ALL_DAYS = "0000-00-00"
+
+
+def aggregates(stored, registry, today, top=20):
+    """Return all documents that there must be.
+
+    Args:
+        stored: dict with the stored documents' sources in any order: ``views``,
+            ``downloads``, ``facts`` and ``community_events``, each an iterable.
+        registry: the breakdowns as configured: key -> dict of options.
+        today: the present UTC day, ``YYYY-MM-DD``.
+        top: cells of a ``top`` breakdown.
+
+    Returns:
+        dict: family -> (community, day) -> document.
+    """
+    found = {family: {} for family in FAMILIES}
+    facts = {fact["recid"]: fact for fact in stored["facts"]}
+    keys = [k for k, v in registry.items() if v is not None and "event" not in v]
+    stays = stays_of(stored["community_events"])
+    for basis in BASES:
+        deltas, snapshots = record_documents(stays, facts, keys, basis, today)
+        found[f"records-delta-{basis}"] = deltas
+        found[f"records-snapshot-{basis}"] = snapshots
+    found["usage-delta"], found["usage-snapshot"] = usage_documents(
+        stored["views"], stored["downloads"], registry, top
+    )
+    return found
+
+
+# -- records ---------------------------------------------------------------
+
+
+def stays_of(community_events):
+    """Return (recid, community) -> list of (first day, day of leaving or None)."""
+    timelines = defaultdict(list)
+    for event in community_events:
+        timelines[event["recid"], event["community_id"]].append(event)
+    return {key: _stays(events) for key, events in timelines.items()}
+
+
+def _stays(events):
+    stays, since, latest = [], None, ""
+    for event in sorted(events, key=lambda e: e["place"]):
+        latest = max(latest, event["event_date"])
+        if event["event_type"] == "added" and since is None:
+            since = latest
+        if event["event_type"] == "removed" and since is not None:
+            stays.append((since[:10], latest[:10]))
+            since = None
+    if since is not None:
+        stays.append((since[:10], None))
+    return stays
+
+
+def present_days(stays, fact, basis):
+    """Return the (first day, day of leaving or None) in which a record is present."""
+    created = fact["created"][:10]
+    begin = {
+        "created": created,
+        "published": first_day(fact["published"]) or created,
+        "added": _BEFORE_ALL_DAYS,
+    }[basis]
+    days = []
+    for number, (first, last) in enumerate(stays, start=1):
+        if basis != "added":
+            first = begin if number == 1 else max(begin, first)
+        if last is None or first < last:
+            days.append((first, last))
+    return days
+
+
+def record_documents(stays, facts, keys, basis, today):
+    """Return deltas and snapshots of records on one basis."""
+    deltas, snapshots = {}, {}
+    for community in {community for _, community in stays}:
+        present = {
+            recid: present_days(found, facts[recid], basis)
+            for (recid, where), found in stays.items()
+            if where == community and recid in facts
+        }
+        days = {day for spans in present.values() for span in spans for day in span}
+        for day in sorted(d for d in days if d is not None and d <= today):
+            before = _present_at(present, facts, _day_before(day))
+            after = _present_at(present, facts, day)
+            if before == after:
+                continue
+            deltas[community, day] = {
+                "community_id": community,
+                "period_start": day,
+                **_difference(before, after),
+                "uploaders": len(_owners(_without(after, before))),
+                "subcounts": _record_cells(keys, before, after, _difference, _gross),
+            }
+            snapshots[community, day] = {
+                "community_id": community,
+                "snapshot_date": day,
+                "total_records": _classes(_records(after)),
+                "total_parents": _classes(_parents(after)),
+                "total_files": _files(after),
+                "total_uploaders": len(_owners(after)),
+                "subcounts": _record_cells(keys, {}, after, _state, _size),
+            }
+    return deltas, snapshots
+
+
+def _day_before(day):
+    if day == "0001-01-01":
+        return _BEFORE_ALL_DAYS
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+
+
+def _present_at(present, facts, day):
+    """Return recid -> facts of the records that are present at the end of a day."""
+    return {
+        recid: facts[recid]
+        for recid, spans in present.items()
+        if any(f <= day and (last is None or day < last) for f, last in spans)
+    }
+
+
+def _without(records, others):
+    return {recid: fact for recid, fact in records.items() if recid not in others}
+
+
+def _class(fact):
+    return "with_files" if fact["file_count"] > 0 else "metadata_only"
+
+
+def _records(records):
+    """Return recid -> class."""
+    return {recid: _class(fact) for recid, fact in records.items()}
+
+
+def _parents(records):
+    """Return parent -> class."""
+    parents = {}
+    for fact in records.values():
+        if parents.get(fact["parent_id"]) != "with_files":
+            parents[fact["parent_id"]] = _class(fact)
+    return parents
+
+
+def _classes(classes):
+    """Count classes."""
+    return {name: list(classes.values()).count(name) for name in CLASSES}
+
+
+def _files(records):
+    return {
+        "file_count": sum(fact["file_count"] for fact in records.values()),
+        "data_volume": sum(fact["data_volume"] for fact in records.values()),
+    }
+
+
+def _owners(records):
+    return {fact["owner"] for fact in records.values()} - {None}
+
+
+def _difference(before, after):
+    """Return what is added and removed between two sets of records."""
+
+    def only(some, others):
+        """Count the (thing, class) that are in the first and not in the second."""
+        return _classes(dict(set(some.items()) - set(others.items())))
+
+    records = _records(before), _records(after)
+    parents = _parents(before), _parents(after)
+    return {
+        "records": {
+            "added": only(records[1], records[0]),
+            "removed": only(records[0], records[1]),
+        },
+        "parents": {
+            "added": only(parents[1], parents[0]),
+            "removed": only(parents[0], parents[1]),
+        },
+        "files": {
+            "added": _files(_without(after, before)),
+            "removed": _files(_without(before, after)),
+        },
+    }
+
+
+def _state(_, after):
+    return {
+        "records": _classes(_records(after)),
+        "parents": _classes(_parents(after)),
+        "files": _files(after),
+    }
+
+
+def _record_cells(keys, before, after, tell, size):
+    """Return key -> cells that are not all zero."""
+    subcounts = {}
+    for key in keys:
+        cells = []
+        for value in _all_values(before, key) | _all_values(after, key):
+            inside = _in_cell(before, key, value), _in_cell(after, key, value)
+            cells.append({"id": value, **tell(*inside)})
+        subcounts[key] = _sorted([cell for cell in cells if size(cell)], size)
+    return subcounts
+
+
+def _values(fact, key):
+    """Return the distinct values of facts, or of an event, in a record breakdown."""
+    return set((fact.get("subcounts") or {}).get(key) or []) or {UNKNOWN}
+
+
+def _all_values(records, key):
+    return {value for fact in records.values() for value in _values(fact, key)}
+
+
+def _in_cell(records, key, value):
+    return {r: fact for r, fact in records.items() if value in _values(fact, key)}
+
+
+def _sorted(cells, size):
+    return sorted(cells, key=lambda cell: (-size(cell), cell["id"]))
+
+
+def _size(cell):
+    return sum(cell["records"].values())
+
+
+def _gross(cell):
+    records = cell["records"]
+    return sum(records["added"].values()) + sum(records["removed"].values())
+
+
+# -- usage -----------------------------------------------------------------
+
+
+def counts(part, event):
+    """Tell whether the stock record statistics count a stored event."""
+    if event.get("unique_id") is None:
+        return False
+    flag = {"view": "via_api", "download": "is_robot"}[part]
+    return event.get(flag) is False
+
+
+def usage_documents(views, downloads, registry, top):
+    """Return deltas and snapshots of usage."""
+    by_day = defaultdict(lambda: defaultdict(list))
+    for part, events in (("view", views), ("download", downloads)):
+        for event in events:
+            if not counts(part, event):
+                continue
+            day = event["timestamp"][:10]
+            for community in {GLOBAL, *(event.get("community_ids") or [])}:
+                by_day[community][day].append((part, event))
+    deltas, snapshots = {}, {}
+    for community, days in by_day.items():
+        so_far, running = [], []
+        for day in sorted(days):
+            so_far += days[day]
+            delta = _usage_delta(community, day, days[day], registry)
+            running.append(delta)
+            deltas[community, day] = delta
+            snapshots[community, day] = {
+                "community_id": community,
+                "snapshot_date": day,
+                "totals": _running_totals(so_far, running),
+                "subcounts": _running_cells(running, registry, top),
+            }
+    return deltas, snapshots
+
+
+def _usage_delta(community, day, events, registry):
+    subcounts = {}
+    for key, options in registry.items():
+        if options is None:
+            continue
+        cells = []
+        for value in {v for _, event in events for v in cell_ids(event, key, options)}:
+            inside = [e for e in events if value in cell_ids(e[1], key, options)]
+            metrics = _metrics(inside)
+            cells.append({"id": value, **{p: metrics[p] for p, _ in inside}})
+        subcounts[key] = _most_used(cells)
+    return {
+        "community_id": community,
+        "period_start": day,
+        "totals": _metrics(events),
+        "subcounts": subcounts,
+    }
+
+
+def _metrics(events):
+    """Return the metrics of (part, event) pairs."""
+    views = [event for part, event in events if part == "view"]
+    downloads = [event for part, event in events if part == "download"]
+    return {
+        "view": _uniques(views),
+        "download": {
+            **_uniques(downloads),
+            "unique_files": _distinct(downloads, "file_id"),
+            "total_volume": sum(event.get("size") or 0 for event in downloads),
+        },
+    }
+
+
+def _uniques(events):
+    return {
+        "total_events": len(events),
+        "unique_visitors": _distinct(events, "visitor_id"),
+        "unique_records": _distinct(events, "recid"),
+        "unique_parents": _distinct(events, "parent_recid"),
+    }
+
+
+def _distinct(events, field):
+    return len({event.get(field) for event in events} - {None})
+
+
+def _running_totals(events, deltas):
+    """Return totals of all events so far; visitors are a sum of the days."""
+    totals = _metrics(events)
+    for part, metrics in totals.items():
+        metrics["unique_visitors"] = sum(
+            delta["totals"][part]["unique_visitors"] for delta in deltas
+        )
+    return totals
+
+
+def _running_cells(deltas, registry, top):
+    subcounts = {}
+    for key, options in registry.items():
+        if options is None:
+            continue
+        totals = defaultdict(dict)
+        for delta in deltas:
+            for cell in delta["subcounts"][key]:
+                _add(totals[cell["id"]], cell)
+        cells = [{"id": value, **parts} for value, parts in totals.items()]
+        if options.get("show", "all") == "all":
+            subcounts[key] = _most_used(cells)
+        else:
+            subcounts[key] = {
+                f"by_{part}": _sorted(
+                    [cell for cell in cells if part in cell],
+                    lambda cell, part=part: cell[part]["total_events"],
+                )[:top]
+                for part in ("view", "download")
+            }
+    return subcounts
+
+
+def _add(total, cell):
+    """Add the metrics that can be added up."""
+    for part in ("view", "download"):
+        for name in ("total_events", "unique_visitors", "total_volume"):
+            if name in cell.get(part, {}):
+                into = total.setdefault(part, {})
+                into[name] = into.get(name, 0) + cell[part][name]
+
+
+def _most_used(cells):
+    def used(cell):
+        return [-cell.get(p, {}).get("total_events", 0) for p in ("view", "download")]
+
+    return sorted(cells, key=lambda cell: (*used(cell), cell["id"]))
+
+
+def cell_ids(event, key, options):
+    """Return the cells of a breakdown that an event is in."""
+    if "event" not in options:
+        return _values(event, key)
+    value = event.get(options["event"])
+    extract = options.get("extract", "value")
+    if extract == "host":
+        return {host(value) or UNKNOWN}
+    if extract == "agent":
+        return {UNKNOWN if value is None else "machine" if value else "human"}
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return {value or UNKNOWN}
+
+
+def host(url):
+    """Return the host of a URL in lower case, without its port; None if it has none."""
+    try:
+        return urlsplit(url or "").hostname
+    except ValueError:
+        return None

@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Puts the documents of a history into OpenSearch, and compares what comes out.
+
+A test puts what is stored, has the product aggregate, and says
+:func:`assert_equal_to_reference`::
+
+    instance = StoredInstance(client, names)
+    for _, stored, runs in history.moments():
+        instance.put(stored)
+        if runs:
+            ...  # aggregate
+            assert_equal_to_reference(client, names, stored, registry, today)
+"""
+
+import json
+
+from invenio_stats_dashboard.community_events.store import EventStore
+
+from . import reference
+from .simulation import Stored
+
+ADDED_BY_STORING = ("checksum", "updated_timestamp")
+"""Fields of a stored aggregate that say nothing about what it means."""
+
+SHOWN = 12
+"""Differences that are shown."""
+
+
+class StoredInstance:
+    """The indices of one instance, filled with the documents of a history.
+
+    Args:
+        client: an ordinary OpenSearch client.
+        names: the instance's names.
+    """
+
+    def __init__(self, client, names):
+        """Put the templates that are missing; nothing is stored yet."""
+        self._client, self._names = client, names
+        self._last = Stored()
+        EventStore(client, names).ensure_templates()
+
+    def put(self, stored):
+        """Make the indices hold what is stored, writing only what is different.
+
+        Args:
+            stored: a :class:`~.simulation.Stored`.
+        """
+        lines = []
+        for name in ("views", "downloads", "facts", "community_events"):
+            before, after = getattr(self._last, name), getattr(stored, name)
+            if name in stored.recreated:
+                pattern = self._pattern(name)
+                self._client.indices.delete(index=pattern, ignore=[404])
+                before = {}
+            for id in before.keys() - after.keys():
+                where = {"_index": self._index(name, before[id]), "_id": id}
+                lines.append({"delete": where})
+            for id, source in after.items():
+                if before.get(id) != source:
+                    where = {"_index": self._index(name, source), "_id": id}
+                    lines += [{"index": where}, source]
+        if lines:
+            answer = self._client.bulk(body=lines, refresh=True)
+            assert not answer["errors"], json.dumps(answer)[:2000]
+        self._last = stored
+
+    def _index(self, name, source):
+        """Return the index that a document is in."""
+        if name == "facts":
+            return self._names.record_facts
+        if name == "community_events":
+            return f"{self._names.community_events}-{source['record_created_date'][:4]}"
+        return self._names.events_month(_part(name), source["timestamp"][:7])
+
+    def _pattern(self, name):
+        """Return the pattern of the indices that hold some documents."""
+        if name == "facts":
+            return self._names.record_facts
+        if name == "community_events":
+            return (
+                f"{self._names.community_events}-1*,{self._names.community_events}-2*"
+            )
+        return f"{self._names.events_alias(_part(name))}-*"
+
+
+def _part(name):
+    return {"views": "view", "downloads": "download"}[name]
+
+
+def aggregates_in(client, names, families=reference.FAMILIES):
+    """Return all stored aggregates as the reference gives them.
+
+    Args:
+        client: an ordinary OpenSearch client.
+        names: the instance's names.
+        families: those to read.
+
+    Returns:
+        dict: family -> (community, day) -> document, without what storing adds.
+    """
+    return {family: _read(client, names, family) for family in families}
+
+
+def _read(client, names, family):
+    found, alias = {}, f"{names.prefix}stats-community-{family}"
+    # also what has no alias: it would never be read, and never be noticed
+    pattern = f"{alias},{alias}-*"
+    client.indices.refresh(index=pattern, ignore_unavailable=True)
+    body = {"size": 1000, "sort": ["_index", "_doc"]}
+    while True:
+        hits = client.search(index=pattern, body=body, ignore_unavailable=True)
+        hits = hits["hits"]["hits"]
+        if not hits:
+            return found
+        for hit in hits:
+            community, _, day = hit["_id"].rpartition(":")
+            assert hit["_index"] == f"{alias}-{day[:4]}", hit["_index"]
+            assert (
+                community,
+                day,
+            ) not in found, f"{family} {hit['_id']} is there twice"
+            source = dict(hit["_source"])
+            for name in ADDED_BY_STORING:
+                source.pop(name, None)
+            found[community, day] = source
+        body["search_after"] = hits[-1]["sort"]
+
+
+def assert_equal_to_reference(
+    client, names, stored, registry, today, top=20, families=reference.FAMILIES
+):
+    """Check that the stored aggregates are what the reference counts.
+
+    Args:
+        client: an ordinary OpenSearch client.
+        names: the instance's names.
+        stored: a :class:`~.simulation.Stored`, what was there when aggregation ran.
+        registry: the breakdowns as configured: key -> dict of options.
+        today: the present UTC day, ``YYYY-MM-DD``.
+        top: cells of a ``top`` breakdown.
+        families: those to compare.
+
+    Raises:
+        AssertionError: with the first differences.
+    """
+    wanted = reference.aggregates(stored.sources(), registry, today, top)
+    wanted = {family: wanted[family] for family in families}
+    assert_same(aggregates_in(client, names, families), wanted)
+
+
+def assert_same(found, wanted):
+    """Check that two sets of aggregates are equal.
+
+    Args:
+        found: family -> (community, day) -> document, what is there.
+        wanted: the same, what should be.
+
+    Raises:
+        AssertionError: with the first differences.
+    """
+    told = list(differences(_plain(found), _plain(wanted)))
+    more = f"\n… and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    assert not told, "\n" + "\n".join(told[:SHOWN]) + more
+
+
+def _plain(aggregates):
+    """Return aggregates with text keys, without breakdowns that have no cell."""
+    return {
+        family: {
+            f"{community}:{day}": _without_empty(document)
+            for (community, day), document in documents.items()
+        }
+        for family, documents in aggregates.items()
+    }
+
+
+def _without_empty(document):
+    subcounts = {
+        key: cells
+        for key, cells in document.get("subcounts", {}).items()
+        if cells and cells != {"by_view": [], "by_download": []}
+    }
+    return {**document, "subcounts": subcounts}
+
+
+def differences(found, wanted, path=""):
+    """Yield a sentence for each place in which two nested values differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*wanted, *(k for k in found if k not in wanted)]:
+            here = f"{path}/{key}"
+            if key not in found:
+                yield f"{here} is missing; should be {_short(wanted[key])}"
+            elif key not in wanted:
+                yield f"{here} should not be; is {_short(found[key])}"
+            else:
+                yield from differences(found[key], wanted[key], here)
+    elif isinstance(found, list) and isinstance(wanted, list) and found != wanted:
+        ids = [[cell["id"] for cell in cells] for cells in (found, wanted)]
+        if ids[0] != ids[1]:
+            yield f"{path} has the cells {ids[0]}; should have {ids[1]}"
+        cells = [{cell["id"]: cell for cell in cells} for cells in (found, wanted)]
+        for id in cells[0].keys() & cells[1].keys():
+            yield from differences(cells[0][id], cells[1][id], f"{path}/{id}")
+    elif found != wanted:
+        yield f"{path} is {_short(found)}; should be {_short(wanted)}"
+
+
+def _short(value):
+    text = json.dumps(value)
+    return text if len(text) < 300 else f"{text[:300]}…"

@@ -23,7 +23,8 @@ from types import SimpleNamespace
 from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard import config, subcounts
-from invenio_stats_dashboard.aggregations.records.run import RecordAggregation, Wanted
+from invenio_stats_dashboard.aggregations.records.work import Records
+from invenio_stats_dashboard.aggregations.run import Options
 from invenio_stats_dashboard.aggregations.store import ensure_templates
 from invenio_stats_dashboard.community_events.documents import GLOBAL, CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
@@ -176,7 +177,7 @@ def main():
         store.put_facts([facts])
         store.create_events(events)
         _measure("one record more", client, text, names, requests)
-        _measure("all again", client, text, names, requests, Wanted(rebuild=True))
+        _measure("all again", client, text, names, requests, Options(rebuild=True))
     finally:
         if not options.keep:
             client.indices.delete(index=f"{names.prefix}*", expand_wildcards="all")
@@ -204,21 +205,28 @@ def _fill(client, store, made, records, names):
     print(f"{records} records made in {time.monotonic() - began:.0f} s")
 
 
-def _measure(what, client, text, names, requests, wanted=None):
+def _measure(what, client, text, names, requests, options=None):
     before = sum(r.number for r in requests)
-    cpu = time.process_time()
-    aggregation = RecordAggregation(
-        client, text, names, REGISTRY, 20, datetime.now(UTC).date()
-    )
-    report = aggregation.run(wanted)
+    began, cpu = time.monotonic(), time.process_time()
+    records = Records(client, text, names, REGISTRY, 20, datetime.now(UTC).date())
+    steps = changed = 0
+    for phase in records.phases(options or Options()):
+        for step in phase:
+            done = step.do()
+            steps += 1
+            changed += sum(
+                w.created + w.changed + w.deleted for w in done.written.values()
+            )
+    seconds, cpu = time.monotonic() - began, time.process_time() - cpu
+    sent = sum(r.number for r in requests) - before
+    records.finish()
     stored = [client.count(index=names.aggregates(f))["count"] for f in RECORD_FAMILIES]
-    changed = sum(w.created + w.changed + w.deleted for w in report.written.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
-        f"{what}: {report.seconds:.1f} s ({time.process_time() - cpu:.1f} s of work "
-        f"here), {report.communities} communities, {changed} documents written, "
-        f"{sum(stored)} there, {sum(r.number for r in requests) - before} requests, "
-        f"at most {peak} MB"
+        f"{what}: {seconds:.1f} s ({cpu:.1f} s of work here), {steps} units, "
+        f"{changed} documents written, {sum(stored)} there, {sent} requests, "
+        f"at most {peak} MB",
+        flush=True,
     )
 
 

@@ -77,13 +77,13 @@ class Look:
             Looked: nothing is stored yet.
 
         Raises:
-            NotReadyError: there are no community events, or no record facts.
+            NotReadyError: all community events or record facts are gone.
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
         stored = self._bookmarks.read()
         both = f"{self._names.community_events},{self._names.record_facts}"
         now = patiently(lambda: positions_of_all(self._client, both), self._limit)
-        self._require(now)
+        self._require(stored, now)
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
         moved = [n for n, p in now.items() if not _same(stored.get(n), p)]
         if moved:
@@ -145,17 +145,18 @@ class Look:
 
     # -- inside -------------------------------------------------------------
 
-    def _require(self, now):
-        if not any(self._is_events(name) for name in now):
-            raise NotReadyError(
-                "There are no community events to count records by. Run 'invenio "
-                "community-stats community-events generate' first."
+    def _require(self, stored, now):
+        """See that what was counted is not gone as a whole: that is an accident."""
+        for alias in (self._names.community_events, self._names.record_facts):
+            there, counted = (
+                any(name.startswith(alias) for name in names) for names in (now, stored)
             )
-        if self._names.record_facts not in now:
-            raise NotReadyError(
-                "There are no record facts to count records by. Run 'invenio "
-                "community-stats community-events generate' first."
-            )
+            if counted and not there:
+                raise NotReadyError(
+                    f"All of {alias} is gone, which records were counted by. Nothing "
+                    "was changed. Restore it, or run 'invenio community-stats "
+                    "community-events generate', and run the same command again."
+                )
 
     def _is_events(self, name):
         return name != self._names.record_facts

@@ -23,6 +23,8 @@ from ..helpers.histories import (
     PIECE,
     WHOLE,
     histories,
+    of_all,
+    of_records,
     of_usage,
 )
 from ..helpers.stored import StoredInstance, assert_equal_to_reference
@@ -115,3 +117,13 @@ def histories_of(kinds):
 @histories_of(of_usage)
 def test_usage(follow, history):
     follow(history, USAGE)
+
+
+@histories_of(of_records)
+def test_records(follow, history):
+    follow(history, RECORDS)
+
+
+@histories_of(of_all)
+def test_all_families(follow, history):
+    follow(history, reference.FAMILIES)

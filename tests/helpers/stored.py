@@ -51,7 +51,7 @@ class StoredInstance:
         lines = []
         for name in ("views", "downloads", "facts", "community_events"):
             before, after = getattr(self._last, name), getattr(stored, name)
-            if name in stored.recreated:
+            if name in stored.recreated and after:
                 pattern = self._pattern(name)
                 self._client.indices.delete(index=pattern, ignore=[404])
                 before = {}

@@ -87,11 +87,11 @@ def packed(hashes):
     return b64encode(array("Q", hashes).tobytes()).decode()
 
 
-def unpacked(text):
-    """Return the 64-bit numbers of a text as a data frame's column."""
+def array_of(text):
+    """Return the 64-bit numbers of a text."""
     numbers = array("Q")
     numbers.frombytes(b64decode(text))
-    return pl.Series(numbers, dtype=pl.UInt64)
+    return numbers
 
 
 def _totals(frame):

@@ -21,7 +21,7 @@ from .reading import EventReader
 from .running import Shown
 from .snapshots import Redo, Snapshots
 
-CHUNK = 50_000
+CHUNK = 20_000
 """Events that are counted at a time; a day is never cut."""
 
 SCOPE = "usage"

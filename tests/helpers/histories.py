@@ -56,6 +56,10 @@ REFERRERS = (
 )
 
 
+NONE, WHOLE, PIECE, BROKEN = RUNS = ("none", "whole", "piece", "broken")
+"""No run; one that does all; one that does a part; one that fails on its way."""
+
+
 # -- steps -------------------------------------------------------------------
 
 
@@ -121,6 +125,7 @@ class Move:
     community: str
     added: bool
     at: str
+    skewed: bool
 
     def do(self, world):
         """Do it."""
@@ -131,7 +136,26 @@ class Move:
         members = world.members[parent]
         (members.add if self.added else members.discard)(self.community)
         for version in world.versions(parent):
-            world.notice(version.facts["recid"], self.at)
+            world.notice(version.facts["recid"], self.at, self.skewed)
+
+
+@dataclass(frozen=True)
+class Away:
+    """A record is deleted and restored, or leaves a community and comes back."""
+
+    record: int
+    community: str | None
+    moments: tuple
+    skewed: bool
+
+    def do(self, world):
+        """Do it."""
+        left, back = self.moments if self.skewed else sorted(self.moments)
+        for at, added in ((left, False), (back, True)):
+            if self.community is None:
+                Delete(self.record, at).do(world)
+            else:
+                Move(self.record, self.community, added, at, self.skewed).do(world)
 
 
 @dataclass(frozen=True)
@@ -264,20 +288,19 @@ class History:
 
     Attributes:
         steps: in their order.
-        cuts: for each step whether aggregation runs after it; it always does after
-            the last.
+        cuts: for each step which run of the aggregation comes after it, one of
+            :data:`RUNS`; after the last one it is always a whole one.
     """
 
     steps: tuple
     cuts: tuple
 
     def moments(self):
-        """Yield (step, stored documents after it, whether aggregation runs)."""
+        """Yield (step, stored documents after it, which run comes then)."""
         world = World()
-        for number, step in enumerate(self.steps, start=1):
+        for step, run in zip(self.steps, (*self.cuts[:-1], WHOLE), strict=True):
             step.do(world)
-            runs = number == len(self.steps) or self.cuts[number - 1]
-            yield step, world.stored(), runs
+            yield step, world.stored(), run
 
     def world(self):
         """Return the world after the last step."""
@@ -292,6 +315,7 @@ class History:
 
 
 numbers = st.integers(0, 5)
+rarely = st.sampled_from((False, False, False, True))
 moments = st.builds("{}T{}".format, st.sampled_from(DAYS), st.sampled_from(TIMES))
 communities = st.sampled_from(COMMUNITIES)
 parts = st.sampled_from(("view", "download"))
@@ -351,8 +375,21 @@ of_records = (
     publications,
     publications,
     st.builds(Edit, numbers, changes),
-    st.builds(Move, numbers, communities, st.booleans(), moments),
-    st.builds(Move, numbers, communities, st.booleans(), moments),
+    st.builds(
+        Move,
+        numbers,
+        communities,
+        st.booleans(),
+        moments,
+        rarely,
+    ),
+    st.builds(
+        Away,
+        numbers,
+        st.one_of(st.none(), communities),
+        st.tuples(moments, moments),
+        rarely,
+    ),
     st.builds(Delete, numbers, moments),
     st.builds(DeleteCommunity, communities, moments),
     st.builds(LoseFacts, numbers),
@@ -384,6 +421,10 @@ def histories(draw, kinds=of_all, max_size=14):
     rest = draw(st.lists(st.one_of(*kinds), min_size=least, max_size=max_size))
     steps = (*first, *rest)
     cuts = draw(
-        st.lists(st.booleans(), min_size=len(steps), max_size=len(steps)).map(tuple)
+        st.lists(
+            st.sampled_from((NONE, NONE, NONE, WHOLE, PIECE, BROKEN)),
+            min_size=len(steps),
+            max_size=len(steps),
+        ).map(tuple)
     )
     return History(steps, cuts)

@@ -148,6 +148,18 @@ def test_a_record_counts_from_its_publication_date_without_any_change(some):
     assert some.aggregate(today=due + timedelta(days=400)) == Written()
 
 
+def test_centuries_of_publication_dates_take_one_index(some, client, names):
+    some.edit("r1", published="1455")
+    some.edit("r2", published="0800")
+    some.edit("r3", published="1999-12-31")
+    some.aggregate()
+    some.check()
+    alias = names.aggregates("records-snapshot-published")
+    indices = sorted(client.indices.get_alias(name=alias))
+    years = [name.removeprefix(f"{alias}-") for name in indices]
+    assert years == ["1999", "2019", "2024"]
+
+
 def test_an_event_that_was_deleted_is_noticed(some):
     some.aggregate()
     some.forget_event(some.events[f"id of r3:{A}:3"])

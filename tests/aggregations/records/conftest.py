@@ -104,10 +104,10 @@ class Known:
         self.client.delete(index=self.names.record_facts, id=recid, refresh=True)
         del self.facts[recid]
 
-    def half(self, today=TODAY, top=20, registry=REGISTRY):
+    def half(self, today=TODAY, top=20, registry=REGISTRY, gate=None):
         """Return the aggregation of records."""
-        registry = subcounts.load(registry)
-        return Records(self.client, self.text, self.names, registry, top, today)
+        rules = subcounts.load(registry), top, today
+        return Records(self.client, self.text, self.names, *rules, gate=gate)
 
     def aggregate(self, today=TODAY, half=None, **options):
         """Run it; what was done is returned, the units' labels are kept."""

@@ -19,9 +19,12 @@ from ..conftest import remove_statistics
 from ..helpers import reference
 from ..helpers.histories import (
     BROKEN,
+    DATES,
     NONE,
     PIECE,
     WHOLE,
+    History,
+    Publish,
     histories,
     of_all,
     of_records,
@@ -127,3 +130,11 @@ def test_records(follow, history):
 @histories_of(of_all)
 def test_all_families(follow, history):
     follow(history, reference.FAMILIES)
+
+
+def test_every_kind_of_publication_date(follow):
+    steps = tuple(
+        Publish(None, "2024-02-29T12:30:00", date, (), "1", (), frozenset())
+        for date in DATES
+    )
+    follow(History(steps, (NONE,) * len(steps)), RECORDS)

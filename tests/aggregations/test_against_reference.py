@@ -9,20 +9,32 @@ rebuild finds nothing to change.
 """
 
 import os
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from opensearchpy import Transport
+
+from invenio_stats_dashboard.services import aggregation as service
+from invenio_stats_dashboard.services.aggregation import options_of
 
 from ..conftest import remove_statistics
 from ..helpers import reference
 from ..helpers.histories import (
     BROKEN,
     DATES,
+    DAYS,
+    DRY,
     NONE,
+    OF_COMMUNITIES,
+    OF_DAYS,
+    OF_FAMILIES,
     PIECE,
     WHOLE,
+    Cut,
     History,
     Publish,
     histories,
@@ -30,7 +42,8 @@ from ..helpers.histories import (
     of_records,
     of_usage,
 )
-from ..helpers.stored import StoredInstance, assert_equal_to_reference
+from ..helpers.simulation import COMMUNITIES
+from ..helpers.stored import StoredInstance, aggregates_in, assert_equal_to_reference
 
 EXAMPLES = int(os.environ.get("HISTORIES", 12))
 """How many histories each test takes; more of them find rarer faults."""
@@ -48,22 +61,44 @@ class RunFailedError(Exception):
 
 @pytest.fixture()
 def aggregate(app, monkeypatch):
-    """Return a function that makes one run of a kind."""
+    """Return a function that makes a run as a cut asks for it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
-    service = app.extensions["invenio-stats-dashboard"].community_stats_service
 
-    def run(kind, families, **arguments):
-        limit = 1 if kind == PIECE else None
-        monkeypatch.setitem(app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", limit)
-        progress = _fail if kind == BROKEN else None
-        with suppress(RunFailedError):
-            return service.aggregate(families=families, progress=progress, **arguments)
+    def run(cut, families):
+        days = DAYS[1:3] if cut.kind == OF_DAYS else (None, None)
+        options = options_of(
+            app,
+            (COMMUNITIES[0], reference.GLOBAL) if cut.kind == OF_COMMUNITIES else None,
+            families[::2] if cut.kind == OF_FAMILIES else families,
+            *days,
+            rebuild=cut.rebuild,
+            dry_run=cut.kind == DRY,
+        )
+        if cut.kind == PIECE:
+            options = replace(options, limit=1)
+        with failing_after(cut.number if cut.kind == BROKEN else None):
+            return service.aggregate(app, options)
 
     return run
 
 
-def _fail(_):
-    raise RunFailedError
+@contextmanager
+def failing_after(number):
+    """Let one request fail, after a number of others, as if the process ended."""
+    send, left = Transport.perform_request, number
+
+    def counted(*arguments, **named):
+        nonlocal left
+        # not that of the lock, which a thread renews
+        if left is not None and threading.current_thread() is threading.main_thread():
+            left -= 1
+            if left == 0:
+                raise RunFailedError
+        return send(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch, suppress(RunFailedError):
+        patch.setattr(Transport, "perform_request", counted)
+        yield
 
 
 @pytest.fixture()
@@ -78,14 +113,18 @@ def follow(app, client, names, aggregate):
     def follow(history, families):
         remove_statistics(client, names)
         instance = StoredInstance(client, names)
-        for _, stored, kind in history.moments():
+        for _, stored, cut in history.moments():
             instance.put(stored)
-            if kind != NONE:
-                aggregate(kind, families)
-            if kind == WHOLE:
+            if cut.kind == DRY:
+                before = aggregates_in(client, names, families)
+            if cut.kind != NONE:
+                aggregate(cut, families)
+            if cut.kind == WHOLE:
                 check(stored, families)
+            if cut.kind == DRY:
+                assert aggregates_in(client, names, families) == before
         for rebuild in (False, True):
-            report = aggregate(WHOLE, families, rebuild=rebuild)
+            report = aggregate(Cut(WHOLE, rebuild=rebuild), families)
             assert not _written(report), f"rebuild={rebuild}: {report.families}"
         check(stored, families)
 
@@ -137,4 +176,4 @@ def test_every_kind_of_publication_date(follow):
         Publish(None, "2024-02-29T12:30:00", date, (), "1", (), frozenset())
         for date in DATES
     )
-    follow(History(steps, (NONE,) * len(steps)), RECORDS)
+    follow(History(steps, (Cut(),) * len(steps)), RECORDS)

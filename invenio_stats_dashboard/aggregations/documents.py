@@ -142,10 +142,7 @@ def index_templates(names):
     for family in (*FAMILIES, USAGE_SEEN):
         alias = names.aggregates(family)
         templates[f"{alias}-v{SCHEMA}"] = _template(
-            # records may be published in any year, also before 1000
-            [f"{alias}-0*", *yearly_patterns(alias)],
-            mapping(family),
-            {alias: {}},
+            yearly_patterns(alias), mapping(family), {alias: {}}
         )
     state = {"community_id": _ID, "anchor": _ID, "day": _DAY, "state": _NOT_SEARCHED}
     templates[f"{names.usage_state}-v{SCHEMA}"] = _template(

@@ -20,6 +20,7 @@ from opensearchpy import Transport
 
 from invenio_stats_dashboard.services import aggregation as service
 from invenio_stats_dashboard.services.aggregation import options_of
+from invenio_stats_dashboard.subcounts import load
 
 from ..conftest import remove_statistics
 from ..helpers import reference
@@ -47,6 +48,8 @@ from ..helpers.stored import StoredInstance, aggregates_in, assert_equal_to_refe
 
 EXAMPLES = int(os.environ.get("HISTORIES", 12))
 """How many histories each test takes; more of them find rarer faults."""
+
+FEW = max(1, EXAMPLES // 4)
 
 TOP = 2
 """Cells of a ``top`` breakdown, few enough to be too few."""
@@ -102,13 +105,20 @@ def failing_after(number):
 
 
 @pytest.fixture()
-def follow(app, client, names, aggregate):
-    """Return a function that follows a history with runs and checks the documents."""
-    registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
+def check(app, client, names):
+    """Return a function that compares the documents with the reference."""
 
     def check(stored, families):
         today = datetime.now(UTC).date().isoformat()
+        registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
         assert_equal_to_reference(client, names, stored, registry, today, TOP, families)
+
+    return check
+
+
+@pytest.fixture()
+def follow(client, names, aggregate, check):
+    """Return a function that follows a history with runs and checks the documents."""
 
     def follow(history, families):
         remove_statistics(client, names)
@@ -140,12 +150,12 @@ def _written(report):
     ]
 
 
-def histories_of(kinds):
+def histories_of(kinds, examples=EXAMPLES):
     """Return the decorators of a test that takes histories."""
 
     def decorate(test):
         return settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,
             suppress_health_check=[
                 HealthCheck.function_scoped_fixture,
@@ -177,3 +187,57 @@ def test_every_kind_of_publication_date(follow):
         for date in DATES
     )
     follow(History(steps, (Cut(),) * len(steps)), RECORDS)
+
+
+@histories_of(of_all, examples=FEW)
+def test_other_breakdowns(app, client, names, aggregate, check, history):
+    ours = app.config["COMMUNITY_STATS_SUBCOUNTS"]
+    others = {
+        "subjects": {**ours["subjects"], "show": "all"},
+        "resource_types": {**ours["resource_types"], "show": "top"},
+        "agents": None,
+        "robots": {"event": "is_robot"},
+        "rights": ours["rights"],
+        "referrers": {"event": "referrer"},
+    }
+    extension = app.extensions["invenio-stats-dashboard"]
+    stored = _stored(client, names, history)
+    for registry in (ours, others, ours):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(app.config, "COMMUNITY_STATS_SUBCOUNTS", registry)
+            patch.setitem(vars(extension), "subcounts", load(registry))
+            aggregate(Cut(WHOLE), reference.FAMILIES)
+            check(stored, reference.FAMILIES)
+
+
+@histories_of(of_all, examples=FEW)
+def test_rebuild_mends_what_was_done_to_the_documents(
+    client, names, aggregate, check, history
+):
+    stored = _stored(client, names, history)
+    aggregate(Cut(WHOLE), reference.FAMILIES)
+    found = aggregates_in(client, names)
+    for place, family in enumerate(reference.FAMILIES):
+        alias = f"{names.prefix}stats-community-{family}"
+        if place % 2:
+            client.indices.delete(index=f"{alias}-*", ignore=[404])
+            continue
+        lines = []
+        for community, day in list(found[family])[::2]:
+            where = {"_index": f"{alias}-{day[:4]}", "_id": f"{community}:{day}"}
+            lines.append({"delete": where})
+        name = "snapshot_date" if "snapshot" in family else "period_start"
+        where = {"_index": f"{alias}-2024", "_id": "stranger:2024-02-28"}
+        lines.append({"create": where})
+        lines.append({"community_id": "stranger", name: "2024-02-28"})
+        client.bulk(body=lines, refresh=True)
+    aggregate(Cut(WHOLE, rebuild=True), reference.FAMILIES)
+    check(stored, reference.FAMILIES)
+
+
+def _stored(client, names, history):
+    """Put what there is at the end of a history, and return it."""
+    remove_statistics(client, names)
+    stored = history.end()
+    StoredInstance(client, names).put(stored)
+    return stored

@@ -7,9 +7,9 @@ A test puts what is stored, has the product aggregate, and says
 :func:`assert_equal_to_reference`::
 
     instance = StoredInstance(client, names)
-    for _, stored, run in history.moments():
+    for _, stored, cut in history.moments():
         instance.put(stored)
-        if run == WHOLE:
+        if cut.kind == WHOLE:
             ...  # aggregate
             assert_equal_to_reference(client, names, stored, registry, today)
 """

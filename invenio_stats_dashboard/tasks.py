@@ -114,6 +114,20 @@ def attribute_usage_events_again():
     current_stats_dashboard.event_reindexing_service.attribute_again()
 
 
+@shared_task(acks_late=True)
+def aggregate_community_stats(**arguments):
+    """Bring deltas and snapshots up to date; see ``CommunityStatsService.aggregate``.
+
+    Args:
+        arguments: keyword arguments of that method, as JSON values.
+
+    Returns:
+        dict: the report.
+    """
+    service = current_stats_dashboard.community_stats_service
+    return service.aggregate(**arguments).as_json()
+
+
 _TRIES = 100
 """After about a day the reconciliation is left to find it."""
 

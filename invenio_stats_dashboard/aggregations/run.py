@@ -86,11 +86,11 @@ class Half(Protocol):
 
     Attributes:
         name: of the half.
-        aliases: names of the indices that must not be red.
+        patterns: of the indices that must not be red.
     """
 
     name: str
-    aliases: list
+    patterns: list
 
     def phases(self, options):
         """Yield lists of steps; each list is asked for when those before are done."""
@@ -221,7 +221,7 @@ class Run:
         report.dry_run = options.dry_run
         with self._noted(options, report):
             for half in self._halves:
-                self._gate.wait(half.aliases)
+                self._gate.wait(half.patterns)
                 for steps in half.phases(options):
                     self._phase(half, steps)
                 report.days_left += half.days_left(options)
@@ -233,7 +233,7 @@ class Run:
     def _phase(self, half, steps):
         total, done, start = sum(s.weight for s in steps), 0, time.monotonic()
         for step in steps:
-            self._gate.wait(half.aliases)
+            self._gate.wait(half.patterns)
             self._lock.check()
             self.report.add(step.do())
             done += step.weight

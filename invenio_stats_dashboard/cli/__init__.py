@@ -5,6 +5,7 @@
 
 import click
 
+from .aggregates import aggregate
 from .community_events import community_events, generate_community_events
 from .usage_events import migrate_events, usage_events
 
@@ -18,3 +19,4 @@ community_stats.add_command(community_events)
 community_stats.add_command(generate_community_events)
 community_stats.add_command(usage_events)
 community_stats.add_command(migrate_events)
+community_stats.add_command(aggregate)

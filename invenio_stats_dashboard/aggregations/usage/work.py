@@ -9,6 +9,7 @@ from functools import partial
 
 from ...search.names import USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT
 from ..bookmarks import Source, Sources
+from ..documents import day_field
 from ..run import Done, Step
 from ..store import AggregateStore, Part
 from .columns import KINDS, Columns
@@ -139,11 +140,16 @@ class Usage:
             store.refresh()
 
     @property
-    def aliases(self):
-        """Return the names of the indices that are read and written."""
+    def patterns(self):
+        """Return patterns of the indices that are read and written.
+
+        Patterns, since the cluster waits for a name that does not exist yet.
+        """
         events = [self._names.events_alias(t) for t in self._queries]
         written = (self._deltas, self._seen, self._snapshots)
-        return [*events, *(store.alias for store in written)]
+        return [
+            f"{alias}-*" for alias in (*events, *(store.alias for store in written))
+        ]
 
     def _counting(self, options):
         self.scan(options.dry_run)
@@ -323,49 +329,41 @@ class Usage:
 
     def _stored_days(self):
         days = set()
-        for store, field in (
-            (self._deltas, "period_start"),
-            (self._seen, "period_start"),
-            (self._snapshots, "snapshot_date"),
-        ):
+        for store in (self._deltas, self._seen, self._snapshots):
             store.refresh()
-            days |= {key["day"] for key in self._values(store, "day", field)}
+            histogram = {
+                "field": day_field(store.family),
+                "calendar_interval": "day",
+                "format": "yyyy-MM-dd",
+                "min_doc_count": 1,
+            }
+            found = self._aggregation(store, {"date_histogram": histogram})
+            days |= {bucket["key_as_string"] for bucket in found["buckets"]}
         return days
 
     def _communities(self):
         found = set()
         for store in (self._deltas, self._seen, self._snapshots):
-            keys = self._values(store, "community", "community_id")
-            found |= {key["community"] for key in keys}
+            source = {"community": {"terms": {"field": "community_id"}}}
+            composite = {"size": 5000, "sources": [source]}
+            while True:
+                values = self._aggregation(store, {"composite": composite})
+                found |= {bucket["key"]["community"] for bucket in values["buckets"]}
+                if "after_key" not in values:
+                    break
+                composite["after"] = values["after_key"]
         return sorted(found)
 
-    def _values(self, store, name, field):
-        """Yield all values of a field, a page at a time."""
-        if name == "day":
-            source = {
-                "date_histogram": {
-                    "field": field,
-                    "calendar_interval": "day",
-                    "format": "yyyy-MM-dd",
-                }
-            }
-        else:
-            source = {"terms": {"field": field}}
-        composite = {"size": 5000, "sources": [{name: source}]}
-        while True:
-            answer = self._client.search(
-                index=store.alias,
-                body={"size": 0, "aggs": {"values": {"composite": composite}}},
-                params={
-                    "ignore_unavailable": "true",
-                    "allow_partial_search_results": "false",
-                },
-            )
-            values = answer.get("aggregations", {}).get("values", {"buckets": []})
-            yield from (bucket["key"] for bucket in values["buckets"])
-            if "after_key" not in values:
-                return
-            composite["after"] = values["after_key"]
+    def _aggregation(self, store, aggregation):
+        answer = self._client.search(
+            index=store.alias,
+            body={"size": 0, "aggs": {"found": aggregation}},
+            params={
+                "ignore_unavailable": "true",
+                "allow_partial_search_results": "false",
+            },
+        )
+        return answer.get("aggregations", {}).get("found", {"buckets": []})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Commands for deltas and snapshots."""
+
+import click
+from flask.cli import with_appcontext
+
+from ..proxies import current_stats_dashboard
+from ..search.names import FAMILIES
+from ..tasks import aggregate_community_stats
+from . import aggregates_display as display
+from .output import json_option, print_json, sentences_for_errors
+
+
+@click.command("aggregate")
+@click.option(
+    "--community",
+    "communities",
+    multiple=True,
+    metavar="SLUG|UUID|global",
+    help="Only documents of this community; can be given several times. Default: all.",
+)
+@click.option(
+    "--family",
+    "families",
+    multiple=True,
+    type=click.Choice(FAMILIES),
+    help="Only this family of documents; can be given several times. Default: all.",
+)
+@click.option(
+    "--start-date", metavar="YYYY-MM-DD", help="Only this day (UTC) and later."
+)
+@click.option(
+    "--end-date", metavar="YYYY-MM-DD", help="Only this day (UTC) and earlier."
+)
+@click.option(
+    "--rebuild", is_flag=True, help="Count all again, not only what has changed."
+)
+@click.option(
+    "--eager/--async",
+    "eager",
+    default=True,
+    help="Run here and wait for the end (default), or as a Celery task.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Count and compare; say what would be written."
+)
+@json_option
+@with_appcontext
+@sentences_for_errors
+def aggregate(
+    communities, families, start_date, end_date, rebuild, eager, dry_run, as_json
+):
+    """Bring the daily deltas and the snapshots up to date.
+
+    Counts what has changed since the last run: new and late events, deletions,
+    migrated months, events that were enriched again. It can be run at any time; when
+    it is killed the next run goes on. One run at a time.
+    """
+    arguments = {
+        "community_ids": list(communities) or None,
+        "families": list(families) or None,
+        "start_date": start_date,
+        "end_date": end_date,
+        "rebuild": rebuild,
+        "dry_run": dry_run,
+    }
+    if not eager:
+        task = aggregate_community_stats.delay(**arguments)
+        if as_json:
+            print_json({"task": task.id})
+        else:
+            click.echo(f"Sent to Celery as task {task.id}.")
+        return
+    with display.progress(wanted=not as_json) as show:
+        done = current_stats_dashboard.community_stats_service.aggregate(
+            **arguments, progress=show.progress, waiting=show.waiting
+        )
+    if as_json:
+        print_json(done.as_json())
+    else:
+        display.report(done)

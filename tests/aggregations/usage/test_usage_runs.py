@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Runs find what has changed, write what differs, and can end anywhere."""
+
+from datetime import UTC, datetime
+
+import pytest
+from opensearchpy import Transport
+
+from invenio_stats_dashboard.aggregations.run import LOCK
+from invenio_stats_dashboard.errors import LockedError, SearchUnavailableError
+from invenio_stats_dashboard.search.lock import ClusterLock
+
+from ...helpers.processes import Forked, kill_me
+from .build import BLUE, RED, changed
+
+DAYS = [f"2026-03-{n:02d}" for n in (1, 2, 3, 5, 9)]
+
+
+@pytest.fixture()
+def counted(events):
+    """Return events of a few days that are counted."""
+    events.days(DAYS)
+    events.days(DAYS[1:3], kind="download", communities=(BLUE, RED), first=40)
+    events.aggregate()
+    events.assert_right()
+    return events
+
+
+class Requests:
+    """Counts the requests to OpenSearch while it lasts."""
+
+    def __init__(self, monkeypatch):
+        self.seen = []
+        send = Transport.perform_request
+
+        def perform_request(transport, method, url, *args, **kwargs):
+            self.seen.append((method, url))
+            return send(transport, method, url, *args, **kwargs)
+
+        monkeypatch.setattr(Transport, "perform_request", perform_request)
+
+
+def test_a_late_event_changes_its_day_and_the_snapshots_from_there(counted):
+    late = counted.event(99, f"{DAYS[1]}T23:59:59", communities=(BLUE,))
+    counted.write([late])
+    done = counted.aggregate()
+    # global and blue; their snapshots of that day and later
+    assert (done.days, changed(done)["usage-delta"]) == (1, 2)
+    assert changed(done)["usage-snapshot"] == 4 + 2
+    counted.assert_right()
+
+
+def test_a_deleted_event_is_missed_though_nothing_new_tells_of_it(counted):
+    counted.delete(f"{DAYS[3]}T00:00:00-18")
+    done = counted.aggregate()
+    assert done.days == 1
+    counted.assert_right()
+
+
+def test_a_day_that_loses_its_last_event_loses_its_documents(counted):
+    for id in [id for id in counted.stored["view"] if id.startswith(DAYS[4])]:
+        counted.delete(id)
+    done = counted.aggregate()
+    assert done.families["usage-delta"].deleted == 2
+    assert done.families["usage-snapshot"].deleted == 2
+    counted.assert_right()
+    counted.days([DAYS[4]], first=3)
+    counted.aggregate()
+    counted.assert_right()
+
+
+def test_an_event_that_is_attributed_again_moves_to_its_communities(counted):
+    id, source = next(iter(counted.stored["view"].items()))
+    counted.write([(id, {**source, "community_ids": [BLUE]})])
+    assert counted.aggregate().days == 1
+    counted.assert_right()
+
+
+def test_an_index_that_is_made_anew_is_counted_anew(counted):
+    month = counted.names.events_month("view", "2026-03")
+    kept = dict(list(counted.stored["view"].items())[:9])
+    counted.client.indices.delete(index=month)
+    counted.stored["view"] = {}
+    counted.write(kept.items())
+    counted.aggregate()
+    counted.assert_right()
+    counted.client.indices.delete(index=month)
+    counted.stored["view"] = {}
+    counted.aggregate()
+    counted.assert_right()
+
+
+def test_an_idle_run_asks_the_same_few_questions_however_many_communities(
+    counted, monkeypatch
+):
+    few, many = Requests(monkeypatch), None
+    done = counted.aggregate()
+    assert (done.days, changed(done)) == (0, {})
+    monkeypatch.undo()
+    more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(120)]
+    counted.days(["2026-04-01"], communities=more)
+    counted.aggregate()
+    counted.assert_right()
+    many = Requests(monkeypatch)
+    counted.aggregate()
+    assert len(many.seen) == len(few.seen) < 40
+    assert not [url for _, url in many.seen if "_search" in url and "events" in url]
+
+
+def test_documents_that_are_equal_are_not_written_again(counted):
+    before = counted.client.search(
+        index=counted.names.aggregates("usage-delta"), body={"size": 1000}
+    )
+    done = counted.aggregate(rebuild=True)
+    assert changed(done) == {}
+    after = counted.client.search(
+        index=counted.names.aggregates("usage-delta"), body={"size": 1000}
+    )
+    assert before["hits"]["hits"] == after["hits"]["hits"]
+
+
+def test_a_rebuild_repairs_what_was_spoilt(counted):
+    client, names = counted.client, counted.names
+    index = names.aggregates_year("usage-delta", 2026)
+    client.delete(index=index, id=f"global:{DAYS[0]}")
+    client.update(
+        index=index, id=f"{RED}:{DAYS[1]}", body={"doc": {"checksum": "another"}}
+    )
+    body = {"community_id": BLUE, "period_start": "2026-02-01", "checksum": "x"}
+    client.index(index=index, id=f"{BLUE}:2026-02-01", body=body)
+    client.indices.delete(index=names.aggregates_year("usage-snapshot", 2026))
+    client.indices.delete(index=names.usage_state)
+    counted.aggregate(rebuild=True)
+    counted.assert_right()
+
+
+def test_a_late_event_of_years_ago_goes_on_from_the_end_of_the_year_before(
+    events, monkeypatch
+):
+    days = [
+        f"{year}-{rest}" for year in (2022, 2023, 2024) for rest in ("06-01", "12-31")
+    ]
+    events.days(days)
+    events.days(["2024-02-29", "2025-01-01", "2025-01-02"], kind="download")
+    events.aggregate()
+    events.assert_right()
+    events.days(["2023-07-01"], each=3, communities=(BLUE,), first=50)
+    monkeypatch.setattr(
+        "invenio_stats_dashboard.aggregations.usage.snapshots._LARGE", 1
+    )
+    seen = Requests(monkeypatch)
+    events.aggregate()
+    events.assert_right()
+    # global: a page for each day since the end of 2022, and one that is empty
+    deltas = [url for _, url in seen.seen if url.endswith("usage-delta/_search")]
+    assert len(deltas) < 14
+    # days later than the newest state, and a community that is new
+    events.days(["2025-01-02", "2025-03-01"], communities=(BLUE, RED), first=9)
+    events.aggregate()
+    events.assert_right()
+
+
+def test_a_run_counts_so_many_days_and_the_next_one_the_rest(events, monkeypatch):
+    events.days(DAYS)
+    monkeypatch.setitem(events.app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", 2)
+    left = []
+    for _ in range(3):
+        done = events.aggregate()
+        left.append((done.days, done.days_left, done.completed))
+    assert left == [(2, 3, False), (2, 1, False), (1, 0, True)]
+    events.assert_right()
+
+
+def test_a_restricted_run_leaves_the_rest_on_the_list(events):
+    events.days(DAYS)
+    done = events.aggregate(community_ids=["global"])
+    assert {c for c, _ in events.found()["usage-delta"]} == {"global"}
+    done = events.aggregate(start_date=DAYS[1], end_date=DAYS[2])
+    assert done.days == 2
+    done = events.aggregate(families=["usage-delta"])
+    assert done.days == 3 and list(done.families) == ["usage-delta"]
+    events.aggregate()
+    events.assert_right()
+
+
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(events):
+    events.days(DAYS)
+    done = events.aggregate(dry_run=True)
+    assert done.families["usage-delta"].created == 10
+    assert events.found() == {"usage-delta": {}, "usage-snapshot": {}}
+    events.aggregate()
+    events.assert_right()
+
+
+def test_one_run_at_a_time(counted):
+    client, names = counted.client, counted.names
+    lock = ClusterLock(client, names.bookmarks, LOCK, "another", ttl=60)
+    lock.acquire()
+    try:
+        with pytest.raises(LockedError, match="another"):
+            counted.aggregate()
+    finally:
+        lock.release()
+    counted.aggregate()
+
+
+def test_an_index_that_cannot_be_read_stops_the_run_and_deletes_nothing(counted):
+    month = counted.names.events_month("view", "2026-03")
+    counted.client.indices.close(index=month)
+    try:
+        with pytest.raises(SearchUnavailableError, match="is closed"):
+            counted.aggregate()
+    finally:
+        counted.client.indices.open(index=month)
+    counted.client.cluster.health(index=month, wait_for_status="yellow")
+    counted.assert_right()
+    counted.aggregate()
+    counted.assert_right()
+
+
+def test_with_an_asynchronous_translog_nothing_waits_for_a_flush(counted):
+    month = counted.names.events_month("view", "2026-03")
+    counted.client.indices.put_settings(
+        index=month, body={"index.translog.durability": "async"}
+    )
+    counted.days([DAYS[0]], first=77)
+    counted.aggregate()
+    counted.assert_right()
+
+
+@pytest.mark.parametrize("kill_at", range(1, 14, 2))
+def test_killed_before_any_write_the_next_run_ends_it(events, kill_at):
+    events.days(DAYS)
+    events.aggregate()
+    events.days([DAYS[0], DAYS[2]], kind="download", communities=(BLUE,), first=40)
+    events.delete(f"{DAYS[1]}T00:00:00-6")
+
+    def run():
+        writes = []
+        send = Transport.perform_request
+
+        def perform_request(transport, method, url, *args, **kwargs):
+            if method == "PUT" or method == "DELETE" or url.endswith("_bulk"):
+                writes.append(url)
+                if len(writes) == kill_at:
+                    kill_me()
+            return send(transport, method, url, *args, **kwargs)
+
+        Transport.perform_request = perform_request
+        events.aggregate()
+        return len(writes)
+
+    child = Forked(events.app, run)
+    assert child.wait() is None, "it made fewer writes than that"
+    events.aggregate()
+    events.assert_right()
+
+
+def test_it_is_told_how_the_last_run_ended(counted):
+    found = counted.client.get(index=counted.names.bookmarks, id="run:last")["_source"]
+    assert found["error"] is None and found["completed"]
+    assert found["as_of"] <= datetime.now(UTC).isoformat()

@@ -149,6 +149,7 @@ def index_templates(names):
         [names.usage_state], _root(state)
     )
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
+    bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
     templates[f"{names.bookmarks}-v{SCHEMA}"] = _template(
         [names.bookmarks], {**_root(bookmark), "dynamic": "false"}
     )

@@ -26,7 +26,7 @@ from opensearchpy.exceptions import NotFoundError
 from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
-from .documents import CHECKSUM, day_field, index_templates
+from .documents import CHECKSUM, day_field, document_id, index_templates
 
 LIMIT = 120.0
 """Seconds to go on trying while OpenSearch takes no requests."""
@@ -101,7 +101,6 @@ class Written:
 
 
 class _Stored(msgspec.Struct):
-    id: str = msgspec.field(name="_id")
     index: str = msgspec.field(name="_index")
     seq_no: int = msgspec.field(name="_seq_no")
     term: int = msgspec.field(name="_primary_term")
@@ -110,8 +109,12 @@ class _Stored(msgspec.Struct):
 
     @property
     def key(self):
-        community, _, day = self.id.rpartition(":")
-        return community, day
+        day = self.fields.get("period_start") or self.fields["snapshot_date"]
+        return self.fields["community_id"][0], day[0]
+
+    @property
+    def id(self):
+        return document_id(*self.key)
 
     @property
     def checksum(self):
@@ -258,8 +261,9 @@ class AggregateStore:
 
     def _stored(self, parts, by_community):
         only = {
-            "_source": False,
-            "docvalue_fields": [CHECKSUM],
+            # the _id lies beside the source, which would be read for nothing
+            "stored_fields": "_none_",
+            "docvalue_fields": [CHECKSUM, "community_id", day_field(self.family)],
             "seq_no_primary_term": True,
         }
         for answer in self._pages(parts, by_community, PAGE, only):

@@ -5,7 +5,9 @@
 
 import uuid
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
+from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
 from ..aggregations.store import ensure_templates
 from ..aggregations.usage.work import Usage
@@ -13,7 +15,7 @@ from ..errors import NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.health import HealthGate, Limits
 from ..search.lock import ClusterLock
-from ..search.names import USAGE_FAMILIES, Names
+from ..search.names import RECORD_FAMILIES, USAGE_FAMILIES, Names
 
 
 def aggregate(app, options, progress=None, waiting=None):
@@ -71,6 +73,13 @@ def _halves(app, client, names, lock, options, waiting):
     if set(options.families) & set(USAGE_FAMILIES):
         halves.append(
             Usage(app, client, text_client(app), names, subcounts, lock.check, waiting)
+        )
+    if set(options.families) & set(RECORD_FAMILIES):
+        top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
+        today = datetime.now(UTC).date()
+        clients = client, text_client(app)
+        halves.append(
+            Records(*clients, names, subcounts, top, today, lock.check, waiting)
         )
     return halves
 

@@ -121,6 +121,7 @@ class Move:
     community: str
     added: bool
     at: str
+    skewed: bool
 
     def do(self, world):
         """Do it."""
@@ -131,7 +132,26 @@ class Move:
         members = world.members[parent]
         (members.add if self.added else members.discard)(self.community)
         for version in world.versions(parent):
-            world.notice(version.facts["recid"], self.at)
+            world.notice(version.facts["recid"], self.at, self.skewed)
+
+
+@dataclass(frozen=True)
+class Away:
+    """A record is deleted and restored, or leaves a community and comes back."""
+
+    record: int
+    community: str | None
+    moments: tuple
+    skewed: bool
+
+    def do(self, world):
+        """Do it."""
+        left, back = self.moments if self.skewed else sorted(self.moments)
+        for at, added in ((left, False), (back, True)):
+            if self.community is None:
+                Delete(self.record, at).do(world)
+            else:
+                Move(self.record, self.community, added, at, self.skewed).do(world)
 
 
 @dataclass(frozen=True)
@@ -292,6 +312,7 @@ class History:
 
 
 numbers = st.integers(0, 5)
+rarely = st.sampled_from((False, False, False, True))
 moments = st.builds("{}T{}".format, st.sampled_from(DAYS), st.sampled_from(TIMES))
 communities = st.sampled_from(COMMUNITIES)
 parts = st.sampled_from(("view", "download"))
@@ -351,8 +372,21 @@ of_records = (
     publications,
     publications,
     st.builds(Edit, numbers, changes),
-    st.builds(Move, numbers, communities, st.booleans(), moments),
-    st.builds(Move, numbers, communities, st.booleans(), moments),
+    st.builds(
+        Move,
+        numbers,
+        communities,
+        st.booleans(),
+        moments,
+        rarely,
+    ),
+    st.builds(
+        Away,
+        numbers,
+        st.one_of(st.none(), communities),
+        st.tuples(moments, moments),
+        rarely,
+    ),
     st.builds(Delete, numbers, moments),
     st.builds(DeleteCommunity, communities, moments),
     st.builds(LoseFacts, numbers),

@@ -165,8 +165,15 @@ class World:
             "revision": record.facts["revision"] + 1,
         }
 
-    def notice(self, recid, at):
-        """Write the community events that make a record's timelines true."""
+    def notice(self, recid, at, skewed=False):
+        """Write the community events that make a record's timelines true.
+
+        Args:
+            recid: of the record.
+            at: moment of the change.
+            skewed: a change may be dated before the one that it follows, as by a
+                machine whose clock is slow.
+        """
         record = self.records[recid]
         inside = set()
         if not record.is_deleted:
@@ -176,8 +183,9 @@ class World:
             events = self.timelines.get((recid, community), [])
             was = bool(events) and events[-1]["event_type"] == "added"
             if was != (community in inside):
-                # a change is never dated before the one that it follows
-                when = max(at, events[-1]["event_date"]) if events else at
+                when = at
+                if events and not skewed:
+                    when = max(at, events[-1]["event_date"])
                 self._append(record, community, not was, when)
 
     def _append(self, record, community, added, when):
@@ -207,8 +215,12 @@ class World:
         found = []
         for (who, community), events in self.timelines.items():
             if who == recid and community != GLOBAL:
-                before = [e for e in events if e["event_date"] <= moment]
-                if before and before[-1]["event_type"] == "added":
+                inside, latest = False, ""
+                for event in events:
+                    latest = max(latest, event["event_date"])
+                    if latest <= moment:
+                        inside = event["event_type"] == "added"
+                if inside:
                     found.append(community)
         return sorted(found)
 

@@ -4,6 +4,7 @@
 """Numbers for the cells of breakdowns, so that frames hold no text."""
 
 import msgspec
+import polars as pl
 
 from .counting import TOTAL
 
@@ -48,6 +49,18 @@ class Cells:
         """Return the place of a cell's breakdown among the keys, and its id."""
         return self._cells[number]
 
-    def encoded(self, number):
-        """Return a cell's id as JSON."""
-        return msgspec.json.encode(self._cells[number][1])
+    def frame(self):
+        """Return all cells.
+
+        Returns:
+            Frame of ``cell``, ``place`` of its breakdown among the keys, ``id``, and
+            ``json``, which is the id as JSON.
+        """
+        rows = [
+            (number, place, id, msgspec.json.encode(id).decode())
+            for number, (place, id) in enumerate(self._cells[1:], start=1)
+        ]
+        return pl.DataFrame(rows, schema=_FRAME, orient="row")
+
+
+_FRAME = {"cell": pl.UInt32, "place": pl.UInt32, "id": pl.String, "json": pl.String}

@@ -28,6 +28,9 @@ METRICS = (
 )
 """Columns of deltas, in the order of the documents."""
 
+ROWS = 50_000
+"""Pairs of a change and a cell that are looked at together."""
+
 _PARENT = ["community", "cell", "parent"]
 _CELL = ["community", "day", "cell"]
 _WIDE = {name: pl.Int64 for name in METRICS if name.startswith("files")}
@@ -52,10 +55,22 @@ def deltas(changes, records):
     """
     rows = changes.join(
         records.select("record", "parent", "files", "volume", "cells"), on="record"
-    )
-    rows = rows.drop("record").explode("cells").rename({"cells": "cell"})
+    ).drop("record")
+    exploded = rows.get_column("cells").list.len().sum()
+    slices = -(-exploded // ROWS)
+    # a slice at a time: what is between takes many times the memory of what is left
+    parts = [
+        _with_parents(_by_parent(rows.filter(pl.col("parent") % slices == number)))
+        for number in range(slices)
+    ]
+    return summed(EMPTY, *parts)
+
+
+def _by_parent(rows):
+    """Return what comes and goes of each parent in each cell and day."""
+    rows = rows.explode("cells").rename({"cells": "cell"})
     come, filed = pl.col("sign") > 0, pl.col("files") > 0
-    by_day = rows.group_by(*_PARENT, "day").agg(
+    return rows.group_by(*_PARENT, "day").agg(
         present=pl.col("sign").cast(pl.Int32).sum(),
         present_filed=(pl.col("sign").cast(pl.Int32) * filed).sum(),
         records_added_metadata_only=(come & ~filed).sum(),
@@ -67,7 +82,6 @@ def deltas(changes, records):
         files_removed_file_count=(pl.col("files") * ~come).sum(),
         files_removed_data_volume=(pl.col("volume") * ~come).sum(),
     )
-    return summed(_with_parents(by_day))
 
 
 def summed(*parts):
@@ -76,7 +90,7 @@ def summed(*parts):
     Args:
         *parts: frames of ``community``, ``day``, ``cell`` and :data:`METRICS`.
     """
-    together = pl.concat([part.select(EMPTY.columns) for part in parts])
+    together = pl.concat([part.select(EMPTY.columns).cast(_TYPES) for part in parts])
     return (
         together.group_by(*_CELL)
         .agg(pl.col(METRICS).sum())

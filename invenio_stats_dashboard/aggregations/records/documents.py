@@ -3,68 +3,82 @@
 
 """From numbers by community, day and cell to documents.
 
-Documents are made day after day, so that only the running state is in memory. The
-cells are written as JSON here: a snapshot repeats every cell of the day before, and
-only those that changed are made anew.
+The frames hold the numbers of whole days, sorted by community, day and cell; the
+documents are made of a slice of them at a time. Most cells of a snapshot are those of
+the day before, so their JSON is kept until they change.
 """
 
+import re
 from itertools import groupby
 
 import msgspec
+import polars as pl
 
 from ..documents import Document
-from .counting import TOTAL
+from .counting import METRICS, TOTAL
 from .dates import day_text
 
-_PAIR = b'{"metadata_only":%d,"with_files":%d}'
-_FILES = b'{"file_count":%d,"data_volume":%d}'
-_BOTH = b'{"added":%b,"removed":%b}'
-_PARTS = b'"records":%b,"parents":%b,"files":%b'
-_CHANGE = _PARTS % (
-    _BOTH % (_PAIR, _PAIR),
-    _BOTH % (_PAIR, _PAIR),
-    _BOTH % (_FILES, _FILES),
+ROWS = 20_000
+"""Rows of which documents are made at a time."""
+
+_PAIR = '{"metadata_only":%d,"with_files":%d}'
+_FILES = '{"file_count":%d,"data_volume":%d}'
+_BOTH = '{"added":%s,"removed":%s}'
+_PARTS = '"records":%s,"parents":%s,"files":%s'
+_CHANGES = (_BOTH % (_PAIR, _PAIR), _BOTH % (_PAIR, _PAIR), _BOTH % (_FILES, _FILES))
+_STATES = (_PAIR, _PAIR, _FILES)
+
+STATE = tuple(
+    f"{what}_{kind}"
+    for what, kinds in (
+        ("records", ("metadata_only", "with_files")),
+        ("parents", ("metadata_only", "with_files")),
+        ("files", ("file_count", "data_volume")),
+    )
+    for kind in kinds
 )
-_STATE = _PARTS % (_PAIR, _PAIR, _FILES)
+"""Columns of a running state, in the order of the documents."""
+
+_RECORDS = METRICS[:4]
+_DAY = ["community", "day"]
 
 
 def delta_documents(frames, communities, cells):
     """Yield what changed, by community and day.
 
     Args:
-        frames: iterable of frames as :func:`by_day` takes them.
+        frames: iterable of what :func:`.counting.with_uploaders` returns, none
+            ending within a day, in the order of the documents.
         communities: number -> UUID or ``global``.
         cells: the :class:`~.cells.Cells`.
 
     Yields:
         Document: sorted as the frames are.
     """
-    for community, day, uploaders, _, rows in by_day(frames):
-        lists = [[] for _ in cells.keys]
-        for cell, *numbers in rows:
-            if cell != TOTAL:
-                place, id = cells[cell]
-                line = b'{"id":%b,%b}' % (cells.encoded(cell), _CHANGE % (*numbers,))
-                lists[place].append((-sum(numbers[:4]), id, line))
-        _, *totals = rows[0]
-        yield Document(
-            communities[community],
-            day_text(day),
-            {
-                "community_id": communities[community],
-                "period_start": day_text(day),
-                **_raw(_CHANGE_FIELDS, totals),
-                "uploaders": uploaders,
-                "subcounts": _lists(cells.keys, lists),
-            },
-        )
+    known = cells.frame()
+    for frame in frames:
+        for piece in _pieces(frame):
+            lists = _delta_lists(piece, known)
+            for community, day, uploaders, _, _, *numbers in _totals(piece):
+                found = lists.get((community, day), {})
+                body = {
+                    "community_id": communities[community],
+                    "period_start": day_text(day),
+                    **_fields(("records", "parents", "files"), _CHANGES, numbers),
+                    "uploaders": uploaders,
+                    "subcounts": _subcounts(
+                        cells.keys,
+                        [found.get(p, b"[]") for p in range(len(cells.keys))],
+                    ),
+                }
+                yield Document(communities[community], day_text(day), body)
 
 
 def snapshot_documents(frames, communities, cells, limits):
     """Yield the state at the end of each day on which something changed.
 
     Args:
-        frames: iterable of frames as :func:`by_day` takes them.
+        frames: iterable of frames, as for :func:`delta_documents`.
         communities: number -> UUID or ``global``.
         cells: the :class:`~.cells.Cells`.
         limits: breakdown key -> how many of its cells a snapshot keeps; None for
@@ -73,71 +87,111 @@ def snapshot_documents(frames, communities, cells, limits):
     Yields:
         Document: sorted as the frames are.
     """
-    days = by_day(frames)
-    for community, its in groupby(days, key=lambda day: day[0]):
-        state, uploaders = _State(cells, limits), 0
-        for _, day, _, net, rows in its:
+    known = cells.frame()
+    rows = _state_rows(frames, known)
+    for community, its in groupby(rows, key=lambda row: row[0]):
+        lists = [_CellList(limits.get(key)) for key in cells.keys]
+        uploaders = 0
+        for day, today in groupby(its, key=lambda row: row[1]):
+            (_, _, net, _, _, _, _, *totals), *changed = today
             uploaders += net
-            state.apply(rows)
-            yield Document(
-                communities[community],
-                day_text(day),
-                {
-                    "community_id": communities[community],
-                    "snapshot_date": day_text(day),
-                    **_raw(_STATE_FIELDS, state.totals),
-                    "total_uploaders": uploaders,
-                    "subcounts": state.subcounts(),
-                },
-            )
+            for _, _, _, cell, place, id, json, *numbers in changed:
+                lists[place].put(cell, id, json, numbers)
+            body = {
+                "community_id": communities[community],
+                "snapshot_date": day_text(day),
+                **_fields(
+                    ("total_records", "total_parents", "total_files"), _STATES, totals
+                ),
+                "total_uploaders": uploaders,
+                "subcounts": _subcounts(
+                    cells.keys, (cell_list.encoded() for cell_list in lists)
+                ),
+            }
+            yield Document(communities[community], day_text(day), body)
 
 
-def by_day(frames):
-    """Yield the rows of a community and day together.
+# -- frames -----------------------------------------------------------------
 
-    Args:
-        frames: iterable of frames of ``community``, ``day``, ``uploaders``, ``net``,
-            ``cell`` and the metrics; each sorted by the first two and ``cell``, none
-            ending within a day, one after the other in the order of the documents.
 
-    Yields:
-        tuple: community, day, distinct owners of what was added, how many more
-        owners there are, and a list of (cell, metrics …) with the totals first.
+def _pieces(frame):
+    """Yield a sorted frame in pieces of bounded size that hold whole days."""
+    sizes = frame.group_by(_DAY, maintain_order=True).len().get_column("len")
+    start = size = 0
+    for rows in sizes:
+        if size and size + rows > ROWS:
+            yield frame.slice(start, size)
+            start, size = start + size, 0
+        size += rows
+    if size:
+        yield frame.slice(start, size)
+
+
+def _totals(piece):
+    return piece.filter(pl.col("cell") == TOTAL).iter_rows()
+
+
+def _delta_lists(piece, known):
+    """Return (community, day) -> place of a breakdown -> JSON of its cells."""
+    form = '{"id":%s,' + _PARTS % _CHANGES + "}"
+    lines = (
+        piece.filter(pl.col("cell") != TOTAL)
+        .join(known, on="cell")
+        .with_columns(size=pl.sum_horizontal(_RECORDS))
+        .sort(*_DAY, "place", -pl.col("size"), "id")
+        .with_columns(line=_formatted(form, ("json", *METRICS)))
+        .group_by(*_DAY, "place", maintain_order=True)
+        .agg(pl.col("line").str.join(","))
+    )
+    found = {}
+    for community, day, place, line in lines.iter_rows():
+        found.setdefault((community, day), {})[place] = f"[{line}]".encode()
+    return found
+
+
+def _formatted(form, columns):
+    """Return an expression that puts columns into the ``%`` places of a form."""
+    first, *rest = re.split("%[ds]", form)
+    parts = [pl.lit(first)]
+    for column, text in zip(columns, rest, strict=True):
+        parts += [pl.col(column), pl.lit(text)]
+    return pl.concat_str(parts)
+
+
+def _state_rows(frames, known):
+    """Yield rows of community, day, net owners, cell, place, id, JSON, and the state.
+
+    The totals are the first row of a day.
     """
+    carried = None
     for frame in frames:
-        for (community, day), rows in groupby(frame.iter_rows(), key=_of_day):
-            rows = list(rows)
-            yield community, day, rows[0][2], rows[0][3], [row[4:] for row in rows]
+        state = frame.select(*_DAY, "cell", "net", *_nets())
+        if carried is not None:
+            state = pl.concat([carried, state])
+        key = ["community", "cell"]
+        state = state.with_columns(pl.col(STATE).cum_sum().over(key))
+        if carried is not None:
+            state = state.slice(carried.height)
+        last = state.group_by(key, maintain_order=True).last().select(state.columns)
+        rest = [] if carried is None else [carried.join(last, on=key, how="anti")]
+        carried = pl.concat([*rest, last])
+        for piece in _pieces(state):
+            rows = piece.join(known, on="cell", how="left", maintain_order="left")
+            yield from rows.select(
+                *_DAY, "net", "cell", "place", "id", "json", *STATE
+            ).iter_rows()
 
 
-def _of_day(row):
-    return row[:2]
+def _nets():
+    return [
+        (pl.col(f"{what}_added_{kind}") - pl.col(f"{what}_removed_{kind}"))
+        .cast(pl.Int64)
+        .alias(f"{what}_{kind}")
+        for what, kind in (name.split("_", 1) for name in STATE)
+    ]
 
 
-class _State:
-    """What is there of one community at the end of a day."""
-
-    def __init__(self, cells, limits):
-        self._cells = cells
-        self.totals = [0] * 6
-        self._lists = [_CellList(limits.get(key)) for key in cells.keys]
-
-    def apply(self, rows):
-        """Take in what changed on a day."""
-        for cell, *numbers in rows:
-            net = _net(numbers)
-            if cell == TOTAL:
-                self.totals = [a + b for a, b in zip(self.totals, net, strict=True)]
-            else:
-                place, id = self._cells[cell]
-                self._lists[place].add(cell, id, net, self._cells)
-
-    def subcounts(self):
-        return msgspec.Raw(
-            _object(
-                self._cells.keys, (cell_list.encoded() for cell_list in self._lists)
-            )
-        )
+# -- JSON -------------------------------------------------------------------
 
 
 class _CellList:
@@ -148,82 +202,66 @@ class _CellList:
     are looked at.
     """
 
+    _FORM = (_PARTS % _STATES).encode()
+
     def __init__(self, limit):
         self._limit = limit
-        self._numbers, self._lines = {}, {}
+        self._cells, self._lines = {}, {}
         self._best, self._touched, self._all = [], set(), False
         self._encoded = b"[]"
 
-    def add(self, cell, id, net, cells):
-        numbers = self._numbers.get(cell, _NOTHING)
-        numbers = tuple(a + b for a, b in zip(numbers, net, strict=True))
-        if net[0] + net[1] < 0 and cell in self._best:
+    def put(self, cell, id, json, numbers):
+        """Take in what a cell is now."""
+        size = numbers[0] + numbers[1]
+        before = self._cells.get(cell)
+        if before and before[0] < -size and cell in self._best:
             self._all = True
-        self._touched.add(cell)
-        if any(numbers):
-            self._numbers[cell] = numbers
-            size = numbers[0] + numbers[1]
-            line = b'{"id":%b,%b}' % (cells.encoded(cell), _STATE % numbers)
-            self._lines[cell] = (-size, id, line)
+        if size:
+            self._cells[cell] = (-size, id, json, numbers)
         else:
-            self._numbers.pop(cell, None)
-            self._lines.pop(cell, None)
+            self._cells.pop(cell, None)
+        self._lines.pop(cell, None)
+        self._touched.add(cell)
 
     def encoded(self):
-        if self._touched:
-            if self._limit is None or self._all:
-                candidates = self._lines
-            else:
-                candidates = self._touched.union(self._best)
-            lines = self._lines
-            known = (cell for cell in candidates if cell in lines)
-            best = sorted(known, key=lines.__getitem__)
-            self._best = best[: self._limit]
-            self._encoded = _list(lines[cell][2] for cell in self._best)
-            self._touched, self._all = set(), False
+        """Return the JSON of the list."""
+        if not self._touched:
+            return self._encoded
+        cells, best = self._cells, self._best
+        if self._limit is None or self._all:
+            self._best = sorted(cells, key=cells.__getitem__)[: self._limit]
+        else:
+            candidates = [c for c in self._touched.union(best) if c in cells]
+            candidates.sort(key=cells.__getitem__)
+            self._best = candidates[: self._limit]
+        if self._best != best or not self._touched.isdisjoint(best):
+            lines = b",".join([self._line(cell) for cell in self._best])
+            self._encoded = b"[%b]" % lines
+        self._touched, self._all = set(), False
         return self._encoded
 
-
-_NOTHING = (0,) * 6
-_CHANGE_FIELDS = (
-    ("records", _BOTH % (_PAIR, _PAIR), 4),
-    ("parents", _BOTH % (_PAIR, _PAIR), 4),
-    ("files", _BOTH % (_FILES, _FILES), 4),
-)
-_STATE_FIELDS = (
-    ("total_records", _PAIR, 2),
-    ("total_parents", _PAIR, 2),
-    ("total_files", _FILES, 2),
-)
+    def _line(self, cell):
+        line = self._lines.get(cell)
+        if line is None:
+            _, _, json, numbers = self._cells[cell]
+            form = self._FORM % (*numbers,)
+            line = self._lines[cell] = b'{"id":%b,%b}' % (json.encode(), form)
+        return line
 
 
-def _net(numbers):
-    """Return additions less removals, in the order of a state."""
-    r, p, f = numbers[:4], numbers[4:8], numbers[8:]
-    return tuple(x[i] - x[i + 2] for x in (r, p, f) for i in (0, 1))
-
-
-def _raw(fields, numbers):
+def _fields(names, forms, numbers):
     """Return the fields of a document's totals with their JSON."""
     found, at = {}, 0
-    for name, form, width in fields:
-        found[name] = msgspec.Raw(form % (*numbers[at : at + width],))
+    for name, form in zip(names, forms, strict=True):
+        width = form.count("%d")
+        text = form % (*numbers[at : at + width],)
+        found[name] = msgspec.Raw(text.encode())
         at += width
     return found
 
 
-def _lists(keys, lists):
-    for lines in lists:
-        lines.sort()
-    return msgspec.Raw(
-        _object(keys, (_list(line for _, _, line in part) for part in lists))
-    )
-
-
-def _list(lines):
-    return b"[%b]" % b",".join(lines)
-
-
-def _object(keys, values):
+def _subcounts(keys, values):
     pairs = zip(keys, values, strict=True)
-    return b"{%b}" % b",".join(b'"%b":%b' % (k.encode(), v) for k, v in pairs)
+    return msgspec.Raw(
+        b"{%b}" % b",".join([b'"%b":%b' % (k.encode(), v) for k, v in pairs])
+    )

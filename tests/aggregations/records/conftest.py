@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Records that are known in a real OpenSearch, and their aggregation."""
+
+from datetime import date
+
+import pytest
+
+from invenio_stats_dashboard import config, subcounts
+from invenio_stats_dashboard.aggregations.records.work import Records
+from invenio_stats_dashboard.aggregations.run import Options
+from invenio_stats_dashboard.aggregations.store import Written, ensure_templates
+from invenio_stats_dashboard.community_events.documents import CommunityEvent
+from invenio_stats_dashboard.community_events.facts import RecordFacts
+from invenio_stats_dashboard.community_events.store import EventStore
+from invenio_stats_dashboard.search.names import RECORD_FAMILIES
+
+from ...conftest import remove_statistics
+from ...helpers import reference
+from ...helpers.stored import aggregates_in, assert_same
+
+REGISTRY = config.COMMUNITY_STATS_SUBCOUNTS
+TODAY = date(2024, 4, 1)
+
+
+class Known:
+    """What is known of records: in OpenSearch, and here for the reference.
+
+    Args:
+        client: an ordinary client.
+        text: a client that does not decode.
+        names: the instance's names.
+    """
+
+    def __init__(self, client, text, names):
+        """Begin with nothing."""
+        self.client, self.text, self.names = client, text, names
+        self.store = EventStore(client, names)
+        self.store.ensure_templates()
+        ensure_templates(client, names)
+        self.facts, self.events = {}, {}
+        self.labels = []
+
+    def put(self, *records):
+        """Store facts, as :func:`.build.record` makes them, in place of older ones."""
+        facts = []
+        for record in records:
+            before = self.facts.get(record["recid"], {"revision": 0})
+            source = {
+                "parent_recid": None,
+                "updated": record["created"],
+                "file_types": [],
+                "is_deleted": False,
+                "deleted_date": None,
+                "registry": "",
+                "timestamp": None,
+                "record_id": f"id of {record['recid']}",
+                **record,
+                "revision": before["revision"] + 1,
+            }
+            self.facts[record["recid"]] = source
+            facts.append(RecordFacts.from_document(source))
+        self.store.put_facts(facts)
+        self.store.refresh()
+
+    def edit(self, recid, **changes):
+        """Change facts of a record."""
+        self.put({**self.facts[recid], **changes})
+
+    def happen(self, *events):
+        """Store community events, as :func:`.build.timeline` makes them."""
+        made = []
+        for event in events:
+            facts = self.facts.get(event["recid"]) or {
+                "parent_id": "nobody",
+                "created": "2024-02-01T10:00:00",
+            }
+            source = {
+                "record_id": f"id of {event['recid']}",
+                "parent_id": facts["parent_id"],
+                "cause": "publish",
+                "evidence": "created",
+                "record_created_date": facts["created"],
+                "timestamp": event["event_date"],
+                "is_deleted": False,
+                **event,
+            }
+            made.append(CommunityEvent.from_document(source))
+            self.events[made[-1].id] = source
+        self.store.create_events(made)
+        self.store.refresh()
+
+    def forget_event(self, event):
+        """Delete a community event."""
+        index = f"{self.names.community_events}-{event['record_created_date'][:4]}"
+        id = f"{event['record_id']}:{event['community_id']}:{event['place']}"
+        self.client.delete(index=index, id=id, refresh=True)
+        del self.events[id]
+
+    def forget_facts(self, recid):
+        """Delete the facts of a record."""
+        self.client.delete(index=self.names.record_facts, id=recid, refresh=True)
+        del self.facts[recid]
+
+    def half(self, today=TODAY, top=20, registry=REGISTRY):
+        """Return the aggregation of records."""
+        registry = subcounts.load(registry)
+        return Records(self.client, self.text, self.names, registry, top, today)
+
+    def aggregate(self, today=TODAY, half=None, **options):
+        """Run it; what was done is returned, the units' labels are kept."""
+        half = half or self.half(today)
+        self.labels, written = [], Written()
+        for phase in half.phases(Options(**options)):
+            for step in phase:
+                self.labels.append(step.label)
+                written = sum(step.do().written.values(), written)
+        half.finish()
+        return written
+
+    def found(self):
+        """Return the stored documents."""
+        return aggregates_in(self.client, self.names, RECORD_FAMILIES)
+
+    def wanted(self, today=TODAY, top=20, registry=REGISTRY):
+        """Return what the reference counts."""
+        stored = {
+            "views": [],
+            "downloads": [],
+            "facts": self.facts.values(),
+            "community_events": self.events.values(),
+        }
+        found = reference.aggregates(stored, registry, today.isoformat(), top)
+        return {family: found[family] for family in RECORD_FAMILIES}
+
+    def check(self, today=TODAY, **rules):
+        """Check that the stored documents are what the reference counts."""
+        assert_same(self.found(), self.wanted(today, **rules))
+
+
+@pytest.fixture()
+def known(client, text, names):
+    """Return an instance without records and aggregates."""
+    remove_statistics(client, names)
+    return Known(client, text, names)

@@ -1,0 +1,324 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Aggregates of records in a real OpenSearch: what is written, and what is redone."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from invenio_stats_dashboard.aggregations.records import documents, spool, unit
+from invenio_stats_dashboard.aggregations.run import Options
+from invenio_stats_dashboard.aggregations.store import Written
+from invenio_stats_dashboard.errors import NotReadyError
+from invenio_stats_dashboard.search.names import RECORD_FAMILIES
+
+from .build import record, text, timeline
+from .conftest import REGISTRY, TODAY
+
+A, B, C = "community-a", "community-b", "community-c"
+
+
+@pytest.fixture()
+def some(known):
+    """Return records of several communities, versions, days and owners."""
+    known.put(
+        record(
+            "r1", "p1", created=1, files=2, owner="1", published="2023", subjects=["x"]
+        ),
+        record("r2", "p1", created=5, owner="1", published="2024-02-29"),
+        record("r3", "p2", created=29, owner="2", subjects=["x", "y"]),
+        record(
+            "r4", "p3", created=30, files=1, published="2019/2020", languages=["eng"]
+        ),
+        record("r5", "p4", created=30, published="in press"),
+    )
+    known.happen(
+        *timeline("r1", 1, community="global"),
+        *timeline("r2", 5, community="global"),
+        *timeline("r3", 29, 40, 45, community="global"),
+        *timeline("r4", 30, community="global"),
+        *timeline("r5", 30, 50, community="global"),
+        *timeline("r1", 2, community=A),
+        *timeline("r2", 6, 29, community=A),
+        *timeline("r3", 29, 30, 31, community=A),
+        *timeline("r3", 29, community=B),
+        *timeline("r4", 31, community=B),
+    )
+    return known
+
+
+def test_documents_are_what_the_reference_counts(some):
+    written = some.aggregate()
+    some.check()
+    found = some.found()
+    assert written == Written(created=sum(map(len, found.values())))
+    assert all(found[family] for family in RECORD_FAMILIES)
+
+
+def test_what_has_not_changed_is_not_counted_again(some):
+    some.aggregate()
+    assert some.aggregate() == Written()
+    assert some.labels == []
+
+
+def test_a_rebuild_finds_nothing_to_change(some):
+    some.aggregate()
+    written = some.aggregate(rebuild=True)
+    assert written == Written(equal=sum(map(len, some.found().values())))
+    assert some.labels == ["records of global", "records of 2 communities"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subcounts": {"subjects": ["z"], "access_statuses": ["open"]}},
+        {"published": "2024-03-02"},
+        {"file_count": 0, "data_volume": 0},
+        {"owner": "9"},
+        {"created": "2024-02-20T00:00:00"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_edited_record_changes_the_documents_of_its_communities(some, changes):
+    some.aggregate()
+    some.edit("r4", **changes)
+    some.aggregate()
+    # nothing of A, in which the record never was
+    assert some.labels == ["records of global", f"records of {B}"]
+    some.check()
+
+
+def test_an_embargo_that_is_lifted_moves_the_record(some):
+    some.edit("r4", subcounts={"access_statuses": ["embargoed"]})
+    some.aggregate()
+    some.edit("r4", subcounts={"access_statuses": ["open"]})
+    some.aggregate()
+    some.check()
+    (last,) = [
+        document
+        for (community, day), document in some.found()["records-snapshot-added"].items()
+        if community == B and day == text(31)
+    ]
+    cells = {cell["id"] for cell in last["subcounts"]["access_statuses"]}
+    assert cells == {"open", "unknown"}
+
+
+def test_new_events_of_any_date_change_the_documents(some):
+    some.aggregate()
+    some.happen(
+        *timeline("r3", 29, 35, community=B)[1:],
+        *timeline("r1", 3, community=C),
+        *timeline("r5", 30, 50, 52, community="global")[2:],
+    )
+    some.aggregate()
+    assert some.labels == ["records of global", "records of 2 communities"]
+    some.check()
+
+
+def test_a_new_version_and_a_change_of_its_parents_class(some):
+    some.aggregate()
+    some.put(record("r6", "p2", created=47, files=3, owner="2"))
+    some.happen(
+        *timeline("r6", 47, 49, community="global"), *timeline("r6", 48, community=B)
+    )
+    some.aggregate()
+    some.check()
+
+
+def test_a_date_of_the_next_year_has_its_own_index_of_events(some):
+    some.aggregate()
+    some.put(record("r7", created=400))
+    some.happen(*timeline("r7", 400, community="global"))
+    some.aggregate(today=date(2026, 1, 1))
+    assert some.labels == ["records of global"]
+    some.check(today=date(2026, 1, 1))
+
+
+def test_a_record_counts_from_its_publication_date_without_any_change(some):
+    due = TODAY + timedelta(days=3)
+    some.edit("r4", published=due.isoformat())
+    some.aggregate()
+    some.check()
+    assert some.aggregate(today=due - timedelta(days=1)) == Written()
+    written = some.aggregate(today=due)
+    # a delta and a snapshot for the instance and for B
+    assert (written.created, written.changed, written.deleted) == (4, 0, 0)
+    some.check(today=due)
+    assert some.aggregate(today=due + timedelta(days=400)) == Written()
+
+
+def test_an_event_that_was_deleted_is_noticed(some):
+    some.aggregate()
+    some.forget_event(some.events[f"id of r3:{A}:3"])
+    some.aggregate()
+    some.check()
+
+
+def test_facts_that_were_deleted_are_noticed_and_their_records_left_out(some):
+    some.aggregate()
+    some.forget_facts("r4")
+    half = some.half()
+    some.aggregate(half=half)
+    assert half.missing == ("r4",)
+    some.check()
+    some.put(record("r4", "p3", files=1))
+    some.aggregate(half=half)
+    assert half.missing == ()
+    some.check()
+
+
+def test_facts_written_twice_are_no_deletion(some):
+    some.aggregate()
+    for owner in ("7", "8"):
+        some.edit("r4", owner=owner)
+    some.aggregate()
+    assert some.labels == ["records of global", f"records of {B}"]
+    some.check()
+
+
+def test_an_index_that_was_made_anew_is_counted_anew(some, client, names):
+    some.aggregate()
+    client.indices.delete(index=names.record_facts)
+    some.put(*some.facts.values())
+    some.edit("r1", owner="5")
+    some.aggregate()
+    assert some.labels == ["records of global", "records of 2 communities"]
+    some.check()
+
+
+def test_documents_stay_when_all_they_were_counted_by_is_gone(some, client, names):
+    some.aggregate()
+    before = some.found()
+    client.indices.delete(index=names.record_facts)
+    with pytest.raises(NotReadyError, match="is gone"):
+        some.aggregate()
+    assert some.found() == before
+
+
+def test_other_breakdowns_have_all_counted_again(some):
+    some.aggregate()
+    registry = {"subjects": {**REGISTRY["subjects"], "show": "top"}}
+    some.aggregate(half=some.half(registry=registry, top=1))
+    some.check(registry=registry, top=1)
+
+
+def test_a_community_that_lost_its_events_loses_its_documents(some):
+    some.aggregate()
+    for event in [e for e in some.events.values() if e["community_id"] == B]:
+        some.forget_event(event)
+    some.aggregate()
+    some.check()
+
+
+# -- a part of the work -----------------------------------------------------
+
+
+def test_a_dry_run_writes_nothing_and_says_what_it_would(some):
+    would = some.aggregate(dry_run=True)
+    assert not any(some.found().values())
+    assert would == some.aggregate()
+    assert some.aggregate(dry_run=True, rebuild=True).created == 0
+
+
+def test_families_and_communities_that_were_left_out_stay_to_be_counted(some):
+    some.aggregate(communities=(A,), families=("records-delta-added",))
+    found = {family for family, documents in some.found().items() if documents}
+    assert found == {"records-delta-added"}
+    assert {c for c, _ in some.found()["records-delta-added"]} == {A}
+    some.aggregate()
+    some.check()
+
+
+def test_days_that_were_left_out_stay_to_be_counted(some):
+    some.aggregate(first=text(30), last=text(31))
+    days = {day for documents in some.found().values() for _, day in documents}
+    assert days == {text(30), text(31)}
+    some.aggregate()
+    some.check()
+
+
+def test_a_community_that_changes_while_it_is_counted_is_counted_again(some):
+    some.aggregate()
+    some.edit("r4", owner="7")
+    half = some.half()
+    phases = half.phases(Options())
+    (of_all,) = next(phases)
+    of_all.do()
+    (of_b,) = next(phases)
+    some.edit("r4", owner="8")
+    some.half().find(Options())
+    of_b.do()
+    some.aggregate()
+    some.check()
+
+
+# -- size -------------------------------------------------------------------
+
+
+def test_parts_and_slices_make_no_difference(some, monkeypatch):
+    monkeypatch.setattr(unit, "EVENTS", 2)
+    monkeypatch.setattr(spool, "ROWS", 3)
+    monkeypatch.setattr(documents, "ROWS", 2)
+    for number, facts in enumerate(some.facts.values()):
+        # parents begin with random digits
+        facts["parent_id"] = f"{number * 4096:04x}-{facts['parent_id']}"
+    some.put(*some.facts.values())
+    for event in list(some.events.values()):
+        some.forget_event(event)
+        parent = some.facts[event["recid"]]["parent_id"]
+        some.happen({**event, "parent_id": parent})
+    some.aggregate()
+    some.check()
+    assert f"records of {A}" in some.labels
+
+
+def test_ten_thousand_additions_in_a_day(known):
+    known.put(
+        *(
+            record(f"r{n}", files=n % 2, owner=str(n % 700), subjects=[f"s{n % 1500}"])
+            for n in range(10_500)
+        )
+    )
+    known.happen(*(e for n in range(10_500) for e in timeline(f"r{n}", 3, community=A)))
+    known.aggregate()
+    found = known.found()
+    (delta,) = found["records-delta-added"].values()
+    assert delta["records"]["added"] == {"metadata_only": 5250, "with_files": 5250}
+    assert delta["parents"] == delta["records"]
+    assert delta["files"]["added"] == {"file_count": 5250, "data_volume": 52_500}
+    assert delta["uploaders"] == 700
+    assert len(delta["subcounts"]["subjects"]) == 1500
+    assert {
+        sum(cell["records"]["added"].values())
+        for cell in delta["subcounts"]["subjects"]
+    } == {7}
+    (snapshot,) = found["records-snapshot-added"].values()
+    assert snapshot["total_uploaders"] == 700
+    assert len(snapshot["subcounts"]["subjects"]) == 20
+
+
+def test_an_idle_run_asks_the_same_however_many_communities_there_are(
+    some, monkeypatch
+):
+    some.aggregate()
+    few = _requests(some, monkeypatch)
+    some.happen(*(e for n in range(300) for e in timeline("r1", 3, community=f"x{n}")))
+    some.aggregate()
+    assert _requests(some, monkeypatch) == few
+
+
+def _requests(known, monkeypatch):
+    sent = []
+    with monkeypatch.context() as patch:
+        for client in (known.client, known.text):
+            perform = client.transport.perform_request
+
+            def counted(method, path, *args, perform=perform, **kwargs):
+                sent.append((method, path.split("?")[0]))
+                return perform(method, path, *args, **kwargs)
+
+            patch.setattr(client.transport, "perform_request", counted)
+        half = known.half()
+        assert not [step for phase in half.phases(Options()) for step in phase]
+    return sent

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The rules of records give what the reference counts, on generated histories."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+
+from ...helpers import reference
+from ...helpers.histories import histories, of_records
+from ...helpers.stored import assert_same
+from .build import KEYS, Counted, day
+
+REGISTRY = {key: {"field": f"metadata.{key}"} for key in KEYS}
+
+
+@pytest.mark.parametrize("basis", reference.BASES)
+@settings(max_examples=150, deadline=None)
+@given(histories(kinds=of_records))
+def test_rules_give_what_the_reference_counts(basis, history):
+    stored = history.end()
+    today = (date(2024, 3, 2) - day(0)).days
+    counted = Counted(
+        list(stored.facts.values()),
+        list(stored.community_events.values()),
+        basis,
+        today=today,
+    )
+    wanted = reference.aggregates(stored.sources(), REGISTRY, "2024-03-02")
+    families = f"records-delta-{basis}", f"records-snapshot-{basis}"
+    found = dict(zip(families, (counted.deltas, counted.snapshots), strict=True))
+    assert_same(found, {family: wanted[family] for family in families})

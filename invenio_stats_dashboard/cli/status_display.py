@@ -15,7 +15,7 @@ from .output import console
 from .usage_display import bar, duration
 
 _LABEL = 18
-_LONGEST_LINE = 100
+_LONGEST_LINE = 120
 _GENERATE = "invenio community-stats generate-community-events"
 _BAR = 10
 
@@ -141,9 +141,9 @@ def _records(status):
 
 
 def _since(status, scope):
-    """Say what no run has looked at yet."""
+    """Say what no run has looked at."""
     changes = status.changes.get(scope)
-    return f"; {changes:,} writes since then" if changes else ""
+    return f"; {changes:,} writes not looked at yet" if changes else ""
 
 
 def _community_events(status):
@@ -206,7 +206,9 @@ _HEAD = f"{'first day':10}  {'last day':10}  {'documents':>9}  complete"
 def _documents(status, details):
     """Yield a table by family for each community, or a line each for all but global."""
     communities = [c for c in status.communities if details or c.community_id == GLOBAL]
-    for community in communities:
+    for number, community in enumerate(communities):
+        if number:
+            yield ""
         yield from _families(community)
     others = [c for c in status.communities if c not in communities]
     if others:

@@ -106,6 +106,8 @@ def _nobody_runs(status):
     moments = [
         run["updated_at"] for run in (status.last_run, status.preparation) if run
     ]
+    if status.community_events.finished_at:
+        moments.append(aware(status.community_events.finished_at))
     if not moments:
         return
     idle = min(_age(status, moment) for moment in moments)

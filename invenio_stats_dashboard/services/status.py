@@ -195,6 +195,8 @@ class _Communities:
         largest, total = self.aggregates.communities(LARGEST)
         if communities is None and not every:
             communities = [GLOBAL, *largest]
+        elif communities is not None:
+            communities = sorted(communities, key=lambda c: (c != GLOBAL, c))
         documents = self.aggregates.documents(communities)
         if communities is None:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]

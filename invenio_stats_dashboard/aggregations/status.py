@@ -225,6 +225,33 @@ class AggregatesReader:
             filters.append({"terms": {"community_id": list(communities)}})
         return dict(self._open(query, today)), total
 
+    def corrections(self, size):
+        """Return which days have changed after they were complete, and why.
+
+        Args:
+            size: how many entries at most.
+
+        Returns:
+            list[dict]: the newest first.
+        """
+        try:
+            self._client.indices.refresh(index=self._names.bookmarks)
+        except NotFoundError:
+            return []
+        hits = self._client.search(
+            index=self._names.bookmarks,
+            body={
+                "size": size,
+                "query": {"bool": {"filter": [{"term": {"kind": "correction"}}]}},
+                "sort": [{"updated_at": "desc"}],
+            },
+            params=_PARAMS,
+        )["hits"]["hits"]
+        return [
+            {key: value for key, value in hit["_source"].items() if key != "kind"}
+            for hit in hits
+        ]
+
     def family(self, marks, open_records, community, family, documents):
         """Return the status of one family and community.
 

@@ -40,6 +40,34 @@ def show(status, details=False):
         click.echo(line)
 
 
+def show_corrections(found):
+    """Print which days have changed after they were complete.
+
+    Args:
+        found: of ``CommunityStatsService.corrections``.
+    """
+    if not found:
+        click.echo("No day has changed after it was complete.")
+    for entry in found:
+        number = len(entry["communities"]) + entry["more_communities"]
+        parts = [f"{entry['day']}: {entry['why']}", *_totals(entry["global"])]
+        click.echo(
+            f"{_moment(entry['updated_at'])}  {', '.join(parts)}; "
+            f"{number:,} documents changed"
+        )
+
+
+def _totals(totals):
+    """Yield how the totals of the instance have changed."""
+    for kind in ("view", "download"):
+        before, after = (
+            ((totals.get(when) or {}).get(kind) or {}).get("total_events", 0)
+            for when in ("before", "after")
+        )
+        if before != after:
+            yield f"{kind}s {before:,} → {after:,}"
+
+
 def _health(status, width):
     if not status.enabled:
         yield "Health: switched off (COMMUNITY_STATS_ENABLED is False)."

@@ -7,6 +7,7 @@ from functools import partial
 
 from invenio_db import db
 
+from ..aggregations.status import AggregatesReader
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
 from ..community_events.reconciliation import Reconciliation
@@ -242,6 +243,22 @@ class CommunityStatsService:
             arguments.with_global(community_ids),
             every,
         )
+
+    def corrections(self, size=100):
+        """Return which days have changed after they were complete, and why.
+
+        Args:
+            size: how many entries at most, 1 to 10,000.
+
+        Returns:
+            list[dict]: the newest first: ``day``, ``why``, ``updated_at``, the
+            ``communities`` whose documents changed (``more_communities`` are not
+            named), and the totals of the instance before and after, in ``global``.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        return AggregatesReader(json_client(self.app), self.names).corrections(size)
 
     def read_stats(self, community_id, family, start_date=None, end_date=None):
         """Return the documents of one community and family, one for each day.

@@ -12,6 +12,7 @@ from opensearchpy import Transport
 from invenio_stats_dashboard.aggregations.run import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
+from invenio_stats_dashboard.search.seqno import positions_of_all
 
 from ..aggregations.usage.build import Events
 from ..helpers import content
@@ -251,15 +252,41 @@ def test_the_largest_communities_are_shown_and_the_others_are_counted(fresh):
     assert "2 more communities: --all shows all" in run(fresh, "status").out
 
 
+def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client, names):
+    assert "No day has changed" in run(fresh, "status", "--corrections").out
+    entry = {
+        "kind": "correction",
+        "scope": "usage",
+        "day": "2026-03-01",
+        "why": "new events",
+        "updated_at": "2026-03-10T04:37:00+00:00",
+        "communities": ["a", "global"],
+        "more_communities": 0,
+        "global": {
+            "before": {"view": {"total_events": 12}, "download": {"total_events": 3}},
+            "after": {"view": {"total_events": 1300}, "download": {"total_events": 3}},
+        },
+    }
+    index = names.bookmarks
+    client.index(index=index, body=entry)
+    later = {**entry, "updated_at": "2026-03-11T04:37:00+00:00", "day": "2026-03-02"}
+    later["global"] = {"before": None, "after": entry["global"]["before"]}
+    client.index(index=index, body=later)
+    done = run(fresh, "status", "--corrections")
+    assert done.out.splitlines() == [
+        "2026-03-11 04:37 UTC  2026-03-02: new events, views 0 → 12, downloads 0 → 3; "
+        "2 documents changed",
+        "2026-03-10 04:37 UTC  2026-03-01: new events, views 12 → 1,300; "
+        "2 documents changed",
+    ]
+    found = run(fresh, "status", "--corrections", "--json").document["corrections"]
+    assert [one["day"] for one in found] == ["2026-03-02", "2026-03-01"]
+    assert run(fresh, "status", "--corrections", "--all").exit_code == 2
+
+
 def test_nothing_is_changed(events, client, names):
     run(events.app, "aggregate")
-    before = client.indices.stats(
-        index=f"{names.prefix}*stats-*", metric="docs,indexing"
-    )
+    everything = f"{names.prefix}*stats-*"
+    before = positions_of_all(client, everything)
     status(events.app)
-    after = client.indices.stats(
-        index=f"{names.prefix}*stats-*", metric="docs,indexing"
-    )
-    for name, index in before["indices"].items():
-        assert after["indices"][name]["primaries"] == index["primaries"], name
-    assert after["indices"].keys() == before["indices"].keys()
+    assert positions_of_all(client, everything) == before

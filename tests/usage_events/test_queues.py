@@ -35,6 +35,7 @@ def _views():
 
 
 def test_messages_that_wait_are_counted_and_stay(broker):
+    broker.queue.queue.declare()
     broker.queue.publish(views(7))
     wait_for(broker, 7)
     assert (_views().length, _views().queue) == (7, broker.name)

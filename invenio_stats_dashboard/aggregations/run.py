@@ -16,7 +16,7 @@ from typing import Protocol
 
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import StatsDashboardError, UsageError
+from ..errors import UsageError
 from ..search.names import FAMILIES
 from .store import Written
 
@@ -49,6 +49,12 @@ class Options:
     rebuild: bool = False
     dry_run: bool = False
     limit: int | None = None
+
+    @property
+    def is_whole(self):
+        """Tell whether the run is about everything."""
+        everything = self.communities is None and set(self.families) == set(FAMILIES)
+        return everything and self.first is None and self.last is None
 
 
 @dataclass
@@ -104,6 +110,9 @@ class Half(Protocol):
 
     def finish(self):
         """Make all that was written visible."""
+
+    def forget(self):
+        """Forget how far the sources are counted; the next runs count all again."""
 
 
 @dataclass(frozen=True)
@@ -258,24 +267,35 @@ class Run:
         error = None
         try:
             yield
-        except (StatsDashboardError, OpenSearchException) as failed:
+        except BaseException as failed:  # an interruption is no success either
             error = failed
             raise
         finally:
             if not options.dry_run:
-                self._note(report, error)
+                self._note(options, report, error)
 
-    def _note(self, report, error):
+    def _note(self, options, report, error):
+        whole = error is None and report.completed and options.is_whole
         body = {
             "kind": "run",
             "run": self._lock.holder,
             "updated_at": datetime.now(UTC).isoformat(),
-            "error": None if error is None else str(error)[:1000],
+            "error": None if error is None else _sentence(error),
             **report.as_json(),
         }
         try:
+            body["data_as_of"] = report.as_of if whole else self._data_as_of()
             self._client.index(index=self._names.bookmarks, id=LAST_RUN, body=body)
         except OpenSearchException:
             # the run's own outcome matters more, and tells of the same trouble
             if error is None:
                 raise
+
+    def _data_as_of(self):
+        """Return up to when everything was counted, by the runs before this one."""
+        found = self._client.get(index=self._names.bookmarks, id=LAST_RUN, ignore=[404])
+        return found.get("_source", {}).get("data_as_of")
+
+
+def _sentence(error):
+    return str(error)[:1000] or type(error).__name__

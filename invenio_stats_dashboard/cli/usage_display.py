@@ -153,7 +153,8 @@ def _state(state):
     return f"[{color}]{state}[/]" if color else state
 
 
-def _bytes(number):
+def size(number):
+    """Return a number of bytes for people."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if number < 1024 or unit == "TiB":
             return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
@@ -171,7 +172,7 @@ def print_plan(plan):
             month.event_type,
             "to be migrated" if month.state == "planned" else _state(month.state),
             f"{month.events:,}",
-            _bytes(month.bytes),
+            size(month.bytes),
             month.source_index or "",
             (month.target_index or "") if month.state == "planned" else "",
         )
@@ -182,7 +183,7 @@ def print_plan(plan):
         return
     out.print(
         f"{len(plan.to_do)} months, {sum(m.events for m in plan.to_do):,} events; "
-        f"about {_bytes(plan.disk_bytes)} of disk and {plan.shards} shards more. "
+        f"about {size(plan.disk_bytes)} of disk and {plan.shards} shards more. "
         "Nothing was changed."
     )
 

@@ -18,7 +18,10 @@ from .state import backfill_state
 DOCUMENT_ID = "community-events-reconciliation"
 """The document's ``_id`` in the index of bookmarks."""
 
-_LOCK, _TTL = "community-events-reconciliation-lock", 60
+LOCK = "community-events-reconciliation-lock"
+"""Id of the lock's document there."""
+
+_TTL = 60
 _OVERLAP = timedelta(minutes=10)
 
 
@@ -113,7 +116,7 @@ class Reconciliation:
                 "community-stats generate-community-events' first."
             )
         holder = secrets.token_hex(6)
-        lock = ClusterLock(self._client, self._names.reindexing, _LOCK, holder, _TTL)
+        lock = ClusterLock(self._client, self._names.reindexing, LOCK, holder, _TTL)
         lock.acquire()
         try:
             return self._run(generation, selection, changed_only, dry_run)

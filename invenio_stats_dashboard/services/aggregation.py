@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ..aggregations import forks
+from ..aggregations.bookmarks import Sources
 from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
 from ..aggregations.store import ensure_templates
@@ -38,11 +39,43 @@ def aggregate(app, options, progress=None, waiting=None):
         )
     forks.check()
     names, client = Names.of(app), json_client(app, timeout=60)
-    with _locked(app, client, names) as lock:
+    with locked(app, client, names) as lock:
         ensure_templates(client, names)
         gate = HealthGate(client, _limits(app), waiting)
         halves = _halves(app, client, names, lock, gate, options, waiting)
         return Run(client, names, lock, gate, halves, progress).run(options)
+
+
+def clear_bookmarks(app, dry_run=False):
+    """Forget how far everything is counted; see ``CommunityStatsService``.
+
+    Args:
+        app: the Flask application.
+        dry_run: change nothing.
+
+    Returns:
+        dict: name of the half -> source indices whose bookmarks were there.
+    """
+    names, client = Names.of(app), json_client(app, timeout=60)
+    if dry_run:
+        return _bookmarks(client, names)
+    with locked(app, client, names) as lock:
+        found = _bookmarks(client, names)
+        for half in _halves(app, client, names, lock, Options(), None):
+            half.forget()
+        return found
+
+
+def _bookmarks(client, names):
+    return {
+        scope: sorted(
+            source.index
+            for source in Sources(client, names, scope).read().values()
+            # some hold what belongs to no index
+            if source.uuid and source.shards
+        )
+        for scope in ("usage", "records")
+    }
 
 
 def options_of(app, communities, families, first, last, rebuild, dry_run):
@@ -94,7 +127,20 @@ def _limits(app):
 
 
 @contextmanager
-def _locked(app, client, names):
+def locked(app, client, names):
+    """Hold the aggregation's lock; one run at a time has it.
+
+    Args:
+        app: the Flask application.
+        client: an ordinary client.
+        names: the instance's names.
+
+    Yields:
+        ClusterLock: the lock.
+
+    Raises:
+        LockedError: another run holds it.
+    """
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
     lock = ClusterLock(client, names.bookmarks, LOCK, uuid.uuid4().hex[:12], ttl)
     lock.acquire()

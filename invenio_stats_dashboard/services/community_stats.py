@@ -3,12 +3,11 @@
 
 """The service for community events and statistics."""
 
-from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 
 from invenio_db import db
 
-from ..community_events.documents import GLOBAL
+from ..aggregations.status import AggregatesReader
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
@@ -19,8 +18,12 @@ from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import note
-from .aggregation import aggregate, options_of
+from . import arguments
+from .aggregation import aggregate, clear_bookmarks, options_of
 from .catching_up import catch_up
+from .reading import read_stats
+from .removal import destroy_indices
+from .status import read_status
 
 _SHORT = 20
 """Seconds that live capture goes on in one try; its task is sent again later."""
@@ -215,10 +218,10 @@ class CommunityStatsService:
         """
         options = options_of(
             self.app,
-            _with_global(community_ids),
+            arguments.with_global(community_ids),
             families,
-            _day(start_date, "start"),
-            _day(end_date, "end"),
+            arguments.day(start_date, "start"),
+            arguments.day(end_date, "end"),
             rebuild,
             dry_run,
         )
@@ -239,6 +242,107 @@ class CommunityStatsService:
             return catch_up(self.app, self, state.event_reindexing_service)
         except LockedError:
             return None
+
+    def status(self, community_ids=None, every=False):
+        """Say how far everything is, and what needs a person; changes nothing.
+
+        Args:
+            community_ids: UUIDs, slugs, or ``global``; None for the instance and the
+                largest communities.
+            every: all communities.
+
+        Returns:
+            StatsStatus: see :mod:`.status`.
+
+        Raises:
+            UsageError: a community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer.
+        """
+        return read_status(
+            self.app,
+            json_client(self.app, timeout=60),
+            MembershipReader(db.engine),
+            self.app.extensions["invenio-stats-dashboard"].event_reindexing_service,
+            arguments.with_global(community_ids),
+            every,
+        )
+
+    def corrections(self, size=100):
+        """Return which days have changed after they were complete, and why.
+
+        Args:
+            size: how many entries at most, 1 to 10,000.
+
+        Returns:
+            list[dict]: the newest first: ``day``, ``why``, ``updated_at``, the
+            ``communities`` whose documents changed (``more_communities`` are not
+            named), and the totals of the instance before and after, in ``global``.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        return AggregatesReader(json_client(self.app), self.names).corrections(size)
+
+    def read_stats(self, community_id, family, start_date=None, end_date=None):
+        """Return the documents of one community and family, one for each day.
+
+        On days for which nothing is stored a delta is zero, and a snapshot is the one
+        before; their ``updated_timestamp`` is None. Days after today are left out.
+
+        Args:
+            community_id: UUID, slug, or ``global``.
+            family: of :data:`~..search.names.FAMILIES`.
+            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
+                last one by default.
+            end_date: last day, inclusive; today by default.
+
+        Returns:
+            StatsRead: what is read, and an iterator that fetches the documents.
+
+        Raises:
+            UsageError: an argument makes no sense, or the community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        return read_stats(self.app, community_id, family, start_date, end_date)
+
+    def clear_bookmarks(self, dry_run=False):
+        """Forget how far everything is counted, so that all is looked at again.
+
+        Documents stay, and are compared by the next runs, which do it in pieces as
+        any other work.
+
+        Args:
+            dry_run: change nothing.
+
+        Returns:
+            dict: ``usage`` and ``records`` -> indices whose bookmarks were there.
+
+        Raises:
+            LockedError: an aggregation is under way.
+            OpenSearchException: the cluster does not answer.
+        """
+        return clear_bookmarks(self.app, dry_run)
+
+    def destroy_indices(self, everything=False, dry_run=False):
+        """Delete all aggregates with their bookmarks and states, for good.
+
+        Usage events, their backups and dead letters are never deleted.
+
+        Args:
+            everything: also community events and record facts. What they hold of
+                memberships that have ended cannot be made again.
+            dry_run: delete nothing.
+
+        Returns:
+            list[OwnIndex]: what was deleted, or would be.
+
+        Raises:
+            LockedError: an aggregation is under way; with ``everything`` also a
+                migration or a reconciliation.
+            OpenSearchException: the cluster does not answer.
+        """
+        return destroy_indices(self.app, everything, dry_run)
 
     def _generation(self, cause, progress=None, waiting=None, limit=120, **evidence):
         """Return a run, and what it reads records with.
@@ -278,86 +382,21 @@ class CommunityStatsService:
             OpenSearchException: the cluster does not answer.
         """
         reader = MembershipReader(db.engine)
-        ids = _communities(reader, community_ids) if community_ids else None
+        ids = arguments.communities(reader, community_ids) if community_ids else None
         return events_status(text_client(self.app), self.names, reader, ids)
 
     def _selection(self, reader, community_ids, recids, start_date, end_date):
-        start = _moment(start_date, "start") if start_date else None
-        end = _moment(end_date, "end", whole_day=True) if end_date else None
+        start = arguments.moment(start_date, "start") if start_date else None
+        end = arguments.moment(end_date, "end", whole_day=True) if end_date else None
         if start and end and start >= end:
             raise UsageError(
                 f"The start date {start_date} is after the end date {end_date}."
             )
         return Selection(
-            recids=_records(reader, recids) if recids else None,
+            recids=arguments.records(reader, recids) if recids else None,
             community_ids=(
-                _communities(reader, community_ids) if community_ids else None
+                arguments.communities(reader, community_ids) if community_ids else None
             ),
             created_from=start,
             created_before=end,
         )
-
-
-def _with_global(names):
-    """Return the UUIDs of communities, and ``global`` if it is asked for."""
-    if not names:
-        return None
-    names = [str(name) for name in names]
-    # ``global`` may be the slug of a community, too; its UUID names that one
-    real = [name for name in names if name != GLOBAL]
-    found = _communities(MembershipReader(db.engine), real) if real else ()
-    return tuple(sorted({*found, *(n for n in names if n == GLOBAL)}))
-
-
-def _day(value, which):
-    """Return a date as text, or None."""
-    return _moment(value, which).date().isoformat() if value else None
-
-
-def _communities(reader, names):
-    """Return the UUIDs of communities; all must exist."""
-    names = tuple(dict.fromkeys(str(name) for name in names))
-    found = reader.communities(names)
-    for name in names:
-        if name not in found:
-            raise UsageError(
-                f"There is no community {name!r}: give the UUID or the slug of one."
-            )
-    return tuple(sorted(set(found.values())))
-
-
-def _records(reader, recids):
-    """Return the identifiers of records; all must exist."""
-    recids = tuple(sorted({str(recid) for recid in recids}))
-    found = reader.known(recids)
-    for recid in recids:
-        if recid not in found:
-            raise UsageError(f"There is no published record {recid!r}.")
-    return recids
-
-
-def _moment(value, which, whole_day=False):
-    """Return a date or moment as an aware datetime.
-
-    Args:
-        value: date, datetime, or ISO 8601 text.
-        which: ``start`` or ``end``, for the sentence.
-        whole_day: return the end of the day of a date, or the second after a
-            moment, so that the moment itself is before what is returned.
-    """
-    if isinstance(value, str):
-        try:
-            value = (
-                date.fromisoformat(value)
-                if len(value) <= 10
-                else datetime.fromisoformat(value)
-            )
-        except ValueError:
-            raise UsageError(
-                f"The {which} date {value!r} is no date; write it as YYYY-MM-DD."
-            ) from None
-    if not isinstance(value, datetime):
-        moment = datetime.combine(value, time(), UTC)
-        return moment + timedelta(days=1) if whole_day else moment
-    moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return moment + timedelta(seconds=1) if whole_day else moment

@@ -115,6 +115,11 @@ class Look:
         for source in looked.sources:
             self._bookmarks.save(source)
 
+    def forget(self):
+        """Remove the bookmarks."""
+        for source in self._bookmarks.read().values():
+            self._bookmarks.delete(source)
+
     def all_communities(self):
         """Return every community that has events or documents."""
         aliases = [self._names.aggregates(family) for family in RECORD_FAMILIES]

@@ -148,6 +148,12 @@ class Records:
             self._pending.open(chosen, self._families(options))
         return looked.reasons
 
+    def forget(self):
+        """Have everything counted again by the next run."""
+        look = self._look()
+        self._pending.open(look.all_communities())
+        look.forget()
+
     def _look(self):
         return Look(self._client, self._names, self._rules())
 

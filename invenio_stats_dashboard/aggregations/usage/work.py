@@ -253,6 +253,16 @@ class Usage:
             redo = Redo(self._client, self._names)
             redo.note(_Noted(community, min(days)) for community in everybody)
 
+    def forget(self):
+        """Have everything counted again, by as many runs as it takes."""
+        self._known = self._sources.read()
+        # days that have documents and no events any more are known here only
+        self.rebuild()
+        for name, source in list(self._known.items()):
+            if name != _NO_INDEX:
+                self._sources.delete(source)
+                self._keep(None, source)
+
     # -- doing it -----------------------------------------------------------
 
     def count(self, unit, communities=None, dry_run=False):

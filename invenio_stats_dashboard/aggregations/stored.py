@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading a community's documents of a family, one for each day.
+
+Stored are the days on which something happened. A delta of any other day is zero; a
+snapshot is the one before it.
+"""
+
+from datetime import date, timedelta
+
+import msgspec
+
+from ..search.names import USAGE_FAMILIES, USAGE_SNAPSHOT
+from .documents import CHECKSUM, UPDATED, day_field, mapping
+from .store import FIRST_DAY, AggregateStore, Part
+
+PAGE = 100
+"""Documents in one answer; those of a large instance have a megabyte each."""
+
+_NO_NUMBERS = ("community_id", "period_start", "snapshot_date", "subcounts", CHECKSUM)
+_BY_BOTH = {"by_view": [], "by_download": []}
+
+
+class StoredDays:
+    """The documents of one community and family.
+
+    Args:
+        client: an ordinary client.
+        text_client: a client that does not decode.
+        names: the instance's :class:`~..search.names.Names`.
+        subcounts: the registry of breakdowns.
+        family: of :data:`~..search.names.FAMILIES`.
+        community: UUID or ``global``.
+    """
+
+    def __init__(self, client, text_client, names, subcounts, family, community):
+        """Keep what is needed; asks nothing yet."""
+        self._client, self.family, self.community = client, family, community
+        self._store = AggregateStore(text_client, names, family)
+        self._subcounts = subcounts
+        self._day = day_field(family)
+        self._goes_on = self._day == "snapshot_date"
+
+    def read(self, first, last):
+        """Yield a document for each day.
+
+        Args:
+            first: first day, ``YYYY-MM-DD``.
+            last: last day, inclusive.
+
+        Yields:
+            dict: as stored, without its checksum; ``updated_timestamp`` is None where
+            nothing is stored for that day.
+
+        Raises:
+            SearchUnavailableError: OpenSearch took no requests for too long.
+        """
+        before = self._before(first) if self._goes_on else None
+        expected = date.fromisoformat(first)
+        for document in self._stored(first, last):
+            day = date.fromisoformat(document[self._day])
+            yield from self._between(before, expected, day)
+            yield document
+            before, expected = document, day + timedelta(days=1)
+        end = date.fromisoformat(last) + timedelta(days=1)
+        yield from self._between(before, expected, end)
+
+    def empty(self, day):
+        """Return the document of a day on which nothing has happened yet.
+
+        Args:
+            day: ``YYYY-MM-DD``.
+        """
+        properties = mapping(self.family)["properties"]
+        zeros = {
+            name: _zeros(field)
+            for name, field in properties.items()
+            if name not in (*_NO_NUMBERS, UPDATED)
+        }
+        return {
+            "community_id": self.community,
+            self._day: day,
+            **zeros,
+            "subcounts": self._no_cells(),
+            UPDATED: None,
+        }
+
+    # -- inside -------------------------------------------------------------
+
+    def _stored(self, first, last):
+        parts = [Part(first, last, self.community)]
+        for source in self._store.sources(parts, size=PAGE):
+            yield self._told(msgspec.json.decode(source))
+
+    def _before(self, first):
+        """Return the last document before a day, or None."""
+        filters = [
+            {"term": {"community_id": self.community}},
+            {"range": {self._day: {"gte": FIRST_DAY, "lt": first}}},
+        ]
+        hits = self._client.search(
+            index=self._store.alias,
+            body={
+                "size": 1,
+                "query": {"bool": {"filter": filters}},
+                "sort": [{self._day: "desc"}],
+                "track_total_hits": False,
+            },
+            params={
+                "ignore_unavailable": "true",
+                "allow_partial_search_results": "false",
+            },
+        )["hits"]["hits"]
+        return self._told(hits[0]["_source"]) if hits else None
+
+    def _between(self, before, first, end):
+        """Yield the documents of days for which nothing is stored."""
+        for number in range((end - first).days):
+            day = (first + timedelta(days=number)).isoformat()
+            if before is None or not self._goes_on:
+                yield self.empty(day)
+            else:
+                yield {**before, self._day: day, UPDATED: None}
+
+    def _told(self, source):
+        source.pop(CHECKSUM, None)
+        return source
+
+    def _no_cells(self):
+        of_usage = self.family in USAGE_FAMILIES
+        both = self.family == USAGE_SNAPSHOT
+        return {
+            s.key: _BY_BOTH if both and s.show == "top" else []
+            for s in self._subcounts.values()
+            if of_usage or s.of_record
+        }
+
+
+def _zeros(field):
+    """Return the zero of a field of the mapping."""
+    if "properties" in field:
+        return {name: _zeros(inner) for name, inner in field["properties"].items()}
+    return 0

@@ -1,0 +1,323 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How the state of everything looks in a terminal, and in a log."""
+
+import textwrap
+from datetime import datetime
+
+import click
+
+from ..aggregations.status import FamilyStatus
+from ..community_events.documents import GLOBAL
+from ..services.preparation import READY
+from .output import console
+from .usage_display import bar, duration
+
+_LABEL = 18
+_LONGEST_LINE = 120
+_GENERATE = "invenio community-stats generate-community-events"
+_BAR = 10
+
+
+def show(status, details=False):
+    """Print the state of everything.
+
+    Args:
+        status: a :class:`~..services.status.StatsStatus`.
+        details: the families of each community, not of the instance only.
+    """
+    out = console()
+    width = min(out.width, _LONGEST_LINE) if out.is_terminal else None
+    for line in _health(status, width):
+        click.echo(line)
+    click.echo()
+    for label, text in _facts(status):
+        for line in _wrapped(label.ljust(_LABEL), text, width):
+            click.echo(line)
+    click.echo()
+    for line in _documents(status, details):
+        click.echo(line)
+
+
+def show_corrections(found):
+    """Print which days have changed after they were complete.
+
+    Args:
+        found: of ``CommunityStatsService.corrections``.
+    """
+    if not found:
+        click.echo("No day has changed after it was complete.")
+    for entry in found:
+        number = len(entry["communities"]) + entry["more_communities"]
+        parts = [f"{entry['day']}: {entry['why']}", *_totals(entry["global"])]
+        click.echo(
+            f"{_moment(entry['updated_at'])}  {', '.join(parts)}; "
+            f"{number:,} documents changed"
+        )
+
+
+def _totals(totals):
+    """Yield how the totals of the instance have changed."""
+    for kind in ("view", "download"):
+        before, after = (
+            ((totals.get(when) or {}).get(kind) or {}).get("total_events", 0)
+            for when in ("before", "after")
+        )
+        if before != after:
+            yield f"{kind}s {before:,} → {after:,}"
+
+
+def _health(status, width):
+    if not status.enabled:
+        yield "Health: switched off (COMMUNITY_STATS_ENABLED is False)."
+    elif not status.problems and not status.has_begun:
+        yield from _wrapped(
+            "Health: ",
+            "nothing has run yet. The scheduled task does within the hour, if Celery's "
+            "beat and a worker run.",
+            width,
+        )
+    elif not status.problems:
+        yield "Health: " + click.style("nothing needs a person.", fg="green")
+    else:
+        number = len(status.problems)
+        what = "one thing needs" if number == 1 else f"{number} things need"
+        yield "Health: " + click.style(f"{what} a person.", fg="red")
+        for place, sentence in enumerate(status.problems, start=1):
+            yield from _wrapped(f"{place:3}. ", sentence, width)
+
+
+def _wrapped(head, text, width):
+    """Return lines of a text that hang under a head; without a width, one line."""
+    if width is None:
+        return [f"{head}{text}"]
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]
+
+
+# -- what is the same for all communities ------------------------------------
+
+
+def _facts(status):
+    yield "Data as of", _data(status)
+    yield "Last run", _last_run(status)
+    yield "Usage", _usage(status)
+    yield "Records", _records(status)
+    yield "Community events", _community_events(status)
+    yield "Migration", _migration(status)
+    yield "Preparation", _preparation(status)
+    letters = status.migration.dead_letters.count
+    yield "Dead letters", f"{letters:,}" if letters else "none"
+    yield "Queues", ", ".join(_queue(queue) for queue in status.queues) or "none"
+    yield from _locks(status)
+
+
+def _data(status):
+    if status.data_as_of is None:
+        return "never: not everything was counted yet"
+    return f"{_moment(status.data_as_of)}, {duration(max(status.lag_seconds, 0))} ago"
+
+
+def _last_run(status):
+    run = status.last_run
+    if run is None:
+        return "none yet"
+    when = _moment(run["updated_at"])
+    if run.get("error"):
+        return f"{when}, failed: {run['error']}"
+    written = sum(
+        counts["created"] + counts["changed"] + counts["deleted"]
+        for counts in run["families"].values()
+    )
+    left = f"; {run['days_left']:,} days left to the next" if run["days_left"] else ""
+    return (
+        f"{when}, {duration(run['seconds'])}: {run['events']:,} events of "
+        f"{run['days']:,} days counted, {written:,} documents written or deleted{left}"
+    )
+
+
+def _usage(status):
+    text = f"{status.usage_days:,} days with events"
+    if status.usage_days_left:
+        done = status.usage_days - status.usage_days_left
+        percent = 100 * done / status.usage_days
+        text += (
+            f", {bar(percent, _BAR)} {done:,} counted, "
+            f"{status.usage_days_left:,} to do"
+        )
+    elif status.usage_days:
+        text += ", all counted"
+    if status.snapshots_left:
+        text += f"; snapshots of {status.snapshots_left:,} communities to do"
+    return text + _since(status, "usage")
+
+
+def _records(status):
+    text = "all communities counted"
+    if status.records_left:
+        text = f"{status.records_left:,} communities to do"
+    elif status.last_run is None:
+        text = "not counted yet"
+    return text + _since(status, "records")
+
+
+def _since(status, scope):
+    """Say what no run has looked at."""
+    changes = status.changes.get(scope)
+    return f"; {changes:,} writes not looked at yet" if changes else ""
+
+
+def _community_events(status):
+    state = status.community_events
+    if state.position:
+        return f"interrupted after {state.seen:,} records; '{_GENERATE}' goes on"
+    if not state.complete:
+        return "not made yet"
+    text = f"complete, {state.events:,} events"
+    if status.reconciled_at:
+        text += f"; compared with the database {_moment(status.reconciled_at)}"
+    return text
+
+
+def _migration(status):
+    if not status.migration.months:
+        return "no usage events yet"
+    months = ", ".join(f"{n:,} {state}" for state, n in sorted(status.months.items()))
+    lacking = [month.not_enriched for month in status.migration.months]
+    text = f"months: {months}"
+    if None not in lacking and sum(lacking):
+        text += f"; {sum(lacking):,} events not enriched"
+    return text
+
+
+def _preparation(status):
+    found = status.preparation
+    if found is None:
+        return "no scheduled run yet" if status.scheduled else "off"
+    when = _moment(found["updated_at"])
+    if found["step"] == READY:
+        return f"nothing is missing ({when})"
+    text = f"at the {found['step']} ({when})"
+    if found["months_left"]:
+        text += f", {found['months_left']:,} months left"
+    if found["waits_for"]:
+        text += f"; waits: {found['waits_for']}"
+    return text
+
+
+def _queue(queue):
+    if queue.length is None:
+        return f"{queue.event_type} unknown"
+    return f"{queue.event_type} {queue.length:,}"
+
+
+def _locks(status):
+    held = {name: holder for name, holder in status.locks.items() if holder}
+    for name, holder in held.items():
+        yield "Running", f"{name}: {holder}"
+    if not held:
+        yield "Running", "nothing"
+
+
+# -- by community ------------------------------------------------------------
+
+_HEAD = f"{'first day':10}  {'last day':10}  {'documents':>9}  complete"
+
+
+def _documents(status, details):
+    """Yield a table by family for each community, or a line each for all but global."""
+    communities = [c for c in status.communities if details or c.community_id == GLOBAL]
+    for number, community in enumerate(communities):
+        if number:
+            yield ""
+        yield from _families(community)
+    others = [c for c in status.communities if c not in communities]
+    if others:
+        yield ""
+        yield from _lines(others)
+    left = status.communities_total - len(others)
+    if left > 0 and not details:
+        yield (
+            f"{left:,} more communities: --all shows all, --community SLUG one and its "
+            "families."
+        )
+    elif others:
+        yield "--community SLUG shows the families of one."
+
+
+def _families(community):
+    title = click.style(_title(community), bold=True)
+    if not any(family.documents for family in community.families):
+        yield f"{title}: no documents yet"
+        return
+    width = max([len(_title(community)), *(len(f.family) for f in community.families)])
+    yield f"{title}{' ' * (width - len(_title(community)))}  {_HEAD}"
+    for family in community.families:
+        yield f"{family.family:{width}}  {_row(family)}".rstrip()
+
+
+def _lines(communities):
+    width = max(len("community"), *(len(_name(c)) for c in communities))
+    yield f"{'community':{width}}  {_HEAD}"
+    for community in communities:
+        yield f"{_name(community):{width}}  {_row(_together(community))}".rstrip()
+
+
+def _together(community):
+    """Return all families as one, as complete as the least complete of them."""
+    firsts = [f.first_day for f in community.families if f.first_day]
+    lasts = [f.last_day for f in community.families if f.last_day]
+    return FamilyStatus(
+        family="",
+        documents=sum(f.documents for f in community.families),
+        first_day=min(firsts, default=None),
+        last_day=max(lasts, default=None),
+        percent=_least([f.percent for f in community.families]),
+        redo_from=min(
+            (f.redo_from for f in community.families if f.redo_from), default=None
+        ),
+    )
+
+
+def _least(percents):
+    return None if None in percents else min(percents)
+
+
+def _name(community):
+    return community.slug or community.community_id
+
+
+def _title(community):
+    if community.community_id == GLOBAL:
+        return "the instance (global)"
+    return _name(community)
+
+
+def _row(family):
+    return (
+        f"{family.first_day or '-':10}  {family.last_day or '-':10}  "
+        f"{family.documents:>9,}  {_complete(family)}"
+    )
+
+
+def _complete(family):
+    if family.percent is None:
+        return "to be counted again"
+    if not family.documents and family.percent == 100:
+        return ""
+    text = f"{bar(family.percent, _BAR)} {family.percent:.0f} %"
+    if family.redo_from and family.percent < 100:
+        text += f", from {family.redo_from}"
+    return text
+
+
+def _moment(text):
+    """Return a moment for people, in UTC."""
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")

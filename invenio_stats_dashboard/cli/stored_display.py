@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How aggregates look in a terminal, and in a log."""
+
+import click
+
+from ..aggregations.documents import UPDATED, day_field
+from ..search.names import USAGE_FAMILIES
+from .usage_display import size
+
+_ENDED = (
+    "Community events hold memberships that have ended and records that are gone; "
+    "these cannot be made again."
+)
+
+
+def table(found):
+    """Print the main numbers of each day.
+
+    Args:
+        found: a :class:`~..services.reading.StatsRead`.
+    """
+    day = day_field(found.family)
+    columns = _columns(found.family)
+    rows = [
+        (
+            document[day],
+            document[UPDATED] is not None,
+            [_cell(document, path, name) for name, path in columns],
+        )
+        for document in found.documents
+    ]
+    widths = [
+        max(len(name), *(len(cells[place]) for *_, cells in rows))
+        for place, (name, _) in enumerate(columns)
+    ]
+    names = [name.rjust(w) for (name, _), w in zip(columns, widths, strict=True)]
+    click.echo("  ".join(["day".ljust(10), *names]))
+    for day, is_stored, cells in rows:
+        numbers = [cell.rjust(w) for cell, w in zip(cells, widths, strict=True)]
+        click.echo(click.style("  ".join([day, *numbers]), dim=not is_stored))
+    click.echo(_as_of(found))
+
+
+def _columns(family):
+    """Return (heading, paths into the document whose numbers are added)."""
+    if family in USAGE_FAMILIES:
+        view, download = "totals.view.", "totals.download."
+        return (
+            ("views", [view + "total_events"]),
+            ("visitors", [view + "unique_visitors"]),
+            ("records", [view + "unique_records"]),
+            ("downloads", [download + "total_events"]),
+            ("visitors", [download + "unique_visitors"]),
+            ("files", [download + "unique_files"]),
+            ("volume", [download + "total_volume"]),
+        )
+    if "snapshot" in family:
+        return (
+            ("records", _classes("total_records")),
+            ("with files", ["total_records.with_files"]),
+            ("parents", _classes("total_parents")),
+            ("files", ["total_files.file_count"]),
+            ("volume", ["total_files.data_volume"]),
+            ("uploaders", ["total_uploaders"]),
+        )
+    return (
+        ("records +", _classes("records.added")),
+        ("-", _classes("records.removed")),
+        ("parents +", _classes("parents.added")),
+        ("-", _classes("parents.removed")),
+        ("files +", ["files.added.file_count"]),
+        ("-", ["files.removed.file_count"]),
+        ("volume +", ["files.added.data_volume"]),
+        ("volume -", ["files.removed.data_volume"]),
+    )
+
+
+def _classes(path):
+    return [f"{path}.metadata_only", f"{path}.with_files"]
+
+
+def _cell(document, paths, name):
+    number = sum(_number(document, path) for path in paths)
+    return size(number) if name.startswith("volume") else f"{number:,}"
+
+
+def _number(document, path):
+    for key in path.split("."):
+        document = document[key]
+    return document
+
+
+def _as_of(found):
+    if found.data_as_of is None:
+        return "Not everything was counted yet; see 'invenio community-stats status'."
+    return (
+        f"Data as of {found.data_as_of[:16].replace('T', ' ')} UTC; what came later is "
+        "not counted yet."
+    )
+
+
+def cleared(found, dry_run):
+    """Print how many bookmarks were removed."""
+    numbers = " and ".join(f"{len(names):,} of {half}" for half, names in found.items())
+    if dry_run:
+        click.echo(f"The bookmarks of {numbers} would be removed.")
+        return
+    click.echo(
+        f"The bookmarks of {numbers} are removed. The next runs look at everything "
+        "again; 'invenio community-stats aggregate' is one."
+    )
+
+
+def indices(found, everything):
+    """Print indices with their sizes."""
+    width = max(len(index.name) for index in found)
+    for index in found:
+        click.echo(
+            f"  {index.name.ljust(width)}  {index.documents:>11,} documents  "
+            f"{size(index.bytes):>11}"
+        )
+    click.echo(_total(found))
+    if everything:
+        click.echo(_ENDED)
+
+
+def destroyed(found, everything, dry_run):
+    """Print what was deleted, or would be."""
+    if not found:
+        click.echo("There is nothing to delete.")
+    elif dry_run:
+        indices(found, everything)
+        click.echo("Nothing was changed.")
+    else:
+        click.echo(f"Deleted: {_total(found)}")
+        if everything:
+            click.echo(
+                "'invenio community-stats generate-community-events' makes community "
+                "events and record facts again."
+            )
+
+
+def _total(found):
+    documents = sum(index.documents for index in found)
+    total = size(sum(index.bytes for index in found))
+    return f"{len(found):,} indices, {documents:,} documents, {total}."

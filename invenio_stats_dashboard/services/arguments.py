@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading what callers of the services give: communities, records, dates."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from invenio_db import db
+
+from ..community_events.documents import GLOBAL
+from ..community_events.membership import MembershipReader
+from ..errors import UsageError
+
+
+def with_global(names):
+    """Return the UUIDs of communities, and ``global`` if it is asked for."""
+    if not names:
+        return None
+    names = [str(name) for name in names]
+    # ``global`` may be the slug of a community, too; its UUID names that one
+    real = [name for name in names if name != GLOBAL]
+    found = communities(MembershipReader(db.engine), real) if real else ()
+    return tuple(sorted({*found, *(n for n in names if n == GLOBAL)}))
+
+
+def day(value, which):
+    """Return a date as text, or None."""
+    return moment(value, which).date().isoformat() if value else None
+
+
+def communities(reader, names):
+    """Return the UUIDs of communities; all must exist."""
+    names = tuple(dict.fromkeys(str(name) for name in names))
+    found = reader.communities(names)
+    for name in names:
+        if name not in found:
+            raise UsageError(
+                f"There is no community {name!r}: give the UUID or the slug of one."
+            )
+    return tuple(sorted(set(found.values())))
+
+
+def records(reader, recids):
+    """Return the identifiers of records; all must exist."""
+    recids = tuple(sorted({str(recid) for recid in recids}))
+    found = reader.known(recids)
+    for recid in recids:
+        if recid not in found:
+            raise UsageError(f"There is no published record {recid!r}.")
+    return recids
+
+
+def moment(value, which, whole_day=False):
+    """Return a date or moment as an aware datetime.
+
+    Args:
+        value: date, datetime, or ISO 8601 text.
+        which: ``start`` or ``end``, for the sentence.
+        whole_day: return the end of the day of a date, or the second after a
+            moment, so that the moment itself is before what is returned.
+    """
+    if isinstance(value, str):
+        try:
+            value = (
+                date.fromisoformat(value)
+                if len(value) <= 10
+                else datetime.fromisoformat(value)
+            )
+        except ValueError:
+            raise UsageError(
+                f"The {which} date {value!r} is no date; write it as YYYY-MM-DD."
+            ) from None
+    if not isinstance(value, datetime):
+        found = datetime.combine(value, time(), UTC)
+        return found + timedelta(days=1) if whole_day else found
+    found = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return found + timedelta(seconds=1) if whole_day else found

@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What of the statistics needs a person, as sentences that say what to do.
+
+What the scheduled tasks will do by themselves needs nobody, so the rules ask whether
+they are on, and whether they have been about.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from ..usage_events.migration.report import PLANNED
+from .preparation import READY
+
+COMMAND = "invenio community-stats"
+LATE = timedelta(hours=3)
+"""After so long without a run of an hourly task, nobody runs it."""
+
+
+def problems(status):
+    """Return what needs a person.
+
+    Args:
+        status: a :class:`~.status.StatsStatus` whose ``problems`` are not known yet.
+
+    Returns:
+        tuple[str, ...]: a sentence or two each.
+    """
+    if not status.enabled:
+        return ()
+    return tuple(
+        sentence for rule in _RULES for sentence in rule(status) if sentence is not None
+    )
+
+
+def _prepared_by_itself(status):
+    return status.scheduled and status.preparing
+
+
+def _migration(status):
+    for month in status.migration.months:
+        sentence = month.problem or month.error
+        if sentence:
+            retry = f" Try again: {month.retry}" if month.retry else ""
+            yield f"{month.event_type} {month.month}: {sentence}{retry}"
+    yield from status.migration.problems
+
+
+def _dead_letters(status):
+    letters = status.migration.dead_letters
+    if letters.count:
+        yield (
+            f"{letters.count:,} usage events are refused by OpenSearch and kept as dead "
+            f"letters; the newest reason: {letters.reason} Mend it, then run "
+            f"'{COMMAND} usage-events replay'."
+        )
+
+
+def _preparation(status):
+    """Tell what the scheduled task waits for, unless it is a run that is under way."""
+    found = status.preparation or {}
+    waits_for = found.get("waits_for")
+    if waits_for and found.get("step") != READY and not status.holder("migration"):
+        told = [month.error for month in status.migration.months if month.error]
+        if not any(error in waits_for for error in told):
+            yield f"The preparation waits: {waits_for}"
+
+
+def _community_events(status):
+    if not status.community_events.complete and not _prepared_by_itself(status):
+        yield (
+            "The community events of existing records are not complete, and nothing "
+            f"makes them by itself. Run '{COMMAND} generate-community-events'."
+        )
+
+
+def _legacy_months(status):
+    planned = [m for m in status.migration.months if m.state == PLANNED]
+    if planned and not _prepared_by_itself(status):
+        yield (
+            f"{len(planned)} months of usage events are not migrated, so that their "
+            "events count for the instance only, and nothing migrates them by itself. "
+            f"Run '{COMMAND} migrate-events'."
+        )
+
+
+def _last_run(status):
+    run = status.last_run
+    if status.holder("aggregation"):
+        return
+    if run and run.get("error"):
+        yield f"The last aggregation failed: {run['error']}"
+
+
+def _nobody_runs(status):
+    if status.holder("aggregation"):
+        return
+    if not status.scheduled:
+        if status.last_run is None:
+            yield (
+                "Nothing was ever aggregated, and the scheduled tasks are off "
+                "(COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED). Run "
+                f"'{COMMAND} aggregate'."
+            )
+        return
+    moments = [
+        run["updated_at"] for run in (status.last_run, status.preparation) if run
+    ]
+    if status.community_events.finished_at:
+        moments.append(aware(status.community_events.finished_at))
+    if not moments:
+        return
+    idle = min(_age(status, moment) for moment in moments)
+    if idle > LATE:
+        yield (
+            f"No scheduled aggregation has run for {_hours(idle)}. See that Celery's "
+            f"beat and a worker run, or run '{COMMAND} aggregate'."
+        )
+
+
+def _reconciliation(status):
+    looked_at = status.reconciled_at
+    if not (status.scheduled and status.community_events.complete and looked_at):
+        return
+    if _age(status, looked_at) > LATE and not status.holder("reconciliation"):
+        yield (
+            "No scheduled reconciliation of community events has ended for "
+            f"{_hours(_age(status, looked_at))}. See that Celery's beat and a worker "
+            f"run, or run '{COMMAND} community-events reconcile'."
+        )
+
+
+def _queues(status):
+    silent = [queue for queue in status.queues if queue.length is None]
+    if silent:
+        yield (
+            f"The message broker does not answer ({silent[0].error}), so that no usage "
+            "events can be taken. See that it is up and that BROKER_URL is right."
+        )
+
+
+def _age(status, moment):
+    return datetime.fromisoformat(status.now) - datetime.fromisoformat(moment)
+
+
+def aware(moment):
+    """Return a naive moment in UTC as an aware one, both ISO 8601."""
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC).isoformat()
+
+
+def _hours(age):
+    return f"{age / timedelta(hours=1):,.0f} hours"
+
+
+_RULES = (
+    _community_events,
+    _migration,
+    _legacy_months,
+    _preparation,
+    _dead_letters,
+    _last_run,
+    _nobody_runs,
+    _reconciliation,
+    _queues,
+)

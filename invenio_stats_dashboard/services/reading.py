@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reading the aggregates of one community."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from ..aggregations.run import check_families
+from ..aggregations.status import AggregatesReader
+from ..aggregations.stored import StoredDays
+from ..errors import UsageError
+from ..search.client import json_client, text_client
+from ..search.names import Names
+from . import arguments
+
+_DAYS = 30
+
+
+@dataclass(frozen=True)
+class StatsRead:
+    """Documents of one community and family.
+
+    Attributes:
+        community_id: UUID, or ``global``.
+        family: of :data:`~..search.names.FAMILIES`.
+        start_date: first day, ``YYYY-MM-DD``.
+        end_date: last day; not after today.
+        data_as_of: everything that was stored then is counted, ISO 8601; None if
+            that never was so.
+        documents: fetches the documents, one for each day; to be read once.
+    """
+
+    community_id: str
+    family: str
+    start_date: str
+    end_date: str
+    data_as_of: str | None
+    documents: Iterator[dict] = field(repr=False)
+
+
+def read_stats(app, community_id, family, start_date=None, end_date=None, today=None):
+    """Return the documents of some days; see ``CommunityStatsService.read_stats``.
+
+    Args:
+        app: the Flask application.
+        community_id: UUID, slug, or ``global``.
+        family: of :data:`~..search.names.FAMILIES`.
+        start_date: first day, or None.
+        end_date: last day, or None.
+        today: the present UTC day as a date.
+
+    Returns:
+        StatsRead: what is read.
+    """
+    (family,) = check_families([family])
+    (community,) = arguments.with_global([community_id])
+    today = (today or datetime.now(UTC).date()).isoformat()
+    last = min(arguments.day(end_date, "end") or today, today)
+    first = arguments.day(start_date, "start") or _before(last, _DAYS - 1)
+    if first > last:
+        raise UsageError(
+            f"There are no days from {first} to {last}"
+            + (", which is today." if last == today else ".")
+        )
+    names, client = Names.of(app), json_client(app, timeout=60)
+    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
+    days = StoredDays(client, text_client(app), names, subcounts, family, community)
+    run = AggregatesReader(client, names).last_run() or {}
+    return StatsRead(
+        community_id=community,
+        family=family,
+        start_date=first,
+        end_date=last,
+        data_as_of=run.get("data_as_of"),
+        documents=days.read(first, last),
+    )
+
+
+def _before(day, days):
+    return (date.fromisoformat(day) - timedelta(days=days)).isoformat()

@@ -1,0 +1,257 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The state of everything, in a number of requests that does not grow with it.
+
+It grows by eight for each thousand communities, when all are asked for.
+"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+
+from ..aggregations.run import LOCK as AGGREGATION
+from ..aggregations.status import AggregatesReader, FamilyStatus
+from ..community_events import queries
+from ..community_events.documents import GLOBAL
+from ..community_events.reconciliation import DOCUMENT_ID as RECONCILIATION
+from ..community_events.reconciliation import LOCK as RECONCILING
+from ..community_events.state import BackfillState, backfill_state
+from ..search.bookmarks import read_many
+from ..search.lock import describe_holder, is_held, read_lock
+from ..search.names import FAMILIES, Names
+from ..usage_events.migration.service import LOCK as MIGRATION
+from ..usage_events.migration.status import Status as MigrationStatus
+from ..usage_events.queues import lengths
+from .health import aware, problems
+from .preparation import read_preparation
+
+LARGEST = 10
+"""Communities that are shown if none is asked for, beside the instance."""
+
+
+@dataclass(frozen=True)
+class CommunityStatus:
+    """The aggregates of one community.
+
+    Attributes:
+        community_id: UUID, or ``global``.
+        slug: its slug; None for ``global`` and for one that is gone.
+        families: a :class:`~..aggregations.status.FamilyStatus` each.
+    """
+
+    community_id: str
+    slug: str | None
+    families: tuple[FamilyStatus, ...]
+
+
+@dataclass(frozen=True)
+class StatsStatus:
+    """The state of everything.
+
+    Attributes:
+        now: when it was read, ISO 8601.
+        enabled: ``COMMUNITY_STATS_ENABLED``.
+        scheduled: the scheduled tasks are on.
+        preparing: they make what is missing before they count.
+        data_as_of: everything that was stored then is counted, ISO 8601; None if
+            that never was so.
+        last_run: what is noted of the last aggregation, or None.
+        usage_days: days that have usage events, by what was counted.
+        usage_days_left: of these, those that are still to be counted.
+        snapshots_left: communities whose usage snapshots are to be continued.
+        records_left: communities whose records are to be counted.
+        changes: ``usage`` and ``records`` -> writes to the sources since they were
+            looked at.
+        communities: those shown.
+        communities_total: how many there are.
+        community_events: the :class:`~..community_events.state.BackfillState`.
+        reconciled_at: when the last reconciliation ended, ISO 8601, or None.
+        swept_at: when one looked at all records, ISO 8601, or None.
+        migration: the :class:`~..usage_events.migration.status.Status`.
+        preparation: of :func:`~.preparation.read_preparation`.
+        queues: a :class:`~..usage_events.queues.QueueLength` each.
+        locks: name -> who holds it, as a clause, or None.
+        problems: what needs a person, a sentence or two each.
+    """
+
+    now: str
+    enabled: bool = True
+    scheduled: bool = True
+    preparing: bool = True
+    data_as_of: str | None = None
+    last_run: dict | None = None
+    usage_days: int = 0
+    usage_days_left: int = 0
+    snapshots_left: int = 0
+    records_left: int = 0
+    changes: dict = field(default_factory=dict)
+    communities: tuple[CommunityStatus, ...] = ()
+    communities_total: int = 0
+    community_events: BackfillState = field(default_factory=BackfillState)
+    reconciled_at: str | None = None
+    swept_at: str | None = None
+    migration: MigrationStatus = field(default_factory=lambda: MigrationStatus([]))
+    preparation: dict | None = None
+    queues: tuple = ()
+    locks: dict = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def needs_a_person(self):
+        """Tell whether something will not get better by itself."""
+        return bool(self.problems)
+
+    @property
+    def has_begun(self):
+        """Tell whether anything has ever run, by itself or by a command."""
+        state = self.community_events
+        return any((self.last_run, self.preparation, state.started_at))
+
+    @property
+    def lag_seconds(self):
+        """Return how old the numbers are, or None."""
+        if self.data_as_of is None:
+            return None
+        as_of, now = map(datetime.fromisoformat, (self.data_as_of, self.now))
+        return (now - as_of).total_seconds()
+
+    @property
+    def months(self):
+        """Return how many months of usage events are in each state."""
+        return dict(Counter(month.state for month in self.migration.months))
+
+    def holder(self, name):
+        """Return who holds a lock, or None."""
+        return self.locks.get(name)
+
+    def as_json(self):
+        """Return the status as a JSON object."""
+        told = asdict(replace(self, migration=MigrationStatus([])))
+        migration = self.migration.as_json()
+        letters = migration.pop("dead_letters")
+        months = migration.pop("months")
+        return {
+            "needs_a_person": self.needs_a_person,
+            **told,
+            "lag_seconds": self.lag_seconds,
+            "migration": {
+                "states": self.months,
+                "not_enriched": _sum(month["not_enriched"] for month in months),
+                **migration,
+            },
+            "dead_letters": letters,
+        }
+
+
+def read_status(app, client, reader, reindexing, communities=None, every=False):
+    """Read the state of everything; changes nothing.
+
+    Args:
+        app: the Flask application.
+        client: an ordinary client.
+        reader: a :class:`~..community_events.membership.MembershipReader`.
+        reindexing: the ``EventReindexingService``.
+        communities: UUIDs and ``global``; None for the instance and the largest.
+        every: all communities.
+
+    Returns:
+        StatsStatus: the state.
+    """
+    names, now = Names.of(app), datetime.now(UTC)
+    shown = _Communities(client, names, reader, now.date().isoformat())
+    bookmarks = read_many(client, names.reindexing, [RECONCILIATION])
+    reconciled = bookmarks.get(RECONCILIATION, {})
+    last_run = shown.aggregates.last_run()
+    found = StatsStatus(
+        now=now.isoformat(),
+        enabled=app.config["COMMUNITY_STATS_ENABLED"],
+        scheduled=app.config["COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"],
+        preparing=app.config["COMMUNITY_STATS_PREPARATION_ENABLED"],
+        data_as_of=(last_run or {}).get("data_as_of"),
+        last_run=last_run,
+        changes=shown.aggregates.changes(),
+        community_events=backfill_state(client, names),
+        reconciled_at=_moment(reconciled.get("looked_at")),
+        swept_at=_moment(reconciled.get("swept_at")),
+        migration=reindexing.status(),
+        preparation=read_preparation(client, names),
+        queues=tuple(lengths()),
+        locks=_holders(client, names),
+        **shown.read(communities, every),
+    )
+    return replace(found, problems=problems(found))
+
+
+class _Communities:
+    """Reads the part of the status that is by community."""
+
+    def __init__(self, client, names, reader, today):
+        self._reader, self._today = reader, today
+        self.aggregates = AggregatesReader(client, names)
+
+    def read(self, communities, every):
+        """Return fields of :class:`StatsStatus`."""
+        largest, total = self.aggregates.communities(LARGEST)
+        if communities is None and not every:
+            communities = [GLOBAL, *largest]
+        elif communities is not None:
+            communities = sorted(communities, key=lambda c: (c != GLOBAL, c))
+        documents = self.aggregates.documents(communities)
+        if communities is None:
+            communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
+        marks = self.aggregates.usage()
+        again, records_left = self.aggregates.open_records(self._today, communities)
+        slugs = self._slugs(set(communities) - {GLOBAL})
+        return {
+            "usage_days": len(marks.days),
+            "usage_days_left": len(marks.redo),
+            "snapshots_left": len(marks.continued or {}),
+            "records_left": records_left,
+            "communities_total": total,
+            "communities": tuple(
+                CommunityStatus(
+                    community,
+                    slugs.get(community),
+                    tuple(
+                        self.aggregates.family(
+                            marks, again, community, family, documents
+                        )
+                        for family in FAMILIES
+                    ),
+                )
+                for community in communities
+            ),
+        }
+
+    def _slugs(self, ids):
+        if not ids:
+            return {}
+        with self._reader.connected() as connection:
+            rows = connection.execute(queries.slugs(sorted(ids))).all()
+        return {str(id): slug for id, slug in rows}
+
+
+def _holders(client, names):
+    """Return name -> who holds each lock, or None."""
+    places = {
+        "aggregation": (names.bookmarks, AGGREGATION),
+        "migration": (names.reindexing, MIGRATION),
+        "reconciliation": (names.reindexing, RECONCILING),
+    }
+    found = {}
+    for name, place in places.items():
+        document = read_lock(client, *place)
+        held = document is not None and is_held(document)
+        found[name] = describe_holder(document) if held else None
+    return found
+
+
+def _moment(naive):
+    return aware(naive) if naive else None
+
+
+def _sum(numbers):
+    """Return the sum; None if one of them is not known."""
+    numbers = list(numbers)
+    return None if None in numbers else sum(numbers)

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What needs a person is told with what to do; what goes on by itself is not."""
+
+from dataclasses import replace
+
+import pytest
+
+from invenio_stats_dashboard.community_events.state import BackfillState
+from invenio_stats_dashboard.services.health import problems
+from invenio_stats_dashboard.services.status import StatsStatus
+from invenio_stats_dashboard.usage_events.dead_letters import DeadLetters
+from invenio_stats_dashboard.usage_events.migration.status import MonthStatus, Status
+from invenio_stats_dashboard.usage_events.queues import QueueLength
+
+NOW = "2026-03-10T12:00:00+00:00"
+AN_HOUR_AGO, YESTERDAY = "2026-03-10T11:00:00+00:00", "2026-03-09T12:00:00+00:00"
+RUN = {"updated_at": AN_HOUR_AGO, "error": None}
+EVENTS = BackfillState(complete=True, finished_at="2026-01-01T00:00:00")
+WELL = StatsStatus(
+    now=NOW,
+    last_run=RUN,
+    preparation={"step": "ready", "waits_for": None, "updated_at": AN_HOUR_AGO},
+    community_events=EVENTS,
+    reconciled_at=AN_HOUR_AGO,
+    queues=(QueueLength("view", "stats-record-view", 3),),
+)
+
+
+def month(state, error=None, problem=None, retry=None):
+    """Return the status of a month."""
+    return MonthStatus(
+        event_type="view",
+        month="2026-02",
+        state=state,
+        events=9,
+        not_enriched=0,
+        copied=0,
+        percent=0.0,
+        rate=None,
+        eta=None,
+        index=None,
+        backup=None,
+        error=error,
+        retry=retry,
+        problem=problem,
+        updated_at=None,
+    )
+
+
+def test_a_site_that_is_well_needs_nobody():
+    assert problems(WELL) == ()
+
+
+def test_a_site_that_was_just_set_up_needs_nobody():
+    planned = Status([month("planned")])
+    assert problems(StatsStatus(now=NOW, migration=planned)) == ()
+
+
+def test_a_site_on_which_it_is_switched_off_needs_nobody():
+    assert problems(StatsStatus(now=NOW, enabled=False, scheduled=False)) == ()
+
+
+WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "to_do"),
+    [
+        (
+            {"migration": Status([month("failed", "Differs.", retry="again")])},
+            "view 2026-02: Differs.",
+            "again",
+        ),
+        (
+            {"migration": Status([month("switching", problem="Not finished.")])},
+            "view 2026-02: Not finished.",
+            "",
+        ),
+        ({"migration": Status([], problems=["An index."])}, "An index.", ""),
+        (
+            {"migration": Status([], dead_letters=DeadLetters(2, "No number."))},
+            "2 usage events are refused",
+            "usage-events replay",
+        ),
+        ({"preparation": WAITS}, "The preparation waits: No disk.", ""),
+        (
+            {"community_events": BackfillState(), "preparing": False},
+            "nothing makes them",
+            "generate-community-events",
+        ),
+        (
+            {"community_events": BackfillState(), "scheduled": False},
+            "nothing makes them",
+            "generate-community-events",
+        ),
+        (
+            {"migration": Status([month("planned")]), "preparing": False},
+            "1 months of usage events are not migrated",
+            "migrate-events",
+        ),
+        (
+            {"last_run": {**RUN, "error": "Disk is full."}},
+            "The last aggregation failed: Disk is full.",
+            "",
+        ),
+        (
+            {"last_run": {**RUN, "updated_at": YESTERDAY}, "preparation": None},
+            "No scheduled aggregation has run for 24 hours",
+            "aggregate",
+        ),
+        (
+            {"last_run": None, "preparation": None},
+            "No scheduled aggregation has run",
+            "beat",
+        ),
+        (
+            {"last_run": None, "preparation": None, "scheduled": False},
+            "Nothing was ever aggregated",
+            "aggregate",
+        ),
+        (
+            {"reconciled_at": YESTERDAY},
+            "No scheduled reconciliation of community events has ended for 24 hours",
+            "community-events reconcile",
+        ),
+        (
+            {"queues": (QueueLength("view", "stats-record-view", error="refused"),)},
+            "The message broker does not answer (refused)",
+            "BROKER_URL",
+        ),
+    ],
+)
+def test_what_needs_a_person_is_told_with_what_to_do(changes, told, to_do):
+    found = problems(replace(WELL, **changes))
+    assert len(found) == 1, found
+    assert told in found[0] and to_do in found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "lock"),
+    [
+        ({"last_run": {**RUN, "error": "Disk is full."}}, "aggregation"),
+        (
+            {"last_run": {**RUN, "updated_at": YESTERDAY}, "preparation": None},
+            "aggregation",
+        ),
+        ({"preparation": WAITS}, "migration"),
+        ({"reconciled_at": YESTERDAY}, "reconciliation"),
+    ],
+)
+def test_what_is_being_done_needs_nobody(changes, lock):
+    assert problems(replace(WELL, **changes))
+    assert problems(replace(WELL, **changes, locks={lock: "run a"})) == ()
+
+
+def test_a_month_that_failed_is_told_once():
+    failed = month("failed", "Differs.", retry="again")
+    waits = {**WAITS, "waits_for": "view 2026-02: Differs. Try again with: again"}
+    found = replace(WELL, migration=Status([failed]), preparation=waits)
+    assert len(problems(found)) == 1
+
+
+def test_an_old_failure_of_reconciliation_is_no_matter_without_scheduled_tasks():
+    assert problems(replace(WELL, reconciled_at=YESTERDAY, scheduled=False)) == ()

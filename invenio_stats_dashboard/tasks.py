@@ -19,6 +19,7 @@ from .errors import (
     StatsDashboardError,
 )
 from .proxies import current_stats_dashboard
+from .search.client import describe, is_transient
 
 
 @shared_task
@@ -145,6 +146,10 @@ def catch_up_community_stats():
         current_stats_dashboard.community_stats_service.catch_up()
     except (ClusterNotHealthyError, SearchUnavailableError, LockedError) as error:
         current_app.logger.warning("Statistics are counted later. %s", error)
+    except OpenSearchException as error:
+        if not is_transient(error):
+            raise
+        current_app.logger.warning("Statistics are counted later. %s", describe(error))
 
 
 _TRIES = 100

@@ -40,7 +40,7 @@ class SiteWorker:
         queues = {"CELERY_BROKER_URL": self._broker, "BROKER_URL": self._broker}
         queues["CELERY_TASK_DEFAULT_QUEUE"] = self.queue
         changes = {"CELERY_TASK_ALWAYS_EAGER": False, **changes, **queues}
-        self._environ = {
+        self.environ = {
             **os.environ,
             "C_FORCE_ROOT": "1",
             VARIABLE: json.dumps([asdict(where), changes]),
@@ -57,7 +57,7 @@ class SiteWorker:
                 *("-Q", self.queue, "--without-gossip", "--without-mingle"),
             ],
             cwd=_REPOSITORY,
-            env=self._environ,
+            env=self.environ,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )

@@ -211,6 +211,19 @@ def test_a_late_change_while_a_month_is_copied_is_no_difference(usage):
     usage.assert_enriched_once(usage.all)
 
 
+def test_a_wrong_membership_in_a_copy_that_nobody_noted_fails_the_month(usage):
+    usage.all = usage.legacy("view", MONTH, 400)
+    usage.record = busiest(usage)
+
+    def change(step):
+        if step == "batch written" and not usage.histories[usage.record.recid]:
+            learn(usage, usage.record)
+
+    report = usage.migrate(batch_size=50, step=change)
+    month = report["event_types"]["view"]["months"][MONTH]
+    assert month["state"] == "failed" and "timeline says" in str(month["errors"])
+
+
 def half_copied(usage):
     """Return events of a month that is being copied, none of the record's."""
     month = dict(usage.events("view", "2026-04", 200, 3))

@@ -28,9 +28,8 @@ from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard.search.names import Names
 from tests.helpers import instance
+from tests.helpers.queues import Broker, views
 from tests.helpers.usage import Usage
-from tests.usage_events.test_acknowledging import Broker
-from tests.usage_events.test_indexer import views
 
 AGENTS = [
     f"Mozilla/5.0 (X11; Linux x86_64; rv:{major}.0) Firefox/{major}.{minor}"

@@ -18,7 +18,7 @@ from .search.templates import (
     reindexing_template,
 )
 from .services import CommunityStatsService, EventReindexingService
-from .usage_events import dead_letters, indexer, workers
+from .usage_events import dead_letters, indexer, journal, workers
 
 
 class InvenioStatsDashboard:
@@ -42,9 +42,9 @@ class InvenioStatsDashboard:
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
         settings.check(app.config)
-        if app.config["COMMUNITY_STATS_ENABLED"] and indexer.install(app):
-            workers.announce()
         if app.config["COMMUNITY_STATS_ENABLED"]:
+            if indexer.install(app):
+                workers.announce()
             tasks.extend_beat_schedule(app)
             capture.install(tasks.send_capture)
         self.app = app
@@ -110,6 +110,7 @@ def fixed_templates(names):
         **reindexing_template(names),
         **community_events_templates(names),
         **dead_letters.index_templates(names),
+        **journal.index_templates(names),
     }
 
 

@@ -21,6 +21,15 @@ community_option = click.option(
     help="Only this community; can be given several times. Default: all.",
 )
 
+record_option = click.option(
+    "--record",
+    "records",
+    multiple=True,
+    metavar="RECID",
+    help="Only this record, which is one version; can be given several times. "
+    "Default: all.",
+)
+
 
 def _service():
     return current_stats_dashboard.community_stats_service
@@ -33,14 +42,7 @@ def community_events():
 
 @click.command("generate")
 @community_option
-@click.option(
-    "--record",
-    "records",
-    multiple=True,
-    metavar="RECID",
-    help="Only this record; can be given several times. Default: all. "
-    "Each version is a record.",
-)
+@record_option
 @click.option(
     "--start-date",
     metavar="YYYY-MM-DD",
@@ -83,13 +85,7 @@ def generate(communities, records, start_date, end_date, dry_run, as_json):
 
 @click.command("reconcile")
 @community_option
-@click.option(
-    "--record",
-    "records",
-    multiple=True,
-    metavar="RECID",
-    help="Only this record; can be given several times. Default: all.",
-)
+@record_option
 @click.option(
     "--changed-only",
     is_flag=True,

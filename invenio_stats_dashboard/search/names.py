@@ -91,6 +91,11 @@ class Names:
         """Return the index of events that OpenSearch refuses for good."""
         return f"{self.prefix}events-stats-dead-letter"
 
+    @property
+    def unacknowledged(self):
+        """Return the index of what messages in the hands of workers are called."""
+        return f"{self.prefix}events-stats-unacknowledged"
+
     # -- community events -------------------------------------------------
 
     @property

@@ -140,7 +140,10 @@ def page(
     )
     decoded = _decode_page(answer)
     if decoded.timed_out or decoded.shards.failed or decoded.shards.successful != 1:
-        raise IncompletePageError(f"shard {shard} of {index} did not answer completely")
+        raise IncompletePageError(
+            f"Shard {shard} of {index} did not answer completely. Run the same command "
+            "again; it goes on from here."
+        )
     return decoded.hits.hits
 
 

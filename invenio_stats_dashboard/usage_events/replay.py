@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 import msgspec
 from invenio_stats.proxies import current_stats
 
-from ..errors import SearchUnavailableError, StatsDashboardError
+from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
-from ..search.seqno import NOTHING, IncompletePageError, page, positions, scan
+from ..search.seqno import NOTHING, page, positions, scan
 from .dead_letters import action, decode_letter, letter_of, store
 
 _LIMIT = 600.0
@@ -118,13 +118,7 @@ class Replay:
 
     def _page(self, shard, after, upto, size):
         index = self._names.dead_letter
-        try:
-            return page(self._text_client, index, shard, after, upto, size, terms=True)
-        except IncompletePageError as error:
-            raise SearchUnavailableError(
-                f"The dead letters cannot be read ({error}). Run the same command "
-                "again later."
-            ) from error
+        return page(self._text_client, index, shard, after, upto, size, terms=True)
 
     def _batch(self, hits, done):
         letters = [decode_letter(hit.source) for hit in hits]

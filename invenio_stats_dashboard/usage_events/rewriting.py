@@ -5,9 +5,8 @@
 
 import msgspec
 
-from ..errors import SearchUnavailableError
 from ..search.client import patiently
-from ..search.seqno import IncompletePageError, page
+from ..search.seqno import page
 
 LIMIT = 120.0
 """Seconds to go on trying while OpenSearch takes no requests."""
@@ -36,10 +35,7 @@ def events_of(text_client, index, shard, after, upto, size, only, waiting=None):
     def request():
         return page(text_client, index, shard, after, upto, size, only=only, terms=True)
 
-    try:
-        return patiently(request, LIMIT, waiting)
-    except IncompletePageError as error:
-        raise SearchUnavailableError(f"{error}; the next run goes on.") from error
+    return patiently(request, LIMIT, waiting)
 
 
 def if_unchanged(hit, source):

@@ -20,9 +20,8 @@ from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, i
 from invenio_stats_dashboard.usage_events.migration import aliases
 
 from ..helpers.faults import killed_at
+from ..helpers.queues import NOW, views
 from ..helpers.usage import RED, Usage, native, stock_body
-
-NOW = datetime.now(UTC).replace(tzinfo=None)
 
 
 @pytest.fixture()
@@ -47,23 +46,6 @@ def publish(count, **fields):
         for number, event in enumerate(views(count))
     ]
     current_stats.publish("record-view", events)
-
-
-def views(count, recid="abcde-fghij"):
-    """Return views of one record by different visitors, as builders make them."""
-    return [
-        {
-            "timestamp": NOW.isoformat(),
-            "recid": recid,
-            "parent_recid": "klmno-pqrst",
-            "unique_id": f"ui_{recid}",
-            "via_api": False,
-            "referrer": None,
-            "session_id": f"session {number}",
-            "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0",
-        }
-        for number in range(count)
-    ]
 
 
 def test_events_refused_by_a_write_block_are_stored_when_it_is_lifted(queue):

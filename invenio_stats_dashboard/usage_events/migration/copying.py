@@ -115,8 +115,8 @@ class Copier:
         for attempt in range(5):
             try:
                 return patiently(request, self.write_limit, self.waiting, self.sleep)
-            except IncompletePageError as error:
-                self.waiting(str(error))
+            except IncompletePageError:
+                self.waiting("OpenSearch answered a page incompletely")
                 self.sleep(1 + attempt)
         return request()
 

@@ -138,6 +138,17 @@ class Month:
         return self.legacy[0] if self.legacy else None
 
 
+def migrated_serves(names, month):
+    """Tell whether the index that a month was migrated to has the month's name.
+
+    Args:
+        names: the instance's names.
+        month: a :class:`Month`.
+    """
+    stock = names.events_month(month.event_type, month.month)
+    return month.target is not None and stock in month.target.aliases
+
+
 def serving(names, month):
     """Return the enriched index of a month that serves, or None.
 
@@ -147,10 +158,7 @@ def serving(names, month):
         names: the instance's names.
         month: a :class:`Month`.
     """
-    stock = names.events_month(month.event_type, month.month)
-    if month.target is not None and stock in month.target.aliases:
-        return month.target
-    return month.native
+    return month.target if migrated_serves(names, month) else month.native
 
 
 def source_problem(names, month):
@@ -322,7 +330,8 @@ def strangers(client, names, event_types):
     sentences = []
     for event_type in event_types:
         alias = names.events_alias(event_type)
-        found = client.indices.get_alias(name=alias, ignore=[404])
+        # by the alias alone OpenSearch would look at all indices of the cluster
+        found = client.indices.get_alias(index=alias, ignore=[404])
         ours = (f"{alias}-", names.events_backup(event_type, ""))
         sentences += [
             f"The index {index} is in the alias {alias}, but its name is not that of a "

@@ -12,6 +12,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from ...errors import LockLostError, StatsDashboardError
 from ...search.bookmarks import Bookmark
 from . import aliases, target
+from .months import migrated_serves
 from .report import ROLLING_BACK, SWITCHING
 from .rollback import undo_anothers
 from .switching import take_back_anothers
@@ -104,8 +105,7 @@ def clear(run, month, fresh_start):
     Returns:
         bool: whether there was anything to forget.
     """
-    stock = run.names.events_month(month.event_type, month.month)
-    if month.target is not None and stock in month.target.aliases:
+    if migrated_serves(run.names, month):
         return False
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
     if not bookmark.exists and not (month.target and fresh_start):

@@ -10,7 +10,7 @@ from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 from ...errors import NotReadyError, SearchUnavailableError, StatsDashboardError
 from ...search.client import describe
 from ...search.health import cluster_settings, data_nodes, disk_problem
-from .months import is_writable, source_problem, strangers, survey
+from .months import is_writable, migrated_serves, source_problem, strangers, survey
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6
@@ -162,8 +162,7 @@ def check_community_events(state):
 
 
 def _planned(names, month, now):
-    stock = names.events_month(month.event_type, month.month)
-    serving = month.target is not None and stock in month.target.aliases
+    serving = migrated_serves(names, month)
     if serving:
         beside = any(
             names.events_alias(month.event_type) in i.aliases for i in month.legacy

@@ -15,12 +15,13 @@ from ...errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ...search import bulk
 from ...search.bookmarks import Bookmark, by_shard
 from ...search.client import describe, is_transient
-from ...search.seqno import NOTHING, IncompletePageError, page, positions
+from ...search.seqno import NOTHING, page, positions
 from ..enrichment import native_bytes
 from . import aliases, target
 from .comparison import Side, compare_day, fingerprints_of_both
 from .copying import ALIAS_MISSING, settled_positions
 from .draining import Readers
+from .months import migrated_serves
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
 from .switching import MARGIN, flushed_positions
@@ -66,10 +67,9 @@ def roll_back(run, month):
             does not answer; it can be run again.
     """
     outcome = RolledBack(month.event_type, month.month)
-    stock = run.names.events_month(month.event_type, month.month)
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
     state = bookmark.data.get("state")
-    serving = month.target is not None and stock in month.target.aliases
+    serving = migrated_serves(run.names, month)
     if not serving and state in (ROLLING_BACK, ROLLED_BACK):
         return _finished(run, month, bookmark)
     if not serving:
@@ -84,8 +84,8 @@ def roll_back(run, month):
         if error.exit_code == LockLostError.exit_code:
             raise
         return _failed(outcome, str(error))
-    except (OpenSearchException, IncompletePageError) as error:
-        if isinstance(error, OpenSearchException) and not is_transient(error):
+    except OpenSearchException as error:
+        if not is_transient(error):
             return _failed(outcome, describe(error))
         raise SearchUnavailableError(
             f"OpenSearch did not answer ({error}). Run the same command again when it "

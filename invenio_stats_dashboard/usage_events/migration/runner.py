@@ -15,13 +15,13 @@ from ...errors import (
 )
 from ...search.bookmarks import Bookmark
 from ...search.client import describe, is_transient
-from ...search.seqno import IncompletePageError, positions
+from ...search.seqno import positions
 from . import aliases, target
 from .after import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
 from .fingerprints import HASH
 from .month_copy import MonthCopy
-from .months import is_writable, source_problem, survey
+from .months import is_writable, migrated_serves, source_problem, survey
 from .plan import ignored_workers_sentence
 from .report import (
     COPYING,
@@ -86,11 +86,6 @@ class MonthMigration:
             self._start_anew_next_time(error)
         except StatsDashboardError as error:
             self._fail(error)
-        except IncompletePageError as error:
-            self._note_totals()
-            raise SearchUnavailableError(
-                f"OpenSearch did not answer ({error}). Run the same command again."
-            ) from error
         except OpenSearchException as error:
             if is_transient(error):
                 self._note_totals()
@@ -183,8 +178,7 @@ class MonthMigration:
         )
 
     def _serves_enriched(self):
-        found = self.month.target
-        return found is not None and self._stock in found.aliases
+        return migrated_serves(self.run.names, self.month)
 
     def _recover(self):
         """Bring a switch that somebody did not finish to one of its ends."""

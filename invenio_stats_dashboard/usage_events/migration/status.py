@@ -14,7 +14,7 @@ from ...search.lock import describe_holder, is_held, read_lock
 from .. import dead_letters
 from ..dead_letters import DeadLetters
 from .after import bring_over_check
-from .months import strangers, survey
+from .months import migrated_serves, strangers, survey
 from .report import (
     DONE,
     EMPTY,
@@ -175,9 +175,8 @@ def _search_not_enriched(client, names, event_types):
 
 
 def _month(names, month, bookmark, lacking, holder, now):
-    stock = names.events_month(month.event_type, month.month)
     read_alias = names.events_alias(month.event_type)
-    serving = month.target is not None and stock in month.target.aliases
+    serving = migrated_serves(names, month)
     index = month.target if serving else month.source or month.native
     state = _state(month, serving, bookmark)
     total = index.docs if index else 0

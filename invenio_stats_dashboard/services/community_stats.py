@@ -4,7 +4,6 @@
 """The service for community events and statistics."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 
 from invenio_db import db
 
@@ -17,7 +16,7 @@ from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..usage_events.attribution import note
+from ..usage_events.attribution import noting
 
 _SHORT = 20
 """Seconds that live capture goes on in one try; its task is sent again later."""
@@ -179,7 +178,7 @@ class CommunityStatsService:
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, limit=limit, waiting=waiting)
-        late = partial(note, client, self.names)
+        late = noting(self.app, self.names)
         recorder = Recorder(store, subcounts, late=late, written=written)
         run = Generation(
             client, self.names, store, reader, recorder, progress, cause=cause

@@ -11,11 +11,13 @@ stays.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 
 from ..errors import StatsDashboardError
 from ..search import bulk
+from ..search.client import text_client
 from ..search.seqno import NOTHING
 from .migration.copying import settled_positions
 from .migration.months import serving, survey
@@ -45,11 +47,11 @@ class Attributed:
     pending: int = 0
 
 
-def note(text_client, names, changes, limit=LIMIT):
+def note(client, names, changes, limit=LIMIT):
     """Note that events of records have to be attributed again.
 
     Args:
-        text_client: a client that does not decode.
+        client: a client that does not decode.
         names: the instance's names.
         changes: recid -> moment of the earliest change, naive UTC ISO 8601.
         limit: seconds to go on trying.
@@ -66,12 +68,22 @@ def note(text_client, names, changes, limit=LIMIT):
         body = {"kind": KIND, "recid": recid, "since": since, "updated_at": now}
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
         actions.append(b"\n".join(lines))
-    refusals = bulk.write(text_client, names.reindexing, actions, limit)
+    refusals = bulk.write(client, names.reindexing, actions, limit)
     if refusals:
         raise StatsDashboardError(
             f"{len(refusals)} records cannot be noted for re-attribution; the first "
             f"is {refusals[0]}."
         )
+
+
+def noting(app, names):
+    """Return :func:`note` for an application, as a function of the changes.
+
+    Args:
+        app: the Flask application.
+        names: the instance's names.
+    """
+    return partial(note, text_client(app), names)
 
 
 class Attribution:

@@ -17,6 +17,7 @@ from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.names import Names
+from .attribution import noting
 from .dead_letters import keep
 from .enrichment import Splicer
 from .journal import Journal
@@ -49,7 +50,7 @@ class EventWriter:
             client,
             names,
             app.extensions["invenio-stats-dashboard"].subcounts,
-            resolver=DatabaseResolver(app, client, names),
+            resolver=DatabaseResolver(app, client, names, noting(app, names)),
             limit=_LOOKUP_LIMIT,
             waiting=app.logger.warning,
             ttl=_KNOWN_SECONDS,

@@ -180,3 +180,13 @@ def test_an_addition_that_the_lookup_of_an_event_finds_first(
     assert abs(_apart(event["event_date"], late.removed)) <= timedelta(seconds=1)
     late.usage.attribute_again(rest=0)
     assert late.counted(late.other) == {before: False, after: True, third: True}
+
+
+def test_an_addition_that_is_found_late_whose_community_was_edited_since(late):
+    content.include_in_bulk([late.recid], late.other)
+    _made_yesterday(late)
+    _rename(late.other)
+    assert late.events.reconcile_community_events().events == 2
+    (event,) = late.told(late.other)
+    assert event["evidence"] == "parent"
+    assert abs(_apart(event["event_date"], late.removed)) <= timedelta(seconds=1)

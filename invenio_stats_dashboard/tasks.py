@@ -61,7 +61,7 @@ def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
     """
     service = current_stats_dashboard.community_stats_service
     try:
-        service.capture_changes(parent_ids, community_ids, rows)
+        _tell_refused(service.capture_changes(parent_ids, community_ids, rows))
     except NotReadyError:
         return  # it was switched off since
     except (StatsDashboardError, OpenSearchException) as error:
@@ -92,7 +92,19 @@ def _pause(retries):
 @shared_task(ignore_result=True)
 def reconcile_community_events():
     """Look for changes of memberships that were missed."""
-    current_stats_dashboard.community_stats_service.reconcile_if_due()
+    _tell_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
+
+
+def _tell_refused(report):
+    """Log what OpenSearch refuses for good: somebody has to mend it."""
+    if report is not None and report.refused:
+        current_app.logger.error(
+            "OpenSearch refuses %d community events or record facts; the first: %s. The "
+            "hourly reconciliation tries again. To see all of them: 'invenio "
+            "community-stats community-events reconcile'.",
+            len(report.refused),
+            report.refused[0],
+        )
 
 
 @shared_task(ignore_result=True)

@@ -40,7 +40,9 @@ from . import times
 IN_A_MESSAGE = 500
 """Parents that one message names at most."""
 
-_EVENTS = ("after_flush", "do_orm_execute", "after_commit", "after_soft_rollback")
+LISTENERS = ("after_flush", "do_orm_execute", "after_commit", "after_soft_rollback")
+"""Events of a session that the methods of :class:`Watcher` listen to."""
+
 _KEY, _ANSWERED = "stats_dashboard_changes", "stats_dashboard_answered"
 
 
@@ -94,16 +96,10 @@ def install(send):
         send: called in an application context with the arguments of one message.
     """
     Watcher.send = staticmethod(send)
-    for name in _EVENTS:
+    for name in LISTENERS:
         listener = getattr(Watcher, name)
         if not sa.event.contains(Session, name, listener):
             sa.event.listen(Session, name, listener)
-
-
-def uninstall():
-    """Watch no database session of this process any more."""
-    for name in _EVENTS:
-        sa.event.remove(Session, name, getattr(Watcher, name))
 
 
 class Watcher:

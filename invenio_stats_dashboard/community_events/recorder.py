@@ -62,10 +62,20 @@ class Recorder:
             and after it.
         written: parent -> community -> what :func:`.evidence.truth_of` takes of rows
             whose writing was noticed.
+        verified: when all timelines were last found to be true; None if never.
     """
 
-    def __init__(self, store, subcounts, clock=times.now, late=None, written=None):
+    def __init__(
+        self,
+        store,
+        subcounts,
+        clock=times.now,
+        late=None,
+        written=None,
+        verified=None,
+    ):
         """Keep what is needed."""
+        self._verified = verified
         self._late, self._written = late, written or {}
         self._store = store
         self._reader = FactsReader(subcounts)
@@ -105,9 +115,7 @@ class Recorder:
         events = [
             event
             for recid in recids
-            for event in compare(
-                truths[recid], _timeline(known[recid].values()), cause, now
-            )
+            for event in self._compared(truths[recid], known[recid], cause, now)
         ]
         had = {recid for recid in recids if known[recid]}
         changed = {e.recid for e in events} | {f.recid for f in facts}
@@ -132,6 +140,9 @@ class Recorder:
             marks=known,
             causes=_causes(written),
         )
+
+    def _compared(self, truth, marks, cause, now):
+        return compare(truth, _timeline(marks.values()), cause, now, self._verified)
 
     def _note(self, late):
         if late and self._late:
@@ -194,7 +205,7 @@ class Recorder:
         for recid, community_id in sorted(taken):
             truth = truths[recid]
             known[recid][community_id] = fresh[(truth.record_id, community_id)]
-            again = compare(truth, _timeline(known[recid].values()), cause, now)
+            again = self._compared(truth, known[recid], cause, now)
             events += [e for e in again if e.community_id == community_id]
         return events
 

@@ -161,7 +161,7 @@ class Truth:
     bound: Bound
 
 
-def compare(truth, timeline, cause, now):
+def compare(truth, timeline, cause, now, verified=None):
     """Return the events that a timeline lacks to tell the truth.
 
     This is the one function that decides what is written. What a timeline tells
@@ -181,6 +181,9 @@ def compare(truth, timeline, cause, now):
         cause: what made the caller compare, one of :data:`.documents.CAUSES`; None
             is told for each event from its evidence.
         now: the present second.
+        verified: when the timeline was last found to be true; None if nobody knows.
+            What was changed without a trace since then has no earlier date: it is
+            dated now.
 
     Returns:
         list[CommunityEvent]: by community and place.
@@ -198,6 +201,8 @@ def compare(truth, timeline, cause, now):
         for added, when, evidence in _missing(
             truth, community_id, changes, inside, date, now
         ):
+            if known and verified and evidence in _TRACES and when < verified:
+                when, evidence = now, "now"
             place += 1
             written.append(
                 CommunityEvent(
@@ -327,5 +332,8 @@ def _segments(histories):
         states.append(tuple(sorted(inside)))
     return tuple(breaks), tuple(states)
 
+
+_TRACES = ("record", "parent", "community")
+"""Evidence that is the last change of a row, whatever it was that changed it."""
 
 _EMPTY = Timeline()

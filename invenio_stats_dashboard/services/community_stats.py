@@ -9,7 +9,7 @@ from invenio_db import db
 
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
-from ..community_events.reconciliation import Reconciliation
+from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
@@ -147,9 +147,11 @@ class CommunityStatsService:
             SearchUnavailableError: OpenSearch took no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        run, reader = self._generation("reconciled", progress, waiting)
+        client = json_client(self.app)
+        swept = reconciliation_state(client, self.names).swept_at
+        run, reader = self._generation("reconciled", progress, waiting, verified=swept)
         selection = self._selection(reader, community_ids, recids, None, None)
-        work = Reconciliation(json_client(self.app), self.names)
+        work = Reconciliation(client, self.names)
         return work.run(run, selection, changed_only, dry_run)
 
     def reconcile_if_due(self):
@@ -166,8 +168,12 @@ class CommunityStatsService:
         except (NotReadyError, LockedError):
             return None
 
-    def _generation(self, cause, progress=None, waiting=None, limit=120, written=None):
-        """Return a run, and what it reads records with."""
+    def _generation(self, cause, progress=None, waiting=None, limit=120, **evidence):
+        """Return a run, and what it reads records with.
+
+        ``evidence`` is what a :class:`~..community_events.recorder.Recorder` takes
+        beside the database.
+        """
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
                 "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
@@ -179,7 +185,7 @@ class CommunityStatsService:
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, limit=limit, waiting=waiting)
         late = noting(self.app, self.names)
-        recorder = Recorder(store, subcounts, late=late, written=written)
+        recorder = Recorder(store, subcounts, late=late, **evidence)
         run = Generation(
             client, self.names, store, reader, recorder, progress, cause=cause
         )

@@ -148,8 +148,12 @@ class CommunityStatsService:
             OpenSearchException: the cluster does not answer at the start.
         """
         client = json_client(self.app)
-        swept = reconciliation_state(client, self.names).swept_at
-        run, reader = self._generation("reconciled", progress, waiting, verified=swept)
+        last = reconciliation_state(client, self.names)
+        # what was refused then is not true yet
+        verified = None if last.lacking else last.swept_at
+        run, reader = self._generation(
+            "reconciled", progress, waiting, verified=verified
+        )
         selection = self._selection(reader, community_ids, recids, None, None)
         work = Reconciliation(client, self.names)
         return work.run(run, selection, changed_only, dry_run)

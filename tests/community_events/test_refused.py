@@ -12,7 +12,7 @@ from invenio_db import db
 from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.community_events.reconciliation import Reconciliation
 from tests.helpers import content
-from tests.helpers.statistics import history
+from tests.helpers.statistics import community_events
 
 HOURS = timedelta(hours=2)
 
@@ -54,8 +54,12 @@ class Refusing:
         self._client.ingest.delete_pipeline(id=self._pipeline)
 
     def told(self):
-        """Return the types of the events that are refused."""
-        return history(self._client, self._names, self.recid, self.community)
+        """Return (type, evidence) of the events that are refused."""
+        return [
+            (e["event_type"], e["evidence"])
+            for e in community_events(self._client, self._names, self.recid)
+            if e["community_id"] == self.community
+        ]
 
     def state(self):
         """Return what the last reconciliation has found."""
@@ -92,14 +96,14 @@ def _errors(caplog):
 
 
 def test_what_capture_cannot_write_is_an_error_in_the_log(refusing, caplog):
-    content.include(refusing.recid, refusing.community)
+    content.include_in_bulk([refusing.recid], refusing.community)
     assert refusing.told() == []
     (said,) = _errors(caplog)
     assert "no such thing" in said and "community-events reconcile" in said
 
 
 def test_what_is_refused_is_tried_every_time_and_the_rest_is_not(refusing, caplog):
-    content.include(refusing.recid, refusing.community)
+    content.include_in_bulk([refusing.recid], refusing.community)
     _let_hours_pass()
     caplog.clear()
     tasks.reconcile_community_events()
@@ -114,5 +118,6 @@ def test_what_is_refused_is_tried_every_time_and_the_rest_is_not(refusing, caplo
     refusing.end()
     tasks.reconcile_community_events()
     assert len(_errors(caplog)) == 2
-    assert refusing.told() == ["added"]
+    # a sweep has seen the record since, and has not put it right
+    assert refusing.told() == [("added", "parent")]
     assert refusing.state().lacking == []

@@ -11,6 +11,7 @@ from celery import shared_task
 from flask import current_app
 from opensearchpy.exceptions import OpenSearchException
 
+from .broker import prompt_producer
 from .errors import NotReadyError, StatsDashboardError
 from .proxies import current_stats_dashboard
 
@@ -73,16 +74,26 @@ def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
 def send_capture(**arguments):
     """Hand the work of :func:`capture_community_changes` to a worker.
 
-    A broker that does not answer is not waited for; the caller's work is done already.
+    A broker that does not answer is waited for some seconds; the caller's work is done
+    already.
 
     Args:
         arguments: those of the task.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker does not answer.
     """
-    capture_community_changes.apply_async(
-        kwargs=arguments,
-        # a connection that was kept may be stale; more than once it is not tried
-        retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
-    )
+    task = capture_community_changes
+    if task.app.conf.task_always_eager:
+        task.apply_async(kwargs=arguments)
+        return
+    with prompt_producer(task.app) as producer:
+        task.apply_async(
+            kwargs=arguments,
+            producer=producer,
+            # a connection that was kept may be stale; more than once it is not tried
+            retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+        )
 
 
 def _pause(retries):

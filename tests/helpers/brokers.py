@@ -85,8 +85,15 @@ def frozen(name):
 @contextmanager
 def unreachable_broker(monkeypatch):
     """Have the application look for its broker where nothing listens."""
+    with using_broker(monkeypatch, "amqp://guest:guest@localhost:1//"):
+        yield
+
+
+@contextmanager
+def using_broker(monkeypatch, url):
+    """Have the application use a broker for as long as it lasts."""
     with monkeypatch.context() as patch:
-        _use(patch, "amqp://guest:guest@localhost:1//")
+        _use(patch, url)
         yield
     _renew_pools()
 

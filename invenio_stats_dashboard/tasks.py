@@ -162,13 +162,23 @@ BEAT_SCHEDULE = {
 }
 """Entries for the site's beat, by name."""
 
+_ALWAYS = "stats-dashboard-recover-overdue-switches"
+"""What is done although the extension is disabled.
+
+A switch that it was disabled in has left a month that takes no events.
+"""
+
 
 def extend_beat_schedule(app):
     """Merge this package's tasks into the site's beat; its own entries win.
+
+    Of a disabled extension it is only the recovery of switches.
 
     Args:
         app: the Flask application; its schedule is replaced by a copy.
     """
     if app.config["COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"]:
+        enabled = app.config["COMMUNITY_STATS_ENABLED"]
+        ours = BEAT_SCHEDULE if enabled else {_ALWAYS: BEAT_SCHEDULE[_ALWAYS]}
         site = app.config.get("CELERY_BEAT_SCHEDULE") or {}
-        app.config["CELERY_BEAT_SCHEDULE"] = {**BEAT_SCHEDULE, **site}
+        app.config["CELERY_BEAT_SCHEDULE"] = {**ours, **site}

@@ -18,7 +18,7 @@ from .search.templates import (
     reindexing_template,
 )
 from .services import CommunityStatsService, EventReindexingService
-from .usage_events import dead_letters, indexer, journal, workers
+from .usage_events import connections, dead_letters, indexer, journal, workers
 
 
 class InvenioStatsDashboard:
@@ -46,6 +46,7 @@ class InvenioStatsDashboard:
             if indexer.install(app):
                 workers.announce()
             capture.install(tasks.send_capture)
+            connections.install(app)
         tasks.extend_beat_schedule(app)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self

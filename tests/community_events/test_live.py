@@ -17,8 +17,8 @@ from tests.helpers import content
 from tests.helpers.capturing import without_listeners
 from tests.helpers.cluster import Cluster, living_on
 from tests.helpers.faults import until
-from tests.helpers.site_worker import SiteWorker, delete_queue
 from tests.helpers.statistics import community_events
+from tests.helpers.workers import SiteWorker, delete_queue
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

@@ -83,19 +83,17 @@ def frozen(name):
 
 
 @contextmanager
-def unreachable_broker(monkeypatch):
-    """Have the application look for its broker where nothing listens."""
-    with using_broker(monkeypatch, "amqp://guest:guest@localhost:1//"):
-        yield
-
-
-@contextmanager
 def using_broker(monkeypatch, url):
-    """Have the application use a broker for as long as it lasts."""
+    """Have the application use another broker, also to look for its workers."""
     with monkeypatch.context() as patch:
         _use(patch, url)
         yield
     _renew_pools()
+
+
+def unreachable_broker(monkeypatch):
+    """Have the application look for its broker where nothing listens."""
+    return using_broker(monkeypatch, "amqp://guest:guest@localhost:1//")
 
 
 def _use(patch, broker):

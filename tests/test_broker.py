@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A broker that takes connections and never answers is not waited for without end."""
+"""A broker gets what is captured; one that never answers is not waited for for ever."""
 
 import socket
 import threading
@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from invenio_stats_dashboard import tasks
 
 from .helpers.brokers import using_broker
+from .helpers.workers import SiteWorker, delete_queue
 
 PATIENCE = 90
 
@@ -42,3 +43,11 @@ def test_a_silent_broker_is_given_up(app, silent, monkeypatch, url):
         sender.start()
         sender.join(PATIENCE)
     assert not sender.is_alive() and len(errors) == 1
+
+
+def test_a_broker_that_answers_gets_each_message(app, where, monkeypatch):
+    site = SiteWorker(where)  # which is not started
+    with site.used_by(monkeypatch):
+        for number in "123":
+            tasks.send_capture(parent_ids=[number])
+    assert delete_queue(site.queue) == 3

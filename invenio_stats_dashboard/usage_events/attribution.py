@@ -13,12 +13,14 @@ nobody else waiting.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
+from ..search.client import text_client
 from ..search.names import EVENT_TYPES
 from ..search.seqno import NOTHING
 from .migration.copying import settled_positions
@@ -57,11 +59,11 @@ class Attributed:
     pending: int = 0
 
 
-def note(text_client, names, changes, limit=LIMIT):
+def note(client, names, changes, limit=LIMIT):
     """Note that events of records have to be attributed again.
 
     Args:
-        text_client: a client that does not decode.
+        client: a client that does not decode.
         names: the instance's names.
         changes: recid -> moment of the earliest change, naive UTC ISO 8601.
         limit: seconds to go on trying.
@@ -78,7 +80,7 @@ def note(text_client, names, changes, limit=LIMIT):
         body = {"kind": KIND, "recid": recid, "since": since, "updated_at": now}
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
         actions.append(b"\n".join(lines))
-    refusals = bulk.write(text_client, names.reindexing, actions, limit)
+    refusals = bulk.write(client, names.reindexing, actions, limit)
     if refusals:
         raise StatsDashboardError(
             f"{len(refusals)} records cannot be noted for re-attribution; the first "
@@ -103,6 +105,16 @@ def noted_among(client, names, recids):
     only = [{"term": {"kind": KIND}}, {"terms": {"recid": sorted(recids)}}]
     found = buckets(client, names.reindexing, only, "recid", len(recids))
     return set(found)
+
+
+def noting(app, names):
+    """Return :func:`note` for an application, as a function of the changes.
+
+    Args:
+        app: the Flask application.
+        names: the instance's names.
+    """
+    return partial(note, text_client(app), names)
 
 
 class Attribution:

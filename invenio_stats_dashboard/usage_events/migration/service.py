@@ -25,7 +25,7 @@ from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
-from ..attribution import KNOWN_SECONDS, REST, RUN_SECONDS, Attribution
+from ..attribution import KNOWN_SECONDS, REST, RUN_SECONDS, Attribution, noting
 from ..enrichment import Splicer
 from ..filling import Filling
 from ..replay import Replay
@@ -454,7 +454,8 @@ class EventReindexingService:
 
     def _splicer(self):
         """Return what enriches events by what is known now."""
-        resolver = DatabaseResolver(self.app, self._client, self.names)
+        late = noting(self.app, self.names)
+        resolver = DatabaseResolver(self.app, self._client, self.names, late)
         lookup = RecordLookup(
             self._client,
             self.names,

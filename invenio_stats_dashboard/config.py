@@ -138,6 +138,12 @@ The rest is left to the next run.
 COMMUNITY_STATS_AGGREGATION_LOCK_TTL = 60
 """Seconds after which the lock of an aggregation that died is free again."""
 
+COMMUNITY_STATS_AGGREGATION_HELPERS = 2
+"""Other workers that an aggregation sends for when there is much to do.
+
+Only one that runs as a Celery task does. 0 sends for none.
+"""
+
 COMMUNITY_STATS_PREPARATION_ENABLED = True
 """Let the scheduled task make what is missing before it counts.
 

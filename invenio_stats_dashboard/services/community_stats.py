@@ -17,7 +17,7 @@ from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import noting
 from . import arguments
-from .aggregation import aggregate, clear_bookmarks, options_of
+from .aggregation import aggregate, clear_bookmarks, help_with, options_of
 from .catching_up import catch_up
 from .reading import read_stats
 from .removal import destroy_indices
@@ -187,6 +187,7 @@ class CommunityStatsService:
         dry_run=False,
         progress=None,
         waiting=None,
+        call=None,
     ):
         """Bring deltas and snapshots up to date.
 
@@ -204,6 +205,9 @@ class CommunityStatsService:
             progress: called with a :class:`~..aggregations.run.Progress` after each
                 piece of work.
             waiting: called with a sentence whenever the run waits.
+            call: called with the id of the run and a number of steps when there is
+                much to do; sends for helpers, each of which calls
+                :meth:`help_aggregating`. None does all steps here.
 
         Returns:
             AggregationReport: what was done.
@@ -227,7 +231,18 @@ class CommunityStatsService:
             rebuild,
             dry_run,
         )
-        return aggregate(self.app, options, progress, waiting)
+        return aggregate(self.app, options, progress, waiting, call)
+
+    def help_aggregating(self, run):
+        """Do steps of a run of :meth:`aggregate` under way, until none is left.
+
+        Args:
+            run: id of the run.
+
+        Returns:
+            int: how many steps were done; 0 if the run has ended.
+        """
+        return help_with(self.app, run)
 
     def catch_up(self):
         """Do what the scheduled task has to do: a piece of what is missing, or count.

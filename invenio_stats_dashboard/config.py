@@ -136,3 +136,9 @@ The rest is left to the next run.
 
 COMMUNITY_STATS_AGGREGATION_LOCK_TTL = 60
 """Seconds after which the lock of an aggregation that died is free again."""
+
+COMMUNITY_STATS_AGGREGATION_HELPERS = 2
+"""Other workers that an aggregation sends for when there is much to do.
+
+Only one that runs as a Celery task does. 0 sends for none.
+"""

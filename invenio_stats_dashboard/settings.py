@@ -47,6 +47,7 @@ CHECKS = {
     "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT": _whole(1, 1000),
     "COMMUNITY_STATS_CATCHUP_INTERVAL": _whole(1, optional=True),
     "COMMUNITY_STATS_AGGREGATION_LOCK_TTL": _seconds,
+    "COMMUNITY_STATS_AGGREGATION_HELPERS": _whole(0),
 }
 """Config variable -> a check that returns None, or what the value must be."""
 

@@ -19,7 +19,7 @@ from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import note
-from .aggregation import aggregate, options_of
+from .aggregation import aggregate, help_with, options_of
 
 _SHORT = 20
 """Seconds that live capture goes on in one try; its task is sent again later."""
@@ -174,6 +174,7 @@ class CommunityStatsService:
         dry_run=False,
         progress=None,
         waiting=None,
+        call=None,
     ):
         """Bring deltas and snapshots up to date.
 
@@ -191,6 +192,9 @@ class CommunityStatsService:
             progress: called with a :class:`~..aggregations.run.Progress` after each
                 piece of work.
             waiting: called with a sentence whenever the run waits.
+            call: called with the id of the run and a number of steps when there is
+                much to do; sends for helpers, each of which calls
+                :meth:`help_aggregating`. None does all steps here.
 
         Returns:
             AggregationReport: what was done.
@@ -214,7 +218,18 @@ class CommunityStatsService:
             rebuild,
             dry_run,
         )
-        return aggregate(self.app, options, progress, waiting)
+        return aggregate(self.app, options, progress, waiting, call)
+
+    def help_aggregating(self, run):
+        """Do steps of a run of :meth:`aggregate` under way, until none is left.
+
+        Args:
+            run: id of the run.
+
+        Returns:
+            int: how many steps were done; 0 if the run has ended.
+        """
+        return help_with(self.app, run)
 
     def _generation(self, cause, progress=None, waiting=None, limit=120):
         """Return a run, and what it reads records with."""

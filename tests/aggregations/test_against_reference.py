@@ -34,6 +34,7 @@ from ..helpers.histories import (
     OF_DAYS,
     OF_FAMILIES,
     PIECE,
+    SHARED,
     WHOLE,
     Cut,
     History,
@@ -46,7 +47,7 @@ from ..helpers.histories import (
 from ..helpers.simulation import COMMUNITIES
 from ..helpers.stored import StoredInstance, aggregates_in, assert_equal_to_reference
 
-EXAMPLES = int(os.environ.get("HISTORIES", 12))
+EXAMPLES = int(os.environ.get("HISTORIES", 8))
 """How many histories each test takes; more of them find rarer faults."""
 
 FEW = max(1, EXAMPLES // 4)
@@ -67,6 +68,9 @@ def aggregate(app, monkeypatch):
     """Return a function that makes a run as a cut asks for it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
 
+    def help_(run, _):
+        service.help_with(app, run)
+
     def run(cut, families):
         days = DAYS[1:3] if cut.kind == OF_DAYS else (None, None)
         options = options_of(
@@ -80,7 +84,9 @@ def aggregate(app, monkeypatch):
         if cut.kind == PIECE:
             options = replace(options, limit=1)
         with failing_after(cut.number if cut.kind == BROKEN else None):
-            return service.aggregate(app, options)
+            return service.aggregate(
+                app, options, call=help_ if cut.kind == SHARED else None
+            )
 
     return run
 
@@ -129,7 +135,7 @@ def follow(client, names, aggregate, check):
                 before = aggregates_in(client, names, families)
             if cut.kind != NONE:
                 aggregate(cut, families)
-            if cut.kind == WHOLE:
+            if cut.kind in (WHOLE, SHARED):
                 check(stored, families)
             if cut.kind == DRY:
                 assert aggregates_in(client, names, families) == before

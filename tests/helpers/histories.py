@@ -59,10 +59,13 @@ REFERRERS = (
 NONE, WHOLE, PIECE, BROKEN, DRY = "none", "whole", "piece", "broken", "dry"
 """No run; one that does all; one that does a part; one that fails on its way."""
 
+SHARED = "shared"
+"""A run that does all, with the help of another worker."""
+
 OF_COMMUNITIES, OF_FAMILIES, OF_DAYS = "of-communities", "of-families", "of-days"
 """Runs that are asked for less than all."""
 
-RUNS = (NONE, WHOLE, PIECE, BROKEN, DRY, OF_COMMUNITIES, OF_FAMILIES, OF_DAYS)
+RUNS = (NONE, WHOLE, SHARED, PIECE, BROKEN, DRY, OF_COMMUNITIES, OF_FAMILIES, OF_DAYS)
 
 
 @dataclass(frozen=True)

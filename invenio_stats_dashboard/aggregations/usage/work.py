@@ -3,14 +3,14 @@
 
 """Counting usage: which days, in which units, and each unit."""
 
+import json
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from functools import partial
 
 from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
 from ..bookmarks import Source, Sources
 from ..documents import day_field
-from ..run import Done, Step
+from ..run import Done, Options, Step
 from ..store import AggregateStore, Part
 from .columns import KINDS, Columns
 from .corrections import Corrections
@@ -21,66 +21,15 @@ from .documents import deltas, seen_documents
 from .reading import EventReader
 from .running import Shown
 from .snapshots import Redo, Snapshots
-
-CHUNK = 20_000
-"""Events that are counted at a time; a day is never cut."""
+from .units import Unit, units
 
 SCOPE = "usage"
+_COUNT, _CONTINUE = "usage", "usage-snapshots"
 _LEAST = 1000
 """What a unit costs besides its events, in events."""
 
 _NO_INDEX = "-"
 """Stands for no index: holds days that are to be redone though no index has them."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Days that are counted together.
-
-    Attributes:
-        first: first day, ``YYYY-MM-DD``.
-        last: last day, inclusive.
-        events: how many events there are, whether they count or not.
-    """
-
-    first: str
-    last: str
-    events: int
-
-    @property
-    def days(self):
-        """Return the days as a list."""
-        first, last = date.fromisoformat(self.first), date.fromisoformat(self.last)
-        return [
-            (first + timedelta(days=n)).isoformat()
-            for n in range((last - first).days + 1)
-        ]
-
-
-def units(days, counts, limit=CHUNK):
-    """Put days together that are counted at a time.
-
-    Args:
-        days: iterable of days.
-        counts: day -> number of events.
-        limit: events in a unit of more than one day.
-
-    Returns:
-        list[Unit]: in the order of days. Days of a unit are neighbours in a month.
-    """
-    found = []
-    for day in sorted(days):
-        events = counts.get(day, 0)
-        if found and _goes_on(found[-1], day) and found[-1].events + events <= limit:
-            found[-1] = replace(found[-1], last=day, events=found[-1].events + events)
-        else:
-            found.append(Unit(day, day, events))
-    return found
-
-
-def _goes_on(unit, day):
-    following = date.fromisoformat(unit.last) + timedelta(days=1)
-    return following.isoformat() == day and unit.last[:7] == day[:7]
 
 
 class Usage:
@@ -116,9 +65,26 @@ class Usage:
             client, names, self._deltas, self._seen, self._snapshots, shown
         )
         self._corrections = Corrections(client, names, self._deltas)
-        self._known, self._left = {}, 0
+        self._known, self._left, self._check = {}, 0, check
 
     name = SCOPE
+
+    def do(self, key):
+        """Do a step of another worker's run.
+
+        Args:
+            key: of the :class:`~..run.Step`.
+
+        Returns:
+            Done: what was done.
+        """
+        kind, *rest = json.loads(key)
+        if kind == _CONTINUE:
+            return self._continue(rest[0])
+        self._corrections.begin()
+        self._known = self._sources.read()
+        self._dirty.find(self._known)
+        return self._count(Unit(*rest), Options())
 
     def phases(self, options):
         """Yield what is to be done, as lists of :class:`~..run.Step`.
@@ -160,15 +126,19 @@ class Usage:
     def _counting(self, options):
         self.scan(options.dry_run)
         if options.rebuild:
-            self.rebuild(options.first, options.last, options.dry_run)
+            self.rebuild(
+                options.first, options.last, options.communities, options.dry_run
+            )
         days = sorted(self.pending(options.first, options.last))
         chosen = days[: options.limit]
         self._left = len(days) - len(chosen)
+        unshared = options.communities or options.dry_run
         return [
             Step(
                 f"usage of {_span(unit)}",
                 unit.events + _LEAST,
                 partial(self._count, unit, options),
+                None if unshared else _key(_COUNT, unit.first, unit.last, unit.events),
             )
             for unit in self.units(chosen)
         ]
@@ -185,6 +155,7 @@ class Usage:
                 f"usage snapshots of {_some(group)}",
                 len(group),
                 partial(self._continue, group),
+                _key(_CONTINUE, group),
             )
             for group in self.groups(options.communities)
         ]
@@ -231,12 +202,13 @@ class Usage:
                 counts[day] = counts.get(day, 0) + source.counts.get(day, 0)
         return units(days, counts)
 
-    def rebuild(self, first=None, last=None, dry_run=False):
+    def rebuild(self, first=None, last=None, communities=None, dry_run=False):
         """Have all days counted again, those without events included.
 
         Args:
             first: not those before this one.
             last: not those after this one.
+            communities: for these alone, so that nothing is left for the next run.
             dry_run: store nothing.
         """
         days = {day for source in self._known.values() for day in source.counts}
@@ -247,11 +219,12 @@ class Usage:
         source = self._known.get(_NO_INDEX) or Source(SCOPE, _NO_INDEX, gone=True)
         why = {**dict.fromkeys(days, REBUILT), **source.why}
         source = replace(source, redo=tuple(sorted(why)), why=why)
-        self._keep(source if dry_run else self._sources.save(source), source)
+        unsaved = dry_run or communities is not None
+        self._keep(source if unsaved else self._sources.save(source), source)
         if days and not dry_run:
-            everybody = self._communities()
-            redo = Redo(self._client, self._names)
-            redo.note(_Noted(community, min(days)) for community in everybody)
+            found = self._communities() if communities is None else communities
+            redo = Redo(self._client, self._names, self._check)
+            redo.note([_Noted(community, min(days)) for community in found])
 
     # -- doing it -----------------------------------------------------------
 
@@ -278,7 +251,7 @@ class Usage:
             seen = (d for d in seen if d.community in wanted)
         if dry_run:
             return self._deltas.dry(documents, parts), len(columns)
-        redo = Redo(self._client, self._names)
+        redo = Redo(self._client, self._names, self._check)
         tell = self._corrections.watch(unit, counted, self.pending())
 
         def before(changes):
@@ -294,8 +267,8 @@ class Usage:
         days = set(days)
         for source in list(self._known.values()):
             if days.intersection(source.redo):
-                left = source.without(days)
-                self._keep(self._sources.save(left), left)
+                stored = self._sources.remove(source.index, days, self._check)
+                self._keep(stored, source)
 
     def groups(self, communities=None):
         """Return the communities whose snapshots are to be continued, in groups."""
@@ -314,7 +287,7 @@ class Usage:
             Written: of the snapshots.
         """
         written = self._continued.redo(group)
-        Redo(self._client, self._names).done(group)
+        Redo(self._client, self._names, self._check).done(group)
         return written
 
     def _columns(self, unit):
@@ -383,6 +356,10 @@ class Usage:
 class _Noted:
     community: str
     day: str
+
+
+def _key(*things):
+    return json.dumps(things)
 
 
 def _span(unit):

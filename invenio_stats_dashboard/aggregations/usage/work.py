@@ -5,7 +5,6 @@
 
 import json
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from functools import partial
 
 from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
@@ -22,9 +21,7 @@ from .documents import deltas, seen_documents
 from .reading import EventReader
 from .running import Shown
 from .snapshots import Redo, Snapshots
-
-CHUNK = 20_000
-"""Events that are counted at a time; a day is never cut."""
+from .units import Unit, units
 
 SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
@@ -33,56 +30,6 @@ _LEAST = 1000
 
 _NO_INDEX = "-"
 """Stands for no index: holds days that are to be redone though no index has them."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Days that are counted together.
-
-    Attributes:
-        first: first day, ``YYYY-MM-DD``.
-        last: last day, inclusive.
-        events: how many events there are, whether they count or not.
-    """
-
-    first: str
-    last: str
-    events: int
-
-    @property
-    def days(self):
-        """Return the days as a list."""
-        first, last = date.fromisoformat(self.first), date.fromisoformat(self.last)
-        return [
-            (first + timedelta(days=n)).isoformat()
-            for n in range((last - first).days + 1)
-        ]
-
-
-def units(days, counts, limit=CHUNK):
-    """Put days together that are counted at a time.
-
-    Args:
-        days: iterable of days.
-        counts: day -> number of events.
-        limit: events in a unit of more than one day.
-
-    Returns:
-        list[Unit]: in the order of days. Days of a unit are neighbours in a month.
-    """
-    found = []
-    for day in sorted(days):
-        events = counts.get(day, 0)
-        if found and _goes_on(found[-1], day) and found[-1].events + events <= limit:
-            found[-1] = replace(found[-1], last=day, events=found[-1].events + events)
-        else:
-            found.append(Unit(day, day, events))
-    return found
-
-
-def _goes_on(unit, day):
-    following = date.fromisoformat(unit.last) + timedelta(days=1)
-    return following.isoformat() == day and unit.last[:7] == day[:7]
 
 
 class Usage:
@@ -179,7 +126,9 @@ class Usage:
     def _counting(self, options):
         self.scan(options.dry_run)
         if options.rebuild:
-            self.rebuild(options.first, options.last, options.dry_run)
+            self.rebuild(
+                options.first, options.last, options.communities, options.dry_run
+            )
         days = sorted(self.pending(options.first, options.last))
         chosen = days[: options.limit]
         self._left = len(days) - len(chosen)
@@ -253,12 +202,13 @@ class Usage:
                 counts[day] = counts.get(day, 0) + source.counts.get(day, 0)
         return units(days, counts)
 
-    def rebuild(self, first=None, last=None, dry_run=False):
+    def rebuild(self, first=None, last=None, communities=None, dry_run=False):
         """Have all days counted again, those without events included.
 
         Args:
             first: not those before this one.
             last: not those after this one.
+            communities: for these alone, so that nothing is left for the next run.
             dry_run: store nothing.
         """
         days = {day for source in self._known.values() for day in source.counts}
@@ -269,11 +219,12 @@ class Usage:
         source = self._known.get(_NO_INDEX) or Source(SCOPE, _NO_INDEX, gone=True)
         why = {**dict.fromkeys(days, REBUILT), **source.why}
         source = replace(source, redo=tuple(sorted(why)), why=why)
-        self._keep(source if dry_run else self._sources.save(source), source)
+        unsaved = dry_run or communities is not None
+        self._keep(source if unsaved else self._sources.save(source), source)
         if days and not dry_run:
-            everybody = self._communities()
-            redo = Redo(self._client, self._names)
-            redo.note(_Noted(community, min(days)) for community in everybody)
+            found = self._communities() if communities is None else communities
+            redo = Redo(self._client, self._names, self._check)
+            redo.note([_Noted(community, min(days)) for community in found])
 
     # -- doing it -----------------------------------------------------------
 

@@ -186,6 +186,17 @@ def test_a_restricted_run_leaves_the_rest_on_the_list(events):
     events.assert_right()
 
 
+def test_a_rebuild_of_one_community_leaves_nothing_to_the_next_run(counted):
+    index = counted.names.aggregates_year("usage-delta", 2026)
+    counted.client.delete(index=index, id=f"{RED}:{DAYS[0]}")
+    counted.client.delete(index=index, id=f"global:{DAYS[0]}")
+    done = counted.aggregate(community_ids=["global"], rebuild=True)
+    assert done.families["usage-delta"].created == 1
+    assert counted.aggregate().days == 0
+    counted.aggregate(rebuild=True)
+    counted.assert_right()
+
+
 def test_a_dry_run_says_what_would_be_written_and_writes_nothing(events):
     events.days(DAYS)
     done = events.aggregate(dry_run=True)

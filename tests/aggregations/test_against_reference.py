@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from opensearchpy import Transport
 
+from invenio_stats_dashboard.aggregations import run as run_of_aggregation
 from invenio_stats_dashboard.services import aggregation as service
 from invenio_stats_dashboard.services.aggregation import options_of
 from invenio_stats_dashboard.subcounts import load
@@ -39,6 +40,8 @@ from ..helpers.histories import (
     Cut,
     History,
     Publish,
+    Rest,
+    Use,
     histories,
     of_all,
     of_records,
@@ -67,9 +70,10 @@ class RunFailedError(Exception):
 def aggregate(app, monkeypatch):
     """Return a function that makes a run as a cut asks for it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
+    monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
 
-    def help_(run, _):
-        service.help_with(app, run)
+    def help_(started, _):
+        run.helped += service.help_with(app, started)
 
     def run(cut, families):
         days = DAYS[1:3] if cut.kind == OF_DAYS else (None, None)
@@ -88,6 +92,7 @@ def aggregate(app, monkeypatch):
                 app, options, call=help_ if cut.kind == SHARED else None
             )
 
+    run.helped = 0
     return run
 
 
@@ -247,3 +252,11 @@ def _stored(client, names, history):
     stored = history.end()
     StoredInstance(client, names).put(stored)
     return stored
+
+
+def test_helper_does_steps(follow, aggregate):
+    fields = {"via_api": False, "is_robot": False, "visitor_id": "ann"}
+    clicks = tuple((f"{day}T12:30:00", tuple(fields.items())) for day in DAYS)
+    use = Use("view", None, clicks, ("README", 0), False)
+    follow(History((use, Rest()), (Cut(SHARED), Cut())), USAGE)
+    assert aggregate.helped

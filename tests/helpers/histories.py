@@ -429,11 +429,10 @@ of_usage = (
 )
 cuts = st.one_of(
     st.just(Cut()),
-    st.just(Cut()),
     st.builds(
         Cut,
-        st.sampled_from((WHOLE, BROKEN, *RUNS)),
-        st.integers(1, 60),
+        st.sampled_from((WHOLE, WHOLE, BROKEN, BROKEN, BROKEN, *RUNS)),
+        st.integers(1, 40),
         rarely,
     ),
 )

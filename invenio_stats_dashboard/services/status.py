@@ -198,10 +198,11 @@ class _Communities:
         elif communities is not None:
             communities = sorted(communities, key=lambda c: (c != GLOBAL, c))
         documents = self.aggregates.documents(communities)
+        # too many to be named in a query, maybe
+        again, records_left = self.aggregates.open_records(self._today, communities)
         if communities is None:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
         marks = self.aggregates.usage()
-        again, records_left = self.aggregates.open_records(self._today, communities)
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {
             "usage_days": len(marks.days),

@@ -19,7 +19,7 @@ from .search.templates import (
     reindexing_template,
 )
 from .services import CommunityStatsService, EventReindexingService
-from .usage_events import dead_letters, indexer, journal, workers
+from .usage_events import connections, dead_letters, indexer, journal, workers
 
 
 class InvenioStatsDashboard:
@@ -48,6 +48,7 @@ class InvenioStatsDashboard:
                 workers.announce()
             tasks.extend_beat_schedule(app)
             capture.install(tasks.send_capture)
+            connections.install(app)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self
 

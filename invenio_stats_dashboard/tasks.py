@@ -50,17 +50,18 @@ def recover_overdue_switches():
 
 
 @shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
-def capture_community_changes(self, parent_ids=(), community_ids=()):
+def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
     """Write community events of records that may have changed; again until it works.
 
     Args:
         self: the task.
         parent_ids: UUIDs of parents.
         community_ids: UUIDs of communities.
+        rows: see ``CommunityStatsService.capture_changes``.
     """
     service = current_stats_dashboard.community_stats_service
     try:
-        service.capture_changes(parent_ids, community_ids)
+        service.capture_changes(parent_ids, community_ids, rows)
     except NotReadyError:
         return  # it was switched off since
     except (StatsDashboardError, OpenSearchException) as error:

@@ -106,8 +106,8 @@ def reconciled(done):
     click.echo(
         f"{done.records:,} records looked at in {done.seconds:.1f} s: "
         + (
-            f"{done.events:,} events and {done.facts:,} record facts were missing and "
-            f"{'would be' if done.dry_run else 'are'} written."
+            f"{done.events:,} events{_told(done.causes)} and {done.facts:,} record "
+            f"facts were missing and {'would be' if done.dry_run else 'are'} written."
             if done.events or done.facts
             else "nothing was missing."
         )
@@ -138,6 +138,12 @@ def report(done):
     _refusals(done)
     if done.complete:
         click.echo("The community events of all records are complete.")
+
+
+def _told(causes):
+    """Return what events tell of, in brackets."""
+    words = [f"{count:,} {cause}" for cause, count in sorted(causes.items())]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _refusals(done):
@@ -172,6 +178,7 @@ def _lines(found):
         yield f"Back-fill: complete since {state.finished_at} UTC."
     else:
         yield f"Back-fill: not made yet; '{_GENERATE}' makes it."
+    yield from _reconciliation(found.reconciliation)
     yield (
         f"Records: {found.records:,} in the database, "
         f"{found.records_with_events:,} with events, "
@@ -187,6 +194,25 @@ def _lines(found):
         )
     else:
         yield "Drift: none by the counts of each community."
+
+
+def _reconciliation(last):
+    if last.looked_at is None:
+        yield "Reconciliation: none yet."
+        return
+    missing = "nothing was missing"
+    if last.events or last.facts:
+        missing = (
+            f"{last.events:,} events{_told(last.causes)} and {last.facts:,} record "
+            "facts were missing"
+        )
+    swept = f"; of all records at {last.swept_at} UTC" if last.swept_at else ""
+    yield (
+        f"Reconciliation: last at {last.looked_at} UTC, {last.records:,} records looked "
+        f"at, {missing}{swept}."
+    )
+    if last.repaired_at and not last.events:
+        yield f"The last repair was at {last.repaired_at} UTC{_told(last.repaired)}."
 
 
 _COLUMNS = ("records", "by events", "added", "removed", "first event", "last event")

@@ -183,6 +183,10 @@ def _community_events(status):
     text = f"complete, {state.events:,} events"
     if status.reconciled_at:
         text += f"; compared with the database {_moment(status.reconciled_at)}"
+        repaired = sum(status.reconciliation.repaired.values())
+        if repaired:
+            when = _moment(status.reconciliation.repaired_at)
+            text += f", {repaired:,} last repaired {when}"
     return text
 
 

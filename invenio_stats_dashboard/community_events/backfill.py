@@ -10,7 +10,7 @@ before it are stored, so a run that was killed loses nothing.
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -57,6 +57,8 @@ class BackfillReport:
         dry_run: nothing was written; the numbers are what would have been.
         went_on: an earlier run that was interrupted was continued.
         complete: the back-fill of all records is complete with this run.
+        causes: what the events tell of, one of :data:`.documents.CAUSES` as far as
+            their evidence tells -> number of events.
     """
 
     records: int = 0
@@ -69,6 +71,7 @@ class BackfillReport:
     dry_run: bool = False
     went_on: bool = False
     complete: bool = False
+    causes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -81,6 +84,7 @@ class Totals:
     conflicts: int = 0
     skipped: int = 0
     refused: list = field(default_factory=list)
+    causes: Counter = field(default_factory=Counter)
 
     def add(self, rows, recorded):
         """Add what was done for a page.
@@ -95,6 +99,7 @@ class Totals:
         self.conflicts += recorded.conflicts
         self.skipped += rows - recorded.changed
         self.refused += recorded.refused
+        self.causes.update(recorded.causes)
 
 
 def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):

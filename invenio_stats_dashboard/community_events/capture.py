@@ -8,13 +8,16 @@ script does it, so their rows are watched in the database session: rows of the
 parent-community table, records (publishing, editing, deleting, restoring) and
 communities. Nothing is read and nothing is decided here. What is noticed are
 parents and communities to look at; the worker compares what the database holds
-with the timelines, so that one too many costs a look and changes nothing.
+with the timelines, so that one too many costs a look and changes nothing. When a
+membership's row was written is told, too: it dates the change if the worker comes to
+it late, when the record has been changed again since.
 
 OpenSearch is not asked in the request; the database once, for the parents of rows
 that are deleted by a query. The one message is sent when the answer has gone out; if it
 cannot be sent, the reconciliation finds the change.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -32,8 +35,13 @@ from invenio_rdm_records.records.models import (
 )
 from sqlalchemy.orm import Session
 
+from . import times
+
 IN_A_MESSAGE = 500
 """Parents that one message names at most."""
+
+LISTENERS = ("after_flush", "do_orm_execute", "after_commit", "after_soft_rollback")
+"""Events of a session that the methods of :class:`Watcher` listen to."""
 
 _KEY, _ANSWERED = "stats_dashboard_changes", "stats_dashboard_answered"
 
@@ -45,10 +53,13 @@ class Changes:
     Attributes:
         parents: UUIDs of parents, as text.
         communities: UUIDs of communities that were deleted or restored.
+        rows: (parent, community) -> whether the row of that membership was inserted
+            or deleted, and when.
     """
 
     parents: set = field(default_factory=set)
     communities: set = field(default_factory=set)
+    rows: dict = field(default_factory=dict)
 
     def __bool__(self):
         """Tell whether there is anything."""
@@ -58,12 +69,22 @@ class Changes:
         """Add what another one holds."""
         self.parents |= other.parents
         self.communities |= other.communities
+        self.rows |= other.rows
+
+    def row(self, parent_id, community_id, added):
+        """Add that a row of the parent-community table was inserted or deleted."""
+        self.parents.add(str(parent_id))
+        self.rows[(str(parent_id), str(community_id))] = (added, times.moment_now())
 
     def messages(self):
         """Yield the arguments of as many messages as it takes, bounded in size."""
-        parents = sorted(self.parents)
+        parents, rows = sorted(self.parents), defaultdict(list)
+        for (parent_id, community_id), written in self.rows.items():
+            rows[parent_id].append((parent_id, community_id, *written))
         for start in range(0, len(parents), IN_A_MESSAGE):
-            yield {"parent_ids": parents[start : start + IN_A_MESSAGE]}
+            some = parents[start : start + IN_A_MESSAGE]
+            told = [row for parent_id in some for row in rows[parent_id]]
+            yield {"parent_ids": some, **({"rows": told} if told else {})}
         for community_id in sorted(self.communities):
             yield {"community_ids": [community_id]}
 
@@ -75,12 +96,7 @@ def install(send):
         send: called in an application context with the arguments of one message.
     """
     Watcher.send = staticmethod(send)
-    for name in (
-        "after_flush",
-        "do_orm_execute",
-        "after_commit",
-        "after_soft_rollback",
-    ):
+    for name in LISTENERS:
         listener = getattr(Watcher, name)
         if not sa.event.contains(Session, name, listener):
             sa.event.listen(Session, name, listener)
@@ -94,28 +110,35 @@ class Watcher:
     @staticmethod
     def after_flush(session, context):
         """Notice rows that were written or deleted as objects."""
-        for row in (*session.new, *session.dirty, *session.deleted):
+        for row in session.new:
+            _notice(session, row, added=True)
+        for row in session.dirty:
             _notice(session, row)
+        for row in session.deleted:
+            _notice(session, row, added=False)
 
     @staticmethod
     def do_orm_execute(state):
         """Notice rows that are written by a statement and never are objects."""
-        if state.is_select or state.bind_mapper is None:
+        if state.is_select or not _is_of_memberships(state):
             return
-        if state.bind_mapper.class_ is not RDMParentCommunity:
-            return
+        table = RDMParentCommunity.__table__
         if state.is_insert:
             rows = state.parameters or ()
-            rows = [rows] if isinstance(rows, dict) else rows
-            found = [row["record_id"] for row in rows if "record_id" in row]
-            _changes(state.session).parents.update(str(id) for id in found)
+            for row in [rows] if isinstance(rows, dict) else rows:
+                if row.keys() >= {"record_id", "community_id"}:
+                    _changes(state.session).row(
+                        row["record_id"], row["community_id"], added=True
+                    )
             return
-        column = RDMParentCommunity.record_id
-        statement = sa.select(sa.distinct(column))
+        statement = sa.select(table.c.record_id, table.c.community_id)
         if state.statement.whereclause is not None:
             statement = statement.where(state.statement.whereclause)
-        found = state.session.execute(statement, state.parameters or {}).scalars()
-        _changes(state.session).parents.update(str(id) for id in found)
+        for row in state.session.execute(statement, state.parameters or {}):
+            if state.is_delete:
+                _changes(state.session).row(*row, added=False)
+            else:
+                _changes(state.session).parents.add(str(row.record_id))
 
     @staticmethod
     def after_commit(session):
@@ -134,12 +157,22 @@ class Watcher:
             session.info.pop(_KEY, None)
 
 
+def _is_of_memberships(state):
+    """Tell whether a statement is about the parent-community table, as class or table."""
+    mapper = state.bind_mapper
+    if mapper is not None:
+        return mapper.class_ is RDMParentCommunity
+    return getattr(state.statement, "table", None) is RDMParentCommunity.__table__
+
+
 def _changes(session):
     return session.info.setdefault(_KEY, Changes())
 
 
-def _notice(session, row):
-    if isinstance(row, RDMParentCommunity):
+def _notice(session, row, added=None):
+    if isinstance(row, RDMParentCommunity) and added is not None:
+        _changes(session).row(row.record_id, row.community_id, added)
+    elif isinstance(row, RDMParentCommunity):
         _changes(session).parents.add(str(row.record_id))
     elif isinstance(row, RDMRecordMetadata):
         _changes(session).parents.add(str(row.parent_id))

@@ -10,6 +10,9 @@ Dates are those of the best evidence there is. Its kinds, as stored in events:
 ``created``
     The later of the creation of the record and that of the community; for
     ``global`` the creation of the record, which is its publication.
+``row``
+    The moment in which the row of the membership was inserted or deleted, which live
+    capture has noticed.
 ``tombstone``
     The removal date in the tombstone of the record or the community.
 ``history``
@@ -30,20 +33,24 @@ from .documents import GLOBAL
 from .timeline import Bound, Stay, Truth
 
 
-def truth_of(row):
+def truth_of(row, written=None):
     """Return the membership of a record with its dates.
 
     Args:
         row: a :class:`.rows.RecordRow`.
+        written: community -> (whether the row of the membership was inserted or
+            deleted, moment), for those of which that was noticed.
 
     Returns:
         Truth: its stays in communities and in ``global``.
     """
+    written = written or {}
     stays = [Stay(GLOBAL, _second(row.created))]
     present = {c.community_id: c for c in row.communities}
     for community_id in sorted(present.keys() | {r.community_id for r in row.ended}):
         ended = [r for r in row.ended if r.community_id == community_id]
-        stays += _stays(row, community_id, present.get(community_id), ended)
+        gone = _written(written, community_id, added=False)
+        stays += _stays(row, community_id, present.get(community_id), ended, gone)
     for deleted, restored, by in _deletions(row):
         stays = [part for stay in stays for part in _less(stay, deleted, restored, by)]
     return Truth(
@@ -54,12 +61,12 @@ def truth_of(row):
         published=row.published,
         deleted=_second(row.deleted),
         stays=tuple(stays),
-        bounds=_bounds(row),
+        bounds=_bounds(row, written),
         bound=Bound(_second(row.parent_updated), "parent"),
     )
 
 
-def _stays(row, community_id, present, ended):
+def _stays(row, community_id, present, ended, gone=None):
     """Return the stays in one community, without regard to deleted records.
 
     Args:
@@ -67,6 +74,7 @@ def _stays(row, community_id, present, ended):
         community_id: UUID of the community.
         present: its row of the parent-community table, or None.
         ended: the accepted requests whose row is gone.
+        gone: when a row was deleted, if that was noticed.
     """
     ended = sorted(ended, key=lambda request: request.accepted)
     if present and present.accepted:
@@ -83,6 +91,8 @@ def _stays(row, community_id, present, ended):
         end, by = row.parent_updated, "parent"
         if index < len(following):
             end, by = following[index].requested, "next-request"
+        if gone and request.accepted < gone and (by == "parent" or gone < end):
+            end, by = gone, "row"
         if end > max(request.accepted, row.created):
             stay = _begun(row, community_id, request.accepted)
             stays.append(replace(stay, removed=_second(end), removed_by=by))
@@ -128,7 +138,7 @@ def _less(stay, deleted, restored, by):
     return parts
 
 
-def _bounds(row):
+def _bounds(row, written):
     """Return the latest moment at which each state can have begun."""
     bounds = {GLOBAL: Bound(_second(row.updated), "record")}
     for community in row.communities:
@@ -138,7 +148,18 @@ def _bounds(row):
             (row.updated, "record"),
         )
         bounds[community.community_id] = Bound(_second(moment), evidence)
+    present = {community.community_id for community in row.communities}
+    for community_id in written:
+        moment = _written(written, community_id, added=community_id in present)
+        if moment:
+            bounds[community_id] = Bound(_second(moment), "row")
     return bounds
+
+
+def _written(written, community_id, added):
+    """Return when a row was inserted, or deleted, if that was noticed."""
+    was_added, moment = written.get(community_id, (None, None))
+    return moment if was_added is added else None
 
 
 def _second(moment):

@@ -98,6 +98,7 @@ class Generation:
         self._totals.facts += again.facts
         self._totals.conflicts += again.conflicts
         self._totals.refused += again.refused
+        self._totals.causes.update(again.causes)
         self._store.refresh()
         self._save(
             position=None,
@@ -162,6 +163,7 @@ class Generation:
             conflicts=totals.conflicts,
             skipped=totals.skipped,
             refused=tuple(totals.refused),
+            causes=dict(sorted(totals.causes.items())),
             seconds=time.monotonic() - self._start,
             dry_run=dry_run,
         )

@@ -4,13 +4,14 @@
 """Finding what live capture has missed: of changed records often, of all now and then."""
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from ..errors import NotReadyError
 from ..search.bookmarks import Bookmark
 from ..search.lock import ClusterLock
 from . import times
+from .answers import decoded
 from .membership import Selection
 from .state import backfill_state
 
@@ -22,6 +23,51 @@ LOCK = "community-events-reconciliation-lock"
 
 _TTL = 60
 _OVERLAP = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class ReconciliationState:
+    """What the last reconciliation of all records, or of all changed ones, has found.
+
+    Attributes:
+        looked_at: when it began; naive UTC; None if there was none.
+        swept_at: when the last one of all records began.
+        records: records that it looked at.
+        events: community events that were missing, which it wrote.
+        facts: record facts that were missing or outdated, which it wrote.
+        causes: what these events tell of -> their number.
+        repaired_at: when the last one that wrote an event began.
+        repaired: what the events of that one tell of -> their number.
+    """
+
+    looked_at: str | None = None
+    swept_at: str | None = None
+    records: int = 0
+    events: int = 0
+    facts: int = 0
+    causes: dict[str, int] = field(default_factory=dict)
+    repaired_at: str | None = None
+    repaired: dict[str, int] = field(default_factory=dict)
+
+
+def reconciliation_state(client, names):
+    """Return what the last reconciliation has found.
+
+    Args:
+        client: an OpenSearch client, whether it decodes its answers or not.
+        names: the instance's :class:`~..search.names.Names`.
+
+    Returns:
+        ReconciliationState: also when there was none yet.
+
+    Raises:
+        OpenSearchException: the cluster does not answer.
+    """
+    path = f"/{names.reindexing}/_doc/{DOCUMENT_ID}"
+    answer = client.transport.perform_request("GET", path, params={"ignore": 404})
+    source = decoded(answer).get("_source") or {}
+    known = [f.name for f in fields(ReconciliationState) if f.name in source]
+    return ReconciliationState(**{name: source[name] for name in known})
 
 
 class Reconciliation:
@@ -86,12 +132,16 @@ class Reconciliation:
         report = generation.run_some(selection, dry_run)
         if of_all and not dry_run and not report.refused:
             swept = bookmark.data.get("swept_at") if since is not None else started
+            repaired = {"repaired_at": started, "repaired": report.causes}
             bookmark.write(
                 kind=DOCUMENT_ID,
                 looked_at=started,
                 swept_at=swept,
                 records=report.records,
                 events=report.events,
+                facts=report.facts,
+                causes=report.causes,
+                **(repaired if report.events else {}),
             )
         return report
 

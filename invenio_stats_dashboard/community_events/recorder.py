@@ -6,15 +6,16 @@
 The back-fill, the look-up of unknown records and the live capture all end here.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from . import times
 from .answers import Mark
-from .documents import GLOBAL
+from .documents import ADDED, GLOBAL
 from .evidence import truth_of
 from .facts import FactsReader
-from .timeline import Timeline, compare
+from .timeline import Timeline, cause_of, compare
 
 _ATTEMPTS = 10
 
@@ -30,6 +31,7 @@ class Recorded:
         changed: records for which something was written.
         refused: sentences about documents that OpenSearch refuses for good.
         marks: recid -> community -> what its timeline is made of now.
+        causes: cause, as far as the evidence tells -> events that were written.
     """
 
     events: int
@@ -38,6 +40,7 @@ class Recorded:
     changed: int
     refused: list[str]
     marks: dict[str, dict[str, list[Mark]]]
+    causes: dict[str, int]
 
     def timeline(self, recid):
         """Return the timeline of a record as it is now."""
@@ -55,11 +58,23 @@ class Recorder:
             records that had a timeline before: usage events from then on may count
             differently. Before the events are written, so that it is not forgotten,
             and after it.
+        written: parent -> community -> what :func:`.evidence.truth_of` takes of rows
+            whose writing was noticed.
+        verified: when all timelines were last found to be true; None if never.
     """
 
-    def __init__(self, store, subcounts, clock=times.now, late=None):
+    def __init__(
+        self,
+        store,
+        subcounts,
+        clock=times.now,
+        late=None,
+        written=None,
+        verified=None,
+    ):
         """Keep what is needed."""
-        self._late = late
+        self._verified = verified
+        self._late, self._written = late, written or {}
         self._store = store
         self._reader = FactsReader(subcounts)
         self._clock = clock
@@ -83,7 +98,9 @@ class Recorder:
         recids = [row.recid for row in rows]
         marks = self._store.marks(recids)
         stored = self._store.facts_states(recids)
-        truths = {row.recid: truth_of(row) for row in rows}
+        truths = {
+            row.recid: truth_of(row, self._written.get(row.parent_id)) for row in rows
+        }
         known = {recid: {} for recid in recids}
         for recid, of_record in marks.items():
             for mark in of_record:
@@ -96,31 +113,33 @@ class Recorder:
         events = [
             event
             for recid in recids
-            for event in compare(
-                truths[recid], _timeline(known[recid].values()), cause, now
-            )
+            for event in self._compared(truths[recid], known[recid], cause, now)
         ]
         had = {recid for recid in recids if known[recid]}
         changed = {e.recid for e in events} | {f.recid for f in facts}
         if dry_run:
-            count, conflicts, refused = len(events), 0, []
+            written, conflicts, refused = events, 0, []
             facts_count = len(facts)
         else:
             late = _earliest(e for e in events if e.recid in had)
             self._note(late)
-            count, conflicts, refused = self._write(events, truths, known, cause, now)
+            written, conflicts, refused = self._write(events, truths, known, cause, now)
             self._note(late)
             put = self._store.put_facts(facts)
             facts_count = put.stored
             refused += [f"{f.recid}: {reason}" for f, reason in put.refused]
         return Recorded(
-            events=count,
+            events=len(written),
             facts=facts_count,
             conflicts=conflicts,
             changed=len(changed),
             refused=refused,
             marks=known,
+            causes=_causes(written),
         )
+
+    def _compared(self, truth, marks, cause, now):
+        return compare(truth, _timeline(marks.values()), cause, now, self._verified)
 
     def _note(self, late):
         if late and self._late:
@@ -135,29 +154,31 @@ class Recorder:
 
     def _write(self, events, truths, known, cause, now):
         """Write events; where a place is taken, read in real time and compare again."""
-        # that a record is known at all is written last: then all of it is there
+        # that a record is known at all is written last, and only if nothing of it was
+        # refused: then all of it is there
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
-        outcomes = [
-            self._write_all(part, truths, known, cause, now) for part in (first, last)
-        ]
-        counts, conflicts, refused = zip(*outcomes, strict=True)
-        return sum(counts), sum(conflicts), [*refused[0], *refused[1]]
+        written, conflicts, refused = self._write_all(first, truths, known, cause, now)
+        lacking = {event.recid for event, _ in refused}
+        last = [e for e in last if e.place > 1 or e.recid not in lacking]
+        others = self._write_all(last, truths, known, cause, now)
+        sentences = [f"{e.id}: {reason}" for e, reason in [*refused, *others[2]]]
+        return written + others[0], conflicts + others[1], sentences
 
     def _write_all(self, events, truths, known, cause, now):
-        count, conflicts, refused = 0, 0, []
+        written, conflicts, refused = [], 0, []
         for _ in range(_ATTEMPTS):
             if not events:
-                return count, conflicts, refused
-            written = self._store.create_events(events)
-            count += written.stored
-            conflicts += len(written.conflicts)
-            refused += [f"{e.id}: {reason}" for e, reason in written.refused]
-            taken = {(e.recid, e.community_id) for e in written.conflicts}
-            lost = {id(e) for e in written.conflicts}
-            lost |= {id(e) for e, _ in written.refused}
+                return written, conflicts, refused
+            outcome = self._store.create_events(events)
+            conflicts += len(outcome.conflicts)
+            refused += outcome.refused
+            taken = {(e.recid, e.community_id) for e in outcome.conflicts}
+            lost = {id(e) for e in outcome.conflicts}
+            lost |= {id(e) for e, _ in outcome.refused}
             for event in events:
                 if id(event) not in lost:
+                    written.append(event)
                     mark = Mark(
                         event.community_id,
                         event.place,
@@ -182,7 +203,7 @@ class Recorder:
         for recid, community_id in sorted(taken):
             truth = truths[recid]
             known[recid][community_id] = fresh[(truth.record_id, community_id)]
-            again = compare(truth, _timeline(known[recid].values()), cause, now)
+            again = self._compared(truth, known[recid], cause, now)
             events += [e for e in again if e.community_id == community_id]
         return events
 
@@ -194,6 +215,15 @@ def _earliest(events):
         date = found.get(event.recid)
         found[event.recid] = min(date or event.event_date, event.event_date)
     return found
+
+
+def _causes(events):
+    """Return cause -> number of events."""
+    return dict(
+        Counter(
+            cause_of(e.event_type == ADDED, e.evidence, e.community_id) for e in events
+        )
+    )
 
 
 def _timeline(groups):

@@ -10,6 +10,7 @@ from . import queries
 from .answers import decoded
 from .documents import ADDED, GLOBAL
 from .membership import Selection
+from .reconciliation import ReconciliationState, reconciliation_state
 from .state import BackfillState, backfill_state
 
 _PAGE = 1000
@@ -46,6 +47,7 @@ class EventsStatus:
 
     Attributes:
         backfill: how far the back-fill is.
+        reconciliation: what the last reconciliation has found.
         records: published records, deleted ones and all versions included.
         records_with_events: records that have events.
         records_lacking_events: at least so many records have none.
@@ -60,6 +62,7 @@ class EventsStatus:
     """
 
     backfill: BackfillState
+    reconciliation: ReconciliationState
     records: int
     records_with_events: int
     records_lacking_events: int
@@ -112,6 +115,7 @@ def events_status(client, names, reader, community_ids=None):
     first, last = _span(client, names)
     return EventsStatus(
         backfill=state,
+        reconciliation=reconciliation_state(client, names),
         records=records,
         records_with_events=with_events,
         records_lacking_events=max(0, records - with_events),

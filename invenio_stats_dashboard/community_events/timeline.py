@@ -161,7 +161,7 @@ class Truth:
     bound: Bound
 
 
-def compare(truth, timeline, cause, now):
+def compare(truth, timeline, cause, now, verified=None):
     """Return the events that a timeline lacks to tell the truth.
 
     This is the one function that decides what is written. What a timeline tells
@@ -170,10 +170,10 @@ def compare(truth, timeline, cause, now):
     dated by the best evidence. Comparing again after the events are written
     returns nothing.
 
-    A record that has a timeline was looked at before. So a community that is not in
-    it came later, and an addition without evidence is dated by the last change of
-    what it belongs to. A back-fill, which may have been interrupted, does not
-    conclude so.
+    A record whose existence is told was looked at before, since that is written last.
+    So a community that is not in its timeline came later, and an addition without
+    evidence is dated by the last change of what it belongs to; as it is if the
+    insertion of its row was noticed.
 
     Args:
         truth: the database's membership.
@@ -181,6 +181,9 @@ def compare(truth, timeline, cause, now):
         cause: what made the caller compare, one of :data:`.documents.CAUSES`; None
             is told for each event from its evidence.
         now: the present second.
+        verified: when the timeline was last found to be true; None if nobody knows.
+            What was changed without a trace since then has no earlier date: it is
+            dated now.
 
     Returns:
         list[CommunityEvent]: by community and place.
@@ -189,15 +192,17 @@ def compare(truth, timeline, cause, now):
     for stay in truth.stays:
         stays[stay.community_id].append(stay)
     written = []
-    known = cause != "backfill" and timeline.last(GLOBAL)[0] > 0
+    known = timeline.last(GLOBAL)[0] > 0
     for community_id in sorted({GLOBAL, *timeline.communities(), *stays}):
         place, inside, date = timeline.last(community_id)
         changes = _changes(stays.get(community_id, ()))
-        if known and not place:
+        if not place and (known or _is_noticed(truth, community_id)):
             changes = _begun_since(changes, truth, community_id, now)
         for added, when, evidence in _missing(
             truth, community_id, changes, inside, date, now
         ):
+            if known and verified and evidence in _TRACES and when < verified:
+                when, evidence = now, "now"
             place += 1
             written.append(
                 CommunityEvent(
@@ -208,7 +213,7 @@ def compare(truth, timeline, cause, now):
                     event_type=ADDED if added else REMOVED,
                     event_date=when,
                     place=place,
-                    cause=cause or _cause(added, evidence, community_id),
+                    cause=cause or cause_of(added, evidence, community_id),
                     evidence=evidence,
                     record_created_date=truth.created,
                     record_published_date=truth.published,
@@ -220,6 +225,11 @@ def compare(truth, timeline, cause, now):
     return written
 
 
+def _is_noticed(truth, community_id):
+    """Tell whether the change of a membership's row was noticed as it was made."""
+    return truth.bounds.get(community_id, truth.bound).evidence == "row"
+
+
 def _begun_since(changes, truth, community_id, now):
     """Return changes whose first one, if nothing tells its date, is dated late."""
     if not changes or changes[0][2] != "created":
@@ -229,8 +239,17 @@ def _begun_since(changes, truth, community_id, now):
     return [(True, max(changes[0][1], latest), bound.evidence), *changes[1:]]
 
 
-def _cause(added, evidence, community_id):
-    """Return what an event was caused by, as far as its evidence tells."""
+def cause_of(added, evidence, community_id):
+    """Return what an event was caused by, as far as its evidence tells.
+
+    Args:
+        added: whether the record came in.
+        evidence: where the date is from; see :mod:`.evidence`.
+        community_id: UUID of the community, or ``global``.
+
+    Returns:
+        str: one of :data:`.documents.CAUSES`.
+    """
     if not added:
         return "deleted" if evidence in ("tombstone", "history") else "removed"
     if evidence in ("request", "created", "history"):
@@ -310,5 +329,8 @@ def _segments(histories):
         states.append(tuple(sorted(inside)))
     return tuple(breaks), tuple(states)
 
+
+_TRACES = ("record", "parent", "community")
+"""Evidence that is the last change of a row, whatever it was that changed it."""
 
 _EMPTY = Timeline()

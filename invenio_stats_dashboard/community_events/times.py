@@ -42,6 +42,11 @@ def moment_of(text):
     return moment.isoformat(timespec="microseconds")[:26]
 
 
+def moment_now():
+    """Return the present moment as the database's moments are read."""
+    return moment_of(datetime.now(UTC).isoformat())
+
+
 def second_of(text):
     """Return an ISO 8601 moment as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
 

@@ -12,9 +12,10 @@ from opensearchpy.exceptions import OpenSearchException
 from ..errors import SearchUnavailableError
 from .client import TRANSIENT_STATUSES, describe, is_transient, pauses
 
+_BLOCK = "cluster_block_exception"
 _RETRIED_TYPES = frozenset(
     {
-        "cluster_block_exception",
+        _BLOCK,
         "unavailable_shards_exception",
         "process_cluster_event_timeout_exception",
         "no_shard_available_action_exception",
@@ -68,6 +69,27 @@ class Refusal:
         """Return the refusal as a clause."""
         return f"{self.id}: {self.type}: {self.reason}"
 
+    @property
+    def is_block(self):
+        """Tell whether the index takes no writes, whatever the document."""
+        return self.type == _BLOCK
+
+
+class NotStoredError(SearchUnavailableError):
+    """Documents were refused for too long for a reason that can pass.
+
+    Args:
+        text: the sentence.
+        refused: list of :class:`Refusal` for good.
+        waiting: list of those that were to be sent again; what is in neither list is
+            stored. None if OpenSearch did not answer in the end: nobody knows.
+    """
+
+    def __init__(self, text, refused=(), waiting=None):
+        """Keep what was refused."""
+        super().__init__(text)
+        self.refused, self.waiting = list(refused), waiting
+
 
 def write(
     text_client,
@@ -98,7 +120,7 @@ def write(
         list[Refusal]: what will never be stored as it is; empty if all is well.
 
     Raises:
-        SearchUnavailableError: nothing could be stored for ``limit`` seconds.
+        NotStoredError: nothing could be stored for ``limit`` seconds.
         OpenSearchException: the whole request was refused for good.
     """
     if not actions:
@@ -109,7 +131,7 @@ def write(
     backoff = pauses(limit)
     brief = True
     while True:
-        reason = None
+        reason = waiting_ones = None
         try:
             body = b"".join([actions[i] for i in pending])
             answer = text_client.transport.perform_request(
@@ -126,10 +148,13 @@ def write(
                 brief = False
                 continue
             before = len(pending)
-            pending, refused, reason = _sort_out(pending, _decode_full(answer).items)
+            waiting_ones, refused = _sort_out(pending, _decode_full(answer).items)
             refusals += refused
-            if not pending:
+            if not waiting_ones:
                 return refusals
+            pending = [refusal.position for refusal in waiting_ones]
+            last = waiting_ones[-1]
+            reason = f"{last.status} {last.type}: {last.reason}"
             if len(pending) < before:
                 backoff = pauses(limit)
         except OpenSearchException as error:
@@ -138,9 +163,11 @@ def write(
             reason = describe(error)
         pause = next(backoff, None)
         if pause is None:
-            raise SearchUnavailableError(
+            raise NotStoredError(
                 f"OpenSearch has taken no documents for {limit:.0f} seconds "
-                f"({reason}). Run the same command again when it does."
+                f"({reason}). Run the same command again when it does.",
+                refusals,
+                waiting_ones,
             )
         if waiting:
             waiting(f"OpenSearch refuses writes for now ({reason})")
@@ -148,26 +175,25 @@ def write(
 
 
 def _sort_out(pending, items):
-    """Return what to send again, what is refused for good, and a reason to wait."""
-    again, refused, reason = [], [], None
+    """Return what is to be sent again, and what is refused for good."""
+    again, refused = [], []
     for position, item in zip(pending, items, strict=True):
         result = next(iter(item.values()))
         if result.error is None or _is_stored(result):
             continue
-        if result.status in TRANSIENT_STATUSES or result.error.type in _RETRIED_TYPES:
-            again.append(position)
-            reason = f"{result.status} {result.error.type}: {result.error.reason}"
-        else:
-            refused.append(
-                Refusal(
-                    position=position,
-                    id=result.id or "",
-                    status=result.status,
-                    type=result.error.type,
-                    reason=(result.error.reason or "")[:500],
-                )
+        passes = (
+            result.status in TRANSIENT_STATUSES or result.error.type in _RETRIED_TYPES
+        )
+        (again if passes else refused).append(
+            Refusal(
+                position=position,
+                id=result.id or "",
+                status=result.status,
+                type=result.error.type,
+                reason=(result.error.reason or "")[:500],
             )
-    return again, refused, reason
+        )
+    return again, refused
 
 
 def _is_stored(result):

@@ -10,7 +10,7 @@ from invenio_db import db
 from ..aggregations.status import AggregatesReader
 from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
-from ..community_events.reconciliation import Reconciliation
+from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
@@ -91,12 +91,14 @@ class CommunityStatsService:
             return run.run_all(dry_run)
         return run.run_some(selection, dry_run)
 
-    def capture_changes(self, parent_ids=(), community_ids=()):
+    def capture_changes(self, parent_ids=(), community_ids=(), rows=()):
         """Write what the timelines of records that may have changed lack.
 
         Args:
             parent_ids: UUIDs of parents; all their versions are looked at.
             community_ids: UUIDs of communities; all their records are.
+            rows: of memberships whose row was written: UUID of the parent, of the
+                community, whether it was inserted or deleted, and the moment.
 
         Returns:
             BackfillReport: what was done.
@@ -106,7 +108,10 @@ class CommunityStatsService:
             SearchUnavailableError: OpenSearch took no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        run, _ = self._generation(cause=None, limit=_SHORT)
+        written = {}
+        for parent_id, community_id, added, moment in rows:
+            written.setdefault(parent_id, {})[community_id] = (added, moment)
+        run, _ = self._generation(cause=None, limit=_SHORT, written=written)
         if parent_ids:
             return run.run_some(Selection(parent_ids=tuple(parent_ids)))
         return run.run_some(Selection(community_ids=tuple(community_ids)))
@@ -148,9 +153,11 @@ class CommunityStatsService:
             SearchUnavailableError: OpenSearch took no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        run, reader = self._generation("reconciled", progress, waiting)
+        client = json_client(self.app)
+        swept = reconciliation_state(client, self.names).swept_at
+        run, reader = self._generation("reconciled", progress, waiting, verified=swept)
         selection = self._selection(reader, community_ids, recids, None, None)
-        work = Reconciliation(json_client(self.app), self.names)
+        work = Reconciliation(client, self.names)
         return work.run(run, selection, changed_only, dry_run)
 
     def reconcile_if_due(self):
@@ -320,8 +327,12 @@ class CommunityStatsService:
         """
         return destroy_indices(self.app, everything, dry_run)
 
-    def _generation(self, cause, progress=None, waiting=None, limit=120):
-        """Return a run, and what it reads records with."""
+    def _generation(self, cause, progress=None, waiting=None, limit=120, **evidence):
+        """Return a run, and what it reads records with.
+
+        ``evidence`` is what a :class:`~..community_events.recorder.Recorder` takes
+        beside the database.
+        """
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
                 "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
@@ -332,7 +343,8 @@ class CommunityStatsService:
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, limit=limit, waiting=waiting)
-        recorder = Recorder(store, subcounts, late=partial(note, client, self.names))
+        late = partial(note, client, self.names)
+        recorder = Recorder(store, subcounts, late=late, **evidence)
         run = Generation(
             client, self.names, store, reader, recorder, progress, cause=cause
         )

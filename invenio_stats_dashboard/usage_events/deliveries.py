@@ -8,16 +8,21 @@ broker's until :meth:`Delivery.done`; what was not acknowledged when the channel
 closes, or the process dies, is delivered again.
 """
 
+import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from flask import current_app
+from kombu.utils.json import loads
 
 _OVERDUE = 100_000
 """Messages that are given back at once; those of some dead processes."""
 
-_QUIET_SECONDS = 0.05
-"""Without a message for as long, the broker is asked whether there is any."""
+_QUIET_SECONDS, _QUIET_TIMES = 0.05, 20
+"""Without a message for as long, the broker is asked whether there is any.
+
+If it has some and sends none so many times, another consumer is preferred.
+"""
 
 
 @contextmanager
@@ -39,7 +44,7 @@ def opened(queue, count):
         if connection.transport.driver_type == "amqp":
             taken = _Pushed(connection, consumer, count)
         else:
-            _give_back_overdue(consumer.channel)
+            _give_back_overdue(consumer.channel, queue.routing_key)
             taken = _Fetched(consumer, count)
         yield lambda: Delivery(queue, taken.take(), taken.acknowledge)
 
@@ -48,16 +53,21 @@ class _Fetched:
     """Messages that are asked for one by one, as the stock consumer does."""
 
     def __init__(self, consumer, count):
-        self._consumer, self._count = consumer, count
+        self._channel, self._queue = consumer.channel, consumer.queues[0].name
+        self._count = count
 
     def take(self):
         """Return the next messages."""
         messages = []
         while len(messages) < self._count:
-            message = self._consumer.fetch(no_ack=False)
-            if message is None:
+            found = self._channel.basic_get(self._queue, no_ack=False)
+            if found is None:
                 break
-            messages.append(message)
+            message = self._channel.message_to_python(found)
+            if message.errors:
+                _leave_out(message, message.errors[0][1])
+            else:
+                messages.append(message)
         return messages
 
     def acknowledge(self, messages):
@@ -74,45 +84,73 @@ class _Pushed:
     """
 
     def __init__(self, connection, consumer, count):
-        self._connection, self._consumer, self._count = connection, consumer, count
-        self._arrived = deque()
+        self._connection, self._queue = connection, consumer.queues[0]
+        self._count, self._arrived = count, deque()
         consumer.on_message = self._arrived.append
+        consumer.on_decode_error = _leave_out
         consumer.qos(prefetch_count=min(2 * count, 65_535))
         consumer.consume(no_ack=False)
 
     def take(self):
         """Return the next messages, in the order of their delivery tags."""
+        quiet = 0
         while len(self._arrived) < self._count:
-            try:
+            before = len(self._arrived)
+            with suppress(TimeoutError):
                 self._connection.drain_events(timeout=_QUIET_SECONDS)
-            except TimeoutError:
-                if not self._asked():
-                    break
+            if len(self._arrived) > before:
+                quiet = 0
+            elif self._is_empty() or quiet == _QUIET_TIMES:
+                break
+            else:
+                quiet += 1
         count = min(self._count, len(self._arrived))
         return [self._arrived.popleft() for _ in range(count)]
 
-    def _asked(self):
-        """Ask for a message; whatever was sent before the answer has then arrived."""
+    def _is_empty(self):
+        """Ask how many messages are left.
+
+        Whatever the broker has sent before its answer has arrived by then.
+        """
         before = len(self._arrived)
-        message = self._consumer.fetch(no_ack=False)
-        if message is not None:
-            self._arrived.append(message)
-        return len(self._arrived) > before
+        left = self._queue.queue_declare(passive=True).message_count
+        return not left and len(self._arrived) == before
 
     def acknowledge(self, messages):
         """Acknowledge the messages, which are all up to the tag of the last one."""
         messages[-1].ack(multiple=True)
 
 
-def _give_back_overdue(channel):
+def _leave_out(message, error):
+    """Acknowledge a message that the client cannot even take apart."""
+    current_app.logger.error("A message of the queue is unreadable", exc_info=error)
+    message.ack()
+
+
+def _give_back_overdue(channel, queue):
     """Let a transport without a broker of its own deliver again what a dead one had.
 
     With Redis the messages in hand of a process that was killed are kept aside; they
-    come back after the visibility timeout, when some consumer asks for it.
+    come back after the visibility timeout, when some consumer asks for it. All queues
+    of a database share that place. Tasks of the site may be meant to be in hand for
+    longer than our connection says, so only the messages of one queue are given back.
+
+    Args:
+        channel: of the connection.
+        queue: name of the queue.
     """
     kept = getattr(channel, "qos", None)
-    if kept is not None:
-        kept.restore_visible(num=_OVERDUE, interval=1)
+    if not hasattr(kept, "restore_by_tag"):
+        return
+    with channel.conn_or_acquire() as client:
+        long_ago = time.time() - kept.visibility_timeout
+        tags = client.zrangebyscore(
+            kept.unacked_index_key, 0, long_ago, start=0, num=_OVERDUE
+        )
+        for tag in tags:
+            stored = client.hget(kept.unacked_key, tag)
+            if stored and loads(stored)[2] == queue:
+                kept.restore_by_tag(tag, client)
 
 
 class Delivery:

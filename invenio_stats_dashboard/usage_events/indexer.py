@@ -97,11 +97,11 @@ def resolved(event, app):
 
 
 def install(app):
-    """Let the site's events be indexed by the patient indexer.
+    """Let views and downloads be indexed by the patient indexer.
 
-    An event whose site has set another class keeps it; one warning names those that
-    are no subclass of the patient indexer. Messages become persistent where the site
-    has the stock exchange.
+    The site's other events stay as they are. A class that the site has set is kept;
+    one warning names those that are no subclass of the patient indexer. Messages become
+    persistent where the site has the stock exchange.
 
     Args:
         app: the Flask application; its ``STATS_EVENTS`` is replaced by a copy.
@@ -111,12 +111,13 @@ def install(app):
     """
     events, foreign = {}, []
     for name, event in app.config.get("STATS_EVENTS", {}).items():
-        event = resolved(event, app)
-        cls = obj_or_import_string(event["cls"])
-        if cls is EventsIndexer:
-            event = {**event, "cls": PatientEventsIndexer}
-        elif not issubclass(cls, PatientEventsIndexer):
-            foreign.append((name, cls))
+        if name in STOCK_EVENTS.values():
+            event = resolved(event, app)
+            cls = obj_or_import_string(event["cls"])
+            if cls is EventsIndexer:
+                event = {**event, "cls": PatientEventsIndexer}
+            elif not issubclass(cls, PatientEventsIndexer):
+                foreign.append((name, cls))
         events[name] = event
     app.config["STATS_EVENTS"] = events
     _persist_messages(app)
@@ -127,8 +128,7 @@ def install(app):
             ", ".join(f"{n} by {c.__module__}.{c.__qualname__}" for n, c in foreign),
             __name__,
         )
-    kept = {name for name, _ in foreign}
-    return kept.isdisjoint(STOCK_EVENTS.values())
+    return not foreign
 
 
 def _persist_messages(app):

@@ -19,7 +19,12 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from opensearchpy.exceptions import NotFoundError, OpenSearchException, RequestError
+from opensearchpy.exceptions import (
+    NotFoundError,
+    OpenSearchException,
+    RequestError,
+    TransportError,
+)
 
 from ..search.client import describe, is_transient, patiently
 from ..search.names import META_KEY, SCHEMA
@@ -83,7 +88,7 @@ class Journal:
         secret = secret.encode() if isinstance(secret, str) else secret or b""
         self._key = hashlib.sha256(b"unacknowledged\n" + secret).digest()
         self._id, self._is_written, self._works = uuid.uuid4().hex, False, True
-        self._others = None
+        self._others, self._done = None, set()
 
     def digest(self, body):
         """Return what names a message.
@@ -109,6 +114,7 @@ class Journal:
         """
         if self._others is None or read_again:
             self._others = self._tried(self._read, {})
+            self._forget()
         earlier = [
             (digest, called)
             for called_by in self._others.values()
@@ -148,8 +154,16 @@ class Journal:
         Args:
             messages: what was noted last and is acknowledged by now.
         """
+        named = {
+            digest for called in (self._others or {}).values() for digest in called
+        }
+        self._done |= named & messages.keys()
+        self._forget()
+
+    def _forget(self):
+        """Take out what this run has acknowledged, and what is empty by that."""
         for id, called in list((self._others or {}).items()):
-            left = {digest: c for digest, c in called.items() if digest not in messages}
+            left = {d: name for d, name in called.items() if d not in self._done}
             self._others[id] = left
             if called and not left:
                 self._delete(id)
@@ -217,7 +231,7 @@ class Journal:
             for index, id in called
         ]
         answer = self._client.mget(body={"docs": wanted}, params={"_source": "false"})
-        there = [doc.get("found", False) for doc in answer["docs"]]
+        there = [_is_found(doc) for doc in answer["docs"]]
         pairs = zip(called, there, there[len(called) :], strict=False)
         return {name for name, event, letter in pairs if event or letter}
 
@@ -241,3 +255,15 @@ class Journal:
         except OpenSearchException as error:
             # what stays is forgotten after a month
             self._warn(f"What was noted cannot be removed yet ({describe(error)}).")
+
+
+def _is_found(doc):
+    """Tell whether a document is there, of an answer that tells of each.
+
+    Raises:
+        TransportError: that cannot be told now; it is no reason to write it again.
+    """
+    error = doc.get("error")
+    if error and error["type"] != "index_not_found_exception":
+        raise TransportError(503, error["type"], error)
+    return doc.get("found", False)

@@ -25,7 +25,8 @@ class MappedMonths:
     Args:
         client: an ordinary client.
         warn: called with a sentence once for each index that cannot be made to.
-        block_limit: seconds to wait for a block that refuses a mapping.
+        block_limit: seconds to wait for a block that refuses a mapping; once, as long
+            as it stays.
     """
 
     def __init__(self, client, warn, block_limit=30.0):
@@ -33,7 +34,7 @@ class MappedMonths:
         self._client = client
         self._warn = warn
         self._block_limit = block_limit
-        self._warned = set()
+        self._warned, self._blocked = set(), set()
 
     def of(self, months, limit, waiting=None):
         """Return the months that take enriched events now.
@@ -54,17 +55,22 @@ class MappedMonths:
         return {month for month in months if self._is_mapped(month, limit, waiting)}
 
     def _is_mapped(self, month, limit, waiting):
-        for pause in pauses(self._block_limit):
+        # the chunks behind the first need not wait for a block that stays
+        waits = pauses(0 if month in self._blocked else self._block_limit)
+        while True:
             try:
                 patiently(lambda: self._map(month), limit, waiting)
+                self._blocked.discard(month)
                 return True
             except OpenSearchException as error:
                 # an index that is gone is one whose name leads elsewhere by now
                 if not isinstance(error, NotFoundError) and not _is_block(error):
                     return self._without(month, error)
-                last = error
+                pause = next(waits, None)
+                if pause is None:
+                    self._blocked.add(month)
+                    return self._without(month, error)
             time.sleep(pause)
-        return self._without(month, last)
 
     def _map(self, month):
         try:

@@ -21,8 +21,8 @@ from ..errors import SearchUnavailableError
 from ..search.client import is_transient
 
 _AWAY = (
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
+    # also those that it answers: out of memory, read-only, loading its data
+    redis.exceptions.RedisError,
     sqlalchemy.exc.InterfaceError,
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.TimeoutError,

@@ -5,10 +5,8 @@
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
 from ..community_events.lookup import RecordLookup
@@ -16,9 +14,11 @@ from ..community_events.resolver import DatabaseResolver
 from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import json_client, text_client
-from ..search.names import Names
+from ..search.mappings import ENRICHED_FIELDS
+from ..search.names import EVENT_TYPES, Names
 from .dead_letters import keep
 from .enrichment import Splicer
+from .finished import FinishedEvent
 from .journal import Journal
 from .mapped import MappedMonths
 from .migration.overdue import recover
@@ -26,7 +26,9 @@ from .migration.overdue import recover
 _LIMIT = 1200.0
 """Seconds to wait for OpenSearch; a broker may ask after its messages after 1800."""
 
+_SHORT = 1.0
 _LOOKUP_LIMIT = 20.0
+_ENRICHED = frozenset(ENRICHED_FIELDS)
 _KNOWN_SECONDS, _UNKNOWN_SECONDS = 60.0, 15.0
 
 
@@ -42,6 +44,7 @@ class EventWriter:
         """Make the clients and an empty cache."""
         names, client = Names.of(app), json_client(app)
         self._client_json = client
+        self._families = tuple(f"{names.events_alias(t)}-" for t in EVENT_TYPES)
         self._logger, self._names = app.logger, names
         self._client = text_client(app)
         self._months = MappedMonths(client, app.logger.warning)
@@ -63,7 +66,7 @@ class EventWriter:
             _LIMIT,
             app.logger.warning,
         )
-        self._noted = {}
+        self._noted, self._has_warned, self._closed = {}, False, set()
 
     def write(self, chunk, redelivered):
         """Store events; each that is refused for good becomes a dead letter.
@@ -101,31 +104,60 @@ class EventWriter:
 
     def _store(self, actions):
         """Store events and return how many were refused for good."""
-        events = [event for action in actions if (event := self._encoded(action))]
-        lines = self._lines(events)
-        refusals = bulk.write(
-            self._client,
-            None,
-            lines,
-            _LIMIT,
-            waiting=self._logger.warning,
-            sleep=lambda seconds: self._pause(seconds, events, lines),
-        )
-        self._refused([(events[r.position], str(r)) for r in refusals])
-        return len(actions) - len(events) + len(refusals)
+        self._warn_of_reserved(actions)
+        finished = [FinishedEvent.of(action) for action in actions]
+        events = [event for event in finished if not event.problem]
+        # the months that stay closed have had their time
+        closed = [event for event in events if event.index in self._closed]
+        open_ = [event for event in events if event.index not in self._closed]
+        refused = self._sent(closed, _SHORT) + self._sent(open_, _LIMIT)
+        refused += [(event, event.problem) for event in finished if event.problem]
+        self._keep(refused)
+        return len(refused)
 
-    def _encoded(self, action):
-        """Return an event; None, and a log entry, if it is no JSON."""
+    def _sent(self, events, limit):
+        """Send events; return those that are refused, each with the reason.
+
+        A month that refuses writes for as long as anything is waited for, such as one
+        that the site has made read-only, must not keep the events of others: its own
+        become dead letters.
+        """
+        lines = self._lines(events)
         try:
-            source = msgspec.json.encode(action["_source"])
-            return _Event(action["_op_type"], action["_index"], action["_id"], source)
-        except (TypeError, ValueError):
-            self._logger.exception("An event cannot be encoded: %s", action["_id"])
-            return None
+            refusals = bulk.write(
+                self._client,
+                None,
+                lines,
+                limit,
+                waiting=self._logger.warning,
+                sleep=lambda seconds: self._pause(seconds, events, lines),
+            )
+        except bulk.NotStoredError as error:
+            if not error.waiting or not all(r.is_block for r in error.waiting):
+                raise
+            self._closed.update(events[r.position].index for r in error.waiting)
+            refusals = error.refused + error.waiting
+        return [(events[r.position], str(r)) for r in refusals]
+
+    def _warn_of_reserved(self, actions):
+        """Say once a run that the site fills fields which enrichment fills."""
+        if self._has_warned:
+            return
+        for action in actions:
+            fields = _ENRICHED & action["_source"].keys()
+            if fields and action["_index"].startswith(self._families):
+                self._has_warned = True
+                self._logger.warning(
+                    "The fields %s of usage events are filled by enrichment; what the "
+                    "site's event builders or preprocessors put there is replaced. Let "
+                    "them use another name.",
+                    ", ".join(sorted(fields)),
+                )
+                return
 
     def _lines(self, events):
         """Return the bulk lines of events, enriched where that can be."""
-        months = {event.index for event in events}
+        months = {e.index for e in events if e.index.startswith(self._families)}
         mapped = self._months.of(months, _LIMIT, self._logger.warning)
         ready = [n for n, event in enumerate(events) if event.index in mapped]
         lines = [event.lines(event.source) for event in events]
@@ -156,49 +188,28 @@ class EventWriter:
         time.sleep(seconds)
         with suppress(OpenSearchException, StatsDashboardError):
             recover(self._client_json, self._names, datetime.now(UTC), lambda _: None)
-        months = {event.index for event in events}
+        months = {e.index for e in events if e.index.startswith(self._families)}
         with suppress(SearchUnavailableError):  # then the write fails, and waits again
             lost = months - self._months.of(months, limit=0.1)
             for n, event in enumerate(events):
                 if event.index in lost:
                     lines[n] = event.lines(event.source)
 
-    def _refused(self, refusals):
+    def _keep(self, refused):
         """Keep events that OpenSearch refuses for good as dead letters.
 
         Their messages are acknowledged after this.
 
         Args:
-            refusals: list of (:class:`_Event`, reason).
+            refused: list of (:class:`~.finished.FinishedEvent`, reason).
         """
-        for _, reason in refusals:
-            self._logger.error("OpenSearch refuses an event: %s", reason)
-        letters = [(event.head, event.source, reason) for event, reason in refusals]
+        if refused:
+            self._logger.error(
+                "%d usage events are refused and become dead letters; the first: %s. "
+                "When what is wrong is mended, 'invenio community-stats usage-events "
+                "replay' puts them back.",
+                len(refused),
+                refused[0][1],
+            )
+        letters = [(event.head, event.source, reason) for event, reason in refused]
         keep(self._client, self._names, letters, _LIMIT, self._logger.warning)
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """An event as the stock indexer would store it.
-
-    Attributes:
-        op_type: of its bulk action.
-        index: name of the index or alias.
-        id: its ``_id``.
-        source: JSON, without enrichment.
-    """
-
-    op_type: str
-    index: str
-    id: str
-    source: bytes
-
-    @property
-    def head(self):
-        """Return what names the event beside its source, as a dict."""
-        return {"_op_type": self.op_type, "_index": self.index, "_id": self.id}
-
-    def lines(self, source):
-        """Return the bulk lines that store a source as this event."""
-        head = {self.op_type: {"_index": self.index, "_id": self.id}}
-        return msgspec.json.encode(head) + b"\n" + source + b"\n"

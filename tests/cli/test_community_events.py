@@ -45,6 +45,34 @@ def test_status_says_what_to_do_next(fresh):
     assert "complete since" in run(fresh, "community-events", "status").out
 
 
+def test_status_says_what_the_last_reconciliation_repaired(fresh):
+    one, two, community = (
+        *(content.make_record() for _ in "12"),
+        content.make_community(),
+    )
+    run(fresh, "generate-community-events")
+    assert "Reconciliation: none yet" in run(fresh, "community-events", "status").out
+    content.make_record()
+    content.include(one, community)
+    content.include_in_bulk([two], community)
+    told = "3 events (1 accepted, 1 bulk, 1 publish)"
+    dry = run(fresh, "community-events", "reconcile", "--dry-run").out
+    assert told in dry and "would be written" in dry
+    assert told in run(fresh, "community-events", "reconcile").out
+    status = run(fresh, "community-events", "status")
+    assert f"3 records looked at, {told}" in status.out
+    assert "Drift: none" in status.out
+    again = run(fresh, "community-events", "reconcile", "--changed-only", "--json")
+    assert (again.document["events"], again.document["causes"]) == (0, {})
+    last = run(fresh, "community-events", "status", "--json").document["reconciliation"]
+    assert (last["events"], last["causes"]) == (0, {})
+    assert last["repaired"] == {"accepted": 1, "bulk": 1, "publish": 1}
+    assert last["swept_at"] == last["repaired_at"] <= last["looked_at"]
+    human = run(fresh, "community-events", "status").out
+    assert "nothing was missing; of all records at" in human
+    assert f"The last repair was at {last['repaired_at']} UTC" in human
+
+
 def test_status_shows_the_communities_asked_for(fresh):
     community = content.make_community()
     content.make_record(communities=[community])

@@ -235,6 +235,33 @@ def test_writes_that_stay_refused_stop_it_and_the_next_run_goes_on(
     assert _generation(fresh, names).run_all().events == 2
 
 
+def test_a_record_of_which_an_event_is_refused_is_not_taken_for_known(
+    fresh, client, names, request
+):
+    community, recid = content.make_community(), content.make_record()
+    content.include_in_bulk([recid], community)
+    for table in ("rdm_records_metadata", "communities_metadata"):
+        statement = f"UPDATE {table} SET created = '2020-01-01T00:00:00'"
+        db.session.execute(sa.text(statement))
+    db.session.commit()
+    refusing = {"fail": {"if": "ctx.community_id != 'global'", "message": "no"}}
+    pipeline = f"{names.prefix}refusing"
+    client.ingest.put_pipeline(id=pipeline, body={"processors": [refusing]})
+    request.addfinalizer(lambda: client.ingest.delete_pipeline(id=pipeline))
+    settings = {"index.default_pipeline": pipeline}
+    client.indices.create(
+        index=names.community_events_year(2020), body={"settings": settings}
+    )
+    report = _generation(fresh, names).run_all()
+    assert (report.events, len(set(report.refused))) == (0, 1)
+    client.indices.put_settings(
+        index=names.community_events, body={"index.default_pipeline": None}
+    )
+    assert _generation(fresh, names).run_all().events == 2
+    told = _told(client, names)
+    assert [e["evidence"] for e in told] == ["created", "created"]
+
+
 def _open_transactions():
     """Return how many connections to the database are idle in a transaction."""
     db.session.remove()

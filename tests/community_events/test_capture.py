@@ -1,7 +1,39 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Each path by which a membership changes ends in the right community events."""
+"""Each path by which a membership changes ends in the right community events.
+
+======================================  ==============================================
+path                                    test
+======================================  ==============================================
+direct publication                      ``test_direct_publication``
+review attached, submitted, declined    ``test_submission_for_review_changes_nothing``
+submission accepted                     ``test_accepted_submission``
+submission without review               ``test_submission_without_review``
+inclusion asked for                     ``test_inclusion_that_is_asked_for_is_none_yet``
+inclusion accepted                      ``test_accepted_inclusion``
+inclusion declined, cancelled           ``test_inclusion_that_is_not_accepted``
+added although it is in already         ``test_adding_a_record_that_is_in_already``
+default community set                   ``test_default_community_is_no_change``
+removed by the record's API             ``test_removal_and_addition_again[remove]``
+removed by the community's API          ``test_removal_and_addition_again[remove_by…]``
+several removed, one of them not in     ``test_removal_by_the_community_of_several``
+bulk addition                           ``test_bulk_addition_is_dated_by_when_it_was…``
+bulk addition, one is in already        ``test_bulk_addition_of_one_that_is_in_already``
+bulk addition to a part                 ``test_addition_to_a_part[include_in_bulk]``
+inclusion, submission into a part       ``test_addition_to_a_part``, ``test_submission…``
+removal from a part                     ``test_removal_from_a_part_stays_in_the_whole``
+community becomes a part                ``test_a_community_that_becomes_a_part_moves…``
+new version, draft and published        ``test_new_version_is_a_record_of_its_own``
+edition                                 ``test_edition_writes_no_event_and_new_facts``
+record deleted, restored                ``test_deletion_and_restoration_of_a_record``
+user blocked, restored                  ``test_users_records_that_are_blocked_and_res…``
+community deleted, restored             ``test_deletion_and_restoration_of_a_community``
+rows written by hand                    ``test_rows_…``
+======================================  ==============================================
+
+What is rolled back, or happens twice at once, is in ``test_capture_races``.
+"""
 
 import threading
 import time
@@ -11,16 +43,16 @@ import pytest
 import sqlalchemy as sa
 from flask import has_request_context
 from invenio_access.permissions import system_identity
+from invenio_communities.proxies import current_communities
 from invenio_db import db
 from invenio_rdm_records.proxies import (
+    current_community_records_service,
     current_rdm_records_service,
     current_record_communities_service,
 )
 from invenio_rdm_records.records.models import RDMParentCommunity, RDMParentMetadata
-from invenio_rdm_records.requests.user_moderation.tasks import (
-    delete_record,
-    restore_record,
-)
+from invenio_rdm_records.requests.user_moderation.actions import on_block, on_restore
+from invenio_records_resources.services.uow import UnitOfWork
 from invenio_requests.proxies import current_requests_service
 
 from invenio_stats_dashboard.community_events import capture, times
@@ -38,6 +70,7 @@ def told(capturing, client, names):
         for e in community_events(client, names, recid):
             mark = (e["event_type"], e["cause"])
             events.setdefault(e["community_id"], []).append(mark)
+            assert e["place"] == len(events[e["community_id"]])
         return events
 
     return tell
@@ -58,10 +91,12 @@ def test_direct_publication(told, client, names):
     assert set(facts(client, names)) == {recid}
 
 
-def test_draft_and_submission_for_review_change_nothing(told):
+def test_submission_for_review_changes_nothing(told):
     community = content.make_community()
     recid = content.make_draft()
-    content.submit(recid, community)
+    request = content.submit(recid, community)
+    assert told(recid) == {}
+    current_requests_service.execute_action(system_identity, request, "decline", {})
     assert told(recid) == {}
 
 
@@ -87,6 +122,12 @@ def test_inclusion_that_is_not_accepted(told, action):
     community, recid = content.make_community(), content.make_record()
     request = content.request_inclusion(recid, community)
     current_requests_service.execute_action(system_identity, request, action, {})
+    assert told(recid) == {"global": PUBLISHED}
+
+
+def test_inclusion_that_is_asked_for_is_none_yet(told):
+    community, recid = content.make_community(), content.make_record()
+    content.request_inclusion(recid, community)
     assert told(recid) == {"global": PUBLISHED}
 
 
@@ -123,13 +164,69 @@ def test_bulk_addition_is_dated_by_when_it_was_made(told, client, names):
         assert event["event_date"] == past
 
 
-def test_bulk_addition_to_a_part_of_a_community(told):
+def test_bulk_addition_of_one_that_is_in_already(told):
+    community = content.make_community()
+    inside, outside = content.make_record(), content.make_record()
+    content.include(inside, community)
+    current_record_communities_service.bulk_add(
+        system_identity, community, [inside, outside]
+    )
+    assert told(inside) == {"global": PUBLISHED, community: ACCEPTED}
+    assert told(outside) == {"global": PUBLISHED, community: [("added", "bulk")]}
+
+
+@pytest.mark.parametrize(
+    "add", [content.include, lambda recid, part: content.include_in_bulk([recid], part)]
+)
+def test_addition_to_a_part(told, add):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_record()
-    content.include_in_bulk([recid], part)
-    added = [("added", "bulk")]
-    assert told(recid) == {"global": PUBLISHED, part: added, whole: added}
+    add(recid, part)
+    events = told(recid)
+    assert events == {"global": PUBLISHED, part: events[part], whole: events[part]}
+    assert [kind for kind, _ in events[part]] == ["added"]
+
+
+def test_submission_to_a_part(told):
+    whole = content.make_community()
+    part = content.make_community(parent=whole)
+    recid = content.make_draft()
+    content.accept(content.submit(recid, part))
+    assert told(recid) == {"global": PUBLISHED, part: ACCEPTED, whole: ACCEPTED}
+
+
+def test_removal_from_a_part_stays_in_the_whole(told):
+    whole = content.make_community()
+    part = content.make_community(parent=whole)
+    recid = content.make_record()
+    content.include(recid, part)
+    content.remove(recid, part)
+    assert told(recid)[part] == [*ACCEPTED, ("removed", "removed")]
+    assert told(recid)[whole] == ACCEPTED
+
+
+def test_a_community_that_becomes_a_part_moves_no_record(told):
+    whole, part = content.make_community(), content.make_community()
+    content.allow_parts(whole)
+    recid = content.make_record()
+    content.include(recid, part)
+    current_communities.service.bulk_update_parent(
+        system_identity, [part], parent_id=whole
+    )
+    assert told(recid) == {"global": PUBLISHED, part: ACCEPTED}
+
+
+def test_removal_by_the_community_of_several(told):
+    community = content.make_community()
+    inside, outside = content.make_record(), content.make_record()
+    content.include(inside, community)
+    records = [{"id": inside}, {"id": outside}]
+    current_community_records_service.delete(
+        system_identity, community, {"records": records}
+    )
+    assert told(inside)[community] == [*ACCEPTED, ("removed", "removed")]
+    assert told(outside) == {"global": PUBLISHED}
 
 
 @pytest.mark.parametrize("remove", [content.remove, content.remove_by_community])
@@ -147,6 +244,8 @@ def test_removal_and_addition_again(told, remove):
 def test_new_version_is_a_record_of_its_own(told):
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)
+    draft = current_rdm_records_service.new_version(system_identity, recid)
+    assert told(draft.id) == {}
     second = content.new_version(recid)
     assert set(told(second)) == {"global", community}
     content.remove(second, community)
@@ -252,7 +351,7 @@ def test_two_changes_at_once_write_each_event_once(told, capturing, client, name
     assert set(told(recid)) == {"global", one, two}
 
 
-@pytest.mark.parametrize("by", ["objects", "statement"])
+@pytest.mark.parametrize("by", ["objects", "statement", "table"])
 def test_ten_thousand_memberships_at_once_are_told_in_few_messages(
     told, monkeypatch, by
 ):
@@ -268,8 +367,10 @@ def test_ten_thousand_memberships_at_once_are_told_in_few_messages(
     rows = [{"record_id": id, "community_id": community} for id in parents]
     if by == "objects":
         db.session.add_all(RDMParentCommunity(**row) for row in rows)
-    else:
+    elif by == "statement":
         db.session.execute(sa.insert(RDMParentCommunity), rows)
+    else:
+        db.session.execute(sa.insert(RDMParentCommunity.__table__), rows)
     db.session.commit()
     assert len(sent) == 10_000 / capture.IN_A_MESSAGE
     told_of = [id for message in sent for id in message["parent_ids"]]
@@ -310,12 +411,17 @@ def test_users_records_that_are_blocked_and_restored(told):
     user, community = content.make_user(), content.make_community()
     recid = content.make_record(owner=user)
     content.include(recid, community)
-    delete_record(recid, {"note": "blocked"})
-    kinds = [kind for kind, _ in told(recid)[community]]
-    assert kinds == ["added", "removed"]
-    restore_record(recid)
-    kinds = [kind for kind, _ in told(recid)[community]]
-    assert kinds == ["added", "removed", "added"]
+    current_rdm_records_service.indexer.refresh()
+    for act, kinds in (
+        (on_block, ["added", "removed"]),
+        (on_restore, ["added", "removed", "added"]),
+    ):
+        with UnitOfWork() as uow:
+            act(user.id, uow=uow)
+            uow.commit()
+        for marks in told(recid).values():
+            assert [kind for kind, _ in marks] == kinds
+        time.sleep(1.1)
 
 
 def test_a_change_that_cannot_be_sent_fails_nothing_and_is_reconciled(
@@ -341,14 +447,36 @@ def test_rows_changed_behind_the_application_are_found_by_the_sweep(
     told, capturing, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
-    community, recid = content.make_community(), content.make_record()
-    content.include(recid, community)
+    one, two = content.make_community(), content.make_community()
+    left, came, gone = (content.make_record() for _ in "123")
+    content.include(left, one)
+    _forget(client, names)
+    _made_at("2020-01-01T00:00:00")
     service.generate_record_community_events()
     assert service.reconcile_if_due().events == 0
+    time.sleep(1.1)  # they were compared in an earlier second than what follows
+    before = times.now()
     db.session.execute(sa.text("DELETE FROM rdm_parents_community"))
+    parent = current_rdm_records_service.record_cls.pid.resolve(came).parent.id
+    _insert(str(parent), two)
+    statement = "UPDATE rdm_records_metadata SET deletion_status = 'D' WHERE id = :id"
+    db.session.execute(sa.text(statement), {"id": content.record_id(gone)})
     db.session.commit()
-    assert service.reconcile_community_events().events == 1
-    assert [kind for kind, _ in told(recid)[community]] == ["added", "removed"]
+    assert service.community_events_status().drift == 3
+    report = service.reconcile_community_events()
+    assert report.causes == {"bulk": 1, "removed": 2}
+    assert [kind for kind, _ in told(left)[one]] == ["added", "removed"]
+    assert [kind for kind, _ in told(came)[two]] == ["added"]
+    assert [kind for kind, _ in told(gone)["global"]] == ["added", "removed"]
+    for recid, community in ((left, one), (came, two), (gone, "global")):
+        # the rows' last change is years ago, but they were as told since
+        event = _events(client, names, recid, community)[-1]
+        assert before <= event["event_date"] <= times.now()
+        assert event["evidence"] == "now"
+    assert service.reconcile_community_events().events == 0
+    status = service.community_events_status()
+    assert status.drift == 0
+    assert status.reconciliation.repaired == {"bulk": 1, "removed": 2}
 
 
 def test_back_fill_after_live_capture_writes_nothing(told, capturing):

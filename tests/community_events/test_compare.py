@@ -205,3 +205,23 @@ def test_compared_after_every_change_the_timeline_has_every_stay(steps):
         assert [d for span in timeline.intervals(community_id) for d in span if d] == [
             second(number) for number in changes
         ]
+
+
+def test_a_change_without_a_trace_is_not_dated_before_the_timeline_was_verified():
+    told = [added("global", 1, 0), added("a", 1, 3)]
+    truth = truth_of(row(parent_updated=5, communities=(community("b"),)))
+    for verified, when, evidence in (
+        (second(50), NOW, "now"),
+        (second(4), second(5), "parent"),
+    ):
+        events = compare(truth, Timeline(told), "reconciled", NOW, verified)
+        assert [(e.community_id, e.event_type) for e in events] == [
+            ("a", "removed"),
+            ("b", "added"),
+        ]
+        assert {(e.event_date, e.evidence) for e in events} == {(when, evidence)}
+    accepted = truth_of(
+        row(parent_updated=5, communities=(community("a"), community("b", accepted=4)))
+    )
+    (event,) = compare(accepted, Timeline(told), "reconciled", NOW, second(50))
+    assert (event.event_date, event.evidence) == (second(4), "request")

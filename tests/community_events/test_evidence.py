@@ -5,8 +5,9 @@
 
 from invenio_stats_dashboard.community_events.evidence import truth_of
 from invenio_stats_dashboard.community_events.rows import DeletedSpan
+from invenio_stats_dashboard.community_events.timeline import Timeline, compare
 
-from .build import community, day, ended, row, second
+from .build import added, community, day, ended, removed, row, second
 
 
 def _stays(record, community_id="a"):
@@ -104,3 +105,58 @@ def test_the_bound_of_a_present_state_is_the_last_change_of_any_row():
         "community",
     )
     assert (truth.bound.date, truth.bound.evidence) == (second(4), "parent")
+
+
+def _events(record, written, known=()):
+    events = compare(truth_of(record, written), Timeline(known), None, second(99))
+    return [
+        (e.event_type, e.event_date, e.cause, e.evidence)
+        for e in events
+        if e.community_id == "a"
+    ]
+
+
+def test_a_row_that_was_seen_to_be_deleted_ends_the_stay():
+    record = row(parent_updated=20, ended=(ended("a", 3, 2),))
+    known = [added("global", 1, 0), added("a", 1, 3)]
+    gone = {"a": (False, day(9))}
+    assert _events(record, gone, known) == [("removed", second(9), "removed", "row")]
+    record = row(parent_updated=20)  # it came in without a request
+    assert _events(record, gone, known) == [("removed", second(9), "removed", "row")]
+
+
+def test_a_row_that_was_seen_to_be_inserted_dates_an_addition_without_a_request():
+    record = row(parent_updated=20, communities=(community("a"),))
+    written = {"a": (True, day(9))}
+    told = [("added", second(9), "bulk", "row")]
+    assert _events(record, written) == told  # nobody has looked at the record before
+    assert _events(record, written, [added("global", 1, 0)]) == told
+    out = [added("global", 1, 0), added("a", 1, 3), removed("a", 2, 5)]
+    assert _events(record, written, out) == told
+
+
+def test_a_row_that_was_seen_changes_no_date_of_a_request():
+    record = row(communities=(community("a", accepted=3, requested=2),))
+    for written in ({"a": (True, day(9))}, {"a": (False, day(2))}):
+        assert _events(record, written) == [
+            ("added", second(3), "accepted", "request"),
+        ]
+
+
+def test_a_row_that_is_there_after_all_is_no_removal():
+    record = row(parent_updated=20, communities=(community("a"),))
+    known = [added("global", 1, 0), added("a", 1, 3)]
+    assert _events(record, {"a": (False, day(9))}, known) == []
+
+
+def test_of_two_stays_the_one_that_was_seen_to_end_is_ended():
+    record = row(
+        communities=(community("a", accepted=12, requested=10),),
+        ended=(ended("a", 3, 2),),
+    )
+    stays = [
+        (stay.added, stay.removed, stay.removed_by)
+        for stay in truth_of(record, {"a": (False, day(7))}).stays
+        if stay.community_id == "a"
+    ]
+    assert stays == [(second(3), second(7), "row"), (second(12), None, None)]

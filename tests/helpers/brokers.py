@@ -83,12 +83,17 @@ def frozen(name):
 
 
 @contextmanager
-def unreachable_broker(monkeypatch):
-    """Have the application look for its broker where nothing listens."""
+def using_broker(monkeypatch, url):
+    """Have the application look for its workers on another broker."""
     with monkeypatch.context() as patch:
-        _use(patch, "amqp://guest:guest@localhost:1//")
+        _use(patch, url)
         yield
     _renew_pools()
+
+
+def unreachable_broker(monkeypatch):
+    """Have the application look for its broker where nothing listens."""
+    return using_broker(monkeypatch, "amqp://guest:guest@localhost:1//")
 
 
 def _use(patch, broker):

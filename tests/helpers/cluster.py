@@ -3,13 +3,8 @@
 
 """OpenSearch nodes of a test's own, to be stopped, filled and limited."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
@@ -18,14 +13,13 @@ from invenio_stats_dashboard.usage_events.migration.service import (
     EventReindexingService,
 )
 
-from .ports import HTTP, free_offset
+from .ports import HTTP
+from .services import OwnServices
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
-_NAMED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL", "BROKER_URL")
 _EXTENSION = "invenio-stats-dashboard"
 
 
-class Cluster:
+class Cluster(OwnServices):
     """A search cluster that nobody else uses.
 
     Args:
@@ -34,39 +28,22 @@ class Cluster:
 
     def __init__(self, nodes):
         """Keep what is needed; :meth:`start` begins."""
-        offset = free_offset()
+        super().__init__(
+            "cluster",
+            SERVICES_OPENSEARCH_HEAP="400m",
+            SERVICES_OPENSEARCH_JAVA_OPTS="-XX:TieredStopAtLevel=1",
+        )
         self._nodes = nodes
-        self._home = Path(tempfile.mkdtemp(prefix="cluster-", dir="/var/tmp"))
-        self._home.chmod(0o755)
-        jars = os.environ.get("SERVICES_OPENSEARCH_DIST") or _shared_jars()
-        self._environ = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if name not in _NAMED and not name.startswith("SERVICES_PORT")
-            },
-            "SERVICES_HOME": str(self._home),
-            "SERVICES_FROM": "native",
-            "SERVICES_PORT_OFFSET": str(offset),
-            "SERVICES_OPENSEARCH_HEAP": "400m",
-            "SERVICES_OPENSEARCH_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
-            **({"SERVICES_OPENSEARCH_DIST": jars} if jars else {}),
-        }
-        self.hosts = [f"localhost:{HTTP + offset + n}" for n in range(nodes)]
+        self.hosts = [f"localhost:{HTTP + self.offset + n}" for n in range(nodes)]
         self.client = OpenSearch(self.hosts, timeout=60)
 
     def start(self):
         """Start all nodes and wait for them."""
-        self._call("up", "--only", "search", "--nodes", str(self._nodes))
+        self.call("up", "--only", "search", "--nodes", str(self._nodes))
 
     def node(self, action, number):
         """Stop, start or kill one node."""
-        self._call("node", action, str(number))
-
-    def remove(self):
-        """Stop what runs and delete its files."""
-        self._call("down", "--remove")
-        shutil.rmtree(self._home, ignore_errors=True)
+        self.call("node", action, str(number))
 
     def empty(self):
         """Delete all indices and templates, and take settings back."""
@@ -95,23 +72,6 @@ class Cluster:
                 assert time.monotonic() < end
                 time.sleep(1)
         self.client.indices.delete(index="t-probe")
-
-    def _call(self, *arguments):
-        done = subprocess.run(
-            [str(_REPOSITORY / "scripts" / "services"), *arguments],
-            env=self._environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _shared_jars():
-    """Return the folder of jars that the session's services were laid out in."""
-    home = os.environ.get("SERVICES_HOME") or _REPOSITORY / ".services"
-    found = sorted(Path(home).glob("opensearch-*"))
-    return str(found[-1]) if found else None
 
 
 @contextmanager

@@ -84,10 +84,15 @@ def make_community(owner=system_identity, parent=None, restricted=False, **metad
         },
     }
     if parent is not None:
-        _edit_community(parent, lambda d: d.update(children={"allow": True}))
+        allow_parts(parent)
         data["parent"] = {"id": parent}
     item = current_communities.service.create(system_identity, data)
     return str(item.id)
+
+
+def allow_parts(community_id):
+    """Let other communities become parts of a community."""
+    _edit_community(community_id, lambda d: d.update(children={"allow": True}))
 
 
 def slug_of(community_id):

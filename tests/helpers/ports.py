@@ -9,11 +9,14 @@ import socket
 HTTP, TRANSPORT = 29200, 29300
 """Ports of the first OpenSearch node without an offset, as ``scripts/services`` has it."""
 
+QUEUE = 25672
+"""Port of RabbitMQ without an offset; the two after it are RabbitMQ's, too."""
+
 _NODES = 5
 
 
 def free_offset():
-    """Return an offset at which no port of a search cluster is taken.
+    """Return an offset at which no port of a search cluster or a broker is taken.
 
     Returns:
         int: for ``SERVICES_PORT_OFFSET``; all ports are below the ephemeral ones.
@@ -23,9 +26,10 @@ def free_offset():
     random.shuffle(offsets)
     for offset in offsets:
         ports = [base + offset + n for base in (HTTP, TRANSPORT) for n in range(_NODES)]
+        ports += [QUEUE + offset + n for n in range(3)]
         if all(_is_free(port) for port in ports):
             return offset
-    raise AssertionError("no ports are free for a search cluster")
+    raise AssertionError("no ports are free for services")
 
 
 def _is_free(port):

@@ -30,7 +30,7 @@ class Broker:
     def __init__(self, usage, url=None, **options):
         """Name the queue; nothing is connected yet."""
         self.usage = usage
-        self._url, self._options = url or os.environ["BROKER_URL"], options
+        self.url, self.options = url or os.environ["BROKER_URL"], options
         self.name = f"test-{secrets.token_hex(6)}"
         self.queue = self.connected()
 
@@ -41,7 +41,7 @@ class Broker:
         return Queue(exchange, self.name, lambda: pool)
 
     def _connection(self):
-        return Connection(self._url, transport_options=self._options)
+        return Connection(self.url, transport_options=self.options)
 
     def indexer(self, queue=None, chunk_size=20):
         """Return the site's indexer, on this queue and in small chunks."""

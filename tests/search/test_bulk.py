@@ -87,9 +87,14 @@ def test_only_what_was_not_stored_is_sent_again(client, text, numbers):
 def test_a_block_that_stays_ends_with_a_sentence(client, text, numbers):
     client.transport.perform_request("PUT", f"/{numbers}/_block/write")
     start = time.monotonic()
-    with pytest.raises(SearchUnavailableError, match="has taken no documents"):
-        bulk.write(text, numbers, [action("a", 1)], limit=1)
+    actions = [action("a", 1), action("b", 2)]
+    with pytest.raises(SearchUnavailableError, match="has taken no documents") as told:
+        bulk.write(text, numbers, actions, limit=1)
     assert time.monotonic() - start < 5
+    assert [(r.position, r.is_block) for r in told.value.waiting] == [
+        (0, True),
+        (1, True),
+    ]
 
 
 def test_an_alias_that_is_gone_refuses_all(client, text, numbers):

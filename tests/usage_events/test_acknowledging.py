@@ -3,16 +3,19 @@
 
 """A message is the broker's until its event is stored: with a real RabbitMQ."""
 
+import os
 import threading
+from datetime import timedelta
 
 import pytest
 import redis
 
 from invenio_stats_dashboard.search import bulk
+from invenio_stats_dashboard.usage_events import dead_letters, storing
 from invenio_stats_dashboard.usage_events.migration import aliases
 
 from ..helpers.processes import Forked, kill_me
-from ..helpers.queues import COUNT, NOW, seen, views, wait_for
+from ..helpers.queues import COUNT, NOW, Broker, seen, views, wait_for
 
 
 def test_all_of_the_queue_is_stored_and_acknowledged(broker, ids):
@@ -71,6 +74,26 @@ def test_redis_gives_back_what_a_killed_worker_had_in_hand(redis_broker):
     assert broker.indexer(broker.connected()).run() == (0, 0)
 
 
+def test_messages_of_other_queues_of_a_redis_are_left_where_they_are(redis_broker):
+    broker = redis_broker
+    other = Broker(broker.usage, broker.url, **broker.options)
+    other.queue.queue.declare()
+
+    def work():
+        with other.connected().create_consumer() as consumer:
+            assert consumer.fetch(no_ack=False)
+            kill_me()
+
+    other.fill(1)
+    assert Forked(broker.usage.app, work).wait() is None
+    threading.Event().wait(1.5)  # longer than our visibility timeout
+    broker.fill()
+    assert broker.indexer(broker.connected()).run() == (COUNT, 0)
+    with other.connected().create_consumer() as consumer:
+        assert not consumer.fetch(), "a task that is in hand was given back"
+    assert other.indexer(other.connected()).run() == (1, 0)
+
+
 def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
     usage, month = broker.usage, NOW.strftime("%Y-%m")
     index = usage.legacy_index("view", month)
@@ -86,6 +109,30 @@ def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
     lift.join()
     assert seen(broker) == sorted(ids)
     assert all(source["enriched_at"] for _, source in usage.seen("view"))
+
+
+def test_month_that_stays_closed_does_not_keep_the_events_of_others(
+    broker, monkeypatch, caplog
+):
+    usage = broker.usage
+    past = NOW.replace(day=1) - timedelta(days=20)
+    closed = usage.names.events_month("view", past.strftime("%Y-%m"))
+    usage.client.indices.create(index=closed)
+    aliases.block_writes(usage.client, closed)
+    monkeypatch.setattr(storing, "_LIMIT", 2.0)
+    late = [{**view, "timestamp": past.isoformat()} for view in views(30)]
+    now = views(30)
+    for pair in zip(late, now, strict=True):
+        broker.queue.publish(list(pair))
+    assert broker.indexer().run() == (30, 30)
+    assert caplog.text.count("refuses writes for now") > 1
+    month = usage.names.events_month("view", NOW.strftime("%Y-%m"))
+    assert len(usage.seen(index=month)) == 30
+    assert broker.left() == 0
+    assert dead_letters.read(usage.client, usage.names).count == 30
+    aliases.lift_block(usage.client, closed)
+    assert usage.service.replay().stored == 30
+    assert len(usage.seen("view")) == 60
 
 
 def test_event_that_makes_no_sense_is_acknowledged_and_logged(broker, caplog):
@@ -106,12 +153,43 @@ def test_message_that_is_unreadable_is_acknowledged_and_logged(broker, caplog):
     assert "A message of the queue is unreadable" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["broker", "redis_broker"])
+def test_message_that_cannot_be_taken_apart_is_acknowledged_and_logged(
+    kind, request, caplog
+):
+    broker = request.getfixturevalue(kind)
+    broker.fill(25)
+    with broker.queue.create_producer() as producer:
+        producer.publish({}, headers={"compression": "broken"})
+    broker.fill(5)
+    assert broker.indexer(broker.connected()).run() == (30, 0)
+    assert len(seen(broker)) == 25, "five are of the same visitors"
+    assert broker.indexer(broker.connected()).run() == (0, 0)
+    assert "A message of the queue is unreadable" in caplog.text
+
+
 def test_event_that_a_preprocessor_leaves_out_is_acknowledged(broker):
     broker.fill()
     indexer = broker.indexer()
     indexer.preprocessors = [lambda event: None]
     assert indexer.run() == (0, 0)
     assert broker.left() == 0
+
+
+@pytest.mark.parametrize("answer", ["READONLY no write", "OOM no memory", "MISCONF"])
+def test_redis_that_answers_with_an_error_keeps_the_messages(broker, ids, answer):
+    server = redis.Redis.from_url(os.environ["CACHE_REDIS_URL"])
+    indexer = broker.indexer()
+
+    def refused(event):
+        server.eval(f"return redis.error_reply('{answer}')", 0)
+
+    indexer.preprocessors = [refused, *indexer.preprocessors]
+    with pytest.raises(redis.exceptions.ResponseError):
+        indexer.run()
+    wait_for(broker, COUNT)
+    assert broker.indexer().run() == (COUNT, 0)
+    assert seen(broker) == sorted(ids)
 
 
 def test_service_of_a_preprocessor_that_is_away_keeps_the_messages(broker, ids):

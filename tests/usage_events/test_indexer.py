@@ -4,7 +4,9 @@
 """The event indexer waits out what will pass."""
 
 import threading
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from invenio_queues.proxies import current_queues
@@ -12,10 +14,12 @@ from invenio_stats.processors import EventsIndexer
 from invenio_stats.proxies import current_stats
 from invenio_stats.tasks import process_events
 from kombu import Exchange
+from opensearchpy.serializer import JSONSerializer
 
 from invenio_stats_dashboard.search.bookmarks import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
+from invenio_stats_dashboard.usage_events.finished import encode
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
 from invenio_stats_dashboard.usage_events.migration import aliases
 
@@ -137,10 +141,96 @@ def test_messages_become_persistent_unless_the_site_has_its_own_exchange(app):
     assert Site.config["STATS_MQ_EXCHANGE"] is own
 
 
-def test_an_event_that_is_no_json_does_not_take_others_with_it(queue):
+def test_a_lone_surrogate_does_not_cost_the_event(queue):
     publish(2, referrer=lambda number: "\ud800" if number else None)
-    assert process_events(["record-view"]) == [("record-view", (1, 1))]
-    assert len(queue.seen("view")) == 1
+    assert process_events(["record-view"]) == [("record-view", (2, 0))]
+    assert {source["referrer"] for _, source in queue.seen("view")} == {None, "?"}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (float("nan"), "NaN"),
+        ({1, 2}, "{1, 2}"),
+        ({("a", "b"): 1, "c": 2}, {"c": 2}),
+    ],
+)
+def test_an_event_that_cannot_be_encoded_is_a_dead_letter(broker, value, kept):
+    broker.fill(3)
+    indexer = broker.indexer()
+    indexer.preprocessors = [
+        *indexer.preprocessors,
+        lambda event: (
+            {**event, "referrer": value}
+            if not broker.usage.__dict__.setdefault("calls", []).append(1)
+            and len(broker.usage.calls) == 2
+            else event
+        ),
+    ]
+    assert indexer.run() == (2, 1)
+    assert len(broker.usage.seen("view")) == 2
+    found = dead_letters.read(broker.usage.client, broker.usage.names)
+    assert found.count == 1 and "cannot be encoded" in found.reason
+    ((_, letter),) = broker.usage.seen(index=broker.usage.names.dead_letter)
+    assert letter["source"]["referrer"] == kept
+
+
+def test_values_are_sent_as_the_stock_client_sends_them():
+    source = {
+        "a": Decimal("1.50"),
+        "b": datetime(2026, 1, 2, 3, tzinfo=UTC),
+        "c": date(2026, 1, 2),
+        "d": uuid.UUID(int=5),
+        "e": "é\n",
+        "f": [None, True, 1.5],
+    }
+    assert encode(source) == (JSONSerializer().dumps(source).encode(), None)
+
+
+def test_other_events_of_the_site_are_left_as_they_are(app, broker):
+    class Site:
+        config = {"STATS_EVENTS": {"search-query": {"cls": EventsIndexer}}}
+        extensions, logger = {}, app.logger
+
+    assert install(Site)
+    assert Site.config["STATS_EVENTS"]["search-query"]["cls"] is EventsIndexer
+    # and where the site has our indexer for them, they are not enriched
+    index = f"{broker.usage.names.prefix}events-stats-search-query"
+    body = {"mappings": {"dynamic": "strict", "properties": STRICT}}
+    broker.usage.client.indices.create(index=f"{index}-{NOW:%Y-%m}", body=body)
+    broker.fill(3)
+    indexer = broker.indexer()
+    indexer.index = index
+    assert indexer.run() == (3, 0)
+    found = broker.usage.client.indices.get_mapping(index=f"{index}-*")
+    (mapping,) = [i["mappings"]["properties"] for i in found.values()]
+    assert mapping == STRICT
+
+
+STRICT = {
+    name: {"type": kind}
+    for kind, names in {
+        "keyword": (
+            *("country", "parent_recid", "recid", "referrer"),
+            *("unique_id", "unique_session_id", "visitor_id"),
+        ),
+        "boolean": ("is_machine", "is_robot", "via_api"),
+        "date": ("timestamp", "updated_timestamp"),
+    }.items()
+    for name in names
+}
+"""The mapping of a site's own events."""
+
+
+def test_fields_that_enrichment_fills_are_told_once_when_the_site_fills_them(
+    broker, caplog
+):
+    broker.fill(45)
+    indexer = broker.indexer()
+    own = {"community_ids": ["own"]}
+    indexer.preprocessors = [*indexer.preprocessors, lambda event: {**event, **own}]
+    assert indexer.run() == (45, 0)
+    assert caplog.text.count("are filled by enrichment") == 1
 
 
 def test_view_is_enriched_as_of_its_moment_and_an_unknown_record_is_not(queue):

@@ -10,8 +10,9 @@ import pytest
 from invenio_cache import current_cache
 from invenio_stats import processors
 
+from invenio_stats_dashboard.errors import SearchUnavailableError
 from invenio_stats_dashboard.search import bulk
-from invenio_stats_dashboard.usage_events import dead_letters
+from invenio_stats_dashboard.usage_events import dead_letters, storing
 from invenio_stats_dashboard.usage_events.preprocessing import salts_kept
 
 from ..helpers.processes import Forked, kill_me
@@ -64,6 +65,35 @@ def test_chunk_that_was_stored_under_another_salt_is_stored_once(broker, ids, ch
     assert len(set(found) & set(ids)) == 20 * chunks
     assert broker.left() == 0
     assert noted(broker) == []
+
+
+def test_note_goes_when_its_messages_came_in_several_chunks(broker, ids):
+    die_after(broker, 1)
+    wait_for(broker, COUNT)
+    lose_salt()
+    indexer = broker.indexer()
+    indexer.chunk_size = 8
+    assert indexer.run() == (COUNT, 0)
+    assert len(seen(broker)) == COUNT
+    assert noted(broker) == []
+
+
+def test_index_that_cannot_be_read_is_no_reason_to_store_again(
+    broker, ids, monkeypatch
+):
+    die_after(broker, 1)
+    wait_for(broker, COUNT)
+    lose_salt()
+    client = broker.usage.client
+    month = broker.usage.names.events_month("view", NOW.strftime("%Y-%m"))
+    client.indices.close(index=month)
+    monkeypatch.setattr(storing, "_LIMIT", 1.0)
+    with pytest.raises(SearchUnavailableError):
+        broker.indexer().run()
+    client.indices.open(index=month, params={"wait_for_active_shards": 1})
+    wait_for(broker, COUNT)
+    assert broker.indexer().run() == (COUNT, 0)
+    assert len(seen(broker)) == COUNT
 
 
 def test_chunk_that_was_noted_and_not_stored_is_stored(broker, ids):

@@ -330,7 +330,8 @@ def strangers(client, names, event_types):
     sentences = []
     for event_type in event_types:
         alias = names.events_alias(event_type)
-        found = client.indices.get_alias(name=alias, ignore=[404])
+        # by the alias alone OpenSearch would look at all indices of the cluster
+        found = client.indices.get_alias(index=alias, ignore=[404])
         ours = (f"{alias}-", names.events_backup(event_type, ""))
         sentences += [
             f"The index {index} is in the alias {alias}, but its name is not that of a "

@@ -182,6 +182,21 @@ def _whole(client, index):
     return client.indices.get(index=index), hits
 
 
+def test_index_of_somebody_else_that_shows_nothing_of_itself_does_no_harm(events_of):
+    usage = events_of
+    usage.legacy("view", MONTH, EVENTS)
+    theirs = f"{usage.names.prefix.rstrip('-')}2-private"
+    body = {"settings": {"index.blocks.metadata": True}}
+    usage.client.indices.create(index=theirs, body=body)
+    try:
+        assert not usage.service.status().problems
+        assert usage.migrate(**ARGUMENTS)["completed"]
+    finally:
+        shown = {"index.blocks.metadata": None}
+        usage.client.indices.put_settings(index=theirs, body=shown)
+        usage.client.indices.delete(index=theirs)
+
+
 def test_month_that_nobody_reads_is_not_made_visible(events_of):
     usage = events_of
     usage.legacy("view", MONTH, EVENTS)

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A removal that becomes known a day late is dated right, and usage follows."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from invenio_db import db
+
+from invenio_stats_dashboard.community_events import capture, times
+from invenio_stats_dashboard.tasks import send_capture
+from scripts.demo.legacy_events import generate, synthetic_records
+from tests.helpers import content
+from tests.helpers.statistics import community_events
+
+DAY = timedelta(days=1)
+
+
+class Late:
+    """A record that was removed from a community yesterday; nobody was told.
+
+    Attributes:
+        removed: when it was removed, as events have it.
+        held: the messages that nobody got.
+    """
+
+    def __init__(self, app, client, names):
+        """Keep what a test uses."""
+        extension = app.extensions["invenio-stats-dashboard"]
+        self.events = extension.community_stats_service
+        self.usage = extension.event_reindexing_service
+        self.app, self._client, self._names = app, client, names
+        self.community, self.other = content.make_community(), content.make_community()
+        self.recid = content.make_record()
+        content.include(self.recid, self.community)
+        self.held, self.removed = [], None
+
+    def told(self):
+        """Return the community's events."""
+        return [
+            e
+            for e in community_events(self._client, self._names, self.recid)
+            if e["community_id"] == self.community
+        ]
+
+    def forget(self):
+        """Delete what was captured in this second, to make it again of yesterday."""
+        for index in (self._names.community_events, self._names.record_facts):
+            self._client.indices.delete(index=f"{index}*")
+
+    def view(self, *moments):
+        """Store views as a worker did that knew the record in the community."""
+        record = synthetic_records(1)[0]
+        ((_, event),) = generate("view", "2026-03", 1, [record])
+        for moment in moments:
+            self._client.index(
+                index=self._names.events_month("view", moment[:7]),
+                id=f"view-{moment}",
+                body={**event, "recid": self.recid, "timestamp": moment},
+                refresh=True,
+            )
+        assert self.usage.fill_usage_events().events == len(moments)
+        assert set(self.counted().values()) == {True}
+
+    def counted(self):
+        """Return moment -> whether the view counts for the community."""
+        alias = self._names.events_alias("view")
+        self._client.indices.refresh(index=alias)
+        hits = self._client.search(index=alias, body={"size": 100})["hits"]["hits"]
+        return {
+            hit["_source"]["timestamp"]: self.community
+            in hit["_source"]["community_ids"]
+            for hit in hits
+        }
+
+
+@pytest.fixture()
+def late(capturing, client, names, monkeypatch):
+    """Return a record that came in and left two days and one day ago."""
+    late = Late(capturing, client, names)
+    late.forget()
+    _age(2 * DAY)
+    late.events.generate_record_community_events()
+    monkeypatch.setattr(capture.Watcher, "send", staticmethod(lambda **m: _keep(m)))
+    _keep = late.held.append
+    with monkeypatch.context() as patch:
+        patch.setattr(capture.times, "moment_now", _yesterday)
+        content.remove(late.recid, late.community)
+    _age(DAY)
+    (updated,) = db.session.execute(
+        sa.text("SELECT max(updated) FROM rdm_parents_metadata")
+    ).one()
+    late.removed = times.as_second(updated)
+    return late
+
+
+def _yesterday():
+    return times.moment_of((datetime.now(UTC) - DAY).isoformat())
+
+
+def _age(span):
+    """Let all that the database holds have happened earlier."""
+    for table in (
+        "rdm_records_metadata",
+        "rdm_parents_metadata",
+        "communities_metadata",
+        "request_metadata",
+        "request_events",
+    ):
+        statement = f"UPDATE {table} SET created = created - :s, updated = updated - :s"
+        db.session.execute(sa.text(statement), {"s": span})
+    db.session.commit()
+
+
+def _near(late, seconds):
+    moment = datetime.fromisoformat(late.removed) + timedelta(seconds=seconds)
+    return times.as_second(moment)
+
+
+@pytest.mark.parametrize("since", ["nothing", "another community", "an edition"])
+def test_a_removal_that_is_known_a_day_late(late, monkeypatch, since):
+    before = [_near(late, s) for s in (-3600, -2)]
+    after = [_near(late, s) for s in (2, 60, 86000)]
+    late.view(*before, *after)
+    if since == "another community":
+        content.include_in_bulk([late.recid], late.other)
+    elif since == "an edition":
+        content.edit(late.recid, title="Another title")
+    for message in late.held:
+        send_capture(**message)
+    held = {row for message in late.held for row in message.get("rows", ())}
+    assert (late.community, False) in {row[1:3] for row in held}
+    added, removed = late.told()
+    assert added["event_type"] == "added" and removed["event_type"] == "removed"
+    away = datetime.fromisoformat(removed["event_date"]) - datetime.fromisoformat(
+        late.removed
+    )
+    assert abs(away) <= timedelta(seconds=1)
+    late.usage.attribute_again(rest=0)
+    assert late.counted() == {
+        **dict.fromkeys(before, True),
+        **dict.fromkeys(after, False),
+    }
+    assert late.events.reconcile_community_events().events == 0

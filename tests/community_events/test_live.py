@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Live capture through a real broker, a real worker, and an OpenSearch that stops."""
+
+import secrets
+from contextlib import contextmanager
+
+import pytest
+import urllib3
+from flask import has_request_context
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from invenio_stats_dashboard.community_events import capture
+from tests.helpers import content
+from tests.helpers.capturing import without_listeners
+from tests.helpers.cluster import Cluster, living_on
+from tests.helpers.faults import until
+from tests.helpers.statistics import community_events
+from tests.helpers.workers import SiteWorker, delete_queue
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+PATIENCE = 120
+ACCEPTED = [("added", "accepted", "request")]
+
+
+class Site:
+    """An instance whose statistics live on a node of their own.
+
+    The stock parts of InvenioRDM stay on the node that all tests share, since they
+    fail a user's action themselves when it is away.
+    """
+
+    def __init__(self, app, node, worker, names):
+        """Keep what a test uses."""
+        self.app, self.node, self.worker, self._names = app, node, worker, names
+        self.service = app.extensions["invenio-stats-dashboard"].community_stats_service
+
+    def told(self, recid, community):
+        """Return (type, cause, evidence) of a record's events of a community."""
+        return [
+            (e["event_type"], e["cause"], e["evidence"])
+            for e in community_events(self.node.client, self._names, recid)
+            if e["community_id"] == community
+        ]
+
+    def asked_for(self):
+        """Return a record that asks for its inclusion: recid, community, request."""
+        community, recid = content.make_community(), content.make_record()
+        until(lambda: self.told(recid, "global"), "the record's event", PATIENCE)
+        return recid, community, content.request_inclusion(recid, community)
+
+
+@pytest.fixture(scope="module")
+def node():
+    """Return a search node that nobody else uses."""
+    node = Cluster(nodes=1)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.remove()
+
+
+@pytest.fixture(scope="module")
+def worker(where, app, node):
+    """Return a worker of the instance, whose OpenSearch is that node."""
+    worker = SiteWorker(where, SEARCH_HOSTS=node.hosts)
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.remove()
+
+
+@pytest.fixture()
+def site(capturing, node, worker, names, monkeypatch):
+    """Return the instance with a finished back-fill of nothing."""
+    node.start()
+    node.empty()
+    with living_on(capturing, monkeypatch, node.hosts), worker.used_by(monkeypatch):
+        worker.wait()
+        site = Site(capturing, node, worker, names)
+        site.service.generate_record_community_events()
+        yield site
+
+
+def answered(site, monkeypatch, request):
+    """Accept a request as a web server does.
+
+    Returns:
+        tuple: the error that the user gets, if any, and how often OpenSearch was
+        tried at the site's node before the answer.
+    """
+    error = None
+    tried, urlopen = [], urllib3.HTTPConnectionPool.urlopen
+    ports = {int(host.rpartition(":")[2]) for host in site.node.hosts}
+
+    def watched(pool, *args, **kwargs):
+        tried.append(pool.port in ports)
+        return urlopen(pool, *args, **kwargs)
+
+    with (
+        monkeypatch.context() as patch,
+        site.app.app_context(),
+        site.app.test_request_context(),
+    ):
+        patch.setattr(urllib3.HTTPConnectionPool, "urlopen", watched)
+        patch.setattr(capture, "has_request_context", has_request_context)
+        try:
+            content.accept(request)
+        except OpenSearchException as raised:  # a web server answers with 500
+            error = type(raised)
+        response = site.app.process_response(site.app.response_class())
+        before_the_answer = sum(tried)
+        response.close()
+    assert tried  # the stock index was written
+    return error, before_the_answer
+
+
+@contextmanager
+def everything_on(site, monkeypatch):
+    """Let the stock parts of InvenioRDM use the site's node, too."""
+    with monkeypatch.context() as patch:
+        client = OpenSearch(site.node.hosts)
+        patch.setattr(site.app.extensions["invenio-search"], "_client", client)
+        yield
+
+
+def test_events_of_an_action_appear_by_a_worker(site):
+    community, recid = content.make_community(), content.make_record()
+    content.include(recid, community)
+    until(lambda: site.told(recid, community), "the event", PATIENCE)
+    content.remove(recid, community)
+    until(lambda: len(site.told(recid, community)) == 2, "the second event", PATIENCE)
+    assert site.told(recid, "global") == [("added", "publish", "created")]
+    assert site.told(recid, community) == [
+        *ACCEPTED,
+        ("removed", "removed", "row"),
+    ]
+    assert site.service.reconcile_community_events().events == 0
+
+
+def test_opensearch_is_stopped_during_an_action_and_started_again(site, monkeypatch):
+    recid, community, request = site.asked_for()
+    site.node.node("stop", 0)
+    assert answered(site, monkeypatch, request) == (None, 0)
+    until(site.worker.waiting, "the worker has tried in vain", PATIENCE)
+    site.node.node("start", 0)
+    until(lambda: site.told(recid, community), "the event", PATIENCE)
+    assert site.told(recid, community) == ACCEPTED
+    assert site.service.reconcile_community_events().events == 0
+
+
+def test_all_of_opensearch_is_away_and_the_action_ends_as_without_us(site, monkeypatch):
+    recid, community, request = site.asked_for()
+    unwatched = site.asked_for()
+    site.node.node("stop", 0)
+    with everything_on(site, monkeypatch):
+        with without_listeners():
+            stock = answered(site, monkeypatch, unwatched[-1])
+        assert answered(site, monkeypatch, request) == stock
+    assert stock[1] > 0  # it is the stock indexing that asks for it
+    site.node.node("start", 0)
+    until(lambda: site.told(recid, community), "the event", PATIENCE)
+    assert site.told(recid, community) == ACCEPTED
+    assert site.service.reconcile_community_events().causes == {"accepted": 1}
+
+
+def test_a_worker_is_killed_while_it_waits_for_opensearch(site, monkeypatch):
+    recid, community, request = site.asked_for()
+    site.node.node("stop", 0)
+    answered(site, monkeypatch, request)
+    until(site.worker.waiting, "the worker has tried in vain", PATIENCE)
+    site.worker.kill()
+    site.node.node("start", 0)
+    site.worker.start()
+    until(lambda: site.told(recid, community), "the event", PATIENCE)
+    assert site.told(recid, community) == ACCEPTED
+
+
+def test_opensearch_is_stopped_and_the_message_is_lost(site, monkeypatch):
+    recid, community, request = site.asked_for()
+    site.node.node("stop", 0)
+    lost = f"test-{secrets.token_hex(6)}"
+    with site.worker.used_by(monkeypatch, queue=lost):
+        assert answered(site, monkeypatch, request) == (None, 0)
+    assert delete_queue(lost) > 0
+    site.node.node("start", 0)
+    assert site.told(recid, community) == []
+    assert site.service.reconcile_community_events(changed_only=True).events == 1
+    assert site.told(recid, community) == [("added", "reconciled", "request")]
+    assert site.service.reconcile_community_events().events == 0

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A proxy before OpenSearch that can hold a request or an answer back.
+
+A process that shall be killed in the middle of a write is held there, from outside, for
+as long as the test needs to kill it; nothing of its code is changed for that.
+"""
+
+import threading
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PATIENCE = 60.0
+_HOP_BY_HOP = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+
+
+class Gate:
+    """Where requests of one kind are held.
+
+    Args:
+        path: a part of the request's path.
+        word: a word that the request's body must hold.
+        after: how many such requests go through before.
+        stored: hold the answer, when OpenSearch has done what was asked; else the
+            request, of which OpenSearch then knows nothing.
+    """
+
+    def __init__(self, path, word="", after=0, stored=False):
+        """Keep what is needed."""
+        self._path, self._word = path, word.encode()
+        self._left, self.stored = after, stored
+        self._reached, self._open = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+
+    def wait(self):
+        """Wait until a request is held."""
+        assert self._reached.wait(PATIENCE), "no request came to the gate"
+
+    def open(self):
+        """Let go what is held, and all that comes."""
+        self._open.set()
+
+    def concerns(self, path, body):
+        """Tell whether a request is to be held; one that is not is counted."""
+        if self._path not in path or self._word not in body:
+            return False
+        with self._lock:
+            self._left -= 1
+            return self._left < 0
+
+    def hold(self):
+        """Hold a request until the gate is opened."""
+        self._reached.set()
+        self._open.wait()
+
+
+class Proxy:
+    """Hands requests over to a node of OpenSearch.
+
+    Args:
+        host: ``name:port`` of the node.
+
+    Attributes:
+        host: the node; may be set to another one.
+        address: where the proxy listens.
+        blocked: how many answers told of a block since the beginning.
+    """
+
+    def __init__(self, host):
+        """Listen at once."""
+        self.host, self.blocked, self.gates = host, 0, []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @contextmanager
+    def gate(self, *arguments, **options):
+        """Hold requests of one kind for as long as it lasts; see :class:`Gate`."""
+        gate = Gate(*arguments, **options)
+        self.gates.append(gate)
+        try:
+            yield gate
+        finally:
+            self.gates.remove(gate)
+            gate.open()
+
+    def close(self):
+        """Listen no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(proxy):
+    """Return the class that handles the requests of a proxy."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _hand_over(self):
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            held = [g for g in list(proxy.gates) if g.concerns(self.path, body)]
+            for gate in held:
+                if not gate.stored:
+                    gate.hold()
+            answer = _answer(proxy.host, self.command, self.path, self.headers, body)
+            for gate in held:
+                if gate.stored:
+                    gate.hold()
+            with suppress(OSError):  # whoever asked may have been killed meanwhile
+                self._give(answer)
+
+        def _give(self, answer):
+            if answer is None:  # the node is away, which this looks like from here
+                self.close_connection = True
+                return
+            status, headers, content = answer
+            if b"cluster_block_exception" in content:
+                proxy.blocked += 1
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in _HOP_BY_HOP:
+                    self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _hand_over
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    return Handler
+
+
+def _answer(host, method, path, headers, body):
+    """Return status, headers and content; None if the node does not answer."""
+    connection = HTTPConnection(host, timeout=120)
+    kept = {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP}
+    try:
+        connection.request(method, path, body or None, kept)
+        answer = connection.getresponse()
+        return answer.status, answer.getheaders(), answer.read()
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()

@@ -1,0 +1,315 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A site with a message broker and a Celery worker, as in production.
+
+Events are published as the site's pages do it, and ``process_events`` is called by
+messages, as beat does it. The worker sees OpenSearch through a proxy.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from celery import Celery
+from invenio_queues.queue import Queue
+from invenio_stats.processors import EventsIndexer, flag_machines, flag_robots
+from invenio_stats.proxies import current_stats
+from kombu import Connection
+
+from .faults import until
+from .services import REPOSITORY
+
+VARIABLE = "SITE_OF_THE_TEST"
+"""Environment variable that tells a worker where its site lives."""
+
+VIEW, DOWNLOAD = "record-view", "file-download"
+
+_TASK = "invenio_stats.tasks.process_events"
+_BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"
+
+
+class Site:
+    """The queues of an instance on a broker, and the worker that empties them.
+
+    All but the worker needs an application context.
+
+    Args:
+        where: the :class:`~.instance.Place` of the instance.
+        broker: the :class:`~.services.RabbitMQ`.
+        proxy: the :class:`~.proxies.Proxy` that the worker finds OpenSearch by.
+
+    Attributes:
+        log: the file that the worker writes to.
+        calls: results of the calls of a worker that was not killed since.
+    """
+
+    def __init__(self, where, broker, proxy):
+        """Keep what is needed; nothing is started yet."""
+        self._where, self.broker, self.proxy = where, broker, proxy
+        self.log = Path(where.folder) / "worker.log"
+        self._worker = None
+        self.calls = []
+        self._celery = _client(broker_url=broker.url)
+        # who sends shall not subscribe to results: several threads send
+        self._results = _client(result_backend=os.environ["CACHE_REDIS_URL"])
+
+    # -- the worker ----------------------------------------------------------
+
+    @property
+    def name(self):
+        """Return the worker's name."""
+        return f"{self._where.prefix}site@here"
+
+    def worker(self):
+        """Start the worker unless it runs, and wait for it."""
+        if self._worker is not None and self._worker.poll() is None:
+            return
+        changes = {
+            "BROKER_URL": self.broker.url,
+            "CELERY_BROKER_URL": self.broker.url,
+            "CELERY_RESULT_BACKEND": os.environ["CACHE_REDIS_URL"],
+            "CELERY_RESULT_EXPIRES": 3600,
+            "CELERY_TASK_ALWAYS_EAGER": False,
+            "SEARCH_HOSTS": [self.proxy.address],
+        }
+        site = json.dumps([asdict(self._where), changes])
+        # the command line of Celery reads the broker's name, too
+        variables = {VARIABLE: site, "BROKER_URL": self.broker.url, "C_FORCE_ROOT": "1"}
+        with self.log.open("ab") as log:
+            self._worker = subprocess.Popen(
+                [
+                    *(
+                        sys.executable,
+                        "-m",
+                        "celery",
+                        "-A",
+                        "tests.helpers.site_worker",
+                    ),
+                    *("worker", "--pool", "prefork", "--concurrency", "2"),
+                    *("-n", self.name, "-l", "warning", "--without-gossip"),
+                    "--without-mingle",
+                ],
+                cwd=REPOSITORY,
+                env={**os.environ, **variables},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until(self._answers, "the worker answered", 120)
+
+    def _answers(self):
+        told = self.log.read_text()[-3000:]
+        assert self._worker.poll() is None, f"the worker did not start: {told}"
+        inspect = self._celery.control.inspect([self.name], timeout=0.5)
+        return inspect.ping()
+
+    def kill(self):
+        """Kill the worker with all its processes, as ``kill -9`` does."""
+        os.killpg(self._worker.pid, signal.SIGKILL)
+        self._worker.wait()
+        self._worker = None
+        self.calls.clear()  # these may never end
+
+    def kill_children(self):
+        """Kill the processes that run tasks, as the kernel does out of memory."""
+        pid = self._worker.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(children) >= 2
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
+    def close(self):
+        """End the worker."""
+        if self._worker is not None:
+            self.kill()
+
+    # -- tasks -----------------------------------------------------------------
+
+    def call(self, *events):
+        """Have the worker process events, as beat does.
+
+        Args:
+            *events: names of events; all if none is named.
+
+        Returns:
+            AsyncResult: the task's.
+        """
+        names = list(events or (VIEW, DOWNLOAD))
+        id = self._celery.send_task(_TASK, [names]).id
+        call = self._results.AsyncResult(id)
+        self.calls.append(call)
+        return call
+
+    def done(self, *events):
+        """Have the worker process events, and wait.
+
+        Returns:
+            dict: name -> (stored, refused).
+        """
+        result = self.call(*events)
+        until(result.ready, "the task ended", 120)
+        assert result.successful(), result.traceback
+        return {name: tuple(counts) for name, counts in result.result}
+
+    def work_off(self):
+        """Wait for all calls, and call until nothing is in the queues.
+
+        Returns:
+            dict: name -> number of events stored by calls of this method.
+        """
+        stored = Counter()
+
+        def nothing():
+            counts = self.done()
+            stored.update({name: count for name, (count, _) in counts.items()})
+            return not any(map(any, counts.values()))
+
+        # one that is at work may have messages in hand
+        until(lambda: all(call.ready() for call in self.calls), "all calls ended", 120)
+        until(nothing, "the queues are empty", 120)
+        assert self.left(VIEW) == self.left(DOWNLOAD) == 0
+        return stored
+
+    # -- the queues --------------------------------------------------------------
+
+    @contextmanager
+    def _queue(self, event):
+        """Open a queue by a connection of its own, which outlives no restart."""
+        pool = Connection(self.broker.url).Pool(limit=1)
+        yield Queue(current_stats.exchange, f"stats-{event}", lambda: pool)
+        # closed in good order, so that the broker has all that was sent
+        with pool.acquire() as connection:
+            connection.close()
+
+    def declare(self):
+        """Declare the queues, as ``invenio queues declare`` does, and empty them."""
+        for event in (VIEW, DOWNLOAD):
+            with self._queue(event) as queue:
+                queue.queue.declare()
+                queue.queue.purge()
+
+    def publish(self, events, event=VIEW):
+        """Put events into a queue; the ones given stay as they are."""
+        with self._queue(event) as queue:
+            queue.publish(events)
+
+    def left(self, event=VIEW):
+        """Return the number of messages that are ready; those in hand are not."""
+        with self._queue(event) as queue:
+            return queue.queue.queue_declare(passive=True).message_count
+
+
+class Beat(threading.Thread):
+    """Has events processed again and again, a moment apart.
+
+    Args:
+        site: the :class:`Site`.
+    """
+
+    def __init__(self, site):
+        """Keep what is needed; entering it begins."""
+        super().__init__(daemon=True)
+        self._site, self._ended = site, threading.Event()
+
+    def run(self):
+        """Call while fewer than two calls are at work."""
+        while not self._ended.wait(0.3):
+            if sum(not call.ready() for call in self._site.calls[-10:]) < 2:
+                self._site.call()
+
+    def __enter__(self):
+        """Begin."""
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        """Call no more; :meth:`Site.work_off` waits for what is at work."""
+        self._ended.set()
+        self.join(timeout=60)
+        assert not self.is_alive()
+
+
+def _client(**conf):
+    """Return a Celery application that only sends, or only reads results."""
+    found = Celery("tests", set_as_current=False)
+    formats = {f"{kind}_serializer": "msgpack" for kind in ("task", "result")}
+    found.conf.update(accept_content=["json", "msgpack"], **formats, **conf)
+    return found
+
+
+def views(count, records, first=0, **fields):
+    """Return views of records by different visitors, as event builders make them.
+
+    Args:
+        count: how many.
+        records: the records, by turns.
+        first: number of the first visitor.
+        **fields: that all of them have beside or instead of the usual ones.
+    """
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat()
+    return [
+        {
+            "timestamp": now,
+            "recid": (record := records[number % len(records)]).recid,
+            "parent_recid": record.parent_recid,
+            "referrer": None,
+            "ip_address": None,
+            "user_agent": _BROWSER,
+            "user_id": None,
+            "session_id": f"session {number}",
+            "via_api": False,
+            **fields,
+        }
+        for number in range(first, first + count)
+    ]
+
+
+def downloads(count, records, first=0, **fields):
+    """Return downloads of the records' first files; see :func:`views`."""
+    found = views(count, records, first, **fields)
+    for number, event in enumerate(found, first):
+        file = records[number % len(records)].files[0]
+        event.update(
+            bucket_id=file.bucket_id,
+            file_id=file.file_id,
+            file_key=file.key,
+            size=file.size,
+        )
+    return found
+
+
+def ids_of(events, event=VIEW):
+    """Return the ids that the stock indexer gives events, robots among them."""
+    params = current_stats.events[event].params
+    slow = (flag_robots, flag_machines)  # they match hundreds of patterns
+    kept = [p for p in params["preprocessors"] if getattr(p, "func", p) not in slow]
+    queue = Listed(f"stats-{event}", events)
+    indexer = EventsIndexer(queue=queue, preprocessors=kept)
+    return {action["_id"] for action in indexer.actionsiter()}
+
+
+class Listed:
+    """A list in the place of a queue, for the stock indexer.
+
+    Args:
+        routing_key: of the queue.
+        events: list of events; they stay as they are.
+    """
+
+    def __init__(self, routing_key, events):
+        """Keep what is needed."""
+        self.routing_key, self._events = routing_key, events
+
+    def consume(self):
+        """Yield the events."""
+        yield from deepcopy(self._events)

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A real Celery worker of a test's instance, on a queue of its own on the real broker."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from celery import current_app as current_celery
+from kombu import Connection
+
+from .brokers import _renew_pools, _use
+from .sites import VARIABLE
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class SiteWorker:
+    """A worker process that runs the tasks of an instance.
+
+    Args:
+        where: the instance's :class:`~.instance.Place`.
+        **changes: configuration variables of the worker's application.
+    """
+
+    def __init__(self, where, **changes):
+        """Name the worker and its queue; :meth:`start` begins."""
+        self.queue = f"test-{secrets.token_hex(6)}"
+        self.name = f"{self.queue}@here"
+        self._broker = os.environ["BROKER_URL"]
+        queues = {"CELERY_BROKER_URL": self._broker, "BROKER_URL": self._broker}
+        queues["CELERY_TASK_DEFAULT_QUEUE"] = self.queue
+        changes = {"CELERY_TASK_ALWAYS_EAGER": False, **changes, **queues}
+        self._environ = {
+            **os.environ,
+            "C_FORCE_ROOT": "1",
+            VARIABLE: json.dumps([asdict(where), changes]),
+        }
+        self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - kept
+        self._process = None
+
+    def start(self):
+        """Start the process; it takes a quarter of a minute to be ready."""
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "-A", "tests.helpers.site_worker"),
+                *("worker", "--pool", "solo", "-n", self.name, "-l", "info"),
+                *("-Q", self.queue, "--without-gossip", "--without-mingle"),
+            ],
+            cwd=_REPOSITORY,
+            env=self._environ,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def wait(self, patience=180):
+        """Wait until the worker answers."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            assert self._process.poll() is None, self.log()
+            if current_celery.control.inspect([self.name], timeout=1).ping():
+                return
+        raise AssertionError(f"the worker does not answer: {self.log()}")
+
+    def kill(self):
+        """Kill the process as ``kill -9`` does."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=30)
+
+    def waiting(self):
+        """Return the tasks that it will try again, by the worker's own account."""
+        asked = current_celery.control.inspect([self.name], timeout=2).scheduled()
+        return (asked or {}).get(self.name, [])
+
+    def log(self):
+        """Return what the worker has printed."""
+        return Path(self._log.name).read_text()
+
+    @contextmanager
+    def used_by(self, monkeypatch, queue=None):
+        """Let the tasks of this process be sent to the worker for as long as it lasts.
+
+        Args:
+            monkeypatch: sets the configuration.
+            queue: send them to this queue instead, which nobody reads.
+        """
+        queue = queue or self.queue
+        with monkeypatch.context() as patch:
+            patch.setitem(current_celery.conf, "task_always_eager", False)
+            patch.setitem(current_celery.conf, "task_default_queue", queue)
+            patch.setitem(current_celery.conf, "task_default_exchange", queue)
+            patch.setitem(current_celery.conf, "task_default_routing_key", queue)
+            _use(patch, self._broker)
+            yield
+        _renew_pools()
+
+    def remove(self):
+        """End the process and delete its queue."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+        delete_queue(self.queue)
+        self._log.close()
+
+
+def delete_queue(name):
+    """Delete a queue of the real broker with all that is in it.
+
+    Returns:
+        int: how many messages are lost with it.
+    """
+    with Connection(os.environ["BROKER_URL"]) as connection:
+        channel = connection.default_channel
+        lost = channel.queue_delete(name)
+        channel.exchange_delete(name)
+        return lost

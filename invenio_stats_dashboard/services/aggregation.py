@@ -7,6 +7,7 @@ import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from ..aggregations import forks
 from ..aggregations.bookmarks import Sources
 from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
@@ -36,6 +37,7 @@ def aggregate(app, options, progress=None, waiting=None):
             "COMMUNITY_STATS_ENABLED is False, so nothing is aggregated. Set it to "
             "True, restart, and run the same command again."
         )
+    forks.check()
     names, client = Names.of(app), json_client(app, timeout=60)
     with locked(app, client, names) as lock:
         ensure_templates(client, names)

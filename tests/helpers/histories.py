@@ -56,6 +56,10 @@ REFERRERS = (
 )
 
 
+NONE, WHOLE, PIECE, BROKEN = RUNS = ("none", "whole", "piece", "broken")
+"""No run; one that does all; one that does a part; one that fails on its way."""
+
+
 # -- steps -------------------------------------------------------------------
 
 
@@ -284,20 +288,19 @@ class History:
 
     Attributes:
         steps: in their order.
-        cuts: for each step whether aggregation runs after it; it always does after
-            the last.
+        cuts: for each step which run of the aggregation comes after it, one of
+            :data:`RUNS`; after the last one it is always a whole one.
     """
 
     steps: tuple
     cuts: tuple
 
     def moments(self):
-        """Yield (step, stored documents after it, whether aggregation runs)."""
+        """Yield (step, stored documents after it, which run comes then)."""
         world = World()
-        for number, step in enumerate(self.steps, start=1):
+        for step, run in zip(self.steps, (*self.cuts[:-1], WHOLE), strict=True):
             step.do(world)
-            runs = number == len(self.steps) or self.cuts[number - 1]
-            yield step, world.stored(), runs
+            yield step, world.stored(), run
 
     def world(self):
         """Return the world after the last step."""
@@ -418,6 +421,10 @@ def histories(draw, kinds=of_all, max_size=14):
     rest = draw(st.lists(st.one_of(*kinds), min_size=least, max_size=max_size))
     steps = (*first, *rest)
     cuts = draw(
-        st.lists(st.booleans(), min_size=len(steps), max_size=len(steps)).map(tuple)
+        st.lists(
+            st.sampled_from((NONE, NONE, NONE, WHOLE, PIECE, BROKEN)),
+            min_size=len(steps),
+            max_size=len(steps),
+        ).map(tuple)
     )
     return History(steps, cuts)

@@ -30,6 +30,7 @@ the product with it. The definitions, one line each:
   distinct owners of the present records; a record without an owner counts for nobody.
 * record delta: what differs between the ends of D-1 and D; a document iff something does.
 * record snapshot: the state at the end of D; a document on the days of a delta.
+* a ``top`` breakdown of a record snapshot: the cells with most records, ties by id.
 * usage event that counts: what the stock record statistics count: views with ``via_api``
   false, downloads with ``is_robot`` false, each with a ``unique_id``; machines count.
 * a usage event counts on the day of its timestamp for ``global`` and each of its
@@ -42,8 +43,8 @@ the product with it. The definitions, one line each:
 * usage delta: a document iff an event counts; usage snapshot: on the days of a delta.
 * running totals: events and bytes are sums, unique_visitors is the sum of daily uniques,
   records, parents and files are distinct over all time in ``totals`` and left out in cells.
-* ``top`` breakdowns of a snapshot: the largest cells by views, and by downloads, among those
-  that have any, ties by id; ``all`` breakdowns: every cell.
+* ``top`` breakdowns of a usage snapshot: the largest cells by views, and by downloads,
+  among those that have any, ties by id; ``all`` breakdowns: every cell.
 * order of cells: most first, then by id; most is records (added and removed together in a
   delta), or views and then downloads.
 """
@@ -84,10 +85,15 @@ def aggregates(stored, registry, today, top=20):
     """
     found = {family: {} for family in FAMILIES}
     facts = {fact["recid"]: fact for fact in stored["facts"]}
-    keys = [k for k, v in registry.items() if v is not None and "event" not in v]
+    # key -> cells that a snapshot has at most
+    limits = {
+        key: top if options.get("show") == "top" else None
+        for key, options in registry.items()
+        if options is not None and "event" not in options
+    }
     stays = stays_of(stored["community_events"])
     for basis in BASES:
-        deltas, snapshots = record_documents(stays, facts, keys, basis, today)
+        deltas, snapshots = record_documents(stays, facts, limits, basis, today)
         found[f"records-delta-{basis}"] = deltas
         found[f"records-snapshot-{basis}"] = snapshots
     found["usage-delta"], found["usage-snapshot"] = usage_documents(
@@ -138,7 +144,7 @@ def present_days(stays, fact, basis):
     return days
 
 
-def record_documents(stays, facts, keys, basis, today):
+def record_documents(stays, facts, limits, basis, today):
     """Return deltas and snapshots of records on one basis."""
     deltas, snapshots = {}, {}
     for community in {community for _, community in stays}:
@@ -158,8 +164,9 @@ def record_documents(stays, facts, keys, basis, today):
                 "period_start": day,
                 **_difference(before, after),
                 "uploaders": len(_owners(_without(after, before))),
-                "subcounts": _record_cells(keys, before, after, _difference, _gross),
+                "subcounts": _record_cells(limits, before, after, _difference, _gross),
             }
+            cells = _record_cells(limits, {}, after, _state, _size)
             snapshots[community, day] = {
                 "community_id": community,
                 "snapshot_date": day,
@@ -167,7 +174,7 @@ def record_documents(stays, facts, keys, basis, today):
                 "total_parents": _classes(_parents(after)),
                 "total_files": _files(after),
                 "total_uploaders": len(_owners(after)),
-                "subcounts": _record_cells(keys, {}, after, _state, _size),
+                "subcounts": {key: cells[key][: limits[key]] for key in limits},
             }
     return deltas, snapshots
 

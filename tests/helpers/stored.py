@@ -7,9 +7,9 @@ A test puts what is stored, has the product aggregate, and says
 :func:`assert_equal_to_reference`::
 
     instance = StoredInstance(client, names)
-    for _, stored, runs in history.moments():
+    for _, stored, run in history.moments():
         instance.put(stored)
-        if runs:
+        if run == WHOLE:
             ...  # aggregate
             assert_equal_to_reference(client, names, stored, registry, today)
 """
@@ -51,7 +51,7 @@ class StoredInstance:
         lines = []
         for name in ("views", "downloads", "facts", "community_events"):
             before, after = getattr(self._last, name), getattr(stored, name)
-            if name in stored.recreated:
+            if name in stored.recreated and after:
                 pattern = self._pattern(name)
                 self._client.indices.delete(index=pattern, ignore=[404])
                 before = {}

@@ -18,7 +18,7 @@ from ...search.names import STOCK_EVENTS
 _NOTHING_ELSE = {"match_all": {}}
 
 
-def counted(app):
+def queries(app):
     """Return the query for the events that count, by event type.
 
     Args:
@@ -35,11 +35,11 @@ def counted(app):
     }
 
 
-def rules(queries, subcounts, top):
+def rules(counted, subcounts, top):
     """Return a mark of all that the documents depend on besides the events.
 
     Args:
-        queries: what :func:`counted` returns.
+        counted: what :func:`queries` returns.
         subcounts: the registry of breakdowns.
         top: values that a snapshot keeps of a breakdown that shows the largest.
     """
@@ -47,7 +47,7 @@ def rules(queries, subcounts, top):
         [s.key, s.event, s.extract if s.event else "", s.show]
         for s in subcounts.values()
     ]
-    text = json.dumps([1, queries, described, top], sort_keys=True, default=str)
+    text = json.dumps([1, counted, described, top], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ import polars as pl
 from ...community_events.documents import GLOBAL
 from .columns import KINDS, NOBODY
 
-PORTION = 300_000
+PORTION = 100_000
 """Rows that are in memory at a time, after they were multiplied."""
 
 SUMS = ("total_events", "total_volume")

@@ -57,6 +57,21 @@ def deltas(counted):
         yield Document(community, day, body)
 
 
+def totals_of(counted, community):
+    """Return the totals of one community by day.
+
+    Args:
+        counted: a :class:`~.counting.Counted`.
+        community: UUID or ``global``.
+    """
+    totals = _totals(counted.totals)
+    return {
+        counted.days[day]: found
+        for (day, number), found in totals.items()
+        if counted.communities[number] == community
+    }
+
+
 def seen_documents(columns):
     """Return what was seen in each community and day, as documents.
 
@@ -87,11 +102,11 @@ def packed(hashes):
     return b64encode(array("Q", hashes).tobytes()).decode()
 
 
-def unpacked(text):
-    """Return the 64-bit numbers of a text as a data frame's column."""
+def array_of(text):
+    """Return the 64-bit numbers of a text."""
     numbers = array("Q")
     numbers.frombytes(b64decode(text))
-    return pl.Series(numbers, dtype=pl.UInt64)
+    return numbers
 
 
 def _totals(frame):

@@ -130,6 +130,7 @@ class Snapshots:
         group = _Group(self, days)
         parts = [Part(days[c], LAST_DAY, c) for c in sorted(days)]
         written = self._snapshots.replace(group.documents(), parts)
+        self._states.flush()
         self._states.delete(group.outdated())
         return written
 

@@ -9,14 +9,17 @@ day before the newest delta (which is what the next run changes), and one of the
 each year before it (so that a late event costs a year at most).
 """
 
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import msgspec
 import polars as pl
 from opensearchpy.exceptions import NotFoundError
 
+from ..store import MAX_BYTES
 from .counting import SEEN
-from .documents import packed, unpacked
+from .documents import array_of, packed
 
 LATEST = "latest"
 """The anchor of the day before the newest delta; the others are years."""
@@ -56,6 +59,7 @@ class States:
     def __init__(self, client, names, write):
         """Keep what is needed."""
         self._client, self._index, self._write = client, names.usage_state, write
+        self._actions, self._bytes = [], 0
 
     def kept(self, communities):
         """Return which states there are of some communities, as a list."""
@@ -80,14 +84,14 @@ class States:
             kept: the :class:`Kept`.
 
         Returns:
-            tuple: for :class:`~.running.Running`, and kind -> column of hashes.
+            tuple: for :class:`~.running.Running`, and kind -> array of hashes.
         """
         source = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
         seen = source.pop("seen")
-        return source, {kind: unpacked(text) for kind, text in seen.items()}
+        return source, {kind: array_of(text) for kind, text in seen.items()}
 
     def save(self, kept, state, seen):
-        """Store a state.
+        """Store a state, with others: :meth:`flush` must follow.
 
         Args:
             kept: the :class:`Kept`.
@@ -105,7 +109,17 @@ class States:
         }
         head = {"index": {"_index": self._index, "_id": kept.id}}
         lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
-        self._write([b"\n".join(lines)])
+        action = b"\n".join(lines)
+        self._actions.append(action)
+        self._bytes += len(action)
+        if self._bytes >= MAX_BYTES:
+            self.flush()
+
+    def flush(self):
+        """Store what is saved."""
+        if self._actions:
+            self._write(self._actions)
+        self._actions, self._bytes = [], 0
 
     def delete(self, found):
         """Remove states that do not hold any more."""
@@ -124,19 +138,21 @@ class SeenThings:
     def __init__(self, communities):
         """Begin with nothing."""
         self._numbers = {community: n for n, community in enumerate(communities)}
-        self._before = {kind: _frame([], []) for kind in SEEN}
-        self._firsts = {}
+        self._before = {kind: _Rows().frame().drop("day") for kind in SEEN}
+        self._firsts, self._days = {}, []
 
     def start(self, community, seen):
         """Begin a community where a state was taken.
 
         Args:
             community: UUID or ``global``.
-            seen: kind -> column of hashes.
+            seen: kind -> array of hashes.
         """
         number = self._numbers[community]
         for kind, hashes in seen.items():
-            found = _frame([], []).vstack(_of(number, hashes))
+            rows = _Rows()
+            rows.add(number, 0, hashes)
+            found = rows.frame().select("community", "hash")
             self._before[kind] = self._before[kind].vstack(found)
 
     def month(self, sources):
@@ -149,19 +165,18 @@ class SeenThings:
             dict: (community, day) -> kind -> how many were seen for the first time.
         """
         self._close()
-        new = {}
+        days = sorted({source["period_start"] for source in sources})
+        numbers = {day: n for n, day in enumerate(days)}
+        names, new = list(self._numbers), {}
         for kind in SEEN:
-            pieces = [
-                _of(
-                    self._numbers[s["community_id"]], unpacked(s["seen"][kind])
-                ).with_columns(pl.lit(s["period_start"]).alias("day"))
-                for s in sources
-                if kind in s["seen"]
-            ]
-            if not pieces:
-                continue
+            rows = _Rows()
+            for source in sources:
+                if kind in source["seen"]:
+                    number = self._numbers[source["community_id"]]
+                    day = numbers[source["period_start"]]
+                    rows.add(number, day, array_of(source["seen"][kind]))
             firsts = (
-                pl.concat(pieces)
+                rows.frame()
                 .group_by("community", "hash")
                 .agg(pl.col("day").min())
                 .join(self._before[kind], on=["community", "hash"], how="anti")
@@ -169,9 +184,9 @@ class SeenThings:
             self._firsts[kind] = firsts
             counts = firsts.group_by("community", "day").len()
             for number, day, count in counts.iter_rows():
-                new.setdefault((number, day), {})[kind] = count
-        names = list(self._numbers)
-        return {(names[number], day): counts for (number, day), counts in new.items()}
+                new.setdefault((names[number], days[day]), {})[kind] = count
+        self._days = days
+        return new
 
     def until(self, community, day):
         """Return what a community had seen before a day of the month at hand.
@@ -188,7 +203,8 @@ class SeenThings:
         for kind in SEEN:
             hashes = self._before[kind].filter(mine)["hash"]
             if kind in self._firsts:
-                earlier = self._firsts[kind].filter(mine & (pl.col("day") < day))
+                before = bisect_left(self._days, day)
+                earlier = self._firsts[kind].filter(mine & (pl.col("day") < before))
                 hashes = pl.concat([hashes, earlier["hash"]])
             if len(hashes):
                 found[kind] = hashes
@@ -202,14 +218,23 @@ class SeenThings:
         self._firsts = {}
 
 
-def _frame(communities, hashes):
-    return pl.DataFrame(
-        {"community": communities, "hash": hashes},
-        schema={"community": pl.UInt32, "hash": pl.UInt64},
-    )
+class _Rows:
+    """Collects hashes with their community and day."""
 
+    def __init__(self):
+        self._communities, self._days = array("I"), array("I")
+        self._hashes = array("Q")
 
-def _of(number, hashes):
-    return pl.DataFrame(
-        {"community": pl.repeat(number, len(hashes), dtype=pl.UInt32, eager=True)}
-    ).with_columns(hashes.alias("hash"))
+    def add(self, community, day, hashes):
+        self._communities += array("I", [community]) * len(hashes)
+        self._days += array("I", [day]) * len(hashes)
+        self._hashes += hashes
+
+    def frame(self):
+        return pl.DataFrame(
+            {
+                "community": pl.Series(self._communities, dtype=pl.UInt32),
+                "day": pl.Series(self._days, dtype=pl.UInt32),
+                "hash": pl.Series(self._hashes, dtype=pl.UInt64),
+            }
+        )

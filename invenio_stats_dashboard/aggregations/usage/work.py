@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 
-from ...search.names import USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT
+from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
 from ..bookmarks import Source, Sources
 from ..documents import day_field
 from ..run import Done, Step
 from ..store import AggregateStore, Part
 from .columns import KINDS, Columns
-from .counted import counted, rules
+from .corrections import Corrections
+from .counted import queries, rules
 from .counting import count
 from .dirty import REBUILT, DirtyDays
 from .documents import deltas, seen_documents
@@ -21,7 +22,7 @@ from .reading import EventReader
 from .running import Shown
 from .snapshots import Redo, Snapshots
 
-CHUNK = 50_000
+CHUNK = 20_000
 """Events that are counted at a time; a day is never cut."""
 
 SCOPE = "usage"
@@ -100,7 +101,7 @@ class Usage:
     ):
         """Keep what is needed; asks nothing yet."""
         self._client, self._names, self._subcounts = client, names, subcounts
-        self._queries = counted(app)
+        self._queries = queries(app)
         top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
         mark = rules(self._queries, subcounts, top)
         self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
@@ -114,6 +115,7 @@ class Usage:
         self._continued = Snapshots(
             client, names, self._deltas, self._seen, self._snapshots, shown
         )
+        self._corrections = Corrections(client, names, self._deltas)
         self._known, self._left = {}, 0
 
     name = SCOPE
@@ -129,6 +131,10 @@ class Usage:
             yield self._counting(options)
         if USAGE_SNAPSHOT in options.families and not options.dry_run:
             yield self._continuing(options)
+        whole = {*USAGE_FAMILIES} <= {*options.families} and not options.dry_run
+        restricted = options.communities or options.first or options.last
+        if whole and not restricted and not self._left:
+            self._corrections.complete()
 
     def days_left(self, options):
         """Return how many days are left for the next run."""
@@ -194,6 +200,7 @@ class Usage:
         Args:
             dry_run: store nothing.
         """
+        self._corrections.begin()
         self._known = self._sources.read()
         for source in self._dirty.scan(self._known):
             self._keep(source if dry_run else self._sources.save(source), source)
@@ -270,7 +277,8 @@ class Usage:
             tuple[Written, int]: of the deltas, and the number of events counted.
         """
         columns = self._columns(unit)
-        documents = deltas(count(columns))
+        counted = count(columns)
+        documents = deltas(counted)
         seen = seen_documents(columns)
         parts = [Part(unit.first, unit.last)]
         if communities is not None:
@@ -281,10 +289,15 @@ class Usage:
         if dry_run:
             return self._deltas.dry(documents, parts), len(columns)
         redo = Redo(self._client, self._names)
-        # what snapshots depend on changes only after they are noted
+        tell = self._corrections.watch(unit, counted, self.pending())
+
+        def before(changes):
+            # what snapshots depend on changes only after they are noted
+            redo.note(changes)
+            tell(changes)
+
         self._seen.replace(seen, parts, before=redo.note)
-        written = self._deltas.replace(documents, parts, before=redo.note)
-        return written, len(columns)
+        return self._deltas.replace(documents, parts, before=before), len(columns)
 
     def done(self, days):
         """Take days off the list."""

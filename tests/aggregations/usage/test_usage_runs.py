@@ -11,6 +11,7 @@ from opensearchpy import Transport
 from invenio_stats_dashboard.aggregations.run import LOCK
 from invenio_stats_dashboard.errors import LockedError, SearchUnavailableError
 from invenio_stats_dashboard.search.lock import ClusterLock
+from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
 from ...helpers.processes import Forked, kill_me
 from .build import BLUE, RED, changed
@@ -230,32 +231,56 @@ def test_with_an_asynchronous_translog_nothing_waits_for_a_flush(counted):
     counted.assert_right()
 
 
-@pytest.mark.parametrize("kill_at", range(1, 14, 2))
-def test_killed_before_any_write_the_next_run_ends_it(events, kill_at):
+def killed_at(app, number):
+    """Aggregate usage; be killed before one of the requests that write."""
+    writes, send = [], Transport.perform_request
+
+    def perform_request(transport, method, url, *args, **kwargs):
+        writing = method in ("PUT", "DELETE") or url.endswith("_bulk")
+        if writing and "lock" not in url:
+            writes.append(url)
+            if len(writes) == number:
+                kill_me()
+        return send(transport, method, url, *args, **kwargs)
+
+    Transport.perform_request = perform_request
+    service = app.extensions["invenio-stats-dashboard"].community_stats_service
+    service.aggregate(families=USAGE_FAMILIES)
+    return len(writes)
+
+
+def test_killed_before_any_write_the_next_run_ends_it(events, zygote):
     events.days(DAYS)
     events.aggregate()
-    events.days([DAYS[0], DAYS[2]], kind="download", communities=(BLUE,), first=40)
-    events.delete(f"{DAYS[1]}T00:00:00-6")
-
-    def run():
-        writes = []
-        send = Transport.perform_request
-
-        def perform_request(transport, method, url, *args, **kwargs):
-            if method == "PUT" or method == "DELETE" or url.endswith("_bulk"):
-                writes.append(url)
-                if len(writes) == kill_at:
-                    kill_me()
-            return send(transport, method, url, *args, **kwargs)
-
-        Transport.perform_request = perform_request
-        events.aggregate()
-        return len(writes)
-
-    child = Forked(events.app, run)
-    assert child.wait() is None, "it made fewer writes than that"
-    events.aggregate()
+    number, writes = 0, None
+    while writes is None:
+        number += 1
+        events.days(
+            [DAYS[0], DAYS[2]], 2, "download", communities=(BLUE,), first=40 * number
+        )
+        events.delete(next(iter(events.stored["view"])))
+        # each kill leaves something for the run after it, too
+        writes = zygote.run(killed_at, number)
+        if number % 3 == 0:
+            events.aggregate()
+            events.assert_right()
+    assert number > 8
     events.assert_right()
+
+
+def counted_in_a_fork_of_a_fork(app):
+    """Aggregate, and let a child of this process aggregate."""
+    service = app.extensions["invenio-stats-dashboard"].community_stats_service
+    service.aggregate(families=USAGE_FAMILIES)
+    try:
+        return Forked(app, service.aggregate).wait()
+    except AssertionError as error:
+        return str(error)
+
+
+def test_a_process_in_which_polars_would_wait_for_ever_says_so(zygote, events):
+    events.days(DAYS)
+    assert "was forked" in zygote.run(counted_in_a_fork_of_a_fork)
 
 
 def test_it_is_told_how_the_last_run_ended(counted):

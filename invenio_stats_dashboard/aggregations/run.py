@@ -65,11 +65,15 @@ class Done:
         written: family -> :class:`~.store.Written`.
         events: usage events that were counted.
         days: days that were counted.
+        communities: whose records were counted.
+        without_facts: records that are left out since nothing else is known of them.
     """
 
     written: dict = field(default_factory=dict)
     events: int = 0
     days: int = 0
+    communities: int = 0
+    without_facts: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ class AggregationReport:
         days: days that were counted.
         days_left: days that the next run counts; 0 when all is done.
         events: usage events that were counted.
+        communities: whose records were counted.
+        without_facts: records that are left out since nothing else is known of them.
         seconds: how long it took.
         as_of: the moment at which the sources were looked at, ISO 8601.
         dry_run: nothing was written.
@@ -155,6 +161,8 @@ class AggregationReport:
     days: int = 0
     days_left: int = 0
     events: int = 0
+    communities: int = 0
+    without_facts: int = 0
     seconds: float = 0.0
     as_of: str = ""
     dry_run: bool = False
@@ -170,6 +178,8 @@ class AggregationReport:
             self.families[family] = self.families.get(family, Written()) + written
         self.days += done.days
         self.events += done.events
+        self.communities += done.communities
+        self.without_facts += done.without_facts
 
     def as_json(self):
         """Return the report as JSON values."""

@@ -102,6 +102,14 @@ def report(done):
         f"{done.events:,} usage events of {done.days:,} days counted "
         f"in {done.seconds:.1f} s."
     )
+    if done.communities:
+        click.echo(f"The records of {done.communities:,} communities counted.")
+    if done.without_facts:
+        click.echo(
+            f"{done.without_facts:,} records have community events and no record "
+            "facts; they are left out. 'invenio community-stats community-events "
+            "reconcile' writes what is missing."
+        )
     for family, written in done.families.items():
         click.echo(
             f"{family}: {written.created:,} documents {verb}created, "

@@ -43,6 +43,8 @@ FAMILIES = RECORD_FAMILIES + USAGE_FAMILIES
 USAGE_SEEN = "usage-seen"
 """A family beside the usage deltas, for this package alone: what was seen in a day."""
 
+_OLD_YEARS = 1999
+
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
@@ -146,8 +148,12 @@ class Names:
         return f"{self.prefix}stats-community-{family}"
 
     def aggregates_year(self, family, year):
-        """Return the index of one year of an aggregate family."""
-        return f"{self.aggregates(family)}-{int(year):04d}"
+        """Return the index that holds one year of an aggregate family.
+
+        The years before 2000 are in one index, ``-1999``: publication dates go
+        back for centuries, and shards are few.
+        """
+        return f"{self.aggregates(family)}-{max(int(year), _OLD_YEARS):04d}"
 
     @property
     def usage_state(self):

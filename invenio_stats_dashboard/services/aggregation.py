@@ -42,7 +42,7 @@ def aggregate(app, options, progress=None, waiting=None):
     with locked(app, client, names) as lock:
         ensure_templates(client, names)
         gate = HealthGate(client, _limits(app), waiting)
-        halves = _halves(app, client, names, lock, options, waiting)
+        halves = _halves(app, client, names, lock, gate, options, waiting)
         return Run(client, names, lock, gate, halves, progress).run(options)
 
 
@@ -102,7 +102,7 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
     )
 
 
-def _halves(app, client, names, lock, options, waiting):
+def _halves(app, client, names, lock, gate, options, waiting):
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     halves = []
     if set(options.families) & set(USAGE_FAMILIES):
@@ -114,7 +114,7 @@ def _halves(app, client, names, lock, options, waiting):
         today = datetime.now(UTC).date()
         clients = client, text_client(app)
         halves.append(
-            Records(*clients, names, subcounts, top, today, lock.check, waiting)
+            Records(*clients, names, subcounts, top, today, lock.check, gate, waiting)
         )
     return halves
 

@@ -9,28 +9,47 @@ rebuild finds nothing to change.
 """
 
 import os
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from opensearchpy import Transport
+
+from invenio_stats_dashboard.services import aggregation as service
+from invenio_stats_dashboard.services.aggregation import options_of
+from invenio_stats_dashboard.subcounts import load
 
 from ..conftest import remove_statistics
 from ..helpers import reference
 from ..helpers.histories import (
     BROKEN,
+    DATES,
+    DAYS,
+    DRY,
     NONE,
+    OF_COMMUNITIES,
+    OF_DAYS,
+    OF_FAMILIES,
     PIECE,
     WHOLE,
+    Cut,
+    History,
+    Publish,
     histories,
     of_all,
     of_records,
     of_usage,
 )
-from ..helpers.stored import StoredInstance, assert_equal_to_reference
+from ..helpers.simulation import COMMUNITIES
+from ..helpers.stored import StoredInstance, aggregates_in, assert_equal_to_reference
 
 EXAMPLES = int(os.environ.get("HISTORIES", 12))
 """How many histories each test takes; more of them find rarer faults."""
+
+FEW = max(1, EXAMPLES // 4)
 
 TOP = 2
 """Cells of a ``top`` breakdown, few enough to be too few."""
@@ -45,44 +64,77 @@ class RunFailedError(Exception):
 
 @pytest.fixture()
 def aggregate(app, monkeypatch):
-    """Return a function that makes one run of a kind."""
+    """Return a function that makes a run as a cut asks for it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
-    service = app.extensions["invenio-stats-dashboard"].community_stats_service
 
-    def run(kind, families, **arguments):
-        limit = 1 if kind == PIECE else None
-        monkeypatch.setitem(app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", limit)
-        progress = _fail if kind == BROKEN else None
-        with suppress(RunFailedError):
-            return service.aggregate(families=families, progress=progress, **arguments)
+    def run(cut, families):
+        days = DAYS[1:3] if cut.kind == OF_DAYS else (None, None)
+        options = options_of(
+            app,
+            (COMMUNITIES[0], reference.GLOBAL) if cut.kind == OF_COMMUNITIES else None,
+            families[::2] if cut.kind == OF_FAMILIES else families,
+            *days,
+            rebuild=cut.rebuild,
+            dry_run=cut.kind == DRY,
+        )
+        if cut.kind == PIECE:
+            options = replace(options, limit=1)
+        with failing_after(cut.number if cut.kind == BROKEN else None):
+            return service.aggregate(app, options)
 
     return run
 
 
-def _fail(_):
-    raise RunFailedError
+@contextmanager
+def failing_after(number):
+    """Let one request fail, after a number of others, as if the process ended."""
+    send, left = Transport.perform_request, number
+
+    def counted(*arguments, **named):
+        nonlocal left
+        # not that of the lock, which a thread renews
+        if left is not None and threading.current_thread() is threading.main_thread():
+            left -= 1
+            if left == 0:
+                raise RunFailedError
+        return send(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch, suppress(RunFailedError):
+        patch.setattr(Transport, "perform_request", counted)
+        yield
 
 
 @pytest.fixture()
-def follow(app, client, names, aggregate):
-    """Return a function that follows a history with runs and checks the documents."""
-    registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
+def check(app, client, names):
+    """Return a function that compares the documents with the reference."""
 
     def check(stored, families):
         today = datetime.now(UTC).date().isoformat()
+        registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
         assert_equal_to_reference(client, names, stored, registry, today, TOP, families)
+
+    return check
+
+
+@pytest.fixture()
+def follow(client, names, aggregate, check):
+    """Return a function that follows a history with runs and checks the documents."""
 
     def follow(history, families):
         remove_statistics(client, names)
         instance = StoredInstance(client, names)
-        for _, stored, kind in history.moments():
+        for _, stored, cut in history.moments():
             instance.put(stored)
-            if kind != NONE:
-                aggregate(kind, families)
-            if kind == WHOLE:
+            if cut.kind == DRY:
+                before = aggregates_in(client, names, families)
+            if cut.kind != NONE:
+                aggregate(cut, families)
+            if cut.kind == WHOLE:
                 check(stored, families)
+            if cut.kind == DRY:
+                assert aggregates_in(client, names, families) == before
         for rebuild in (False, True):
-            report = aggregate(WHOLE, families, rebuild=rebuild)
+            report = aggregate(Cut(WHOLE, rebuild=rebuild), families)
             assert not _written(report), f"rebuild={rebuild}: {report.families}"
         check(stored, families)
 
@@ -98,12 +150,12 @@ def _written(report):
     ]
 
 
-def histories_of(kinds):
+def histories_of(kinds, examples=EXAMPLES):
     """Return the decorators of a test that takes histories."""
 
     def decorate(test):
         return settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,
             suppress_health_check=[
                 HealthCheck.function_scoped_fixture,
@@ -127,3 +179,65 @@ def test_records(follow, history):
 @histories_of(of_all)
 def test_all_families(follow, history):
     follow(history, reference.FAMILIES)
+
+
+def test_every_kind_of_publication_date(follow):
+    steps = tuple(
+        Publish(None, "2024-02-29T12:30:00", date, (), "1", (), frozenset())
+        for date in DATES
+    )
+    follow(History(steps, (Cut(),) * len(steps)), RECORDS)
+
+
+@histories_of(of_all, examples=FEW)
+def test_other_breakdowns(app, client, names, aggregate, check, history):
+    ours = app.config["COMMUNITY_STATS_SUBCOUNTS"]
+    others = {
+        "subjects": {**ours["subjects"], "show": "all"},
+        "resource_types": {**ours["resource_types"], "show": "top"},
+        "agents": None,
+        "robots": {"event": "is_robot"},
+        "rights": ours["rights"],
+        "referrers": {"event": "referrer"},
+    }
+    extension = app.extensions["invenio-stats-dashboard"]
+    stored = _stored(client, names, history)
+    for registry in (ours, others, ours):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(app.config, "COMMUNITY_STATS_SUBCOUNTS", registry)
+            patch.setitem(vars(extension), "subcounts", load(registry))
+            aggregate(Cut(WHOLE), reference.FAMILIES)
+            check(stored, reference.FAMILIES)
+
+
+@histories_of(of_all, examples=FEW)
+def test_rebuild_mends_what_was_done_to_the_documents(
+    client, names, aggregate, check, history
+):
+    stored = _stored(client, names, history)
+    aggregate(Cut(WHOLE), reference.FAMILIES)
+    found = aggregates_in(client, names)
+    for place, family in enumerate(reference.FAMILIES):
+        alias = f"{names.prefix}stats-community-{family}"
+        if place % 2:
+            client.indices.delete(index=f"{alias}-*", ignore=[404])
+            continue
+        lines = []
+        for community, day in list(found[family])[::2]:
+            where = {"_index": f"{alias}-{day[:4]}", "_id": f"{community}:{day}"}
+            lines.append({"delete": where})
+        name = "snapshot_date" if "snapshot" in family else "period_start"
+        where = {"_index": f"{alias}-2024", "_id": "stranger:2024-02-28"}
+        lines.append({"create": where})
+        lines.append({"community_id": "stranger", name: "2024-02-28"})
+        client.bulk(body=lines, refresh=True)
+    aggregate(Cut(WHOLE, rebuild=True), reference.FAMILIES)
+    check(stored, reference.FAMILIES)
+
+
+def _stored(client, names, history):
+    """Put what there is at the end of a history, and return it."""
+    remove_statistics(client, names)
+    stored = history.end()
+    StoredInstance(client, names).put(stored)
+    return stored

@@ -33,7 +33,7 @@ DATES = (
     # open, unknown, uncertain, approximate, unspecified, seasons, sets
     "../2024-02-29", "/2024-03", "2024-02/..", "2024-03-01/", "2024?", "2024-02~",
     "2024-03-01%", "2024-02-28~/2024", "202X", "2024-XX", "2024-02-XX", "2024-02-2X",
-    "20XX-02-29", "2024-1X", "2024-21", "2024-22", "2024-33", "[2024-02-29,2024-03]",
+    "202X-02-29", "2024-1X", "2024-21", "2024-22", "2024-33", "[2024-02-29,2024-03]",
     "{2024-03-01,2024-02}", "[2024-02-29..]", "2024-02~-29",
     # early, late
     "0985", "1650-05", "2999-01-01",
@@ -56,8 +56,28 @@ REFERRERS = (
 )
 
 
-NONE, WHOLE, PIECE, BROKEN = RUNS = ("none", "whole", "piece", "broken")
+NONE, WHOLE, PIECE, BROKEN, DRY = "none", "whole", "piece", "broken", "dry"
 """No run; one that does all; one that does a part; one that fails on its way."""
+
+OF_COMMUNITIES, OF_FAMILIES, OF_DAYS = "of-communities", "of-families", "of-days"
+"""Runs that are asked for less than all."""
+
+RUNS = (NONE, WHOLE, PIECE, BROKEN, DRY, OF_COMMUNITIES, OF_FAMILIES, OF_DAYS)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A run of the aggregation.
+
+    Attributes:
+        kind: one of :data:`RUNS`.
+        number: of a broken one, the requests after which it fails.
+        rebuild: all is counted again.
+    """
+
+    kind: str = NONE
+    number: int = 0
+    rebuild: bool = False
 
 
 # -- steps -------------------------------------------------------------------
@@ -288,19 +308,20 @@ class History:
 
     Attributes:
         steps: in their order.
-        cuts: for each step which run of the aggregation comes after it, one of
-            :data:`RUNS`; after the last one it is always a whole one.
+        cuts: for each step the :class:`Cut` that comes after it; after the last one
+            it is always a whole run.
     """
 
     steps: tuple
     cuts: tuple
 
     def moments(self):
-        """Yield (step, stored documents after it, which run comes then)."""
+        """Yield (step, stored documents after it, the cut that comes then)."""
         world = World()
-        for step, run in zip(self.steps, (*self.cuts[:-1], WHOLE), strict=True):
+        last = Cut(WHOLE)
+        for step, cut in zip(self.steps, (*self.cuts[:-1], last), strict=True):
             step.do(world)
-            yield step, world.stored(), run
+            yield step, world.stored(), cut
 
     def world(self):
         """Return the world after the last step."""
@@ -403,6 +424,16 @@ of_usage = (
     st.builds(LoseEvent, parts, st.integers(0, 20)),
     st.builds(Recreate, st.sampled_from(("views", "downloads"))),
 )
+cuts = st.one_of(
+    st.just(Cut()),
+    st.just(Cut()),
+    st.builds(
+        Cut,
+        st.sampled_from((WHOLE, BROKEN, *RUNS)),
+        st.integers(1, 60),
+        rarely,
+    ),
+)
 of_all = (*of_records, *of_usage, st.just(Rest()))
 
 
@@ -420,11 +451,5 @@ def histories(draw, kinds=of_all, max_size=14):
     least = draw(st.sampled_from((max_size // 2, 1)))
     rest = draw(st.lists(st.one_of(*kinds), min_size=least, max_size=max_size))
     steps = (*first, *rest)
-    cuts = draw(
-        st.lists(
-            st.sampled_from((NONE, NONE, NONE, WHOLE, PIECE, BROKEN)),
-            min_size=len(steps),
-            max_size=len(steps),
-        ).map(tuple)
-    )
-    return History(steps, cuts)
+    runs = draw(st.lists(cuts, min_size=len(steps), max_size=len(steps)).map(tuple))
+    return History(steps, runs)

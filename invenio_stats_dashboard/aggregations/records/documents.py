@@ -87,16 +87,16 @@ def snapshot_documents(frames, communities, cells, limits):
     Yields:
         Document: sorted as the frames are.
     """
-    known = cells.frame()
-    rows = _state_rows(frames, known)
-    for community, its in groupby(rows, key=lambda row: row[0]):
-        lists = [_CellList(limits.get(key)) for key in cells.keys]
+    rows = _state_rows(frames)
+    for community, its in groupby(rows, key=_community_of):
+        lists = [_CellList(cells, limits.get(key)) for key in cells.keys]
         uploaders = 0
-        for day, today in groupby(its, key=lambda row: row[1]):
-            (_, _, net, _, _, _, _, *totals), *changed = today
+        for day, today in groupby(its, key=_day_of):
+            (_, _, net, _, *totals), *changed = today
             uploaders += net
-            for _, _, _, cell, place, id, json, *numbers in changed:
-                lists[place].put(cell, id, json, numbers)
+            for row in changed:
+                cell = row[3]
+                lists[cells[cell][0]].put(cell, row[4:])
             body = {
                 "community_id": communities[community],
                 "snapshot_date": day_text(day),
@@ -158,14 +158,14 @@ def _formatted(form, columns):
     return pl.concat_str(parts)
 
 
-def _state_rows(frames, known):
-    """Yield rows of community, day, net owners, cell, place, id, JSON, and the state.
+def _state_rows(frames):
+    """Yield rows of community, day, net owners, cell, and the state.
 
     The totals are the first row of a day.
     """
     carried = None
     for frame in frames:
-        state = frame.select(*_DAY, "cell", "net", *_nets())
+        state = frame.select(*_DAY, "net", "cell", *_nets())
         if carried is not None:
             state = pl.concat([carried, state])
         key = ["community", "cell"]
@@ -175,11 +175,15 @@ def _state_rows(frames, known):
         last = state.group_by(key, maintain_order=True).last().select(state.columns)
         rest = [] if carried is None else [carried.join(last, on=key, how="anti")]
         carried = pl.concat([*rest, last])
-        for piece in _pieces(state):
-            rows = piece.join(known, on="cell", how="left", maintain_order="left")
-            yield from rows.select(
-                *_DAY, "net", "cell", "place", "id", "json", *STATE
-            ).iter_rows()
+        yield from state.iter_rows()
+
+
+def _community_of(row):
+    return row[0]
+
+
+def _day_of(row):
+    return row[1]
 
 
 def _nets():
@@ -198,54 +202,68 @@ class _CellList:
     """The cells of one breakdown, the largest first.
 
     Of a breakdown of which only the largest are kept, a cell that has grown is the
-    only one that can newly be among these, unless one of them has shrunk: then all
-    are looked at.
+    only one that can newly be among these, and only if it is as large as the least of
+    them; unless one of them has shrunk: then all are looked at.
     """
 
     _FORM = (_PARTS % _STATES).encode()
 
-    def __init__(self, limit):
-        self._limit = limit
+    def __init__(self, names, limit):
+        self._names, self._limit = names, limit
         self._cells, self._lines = {}, {}
         self._best, self._touched, self._all = [], set(), False
+        self._kept = frozenset()
         self._encoded = b"[]"
 
-    def put(self, cell, id, json, numbers):
+    def put(self, cell, numbers):
         """Take in what a cell is now."""
-        size = numbers[0] + numbers[1]
-        before = self._cells.get(cell)
-        if before and before[0] < -size and cell in self._best:
-            self._all = True
-        if size:
-            self._cells[cell] = (-size, id, json, numbers)
-        else:
-            self._cells.pop(cell, None)
-        self._lines.pop(cell, None)
         self._touched.add(cell)
+        if cell in self._kept:
+            self._lines.pop(cell, None)
+            before = self._cells[cell]
+            if numbers[0] + numbers[1] < before[0] + before[1]:
+                self._all = True
+        if numbers[0] or numbers[1]:
+            self._cells[cell] = numbers
+        else:
+            del self._cells[cell]
 
     def encoded(self):
         """Return the JSON of the list."""
-        if not self._touched:
-            return self._encoded
-        cells, best = self._cells, self._best
-        if self._limit is None or self._all:
-            self._best = sorted(cells, key=cells.__getitem__)[: self._limit]
-        else:
-            candidates = [c for c in self._touched.union(best) if c in cells]
-            candidates.sort(key=cells.__getitem__)
-            self._best = candidates[: self._limit]
-        if self._best != best or not self._touched.isdisjoint(best):
-            lines = b",".join([self._line(cell) for cell in self._best])
-            self._encoded = b"[%b]" % lines
-        self._touched, self._all = set(), False
+        if self._touched:
+            best = sorted(self._candidates(), key=self._rank)[: self._limit]
+            if best != self._best or not self._touched.isdisjoint(self._kept):
+                lines = b",".join([self._line(cell) for cell in best])
+                self._encoded = b"[%b]" % lines
+                self._best, self._kept = best, frozenset(best)
+                self._lines = {cell: self._lines[cell] for cell in best}
+            self._touched, self._all = set(), False
         return self._encoded
+
+    def _candidates(self):
+        cells, best = self._cells, self._best
+        if self._all or self._limit is None:
+            return cells
+        least = 0
+        if len(best) == self._limit:
+            least = min(sum(cells[cell][:2]) for cell in best)
+        grown = {
+            cell
+            for cell in self._touched
+            if cell in cells and cells[cell][0] + cells[cell][1] >= least
+        }
+        return grown.union(best)
+
+    def _rank(self, cell):
+        numbers = self._cells[cell]
+        return -numbers[0] - numbers[1], self._names[cell][1]
 
     def _line(self, cell):
         line = self._lines.get(cell)
         if line is None:
-            _, _, json, numbers = self._cells[cell]
-            form = self._FORM % (*numbers,)
-            line = self._lines[cell] = b'{"id":%b,%b}' % (json.encode(), form)
+            id = msgspec.json.encode(self._names[cell][1])
+            form = self._FORM % self._cells[cell]
+            line = self._lines[cell] = b'{"id":%b,%b}' % (id, form)
         return line
 
 

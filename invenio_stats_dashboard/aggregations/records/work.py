@@ -44,6 +44,8 @@ class Records:
         today: the present UTC day, a date.
         check: called before each piece of work; raises when this run must not write
             any more.
+        gate: a :class:`~...search.health.HealthGate`, asked before each part of a
+            large community; None where nothing has to be asked.
         waiting: called with a sentence while OpenSearch takes no requests.
 
     Attributes:
@@ -62,6 +64,7 @@ class Records:
         top,
         today,
         check=None,
+        gate=None,
         waiting=None,
     ):
         """Keep what is needed; asks nothing yet."""
@@ -70,7 +73,7 @@ class Records:
         self._keys = tuple(s.key for s in records)
         self._limits = {s.key: top for s in records if s.show == "top"}
         self._today = today
-        self._check, self._waiting = check, waiting
+        self._check, self._gate, self._waiting = check, gate, waiting
         self._pending = Pending(client, text_client, names)
         self._stores = {
             family: AggregateStore(text_client, names, family, check, waiting)
@@ -216,16 +219,24 @@ class Records:
         families = [f for f in self._families(options) if f in wanted]
         bases = [basis for basis in BASES if any(f.endswith(basis) for f in families)]
         work = (self._text, self._names, self._keys, self._today, bases)
-        done = Done()
-        with Counting(*work, before=self._check, waiting=self._waiting) as counting:
+        done = Done(communities=len(unit.communities))
+        with Counting(*work, before=self._ready, waiting=self._waiting) as counting:
             counts = counting.count(unit)
             for family in families:
                 done.written[family] = self._write(options, family, unit, counts)
         if GLOBAL in unit.communities:
             self.missing = tuple(sorted(counts.missing))
+            done.without_facts = len(self.missing)
         if not options.dry_run and self._is_whole(options):
             self._close(families, chosen, counts)
         return done
+
+    def _ready(self):
+        """Return when more may be done; raise if it may not."""
+        if self._gate:
+            self._gate.wait(self.patterns)
+        if self._check:
+            self._check()
 
     def _write(self, options, family, unit, counts):
         first, last = options.first or FIRST_DAY, options.last or LAST_DAY

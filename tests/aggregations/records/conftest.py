@@ -3,6 +3,7 @@
 
 """Records that are known in a real OpenSearch, and their aggregation."""
 
+import itertools
 from datetime import date
 
 import pytest
@@ -40,13 +41,12 @@ class Known:
         self.store.ensure_templates()
         ensure_templates(client, names)
         self.facts, self.events = {}, {}
-        self.labels = []
+        self.labels, self._revisions = [], itertools.count(1, 10)
 
     def put(self, *records):
         """Store facts, as :func:`.build.record` makes them, in place of older ones."""
         facts = []
         for record in records:
-            before = self.facts.get(record["recid"], {"revision": 0})
             source = {
                 "parent_recid": None,
                 "updated": record["created"],
@@ -57,7 +57,8 @@ class Known:
                 "timestamp": None,
                 "record_id": f"id of {record['recid']}",
                 **record,
-                "revision": before["revision"] + 1,
+                # greater than that of a deletion, which is remembered
+                "revision": next(self._revisions),
             }
             self.facts[record["recid"]] = source
             facts.append(RecordFacts.from_document(source))
@@ -103,10 +104,10 @@ class Known:
         self.client.delete(index=self.names.record_facts, id=recid, refresh=True)
         del self.facts[recid]
 
-    def half(self, today=TODAY, top=20, registry=REGISTRY):
+    def half(self, today=TODAY, top=20, registry=REGISTRY, gate=None):
         """Return the aggregation of records."""
-        registry = subcounts.load(registry)
-        return Records(self.client, self.text, self.names, registry, top, today)
+        rules = subcounts.load(registry), top, today
+        return Records(self.client, self.text, self.names, *rules, gate=gate)
 
     def aggregate(self, today=TODAY, half=None, **options):
         """Run it; what was done is returned, the units' labels are kept."""

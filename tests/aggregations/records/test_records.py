@@ -10,7 +10,8 @@ import pytest
 from invenio_stats_dashboard.aggregations.records import documents, spool, unit
 from invenio_stats_dashboard.aggregations.run import Options
 from invenio_stats_dashboard.aggregations.store import Written
-from invenio_stats_dashboard.errors import NotReadyError
+from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
+from invenio_stats_dashboard.search.health import HealthGate, Limits
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
 
 from .build import record, text, timeline
@@ -148,6 +149,18 @@ def test_a_record_counts_from_its_publication_date_without_any_change(some):
     assert some.aggregate(today=due + timedelta(days=400)) == Written()
 
 
+def test_centuries_of_publication_dates_take_one_index(some, client, names):
+    some.edit("r1", published="1455")
+    some.edit("r2", published="0800")
+    some.edit("r3", published="1999-12-31")
+    some.aggregate()
+    some.check()
+    alias = names.aggregates("records-snapshot-published")
+    indices = sorted(client.indices.get_alias(name=alias))
+    years = [name.removeprefix(f"{alias}-") for name in indices]
+    assert years == ["1999", "2019", "2024"]
+
+
 def test_an_event_that_was_deleted_is_noticed(some):
     some.aggregate()
     some.forget_event(some.events[f"id of r3:{A}:3"])
@@ -249,6 +262,15 @@ def test_a_community_that_changes_while_it_is_counted_is_counted_again(some):
     some.edit("r4", owner="8")
     some.half().find(Options())
     of_b.do()
+    some.aggregate()
+    some.check()
+
+
+def test_a_cluster_that_is_not_fit_stops_the_work_and_nothing_is_lost(some, client):
+    gate = HealthGate(client, Limits(memory_percent=1, patience=0.1, interval=0))
+    with pytest.raises(ClusterNotHealthyError):
+        some.aggregate(half=some.half(gate=gate))
+    assert not any(some.found().values())
     some.aggregate()
     some.check()
 

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A run that is killed before any of its writes is ended by the next one."""
+
+from datetime import UTC, datetime
+
+from opensearchpy import Transport
+
+from invenio_stats_dashboard.search.names import RECORD_FAMILIES
+
+from ...helpers.processes import kill_me
+from .build import record, timeline
+
+
+def killed_at(app, number):
+    """Aggregate records; be killed before one of the requests that write."""
+    writes, send = [], Transport.perform_request
+
+    def perform_request(transport, method, url, *args, **kwargs):
+        writing = method in ("PUT", "DELETE") or url.endswith("_bulk")
+        if writing and "lock" not in url:
+            writes.append(url)
+            if len(writes) == number:
+                kill_me()
+        return send(transport, method, url, *args, **kwargs)
+
+    Transport.perform_request = perform_request
+    service = app.extensions["invenio-stats-dashboard"].community_stats_service
+    service.aggregate(families=RECORD_FAMILIES)
+    return len(writes)
+
+
+def test_killed_before_any_write_the_next_run_ends_it(known, zygote):
+    today = datetime.now(UTC).date()
+    known.put(record("a", files=1, owner="1"), record("b", created=3))
+    known.happen(
+        *timeline("a", 2, community="global"),
+        *timeline("b", 3, community="global"),
+        *timeline("b", 4, 6, community="x"),
+    )
+    number, writes = 0, None
+    while writes is None:
+        number += 1
+        # each kill leaves something for the run after it, too
+        known.edit("a", published=f"2024-02-{number:02d}")
+        known.put(record(f"r{number}", created=number))
+        known.happen(*timeline(f"r{number}", number, community="x"))
+        if number % 4 == 1:
+            known.forget_event(known.events[f"id of r{number}:x:1"])
+        writes = zygote.run(killed_at, number)
+        if number % 5 == 0:
+            known.aggregate(today)
+            known.check(today)
+    assert number > 12
+    known.check(today)

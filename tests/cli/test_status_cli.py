@@ -284,6 +284,17 @@ def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client,
     assert run(fresh, "status", "--corrections", "--all").exit_code == 2
 
 
+def test_a_late_event_of_a_complete_day_is_a_correction(events):
+    run(events.app, "aggregate")
+    assert run(events.app, "status", "--corrections", "--json").document == {
+        "corrections": []
+    }
+    events.days(DAYS[:1], each=5, first=70)
+    run(events.app, "aggregate")
+    done = run(events.app, "status", "--corrections")
+    assert f"{DAYS[0]}: new events, views 6 → 11" in done.out
+
+
 def test_nothing_is_changed(events, client, names):
     run(events.app, "aggregate")
     everything = f"{names.prefix}*stats-*"

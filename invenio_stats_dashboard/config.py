@@ -7,7 +7,8 @@ COMMUNITY_STATS_ENABLED = True
 """Master switch of the extension.
 
 With ``False`` nothing is registered, put or written; the stock statistics go on
-as without the extension.
+as without the extension. Only the task that takes back the switch of a month stays
+scheduled, lest a migration that was under way leaves a month that takes no events.
 """
 
 COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED = True

@@ -46,9 +46,9 @@ class InvenioStatsDashboard:
         if app.config["COMMUNITY_STATS_ENABLED"]:
             if indexer.install(app):
                 workers.announce()
-            tasks.extend_beat_schedule(app)
             capture.install(tasks.send_capture)
             connections.install(app)
+        tasks.extend_beat_schedule(app)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self
 

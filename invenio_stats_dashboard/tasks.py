@@ -11,6 +11,7 @@ from celery import shared_task
 from flask import current_app
 from opensearchpy.exceptions import OpenSearchException
 
+from .broker import prompt_producer
 from .errors import NotReadyError, StatsDashboardError
 from .proxies import current_stats_dashboard
 
@@ -61,7 +62,7 @@ def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
     """
     service = current_stats_dashboard.community_stats_service
     try:
-        service.capture_changes(parent_ids, community_ids, rows)
+        _tell_refused(service.capture_changes(parent_ids, community_ids, rows))
     except NotReadyError:
         return  # it was switched off since
     except (StatsDashboardError, OpenSearchException) as error:
@@ -73,16 +74,26 @@ def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
 def send_capture(**arguments):
     """Hand the work of :func:`capture_community_changes` to a worker.
 
-    A broker that does not answer is not waited for; the caller's work is done already.
+    A broker that does not answer is waited for some seconds; the caller's work is done
+    already.
 
     Args:
         arguments: those of the task.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker does not answer.
     """
-    capture_community_changes.apply_async(
-        kwargs=arguments,
-        # a connection that was kept may be stale; more than once it is not tried
-        retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
-    )
+    task = capture_community_changes
+    if task.app.conf.task_always_eager:
+        task.apply_async(kwargs=arguments)
+        return
+    with prompt_producer(task.app) as producer:
+        task.apply_async(
+            kwargs=arguments,
+            producer=producer,
+            # a connection that was kept may be stale; more than once it is not tried
+            retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+        )
 
 
 def _pause(retries):
@@ -92,7 +103,19 @@ def _pause(retries):
 @shared_task(ignore_result=True)
 def reconcile_community_events():
     """Look for changes of memberships that were missed."""
-    current_stats_dashboard.community_stats_service.reconcile_if_due()
+    _tell_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
+
+
+def _tell_refused(report):
+    """Log what OpenSearch refuses for good: somebody has to mend it."""
+    if report is not None and report.refused:
+        current_app.logger.error(
+            "OpenSearch refuses %d community events or record facts; the first: %s. The "
+            "hourly reconciliation tries again. To see all of them: 'invenio "
+            "community-stats community-events reconcile'.",
+            len(report.refused),
+            report.refused[0],
+        )
 
 
 @shared_task(ignore_result=True)
@@ -153,13 +176,23 @@ BEAT_SCHEDULE = {
 }
 """Entries for the site's beat, by name."""
 
+_ALWAYS = "stats-dashboard-recover-overdue-switches"
+"""What is done although the extension is disabled.
+
+A switch that it was disabled in has left a month that takes no events.
+"""
+
 
 def extend_beat_schedule(app):
     """Merge this package's tasks into the site's beat; its own entries win.
+
+    Of a disabled extension it is only the recovery of switches.
 
     Args:
         app: the Flask application; its schedule is replaced by a copy.
     """
     if app.config["COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"]:
+        enabled = app.config["COMMUNITY_STATS_ENABLED"]
+        ours = BEAT_SCHEDULE if enabled else {_ALWAYS: BEAT_SCHEDULE[_ALWAYS]}
         site = app.config.get("CELERY_BEAT_SCHEDULE") or {}
-        app.config["CELERY_BEAT_SCHEDULE"] = {**BEAT_SCHEDULE, **site}
+        app.config["CELERY_BEAT_SCHEDULE"] = {**ours, **site}

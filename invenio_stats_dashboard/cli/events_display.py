@@ -18,6 +18,7 @@ from .output import console
 
 _EVERY = 10.0
 _GENERATE = "invenio community-stats generate-community-events"
+_RECONCILE = "invenio community-stats community-events reconcile"
 
 
 class _Quiet:
@@ -211,6 +212,11 @@ def _reconciliation(last):
         f"Reconciliation: last at {last.looked_at} UTC, {last.records:,} records looked "
         f"at, {missing}{swept}."
     )
+    if last.lacking:
+        yield (
+            f"OpenSearch has refused something of {len(last.lacking):,} records; "
+            f"'{_RECONCILE}' tries again and tells why."
+        )
     if last.repaired_at and not last.events:
         yield f"The last repair was at {last.repaired_at} UTC{_told(last.repaired)}."
 

@@ -241,7 +241,8 @@ def print_report(report):
 def print_status(status):
     """Print how far each month is."""
     out = console()
-    if not status.months:
+    undated = status.undated
+    if not status.months and not undated.indices:
         out.print("There are no usage events yet.")
     table = Table(
         "month", "type", "state", "", "%", "events", "copied", "rate", "left", box=None
@@ -271,7 +272,14 @@ def print_status(status):
             )
         if month.error and month.retry:
             out.print(f"  Try again: {month.retry}")
-    if any(month.not_enriched is None for month in status.months):
+    if undated.indices:
+        out.print(
+            f"{undated.indices:,} enriched indices are no month's by their names; they "
+            f"hold {undated.events:,} events, and there is nothing to migrate."
+        )
+    if undated.not_enriched:
+        out.print(f"{undated.not_enriched:,} of these events are not enriched.")
+    if None in (undated.not_enriched, *(m.not_enriched for m in status.months)):
         out.print(
             "How many events are not enriched is unknown: OpenSearch did not answer "
             "that search completely."

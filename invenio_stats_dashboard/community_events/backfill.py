@@ -23,6 +23,9 @@ WORKERS = 2
 ON_THEIR_WAY = 4
 """Pages that are read and not yet stored."""
 
+MAX_LACKING = 1000
+"""Records of which something was refused that a report names at most."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -59,6 +62,7 @@ class BackfillReport:
         complete: the back-fill of all records is complete with this run.
         causes: what the events tell of, one of :data:`.documents.CAUSES` as far as
             their evidence tells -> number of events.
+        lacking: recids of records of which something was refused.
     """
 
     records: int = 0
@@ -72,6 +76,7 @@ class BackfillReport:
     went_on: bool = False
     complete: bool = False
     causes: dict[str, int] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass
@@ -85,6 +90,7 @@ class Totals:
     skipped: int = 0
     refused: list = field(default_factory=list)
     causes: Counter = field(default_factory=Counter)
+    lacking: set = field(default_factory=set)
 
     def add(self, rows, recorded):
         """Add what was done for a page.
@@ -100,6 +106,8 @@ class Totals:
         self.skipped += rows - recorded.changed
         self.refused += recorded.refused
         self.causes.update(recorded.causes)
+        if len(self.lacking) < MAX_LACKING:
+            self.lacking |= recorded.lacking
 
 
 def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):

@@ -124,12 +124,8 @@ class Watcher:
             return
         table = RDMParentCommunity.__table__
         if state.is_insert:
-            rows = state.parameters or ()
-            for row in [rows] if isinstance(rows, dict) else rows:
-                if row.keys() >= {"record_id", "community_id"}:
-                    _changes(state.session).row(
-                        row["record_id"], row["community_id"], added=True
-                    )
+            for parent_id, community_id in _inserted(state):
+                _changes(state.session).row(parent_id, community_id, added=True)
             return
         statement = sa.select(table.c.record_id, table.c.community_id)
         if state.statement.whereclause is not None:
@@ -163,6 +159,21 @@ def _is_of_memberships(state):
     if mapper is not None:
         return mapper.class_ is RDMParentCommunity
     return getattr(state.statement, "table", None) is RDMParentCommunity.__table__
+
+
+def _inserted(state):
+    """Yield parent and community of the rows that an INSERT is given, or holds itself."""
+    given = state.parameters
+    if not given:
+        dialect = state.session.get_bind(**state.bind_arguments).dialect
+        given = state.statement.compile(dialect=dialect).params
+    for row in [given] if isinstance(given, dict) else given:
+        for name, parent_id in row.items():
+            # of several rows in one statement the names have a suffix
+            of, found, suffix = name.partition("record_id")
+            community_id = row.get(f"community_id{suffix}")
+            if found and not of and parent_id and community_id:
+                yield parent_id, community_id
 
 
 def _changes(session):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from . import times
-from .backfill import BackfillReport, Pace, Progress, Totals, fill
+from .backfill import MAX_LACKING, BackfillReport, Pace, Progress, Totals, fill
 from .membership import Selection
 from .state import backfill_state, save_state
 
@@ -98,6 +98,7 @@ class Generation:
         self._totals.facts += again.facts
         self._totals.conflicts += again.conflicts
         self._totals.refused += again.refused
+        self._totals.lacking |= again.lacking
         self._totals.causes.update(again.causes)
         self._store.refresh()
         self._save(
@@ -129,7 +130,7 @@ class Generation:
         if not dry_run:
             self._store.ensure_templates()
             self._store.refresh()
-        total = self._reader.count(selection, after)
+        total = self._reader.count(selection, after) if self._progress else 0
 
         def stored(last, rows, recorded):
             self._totals.add(rows, recorded)
@@ -144,7 +145,7 @@ class Generation:
             dry_run,
             stored,
         )
-        if not dry_run:
+        if not dry_run and (self._totals.events or self._totals.facts):
             self._store.refresh()
         self._show(total, always=True)
 
@@ -164,6 +165,7 @@ class Generation:
             skipped=totals.skipped,
             refused=tuple(totals.refused),
             causes=dict(sorted(totals.causes.items())),
+            lacking=tuple(sorted(totals.lacking)[:MAX_LACKING]),
             seconds=time.monotonic() - self._start,
             dry_run=dry_run,
         )

@@ -7,7 +7,7 @@ Everything is read in pages of bounded number and size, in the order of the
 records' UUIDs, with a handful of statements a page.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -98,7 +98,8 @@ class MembershipReader:
             selection: which; None for all.
             after: UUID of the record to go on after.
 
-        Two transactions are open until the generator ends or is closed.
+        A transaction is open until the generator ends or is closed; two, if the
+        records are more than a page.
 
         Yields:
             list[RecordRow]: pages in the order of the UUIDs, never empty.
@@ -107,13 +108,22 @@ class MembershipReader:
             DatabaseUnavailableError: a sentence that says what is wrong.
         """
         selection = selection or Selection()
-        with self.connected() as side, self.connected() as connection:
-            ended = _Ended(side, selection, after)
-            while page := self._record_page(connection, selection, after):
+        with ExitStack() as stack:
+            connection = stack.enter_context(self.connected())
+            page, is_last = self._record_page(connection, selection, after)
+            statement = queries.ended_requests(selection, after)
+            if is_last:  # few: the workers of a site share few connections
+                ended = _Ended(connection.execute(statement).all() if page else ())
+            else:
+                side = stack.enter_context(self.connected())
+                ended = _Ended(side.execute(_streamed(statement, 1000)))
+            while page:
                 after = page[-1].id
-                requests = ended.upto(after)
-                yield _rows(connection, page, requests, self._decode)
+                yield _rows(connection, page, ended.upto(after), self._decode)
                 connection.rollback()
+                if is_last:
+                    return
+                page, is_last = self._record_page(connection, selection, after)
 
     def rows(self, recids):
         """Return the records with some persistent identifiers.
@@ -128,6 +138,7 @@ class MembershipReader:
         return [row for page in self.pages(selection) for row in page]
 
     def _record_page(self, connection, selection, after):
+        """Return the next records, and whether they are the last ones."""
         statement = queries.records(selection, after).limit(self._page_size)
         page, size = [], 0
         with connection.execute(_streamed(statement, _FETCHED)) as result:
@@ -135,8 +146,8 @@ class MembershipReader:
                 page.append(record)
                 size += len(record.json)
                 if size > PAGE_BYTES:
-                    break
-        return page
+                    return page, False
+        return page, len(page) < self._page_size
 
     def known(self, recids):
         """Return those of some persistent identifiers that are published records.
@@ -174,6 +185,12 @@ class MembershipReader:
         try:
             with self._engine.connect() as connection:
                 yield connection
+        except sa.exc.TimeoutError as error:
+            raise DatabaseUnavailableError(
+                "All connections to the database that this process may have are in use "
+                f"({error}). Run the same command again; if it happens often, see "
+                "pool_size and max_overflow in SQLALCHEMY_ENGINE_OPTIONS."
+            ) from error
         except DBAPIError as error:
             if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
                 raise
@@ -193,12 +210,13 @@ class _Ended:
 
     They are few as a rule, but nothing bounds their number: so they come from
     one ordered statement that is read as far as the records have been.
+
+    Args:
+        requests: rows of :func:`.queries.ended_requests`.
     """
 
-    def __init__(self, connection, selection, after):
-        statement = queries.ended_requests(selection, after)
-        result = connection.execute(_streamed(statement, 1000))
-        self._groups = groupby(result, key=lambda request: request.record_id)
+    def __init__(self, requests):
+        self._groups = groupby(requests, key=lambda request: request.record_id)
         self._next = None
 
     def upto(self, record_id):

@@ -36,6 +36,8 @@ class ReconciliationState:
         events: community events that were missing, which it wrote.
         facts: record facts that were missing or outdated, which it wrote.
         causes: what these events tell of -> their number.
+        lacking: recids of records of which OpenSearch has refused something; each
+            reconciliation looks at them again.
         repaired_at: when the last one that wrote an event began.
         repaired: what the events of that one tell of -> their number.
     """
@@ -46,6 +48,7 @@ class ReconciliationState:
     events: int = 0
     facts: int = 0
     causes: dict[str, int] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
     repaired_at: str | None = None
     repaired: dict[str, int] = field(default_factory=dict)
 
@@ -130,7 +133,14 @@ class Reconciliation:
         if since is not None:
             selection = replace(selection, changed_since=_moment(since) - _OVERLAP)
         report = generation.run_some(selection, dry_run)
-        if of_all and not dry_run and not report.refused:
+        if of_all and since is not None:
+            refused = set(bookmark.data.get("lacking", ())) - set(report.lacking)
+            if refused:
+                again = Selection(recids=tuple(sorted(refused)))
+                report = generation.run_some(again, dry_run)
+        # what is refused would be so the next time, too: it is told, and it is not
+        # a reason to look at everything every time
+        if of_all and not dry_run:
             swept = bookmark.data.get("swept_at") if since is not None else started
             repaired = {"repaired_at": started, "repaired": report.causes}
             bookmark.write(
@@ -141,6 +151,7 @@ class Reconciliation:
                 events=report.events,
                 facts=report.facts,
                 causes=report.causes,
+                lacking=report.lacking,
                 **(repaired if report.events else {}),
             )
         return report

@@ -14,7 +14,7 @@ from . import times
 from .answers import Mark
 from .documents import ADDED, GLOBAL
 from .evidence import truth_of
-from .facts import FactsReader
+from .facts import FactsReader, RecordFacts
 from .timeline import Timeline, cause_of, compare
 
 _ATTEMPTS = 10
@@ -30,6 +30,7 @@ class Recorded:
         conflicts: events that somebody else wrote in the same moment.
         changed: records for which something was written.
         refused: sentences about documents that OpenSearch refuses for good.
+        lacking: recids of the records of which something was refused.
         marks: recid -> community -> what its timeline is made of now.
         causes: cause, as far as the evidence tells -> events that were written.
     """
@@ -39,6 +40,7 @@ class Recorded:
     conflicts: int
     changed: int
     refused: list[str]
+    lacking: set[str]
     marks: dict[str, dict[str, list[Mark]]]
     causes: dict[str, int]
 
@@ -127,13 +129,14 @@ class Recorder:
             self._note(late)
             put = self._store.put_facts(facts)
             facts_count = put.stored
-            refused += [f"{f.recid}: {reason}" for f, reason in put.refused]
+            refused += put.refused
         return Recorded(
             events=len(written),
             facts=facts_count,
             conflicts=conflicts,
             changed=len(changed),
-            refused=refused,
+            refused=[f"{_id(document)}: {reason}" for document, reason in refused],
+            lacking={document.recid for document, _ in refused},
             marks=known,
             causes=_causes(written),
         )
@@ -162,8 +165,7 @@ class Recorder:
         lacking = {event.recid for event, _ in refused}
         last = [e for e in last if e.place > 1 or e.recid not in lacking]
         others = self._write_all(last, truths, known, cause, now)
-        sentences = [f"{e.id}: {reason}" for e, reason in [*refused, *others[2]]]
-        return written + others[0], conflicts + others[1], sentences
+        return written + others[0], conflicts + others[1], refused + others[2]
 
     def _write_all(self, events, truths, known, cause, now):
         written, conflicts, refused = [], 0, []
@@ -206,6 +208,11 @@ class Recorder:
             again = self._compared(truth, known[recid], cause, now)
             events += [e for e in again if e.community_id == community_id]
         return events
+
+
+def _id(document):
+    """Return the ``_id`` of an event or of facts."""
+    return document.recid if isinstance(document, RecordFacts) else document.id
 
 
 def _earliest(events):

@@ -17,14 +17,16 @@ class DatabaseResolver:
         app: the Flask application.
         client: an OpenSearch client, whether it decodes its answers or not.
         names: the instance's :class:`~..search.names.Names`.
+        late: see :class:`.recorder.Recorder`; what is found here may have happened
+            before events that are enriched.
         cause: what made the caller ask; see :data:`.documents.CAUSES`.
     """
 
-    def __init__(self, app, client, names, cause="backfill"):
+    def __init__(self, app, client, names, late, cause="backfill"):
         """Keep what is needed."""
         self._app = app
         self._store = EventStore(client, names)
-        self._cause = cause
+        self._late, self._cause = late, cause
 
     def __call__(self, recids):
         """Return the contexts of records that are in the database.
@@ -48,7 +50,8 @@ class DatabaseResolver:
         if not rows:
             return {}
         self._store.ensure_templates()
-        recorded = Recorder(self._store, subcounts).record(rows, self._cause)
+        recorder = Recorder(self._store, subcounts, late=self._late)
+        recorded = recorder.record(rows, self._cause)
         reader = FactsReader(subcounts)
         return {
             row.recid: RecordContext(reader.read(row), recorded.timeline(row.recid))

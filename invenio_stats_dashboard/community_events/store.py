@@ -207,15 +207,15 @@ class EventStore:
         Without them OpenSearch would guess a mapping and set no alias.
         """
         names = self._names
-        for name, body in {
-            **index_templates(names),
-            **reindexing_template(names),
-        }.items():
-            path = f"/_index_template/{name}"
-            only_names = {"filter_path": "index_templates.name", "ignore": 404}
-            found = self._send("GET", path, params=only_names)
-            if not found.get("index_templates"):
-                self._send("PUT", path, body)
+        wanted = {**index_templates(names), **reindexing_template(names)}
+        # one request for all: this is asked for with each change that is captured
+        path = f"/_index_template/{names.prefix}stats-community-*"
+        only_names = {"filter_path": "index_templates.name", "ignore": 404}
+        found = self._send("GET", path, params=only_names)
+        there = {found["name"] for found in found.get("index_templates", ())}
+        for name, body in wanted.items():
+            if name not in there:
+                self._send("PUT", f"/_index_template/{name}", body)
 
     def create_events(self, events):
         """Store community events, each only if its place is free.

@@ -235,6 +235,9 @@ def _begun_since(changes, truth, community_id, now):
     if not changes or changes[0][2] != "created":
         return changes
     bound = truth.bounds.get(community_id, truth.bound)
+    if bound.evidence != "row":
+        # to add a row changes the parent; record and community may be edited since
+        bound = truth.bound
     latest = min(bound.date, now, *(when for _, when, _ in changes[1:2]))
     return [(True, max(changes[0][1], latest), bound.evidence), *changes[1:]]
 

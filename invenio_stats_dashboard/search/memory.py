@@ -6,6 +6,7 @@
 import ctypes
 import gc
 from contextlib import contextmanager
+from threading import Lock
 
 _M_MMAP_THRESHOLD = -3
 _LARGE = 256 * 1024
@@ -26,6 +27,31 @@ def give_large_blocks_back():
         return
 
 
+class _RareCollections:
+    """Sets the collector for the first user at a time, and back after the last."""
+
+    def __init__(self):
+        self._lock, self._users, self._before = Lock(), 0, None
+
+    def begin(self):
+        with self._lock:
+            if not self._users:
+                self._before = gc.get_threshold()
+                gc.set_threshold(_COLLECTED_AFTER, *self._before[1:])
+                gc.freeze()
+            self._users += 1
+
+    def end(self):
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                gc.unfreeze()
+                gc.set_threshold(*self._before)
+
+
+_rare = _RareCollections()
+
+
 @contextmanager
 def rare_collections():
     """Let the garbage collector work less for a while.
@@ -33,13 +59,11 @@ def rare_collections():
     Decoded records and events are many short-lived objects, and none is part of a
     cycle. Collections would be frequent, and each full one would look through the
     million objects of an InvenioRDM application, which it cannot free: a third of
-    the time in which pages are decoded.
+    the time in which pages are decoded. Several threads may want it at once; the
+    collector is as it was when none of them does any more.
     """
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECTED_AFTER, *before[1:])
-    gc.freeze()
+    _rare.begin()
     try:
         yield
     finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
+        _rare.end()

@@ -43,6 +43,7 @@ def reindexing_template(names):
                         "state": {"type": "keyword"},
                         "event_type": {"type": "keyword"},
                         "month": {"type": "keyword"},
+                        "recid": {"type": "keyword"},
                         "updated_at": {"type": "date"},
                     },
                 },

@@ -3,8 +3,6 @@
 
 """The service for community events and statistics."""
 
-from functools import partial
-
 from invenio_db import db
 
 from ..aggregations.status import AggregatesReader
@@ -17,7 +15,7 @@ from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..usage_events.attribution import note
+from ..usage_events.attribution import noting
 from . import arguments
 from .aggregation import aggregate, clear_bookmarks, options_of
 from .reading import read_stats
@@ -154,8 +152,12 @@ class CommunityStatsService:
             OpenSearchException: the cluster does not answer at the start.
         """
         client = json_client(self.app)
-        swept = reconciliation_state(client, self.names).swept_at
-        run, reader = self._generation("reconciled", progress, waiting, verified=swept)
+        last = reconciliation_state(client, self.names)
+        # what was refused then is not true yet
+        verified = None if last.lacking else last.swept_at
+        run, reader = self._generation(
+            "reconciled", progress, waiting, verified=verified
+        )
         selection = self._selection(reader, community_ids, recids, None, None)
         work = Reconciliation(client, self.names)
         return work.run(run, selection, changed_only, dry_run)
@@ -343,7 +345,7 @@ class CommunityStatsService:
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, limit=limit, waiting=waiting)
-        late = partial(note, client, self.names)
+        late = noting(self.app, self.names)
         recorder = Recorder(store, subcounts, late=late, **evidence)
         run = Generation(
             client, self.names, store, reader, recorder, progress, cause=cause

@@ -5,21 +5,27 @@
 
 Which records have to be looked at is a list of documents, so that it outlives any
 process. A record leaves the list when a whole pass over its events found nothing to
-write, and no month that it concerns is being copied; one that was noted again meanwhile
-stays.
+write, and none of them is in a month that is being copied; one that was noted again
+meanwhile stays. One that has to wait goes to the end of the list, so that it keeps
+nobody else waiting.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
+from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import StatsDashboardError
+from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search import bulk
+from ..search.client import text_client
+from ..search.names import EVENT_TYPES
 from ..search.seqno import NOTHING
 from .migration.copying import settled_positions
-from .migration.months import serving, survey
 from .rewriting import LIMIT, events_of, if_unchanged
+from .served import ENRICHED, buckets, look
 
 KIND = "re-attribution"
 REST = 1800.0
@@ -28,6 +34,14 @@ REST = 1800.0
 A worker may have the old membership in its cache for a minute, and may wait with events
 in hand for twenty until OpenSearch takes them.
 """
+KNOWN_SECONDS = 600.0
+"""Seconds that whoever works for long may go by what it knows of a membership.
+
+Clearly fewer than :data:`REST`. A migration begins with months whose records left the
+list long ago; what it knew of them before they were noted must be forgotten by then.
+"""
+RUN_SECONDS = 480.0
+"""Seconds after which a run takes no more records; the next one comes after 600."""
 
 
 @dataclass
@@ -35,9 +49,9 @@ class Attributed:
     """What one run has done.
 
     Attributes:
-        records: that are done and have left the list.
+        records: notes of records that are done and have left the list.
         events: that were written again.
-        pending: records that are still on the list of this run.
+        pending: notes that were looked at and are still on the list.
     """
 
     records: int = 0
@@ -45,11 +59,11 @@ class Attributed:
     pending: int = 0
 
 
-def note(text_client, names, changes, limit=LIMIT):
+def note(client, names, changes, limit=LIMIT):
     """Note that events of records have to be attributed again.
 
     Args:
-        text_client: a client that does not decode.
+        client: a client that does not decode.
         names: the instance's names.
         changes: recid -> moment of the earliest change, naive UTC ISO 8601.
         limit: seconds to go on trying.
@@ -66,12 +80,41 @@ def note(text_client, names, changes, limit=LIMIT):
         body = {"kind": KIND, "recid": recid, "since": since, "updated_at": now}
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
         actions.append(b"\n".join(lines))
-    refusals = bulk.write(text_client, names.reindexing, actions, limit)
+    refusals = bulk.write(client, names.reindexing, actions, limit)
     if refusals:
         raise StatsDashboardError(
             f"{len(refusals)} records cannot be noted for re-attribution; the first "
             f"is {refusals[0]}."
         )
+
+
+def noted_among(client, names, recids):
+    """Return which of some records are noted.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        recids: identifiers.
+
+    Returns:
+        set[str]: those whose events will be attributed again.
+    """
+    if not recids or not client.indices.exists(index=names.reindexing):
+        return set()
+    client.indices.refresh(index=names.reindexing)
+    only = [{"term": {"kind": KIND}}, {"terms": {"recid": sorted(recids)}}]
+    found = buckets(client, names.reindexing, only, "recid", len(recids))
+    return set(found)
+
+
+def noting(app, names):
+    """Return :func:`note` for an application, as a function of the changes.
+
+    Args:
+        app: the Flask application.
+        names: the instance's names.
+    """
+    return partial(note, text_client(app), names)
 
 
 class Attribution:
@@ -82,7 +125,8 @@ class Attribution:
         text_client: a client that does not decode.
         names: the instance's names.
         splicer: brings communities up to date (:class:`~.enrichment.Splicer`); its
-            look-up must know the change, so it is a fresh one for each run.
+            look-up must know the change, so it is a fresh one for each run, and
+            forgets after :data:`KNOWN_SECONDS`.
         waiting: called with a sentence before each pause.
     """
 
@@ -90,68 +134,62 @@ class Attribution:
         """Keep what is needed."""
         self._client, self._text_client, self._names = client, text_client, names
         self._splicer, self._waiting = splicer, waiting
+        self._refused = {}
 
-    def run(self, event_types, limit, records=100, batch=500, rest=REST):
-        """Attribute events of the records that have waited longest.
+    def run(self, limit, records=1000, batch=500, rest=REST, seconds=RUN_SECONDS):
+        """Attribute events of records, those that have waited longest first.
 
         Args:
-            event_types: the event types to look at.
             limit: how many events to write at most.
-            records: how many records to take from the list.
+            records: how many records to work on at a time.
             batch: events at a time.
             rest: seconds that a record must have been on the list.
+            seconds: after which no more records are begun.
 
         Returns:
             Attributed: what was done.
 
         Raises:
-            StatsDashboardError: OpenSearch refuses an event; the list stays.
-            SearchUnavailableError: OpenSearch does not answer completely.
+            StatsDashboardError: OpenSearch refuses events; all others are done, and
+                these records stay on the list.
+            SearchUnavailableError: OpenSearch does not answer completely, or takes
+                nothing; the records worked on go to the end of the list.
         """
-        done = Attributed()
-        noted = self._noted(records, rest)
-        if not noted:
-            return done
-        months, _ = survey(self._client, self._names, event_types)
-        since = min(hit["_source"]["since"] for hit in noted)
-        recids = sorted({hit["_source"]["recid"] for hit in noted})
-        concerned = [month for month in months if month.month >= since[:7]]
-        served = [serving(self._names, month) for month in concerned]
-        indices = [index.name for index in served if index is not None]
-        # what is copied already may hold the old membership; it serves later
-        copying = any(
-            month.target is not None and index is not month.target
-            for month, index in zip(concerned, served, strict=True)
-        )
-        settled = False
-        while not settled and done.events < limit:
-            # a conflict is not told, so only a pass without a write is the end
-            written = sum(
-                self._index(name, recids, since, limit - done.events, batch)
-                for name in indices
+        done, end, served = Attributed(), time.monotonic() + seconds, None
+        # the same for the whole run: what is noted meanwhile is unknown to its look-up
+        before = datetime.now(UTC) - timedelta(seconds=rest)
+        while noted := self._noted(records, before):
+            served = served or self._look()
+            try:
+                ended = self._work_off(noted, served, limit, batch, done)
+            except (SearchUnavailableError, OpenSearchException):
+                # one index that takes nothing must not keep all others waiting
+                self._store([_put_off(hit) for hit in noted])
+                raise
+            if not ended:
+                break
+            if done.events >= limit or time.monotonic() >= end:
+                break
+        if self._refused:
+            raise StatsDashboardError(
+                f"Events of {len(self._refused)} records are refused with their new "
+                f"communities; one is {next(iter(self._refused.values()))}. They are "
+                "as they were, and will be tried again."
             )
-            done.events += written
-            settled = not written
-        if settled and not copying:
-            self._remove(noted)
-            done.records = len(noted)
-        else:
-            done.pending = len(noted)
         return done
 
-    def _noted(self, size, rest):
+    def _noted(self, size, before):
         index = self._names.reindexing
         if not self._client.indices.exists(index=index):
             return []
         self._client.indices.refresh(index=index)
-        latest = datetime.now(UTC) - timedelta(seconds=rest)
         body = {
             "size": size,
             "query": {
                 "bool": {
                     "filter": [
                         {"term": {"kind": KIND}},
-                        {"range": {"updated_at": {"lte": latest.isoformat()}}},
+                        {"range": {"updated_at": {"lte": before.isoformat()}}},
                     ]
                 }
             },
@@ -160,17 +198,44 @@ class Attribution:
         }
         return self._client.search(index=index, body=body)["hits"]["hits"]
 
-    def _index(self, index, recids, since, limit, batch):
-        moment = {"gte": since, "format": "strict_date_optional_time"}
-        only = {
-            "bool": {
-                "filter": [
-                    {"terms": {"recid": recids}},
-                    {"range": {"timestamp": moment}},
-                    {"exists": {"field": "enriched_at"}},
-                ]
-            }
-        }
+    def _look(self):
+        """Return where events are served, with all that rested records have."""
+        served = look(self._client, self._names, EVENT_TYPES)
+        self._client.indices.refresh(
+            index=[self._names.events_alias(kind) for kind in EVENT_TYPES],
+            params={"ignore_unavailable": "true", "request_timeout": 120},
+        )
+        return served
+
+    def _work_off(self, noted, served, limit, batch, done):
+        """Work some records off; tell whether that came to its end."""
+        only = _events_since(noted)
+        # what is copied already may hold the old membership; it serves later
+        waiting = served.being_copied(
+            self._client, only, len({hit["_source"]["recid"] for hit in noted})
+        )
+        indices = served.holding(self._client, [only, ENRICHED])
+        settled = False
+        while not settled and done.events < limit:
+            # a conflict is not told, so only a pass without a write is the end
+            written = 0
+            for name in indices:
+                written += self._index(name, only, limit - done.events - written, batch)
+            done.events += written
+            settled = not written
+        if not settled:
+            done.pending += len(noted)
+            return False
+        waiting = waiting | set(self._refused)
+        later = [hit for hit in noted if hit["_source"]["recid"] in waiting]
+        ready = [hit for hit in noted if hit["_source"]["recid"] not in waiting]
+        self._store([_removal(hit) for hit in ready] + [_put_off(hit) for hit in later])
+        done.records += len(ready)
+        done.pending += len(later)
+        return True
+
+    def _index(self, index, since, limit, batch):
+        only = {"bool": {"filter": [since, ENRICHED]}}
         written = 0
         for shard, position in settled_positions(self._client, index).items():
             after = NOTHING
@@ -194,50 +259,91 @@ class Attribution:
     def _write(self, index, hits):
         """Write the events whose communities differ; return how many."""
         sources = self._splicer.splice([hit.source for hit in hits])
-        actions = [
-            if_unchanged(hit, source)
+        changed = [
+            (hit, source)
             for hit, (_, source) in zip(hits, sources, strict=True)
-            if _communities(hit.source) != _communities(source)
+            if _decode(hit.source).community_ids != _decode(source).community_ids
         ]
         refusals = bulk.write(
-            self._text_client, index, actions, LIMIT, waiting=self._waiting
+            self._text_client,
+            index,
+            [if_unchanged(hit, source) for hit, source in changed],
+            LIMIT,
+            waiting=self._waiting,
         )
-        if refusals:
-            raise StatsDashboardError(
-                f"{len(refusals)} events are refused by {index}; the first is "
-                f"{refusals[0]}. They are as they were, and will be tried again."
-            )
-        return len(actions)
+        for refusal in refusals:
+            hit, _ = changed[refusal.position]
+            self._refused[_decode(hit.source).recid] = f"{refusal} in {index}"
+        return len(changed) - len(refusals)
 
-    def _remove(self, noted):
-        actions = [
-            msgspec.json.encode(
-                {
-                    "delete": {
-                        "_id": hit["_id"],
-                        "if_seq_no": hit["_seq_no"],
-                        "if_primary_term": hit["_primary_term"],
-                    }
-                }
-            )
-            + b"\n"
-            for hit in noted
-        ]
-        bulk.write(
+    def _store(self, actions):
+        refusals = bulk.write(
             self._text_client,
             self._names.reindexing,
             actions,
             LIMIT,
             waiting=self._waiting,
         )
+        if refusals:
+            raise StatsDashboardError(
+                f"The list of records for re-attribution cannot be written: "
+                f"{refusals[0]}. It is as it was, and will be worked on again."
+            )
+
+
+def _events_since(noted):
+    """Return a query for the events of records since their changes.
+
+    Those of one month together, so that one old change does not have all events of
+    all other records looked at.
+    """
+    months = {}
+    for hit in noted:
+        since, recid = hit["_source"]["since"], hit["_source"]["recid"]
+        earliest, recids = months.get(since[:7], (since, set()))
+        months[since[:7]] = min(since, earliest), recids | {recid}
+    return {
+        "bool": {
+            "should": [_of_records(recids, since) for since, recids in months.values()],
+            "minimum_should_match": 1,
+        }
+    }
+
+
+def _of_records(recids, since):
+    moment = {"gte": since, "format": "strict_date_optional_time"}
+    return {
+        "bool": {
+            "filter": [
+                {"terms": {"recid": sorted(recids)}},
+                {"range": {"timestamp": moment}},
+            ]
+        }
+    }
+
+
+def _unless_noted_again(hit):
+    return {
+        "_id": hit["_id"],
+        "if_seq_no": hit["_seq_no"],
+        "if_primary_term": hit["_primary_term"],
+    }
+
+
+def _removal(hit):
+    return msgspec.json.encode({"delete": _unless_noted_again(hit)}) + b"\n"
+
+
+def _put_off(hit):
+    """Return the lines that put a note at the end of the list."""
+    head = {"index": _unless_noted_again(hit)}
+    body = {**hit["_source"], "updated_at": datetime.now(UTC).isoformat()}
+    return msgspec.json.encode(head) + b"\n" + msgspec.json.encode(body) + b"\n"
 
 
 class _Attributed(msgspec.Struct):
+    recid: str | None = None
     community_ids: list[str] = []
 
 
-_decode_attributed = msgspec.json.Decoder(_Attributed).decode
-
-
-def _communities(source):
-    return _decode_attributed(source).community_ids
+_decode = msgspec.json.Decoder(_Attributed).decode

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Enriching events that came into enriched months without their enrichment.
+"""Enriching events that came into enriched indices without their enrichment.
 
 A stock worker writes such events while a site is deployed, or an indexer that
 could not look a record up. Every event is written with the version at which it
@@ -15,9 +15,9 @@ from ..errors import SearchUnavailableError
 from ..search import bulk
 from ..search.seqno import NOTHING
 from .migration.copying import settled_positions
-from .migration.months import serving, survey
 from .migration.status import not_enriched
 from .rewriting import LIMIT, events_of, if_unchanged
+from .served import look
 
 LACKING = {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}}
 """The query for events without enrichment."""
@@ -41,7 +41,7 @@ class Filled:
 
 
 class Filling:
-    """Enriches events of enriched months that have no enrichment.
+    """Enriches events of enriched indices that have no enrichment.
 
     Args:
         client: an ordinary client.
@@ -78,12 +78,12 @@ class Filling:
                 "OpenSearch did not tell completely which events are not enriched; "
                 "the next run asks again."
             )
-        months, _ = (
-            survey(self._client, self._names, event_types) if lacking else ((), ())
-        )
-        for month in reversed(months):
-            index = serving(self._names, month)
-            if index is not None and lacking.get(index.name):
+        if not lacking:
+            return done
+        served = look(self._client, self._names, event_types)
+        for index in reversed(served.indices):
+            # all events of an index without the mark may be legacy ones
+            if index.schema is not None and lacking.get(index.name):
                 self._index(index.name, limit, batch, done)
         return done
 

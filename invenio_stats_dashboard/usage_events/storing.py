@@ -16,6 +16,7 @@ from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.mappings import ENRICHED_FIELDS
 from ..search.names import EVENT_TYPES, Names
+from .attribution import noting
 from .dead_letters import keep
 from .enrichment import Splicer
 from .finished import FinishedEvent
@@ -52,7 +53,7 @@ class EventWriter:
             client,
             names,
             app.extensions["invenio-stats-dashboard"].subcounts,
-            resolver=DatabaseResolver(app, client, names),
+            resolver=DatabaseResolver(app, client, names, noting(app, names)),
             limit=_LOOKUP_LIMIT,
             waiting=app.logger.warning,
             ttl=_KNOWN_SECONDS,

@@ -189,6 +189,21 @@ def test_status_tells_how_many_events_came_after_the_migration(two_months):
     assert lacking == {"2026-03": 1, "2026-04": 0}
 
 
+def test_status_tells_of_enriched_indices_that_are_no_months(usage):
+    assert "no usage events yet" in call(usage, "usage-events status").out
+    usage.client.index(
+        index=f"{usage.names.events_alias('view')}-2026-03-12",
+        body={"timestamp": "2026-03-12T12:00:00", "recid": "abcde-12345"},
+        refresh=True,
+    )
+    out = " ".join(call(usage, "usage-events status").out.split())
+    assert "1 enriched indices are no month's by their names; they hold 1 events" in out
+    assert "1 of these events are not enriched" in out and "no usage" not in out
+    status = call(usage, "usage-events status --json").document
+    assert status["undated"] == {"indices": 1, "events": 1, "not_enriched": 1}
+    assert not status["needs_a_person"]
+
+
 def test_a_full_heap_is_exit_code_3(two_months, monkeypatch):
     patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
     monkeypatch.setitem(two_months.app.config, patience, 0.2)

@@ -142,7 +142,7 @@ def test_a_record_without_facts_is_looked_up_in_the_database_and_stored(
     community_id = content.make_community()
     recid = content.make_record(communities=[community_id])
     draft = content.make_draft()
-    resolver = DatabaseResolver(fresh, client, names)
+    resolver = DatabaseResolver(fresh, client, names, {}.update)
     lookup = RecordLookup(client, names, REGISTRY, resolver=resolver)
     found = lookup.get([recid, draft, "nobody"])
     assert found[recid].facts.recid == recid
@@ -158,7 +158,7 @@ def test_a_breakdown_added_later_is_read_from_the_database(fresh, client, names)
     recid = content.make_record(publisher="A press")
     less = {k: s for k, s in REGISTRY.items() if k != "publishers"}
     fresh.extensions["invenio-stats-dashboard"].__dict__["subcounts"] = less
-    resolver = DatabaseResolver(fresh, client, names)
+    resolver = DatabaseResolver(fresh, client, names, {}.update)
     try:
         RecordLookup(client, names, less, resolver=resolver).get([recid])
     finally:

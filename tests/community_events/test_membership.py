@@ -16,6 +16,7 @@ from invenio_stats_dashboard.community_events.facts import (
     file_type,
 )
 from invenio_stats_dashboard.community_events.membership import (
+    DatabaseUnavailableError,
     MembershipReader,
     Selection,
 )
@@ -135,3 +136,34 @@ def test_the_access_status_is_the_one_that_the_instance_computes(access, files, 
     record = content.current_rdm_records_service.record_cls.pid.resolve(recid)
     read = FactsReader(REGISTRY).read(row)
     assert read.subcounts["access_statuses"] == [record.access.status.value]
+
+
+@pytest.fixture()
+def one_connection():
+    """Return an engine whose pool has one connection."""
+    engine = sa.create_engine(
+        db.engine.url, pool_size=1, max_overflow=0, pool_timeout=0.5
+    )
+    yield engine
+    engine.dispose()
+
+
+def test_one_page_is_read_by_one_connection(recids, one_connection):
+    expected = MembershipReader(db.engine, page_size=1).rows(recids)
+    rows = MembershipReader(one_connection, page_size=6).rows(recids)
+    assert sorted(r.recid for r in rows) == sorted(recids)
+    assert [r.ended for r in rows] == [r.ended for r in expected]
+    assert sum(len(row.ended) for row in rows) == 2
+    assert MembershipReader(one_connection).rows(["nobody"]) == []
+
+
+def test_a_database_all_of_whose_connections_are_taken_does_not_answer(
+    recids, one_connection
+):
+    with (
+        one_connection.connect(),
+        pytest.raises(DatabaseUnavailableError, match="SQLALCHEMY_ENGINE_OPTIONS"),
+    ):
+        MembershipReader(one_connection).rows(recids)
+    with pytest.raises(DatabaseUnavailableError):
+        list(MembershipReader(one_connection, page_size=2).pages())

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import urllib3
 from flask import has_request_context
 from invenio_db import db
+from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.community_events import capture
 from tests.helpers import content
@@ -21,16 +22,17 @@ from tests.helpers.capturing import without_listeners
 @contextmanager
 def asked(monkeypatch):
     """Yield how often the database, OpenSearch and the broker are asked meanwhile."""
-    counts = {"sql": 0, "search": 0, "messages": 0}
+    counts = {"sql": 0, "search": 0, "refreshes": 0, "messages": 0}
 
     def statement(*_):
         counts["sql"] += 1
 
     urlopen = urllib3.HTTPConnectionPool.urlopen
 
-    def request(*args, **kwargs):
+    def request(pool, method, url, *args, **kwargs):
         counts["search"] += 1
-        return urlopen(*args, **kwargs)
+        counts["refreshes"] += "/_refresh" in url
+        return urlopen(pool, method, url, *args, **kwargs)
 
     publish = kombu.Producer.publish
 
@@ -95,3 +97,36 @@ def test_reading_a_record_and_a_file(capturing, monkeypatch, path):
     with without_listeners():
         stock = get()
     assert get() == stock and stock["sql"] > 0
+
+
+def test_a_capture_that_changes_nothing(capturing, monkeypatch):
+    recid = content.make_record()
+    parent = current_rdm_records_service.record_cls.pid.resolve(recid).parent.id
+    extension = capturing.extensions["invenio-stats-dashboard"]
+    capture_changes = extension.community_stats_service.capture_changes
+    capture_changes([str(parent)])
+    with asked(monkeypatch) as counts:
+        assert capture_changes([str(parent)]).events == 0
+    # is it there, its templates, what was written last, the events, the facts
+    assert (counts["search"], counts["refreshes"]) == (5, 1)
+    assert counts["sql"] == 5
+
+
+def test_a_removal(capturing, monkeypatch):
+    def removed():
+        community, recid = content.make_community(), content.make_record()
+        content.include(recid, community)
+        with asked(monkeypatch) as counts:
+            content.remove(recid, community)
+        return counts
+
+    removed()
+    with without_listeners():
+        stock = removed()
+    ours = removed()
+    # rows are deleted by a query: their parents are read before
+    assert ours["sql"] == stock["sql"] + 1
+    assert (ours["search"], ours["messages"]) == (
+        stock["search"],
+        stock["messages"] + 1,
+    )

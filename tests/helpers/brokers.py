@@ -84,7 +84,7 @@ def frozen(name):
 
 @contextmanager
 def using_broker(monkeypatch, url):
-    """Have the application look for its workers on another broker."""
+    """Have the application use another broker, also to look for its workers."""
     with monkeypatch.context() as patch:
         _use(patch, url)
         yield

@@ -116,7 +116,6 @@ def config(where, **changes):
         "RDM_PERSISTENT_IDENTIFIERS": {},
         "RDM_PARENT_PERSISTENT_IDENTIFIERS": {},
         "SEARCH_HOSTS": ast.literal_eval(os.environ["SEARCH_HOSTS"]),
-        "SEARCH_CLIENT_CONFIG": {"timeout": 60},  # a busy machine is no failure
         "SEARCH_INDEX_PREFIX": where.prefix,
         "SECRET_KEY": "a key for tests",
         "SECURITY_PASSWORD_SALT": "a salt for tests",

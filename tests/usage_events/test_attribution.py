@@ -4,15 +4,19 @@
 """Events are attributed again when a change of membership is known late."""
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from invenio_stats_dashboard.community_events.store import EventStore
+from invenio_stats_dashboard.errors import SearchUnavailableError, StatsDashboardError
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, attribute_usage_events_again
 from invenio_stats_dashboard.usage_events import attribution
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
+from invenio_stats_dashboard.usage_events.migration import making, service
+from scripts.demo.bulk import write
 
 from ..helpers.usage import RED, _events
 from .test_dead_letters import MONTH, usage
@@ -20,6 +24,24 @@ from .test_dead_letters import MONTH, usage
 __all__ = ("usage",)
 
 SINCE = "2026-03-12T00:00:00"
+
+
+def busiest(usage):
+    """Return the record in no community with the most events since the moment."""
+    since = Counter(s["recid"] for s in usage.all.values() if s["timestamp"] >= SINCE)
+    of_none = [r for r in usage.records if not usage.histories[r.recid]]
+    return max(of_none, key=lambda record: since[record.recid])
+
+
+def learn(usage, record, since=SINCE):
+    """Let it be known that a record came into a community in the past."""
+    history = ((RED, since, None),)
+    store = EventStore(usage.client, usage.names)
+    record_id = store.facts([record.recid])[record.recid].record_id
+    events = _events(record, record_id, history)
+    store.create_events([replace(event, cause="accepted") for event in events])
+    store.refresh()
+    usage.histories[record.recid] = history
 
 
 @pytest.fixture()
@@ -30,17 +52,8 @@ def late(usage):
     """
     usage.all = usage.legacy("view", MONTH, 400)
     usage.migrate()
-    since = Counter(s["recid"] for s in usage.all.values() if s["timestamp"] >= SINCE)
-    of_none = [n for n, r in enumerate(usage.records) if not usage.histories[r.recid]]
-    number = max(of_none, key=lambda n: since[usage.records[n].recid])
-    usage.record = usage.records[number]
-    history = ((RED, SINCE, None),)
-    store = EventStore(usage.client, usage.names)
-    record_id = store.facts([usage.record.recid])[usage.record.recid].record_id
-    events = _events(usage.record, record_id, history)
-    store.create_events([replace(event, cause="accepted") for event in events])
-    store.refresh()
-    usage.histories[usage.record.recid] = history
+    usage.record = busiest(usage)
+    learn(usage, usage.record)
     usage.concerned = {
         id
         for id, source in usage.all.items()
@@ -50,10 +63,11 @@ def late(usage):
     return usage
 
 
-def note(usage, since=SINCE):
-    """Note the record for re-attribution."""
+def note(usage, since=SINCE, recids=None):
+    """Note the record for re-attribution, or others."""
     client = text_client(usage.app)
-    attribution.note(client, usage.names, {usage.record.recid: since}, limit=5)
+    recids = recids or [usage.record.recid]
+    attribution.note(client, usage.names, dict.fromkeys(recids, since), limit=5)
 
 
 def noted(usage):
@@ -91,7 +105,8 @@ def test_of_two_notes_the_earliest_moment_counts(late):
 
 
 def test_a_record_stays_on_the_list_while_a_month_of_it_is_copied(late):
-    later = late.legacy("view", "2026-04", 100, seed=3)
+    later = late.legacy("view", "2026-04", 400, seed=3)
+    assert late.record.recid in {source["recid"] for source in later.values()}
     late.migrate(months=["2026-04"], batch_size=20, max_batches=2)
     note(late)
     assert late.service.attribute_again(rest=0).records == 0
@@ -146,3 +161,193 @@ def test_a_record_that_is_noted_again_meanwhile_stays_on_the_list(late, monkeypa
     assert len(noted(late)) == 1
     late.service.attribute_again(rest=0)
     assert noted(late) == {}
+
+
+def test_a_migration_forgets_what_a_note_that_is_done_has_changed(usage, monkeypatch):
+    monkeypatch.setattr(making, "KNOWN_SECONDS", 0.0)
+    usage.all = usage.legacy("view", MONTH, 400)
+    later = usage.legacy("view", "2026-04", 400, seed=3)
+    usage.record = busiest(usage)
+    assert usage.record.recid in {source["recid"] for source in later.values()}
+    claims = []
+
+    def change(step):
+        claims.extend([step] if step == "claim" else [])
+        if len(claims) == 2 and step == "claim":  # the second month is still legacy
+            learn(usage, usage.record)
+            note(usage)
+            assert usage.service.attribute_again(rest=0).records == 1
+
+    usage.migrate(step=change)
+    usage.assert_enriched_once({**usage.all, **later})
+    assert noted(usage) == {}
+
+
+def test_no_look_up_keeps_a_membership_for_as_long_as_a_note_rests(usage, monkeypatch):
+    assert attribution.KNOWN_SECONDS <= attribution.REST / 2
+    assert making.KNOWN_SECONDS == service.KNOWN_SECONDS == attribution.KNOWN_SECONDS
+    monkeypatch.setattr(service, "KNOWN_SECONDS", 0.0)
+    usage.all = dict(usage.events("view", MONTH, 400, 1))
+    record, splicer = busiest(usage), usage.service._splicer()
+    event = f'{{"recid":"{record.recid}","timestamp":"{SINCE}"}}'.encode()
+    ((_, before),) = splicer.splice([event])
+    learn(usage, record)
+    ((_, after),) = splicer.splice([event])
+    assert RED.encode() not in before and RED.encode() in after
+
+
+def test_a_late_change_while_a_month_is_copied_is_no_difference(usage):
+    usage.all = usage.legacy("view", MONTH, 400)
+    usage.record = busiest(usage)
+
+    def change(step):
+        if step == "batch written" and not usage.histories[usage.record.recid]:
+            learn(usage, usage.record)
+            note(usage)
+
+    report = usage.migrate(batch_size=50, step=change)
+    assert report["event_types"]["view"]["months"][MONTH]["state"] == "done"
+    assert usage.service.attribute_again(rest=0).records == 1
+    usage.assert_enriched_once(usage.all)
+
+
+def test_a_wrong_membership_in_a_copy_that_nobody_noted_fails_the_month(usage):
+    usage.all = usage.legacy("view", MONTH, 400)
+    usage.record = busiest(usage)
+
+    def change(step):
+        if step == "batch written" and not usage.histories[usage.record.recid]:
+            learn(usage, usage.record)
+
+    report = usage.migrate(batch_size=50, step=change)
+    month = report["event_types"]["view"]["months"][MONTH]
+    assert month["state"] == "failed" and "timeline says" in str(month["errors"])
+
+
+def half_copied(usage):
+    """Return events of a month that is being copied, none of the record's."""
+    month = dict(usage.events("view", "2026-04", 200, 3))
+    month = {i: s for i, s in month.items() if s["recid"] != usage.record.recid}
+    usage.legacy_index("view", "2026-04")
+    write(usage.client, usage.names.prefix, "view", month.items())
+    usage.client.indices.refresh(index=usage.names.events_alias("view"))
+    usage.migrate(months=["2026-04"], batch_size=20, max_batches=2)
+    return month
+
+
+def test_records_whose_month_is_copied_keep_no_other_waiting(late):
+    month = half_copied(late)
+    others = sorted({source["recid"] for source in month.values()})[:5]
+    note(late, "2026-04-01T00:00:00", others)
+    note(late)
+    # older than all that is copied, but without an event there
+    note(late, "2020-01-01T00:00:00")
+    done = late.service.attribute_again(records=2, rest=0)
+    assert (done.records, done.pending) == (2, 5)
+    assert {source["recid"] for source in noted(late).values()} == set(others)
+    late.assert_seen({**late.all, **month}, enriched=late.all)
+    late.migrate()
+    assert late.service.attribute_again(rest=0).records == 5
+    late.assert_enriched_once({**late.all, **month})
+
+
+def test_what_has_to_wait_goes_to_the_end_of_the_list(late):
+    month = half_copied(late)
+    others = sorted({source["recid"] for source in month.values()})[:3]
+    note(late, "2026-04-01T00:00:00", others)
+    note(late)
+    assert late.service.attribute_again(records=3, rest=0, seconds=0).pending == 3
+    assert late.service.attribute_again(records=1, rest=0, seconds=0).records == 1
+
+
+def test_a_run_works_on_until_its_time_is_over(late):
+    recids = [record.recid for record in late.records]
+    note(late, SINCE, recids)
+    assert late.service.attribute_again(records=7, rest=0, seconds=0).records == 7
+    left = len(recids) - 7
+    assert late.service.attribute_again(records=7, rest=0).records == left
+    late.assert_enriched_once(late.all)
+    assert noted(late) == {}
+
+
+def test_an_old_change_of_one_record_looks_at_no_old_events_of_others(
+    late, monkeypatch
+):
+    splice, seen = Splicer.splice, []
+
+    def watched(splicer, sources):
+        seen.extend(sources)
+        return splice(splicer, sources)
+
+    events = Counter(source["recid"] for source in late.all.values())
+    other = next(r.recid for r in late.records if late.histories[r.recid])
+    monkeypatch.setattr(Splicer, "splice", watched)
+    note(late, "2026-04-01T00:00:00")
+    note(late, "2020-01-01T00:00:00", [other])
+    late.service.attribute_again(rest=0)
+    assert len(seen) == events[other]
+
+
+@contextmanager
+def refusing(usage, recid):
+    """Have the month refuse whatever is written of one record."""
+    pipeline = f"{usage.names.prefix}refuse"
+    fail = {"fail": {"if": f"ctx.recid == '{recid}'", "message": "so it is"}}
+    usage.client.ingest.put_pipeline(id=pipeline, body={"processors": [fail]})
+    put(usage, "index.final_pipeline", pipeline)
+    try:
+        yield
+    finally:
+        put(usage, "index.final_pipeline", "_none")
+        usage.client.ingest.delete_pipeline(id=pipeline)
+
+
+def put(usage, setting, value):
+    """Set a setting of the migrated month."""
+    target = usage.names.events_target("view", MONTH)
+    usage.client.indices.put_settings(index=target, body={setting: value})
+
+
+def test_what_is_refused_is_told_and_keeps_no_other_waiting(late):
+    other = next(r.recid for r in late.records if late.histories[r.recid])
+    note(late)
+    note(late, "2020-01-01T00:00:00", [other])
+    told = pytest.raises(StatsDashboardError, match=r"1 records .*so it is")
+    with refusing(late, late.record.recid), told:
+        late.service.attribute_again(records=1, rest=0)
+    left = {source["recid"] for source in noted(late).values()}
+    assert left == {late.record.recid}
+    assert late.service.attribute_again(rest=0).records == 1
+    late.assert_enriched_once(late.all)
+
+
+def test_an_index_that_takes_nothing_keeps_no_other_waiting(late, monkeypatch):
+    other = next(r.recid for r in late.records if late.histories[r.recid])
+    note(late)
+    note(late, "2020-01-01T00:00:00", [other])
+    put(late, "index.blocks.write", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(attribution, "LIMIT", 0.5)
+        with pytest.raises(SearchUnavailableError, match="taken no documents"):
+            late.service.attribute_again(records=1, rest=0)
+    assert late.service.attribute_again(records=1, rest=0, seconds=0).records == 1
+    left = {source["recid"] for source in noted(late).values()}
+    assert left == {late.record.recid}
+    put(late, "index.blocks.write", None)
+    assert late.service.attribute_again(rest=0).records == 1
+    late.assert_enriched_once(late.all)
+
+
+def test_events_of_indices_that_are_no_months_are_attributed_again(late):
+    day = f"{late.names.events_alias('view')}-2026-03-12"
+    added = dict(late.events("view", MONTH, 200, 5))
+    for id, source in added.items():
+        late.client.index(index=day, id=id, body=source)
+    late.client.indices.refresh(index=day)
+    assert late.service.fill_usage_events().events == len(added)
+    for id, source in late.seen(index=day):
+        if source["recid"] == late.record.recid:
+            late.client.update(index=day, id=id, body={"doc": {"community_ids": []}})
+    note(late)
+    assert late.service.attribute_again(rest=0).records == 1
+    late.assert_enriched_once({**late.all, **added})

@@ -10,6 +10,7 @@ from invenio_stats_dashboard.errors import NotReadyError
 from invenio_stats_dashboard.search.names import EVENT_TYPES
 from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, fill_usage_events
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
+from invenio_stats_dashboard.usage_events.migration.status import UndatedStatus
 from scripts.demo.bulk import write
 
 from .test_dead_letters import MONTH, usage
@@ -96,6 +97,25 @@ def test_months_that_are_still_to_be_migrated_are_left_alone(lacking):
     legacy = lacking.legacy("view", "2026-04", 20)
     lacking.service.fill_usage_events()
     assert not_enriched(lacking) == set(legacy)
+
+
+def test_events_of_enriched_indices_that_are_no_months_are_filled(lacking):
+    legacy = lacking.legacy_index(
+        "view", None, name=f"{lacking.names.events_alias('view')}-2026-04-01"
+    )
+    for id, source in lacking.events("view", "2026-04", 5, 33):
+        lacking.client.index(index=legacy, id=id, body=source)
+    day = f"{lacking.names.events_alias('view')}-2026-04-02"
+    added = dict(lacking.events("view", "2026-04", 20, 34))
+    for id, source in added.items():
+        lacking.client.index(index=day, id=id, body=source, refresh=True)
+    status = lacking.service.status()
+    assert status.undated == UndatedStatus(1, 20, 20)
+    assert lacking.service.fill_usage_events().events == len(lacking.late) + len(added)
+    assert lacking.service.fill_usage_events().events == 0
+    lacking.client.indices.delete(index=legacy)
+    lacking.assert_enriched_once({**lacking.all, **added})
+    assert lacking.service.status().undated == UndatedStatus(1, 20, 0)
 
 
 def test_what_is_refused_with_its_enrichment_stays_and_is_told(lacking):

@@ -14,6 +14,7 @@ from ...errors import ClusterNotHealthyError, UsageError
 from ...search.client import text_client
 from ...search.health import HealthGate, Limits
 from ...search.memory import give_large_blocks_back
+from ..attribution import KNOWN_SECONDS, noting
 from ..enrichment import Splicer
 from ..workers import StockWorkers
 from .copying import Copier
@@ -145,8 +146,10 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
 
     def lookup():
         subcounts = app.extensions["invenio-stats-dashboard"].subcounts
-        resolver = DatabaseResolver(app, client, names)
-        return RecordLookup(client, names, subcounts, resolver=resolver)
+        resolver = DatabaseResolver(app, client, names, noting(app, names))
+        return RecordLookup(
+            client, names, subcounts, resolver=resolver, ttl=KNOWN_SECONDS
+        )
 
     gate = HealthGate(client, limits, waiting, sleep)
     copier = Copier(

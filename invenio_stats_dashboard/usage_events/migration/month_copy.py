@@ -72,6 +72,7 @@ class MonthCopy:
             self._target,
             self._fence,
             self._run.fresh_lookup,
+            self._run.names,
         )
         found = verifier.verify(settled, prints, back.finish())
         self._run.step("verified")

@@ -231,6 +231,32 @@ def survey(client, names, event_types, ranges=()):
     return sorted(months, key=lambda m: (m.month, m.event_type != "view")), strange
 
 
+def undated(client, names, event_types):
+    """Return the indices that readers see and that are no month's by their names.
+
+    A site that has another suffix than ``%Y-%m`` has them. They are no part of a
+    migration.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        event_types: the event types to look at.
+
+    Returns:
+        list[EventsIndex]: by name.
+    """
+    found = []
+    for event_type in event_types:
+        alias = names.events_alias(event_type)
+        indices = _indices(client, names, event_type, f"{alias}-*")
+        found += [
+            indices[name]
+            for name in sorted(indices)
+            if indices[name].month is None and alias in indices[name].aliases
+        ]
+    return found
+
+
 def _month(names, event_type, month, found, backups):
     stock = names.events_month(event_type, month)
     target = names.events_target(event_type, month)

@@ -25,7 +25,7 @@ from ...search.client import describe, json_client, text_client
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.memory import rare_collections
 from ...search.names import Names
-from ..attribution import REST, Attribution
+from ..attribution import KNOWN_SECONDS, REST, RUN_SECONDS, Attribution, noting
 from ..enrichment import Splicer
 from ..filling import Filling
 from ..replay import Replay
@@ -382,7 +382,7 @@ class EventReindexingService:
             ).run(dry_run, batch)
 
     def fill_usage_events(self, event_types=(), limit=50_000, batch=500):
-        """Enrich events that came into enriched months without their enrichment.
+        """Enrich events that came into enriched indices without their enrichment.
 
         Takes no lock: no write of the live site or of a migration is overwritten.
 
@@ -410,26 +410,27 @@ class EventReindexingService:
                 self.app.logger.warning,
             ).run(event_types, limit, batch)
 
-    def attribute_again(self, event_types=(), limit=50_000, batch=500, rest=REST):
+    def attribute_again(
+        self, limit=50_000, records=1000, batch=500, rest=REST, seconds=RUN_SECONDS
+    ):
         """Attribute enriched events again whose records are noted for it.
 
         Takes no lock: no write of the live site or of a migration is overwritten.
 
         Args:
-            event_types: ``view``, ``download``; none means both.
             limit: how many events to write at most.
+            records: how many records to work on at a time.
             batch: events at a time.
             rest: seconds that a record must have been noted.
+            seconds: after which no more records are begun.
 
         Returns:
             ..attribution.Attributed: how many records are done, events written.
 
         Raises:
-            UsageError: an argument makes no sense.
-            StatsDashboardError: OpenSearch refuses an event.
+            StatsDashboardError: OpenSearch refuses events; all others are done.
             SearchUnavailableError: OpenSearch does not answer.
         """
-        event_types = check_event_types(event_types)
         with _answering():
             return Attribution(
                 self._client,
@@ -437,7 +438,7 @@ class EventReindexingService:
                 self.names,
                 self._splicer(),
                 self.app.logger.warning,
-            ).run(event_types, limit, batch=batch, rest=rest)
+            ).run(limit, records, batch, rest, seconds)
 
     # -- how ---------------------------------------------------------------
 
@@ -453,9 +454,14 @@ class EventReindexingService:
 
     def _splicer(self):
         """Return what enriches events by what is known now."""
-        resolver = DatabaseResolver(self.app, self._client, self.names)
+        late = noting(self.app, self.names)
+        resolver = DatabaseResolver(self.app, self._client, self.names, late)
         lookup = RecordLookup(
-            self._client, self.names, self._subcounts, resolver=resolver
+            self._client,
+            self.names,
+            self._subcounts,
+            resolver=resolver,
+            ttl=KNOWN_SECONDS,
         )
         return Splicer(lookup, utc_now().isoformat())
 

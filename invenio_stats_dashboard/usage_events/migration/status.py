@@ -14,7 +14,7 @@ from ...search.lock import describe_holder, is_held, read_lock
 from .. import dead_letters
 from ..dead_letters import DeadLetters
 from .after import bring_over_check
-from .months import migrated_serves, strangers, survey
+from .months import migrated_serves, strangers, survey, undated
 from .report import (
     DONE,
     EMPTY,
@@ -70,17 +70,35 @@ class MonthStatus:
 
 
 @dataclass(frozen=True)
+class UndatedStatus:
+    """The enriched indices that are no month's, since the site has another suffix.
+
+    Attributes:
+        indices: how many there are.
+        events: that readers see in them.
+        not_enriched: those of them that have no enrichment; None if it could not be
+            told.
+    """
+
+    indices: int = 0
+    events: int = 0
+    not_enriched: int | None = 0
+
+
+@dataclass(frozen=True)
 class Status:
     """All months, and who works on them.
 
     Attributes:
         months: a :class:`MonthStatus` each.
+        undated: the :class:`UndatedStatus`.
         running: who migrates right now, as a clause, or None.
         problems: sentences that belong to no month.
         dead_letters: the :class:`~..dead_letters.DeadLetters`.
     """
 
     months: list
+    undated: UndatedStatus = field(default_factory=UndatedStatus)
     running: str | None = None
     problems: list = field(default_factory=list)
     dead_letters: DeadLetters = field(default_factory=DeadLetters)
@@ -100,6 +118,7 @@ class Status:
             "problems": self.problems,
             "dead_letters": asdict(self.dead_letters),
             "months": [asdict(month) for month in self.months],
+            "undated": asdict(self.undated),
         }
 
 
@@ -130,6 +149,7 @@ def read(client, names, lock, event_types, ranges, now):
             _month(names, m, bookmarks.get(m.id, {}), lacking, holder, now)
             for m in months
         ],
+        undated=_undated(undated(client, names, event_types), lacking),
         running=holder,
         problems=[
             f"The index {index.name} has no month in its name and cannot be migrated."
@@ -137,6 +157,16 @@ def read(client, names, lock, event_types, ranges, now):
         ]
         + strangers(client, names, event_types),
         dead_letters=dead_letters.read(client, names),
+    )
+
+
+def _undated(indices, lacking):
+    enriched = [index for index in indices if index.schema is not None]
+    number = None if lacking is None else sum(lacking.get(i.name, 0) for i in enriched)
+    return UndatedStatus(
+        indices=len(enriched),
+        events=sum(index.docs for index in enriched),
+        not_enriched=number if enriched else 0,
     )
 
 

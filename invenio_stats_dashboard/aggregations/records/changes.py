@@ -85,7 +85,7 @@ class Look:
         now = patiently(lambda: positions_of_all(self._client, both), self._limit)
         self._require(stored, now)
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
-        moved = [n for n, p in now.items() if not _same(stored.get(n), p)]
+        moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
         if moved:
             # what is up to the checkpoints must be seen by all that is asked below
             patiently(

@@ -18,6 +18,7 @@ from ...subcounts import for_records
 from ..run import Done, Step
 from ..store import FIRST_DAY, LAST_DAY, AggregateStore, Part
 from .changes import SCOPE, Look
+from .corrections import FAMILY, Corrections
 from .distinct import distinct
 from .pending import Open, Pending
 from .unit import Counting, units
@@ -79,6 +80,8 @@ class Records:
             family: AggregateStore(text_client, names, family, check, waiting)
             for family in RECORD_FAMILIES
         }
+        self._corrections = Corrections(client, names, today)
+        self._why = ""
         self.missing = None
 
     @property
@@ -115,6 +118,8 @@ class Records:
                 if GLOBAL in found and rest:
                     yield self._steps(options, rest)
                 return
+        if options.communities is None and FAMILY in options.families:
+            self._corrections.complete()
 
     def days_left(self, options):
         """Return 0: a run counts all that there is to count."""
@@ -146,6 +151,8 @@ class Records:
         if options.rebuild:
             chosen = options.communities or look.all_communities()
             self._pending.open(chosen, self._families(options))
+        told = [*looked.reasons, *(["rebuild"] if options.rebuild else [])]
+        self._why = "; ".join(told) or "found by an earlier run"
         return looked.reasons
 
     def forget(self):
@@ -249,7 +256,8 @@ class Records:
         store = self._stores[family]
         if options.dry_run:
             return store.dry(documents, parts, by_community=True)
-        return store.replace(documents, parts, by_community=True)
+        before = self._corrections.watch(self._why) if family == FAMILY else None
+        return store.replace(documents, parts, by_community=True, before=before)
 
     def _close(self, families, chosen, counts):
         missing = None

@@ -14,7 +14,7 @@ from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
 from invenio_stats_dashboard.search.health import HealthGate, Limits
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
 
-from .build import record, text, timeline
+from .build import day, record, text, timeline
 from .conftest import REGISTRY, TODAY
 
 A, B, C = "community-a", "community-b", "community-c"
@@ -222,6 +222,46 @@ def test_a_community_that_lost_its_events_loses_its_documents(some):
         some.forget_event(event)
     some.aggregate()
     some.check()
+
+
+# -- corrections ------------------------------------------------------------
+
+
+def test_a_change_of_days_that_were_complete_is_logged(some):
+    some.aggregate()
+    assert _corrections(some) == []
+    some.edit("r4", file_count=7)
+    some.happen(*timeline("r1", 3, community=C))
+    some.aggregate()
+    told = {
+        tuple(entry["communities"]): (entry["day"], entry["last_day"], entry["days"])
+        for entry in _corrections(some)
+    }
+    assert told == {
+        ("global",): (text(30), text(30), 1),
+        (B, C): (text(3), text(31), 2),
+    }
+    assert {entry["why"] for entry in _corrections(some)} == {
+        f"{some.names.community_events_year(2024)} has new events; "
+        "1 record facts have changed"
+    }
+
+
+def test_a_day_that_is_not_over_is_no_correction(some):
+    some.aggregate(today=day(59))
+    some.put(record("r8", created=60))
+    some.happen(*timeline("r8", 60, community="global"))
+    some.aggregate(today=day(60))
+    some.happen(*timeline("r8", 60, community=A))
+    some.aggregate(today=day(61))
+    assert _corrections(some) == []
+
+
+def _corrections(known):
+    known.client.indices.refresh(index=known.names.bookmarks)
+    body = {"query": {"term": {"kind": "correction"}}, "size": 100}
+    hits = known.client.search(index=known.names.bookmarks, body=body)["hits"]["hits"]
+    return [hit["_source"] for hit in hits]
 
 
 # -- a part of the work -----------------------------------------------------

@@ -147,3 +147,9 @@ a piece with each run. False leaves both to the commands.
 
 COMMUNITY_STATS_PREPARATION_SECONDS = 600
 """How long such a piece takes; the switch of a month is not cut off by it."""
+
+COMMUNITY_STATS_AGGREGATION_HELPERS = 2
+"""Other workers that an aggregation sends for when there is much to do.
+
+Only one that runs as a Celery task does. 0 sends for none.
+"""

@@ -49,6 +49,7 @@ CHECKS = {
     "COMMUNITY_STATS_AGGREGATION_LOCK_TTL": _seconds,
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,
+    "COMMUNITY_STATS_AGGREGATION_HELPERS": _whole(0),
 }
 """Config variable -> a check that returns None, or what the value must be."""
 

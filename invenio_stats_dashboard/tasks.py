@@ -149,7 +149,24 @@ def aggregate_community_stats(**arguments):
         dict: the report.
     """
     service = current_stats_dashboard.community_stats_service
-    return service.aggregate(**arguments).as_json()
+    return service.aggregate(**arguments, call=_send_helpers).as_json()
+
+
+@shared_task(ignore_result=True)
+def help_aggregating(run):
+    """Do steps of a run of the aggregation that another worker has begun.
+
+    Args:
+        run: id of the run.
+    """
+    current_stats_dashboard.community_stats_service.help_aggregating(run)
+
+
+def _send_helpers(run, steps):
+    """Have other workers help with a run; one that comes too late does nothing."""
+    helpers = current_app.config["COMMUNITY_STATS_AGGREGATION_HELPERS"]
+    for _ in range(min(helpers, steps - 1)):
+        help_aggregating.delay(run)
 
 
 _TRIES = 100

@@ -151,6 +151,36 @@ class Sources:
             return None
         return self.write(source)
 
+    def remove(self, index, done, check=None):
+        """Take keys off an index's list, whoever else takes off others meanwhile.
+
+        Args:
+            index: name of the index.
+            done: the keys.
+            check: raises when this run must not write any more. It is asked between
+                reading and writing: what a later run has noted changes the version.
+
+        Returns:
+            Source: as stored; None if it was removed.
+
+        Raises:
+            LockLostError: ``check`` says so.
+        """
+        while True:
+            id = Source(self.scope, index).id
+            found = self._client.get(index=self._index, id=id, ignore=[404])
+            if check:
+                check()
+            if not found.get("found"):
+                return None
+            source = self._source(found)
+            if not set(done).intersection(source.redo):
+                return source
+            try:
+                return self.save(source.without(done))
+            except LockLostError:
+                continue
+
     def _source(self, hit):
         stored = hit["_source"]
         return Source(

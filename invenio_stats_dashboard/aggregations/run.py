@@ -23,6 +23,9 @@ from .store import Written
 LOCK = "lock:aggregation"
 """Id of the lock's document in the index of bookmarks."""
 
+_WORTH_SHARING = 6
+"""Steps of a phase below which no helper is sent for."""
+
 LAST_RUN = "run:last"
 """Id of the document that tells of the last run."""
 
@@ -84,11 +87,13 @@ class Step:
         label: what it is, for a person.
         weight: how much it is, in any unit that is the same within a phase.
         do: does it and returns a :class:`Done`.
+        key: text by which a helper knows it, or None if it cannot be shared.
     """
 
     label: str
     weight: int
     do: object
+    key: str | None = None
 
 
 class Half(Protocol):
@@ -210,10 +215,23 @@ class Run:
         gate: a :class:`~..search.health.HealthGate`.
         halves: the :class:`Half` s to work on.
         progress: called with a :class:`Progress` after each step.
+        shared: the :class:`~.sharing.SharedSteps` to do steps with helpers, or None.
+        call: called with the number of steps that helpers may do; sends for them.
     """
 
-    def __init__(self, client, names, lock, gate, halves, progress=None):
+    def __init__(
+        self,
+        client,
+        names,
+        lock,
+        gate,
+        halves,
+        progress=None,
+        shared=None,
+        call=None,
+    ):
         """Keep what is needed."""
+        self._shared, self._call = shared, call
         self._client, self._names = client, names
         self._lock, self._gate, self._halves = lock, gate, halves
         self._progress = progress
@@ -251,15 +269,54 @@ class Run:
 
     def _phase(self, half, steps):
         total, done, start = sum(s.weight for s in steps), 0, time.monotonic()
-        for step in steps:
-            self._gate.wait(half.patterns)
-            self._lock.check()
-            self.report.add(step.do())
+        for step, did in self._did(half, steps):
+            self.report.add(did)
             done += step.weight
             if self._progress:
                 seconds = time.monotonic() - start
                 events = self.report.events
                 self._progress(Progress(step.label, done, total, events, seconds))
+
+    def _did(self, half, steps):
+        """Do steps, and yield each with what was done."""
+        keys = [step.key for step in steps if step.key]
+        if self._shared is None or len(keys) < _WORTH_SHARING:
+            for step in steps:
+                yield step, self._do(half, step.do)
+            return
+        self._shared.offer(keys)
+        try:
+            self._call(len(keys))
+            yield from self._with_helpers(half, steps)
+        finally:
+            self._shared.close()
+
+    def _with_helpers(self, half, steps):
+        left = list(steps)
+        while left:
+            others = []
+            for step in left:
+                did = self._shared.done(step.key) if step.key else None
+                if did is None:
+                    did = self._taken(half, step)
+                if did is None:
+                    others.append(step)
+                else:
+                    yield step, did
+            if len(others) == len(left):
+                self._lock.check()
+                self._shared.wait()
+            left = others
+
+    def _taken(self, half, step):
+        if not step.key:
+            return self._do(half, step.do)
+        return self._shared.take(step.key, lambda check: self._do(half, step.do))
+
+    def _do(self, half, do):
+        self._gate.wait(half.patterns)
+        self._lock.check()
+        return do()
 
     @contextmanager
     def _noted(self, options, report):

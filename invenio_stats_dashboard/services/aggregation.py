@@ -4,23 +4,25 @@
 """Making a run of the aggregation of an application."""
 
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from ..aggregations import forks
 from ..aggregations.bookmarks import Sources
 from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
+from ..aggregations.sharing import SharedSteps
 from ..aggregations.store import ensure_templates
 from ..aggregations.usage.work import Usage
-from ..errors import NotReadyError, UsageError
+from ..errors import LockLostError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.health import HealthGate, Limits
 from ..search.lock import ClusterLock
 from ..search.names import RECORD_FAMILIES, USAGE_FAMILIES, Names
 
 
-def aggregate(app, options, progress=None, waiting=None):
+def aggregate(app, options, progress=None, waiting=None, call=None):
     """Count what has changed.
 
     Args:
@@ -28,6 +30,8 @@ def aggregate(app, options, progress=None, waiting=None):
         options: the :class:`~..aggregations.run.Options`.
         progress: called with a :class:`~..aggregations.run.Progress` after each step.
         waiting: called with a sentence whenever the run waits.
+        call: called with the id of the run and a number of steps; sends for helpers,
+            each of which calls :func:`help_with`. None does all steps here.
 
     Returns:
         AggregationReport: what was done.
@@ -43,7 +47,62 @@ def aggregate(app, options, progress=None, waiting=None):
         ensure_templates(client, names)
         gate = HealthGate(client, _limits(app), waiting)
         halves = _halves(app, client, names, lock, gate, options, waiting)
-        return Run(client, names, lock, gate, halves, progress).run(options)
+        run = Run(client, names, lock, gate, halves, progress)
+        if call:
+            shared = _shared(app, client, names, lock.holder)
+            run = Run(
+                client,
+                names,
+                lock,
+                gate,
+                halves,
+                progress,
+                shared,
+                partial(call, lock.holder),
+            )
+        return run.run(options)
+
+
+def help_with(app, run):
+    """Do steps of a run that another worker has begun, until none is left.
+
+    Args:
+        app: the Flask application.
+        run: id of the run.
+
+    Returns:
+        int: how many steps were done.
+    """
+    forks.check()
+    names, client = Names.of(app), json_client(app, timeout=60)
+    shared, gate = _shared(app, client, names, run), HealthGate(client, _limits(app))
+
+    def do(key, check_step):
+        def check():
+            shared.check_run()
+            check_step()
+
+        check()
+        usage = _usage(app, client, names, check)
+        gate.wait(usage.patterns)
+        return usage.do(key)
+
+    steps = 0
+    # the run begins at the other end
+    for key in reversed(shared.offered()):
+        with suppress(LockLostError):
+            steps += shared.take(key, partial(do, key)) is not None
+    return steps
+
+
+def _shared(app, client, names, run):
+    ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
+    return SharedSteps(client, names.bookmarks, run, ttl)
+
+
+def _usage(app, client, names, check, waiting=None):
+    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
+    return Usage(app, client, text_client(app), names, subcounts, check, waiting)
 
 
 def clear_bookmarks(app, dry_run=False):
@@ -107,9 +166,7 @@ def _halves(app, client, names, lock, gate, options, waiting):
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     halves = []
     if set(options.families) & set(USAGE_FAMILIES):
-        halves.append(
-            Usage(app, client, text_client(app), names, subcounts, lock.check, waiting)
-        )
+        halves.append(_usage(app, client, names, lock.check, waiting))
     if set(options.families) & set(RECORD_FAMILIES):
         top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
         today = datetime.now(UTC).date()

@@ -17,7 +17,7 @@ from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import noting
 from . import arguments
-from .aggregation import aggregate, clear_bookmarks, options_of
+from .aggregation import aggregate, clear_bookmarks, help_with, options_of
 from .reading import read_stats
 from .removal import destroy_indices
 from .status import read_status
@@ -186,6 +186,7 @@ class CommunityStatsService:
         dry_run=False,
         progress=None,
         waiting=None,
+        call=None,
     ):
         """Bring deltas and snapshots up to date.
 
@@ -203,6 +204,9 @@ class CommunityStatsService:
             progress: called with a :class:`~..aggregations.run.Progress` after each
                 piece of work.
             waiting: called with a sentence whenever the run waits.
+            call: called with the id of the run and a number of steps when there is
+                much to do; sends for helpers, each of which calls
+                :meth:`help_aggregating`. None does all steps here.
 
         Returns:
             AggregationReport: what was done.
@@ -226,7 +230,18 @@ class CommunityStatsService:
             rebuild,
             dry_run,
         )
-        return aggregate(self.app, options, progress, waiting)
+        return aggregate(self.app, options, progress, waiting, call)
+
+    def help_aggregating(self, run):
+        """Do steps of a run of :meth:`aggregate` under way, until none is left.
+
+        Args:
+            run: id of the run.
+
+        Returns:
+            int: how many steps were done; 0 if the run has ended.
+        """
+        return help_with(self.app, run)
 
     def status(self, community_ids=None, every=False):
         """Say how far everything is, and what needs a person; changes nothing.

@@ -90,6 +90,23 @@ class DirtyDays:
                 changed.append(_gone(before))
         return changed
 
+    def find(self, known):
+        """Know the indices as another worker's scan has found them.
+
+        Args:
+            known: name of the index -> :class:`~..bookmarks.Source`.
+        """
+        self.indices = {}
+        for event_type in self._event_types:
+            alias = self._names.events_alias(event_type)
+            try:
+                found = self._client.indices.get_alias(name=alias)
+            except NotFoundError:
+                continue
+            for name in found.keys() & known.keys():
+                shards = tuple(sorted(known[name].shards))
+                self.indices[name] = Index(name, event_type, shards)
+
     def _readable(self, event_type):
         """Return the positions of an alias's indices, all of them complete."""
         alias = self._names.events_alias(event_type)

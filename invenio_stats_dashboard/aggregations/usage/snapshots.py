@@ -15,6 +15,7 @@ from itertools import groupby
 import msgspec
 
 from ...community_events.documents import GLOBAL
+from ...errors import LockLostError
 from ...search.bookmarks import Bookmark
 from ..store import LAST_DAY, Part
 from .running import Running, decode_delta
@@ -35,12 +36,13 @@ class Redo:
     Args:
         client: an ordinary client.
         names: the instance's :class:`~...search.names.Names`.
+        check: raises when this run must not write any more.
     """
 
-    def __init__(self, client, names):
+    def __init__(self, client, names, check=None):
         """Read what is noted."""
-        self._bookmark = Bookmark(client, names.bookmarks, _REDO)
-        self.days = dict(self._bookmark.data.get("communities", {}))
+        self._client, self._index, self._check = client, names.bookmarks, check
+        self._read()
 
     def note(self, changes):
         """Note documents that are about to change.
@@ -49,25 +51,56 @@ class Redo:
             changes: iterable of things with a community and a day.
 
         Raises:
-            LockLostError: another run has noted something.
+            LockLostError: ``check`` says so.
         """
-        earlier = {}
+        earliest = {}
         for change in changes:
-            known = earlier.get(change.community) or self.days.get(change.community)
+            known = earliest.get(change.community)
             if known is None or change.day < known:
-                earlier[change.community] = change.day
-        if earlier:
-            self.days.update(earlier)
-            self._write()
+                earliest[change.community] = change.day
+        self._change(lambda days: _earlier(days, earliest))
 
-    def done(self, communities):
-        """Take communities off."""
-        for community in communities:
-            self.days.pop(community, None)
-        self._write()
+    def done(self, group):
+        """Take communities off that were continued.
 
-    def _write(self):
-        self._bookmark.write(kind="redo", communities=dict(sorted(self.days.items())))
+        Args:
+            group: community -> the day from which on it was.
+
+        Raises:
+            LockLostError: ``check`` says so.
+        """
+        self._change(lambda days: {c: d for c, d in days.items() if group.get(c) != d})
+
+    def _change(self, change):
+        """Write what is noted, changed; again if somebody else wrote meanwhile."""
+        self._read()
+        while True:
+            changed = change(self.days)
+            if changed == self.days:
+                return
+            # asked between reading and writing: what a later run notes is not undone
+            if self._check:
+                self._check()
+            try:
+                self._bookmark.write(
+                    kind="redo", communities=dict(sorted(changed.items()))
+                )
+                self.days = changed
+                return
+            except LockLostError:
+                self._read()
+
+    def _read(self):
+        self._bookmark = Bookmark(self._client, self._index, _REDO)
+        self.days = dict(self._bookmark.data.get("communities", {}))
+
+
+def _earlier(days, others):
+    """Return for each community the earlier one of two days."""
+    merged = dict(days)
+    for community, day in others.items():
+        merged[community] = min(day, merged.get(community, day))
+    return merged
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 """Counting usage: which days, in which units, and each unit."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -10,7 +11,7 @@ from functools import partial
 from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
 from ..bookmarks import Source, Sources
 from ..documents import day_field
-from ..run import Done, Step
+from ..run import Done, Options, Step
 from ..store import AggregateStore, Part
 from .columns import KINDS, Columns
 from .corrections import Corrections
@@ -26,6 +27,7 @@ CHUNK = 20_000
 """Events that are counted at a time; a day is never cut."""
 
 SCOPE = "usage"
+_COUNT, _CONTINUE = "usage", "usage-snapshots"
 _LEAST = 1000
 """What a unit costs besides its events, in events."""
 
@@ -116,9 +118,26 @@ class Usage:
             client, names, self._deltas, self._seen, self._snapshots, shown
         )
         self._corrections = Corrections(client, names, self._deltas)
-        self._known, self._left = {}, 0
+        self._known, self._left, self._check = {}, 0, check
 
     name = SCOPE
+
+    def do(self, key):
+        """Do a step of another worker's run.
+
+        Args:
+            key: of the :class:`~..run.Step`.
+
+        Returns:
+            Done: what was done.
+        """
+        kind, *rest = json.loads(key)
+        if kind == _CONTINUE:
+            return self._continue(rest[0])
+        self._corrections.begin()
+        self._known = self._sources.read()
+        self._dirty.find(self._known)
+        return self._count(Unit(*rest), Options())
 
     def phases(self, options):
         """Yield what is to be done, as lists of :class:`~..run.Step`.
@@ -164,11 +183,13 @@ class Usage:
         days = sorted(self.pending(options.first, options.last))
         chosen = days[: options.limit]
         self._left = len(days) - len(chosen)
+        unshared = options.communities or options.dry_run
         return [
             Step(
                 f"usage of {_span(unit)}",
                 unit.events + _LEAST,
                 partial(self._count, unit, options),
+                None if unshared else _key(_COUNT, unit.first, unit.last, unit.events),
             )
             for unit in self.units(chosen)
         ]
@@ -185,6 +206,7 @@ class Usage:
                 f"usage snapshots of {_some(group)}",
                 len(group),
                 partial(self._continue, group),
+                _key(_CONTINUE, group),
             )
             for group in self.groups(options.communities)
         ]
@@ -288,7 +310,7 @@ class Usage:
             seen = (d for d in seen if d.community in wanted)
         if dry_run:
             return self._deltas.dry(documents, parts), len(columns)
-        redo = Redo(self._client, self._names)
+        redo = Redo(self._client, self._names, self._check)
         tell = self._corrections.watch(unit, counted, self.pending())
 
         def before(changes):
@@ -304,8 +326,8 @@ class Usage:
         days = set(days)
         for source in list(self._known.values()):
             if days.intersection(source.redo):
-                left = source.without(days)
-                self._keep(self._sources.save(left), left)
+                stored = self._sources.remove(source.index, days, self._check)
+                self._keep(stored, source)
 
     def groups(self, communities=None):
         """Return the communities whose snapshots are to be continued, in groups."""
@@ -324,7 +346,7 @@ class Usage:
             Written: of the snapshots.
         """
         written = self._continued.redo(group)
-        Redo(self._client, self._names).done(group)
+        Redo(self._client, self._names, self._check).done(group)
         return written
 
     def _columns(self, unit):
@@ -393,6 +415,10 @@ class Usage:
 class _Noted:
     community: str
     day: str
+
+
+def _key(*things):
+    return json.dumps(things)
 
 
 def _span(unit):

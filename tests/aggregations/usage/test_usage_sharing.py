@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Steps are shared by several workers; it does not matter who does what."""
+
+import threading
+
+import pytest
+from opensearchpy import Transport
+
+from invenio_stats_dashboard.aggregations.run import Done
+from invenio_stats_dashboard.aggregations.sharing import SharedSteps
+from invenio_stats_dashboard.aggregations.store import Written
+from invenio_stats_dashboard.aggregations.usage import snapshots, work
+from invenio_stats_dashboard.errors import LockLostError
+
+from ...helpers.processes import kill_me
+from .build import BLUE, RED, changed
+
+MORE = [f"10000000-0000-4000-8000-{n:012d}" for n in range(8)]
+
+
+def service(app):
+    """Return the service."""
+    return app.extensions["invenio-stats-dashboard"].community_stats_service
+
+
+def ready(app):
+    """Do nothing."""
+
+
+def help_with(app, run, kill_at=None):
+    """Help with a run; maybe be killed before one of the writes."""
+    writes, send = [], Transport.perform_request
+
+    def perform_request(transport, method, url, *args, **kwargs):
+        if url.endswith("_bulk"):
+            writes.append(url)
+            if len(writes) == kill_at:
+                kill_me()
+        return send(transport, method, url, *args, **kwargs)
+
+    Transport.perform_request = perform_request
+    snapshots.GROUP = 1
+    return service(app).help_aggregating(run)
+
+
+@pytest.fixture()
+def much(events, monkeypatch):
+    """Return events of some days and communities, to be counted in many steps."""
+    monkeypatch.setattr(work.units, "__defaults__", (1,))
+    monkeypatch.setattr(snapshots, "GROUP", 1)
+    days = [f"2026-03-{n:02d}" for n in range(1, 17)]
+    events.days(days, communities=(RED, *MORE))
+    events.days(days[3:9], kind="download", communities=(BLUE,), first=200)
+    return events
+
+
+class Helper:
+    """Helps from another process when it is sent for.
+
+    Args:
+        zygote: where the process comes from.
+        kill_at: number of the write before which it is killed.
+    """
+
+    def __init__(self, zygote, kill_at=None):
+        self._zygote, self._kill_at = zygote, kill_at
+        self._threads, self.did = [], []
+        zygote.run(ready)  # it is the one that starts late, else
+
+    def call(self, run, steps):
+        """Send for the helper."""
+        thread = threading.Thread(target=self._help, args=(run,))
+        thread.start()
+        self._threads.append(thread)
+
+    def _help(self, run):
+        self.did.append(self._zygote.run(help_with, run, self._kill_at))
+
+    def wait(self):
+        """Wait for its end."""
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("kill_at", [None, 1, 4])
+def test_what_helpers_do_is_right_and_what_they_leave_is_done(much, zygote, kill_at):
+    helper = Helper(zygote, kill_at)
+    done = much.aggregate(call=helper.call)
+    helper.wait()
+    assert (done.days, done.events, done.completed) == (16, 16 * 6 + 36, True)
+    # steps of both phases were offered; those that were done are counted once
+    assert len(helper.did) == 2
+    assert (helper.did == [None, None]) == bool(kill_at)
+    if not kill_at:
+        assert sum(helper.did) > 2
+        assert changed(done) == {
+            family: len(documents) for family, documents in much.wanted().items()
+        }
+    much.assert_right()
+    much.client.indices.refresh(index=much.names.bookmarks)
+    found = much.client.search(
+        index=much.names.bookmarks,
+        body={"query": {"terms": {"kind": ["plan", "did"]}}},
+    )
+    assert found["hits"]["hits"] == []
+    assert changed(much.aggregate(rebuild=True)) == {}
+
+
+def test_a_helper_of_a_run_that_has_ended_writes_nothing(much):
+    seen = []
+    much.aggregate(call=lambda run, steps: seen.append(run))
+    with much.app.app_context():
+        assert service(much.app).help_aggregating(seen[0]) == 0
+    shared = SharedSteps(much.client, much.names.bookmarks, seen[0], 60)
+    with pytest.raises(LockLostError, match="has ended"):
+        shared.check_run()
+
+
+def test_a_step_is_done_once(much):
+    shared = SharedSteps(much.client, much.names.bookmarks, "run", 60)
+    did = Done({"usage-delta": Written(created=2)}, events=7, days=1)
+
+    def while_it_is_done(check):
+        check()
+        assert shared.take("a", lambda _: pytest.fail("done twice")) is None
+        return did
+
+    shared.offer(["a", "b"])
+    assert shared.offered() == ["a", "b"]
+    assert shared.done("a") is None
+    assert shared.take("a", while_it_is_done) == did == shared.done("a")
+    assert shared.take("a", lambda _: pytest.fail("done twice")) is None
+    shared.close()
+    assert shared.offered() == [] and shared.done("a") is None

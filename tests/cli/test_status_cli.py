@@ -274,10 +274,10 @@ def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client,
     client.index(index=index, body=later)
     done = run(fresh, "status", "--corrections")
     assert done.out.splitlines() == [
-        "2026-03-11 04:37 UTC  2026-03-02: new events, views 0 → 12, downloads 0 → 3; "
-        "2 documents changed",
-        "2026-03-10 04:37 UTC  2026-03-01: new events, views 12 → 1,300; "
-        "2 documents changed",
+        "2026-03-11 04:37 UTC  usage of 2026-03-02: new events, views 0 → 12, "
+        "downloads 0 → 3 (2 communities)",
+        "2026-03-10 04:37 UTC  usage of 2026-03-01: new events, views 12 → 1,300 "
+        "(2 communities)",
     ]
     found = run(fresh, "status", "--corrections", "--json").document["corrections"]
     assert [one["day"] for one in found] == ["2026-03-02", "2026-03-01"]

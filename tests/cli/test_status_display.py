@@ -72,3 +72,22 @@ def test_a_community_is_as_complete_as_the_least_complete_family(capsys, monkeyp
 def test_switched_off_is_told(capsys, monkeypatch):
     off = replace(STATUS, enabled=False, problems=())
     assert "COMMUNITY_STATS_ENABLED" in shown(off, capsys, monkeypatch)[0]
+
+
+def test_a_correction_of_records_tells_its_days(capsys):
+    entry = {
+        "scope": "records",
+        "family": "records-delta-added",
+        "day": "2026-03-01",
+        "last_day": "2026-03-05",
+        "days": 3,
+        "why": "4 record facts have changed",
+        "updated_at": "2026-03-10T04:37:00+00:00",
+        "communities": ["a"],
+        "more_communities": 0,
+    }
+    status_display.show_corrections([entry])
+    assert capsys.readouterr().out == (
+        "2026-03-10 04:37 UTC  records of 2026-03-01 to 2026-03-05: "
+        "4 record facts have changed (1 community)\n"
+    )

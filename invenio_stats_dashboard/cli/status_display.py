@@ -50,11 +50,18 @@ def show_corrections(found):
         click.echo("No day has changed after it was complete.")
     for entry in found:
         number = len(entry["communities"]) + entry["more_communities"]
-        parts = [f"{entry['day']}: {entry['why']}", *_totals(entry["global"])]
+        days = entry["day"]
+        if entry.get("last_day", days) != days:
+            days += f" to {entry['last_day']}"
+        parts = [f"{entry['scope']} of {days}: {entry['why']}"]
+        parts += _totals(entry.get("global", {}))
         click.echo(
-            f"{_moment(entry['updated_at'])}  {', '.join(parts)}; "
-            f"{number:,} documents changed"
+            f"{_moment(entry['updated_at'])}  {', '.join(parts)} ({_number(number)})"
         )
+
+
+def _number(communities):
+    return "1 community" if communities == 1 else f"{communities:,} communities"
 
 
 def _totals(totals):
@@ -183,6 +190,10 @@ def _community_events(status):
     text = f"complete, {state.events:,} events"
     if status.reconciled_at:
         text += f"; compared with the database {_moment(status.reconciled_at)}"
+        repaired = sum(status.reconciliation.repaired.values())
+        if repaired:
+            when = _moment(status.reconciliation.repaired_at)
+            text += f", {repaired:,} last repaired {when}"
     return text
 
 

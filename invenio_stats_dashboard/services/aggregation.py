@@ -120,7 +120,8 @@ def clear_bookmarks(app, dry_run=False):
         return _bookmarks(client, names)
     with locked(app, client, names) as lock:
         found = _bookmarks(client, names)
-        for half in _halves(app, client, names, lock, Options(), None):
+        gate = HealthGate(client, _limits(app))
+        for half in _halves(app, client, names, lock, gate, Options(), None):
             half.forget()
         return found
 

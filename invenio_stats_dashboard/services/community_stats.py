@@ -292,9 +292,11 @@ class CommunityStatsService:
             size: how many entries at most, 1 to 10,000.
 
         Returns:
-            list[dict]: the newest first: ``day``, ``why``, ``updated_at``, the
-            ``communities`` whose documents changed (``more_communities`` are not
-            named), and the totals of the instance before and after, in ``global``.
+            list[dict]: the newest first: ``scope`` (usage or records), ``day``, ``why``,
+            ``updated_at``, the ``communities`` whose documents changed
+            (``more_communities`` are not named); of usage the totals of the instance
+            before and after, in ``global``; of records the ``last_day`` and the number
+            of ``days``.
 
         Raises:
             OpenSearchException: the cluster does not answer.

@@ -124,7 +124,7 @@ def _reconciliation(status):
         return
     if _age(status, looked_at) > LATE and not status.holder("reconciliation"):
         yield (
-            "No scheduled reconciliation of community events has ended for "
+            "No scheduled reconciliation of community events has run for "
             f"{_hours(_age(status, looked_at))}. See that Celery's beat and a worker "
             f"run, or run '{COMMAND} community-events reconcile'."
         )

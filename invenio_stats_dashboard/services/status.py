@@ -14,10 +14,9 @@ from ..aggregations.run import LOCK as AGGREGATION
 from ..aggregations.status import AggregatesReader, FamilyStatus
 from ..community_events import queries
 from ..community_events.documents import GLOBAL
-from ..community_events.reconciliation import DOCUMENT_ID as RECONCILIATION
 from ..community_events.reconciliation import LOCK as RECONCILING
+from ..community_events.reconciliation import ReconciliationState, reconciliation_state
 from ..community_events.state import BackfillState, backfill_state
-from ..search.bookmarks import read_many
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..usage_events.migration.service import LOCK as MIGRATION
@@ -66,8 +65,8 @@ class StatsStatus:
         communities: those shown.
         communities_total: how many there are.
         community_events: the :class:`~..community_events.state.BackfillState`.
-        reconciled_at: when the last reconciliation ended, ISO 8601, or None.
-        swept_at: when one looked at all records, ISO 8601, or None.
+        reconciliation: the
+            :class:`~..community_events.reconciliation.ReconciliationState`.
         migration: the :class:`~..usage_events.migration.status.Status`.
         preparation: of :func:`~.preparation.read_preparation`.
         queues: a :class:`~..usage_events.queues.QueueLength` each.
@@ -89,8 +88,7 @@ class StatsStatus:
     communities: tuple[CommunityStatus, ...] = ()
     communities_total: int = 0
     community_events: BackfillState = field(default_factory=BackfillState)
-    reconciled_at: str | None = None
-    swept_at: str | None = None
+    reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
     migration: MigrationStatus = field(default_factory=lambda: MigrationStatus([]))
     preparation: dict | None = None
     queues: tuple = ()
@@ -107,6 +105,12 @@ class StatsStatus:
         """Tell whether anything has ever run, by itself or by a command."""
         state = self.community_events
         return any((self.last_run, self.preparation, state.started_at))
+
+    @property
+    def reconciled_at(self):
+        """Return when the last reconciliation began, ISO 8601, or None."""
+        naive = self.reconciliation.looked_at
+        return aware(naive) if naive else None
 
     @property
     def lag_seconds(self):
@@ -160,8 +164,6 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
     """
     names, now = Names.of(app), datetime.now(UTC)
     shown = _Communities(client, names, reader, now.date().isoformat())
-    bookmarks = read_many(client, names.reindexing, [RECONCILIATION])
-    reconciled = bookmarks.get(RECONCILIATION, {})
     last_run = shown.aggregates.last_run()
     found = StatsStatus(
         now=now.isoformat(),
@@ -172,8 +174,7 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
         last_run=last_run,
         changes=shown.aggregates.changes(),
         community_events=backfill_state(client, names),
-        reconciled_at=_moment(reconciled.get("looked_at")),
-        swept_at=_moment(reconciled.get("swept_at")),
+        reconciliation=reconciliation_state(client, names),
         migration=reindexing.status(),
         preparation=read_preparation(client, names),
         queues=tuple(lengths()),
@@ -198,10 +199,11 @@ class _Communities:
         elif communities is not None:
             communities = sorted(communities, key=lambda c: (c != GLOBAL, c))
         documents = self.aggregates.documents(communities)
+        # too many to be named in a query, maybe
+        again, records_left = self.aggregates.open_records(self._today, communities)
         if communities is None:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
         marks = self.aggregates.usage()
-        again, records_left = self.aggregates.open_records(self._today, communities)
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {
             "usage_days": len(marks.days),
@@ -245,10 +247,6 @@ def _holders(client, names):
         held = document is not None and is_held(document)
         found[name] = describe_holder(document) if held else None
     return found
-
-
-def _moment(naive):
-    return aware(naive) if naive else None
 
 
 def _sum(numbers):

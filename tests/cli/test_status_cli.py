@@ -274,14 +274,25 @@ def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client,
     client.index(index=index, body=later)
     done = run(fresh, "status", "--corrections")
     assert done.out.splitlines() == [
-        "2026-03-11 04:37 UTC  2026-03-02: new events, views 0 → 12, downloads 0 → 3; "
-        "2 documents changed",
-        "2026-03-10 04:37 UTC  2026-03-01: new events, views 12 → 1,300; "
-        "2 documents changed",
+        "2026-03-11 04:37 UTC  usage of 2026-03-02: new events, views 0 → 12, "
+        "downloads 0 → 3 (2 communities)",
+        "2026-03-10 04:37 UTC  usage of 2026-03-01: new events, views 12 → 1,300 "
+        "(2 communities)",
     ]
     found = run(fresh, "status", "--corrections", "--json").document["corrections"]
     assert [one["day"] for one in found] == ["2026-03-02", "2026-03-01"]
     assert run(fresh, "status", "--corrections", "--all").exit_code == 2
+
+
+def test_a_late_event_of_a_complete_day_is_a_correction(events):
+    run(events.app, "aggregate")
+    assert run(events.app, "status", "--corrections", "--json").document == {
+        "corrections": []
+    }
+    events.days(DAYS[:1], each=5, first=70)
+    run(events.app, "aggregate")
+    done = run(events.app, "status", "--corrections")
+    assert f"{DAYS[0]}: new events, views 6 → 11" in done.out
 
 
 def test_nothing_is_changed(events, client, names):

@@ -6,6 +6,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.run import LOCK
 from invenio_stats_dashboard.aggregations.stored import StoredDays
@@ -17,6 +18,7 @@ from invenio_stats_dashboard.usage_events.migration.service import LOCK as MIGRA
 from ..aggregations.usage.build import BLUE, Events, changed
 from ..helpers import content
 from ..helpers.commands import run
+from ..helpers.processes import Forked, kill_me
 
 DAYS = ["2026-03-01", "2026-03-04", "2026-03-05"]
 TODAY = datetime.now(UTC).date().isoformat()
@@ -215,6 +217,30 @@ def test_all_aggregates_are_deleted_and_can_be_counted_again(counted):
     )
     assert run(counted.app, "aggregate").exit_code == 0
     assert indices(counted) == before and counted.found() == wanted
+
+
+@pytest.mark.parametrize("kill_at", [1, 2, 3])
+def test_killed_on_the_way_what_is_gone_is_counted_again(kill_at, counted):
+    wanted = counted.found()
+
+    def destroy():
+        made, send = [], Transport.perform_request
+
+        def perform_request(transport, method, url, *args, **kwargs):
+            if method == "DELETE" or url.endswith("_delete_by_query"):
+                made.append(url)
+                if len(made) == kill_at:
+                    kill_me()
+            return send(transport, method, url, *args, **kwargs)
+
+        Transport.perform_request = perform_request
+        run(counted.app, "destroy-indices", "--yes")
+        return len(made)
+
+    assert Forked(counted.app, destroy).wait() is None, "it ended before that"
+    counted.aggregate(families=None)
+    assert counted.found() == wanted
+    assert run(counted.app, "destroy-indices", "--yes").exit_code == 0
 
 
 def test_with_all_the_sources_go_too_and_are_made_again(counted):

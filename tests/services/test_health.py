@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from invenio_stats_dashboard.community_events.reconciliation import ReconciliationState
 from invenio_stats_dashboard.community_events.state import BackfillState
 from invenio_stats_dashboard.services.health import problems
 from invenio_stats_dashboard.services.status import StatsStatus
@@ -17,13 +18,14 @@ from invenio_stats_dashboard.usage_events.queues import QueueLength
 NOW = "2026-03-10T12:00:00+00:00"
 AN_HOUR_AGO, YESTERDAY = "2026-03-10T11:00:00+00:00", "2026-03-09T12:00:00+00:00"
 RUN = {"updated_at": AN_HOUR_AGO, "error": None}
+LONG_AGO = ReconciliationState(looked_at="2026-03-09T12:00:00")
 EVENTS = BackfillState(complete=True, finished_at="2026-01-01T00:00:00")
 WELL = StatsStatus(
     now=NOW,
     last_run=RUN,
     preparation={"step": "ready", "waits_for": None, "updated_at": AN_HOUR_AGO},
     community_events=EVENTS,
-    reconciled_at=AN_HOUR_AGO,
+    reconciliation=ReconciliationState(looked_at="2026-03-10T11:00:00"),
     queues=(QueueLength("view", "stats-record-view", 3),),
 )
 
@@ -121,8 +123,8 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
             "aggregate",
         ),
         (
-            {"reconciled_at": YESTERDAY},
-            "No scheduled reconciliation of community events has ended for 24 hours",
+            {"reconciliation": LONG_AGO},
+            "No scheduled reconciliation of community events has run for 24 hours",
             "community-events reconcile",
         ),
         (
@@ -147,7 +149,7 @@ def test_what_needs_a_person_is_told_with_what_to_do(changes, told, to_do):
             "aggregation",
         ),
         ({"preparation": WAITS}, "migration"),
-        ({"reconciled_at": YESTERDAY}, "reconciliation"),
+        ({"reconciliation": LONG_AGO}, "reconciliation"),
     ],
 )
 def test_what_is_being_done_needs_nobody(changes, lock):
@@ -163,4 +165,4 @@ def test_a_month_that_failed_is_told_once():
 
 
 def test_an_old_failure_of_reconciliation_is_no_matter_without_scheduled_tasks():
-    assert problems(replace(WELL, reconciled_at=YESTERDAY, scheduled=False)) == ()
+    assert problems(replace(WELL, reconciliation=LONG_AGO, scheduled=False)) == ()

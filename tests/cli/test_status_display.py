@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The status fits a terminal, and is not broken into lines where none listens."""
+
+from dataclasses import replace
+
+import click
+import pytest
+from rich.console import Console
+
+from invenio_stats_dashboard.aggregations.status import FamilyStatus
+from invenio_stats_dashboard.cli import status_display
+from invenio_stats_dashboard.search.names import FAMILIES
+from invenio_stats_dashboard.services.status import CommunityStatus, StatsStatus
+
+LONG = "A sentence that says what is wrong, why, and what to do about it. " * 4
+
+
+def community(id, slug, **changes):
+    """Return a community with documents in all families."""
+    days = {"first_day": "2024-01-01", "last_day": "2026-03-09"}
+    return CommunityStatus(
+        id, slug, tuple(FamilyStatus(f, 800_123, **days, **changes) for f in FAMILIES)
+    )
+
+
+STATUS = StatsStatus(
+    now="2026-03-10T12:00:00+00:00",
+    data_as_of="2026-03-10T11:00:00+00:00",
+    last_run={"updated_at": "2026-03-10T11:00:00+00:00", "error": LONG},
+    communities=(
+        community("global", None),
+        community("a", "a-community", percent=40.0, redo_from="2025-01-01"),
+        community("b", None, percent=None),
+    ),
+    communities_total=7,
+    problems=(LONG, "Another."),
+)
+
+
+def shown(status, capsys, monkeypatch, width=None):
+    """Return the lines of a status, in a terminal of a width or without one."""
+    out = Console(width=width, force_terminal=width is not None)
+    monkeypatch.setattr(status_display, "console", lambda: out)
+    status_display.show(status)
+    return click.unstyle(capsys.readouterr().out).splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_fits_a_terminal(width, capsys, monkeypatch):
+    lines = shown(STATUS, capsys, monkeypatch, width)
+    assert max(map(len, lines)) <= width
+    assert lines[0] == "Health: 2 things need a person."
+    assert " ".join(" ".join(lines).split()).count(LONG.strip()) == 2
+
+
+def test_without_a_terminal_a_sentence_is_a_line(capsys, monkeypatch):
+    lines = shown(STATUS, capsys, monkeypatch)
+    assert f"  1. {LONG}" in lines
+
+
+def test_a_community_is_as_complete_as_the_least_complete_family(capsys, monkeypatch):
+    lines = shown(STATUS, capsys, monkeypatch)
+    (one,) = [line for line in lines if line.startswith("a-community")]
+    assert "6,400,984  ████░░░░░░ 40 %, from 2025-01-01" in one
+    (other,) = [line for line in lines if line.startswith("b ")]
+    assert "to be counted again" in other
+    assert lines[-1].startswith("5 more communities")
+
+
+def test_switched_off_is_told(capsys, monkeypatch):
+    off = replace(STATUS, enabled=False, problems=())
+    assert "COMMUNITY_STATS_ENABLED" in shown(off, capsys, monkeypatch)[0]
+
+
+def test_a_correction_of_records_tells_its_days(capsys):
+    entry = {
+        "scope": "records",
+        "family": "records-delta-added",
+        "day": "2026-03-01",
+        "last_day": "2026-03-05",
+        "days": 3,
+        "why": "4 record facts have changed",
+        "updated_at": "2026-03-10T04:37:00+00:00",
+        "communities": ["a"],
+        "more_communities": 0,
+    }
+    status_display.show_corrections([entry])
+    assert capsys.readouterr().out == (
+        "2026-03-10 04:37 UTC  records of 2026-03-01 to 2026-03-05: "
+        "4 record facts have changed (1 community)\n"
+    )

@@ -100,7 +100,9 @@ class DirtyDays:
         for event_type in self._event_types:
             alias = self._names.events_alias(event_type)
             try:
-                found = self._client.indices.get_alias(name=alias)
+                # by the alias itself: by its name all indices of the cluster are
+                # asked, and a blocked one of another instance refuses
+                found = self._client.indices.get_alias(index=alias)
             except NotFoundError:
                 continue
             for name in found.keys() & known.keys():

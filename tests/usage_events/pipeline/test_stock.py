@@ -3,7 +3,7 @@
 
 """The worker stores of each event what the stock indexer stores of it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from dateutil.parser import parse
@@ -24,6 +24,8 @@ def of_all_kinds(make, records):
         make: :func:`views` or :func:`downloads`.
         records: what is visited.
     """
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    begun = now.replace(second=now.second // 10 * 10).isoformat()  # the window
     address = {"ip_address": "8.8.8.8", "session_id": None}
     nobody = {"session_id": None}
     kinds = (
@@ -43,7 +45,7 @@ def of_all_kinds(make, records):
     found = [
         event
         for number, kind in enumerate(kinds)
-        for event in make(60, records, 60 * number, **kind)
+        for event in make(60, records, 60 * number, **{"timestamp": begun, **kind})
     ]
     for event in found[::7]:
         if event["timestamp"] != "no time at all":

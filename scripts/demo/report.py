@@ -104,6 +104,16 @@ def print_aggregations(console, result):
     )
 
 
+def print_counted(console, counted):
+    """Print whether the deltas of the instance hold every event."""
+    for kind, count in counted.items():
+        same = count["counted"] == count["stored"]
+        console.print(
+            f"{GOOD if same else BAD} {count['stored']:,} {kind}s are stored, "
+            f"{count['counted']:,} are counted"
+        )
+
+
 def print_times(console, seconds, outcomes):
     """Print how long each step took."""
     console.rule("[bold]Times[/]")
@@ -138,6 +148,8 @@ def print_further(console, settings):
 invenio community-stats --help
 invenio community-stats community-events status
 invenio community-stats usage-events status
+invenio community-stats status --all
+invenio community-stats read --community genomics --family usage-delta
 invenio community-stats usage-events cleanup --dry-run
 invenio community-stats usage-events rollback --help
 curl '{host}/_cat/indices/{settings.prefix}*events-stats-*?v&s=index'

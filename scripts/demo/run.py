@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import aggregates, instance, report
 from .catalogue import Catalogue
 from .commands import Operator
+from .counted import totals
 from .ledger import Ledger
 from .prepare import PREPARED
 from .proof import FastSerializer, compare
@@ -98,6 +99,8 @@ class Demonstration:
         self.console.rule("[bold]Was anything lost?[/]")
         self.prove(live)
         self.ask_stock_aggregations()
+        self.console.rule("[bold]How is each community used?[/]")
+        self.count()
         if self.options.json:
             status = self.operator.ask("usage-events", "status")
             self.figures["status"] = status.document
@@ -204,6 +207,32 @@ class Demonstration:
             self.fail(f"stock aggregations differ on {', '.join(result['different'])}")
         if result["failed"]:
             self.fail(f"the stock aggregation task failed {result['failed']} times")
+
+    def count(self):
+        """Count usage and records, and compare with the events as they are stored.
+
+        What needs a person, by the exit code of ``status``, is no failure here: no
+        worker and no beat of this instance runs.
+        """
+        while True:
+            outcome = self.operator.run("aggregate")
+            self.expect(outcome)
+            left = self.operator.ask("aggregate", "--dry-run").document
+            if outcome.exit_code or left["completed"]:
+                break
+        client = self.settings.client()
+        counted = totals(client, self.settings.prefix)
+        self.figures["counted"] = counted
+        report.print_counted(self.console, counted)
+        for kind, count in counted.items():
+            if count["counted"] != count["stored"]:
+                self.fail(
+                    f"{count['counted']} of {count['stored']} {kind}s are counted"
+                )
+        self.operator.run(
+            "read", "--community", "climate", "--family", "usage-snapshot"
+        )
+        self.operator.run("status")
 
     def finish(self):
         """Sum up, and tell how to look further."""

@@ -107,10 +107,10 @@ def print_aggregations(console, result):
 def print_counted(console, counted):
     """Print whether the deltas of the instance hold every event."""
     for kind, count in counted.items():
-        same = count["counted"] == count["stored"]
+        same = count["counted"] == count["due"]
         console.print(
-            f"{GOOD if same else BAD} {count['stored']:,} {kind}s are stored, "
-            f"{count['counted']:,} are counted"
+            f"{GOOD if same else BAD} {count['due']:,} {kind}s are to be counted, "
+            f"{count['counted']:,} are"
         )
 
 

@@ -28,13 +28,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.helpers import instance
-from tests.helpers.cluster import Cluster
-from tests.helpers.ports import HTTP
+from tests.helpers.services import RabbitMQ
 
 WARM_UP, RECORDS = 5, 10
-QUEUE = 25672
-"""Port of RabbitMQ without an offset, as ``scripts/services`` has it."""
-
 ACTIONS = ("record page", "file download", "accepted inclusion")
 
 
@@ -88,13 +84,12 @@ def spread(ratios):
 @contextmanager
 def broker():
     """Start a RabbitMQ of this benchmark alone and yield its URL."""
-    services = Cluster(nodes=1)
-    port = QUEUE + int(services.hosts[0].rpartition(":")[2]) - HTTP
+    found = RabbitMQ()
     try:
-        services._call("up", "--only", "queue")
-        yield f"amqp://guest:guest@localhost:{port}//"
+        found.start()
+        yield found.url
     finally:
-        services.remove()
+        found.remove()
 
 
 class Server:

@@ -123,6 +123,8 @@ class EventWriter:
         that the site has made read-only, must not keep the events of others: its own
         become dead letters.
         """
+        if not events:
+            return []
         lines = self._lines(events)
         try:
             refusals = bulk.write(

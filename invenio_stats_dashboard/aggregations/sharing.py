@@ -68,7 +68,7 @@ class SharedSteps:
                 returns a :class:`~.run.Done`.
 
         Returns:
-            Done: what was done; None if it is another's.
+            Done: what was done; None if it is another's, or of a phase that has ended.
         """
         holder = uuid.uuid4().hex[:12]
         lock = ClusterLock(
@@ -79,7 +79,9 @@ class SharedSteps:
         except LockedError:
             return None
         try:
-            if self.done(key) is not None:
+            # in this order: what is written down goes after the list of the steps, so
+            # a step of a phase that has ended is either done or not on the list
+            if self.done(key) is not None or key not in self.offered():
                 return None
             done = do(lock.check)
             lock.check()

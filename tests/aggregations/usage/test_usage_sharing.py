@@ -99,6 +99,12 @@ def test_what_helpers_do_is_right_and_what_they_leave_is_done(much, zygote, kill
             family: len(documents) for family, documents in much.wanted().items()
         }
     much.assert_right()
+    much.client.indices.refresh(index=much.names.bookmarks)
+    found = much.client.search(
+        index=much.names.bookmarks,
+        body={"query": {"terms": {"kind": ["plan", "did"]}}},
+    )
+    assert found["hits"]["hits"] == []
     assert changed(much.aggregate(rebuild=True)) == {}
 
 

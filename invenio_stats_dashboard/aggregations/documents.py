@@ -16,16 +16,13 @@ import xxhash
 
 from ..search.names import (
     FAMILIES,
-    META_KEY,
     SCHEMA,
     USAGE_DELTA,
     USAGE_SEEN,
     USAGE_SNAPSHOT,
     yearly_patterns,
 )
-
-PRIORITY = 500
-"""Priority of the templates."""
+from ..search.own_indices import strict, template
 
 CHECKSUM, UPDATED = "checksum", "updated_timestamp"
 """What storing adds to a document: a hash of all the rest, and when it was written."""
@@ -141,17 +138,17 @@ def index_templates(names):
     templates = {}
     for family in (*FAMILIES, USAGE_SEEN):
         alias = names.aggregates(family)
-        templates[f"{alias}-v{SCHEMA}"] = _template(
+        templates[f"{alias}-v{SCHEMA}"] = template(
             yearly_patterns(alias), mapping(family), {alias: {}}
         )
     state = {"community_id": _ID, "anchor": _ID, "day": _DAY, "state": _NOT_SEARCHED}
-    templates[f"{names.usage_state}-v{SCHEMA}"] = _template(
-        [names.usage_state], _root(state)
+    templates[f"{names.usage_state}-v{SCHEMA}"] = template(
+        [names.usage_state], strict(state)
     )
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
-    templates[f"{names.bookmarks}-v{SCHEMA}"] = _template(
-        [names.bookmarks], {**_root(bookmark), "dynamic": "false"}
+    templates[f"{names.bookmarks}-v{SCHEMA}"] = template(
+        [names.bookmarks], {**strict(bookmark), "dynamic": "false"}
     )
     return templates
 
@@ -161,7 +158,7 @@ def _object(**properties):
 
 
 def _strict(family, properties):
-    return _root(
+    return strict(
         {
             "community_id": _ID,
             day_field(family): _DAY,
@@ -171,26 +168,3 @@ def _strict(family, properties):
             UPDATED: {"type": "date"},
         }
     )
-
-
-def _root(properties):
-    return {
-        "dynamic": "strict",
-        "date_detection": False,
-        "numeric_detection": False,
-        "properties": properties,
-        "_meta": {META_KEY: {"schema": SCHEMA}},
-    }
-
-
-def _template(patterns, mapping, aliases=None):
-    return {
-        "index_patterns": patterns,
-        "priority": PRIORITY,
-        "_meta": {META_KEY: {"schema": SCHEMA}},
-        "template": {
-            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-            "mappings": mapping,
-            "aliases": aliases or {},
-        },
-    }

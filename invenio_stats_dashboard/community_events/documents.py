@@ -11,7 +11,8 @@ be read in real time without a search.
 
 from dataclasses import dataclass, fields
 
-from ..search.names import META_KEY, SCHEMA, yearly_patterns
+from ..search.names import SCHEMA, yearly_patterns
+from ..search.own_indices import strict, template
 
 GLOBAL = "global"
 """The pseudo community of all records: its timeline is the record's existence."""
@@ -29,9 +30,6 @@ CAUSES = (
     "reconciled",
 )
 """What made somebody write an event."""
-
-PRIORITY = 500
-"""Priority of the two index templates."""
 
 _KEYWORD = {"type": "keyword", "ignore_above": 1024}
 _ID = {"type": "keyword", "ignore_above": 512}
@@ -105,7 +103,7 @@ def event_id(record_id, community_id, place):
 
 def event_mapping():
     """Return the mapping of community events."""
-    return _strict(
+    return strict(
         {
             "record_id": _ID,
             "recid": _ID,
@@ -131,7 +129,7 @@ def facts_mapping():
     Breakdown values are fetched with the document and never searched, so no
     value of a record can be one that the index refuses.
     """
-    return _strict(
+    return strict(
         {
             "recid": _ID,
             "record_id": _ID,
@@ -164,35 +162,12 @@ def index_templates(names):
         dict: template name -> body.
     """
     return {
-        f"{names.community_events}-v{SCHEMA}": _template(
+        f"{names.community_events}-v{SCHEMA}": template(
             yearly_patterns(names.community_events),
             event_mapping(),
             aliases={names.community_events: {}},
         ),
-        f"{names.record_facts}-v{SCHEMA}": _template(
+        f"{names.record_facts}-v{SCHEMA}": template(
             [names.record_facts], facts_mapping()
         ),
-    }
-
-
-def _strict(properties):
-    return {
-        "dynamic": "strict",
-        "date_detection": False,
-        "numeric_detection": False,
-        "properties": properties,
-        "_meta": {META_KEY: {"schema": SCHEMA}},
-    }
-
-
-def _template(patterns, mapping, aliases=None):
-    return {
-        "index_patterns": patterns,
-        "priority": PRIORITY,
-        "_meta": {META_KEY: {"schema": SCHEMA}},
-        "template": {
-            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-            "mappings": mapping,
-            "aliases": aliases or {},
-        },
     }

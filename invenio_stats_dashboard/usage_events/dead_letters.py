@@ -13,16 +13,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
-from opensearchpy.exceptions import RequestError
 
 from ..errors import StatsDashboardError
-from ..search import bulk
+from ..search import bulk, own_indices
 from ..search.client import patiently
-from ..search.names import META_KEY, SCHEMA
+from ..search.names import SCHEMA
 
 _LIMIT = 3600.0
 _LONGEST_REASON = 2000
 _TEXT = {"type": "keyword", "index": False, "doc_values": False}
+_MAPPING = own_indices.strict(
+    {
+        "index": {"type": "keyword", "ignore_above": 512},
+        "id": _TEXT,
+        "op_type": _TEXT,
+        "reason": _TEXT,
+        "refused_at": {"type": "date"},
+        # nothing of it is looked at, so nothing of it can be refused
+        "source": {"type": "object", "enabled": False},
+    }
+)
 
 
 class Letter(msgspec.Struct):
@@ -70,32 +80,9 @@ def index_templates(names):
         names: the instance's :class:`~..search.names.Names`.
     """
     return {
-        f"{names.dead_letter}-v{SCHEMA}": {
-            "index_patterns": [names.dead_letter],
-            # above a site's template for all indices of usage events
-            "priority": 500,
-            "_meta": {META_KEY: {"schema": SCHEMA}},
-            "template": _body(),
-        }
-    }
-
-
-def _body():
-    return {
-        "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-        "mappings": {
-            "dynamic": "strict",
-            "_meta": {META_KEY: {"schema": SCHEMA}},
-            "properties": {
-                "index": {"type": "keyword", "ignore_above": 512},
-                "id": _TEXT,
-                "op_type": _TEXT,
-                "reason": _TEXT,
-                "refused_at": {"type": "date"},
-                # nothing of it is looked at, so nothing of it can be refused
-                "source": {"type": "object", "enabled": False},
-            },
-        },
+        f"{names.dead_letter}-v{SCHEMA}": own_indices.template(
+            [names.dead_letter], _MAPPING
+        )
     }
 
 
@@ -117,7 +104,11 @@ def keep(text_client, names, letters, limit=_LIMIT, waiting=None):
     """
     if not letters:
         return
-    patiently(lambda: _make_index(text_client, names), limit, waiting)
+    patiently(
+        lambda: own_indices.make(text_client, names.dead_letter, _MAPPING),
+        limit,
+        waiting,
+    )
     now = datetime.now(UTC).isoformat()
     actions = [
         action(
@@ -186,18 +177,6 @@ def store(text_client, names, actions, limit=_LIMIT, waiting=None):
             f"{len(refusals)} refused events cannot be kept in {names.dead_letter} "
             f"either; the first is {refusals[0]}. See what is wrong with that index."
         )
-
-
-def _make_index(text_client, names):
-    """Make the index where it is missing, even where our template is, too."""
-    if text_client.indices.exists(index=names.dead_letter):
-        return
-    try:
-        text_client.indices.create(index=names.dead_letter, body=_body())
-    except RequestError:
-        # another worker may have made it just now
-        if not text_client.indices.exists(index=names.dead_letter):
-            raise
 
 
 def read(client, names):

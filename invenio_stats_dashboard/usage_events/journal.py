@@ -15,23 +15,30 @@ index says nothing of a visitor.
 import hashlib
 import hmac
 import uuid
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 from opensearchpy.exceptions import (
     NotFoundError,
     OpenSearchException,
-    RequestError,
     TransportError,
 )
 
+from ..search import own_indices
 from ..search.client import describe, is_transient, patiently
-from ..search.names import META_KEY, SCHEMA
+from ..search.names import SCHEMA
 from .dead_letters import letter_id
 
 _FORGOTTEN = timedelta(days=30)
 _PAGE = 100
+_MAPPING = own_indices.strict(
+    {
+        "queue": {"type": "keyword", "ignore_above": 512},
+        "run": {"type": "keyword"},
+        "written_at": {"type": "date"},
+        "messages": {"type": "object", "enabled": False},
+    }
+)
 
 
 def index_templates(names):
@@ -41,28 +48,9 @@ def index_templates(names):
         names: the instance's :class:`~..search.names.Names`.
     """
     return {
-        f"{names.unacknowledged}-v{SCHEMA}": {
-            "index_patterns": [names.unacknowledged],
-            "priority": 500,
-            "_meta": {META_KEY: {"schema": SCHEMA}},
-            "template": _body(),
-        }
-    }
-
-
-def _body():
-    return {
-        "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-        "mappings": {
-            "dynamic": "strict",
-            "_meta": {META_KEY: {"schema": SCHEMA}},
-            "properties": {
-                "queue": {"type": "keyword", "ignore_above": 512},
-                "run": {"type": "keyword"},
-                "written_at": {"type": "date"},
-                "messages": {"type": "object", "enabled": False},
-            },
-        },
+        f"{names.unacknowledged}-v{SCHEMA}": own_indices.template(
+            [names.unacknowledged], _MAPPING
+        )
     }
 
 
@@ -237,17 +225,10 @@ class Journal:
 
     def _put(self, document):
         if not self._is_written:
-            self._make_index()
+            own_indices.make(self._client, self._index, _MAPPING)
         self._client.index(
             index=self._index, id=self._id, body=msgspec.json.encode(document)
         )
-
-    def _make_index(self):
-        """Make the index where it is missing, even where our template is, too."""
-        if self._client.indices.exists(index=self._index):
-            return
-        with suppress(RequestError):  # another worker was quicker, or put() says why
-            self._client.indices.create(index=self._index, body=_body())
 
     def _delete(self, id):
         try:

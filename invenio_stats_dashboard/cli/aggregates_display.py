@@ -3,92 +3,20 @@
 
 """How the aggregation looks in a terminal, and in a log."""
 
-import time
-from contextlib import contextmanager
-
 import click
-from rich.progress import BarColumn
-from rich.progress import Progress as Bar
-from rich.progress import TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
-from .output import console
+from .progress import Look, shown
 from .usage_display import duration
 
-_EVERY = 10.0
 
-
-class _Quiet:
-    """Shows nothing but why nothing goes on."""
-
-    def progress(self, progress):
-        """Ignore how far it is."""
-
-    def waiting(self, sentence):
-        """Say on standard error why nothing goes on."""
-        click.echo(sentence, err=True)
-
-
-class _Plain(_Quiet):
-    """Prints a line now and then."""
-
-    def __init__(self):
-        self._last = time.monotonic()
-
-    def progress(self, progress):
-        """Print how far it is, every ten seconds."""
-        if time.monotonic() - self._last < _EVERY:
-            return
-        self._last = time.monotonic()
-        click.echo(
-            f"{progress.label}: {_percent(progress):.0f} %, {_details(progress)}"
-        )
-
-
-class _Live(_Quiet):
-    """Shows a bar."""
-
-    def __init__(self, bar):
-        self._bar = bar
-        self._task = bar.add_task("aggregation", total=None, details="", waiting="")
-
-    def progress(self, progress):
-        """Move the bar."""
-        self._bar.update(
-            self._task,
-            description=progress.label,
-            completed=progress.done,
-            total=progress.total,
-            details=_details(progress),
-            waiting="",
-        )
-
-    def waiting(self, sentence):
-        """Show beside the bar why nothing goes on."""
-        self._bar.update(self._task, waiting=sentence)
-
-
-@contextmanager
 def progress(wanted=True):
-    """Yield an object whose methods show how far an aggregation is.
+    """Show how far an aggregation is; see :func:`.progress.shown`.
 
     Args:
         wanted: False shows nothing.
     """
-    out = console()
-    if not wanted:
-        yield _Quiet()
-    elif not out.is_terminal:
-        yield _Plain()
-    else:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[details]}"),
-            TextColumn("[yellow]{task.fields[waiting]}"),
-        )
-        with Bar(*columns, console=out, refresh_per_second=4) as bar:
-            yield _Live(bar)
+    return shown(_LOOK, wanted)
 
 
 def report(done):
@@ -136,3 +64,29 @@ def _details(progress):
     if progress.eta is not None:
         parts.append(f"ETA {duration(progress.eta)}")
     return ", ".join(parts)
+
+
+def _line(progress):
+    return f"{progress.label}: {_percent(progress):.0f} %, {_details(progress)}"
+
+
+def _fields(progress):
+    return {
+        "description": progress.label,
+        "completed": progress.done,
+        "total": progress.total,
+        "details": _details(progress),
+    }
+
+
+_LOOK = Look(
+    title="aggregation",
+    columns=(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[details]}"),
+    ),
+    line=_line,
+    fields=_fields,
+)

@@ -3,99 +3,28 @@
 
 """How the back-fill of community events looks in a terminal, and in a log."""
 
-import time
-from contextlib import contextmanager
-
 import click
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
 )
-from rich.progress import Progress as Bar
-from rich.progress import TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from .output import console
+from .progress import Look, shown
 
-_EVERY = 10.0
 _GENERATE = "invenio community-stats generate-community-events"
 _RECONCILE = "invenio community-stats community-events reconcile"
 
 
-class _Quiet:
-    """Shows nothing."""
-
-    def progress(self, progress):
-        """Ignore how far it is."""
-
-    def waiting(self, sentence):
-        """Say on standard error why nothing goes on."""
-        click.echo(sentence, err=True)
-
-
-class _Plain(_Quiet):
-    """Prints a line now and then."""
-
-    def __init__(self):
-        self._last = time.monotonic()
-
-    def progress(self, progress):
-        """Print how far it is, every ten seconds."""
-        if time.monotonic() - self._last < _EVERY:
-            return
-        self._last = time.monotonic()
-        click.echo(
-            f"{progress.records:,} of {progress.total:,} records, "
-            f"{progress.events:,} events written, {_rate(progress)}"
-        )
-
-
-class _Live(_Quiet):
-    """Shows a bar."""
-
-    def __init__(self, bar):
-        self._bar = bar
-        self._task = bar.add_task("records", total=None, rate="", waiting="")
-
-    def progress(self, progress):
-        """Move the bar."""
-        self._bar.update(
-            self._task,
-            completed=progress.records,
-            total=progress.total,
-            rate=_rate(progress),
-            waiting="",
-        )
-
-    def waiting(self, sentence):
-        """Show beside the bar why nothing goes on."""
-        self._bar.update(self._task, waiting=sentence)
-
-
-@contextmanager
 def progress(wanted=True):
-    """Yield an object whose methods show how far a back-fill is.
+    """Show how far a back-fill is; see :func:`.progress.shown`.
 
     Args:
         wanted: False shows nothing.
     """
-    out = console()
-    if not wanted:
-        yield _Quiet()
-    elif not out.is_terminal:
-        yield _Plain()
-    else:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-            TextColumn("[yellow]{task.fields[waiting]}"),
-        )
-        with Bar(*columns, console=out, refresh_per_second=4) as bar:
-            yield _Live(bar)
+    return shown(_LOOK, wanted)
 
 
 def reconciled(done):
@@ -243,3 +172,34 @@ def _table(communities):
 
 def _rate(progress):
     return f"{progress.records / max(progress.seconds, 0.001):,.0f}/s"
+
+
+def _line(progress):
+    return (
+        f"{progress.records:,} of {progress.total:,} records, "
+        f"{progress.events:,} events written, {_rate(progress)}"
+    )
+
+
+def _fields(progress):
+    return {
+        "completed": progress.records,
+        "total": progress.total,
+        "details": _rate(progress),
+    }
+
+
+_LOOK = Look(
+    title="records",
+    columns=(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[details]}"),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    ),
+    line=_line,
+    fields=_fields,
+)

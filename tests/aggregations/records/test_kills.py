@@ -5,30 +5,10 @@
 
 from datetime import UTC, datetime
 
-from opensearchpy import Transport
-
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
 
-from ...helpers.processes import kill_me
+from ..kills import killed_at
 from .build import record, timeline
-
-
-def killed_at(app, number):
-    """Aggregate records; be killed before one of the requests that write."""
-    writes, send = [], Transport.perform_request
-
-    def perform_request(transport, method, url, *args, **kwargs):
-        writing = method in ("PUT", "DELETE") or url.endswith("_bulk")
-        if writing and "lock" not in url:
-            writes.append(url)
-            if len(writes) == number:
-                kill_me()
-        return send(transport, method, url, *args, **kwargs)
-
-    Transport.perform_request = perform_request
-    service = app.extensions["invenio-stats-dashboard"].community_stats_service
-    service.aggregate(families=RECORD_FAMILIES)
-    return len(writes)
 
 
 def test_killed_before_any_write_the_next_run_ends_it(known, zygote):
@@ -48,7 +28,7 @@ def test_killed_before_any_write_the_next_run_ends_it(known, zygote):
         known.happen(*timeline(f"r{number}", number, community="x"))
         if number % 4 == 1:
             known.forget_event(known.events[f"id of r{number}:x:1"])
-        writes = zygote.run(killed_at, number)
+        writes = zygote.run(killed_at, RECORD_FAMILIES, number)
         if number % 5 == 0:
             known.aggregate(today)
             known.check(today)

@@ -13,7 +13,8 @@ from invenio_stats_dashboard.errors import LockedError, SearchUnavailableError
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
-from ...helpers.processes import Forked, kill_me
+from ...helpers.processes import Forked
+from ..kills import killed_at
 from .build import BLUE, RED, changed
 
 DAYS = [f"2026-03-{n:02d}" for n in (1, 2, 3, 5, 9)]
@@ -242,24 +243,6 @@ def test_with_an_asynchronous_translog_nothing_waits_for_a_flush(counted):
     counted.assert_right()
 
 
-def killed_at(app, number):
-    """Aggregate usage; be killed before one of the requests that write."""
-    writes, send = [], Transport.perform_request
-
-    def perform_request(transport, method, url, *args, **kwargs):
-        writing = method in ("PUT", "DELETE") or url.endswith("_bulk")
-        if writing and "lock" not in url:
-            writes.append(url)
-            if len(writes) == number:
-                kill_me()
-        return send(transport, method, url, *args, **kwargs)
-
-    Transport.perform_request = perform_request
-    service = app.extensions["invenio-stats-dashboard"].community_stats_service
-    service.aggregate(families=USAGE_FAMILIES)
-    return len(writes)
-
-
 def test_killed_before_any_write_the_next_run_ends_it(events, zygote):
     events.days(DAYS)
     events.aggregate()
@@ -271,7 +254,7 @@ def test_killed_before_any_write_the_next_run_ends_it(events, zygote):
         )
         events.delete(next(iter(events.stored["view"])))
         # each kill leaves something for the run after it, too
-        writes = zygote.run(killed_at, number)
+        writes = zygote.run(killed_at, USAGE_FAMILIES, number)
         if number % 3 == 0:
             events.aggregate()
             events.assert_right()

@@ -152,6 +152,8 @@ class Preparation:
     def _migrate(self, records, end):
         """Migrate month after month until the time is over."""
         left, hindrances, events = self._left(), [], 0
+        if not left:
+            return Prepared(READY, records)
         for month in left:
             if month.state == FAILED:
                 # it is a person's: each attempt would copy it anew

@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What can be asked for: the metrics, where documents hold them, and what they mean.
+
+A *flow* is what happened in a bucket and adds up over buckets; a *level* is what was
+there at the end of one. What is *distinct* is known of single days, and since the
+beginning, and adds up over neither: two days can have seen the same record.
+"""
+
+from dataclasses import dataclass
+
+from invenio_i18n import lazy_gettext as _
+
+from ..search.names import USAGE_DELTA, USAGE_SNAPSHOT
+
+FLOW, LEVEL, DISTINCT = "flow", "level", "distinct"
+
+_CLASSES = ("metadata_only", "with_files")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        key: name in the API, in files and in pages.
+        of: ``usage`` or ``records``.
+        kind: flow, level or distinct.
+        delta: paths whose numbers add up to the metric in a delta's totals (from the
+            document's root); empty for a level.
+        snapshot: the same in a snapshot; empty where none has it.
+        cell: the same in a cell of the family that the metric is read from; empty
+            where cells do not have it.
+        unit: ``count`` or ``bytes``.
+        label: what people call it.
+        definition: one sentence that says what is counted.
+    """
+
+    key: str
+    of: str
+    kind: str
+    delta: tuple[str, ...]
+    snapshot: tuple[str, ...]
+    cell: tuple[str, ...]
+    unit: str
+    label: str
+    definition: str
+
+    def delta_family(self, basis):
+        """Return the aggregate family of the deltas that hold it."""
+        return USAGE_DELTA if self.of == "usage" else f"records-delta-{basis}"
+
+    def snapshot_family(self, basis):
+        """Return the aggregate family of the snapshots that hold it."""
+        return USAGE_SNAPSHOT if self.of == "usage" else f"records-snapshot-{basis}"
+
+
+def _usage(key, part, field, label, definition, unit="count"):
+    kind = DISTINCT if field not in _ADDED_UP else FLOW
+    total = (f"totals.{part}.{field}",)
+    return Metric(
+        key, "usage", kind, total, total, (f"{part}.{field}",), unit, label, definition
+    )
+
+
+def _flow(key, what, way, fields, label, definition, unit="count"):
+    paths = tuple(f"{what}.{way}.{name}" for name in fields)
+    return Metric(key, "records", FLOW, paths, (), paths, unit, label, definition)
+
+
+def _level(key, what, fields, label, definition, unit="count"):
+    total = tuple(f"total_{what}.{name}" for name in fields)
+    cell = tuple(f"{what}.{name}" for name in fields)
+    return Metric(key, "records", LEVEL, (), total, cell, unit, label, definition)
+
+
+_ADDED_UP = ("total_events", "total_volume", "unique_visitors")
+
+_METRICS = (
+    _usage(
+        "views",
+        "view",
+        "total_events",
+        _("Views"),
+        _("Views of record pages by people and machines, without robots."),
+    ),
+    _usage(
+        "view_visitors",
+        "view",
+        "unique_visitors",
+        _("Visitors (views)"),
+        _(
+            "Visitors who viewed records, counted once a day: whoever comes on two "
+            "days counts twice, since visitors cannot be told apart over days."
+        ),
+    ),
+    _usage(
+        "viewed_records",
+        "view",
+        "unique_records",
+        _("Viewed records"),
+        _("Different records, each version by itself, that were viewed."),
+    ),
+    _usage(
+        "viewed_parents",
+        "view",
+        "unique_parents",
+        _("Viewed works"),
+        _("Different records, all versions together, that were viewed."),
+    ),
+    _usage(
+        "downloads",
+        "download",
+        "total_events",
+        _("Downloads"),
+        _("Downloads of files by people and machines, without robots."),
+    ),
+    _usage(
+        "download_visitors",
+        "download",
+        "unique_visitors",
+        _("Visitors (downloads)"),
+        _(
+            "Visitors who downloaded files, counted once a day: whoever comes on two "
+            "days counts twice, since visitors cannot be told apart over days."
+        ),
+    ),
+    _usage(
+        "downloaded_volume",
+        "download",
+        "total_volume",
+        _("Downloaded data"),
+        _("Bytes of the downloaded files, as often as they were downloaded."),
+        "bytes",
+    ),
+    _usage(
+        "downloaded_records",
+        "download",
+        "unique_records",
+        _("Downloaded records"),
+        _("Different records, each version by itself, of which files were downloaded."),
+    ),
+    _usage(
+        "downloaded_parents",
+        "download",
+        "unique_parents",
+        _("Downloaded works"),
+        _("Different records, all versions together, of which files were downloaded."),
+    ),
+    _usage(
+        "downloaded_files",
+        "download",
+        "unique_files",
+        _("Downloaded files"),
+        _("Different files that were downloaded."),
+    ),
+    _level(
+        "records",
+        "records",
+        _CLASSES,
+        _("Records"),
+        _("Records that were there at the end, each version by itself."),
+    ),
+    _level(
+        "records_with_files",
+        "records",
+        ("with_files",),
+        _("Records with files"),
+        _("Records with at least one file that were there at the end."),
+    ),
+    _level(
+        "records_metadata_only",
+        "records",
+        ("metadata_only",),
+        _("Metadata-only records"),
+        _("Records without files that were there at the end."),
+    ),
+    _level(
+        "parents",
+        "parents",
+        _CLASSES,
+        _("Works"),
+        _("Records that were there at the end, all versions counted as one."),
+    ),
+    _level(
+        "files",
+        "files",
+        ("file_count",),
+        _("Files"),
+        _("Files of the records that were there at the end."),
+    ),
+    _level(
+        "stored_volume",
+        "files",
+        ("data_volume",),
+        _("Stored data"),
+        _("Bytes of the files of the records that were there at the end."),
+        "bytes",
+    ),
+    Metric(
+        "uploaders",
+        "records",
+        LEVEL,
+        (),
+        ("total_uploaders",),
+        (),
+        "count",
+        _("Uploaders"),
+        _("Different owners of the records that were there at the end."),
+    ),
+    _flow(
+        "records_added",
+        "records",
+        "added",
+        _CLASSES,
+        _("Records added"),
+        _("Records that came in, each version by itself."),
+    ),
+    _flow(
+        "records_removed",
+        "records",
+        "removed",
+        _CLASSES,
+        _("Records removed"),
+        _("Records that were removed or deleted, each version by itself."),
+    ),
+    _flow(
+        "parents_added",
+        "parents",
+        "added",
+        _CLASSES,
+        _("Works added"),
+        _(
+            "Records that came in, all versions counted as one; one that gets its "
+            "first file is removed as metadata-only and added as one with files."
+        ),
+    ),
+    _flow(
+        "parents_removed",
+        "parents",
+        "removed",
+        _CLASSES,
+        _("Works removed"),
+        _("Records that were removed or deleted, all versions counted as one."),
+    ),
+    _flow(
+        "files_added",
+        "files",
+        "added",
+        ("file_count",),
+        _("Files added"),
+        _("Files of the records that came in."),
+    ),
+    _flow(
+        "files_removed",
+        "files",
+        "removed",
+        ("file_count",),
+        _("Files removed"),
+        _("Files of the records that were removed or deleted."),
+    ),
+    _flow(
+        "volume_added",
+        "files",
+        "added",
+        ("data_volume",),
+        _("Data added"),
+        _("Bytes of the files of the records that came in."),
+        "bytes",
+    ),
+    _flow(
+        "volume_removed",
+        "files",
+        "removed",
+        ("data_volume",),
+        _("Data removed"),
+        _("Bytes of the files of the records that were removed or deleted."),
+        "bytes",
+    ),
+)
+
+METRICS = {metric.key: metric for metric in _METRICS}
+"""Key -> :class:`Metric`, in the order in which they are told."""
+
+DEFAULT_METRICS = ("views", "downloads")
+"""What is answered when nothing is named."""

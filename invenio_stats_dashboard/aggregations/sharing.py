@@ -13,6 +13,7 @@ import time
 import uuid
 from dataclasses import asdict
 
+import xxhash
 from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockedError, LockLostError
@@ -123,7 +124,8 @@ class SharedSteps:
         return f"plan:{self.run}"
 
     def _id(self, kind, key):
-        return f"{kind}:{self.run}:{key}"
+        # a key may name many communities; an _id has room for 512 bytes
+        return f"{kind}:{self.run}:{xxhash.xxh3_128_hexdigest(key.encode())}"
 
     def _put(self, id, body):
         self._client.index(index=self._index, id=id, body=body)

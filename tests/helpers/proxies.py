@@ -25,12 +25,15 @@ class Gate:
         after: how many such requests go through before.
         stored: hold the answer, when OpenSearch has done what was asked; else the
             request, of which OpenSearch then knows nothing.
+
+    Attributes:
+        held: how many requests were held since the beginning.
     """
 
     def __init__(self, path, word="", after=0, stored=False):
         """Keep what is needed."""
         self._path, self._word = path, word.encode()
-        self._left, self.stored = after, stored
+        self._left, self.stored, self.held = after, stored, 0
         self._reached, self._open = threading.Event(), threading.Event()
         self._lock = threading.Lock()
 
@@ -52,6 +55,8 @@ class Gate:
 
     def hold(self):
         """Hold a request until the gate is opened."""
+        with self._lock:
+            self.held += 1
         self._reached.set()
         self._open.wait()
 

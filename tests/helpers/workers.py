@@ -29,16 +29,20 @@ class SiteWorker:
 
     Args:
         where: the instance's :class:`~.instance.Place`.
+        processes: that do tasks, forked as in production; 0 does them in the first one.
         **changes: configuration variables of the worker's application.
     """
 
-    def __init__(self, where, **changes):
+    def __init__(self, where, processes=0, **changes):
         """Name the worker and its queue; :meth:`start` begins."""
         self.queue = f"test-{secrets.token_hex(6)}"
         self.name = f"{self.queue}@here"
         self._broker = os.environ["BROKER_URL"]
         queues = {"CELERY_BROKER_URL": self._broker, "BROKER_URL": self._broker}
         queues["CELERY_TASK_DEFAULT_QUEUE"] = self.queue
+        self._pool = ["--pool", "solo"]
+        if processes:
+            self._pool = ["--pool", "prefork", "--concurrency", str(processes)]
         changes = {"CELERY_TASK_ALWAYS_EAGER": False, **changes, **queues}
         self.environ = {
             **os.environ,
@@ -53,7 +57,7 @@ class SiteWorker:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "celery", "-A", "tests.helpers.site_worker"),
-                *("worker", "--pool", "solo", "-n", self.name, "-l", "info"),
+                *("worker", *self._pool, "-n", self.name, "-l", "info"),
                 *("-Q", self.queue, "--without-gossip", "--without-mingle"),
             ],
             cwd=_REPOSITORY,

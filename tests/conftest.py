@@ -18,6 +18,7 @@ from invenio_stats_dashboard.tasks import send_capture
 from .helpers import content, instance
 from .helpers.cluster import Cluster
 from .helpers.vocabularies import make_vocabularies
+from .helpers.zygote import Zygote
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +80,14 @@ def fresh(app, client, names):
         content.remove_content()
     remove_statistics(client, names)
     return app
+
+
+@pytest.fixture(scope="session")
+def zygote(app, where):
+    """Return a process whose children can aggregate, and be killed."""
+    process = Zygote(where)
+    yield process
+    process.end()
 
 
 @pytest.fixture(scope="session")

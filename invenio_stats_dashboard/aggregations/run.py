@@ -9,14 +9,14 @@ it returns. So a run can be killed at any point and the next one goes on.
 """
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import ConflictError, OpenSearchException
 
-from ..errors import UsageError
+from ..errors import LockLostError, UsageError
 from ..search.names import FAMILIES
 from .store import Written
 
@@ -332,26 +332,41 @@ class Run:
                 self._note(options, report, error)
 
     def _note(self, options, report, error):
-        whole = error is None and report.completed and options.is_whole
+        failed = isinstance(error, Exception)
         body = {
+            **report.as_json(),
             "kind": "run",
             "run": self._lock.holder,
             "updated_at": datetime.now(UTC).isoformat(),
-            "error": None if error is None else _sentence(error),
-            **report.as_json(),
+            "completed": error is None and report.completed,
+            "error": _sentence(error) if failed else None,
+            "interrupted": error is not None and not failed,
         }
         try:
-            body["data_as_of"] = report.as_of if whole else self._data_as_of()
-            self._client.index(index=self._names.bookmarks, id=LAST_RUN, body=body)
-        except OpenSearchException:
+            self._write_note(body, options)
+        except (LockLostError, OpenSearchException):
             # the run's own outcome matters more, and tells of the same trouble
             if error is None:
                 raise
 
-    def _data_as_of(self):
-        """Return up to when everything was counted, by the runs before this one."""
-        found = self._client.get(index=self._names.bookmarks, id=LAST_RUN, ignore=[404])
-        return found.get("_source", {}).get("data_as_of")
+    def _write_note(self, body, options):
+        """Store it unless another run has taken over, whose note it would replace."""
+        place = {"index": self._names.bookmarks, "id": LAST_RUN}
+        before = self._client.get(**place, ignore=[404])
+        # up to when everything was counted, by the runs before this one
+        body["data_as_of"] = before.get("_source", {}).get("data_as_of")
+        if body["completed"] and options.is_whole:
+            body["data_as_of"] = body["as_of"]
+        condition = {"op_type": "create"}
+        if before.get("found"):
+            condition = {
+                "if_seq_no": before["_seq_no"],
+                "if_primary_term": before["_primary_term"],
+            }
+        self._lock.check()
+        # who took over since has written a later one; or only the answer was lost
+        with suppress(ConflictError):
+            self._client.index(**place, body=body, params=condition)
 
 
 def _sentence(error):

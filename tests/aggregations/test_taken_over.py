@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A run that was frozen and wakes after another has taken over leaves no trace."""
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from opensearchpy import Transport
+
+from invenio_stats_dashboard.aggregations.run import LAST_RUN
+from invenio_stats_dashboard.errors import LockedError, LockLostError
+
+from ..conftest import remove_statistics
+from ..helpers.faults import until
+from .usage.build import Events
+
+TTL = "COMMUNITY_STATS_AGGREGATION_LOCK_TTL"
+
+
+def ready(app):
+    """Do nothing: the application of the other process takes a while to build."""
+
+
+def frozen_before_its_last_write(app, told_in):
+    """Aggregate; stop dead before what was done is noted, until somebody wakes it."""
+    app.config[TTL] = 1
+    told_in.write_text(str(os.getpid()))
+    send = Transport.perform_request
+
+    def perform_request(transport, method, url, *args, **kwargs):
+        if method == "GET" and "run%3Alast" in url:
+            Transport.perform_request = send
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return send(transport, method, url, *args, **kwargs)
+
+    Transport.perform_request = perform_request
+    service = app.extensions["invenio-stats-dashboard"].community_stats_service
+    try:
+        service.aggregate()
+    except LockLostError as error:
+        return str(error)
+    return "it did not notice"
+
+
+@pytest.fixture()
+def events(app, client, names):
+    """Return usage events of two days."""
+    remove_statistics(client, names)
+    events = Events(app, client, names)
+    events.days(["2026-03-01", "2026-03-02"])
+    return events
+
+
+def test_how_the_run_ended_that_took_over_is_what_is_kept(
+    events, zygote, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(events.app.config, TTL, 1)
+    client, bookmarks, told = events.client, events.names.bookmarks, []
+    zygote.run(ready)
+
+    def run():
+        told.append(zygote.run(frozen_before_its_last_write, tmp_path / "pid"))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        until(lambda: stopped(tmp_path / "pid"), "it is frozen", 120)
+        reports = []
+        until(lambda: reports.append(attempt(events)) or reports[-1], "taken over")
+        before = client.get(index=bookmarks, id=LAST_RUN)
+    finally:
+        while thread.is_alive():
+            wake(tmp_path / "pid")
+            thread.join(timeout=1)
+    assert "taken over" in told[0]
+    assert client.get(index=bookmarks, id=LAST_RUN) == before
+    assert before["_source"]["completed"] and reports[-1].completed
+    events.assert_right()
+
+
+def attempt(events):
+    """Aggregate, and return the report; None if the lock is still held."""
+    try:
+        return events.aggregate(families=None)
+    except LockedError:
+        return None
+
+
+def stopped(told_in):
+    """Tell whether the process is stopped whose number is in a file."""
+    if not told_in.exists() or not told_in.read_text():
+        return False
+    stat = Path(f"/proc/{told_in.read_text()}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+def wake(told_in):
+    """Let the process go on, if it is there."""
+    with suppress(OSError, ValueError):
+        os.kill(int(told_in.read_text()), signal.SIGCONT)

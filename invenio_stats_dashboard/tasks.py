@@ -9,12 +9,14 @@ from datetime import timedelta
 
 from celery import shared_task
 from flask import current_app
+from kombu.exceptions import KombuError
 from opensearchpy.exceptions import OpenSearchException
 
 from .broker import prompt_producer
 from .errors import (
     ClusterNotHealthyError,
     LockedError,
+    LockLostError,
     NotReadyError,
     SearchUnavailableError,
     StatsDashboardError,
@@ -90,7 +92,11 @@ def send_capture(**arguments):
     Raises:
         kombu.exceptions.OperationalError: the broker does not answer.
     """
-    task = capture_community_changes
+    _send(capture_community_changes, **arguments)
+
+
+def _send(task, **arguments):
+    """Hand a task to a worker, without waiting long for the broker."""
     if task.app.conf.task_always_eager:
         task.apply_async(kwargs=arguments)
         return
@@ -145,7 +151,16 @@ def attribute_usage_events_again():
     current_stats_dashboard.event_reindexing_service.attribute_again()
 
 
-@shared_task(acks_late=True)
+_PASSES = (
+    ClusterNotHealthyError,
+    LockedError,
+    LockLostError,
+    SearchUnavailableError,
+)
+"""What the next run has no trouble with, maybe; a sentence, not a traceback."""
+
+
+@shared_task(acks_late=True, throws=_PASSES)
 def aggregate_community_stats(**arguments):
     """Bring deltas and snapshots up to date; see ``CommunityStatsService.aggregate``.
 
@@ -166,14 +181,28 @@ def help_aggregating(run):
     Args:
         run: id of the run.
     """
-    current_stats_dashboard.community_stats_service.help_aggregating(run)
+    try:
+        current_stats_dashboard.community_stats_service.help_aggregating(run)
+    except _PASSES as error:
+        # the run itself does what is left
+        current_app.logger.warning("The aggregation is not helped. %s", error)
 
 
 def _send_helpers(run, steps):
-    """Have other workers help with a run; one that comes too late does nothing."""
+    """Have other workers help with a run; one that comes too late does nothing.
+
+    Without a broker the run does all by itself.
+    """
     helpers = current_app.config["COMMUNITY_STATS_AGGREGATION_HELPERS"]
-    for _ in range(min(helpers, steps - 1)):
-        help_aggregating.delay(run)
+    try:
+        for _ in range(min(helpers, steps - 1)):
+            _send(help_aggregating, run=run)
+    except (KombuError, OSError) as error:
+        current_app.logger.warning(
+            "The message broker does not answer (%s): nobody helps with the "
+            "aggregation.",
+            error,
+        )
 
 
 @shared_task(ignore_result=True)
@@ -183,8 +212,8 @@ def catch_up_community_stats():
     What passes by itself is told in the log: the next run goes on.
     """
     try:
-        current_stats_dashboard.community_stats_service.catch_up()
-    except (ClusterNotHealthyError, SearchUnavailableError, LockedError) as error:
+        current_stats_dashboard.community_stats_service.catch_up(_send_helpers)
+    except _PASSES as error:
         current_app.logger.warning("Statistics are counted later. %s", error)
     except OpenSearchException as error:
         if not is_transient(error):

@@ -14,7 +14,6 @@ import uuid
 from dataclasses import asdict
 
 import xxhash
-from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockedError, LockLostError
 from ..search.lock import ClusterLock, is_held, read_lock
@@ -22,6 +21,8 @@ from .run import LOCK, Done
 from .store import Written
 
 _POLL = 0.5
+_MARKS = ("plan:", "step:", "did:")
+_MOST, _AT_ONCE = 10_000, 1000
 
 
 class SharedSteps:
@@ -32,12 +33,14 @@ class SharedSteps:
         index: the index of bookmarks.
         run: id of the run that holds the lock.
         ttl: seconds after which the step of a helper that died is free.
+        rules: text that is another one where the same step would give other documents;
+            such a worker cannot help.
     """
 
-    def __init__(self, client, index, run, ttl):
+    def __init__(self, client, index, run, ttl, rules=""):
         """Keep what is needed."""
         self._client, self._index, self.run, self._ttl = client, index, run, ttl
-        self._keys = []
+        self._rules = rules
 
     def offer(self, keys):
         """Write down the steps that there are.
@@ -45,13 +48,16 @@ class SharedSteps:
         Args:
             keys: of the steps, in their order.
         """
-        self._keys = list(keys)
-        self._put(self._plan, {"kind": "plan", "keys": self._keys})
+        # what a run has left that was killed
+        self._remove_marks()
+        plan = {"kind": "plan", "keys": list(keys), "rules": self._rules}
+        self._put(self._plan, plan)
 
     def offered(self):
-        """Return the keys of the steps that there are."""
+        """Return the keys of the steps that there are for a worker with these rules."""
         found = self._client.get(index=self._index, id=self._plan, ignore=[404])
-        return found.get("_source", {}).get("keys", [])
+        plan = found.get("_source", {})
+        return plan["keys"] if plan.get("rules") == self._rules else []
 
     def done(self, key):
         """Return what was done in a step as a :class:`~.run.Done`, or None."""
@@ -110,14 +116,22 @@ class SharedSteps:
 
     def close(self):
         """Remove what was written down."""
-        ids = [self._plan]
-        ids += [self._id(kind, key) for key in self._keys for kind in ("step", "did")]
-        for id in ids:
-            try:
-                self._client.delete(index=self._index, id=id)
-            except NotFoundError:
-                continue
-        self._keys = []
+        # first, so that nobody takes a step any more
+        self._client.delete(index=self._index, id=self._plan, ignore=[404])
+        self._remove_marks()
+
+    def _remove_marks(self):
+        """Remove plans, steps and what was done, of whichever run: one has the lock."""
+        place = {"index": self._index, "params": {"ignore_unavailable": "true"}}
+        self._client.indices.refresh(**place)
+        kinds = {"terms": {"kind": ["plan", "did", "lock"]}}
+        body = {"size": _MOST, "query": kinds, "_source": False}
+        hits = self._client.search(body=body, **place)["hits"]["hits"]
+        ids = [hit["_id"] for hit in hits if hit["_id"].startswith(_MARKS)]
+        for start in range(0, len(ids), _AT_ONCE):
+            chosen = ids[start : start + _AT_ONCE]
+            actions = [{"delete": {"_index": self._index, "_id": id}} for id in chosen]
+            self._client.bulk(body=actions)
 
     @property
     def _plan(self):

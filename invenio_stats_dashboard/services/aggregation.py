@@ -7,6 +7,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib import metadata
 
 from ..aggregations import forks
 from ..aggregations.bookmarks import Sources
@@ -14,12 +15,19 @@ from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
 from ..aggregations.sharing import SharedSteps
 from ..aggregations.store import ensure_templates
+from ..aggregations.usage.counted import queries, rules
 from ..aggregations.usage.work import Usage
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.health import HealthGate, Limits
 from ..search.lock import ClusterLock
-from ..search.names import RECORD_FAMILIES, USAGE_FAMILIES, Names
+from ..search.names import (
+    RECORD_FAMILIES,
+    USAGE_DELTA,
+    USAGE_FAMILIES,
+    USAGE_SNAPSHOT,
+    Names,
+)
 
 
 def aggregate(app, options, progress=None, waiting=None, call=None):
@@ -36,15 +44,10 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
     Returns:
         AggregationReport: what was done.
     """
-    if not app.config["COMMUNITY_STATS_ENABLED"]:
-        raise NotReadyError(
-            "COMMUNITY_STATS_ENABLED is False, so nothing is aggregated. Set it to "
-            "True, restart, and run the same command again."
-        )
+    check_enabled(app)
     forks.check()
     names, client = Names.of(app), json_client(app, timeout=60)
     with locked(app, client, names) as lock:
-        ensure_templates(client, names)
         gate = HealthGate(client, _limits(app), waiting)
         halves = _halves(app, client, names, lock, gate, options, waiting)
         run = Run(client, names, lock, gate, halves, progress)
@@ -63,6 +66,19 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
         return run.run(options)
 
 
+def check_enabled(app):
+    """See that the extension is switched on.
+
+    Raises:
+        NotReadyError: it is not.
+    """
+    if not app.config["COMMUNITY_STATS_ENABLED"]:
+        raise NotReadyError(
+            "COMMUNITY_STATS_ENABLED is False, so nothing is aggregated. Set it to "
+            "True, restart, and run the same command again."
+        )
+
+
 def help_with(app, run):
     """Do steps of a run that another worker has begun, until none is left.
 
@@ -71,7 +87,7 @@ def help_with(app, run):
         run: id of the run.
 
     Returns:
-        int: how many steps were done.
+        int: how many steps were done; 0 if what this worker would count differs.
     """
     forks.check()
     names, client = Names.of(app), json_client(app, timeout=60)
@@ -97,7 +113,19 @@ def help_with(app, run):
 
 def _shared(app, client, names, run):
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
-    return SharedSteps(client, names.bookmarks, run, ttl)
+    return SharedSteps(client, names.bookmarks, run, ttl, _rules(app))
+
+
+def _rules(app):
+    """Return a mark of all that decides on what a worker would write.
+
+    While a site is deployed anew some of its workers have the configuration, or the
+    code, of before.
+    """
+    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
+    top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
+    version = metadata.version("invenio-stats-dashboard")
+    return f"{version} {rules(queries(app), subcounts, top)}"
 
 
 def _usage(app, client, names, check, waiting=None):
@@ -141,22 +169,29 @@ def _bookmarks(client, names):
 def options_of(app, communities, families, first, last, rebuild, dry_run):
     """Return checked options of a run.
 
+    Usage snapshots are running totals of the deltas, so these are brought up to date,
+    too, where only the snapshots are asked for.
+
     Raises:
         UsageError: the arguments make no sense.
     """
     if first and last and first > last:
         raise UsageError(f"The start date {first} is after the end date {last}.")
+    families = check_families(families)
+    if USAGE_SNAPSHOT in families and USAGE_DELTA not in families:
+        families = (USAGE_DELTA, *families)
     return Options(
         communities=communities,
-        families=check_families(families),
+        families=families,
         first=first,
         last=last,
         rebuild=rebuild,
         dry_run=dry_run,
-        # who asks for particular days wants all of them
+        # who asks for particular days or communities wants all that there is of them;
+        # and where what is counted stays on the list, the next run would count it again
         limit=(
             None
-            if rebuild or first or last
+            if rebuild or first or last or communities
             else app.config["COMMUNITY_STATS_CATCHUP_INTERVAL"]
         ),
     )
@@ -185,13 +220,14 @@ def _limits(app):
 
 
 @contextmanager
-def locked(app, client, names):
-    """Hold the aggregation's lock; one run at a time has it.
+def locked(app, client, names, name=LOCK):
+    """Hold the aggregation's lock, or another one; one run at a time has it.
 
     Args:
         app: the Flask application.
         client: an ordinary client.
         names: the instance's names.
+        name: id of the lock's document.
 
     Yields:
         ClusterLock: the lock.
@@ -199,8 +235,11 @@ def locked(app, client, names):
     Raises:
         LockedError: another run holds it.
     """
+    # first, since the lock makes the index, and that of a site on which OpenSearch was
+    # away when the application started has no template yet
+    ensure_templates(client, names)
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
-    lock = ClusterLock(client, names.bookmarks, LOCK, uuid.uuid4().hex[:12], ttl)
+    lock = ClusterLock(client, names.bookmarks, name, uuid.uuid4().hex[:12], ttl)
     lock.acquire()
     try:
         yield lock

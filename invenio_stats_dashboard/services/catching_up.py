@@ -3,13 +3,12 @@
 
 """What the scheduled task does: first what is missing, then counting."""
 
-import uuid
 from dataclasses import dataclass
 
 from ..aggregations.run import AggregationReport
 from ..search.client import json_client
-from ..search.lock import ClusterLock
 from ..search.names import Names
+from .aggregation import locked
 from .preparation import Preparation, Prepared
 
 LOCK = "lock:catch-up"
@@ -30,13 +29,14 @@ class CaughtUp:
     report: AggregationReport | None = None
 
 
-def catch_up(app, statistics, reindexing):
+def catch_up(app, statistics, reindexing, call=None):
     """Do a piece of what is missing, or count if nothing is.
 
     Args:
         app: the Flask application.
         statistics: the ``CommunityStatsService``.
         reindexing: the ``EventReindexingService``.
+        call: sends for helpers; see ``CommunityStatsService.aggregate``.
 
     Returns:
         CaughtUp: what was done.
@@ -48,15 +48,7 @@ def catch_up(app, statistics, reindexing):
     """
     config, client = app.config, json_client(app, timeout=60)
     seconds = config["COMMUNITY_STATS_PREPARATION_SECONDS"]
-    lock = ClusterLock(
-        client,
-        Names.of(app).bookmarks,
-        LOCK,
-        uuid.uuid4().hex[:12],
-        config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"],
-    )
-    lock.acquire()
-    try:
+    with locked(app, client, Names.of(app), LOCK):
         preparation = Preparation(app, client, statistics, reindexing, seconds)
         if config["COMMUNITY_STATS_PREPARATION_ENABLED"]:
             prepared = preparation.advance()
@@ -64,6 +56,4 @@ def catch_up(app, statistics, reindexing):
             prepared = preparation.look()
         if not prepared.is_ready:
             return CaughtUp(prepared)
-        return CaughtUp(prepared, statistics.aggregate())
-    finally:
-        lock.release()
+        return CaughtUp(prepared, statistics.aggregate(call=call))

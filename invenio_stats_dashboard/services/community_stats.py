@@ -17,8 +17,15 @@ from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..usage_events.attribution import noting
 from . import arguments
-from .aggregation import aggregate, clear_bookmarks, help_with, options_of
+from .aggregation import (
+    aggregate,
+    check_enabled,
+    clear_bookmarks,
+    help_with,
+    options_of,
+)
 from .catching_up import catch_up
+from .preparation import Preparation
 from .reading import read_stats
 from .removal import destroy_indices
 from .status import read_status
@@ -222,7 +229,39 @@ class CommunityStatsService:
             StatsDashboardError: OpenSearch refuses a document for good.
             OpenSearchException: the cluster does not answer at the start.
         """
-        options = options_of(
+        options = self._options(
+            community_ids, families, start_date, end_date, rebuild, dry_run
+        )
+        return aggregate(self.app, options, progress, waiting, call)
+
+    def check_aggregation(
+        self,
+        community_ids=None,
+        families=None,
+        start_date=None,
+        end_date=None,
+        rebuild=False,
+        dry_run=False,
+    ):
+        """See that :meth:`aggregate` can be called so; counts nothing.
+
+        Args:
+            community_ids: see there, as for the others.
+            families: see there.
+            start_date: see there.
+            end_date: see there.
+            rebuild: see there.
+            dry_run: see there.
+
+        Raises:
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
+            UsageError: an argument makes no sense, or names what does not exist.
+        """
+        check_enabled(self.app)
+        self._options(community_ids, families, start_date, end_date, rebuild, dry_run)
+
+    def _options(self, community_ids, families, start_date, end_date, rebuild, dry_run):
+        return options_of(
             self.app,
             arguments.with_global(community_ids),
             families,
@@ -231,7 +270,21 @@ class CommunityStatsService:
             rebuild,
             dry_run,
         )
-        return aggregate(self.app, options, progress, waiting, call)
+
+    def missing(self):
+        """Say what is missing before everything can be counted; changes nothing.
+
+        Returns:
+            str | None: which command makes it, as a sentence or two; None if nothing is.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        reindexing = self.app.extensions[
+            "invenio-stats-dashboard"
+        ].event_reindexing_service
+        client = json_client(self.app, timeout=60)
+        return Preparation(self.app, client, self, reindexing, 0).missing().waits_for
 
     def help_aggregating(self, run):
         """Do steps of a run of :meth:`aggregate` under way, until none is left.
@@ -244,8 +297,11 @@ class CommunityStatsService:
         """
         return help_with(self.app, run)
 
-    def catch_up(self):
+    def catch_up(self, call=None):
         """Do what the scheduled task has to do: a piece of what is missing, or count.
+
+        Args:
+            call: sends for helpers; see :meth:`aggregate`.
 
         Returns:
             CaughtUp: what was done; None if another worker is at it.
@@ -256,7 +312,7 @@ class CommunityStatsService:
         """
         state = self.app.extensions["invenio-stats-dashboard"]
         try:
-            return catch_up(self.app, self, state.event_reindexing_service)
+            return catch_up(self.app, self, state.event_reindexing_service, call)
         except LockedError:
             return None
 

@@ -22,6 +22,8 @@ from ..usage_events.migration.report import (
     EMPTY,
     ENRICHED,
     FAILED,
+    ROLLED_BACK,
+    ROLLING_BACK,
     SWITCHED,
     retry_command,
 )
@@ -88,7 +90,7 @@ class Preparation:
         return self._noted(self._advance())
 
     def look(self):
-        """Say how far it is without doing anything.
+        """Write down how far it is without doing anything else.
 
         Returns:
             Prepared: what is missing is told as something to do by a command.
@@ -96,7 +98,7 @@ class Preparation:
         Raises:
             OpenSearchException: the cluster does not answer.
         """
-        return self._noted(self._look())
+        return self._noted(self.missing())
 
     def _noted(self, found):
         """Write down how far it is, for status."""
@@ -104,7 +106,8 @@ class Preparation:
         bookmark.write(kind=_ID, **asdict(found))
         return found
 
-    def _look(self):
+    def missing(self):
+        """Return how far it is; see :meth:`look`."""
         if not backfill_state(self._client, self._names).complete:
             return Prepared(
                 EVENTS,
@@ -159,6 +162,9 @@ class Preparation:
                 # it is a person's: each attempt would copy it anew
                 hindrances.append(_failed(month, month.error))
                 continue
+            if month.state in (ROLLED_BACK, ROLLING_BACK):
+                hindrances.append(_rolled_back(month))
+                continue
             copied, hindrance = self._migrate_one(month, end)
             events += copied
             if hindrance:
@@ -204,6 +210,16 @@ class Preparation:
 def _failed(month, error):
     command = retry_command(month.event_type, month.month)
     return f"{month.event_type} {month.month}: {error} Try again with: {command}"
+
+
+def _rolled_back(month):
+    """Say that somebody has decided against a month's migration."""
+    command = retry_command(month.event_type, month.month)
+    return (
+        f"{month.event_type} {month.month} was rolled back, so it is not migrated by "
+        f"itself, and nothing is counted by itself before it is. Migrate it with: "
+        f"{command}"
+    )
 
 
 class _TimeOverError(Exception):

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from invenio_stats_dashboard import tasks
+from invenio_stats_dashboard.aggregations.usage import work
 from invenio_stats_dashboard.community_events.state import backfill_state
 from invenio_stats_dashboard.search.bookmarks import Bookmark
 from invenio_stats_dashboard.search.lock import ClusterLock
@@ -143,6 +145,29 @@ def test_month_that_failed_is_left_to_a_person(site):
     assert preparation(site).advance().events == 0, "it was tried again"
     site.migrate(months=["2026-02"])
     assert preparation(site).advance().is_ready
+
+
+def test_month_that_was_rolled_back_is_left_to_a_person(site):
+    assert preparation(site).advance().is_ready
+    service = site.app.extensions["invenio-stats-dashboard"].event_reindexing_service
+    service.rollback(months=["2026-02"])
+    found = preparation(site).advance()
+    assert (found.step, found.months_left, found.events) == (MIGRATION, 1, 0)
+    assert "view 2026-02 was rolled back" in found.waits_for
+    assert "migrate --event-types view --months 2026-02" in found.waits_for
+    site.migrate(months=["2026-02"])
+    assert preparation(site).advance().is_ready
+
+
+def test_the_scheduled_task_sends_for_helpers(site, monkeypatch):
+    monkeypatch.setattr(work.units, "__defaults__", (1,))
+    sent = []
+    monkeypatch.setattr(
+        tasks.help_aggregating, "apply_async", lambda **sending: sent.append(sending)
+    )
+    tasks.catch_up_community_stats()
+    assert len(sent) >= site.app.config["COMMUNITY_STATS_AGGREGATION_HELPERS"]
+    assert all(sending["kwargs"]["run"] for sending in sent)
 
 
 def test_with_preparation_switched_off_it_says_what_to_run(site, monkeypatch):

@@ -8,7 +8,7 @@ import threading
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import Done
+from invenio_stats_dashboard.aggregations.run import LOCK, Done
 from invenio_stats_dashboard.aggregations.sharing import SharedSteps
 from invenio_stats_dashboard.aggregations.store import Written
 from invenio_stats_dashboard.aggregations.usage import snapshots, work
@@ -116,6 +116,31 @@ def test_a_helper_of_a_run_that_has_ended_writes_nothing(much):
     shared = SharedSteps(much.client, much.names.bookmarks, seen[0], 60)
     with pytest.raises(LockLostError, match="has ended"):
         shared.check_run()
+
+
+def test_a_worker_that_would_count_otherwise_does_not_help(much, monkeypatch):
+    did = []
+
+    def call(run, steps):
+        with monkeypatch.context() as patch, much.app.app_context():
+            # its site was deployed before or after the one of the run
+            patch.setitem(much.app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", 1)
+            did.append(service(much.app).help_aggregating(run))
+
+    much.aggregate(call=call)
+    assert did == [0, 0]
+    much.assert_right()
+
+
+def test_what_a_run_has_left_that_was_killed_is_removed(much):
+    index, left = much.names.bookmarks, ("plan:dead", "did:dead:a", "step:dead:a")
+    for id in left:
+        kind = {"step": "lock"}.get(id.partition(":")[0], id.partition(":")[0])
+        body = {"kind": kind, "keys": ["a"]}
+        much.client.index(index=index, id=id, body=body, refresh=True)
+    much.aggregate(call=lambda run, steps: None)
+    assert not [id for id in left if much.client.exists(index=index, id=id)]
+    assert much.client.exists(index=index, id=LOCK)
 
 
 def test_a_step_is_done_once(much):

@@ -51,7 +51,8 @@ class FamilyStatus:
         last_day: day of the last one, or None.
         percent: how much is counted, 0 to 100; None if all of it is to be counted
             again and nobody knows how much will change.
-        redo_days: days that are still to be counted; None if it is all of them.
+        redo_days: days that are still to be counted; None if it is all of them, or
+            nobody has looked yet.
         redo_from: the first of them, or None.
     """
 
@@ -72,11 +73,13 @@ class UsageMarks:
         days: all days that have events, or had when they were counted; sorted.
         redo: those that are to be counted again, sorted.
         continued: community -> day from which its snapshots are to be continued.
+        looked: the events were looked at; else nobody knows which days there are.
     """
 
     days: tuple[str, ...] = ()
     redo: tuple[str, ...] = ()
     continued: dict[str, str] | None = None
+    looked: bool = True
 
     @cached_property
     def settled(self):
@@ -112,11 +115,17 @@ class UsageMarks:
                 redo_from = min(bounds)
         elif self.redo:
             redo_from = self.redo[0]
-        total = settled + open_days
-        percent = 100.0 * settled / total if total else 100.0
+        percent = _percent(settled, open_days)
         return FamilyStatus(
-            family, documents, first, last, round(percent, 1), open_days, redo_from
+            family, documents, first, last, percent, open_days, redo_from
         )
+
+
+def _percent(settled, left):
+    """Return how much is settled; not 100 while anything is left."""
+    if not left:
+        return 100.0
+    return min(round(100.0 * settled / (settled + left), 1), 99.9)
 
 
 class AggregatesReader:
@@ -130,15 +139,31 @@ class AggregatesReader:
     def __init__(self, client, names):
         """Keep what is needed; asks nothing yet."""
         self._client, self._names = client, names
+        self._known = {}
 
     def last_run(self):
         """Return what is noted of the last run, or None if there was none."""
         return self._get(LAST_RUN)
 
-    def usage(self):
-        """Return the :class:`UsageMarks`."""
+    def looked(self, scope, last_run):
+        """Tell whether the sources were ever looked at.
+
+        Args:
+            scope: ``usage`` or ``records``.
+            last_run: of :meth:`last_run`.
+        """
+        # where there was nothing to look at, there is no bookmark either
+        everything = bool(last_run and last_run.get("data_as_of"))
+        return everything or bool(self._sources(scope))
+
+    def usage(self, last_run):
+        """Return the :class:`UsageMarks`.
+
+        Args:
+            last_run: of :meth:`last_run`.
+        """
         days, redo = set(), set()
-        for source in Sources(self._client, self._names, _USAGE).read().values():
+        for source in self._sources(_USAGE).values():
             days.update(source.counts)
             redo.update(source.redo)
         noted = self._get(_REDO) or {}
@@ -146,6 +171,7 @@ class AggregatesReader:
             days=tuple(sorted(days | redo)),
             redo=tuple(sorted(redo)),
             continued=dict(noted.get("communities", {})),
+            looked=self.looked(_USAGE, last_run),
         )
 
     def changes(self):
@@ -257,14 +283,17 @@ class AggregatesReader:
 
         Args:
             marks: of :meth:`usage`.
-            open_records: community -> families that are to be counted again.
+            open_records: community -> families that are to be counted again; None
+                where nobody has looked yet.
             community: UUID or ``global``.
             family: of :data:`~..search.names.FAMILIES`.
             documents: of :meth:`documents`.
         """
         found = documents.get((community, family), (0, None, None))
-        if family in USAGE_FAMILIES:
+        if family in USAGE_FAMILIES and marks.looked:
             return marks.of(community, family, *found)
+        if family in USAGE_FAMILIES or open_records is None:
+            return FamilyStatus(family, *found, percent=0.0, redo_days=None)
         if family not in open_records.get(community, ()):
             return FamilyStatus(family, *found)
         percent = None if found[0] else 0.0
@@ -272,13 +301,19 @@ class AggregatesReader:
 
     # -- inside -------------------------------------------------------------
 
+    def _sources(self, scope):
+        """Return the bookmarks of sources, which are read once."""
+        if scope not in self._known:
+            sources = Sources(self._client, self._names, scope)
+            self._known[scope] = sources.read()
+        return self._known[scope]
+
     def _get(self, id):
         found = self._client.get(index=self._names.bookmarks, id=id, ignore=[404])
         return found.get("_source")
 
     def _writes(self, scope, target):
-        known = Sources(self._client, self._names, scope).read()
-        writes = 0
+        known, writes = self._sources(scope), 0
         for name, now in positions_of_all(self._client, target).items():
             before = known.get(name)
             same = before is not None and before.uuid.split(" ")[0] == now.uuid

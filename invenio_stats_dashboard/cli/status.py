@@ -49,7 +49,7 @@ def status(communities, every, corrections, as_json):
     if as_json:
         print_json(found.as_json())
     else:
-        display.show(found, details=bool(communities))
+        display.show(found, details=bool(communities), every=every)
     sys.exit(1 if found.needs_a_person else 0)
 
 

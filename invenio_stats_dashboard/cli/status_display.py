@@ -20,12 +20,13 @@ _GENERATE = "invenio community-stats generate-community-events"
 _BAR = 10
 
 
-def show(status, details=False):
+def show(status, details=False, every=False):
     """Print the state of everything.
 
     Args:
         status: a :class:`~..services.status.StatsStatus`.
         details: the families of each community, not of the instance only.
+        every: all communities that have documents are in the status.
     """
     out = console()
     width = min(out.width, _LONGEST_LINE) if out.is_terminal else None
@@ -36,7 +37,7 @@ def show(status, details=False):
         for line in _wrapped(label.ljust(_LABEL), text, width):
             click.echo(line)
     click.echo()
-    for line in _documents(status, details):
+    for line in _documents(status, details, every):
         click.echo(line)
 
 
@@ -139,6 +140,8 @@ def _last_run(status):
     when = _moment(run["updated_at"])
     if run.get("error"):
         return f"{when}, failed: {run['error']}"
+    if run.get("interrupted"):
+        return f"{when}, interrupted; the next one goes on"
     written = sum(
         counts["created"] + counts["changed"] + counts["deleted"]
         for counts in run["families"].values()
@@ -242,7 +245,7 @@ def _locks(status):
 _HEAD = f"{'first day':10}  {'last day':10}  {'documents':>9}  complete"
 
 
-def _documents(status, details):
+def _documents(status, details, every):
     """Yield a table by family for each community, or a line each for all but global."""
     communities = [c for c in status.communities if details or c.community_id == GLOBAL]
     for number, community in enumerate(communities):
@@ -254,7 +257,9 @@ def _documents(status, details):
         yield ""
         yield from _lines(others)
     left = status.communities_total - len(others)
-    if left > 0 and not details:
+    if left > 0 and every:
+        yield f"{left:,} more communities have no documents yet."
+    elif left > 0 and not details:
         yield (
             f"{left:,} more communities: --all shows all, --community SLUG one and its "
             "families."

@@ -13,6 +13,9 @@ from ..usage_events.migration.report import PLANNED
 from .preparation import READY
 
 COMMAND = "invenio community-stats"
+SCHEDULED = "scheduled task"
+"""Name of the lock of the task that makes what is missing, and counts."""
+
 LATE = timedelta(hours=3)
 """After so long without a run of an hourly task, nobody runs it."""
 
@@ -93,7 +96,7 @@ def _last_run(status):
 
 
 def _nobody_runs(status):
-    if status.holder("aggregation"):
+    if status.holder("aggregation") or status.holder(SCHEDULED):
         return
     if not status.scheduled:
         if status.last_run is None:

@@ -22,7 +22,8 @@ from ..search.names import FAMILIES, Names
 from ..usage_events.migration.service import LOCK as MIGRATION
 from ..usage_events.migration.status import Status as MigrationStatus
 from ..usage_events.queues import lengths
-from .health import aware, problems
+from .catching_up import LOCK as CATCHING_UP
+from .health import SCHEDULED, aware, problems
 from .preparation import read_preparation
 
 LARGEST = 10
@@ -179,7 +180,7 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
         preparation=read_preparation(client, names),
         queues=tuple(lengths()),
         locks=_holders(client, names),
-        **shown.read(communities, every),
+        **shown.read(communities, every, last_run),
     )
     return replace(found, problems=problems(found))
 
@@ -191,7 +192,7 @@ class _Communities:
         self._reader, self._today = reader, today
         self.aggregates = AggregatesReader(client, names)
 
-    def read(self, communities, every):
+    def read(self, communities, every, last_run):
         """Return fields of :class:`StatsStatus`."""
         largest, total = self.aggregates.communities(LARGEST)
         if communities is None and not every:
@@ -203,7 +204,9 @@ class _Communities:
         again, records_left = self.aggregates.open_records(self._today, communities)
         if communities is None:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
-        marks = self.aggregates.usage()
+        if not self.aggregates.looked("records", last_run):
+            again = None
+        marks = self.aggregates.usage(last_run)
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {
             "usage_days": len(marks.days),
@@ -238,6 +241,7 @@ def _holders(client, names):
     """Return name -> who holds each lock, or None."""
     places = {
         "aggregation": (names.bookmarks, AGGREGATION),
+        SCHEDULED: (names.bookmarks, CATCHING_UP),
         "migration": (names.reindexing, MIGRATION),
         "reconciliation": (names.reindexing, RECONCILING),
     }

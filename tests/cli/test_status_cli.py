@@ -13,6 +13,7 @@ from invenio_stats_dashboard.aggregations.run import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.search.seqno import positions_of_all
+from invenio_stats_dashboard.services.catching_up import LOCK as CATCHING_UP
 
 from ..aggregations.usage.build import Events
 from ..helpers import content
@@ -56,6 +57,24 @@ def test_an_instance_on_which_nothing_has_run_is_told_so(fresh):
     done = run(fresh, "status")
     assert done.exit_code == 0
     assert "nothing has run yet" in done.out and "no documents yet" in done.out
+
+
+def test_before_anything_is_counted_nothing_is_complete(events, community):
+    found, _ = status(events.app, "--all")
+    told = families(found, "global").values()
+    assert {(one["percent"], one["redo_days"]) for one in told} == {(0.0, None)}
+    assert (
+        run(events.app, "aggregate", "--family", "records-delta-added").exit_code == 0
+    )
+    told = families(status(events.app)[0], community)
+    assert told["records-delta-added"]["percent"] == 100.0
+    assert told["usage-delta"]["percent"] == 0.0
+
+
+def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(events):
+    done = run(events.app, "status", "--all")
+    assert "--all shows all" not in done.out
+    assert "1 more communities have no documents yet" in done.out
 
 
 def test_each_family_of_each_community_is_told(events, community, monkeypatch):
@@ -175,6 +194,16 @@ def test_who_holds_a_lock_is_told(events):
         lock.release()
     assert code == 0 and "run mine on" in found["locks"]["aggregation"]
     assert status(events.app)[0]["locks"]["aggregation"] is None
+
+
+def test_a_scheduled_task_at_work_is_told(events):
+    run(events.app, "aggregate")
+    lock = ClusterLock(events.client, events.names.bookmarks, CATCHING_UP, "mine", 60)
+    lock.acquire()
+    try:
+        assert "scheduled task: run mine on" in run(events.app, "status").out
+    finally:
+        lock.release()
 
 
 def test_a_community_that_is_asked_for_is_shown_by_family(events, community):

@@ -55,6 +55,14 @@ def test_a_site_that_is_well_needs_nobody():
     assert problems(WELL) == ()
 
 
+def test_a_long_piece_of_the_preparation_needs_nobody():
+    old = {"updated_at": YESTERDAY, "error": None}
+    found = {**WELL.preparation, "updated_at": YESTERDAY}
+    silent = replace(WELL, last_run=old, preparation=found)
+    assert len(problems(silent)) == 1
+    assert problems(replace(silent, locks={"scheduled task": "run a"})) == ()
+
+
 def test_a_site_that_was_just_set_up_needs_nobody():
     planned = Status([month("planned")])
     assert problems(StatsStatus(now=NOW, migration=planned)) == ()

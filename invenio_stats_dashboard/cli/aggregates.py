@@ -3,9 +3,12 @@
 
 """Commands for deltas and snapshots."""
 
+import sys
+
 import click
 from flask.cli import with_appcontext
 
+from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from ..search.names import FAMILIES
 from ..tasks import aggregate_community_stats
@@ -66,18 +69,36 @@ def aggregate(
         "rebuild": rebuild,
         "dry_run": dry_run,
     }
+    service = current_stats_dashboard.community_stats_service
     if not eager:
-        task = aggregate_community_stats.delay(**arguments)
-        if as_json:
-            print_json({"task": task.id})
-        else:
-            click.echo(f"Sent to Celery as task {task.id}.")
+        _send(service, arguments, as_json)
         return
-    with display.progress(wanted=not as_json) as show:
-        done = current_stats_dashboard.community_stats_service.aggregate(
-            **arguments, progress=show.progress, waiting=show.waiting
-        )
+    try:
+        with display.progress(wanted=not as_json) as show:
+            done = service.aggregate(
+                **arguments, progress=show.progress, waiting=show.waiting
+            )
+    except KeyboardInterrupt:
+        click.echo("Stopped. What is counted is kept; the next run goes on.", err=True)
+        sys.exit(3)
+    missing = service.missing()
     if as_json:
-        print_json(done.as_json())
+        print_json({**done.as_json(), "missing": missing})
     else:
-        display.report(done)
+        restricted = any((communities, families, start_date, end_date))
+        display.report(done, missing, restricted)
+
+
+def _send(service, arguments, as_json):
+    """Have a worker do it; what makes no sense is said here, not in its log."""
+    if arguments["dry_run"]:
+        raise UsageError("A task shows nothing: give --dry-run without --async.")
+    service.check_aggregation(**arguments)
+    task = aggregate_community_stats.delay(**arguments)
+    if as_json:
+        print_json({"task": task.id})
+    else:
+        click.echo(
+            f"Sent to Celery as task {task.id}. 'invenio community-stats status' tells "
+            "how far it is."
+        )

@@ -19,11 +19,13 @@ def progress(wanted=True):
     return shown(_LOOK, wanted)
 
 
-def report(done):
+def report(done, missing=None, restricted=False):
     """Print what an aggregation did.
 
     Args:
         done: an :class:`~..aggregations.run.AggregationReport`.
+        missing: what must be there before everything can be counted, as a sentence.
+        restricted: only some communities, families or days were asked for.
     """
     verb = "would be " if done.dry_run else ""
     click.echo(
@@ -45,12 +47,15 @@ def report(done):
             f"{written.equal:,} left as they are."
         )
     if not done.families:
-        click.echo("Nothing has changed since the last run.")
+        what = "Nothing of what was asked for" if restricted else "Nothing"
+        click.echo(f"{what} has changed since the last run.")
     if done.days_left:
         click.echo(
             f"{done.days_left:,} days are left for the next run "
             "(COMMUNITY_STATS_CATCHUP_INTERVAL)."
         )
+    if missing:
+        click.echo(f"What can be counted is not everything yet: {missing}")
 
 
 def _percent(progress):

@@ -8,6 +8,7 @@ import json
 import sys
 
 import click
+from kombu.exceptions import OperationalError as BrokerError
 from opensearchpy.exceptions import OpenSearchException
 from rich.console import Console
 
@@ -31,8 +32,8 @@ def print_json(document):
 def sentences_for_errors(command):
     """Turn an error its user can act on into one sentence and an exit code.
 
-    An error of OpenSearch that no service translated is one sentence, too: no
-    command shows a traceback because the cluster is away.
+    An error of OpenSearch or the broker that no service translated is one sentence,
+    too: no command shows a traceback because one of them is away.
     """
 
     @functools.wraps(command)
@@ -46,6 +47,13 @@ def sentences_for_errors(command):
             click.echo(
                 f"Error: OpenSearch could not do what was asked ({_brief(error)}). "
                 "See that the cluster answers and run the command again.",
+                err=True,
+            )
+            sys.exit(3)
+        except BrokerError as error:
+            click.echo(
+                f"Error: The message broker does not answer ({_brief(error)}). See that "
+                "it is up and that BROKER_URL is right, and run the command again.",
                 err=True,
             )
             sys.exit(3)

@@ -24,8 +24,14 @@ def with_global(names):
 
 
 def day(value, which):
-    """Return a date as text, or None."""
-    return moment(value, which).date().isoformat() if value else None
+    """Return the UTC day of a date or moment as text, or None."""
+    if not value:
+        return None
+    found = moment(value, which)
+    try:
+        return found.astimezone(UTC).date().isoformat()
+    except OverflowError:
+        raise _out_of_range(value, which) from None
 
 
 def communities(reader, names):
@@ -71,7 +77,15 @@ def moment(value, which, whole_day=False):
                 f"The {which} date {value!r} is no date; write it as YYYY-MM-DD."
             ) from None
     if not isinstance(value, datetime):
-        found = datetime.combine(value, time(), UTC)
-        return found + timedelta(days=1) if whole_day else found
-    found = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return found + timedelta(seconds=1) if whole_day else found
+        found, rest = datetime.combine(value, time(), UTC), timedelta(days=1)
+    else:
+        found = value if value.tzinfo else value.replace(tzinfo=UTC)
+        rest = timedelta(seconds=1)
+    try:
+        return found + rest if whole_day else found
+    except OverflowError:
+        raise _out_of_range(value, which) from None
+
+
+def _out_of_range(value, which):
+    return UsageError(f"The {which} date {value} is out of range.")

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from ..aggregations.run import check_families
 from ..aggregations.status import AggregatesReader
@@ -79,4 +79,6 @@ def read_stats(app, community_id, family, start_date=None, end_date=None, today=
 
 
 def _before(day, days):
-    return (date.fromisoformat(day) - timedelta(days=days)).isoformat()
+    """Return the day some days before another one, or the first that there is."""
+    number = max(date.fromisoformat(day).toordinal() - days, 1)
+    return date.fromordinal(number).isoformat()

@@ -118,6 +118,17 @@ def test_without_days_the_last_thirty_are_shown_and_none_after_today(counted):
     assert found["data_as_of"] is not None
 
 
+def test_days_are_those_of_utc_and_begin_with_the_first_one_there_is(counted):
+    found = read(
+        counted.app,
+        "usage-delta",
+        *between("2026-03-02T01:00:00+05:00", "2026-03-01T23:30:00-02:00"),
+    )
+    assert (found["start_date"], found["end_date"]) == ("2026-03-01", "2026-03-02")
+    found = read(counted.app, "usage-delta", "--end-date", "0001-01-05")
+    assert (found["start_date"], len(found["documents"])) == ("0001-01-01", 5)
+
+
 def test_a_community_is_named_by_its_slug(counted):
     with counted.app.app_context():
         community = content.make_community()
@@ -143,6 +154,7 @@ def test_the_table_has_a_line_for_each_day(family, counted):
         (["--start-date", "soon"], "'soon' is no date"),
         (between("2026-03-02", "2026-03-01"), "no days from 2026-03-02 to 2026-03-01"),
         (["--start-date", "2999-01-01"], "which is today"),
+        (["--end-date", "9999-12-31T23:00:00-05:00"], "is out of range"),
         (["--community", "nowhere"], "There is no community 'nowhere'"),
     ],
 )

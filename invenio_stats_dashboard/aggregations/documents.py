@@ -145,6 +145,11 @@ def index_templates(names):
     templates[f"{names.usage_state}-v{SCHEMA}"] = template(
         [names.usage_state], strict(state)
     )
+    counted = {"community_id": _ID, "due": _DAY, "missing": _ID}
+    counted |= dict.fromkeys(("due_parents", "missing_parents", "kept"), _NOT_SEARCHED)
+    templates[f"{names.records_counted}-v{SCHEMA}"] = template(
+        [names.records_counted], strict(counted)
+    )
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
     templates[f"{names.bookmarks}-v{SCHEMA}"] = template(

@@ -71,20 +71,21 @@ class Counted:
     def __init__(self, records, events, basis="added", today=60, limits=None):
         """Count."""
         communities = sorted({event["community_id"] for event in events})
-        self._numbers = {}
-        self._cells = Cells(KEYS)
+        self._numbers, self.cells = {}, Cells(KEYS)
         self.stays = presence.stays(self._events(events, communities))
-        known = self._records(records)
-        self.dated = presence.dated(self.stays, known, basis)
+        self.known = self._records(records)
+        self.dated = presence.dated(self.stays, self.known, basis)
         self.today = day(today).toordinal()
-        changes = presence.changes(self.dated, self.today)
-        frame = counting.with_uploaders(
-            counting.deltas(changes, known),
-            counting.uploaders(counting.owners(changes, known)),
+        self.changes = presence.changes(self.dated, self.today)
+        rows = counting.by_parent(self.changes, self.known)
+        frames = [counting.summed(rows)]
+        what = communities, self.cells
+        self.deltas = _told(documents.delta_documents(frames, *what))
+        self.snapshots = _told(
+            documents.snapshot_documents(
+                frames, *what, limits or {}, dict.fromkeys(range(len(communities)), 1)
+            )
         )
-        what = ([frame], communities, self._cells)
-        self.deltas = _told(documents.delta_documents(*what))
-        self.snapshots = _told(documents.snapshot_documents(*what, limits or {}))
 
     def _number(self, name):
         return self._numbers.setdefault(name, len(self._numbers))
@@ -103,11 +104,9 @@ class Counted:
         return pl.DataFrame(rows, schema=presence.EVENTS, orient="row")
 
     def _records(self, records):
-        owners, parents, rows = [None], {}, []
+        parents, rows = {}, []
         for facts in records:
             created = day_number(facts["created"])
-            if facts["owner"] not in owners:
-                owners.append(facts["owner"])
             rows.append(
                 (
                     self._number(facts["recid"]),
@@ -116,8 +115,7 @@ class Counted:
                     first_day(facts["published"]) or created,
                     facts["file_count"],
                     facts["data_volume"],
-                    owners.index(facts["owner"]),
-                    self._cells.of(facts["subcounts"]),
+                    self.cells.of(facts["subcounts"], facts["owner"]),
                 )
             )
         return pl.DataFrame(rows, schema=presence.RECORDS, orient="row")

@@ -57,6 +57,13 @@ class Cells:
             self._cells.append(cell)
         return number
 
+    def numbers(self, cells):
+        """Return the numbers of many cells as a list."""
+        found = list(map(self._numbers.get, cells))
+        if None in found:
+            found = [self.number(cell) for cell in cells]
+        return found
+
     def __getitem__(self, number):
         """Return the place of a cell's breakdown, and its id; -1 is of the totals."""
         return self._cells[number]
@@ -65,8 +72,11 @@ class Cells:
         """Return a series of the place of each cell, by its number."""
         return pl.Series([place for place, _ in self._cells], dtype=pl.Int32)
 
-    def frame(self):
-        """Return all cells of breakdowns.
+    def frame(self, numbers):
+        """Return cells of breakdowns.
+
+        Args:
+            numbers: of cells; those that are of no breakdown are left out.
 
         Returns:
             Frame of ``cell``, ``place`` of its breakdown among the keys, ``id``, and
@@ -74,7 +84,7 @@ class Cells:
         """
         rows = [
             (number, place, id, msgspec.json.encode(id).decode())
-            for number, (place, id) in enumerate(self._cells)
+            for number, (place, id) in ((n, self._cells[n]) for n in numbers)
             if 0 <= place < self.owners
         ]
         return pl.DataFrame(rows, schema=_FRAME, orient="row")

@@ -83,8 +83,11 @@ class Look:
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
         stored = self._bookmarks.read()
-        both = f"{self._names.community_events},{self._names.record_facts}"
-        now = patiently(lambda: positions_of_all(self._client, both), self._limit)
+        names = self._names
+        kept = names.records_counted
+        all_of_it = f"{names.community_events},{names.record_facts},{kept}"
+        now = patiently(lambda: positions_of_all(self._client, all_of_it), self._limit)
+        self._look_at_kept(stored.pop(kept, None), now.pop(kept, None))
         self._require(stored, now)
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
         moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
@@ -171,6 +174,16 @@ class Look:
         self._all("nothing was counted yet" if first else "the breakdowns have changed")
         source = stored or Source(scope=SCOPE, index=_RULES)
         self._sources.append(replace(source, uuid=self._rules))
+
+    def _look_at_kept(self, stored, now):
+        """See that what is kept between runs is what was kept."""
+        uuid = now.uuid if now else ""
+        if stored and stored.uuid == uuid:
+            return
+        if stored:
+            self._all(f"{stored.index} was restored or is gone")
+        source = stored or Source(scope=SCOPE, index=self._names.records_counted)
+        self._sources.append(replace(source, uuid=uuid))
 
     def _look_at(self, name, stored, now):
         start = stored or Source(scope=SCOPE, index=name, uuid=now.uuid)

@@ -46,8 +46,9 @@ def delta_documents(frames, communities, cells):
     Yields:
         Document: sorted as the frames are.
     """
-    known, places = cells.frame(), cells.places()
+    places = cells.places()
     for frame in frames:
+        known = cells.frame(frame.get_column("cell").unique())
         for piece in _pieces(frame):
             lists = _delta_lists(piece, known)
             uploaders = _uploaders(piece, places, cells.owners)
@@ -66,21 +67,21 @@ def delta_documents(frames, communities, cells):
                 yield Document(communities[community], day_text(day), body)
 
 
-def snapshot_documents(frames, communities, cells, limits, since):
+def snapshot_documents(frames, communities, cells, limits):
     """Yield the state at the end of each day on which something changed.
 
     Args:
-        frames: iterable of frames, as for :func:`delta_documents`, from the first day.
+        frames: iterable of frames, as for :func:`delta_documents`, from the first day;
+            what is of the day :data:`.states.BEFORE` has no document.
         communities: number -> UUID or ``global``.
         cells: the :class:`~.cells.Cells`.
         limits: breakdown key -> how many of its cells a snapshot keeps; None for
             all.
-        since: number of a community -> first day of which to yield a document.
 
     Yields:
         Document: sorted as the frames are.
     """
-    for stretch in stretches(frames, cells, limits, since):
+    for stretch in stretches(frames, cells, limits):
         for community, its in groupby(stretch.rows, key=_community_of):
             lists = [_CellList(cells, limits.get(key)) for key in cells.keys]
             for cell, *numbers in stretch.begin.get(community, ()):

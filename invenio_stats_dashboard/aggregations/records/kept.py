@@ -17,8 +17,9 @@ import msgspec
 import polars as pl
 
 from ...errors import SearchUnavailableError, StatsDashboardError
-from ...search import bulk
+from ...search import bulk, own_indices
 from ...search.client import patiently
+from ..documents import counted_mapping
 from .contributions import OF_RANGE, Contributions
 from .distinct import distinct
 from .reading import bounds
@@ -133,7 +134,7 @@ class Stored:
 
 
 def _rows(kept, cells):
-    numbers = pl.Series([cells.number(cell) for cell in kept.cells], dtype=pl.UInt32)
+    numbers = pl.Series(cells.numbers(kept.cells), dtype=pl.UInt32)
     rows = pl.read_parquet(io.BytesIO(b64decode(kept.rows)))
     return rows.with_columns(cell=numbers.gather(rows.get_column("cell")))
 
@@ -231,6 +232,12 @@ class Kept:
             stored = self._read(places, {"_source": "false"})
             versions = {place: found and found.version for place, found in stored}
             self.write([(p, of_it, versions[p]) for p, of_it in chunk], parents, cells)
+
+    def make(self):
+        """Make the index where it is missing."""
+        self._patiently(
+            lambda: own_indices.make(self._client, self._index, counted_mapping())
+        )
 
     def forget(self, communities):
         """Remove all that is kept of some communities."""

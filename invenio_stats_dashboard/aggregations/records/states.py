@@ -27,8 +27,8 @@ STATE = tuple(
 
 _CELL = ["community", "cell"]
 _SIZE = STATE[:2]
-_BEFORE = 0
-"""A day before all days."""
+BEFORE = 0
+"""The number of a day before all days."""
 
 
 @dataclass(frozen=True)
@@ -49,40 +49,26 @@ class Stretch:
     rows: object
 
 
-def stretches(frames, cells, limits, since):
+def stretches(frames, cells, limits):
     """Yield the states that frames of deltas lead to.
 
     Args:
         frames: iterable of what :func:`.counting.summed` returns, from the first day
-            on, none ending within a day.
+            on, none ending within a day; of the day :data:`BEFORE` is what came before
+            the first day of which the states are asked for.
         cells: the :class:`~.cells.Cells`.
         limits: breakdown key -> how many of its cells are shown; None for all.
-        since: number of a community -> first day of which the states are asked for.
 
     Yields:
         Stretch: of the days of each frame.
     """
     places = cells.places()
-    asked = pl.DataFrame(
-        {"community": list(since), "since": list(since.values())},
-        schema={"community": pl.UInt32, "since": pl.Int32},
-    )
     carried = None
     for frame in frames:
-        changes = (
-            frame.select(*_CELL, "day", *_nets())
-            .join(asked, on="community")
-            # of the days before, nobody asks for more than their sum
-            .with_columns(
-                day=pl.when(pl.col("day") < pl.col("since"))
-                .then(_BEFORE)
-                .otherwise("day")
-            )
-            .drop("since")
-        )
+        changes = frame.select(*_CELL, "day", *_nets())
         if carried is not None:
             changes = pl.concat([carried, changes])
-        early = pl.col("day") == _BEFORE
+        early = pl.col("day") == BEFORE
         begin = _summed(changes.filter(early))
         states = _states(pl.concat([begin, changes.filter(~early)]))
         carried = _last(states)
@@ -129,7 +115,7 @@ def _last(states):
     return (
         states.unique(_CELL, keep="last", maintain_order=True)
         .filter(pl.col("size") > 0)
-        .select(*_CELL, pl.lit(_BEFORE, pl.Int32).alias("day"), *STATE)
+        .select(*_CELL, pl.lit(BEFORE, pl.Int32).alias("day"), *STATE)
     )
 
 
@@ -141,7 +127,7 @@ def _stretch(states, cells, limits):
         if limits.get(key) is not None:
             shown = _candidates(shown, place, limits[key])
     begin = {}
-    early = pl.col("day") == _BEFORE
+    early = pl.col("day") == BEFORE
     cells_of_before = shown.filter(early & (pl.col("cell") != TOTAL))
     for community, *row in cells_of_before.select(*_CELL, *STATE).iter_rows():
         begin.setdefault(community, []).append(row)
@@ -158,7 +144,7 @@ def _owners(states):
     """Return how many owners come and go by day, and how many there are before."""
     before = pl.col("size") - pl.col("came")
     changes = (pl.col("size") > 0).cast(pl.Int32) - (before > 0).cast(pl.Int32)
-    early = pl.col("day") == _BEFORE
+    early = pl.col("day") == BEFORE
     net = (
         states.filter(~early)
         .group_by("community", "day")
@@ -176,7 +162,7 @@ def _candidates(states, place, limit):
         .group_by(_CELL)
         .agg(
             # a cell that begins later is nothing at first
-            low=pl.when(pl.col("day").min() == _BEFORE)
+            low=pl.when(pl.col("day").min() == BEFORE)
             .then(pl.col("size").min())
             .otherwise(0),
             high=pl.col("size").max(),

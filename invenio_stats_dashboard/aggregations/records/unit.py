@@ -9,6 +9,7 @@ What parents contribute to one of them is added up a bounded part at a time.
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from .cells import Cells
 from .dates import day_number
 from .documents import delta_documents, snapshot_documents
 from .spool import Spool
+from .states import BEFORE
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,19 @@ class Counts:
     Args:
         communities: UUIDs, or ``global``; their places are their numbers.
         keys: the breakdowns of records.
-        bases: those to count on.
+        wanted: family -> the :class:`~..store.Part` s whose documents are to be made.
         in_memory: whether all of it has room there; if not, there must be one community
             only.
     """
 
-    def __init__(self, communities, keys, bases, in_memory):
+    def __init__(self, communities, keys, wanted, in_memory):
         """Begin with nothing."""
         self.communities, self.cells = tuple(communities), Cells(keys)
+        self._parts = wanted
         self._stack = ExitStack()
-        self._spools = {basis: self._spool(in_memory) for basis in bases}
+        self._needs, self._spools = [], {}
+        for basis in BASES:
+            self._plan(basis, in_memory)
 
     def __enter__(self):
         """Return it."""
@@ -131,62 +136,44 @@ class Counts:
             community: one of the communities.
             rows: frame of :data:`.contributions.OF_RANGE`, or without the parents.
         """
-        number = pl.lit(self.communities.index(community), pl.UInt32)
-        rows = rows.with_columns(community=number)
-        for place, basis in enumerate(BASES):
-            if basis in self._spools:
-                self._spools[basis].add(rows.filter(pl.col("basis") == place))
+        number = self.communities.index(community)
+        rows = rows.with_columns(community=pl.lit(number, pl.UInt32))
+        by_basis = rows.partition_by("basis", as_dict=True)
+        for place, need, spool in self._needs:
+            own = by_basis.get((place,))
+            if own is not None and community in need:
+                spool.add(need[community](own))
 
-    def documents(self, family, parts, limits):
+    def documents(self, family, limits):
         """Yield documents of a family, by community, then day.
 
         Args:
             family: name of one of the record families.
-            parts: the :class:`~..store.Part` s that they are of.
             limits: breakdown key -> how many of its cells a snapshot keeps; None
                 for all.
         """
-        _, kind, basis = family.split("-")
-        frames, what = self._spools[basis].frames(), (self.communities, self.cells)
-        if kind == "delta":
-            yield from delta_documents(self._within(frames, parts), *what)
+        frames, what = self._spools[family].frames(), (self.communities, self.cells)
+        if _is_delta(family):
+            yield from delta_documents(frames, *what)
             return
-        numbers = {c: number for number, c in enumerate(self.communities)}
-        since = {numbers[part.community]: day_number(part.first) for part in parts}
-        upto = {part.community: part.last for part in parts}
-        for document in snapshot_documents(frames, *what, limits, since):
-            if document.day <= upto[document.community]:
+        last = {part.community: part.last for part in self._parts[family]}
+        for document in snapshot_documents(frames, *what, limits):
+            if document.day <= last[document.community]:
                 yield document
 
-    def _within(self, frames, parts):
-        """Yield frames without the days that are in no part."""
-        numbers = {c: number for number, c in enumerate(self.communities)}
-        spans = pl.DataFrame(
-            [
-                (numbers[part.community], day_number(part.first), day_number(part.last))
-                for part in parts
-            ],
-            schema=_SPANS,
-            orient="row",
-        ).sort("first")
-        days = ["community", "day"]
-        for frame in frames:
-            inside = (
-                frame.select(days)
-                .unique()
-                .sort("day")
-                .join_asof(
-                    spans,
-                    left_on="day",
-                    right_on="first",
-                    by="community",
-                    check_sortedness=False,
-                )
-                .filter(pl.col("day") <= pl.col("last"))
-            )
-            chosen = frame.join(inside, on=days, how="semi", maintain_order="left")
-            if chosen.height:
-                yield chosen
+    def _plan(self, basis, in_memory):
+        """Make the spools of a basis; one is enough where all its days are needed."""
+        of_basis = [f for f in self._parts if f.endswith(f"-{basis}")]
+        needs = {f: _need(f, self._parts[f]) for f in of_basis}
+        if all(_is_everything(self._parts[f]) for f in of_basis):
+            needs = dict.fromkeys(of_basis, dict.fromkeys(self.communities, _all))
+        spools = []
+        for family, need in needs.items():
+            if not spools or need is not spools[-1][1]:
+                spool = self._spool(in_memory)
+                spools.append((BASES.index(basis), need, spool))
+            self._spools[family] = spools[-1][2]
+        self._needs += spools
 
     def _spool(self, in_memory):
         if in_memory:
@@ -195,4 +182,37 @@ class Counts:
         return Spool(self._stack.enter_context(folder))
 
 
-_SPANS = {"community": pl.UInt32, "first": pl.Int32, "last": pl.Int32}
+def _is_delta(family):
+    return family.startswith("records-delta")
+
+
+def _is_everything(parts):
+    return all(part[:2] == (FIRST_DAY, LAST_DAY) for part in parts)
+
+
+def _all(rows):
+    return rows
+
+
+def _need(family, parts):
+    """Return community -> function that leaves of rows what is needed."""
+    spans = {}
+    for part in parts:
+        days = day_number(part.first), day_number(part.last)
+        spans.setdefault(part.community, []).append(days)
+    need = _inside if _is_delta(family) else _from
+    return {community: partial(need, of_it) for community, of_it in spans.items()}
+
+
+def _inside(spans, rows):
+    """Leave the rows of some days alone."""
+    if len(spans) == 1:
+        return rows.filter(pl.col("day").is_between(*spans[0]))
+    return rows.filter(pl.col("day").is_in([first for first, _ in spans]))
+
+
+def _from(spans, rows):
+    """Have all rows before a day be of a day before all days."""
+    ((first, _),) = spans
+    early = pl.col("day") < first
+    return rows.with_columns(day=pl.when(early).then(BEFORE).otherwise("day"))

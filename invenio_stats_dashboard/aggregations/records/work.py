@@ -14,7 +14,7 @@ import json
 from functools import partial
 
 from ...community_events.documents import GLOBAL
-from ...search.names import BASES, RECORD_FAMILIES
+from ...search.names import RECORD_FAMILIES
 from ...subcounts import for_records
 from ..run import Done, Step
 from ..store import AggregateStore
@@ -157,6 +157,8 @@ class Records:
 
     def _find(self, options):
         """Yield the steps that note what has to be counted again."""
+        # before the look, which notes which index it is
+        self._kept.make()
         look = self._look()
         looked, due = look.look(), self._due()
         if looked.everything:
@@ -262,23 +264,21 @@ class Records:
         families = [f for f in self._families(options) if f in wanted]
         communities = [state.community for state in states]
         done = Done(communities=len(states))
-        with self._counts(
-            communities, families, sum(s.parts for s in states)
-        ) as counts:
+        parts = {f: _parts(options, f, states) for f in families}
+        ranges = sum(state.parts for state in states)
+        with self._counts(communities, parts, ranges) as counts:
             if gone := self._add_kept(counts, states):
                 self._pending.open(gone, "what was counted is gone")
                 return Done()
             for family in families:
-                days = {
-                    s.community: s.days_of(family)
-                    for s in states
-                    if family in s.families
-                }
                 before = None
                 if family == FAMILY:
                     before = self._corrections.watch(states)
-                done.written[family] = self._replace(
-                    options, family, counts, days, before
+                done.written[family] = self._stores[family].replace(
+                    counts.documents(family, self._limits),
+                    parts[family],
+                    by_community=True,
+                    before=before,
                 )
         if GLOBAL in communities:
             done.without_facts = self._without_facts()
@@ -290,10 +290,9 @@ class Records:
         self._kept.refresh()
         return self._kept.count_missing(GLOBAL)
 
-    def _counts(self, communities, families, parts):
-        bases = [basis for basis in BASES if any(f.endswith(basis) for f in families)]
-        in_memory = len(communities) > 1 or parts <= _COUNTED_TOGETHER
-        return Counts(communities, self._keys, bases, in_memory)
+    def _counts(self, communities, parts, ranges):
+        in_memory = len(communities) > 1 or ranges <= _COUNTED_TOGETHER
+        return Counts(communities, self._keys, parts, in_memory)
 
     def _add_kept(self, counts, states):
         """Add up what is kept; return the communities of which something is gone."""
@@ -309,16 +308,6 @@ class Records:
             else:
                 gone.add(place.community)
         return gone
-
-    def _replace(self, options, family, counts, days, before=None):
-        wanted = Wanted(days, options.first, options.last)
-        is_delta = family.startswith("records-delta")
-        parts = wanted.deltas() if is_delta else wanted.snapshots()
-        store = self._stores[family]
-        documents = counts.documents(family, parts, self._limits)
-        if options.dry_run:
-            return store.dry(documents, parts, by_community=True)
-        return store.replace(documents, parts, by_community=True, before=before)
 
     def _ready(self):
         """Return when more may be done; raise if it may not."""
@@ -349,13 +338,17 @@ class Records:
         ]
 
     def _rehearse(self, options, communities, size):
-        families, parts = self._families(options), parts_for(size)
+        families, ranges = self._families(options), parts_for(size)
         done = Done(communities=len(communities))
-        with self._counts(communities, families, parts) as counts:
-            missing = self._add_read(counts, parts if len(communities) == 1 else 1)
+        states = [State(community, days=None) for community in communities]
+        parts = {f: _parts(options, f, states, every=True) for f in families}
+        with self._counts(communities, parts, ranges) as counts:
+            missing = self._add_read(counts, ranges if len(communities) == 1 else 1)
             for family in families:
-                days = dict.fromkeys(communities)
-                done.written[family] = self._replace(options, family, counts, days)
+                documents = counts.documents(family, self._limits)
+                done.written[family] = self._stores[family].dry(
+                    documents, parts[family], by_community=True
+                )
         if GLOBAL in communities:
             done.without_facts = missing
         return done
@@ -386,6 +379,15 @@ def _is_chosen(state, options):
     return (
         options.communities is None or state.community in options.communities
     ) and not set(options.families).isdisjoint(state.families)
+
+
+def _parts(options, family, states, every=False):
+    """Return the parts of a family of which a run makes the documents."""
+    days = {
+        s.community: s.days_of(family) for s in states if every or family in s.families
+    }
+    wanted = Wanted(days, options.first, options.last)
+    return wanted.deltas() if family.startswith("records-delta") else wanted.snapshots()
 
 
 def _some(communities):

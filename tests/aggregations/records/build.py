@@ -12,6 +12,7 @@ from invenio_stats_dashboard.aggregations.records import (
     counting,
     documents,
     presence,
+    states,
 )
 from invenio_stats_dashboard.aggregations.records.cells import Cells
 from invenio_stats_dashboard.aggregations.records.dates import day_number, first_day
@@ -77,13 +78,32 @@ class Counted:
         self.dated = presence.dated(self.stays, self.known, basis)
         self.today = day(today).toordinal()
         self.changes = presence.changes(self.dated, self.today)
-        rows = counting.by_parent(self.changes, self.known)
-        frames = [counting.summed(rows)]
-        what = communities, self.cells
-        self.deltas = _told(documents.delta_documents(frames, *what))
-        self.snapshots = _told(
+        frame = counting.summed(counting.by_parent(self.changes, self.known))
+        self._limits, self._communities = limits or {}, communities
+        self.deltas, self.snapshots = self._documents([frame])
+        self._frame = frame
+
+    def _documents(self, frames):
+        what = frames, self._communities, self.cells
+        snapshots = documents.snapshot_documents(*what, self._limits)
+        return _told(documents.delta_documents(frames, *what[1:])), _told(snapshots)
+
+    def snapshots_since(self, since):
+        """Return snapshots as they are continued from a day on, a day at a time.
+
+        Args:
+            since: ISO 8601 text of the day.
+        """
+        early = pl.col("day") < day_number(since)
+        frame = self._frame.with_columns(
+            day=pl.when(early).then(states.BEFORE).otherwise("day")
+        )
+        days = counting.summed(frame).partition_by(
+            "community", "day", maintain_order=True
+        )
+        return _told(
             documents.snapshot_documents(
-                frames, *what, limits or {}, dict.fromkeys(range(len(communities)), 1)
+                days, self._communities, self.cells, self._limits
             )
         )
 

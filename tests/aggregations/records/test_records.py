@@ -3,11 +3,14 @@
 
 """Aggregates of records in a real OpenSearch: what is written, and what is redone."""
 
-from datetime import date, timedelta
+import contextlib
+import json
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from invenio_stats_dashboard.aggregations.records import (
+    changes,
     documents,
     intake,
     spool,
@@ -230,6 +233,148 @@ def test_a_community_that_lost_its_events_loses_its_documents(some):
     some.check()
 
 
+# -- what is kept -----------------------------------------------------------
+
+
+def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
+    some.aggregate()
+    some.edit("r3", owner="5", data_volume=77)
+    asked = _bodies(some, monkeypatch, f"{some.names.record_facts}/_mget")
+    written = some.aggregate(families=("records-delta-added",))
+    # the days on which it came or went: three of the instance, three of A, one of B
+    assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
+    assert written == Written(changed=7)
+    some.aggregate()
+    some.check()
+
+
+def _bodies(known, monkeypatch, path):
+    """Return a list of what is sent to a path from now on."""
+    sent, perform = [], known.text.transport.perform_request
+
+    def seen(method, url, *args, **kwargs):
+        if url.endswith(path):
+            sent.append(kwargs["body"])
+        return perform(method, url, *args, **kwargs)
+
+    monkeypatch.setattr(known.text.transport, "perform_request", seen)
+    return sent
+
+
+@pytest.mark.parametrize("lost", ["all", "some"])
+def test_what_was_kept_and_is_gone_is_made_again(some, client, names, lost):
+    some.aggregate()
+    if lost == "all":
+        client.indices.delete(index=names.records_counted)
+    else:
+        client.delete(index=names.records_counted, id=f"{B}:0/1", refresh=True)
+    some.edit("r4", owner="5")
+    some.aggregate()
+    some.check()
+    some.edit("r3", owner="6")
+    some.aggregate()
+    assert some.read == ["changes of 1 records"]
+    some.check()
+
+
+def test_kept_contributions_that_are_gone_before_they_are_added_up(some, client, names):
+    some.aggregate()
+    some.edit("r4", owner="5")
+    half = some.half()
+    phases = half.phases(Options())
+    for step in next(phases):
+        step.do()
+    client.delete(index=names.records_counted, id=f"{B}:0/1", refresh=True)
+    for phase in phases:
+        for step in phase:
+            step.do()
+    some.check()
+
+
+def test_another_run_notes_a_change_of_the_same_day(some):
+    some.aggregate()
+    for owner in ("6", "7"):
+        some.edit("r4", owner=owner)
+        # what is to be written is noted twice, and not written in between
+        for step in next(some.half().phases(Options())):
+            step.do()
+    some.aggregate()
+    some.check()
+
+
+def test_a_run_that_is_cut_before_any_of_its_writes_is_ended_by_the_next(
+    some, monkeypatch
+):
+    some.aggregate()
+    number, done = 0, False
+    while not done:
+        number += 1
+        some.edit("r4", owner=f"owner {number}", published=f"2024-02-{number:02d}")
+        some.put(record(f"n{number}", "p1", created=number, owner="1"))
+        some.happen(
+            *timeline(f"n{number}", number, community="global"),
+            *timeline(f"n{number}", number, community=f"new-{number}"),
+        )
+        done = _cut_before(some, monkeypatch, number)
+        some.aggregate()
+        some.check()
+    # two notes, what is kept, six families of four communities, the bookmarks
+    assert number > 10
+
+
+class CutError(Exception):
+    """A run is made to end."""
+
+
+def _cut_before(known, monkeypatch, number):
+    """Aggregate, but not beyond some requests that write; tell whether it ended."""
+    writes = []
+    with monkeypatch.context() as patch:
+        for client in (known.client, known.text):
+            perform = client.transport.perform_request
+
+            def counted(method, url, *args, perform=perform, **kwargs):
+                if method in ("PUT", "DELETE") or url.endswith("_bulk"):
+                    writes.append(url)
+                    if len(writes) >= number:
+                        raise CutError
+                return perform(method, url, *args, **kwargs)
+
+            patch.setattr(client.transport, "perform_request", counted)
+        with contextlib.suppress(CutError):
+            known.aggregate()
+    return len(writes) < number
+
+
+def test_what_lacks_facts_is_known_however_much_it_is(some, monkeypatch):
+    events = [e for n in range(30) for e in timeline(f"x{n}", 5, community=A)]
+    some.happen(*events)
+    some.aggregate()
+    some.check()
+    some.put(record("x7", "nobody", owner="7"))
+    some.aggregate()
+    some.check()
+    some.forget_facts("x7")
+    some.forget_facts("r3")
+    some.aggregate()
+    some.check()
+    assert some.read == ["changes of 2 records"]
+
+
+@pytest.mark.parametrize(
+    ("values", "others", "left"),
+    [
+        ("abcde", ("bd", "a"), "ce"),
+        ("bc", ("abcd", ""), ""),
+        ("abc", ("", ""), "abc"),
+        ("", ("ab", "c"), ""),
+        ("ac", ("b", "bc"), "a"),
+    ],
+)
+def test_sorted_values_without_others(values, others, left):
+    assert list(changes._without(iter(values), *map(iter, others))) == list(left)
+
+
 # -- corrections ------------------------------------------------------------
 
 
@@ -262,6 +407,38 @@ def test_a_day_that_is_not_over_is_no_correction(some):
     some.happen(*timeline("r8", 60, community=A))
     some.aggregate(today=day(61))
     assert _corrections(some) == []
+
+
+def test_a_correction_that_is_told_again_is_told_once(some, monkeypatch):
+    some.aggregate()
+    some.edit("r3", owner="7")
+    half = some.half()
+    monkeypatch.setattr(half._stores["records-delta-added"], "write", _cut)
+    with pytest.raises(CutError):
+        some.aggregate(half=half)
+    told = _corrections(some)
+    assert [entry["days"] for entry in told] == [3]
+    some.aggregate()
+    some.check()
+    again = _corrections(some)
+    assert len(again) == 3
+    assert [{**e, "updated_at": None} for e in told] == [
+        {**e, "updated_at": None} for e in again if e["communities"] == ["global"]
+    ]
+
+
+def _cut(*_):
+    raise CutError
+
+
+def test_old_corrections_are_dropped(some):
+    some.aggregate(today=TODAY)
+    for days in (5, 800):
+        written = datetime.now(UTC) - timedelta(days=days)
+        body = {"kind": "correction", "updated_at": written.isoformat(), "n": days}
+        some.client.index(index=some.names.bookmarks, body=body, refresh=True)
+    some.aggregate(today=TODAY + timedelta(days=1))
+    assert [entry["n"] for entry in _corrections(some)] == [5]
 
 
 def _corrections(known):
@@ -347,9 +524,31 @@ def test_parts_and_slices_make_no_difference(some, monkeypatch):
         some.forget_event(event)
         parent = some.facts[event["recid"]]["parent_id"]
         some.happen({**event, "parent_id": parent})
-    some.aggregate()
-    some.check()
+    some.aggregate(half=some.half(top=1))
+    some.check(top=1)
     assert f"records of {A}" in some.counted
+    some.edit("r4", subcounts={"subjects": ["z"]})
+    some.edit("r1", owner="2", file_count=0)
+    some.aggregate(half=some.half(top=1))
+    some.check(top=1)
+    assert "changes of 2 records" in some.read
+
+
+def test_a_community_that_has_grown_is_divided_further(some, monkeypatch):
+    some.aggregate()
+    monkeypatch.setattr(intake, "EVENTS", 2)
+    monkeypatch.setattr(intake, "MOST", 2)
+    some.put(record("r6", "p6", created=8), record("r7", "p7", created=9))
+    some.happen(
+        *timeline("r6", 8, community="global"), *timeline("r7", 9, community="global")
+    )
+    some.aggregate()
+    assert some.read == ["changes of 2 records", "reading global"]
+    some.check()
+    some.edit("r6", owner="7")
+    some.aggregate()
+    assert some.read == ["changes of 1 records"]
+    some.check()
 
 
 def test_ten_thousand_additions_in_a_day(known):

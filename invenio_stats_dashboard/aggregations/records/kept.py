@@ -292,6 +292,8 @@ class Kept:
 
     def missing(self):
         """Yield the records without facts that are left out, sorted."""
+        # one that has got its facts since must not count as one without
+        self.refresh()
         for recid, _ in distinct(
             self._client, self._index, "missing", limit=self._limit
         ):

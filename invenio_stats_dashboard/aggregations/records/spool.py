@@ -15,7 +15,7 @@ import polars as pl
 
 from .counting import EMPTY, summed
 
-ROWS = 300_000
+ROWS = 150_000
 """Rows that are added up at a time."""
 
 

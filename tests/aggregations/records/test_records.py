@@ -411,7 +411,7 @@ def test_a_day_that_is_not_over_is_no_correction(some):
 
 def test_a_correction_that_is_told_again_is_told_once(some, monkeypatch):
     some.aggregate()
-    some.edit("r3", owner="7")
+    some.edit("r3", file_count=7)
     half = some.half()
     monkeypatch.setattr(half._stores["records-delta-added"], "write", _cut)
     with pytest.raises(CutError):

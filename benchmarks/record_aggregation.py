@@ -1,13 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the aggregation of records costs: the first time, with nothing new, with little.
+"""What the aggregation of records costs: the first time, and when little has changed.
 
     python -m benchmarks.record_aggregation [--records N] [--communities N] [--keep]
 
 It makes records of ten years in an index prefix of its own on the OpenSearch of
 SEARCH_HOSTS, as the back-fill would write them, and prints seconds, documents,
-requests and the largest memory of the process.
+requests and the largest memory of the process so far. What a change costs should follow
+what has changed and not --records; the documents of all days since the record that has
+changed are other ones, so they are read and compared in any case.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import random
 import resource
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -34,6 +37,7 @@ from invenio_stats_dashboard.search.memory import give_large_blocks_back
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES, Names
 
 YEARS = 10
+CHANGED = 100
 BEGIN = datetime(2016, 1, 1)
 REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
 VALUES = {
@@ -97,6 +101,17 @@ class Made:
             timestamp=created.isoformat(),
         )
 
+    def edited(self, facts):
+        """Return facts of which a language and the owner are other ones."""
+        values = {
+            **facts.subcounts,
+            "languages": [f"languages-{self._rng.randint(0, 39)}"],
+        }
+        owner = str(self._rng.randint(1, 20_000))
+        return replace(
+            facts, subcounts=values, owner=owner, revision=facts.revision + 1
+        )
+
     def record(self, number, created):
         """Return a record's facts and community events."""
         rng = self._rng
@@ -157,6 +172,7 @@ def main():
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--communities", type=int, default=1000)
     parser.add_argument("--keep", action="store_true", help="leave what was written")
+    parser.add_argument("--brief", action="store_true", help="no second whole count")
     parser.add_argument("--prefix", help="use what an earlier run has kept")
     options = parser.parse_args()
     hosts = ast.literal_eval(os.environ["SEARCH_HOSTS"])
@@ -177,7 +193,15 @@ def main():
         store.put_facts([facts])
         store.create_events(events)
         _measure("one record more", client, text, names, requests)
-        _measure("all again", client, text, names, requests, Options(rebuild=True))
+        for number in (1, CHANGED):
+            chosen = _some(options.records, number)
+            facts = store.facts(chosen).values()
+            store.put_facts([made.edited(fact) for fact in facts])
+            what = f"{number} old records edited"
+            _measure(what, client, text, names, requests)
+        if not options.brief:
+            _measure("all again", client, text, names, requests, Options(rebuild=True))
+        _tell_size(client, names)
     finally:
         if not options.keep:
             client.indices.delete(index=f"{names.prefix}*", expand_wildcards="all")
@@ -185,6 +209,24 @@ def main():
                 client.transport.perform_request(
                     "DELETE", f"/{kind}/{names.prefix}*", params={"ignore": 404}
                 )
+
+
+def _some(records, number):
+    """Return identifiers of records of all ages."""
+    return [f"r{records * (2 * i + 1) // (2 * number):07d}" for i in range(number)]
+
+
+def _tell_size(client, names):
+    """Print how much room what is kept between runs takes, beside the documents."""
+    sizes = {}
+    for what, pattern in (
+        ("kept between runs", names.records_counted),
+        ("documents", f"{names.prefix}stats-community-records-*-*-*"),
+    ):
+        client.indices.refresh(index=pattern)
+        stats = client.indices.stats(index=pattern, metric="store")
+        sizes[what] = stats["_all"]["primaries"]["store"]["size_in_bytes"] >> 20
+    print(", ".join(f"{what}: {size} MB" for what, size in sizes.items()))
 
 
 def _fill(client, store, made, records, names):

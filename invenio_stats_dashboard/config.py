@@ -124,9 +124,10 @@ STATS_DASHBOARD_REINDEXING_LOCK_TTL = 60
 """Seconds after which the lock of a run that died is free again."""
 
 COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT = 20
-"""Values of a breakdown with ``show: top`` that a usage snapshot keeps.
+"""Values of a breakdown with ``show: top`` that a snapshot keeps.
 
-So many by views and so many by downloads.
+In a usage snapshot so many by views and so many by downloads, in a record snapshot
+so many by records.
 """
 
 COMMUNITY_STATS_CATCHUP_INTERVAL = 365
@@ -143,6 +144,9 @@ COMMUNITY_STATS_AGGREGATION_HELPERS = 2
 
 Only one that runs as a Celery task does. 0 sends for none.
 """
+
+COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS = 730
+"""Days for which an entry of the correction log is kept after it was written."""
 
 COMMUNITY_STATS_PREPARATION_ENABLED = True
 """Let the scheduled task make what is missing before it counts.

@@ -126,6 +126,13 @@ def mapping(family):
     return _strict(family, {**numbers, "subcounts": _NOT_SEARCHED})
 
 
+def counted_mapping():
+    """Return the mapping of what records contribute to the aggregates."""
+    searched = {"community_id": _ID, "due": _DAY, "missing": _ID}
+    kept = dict.fromkeys(("due_parents", "missing_parents", "kept"), _NOT_SEARCHED)
+    return strict({**searched, **kept})
+
+
 def index_templates(names):
     """Return the composable templates of all that the aggregation writes.
 
@@ -144,6 +151,9 @@ def index_templates(names):
     state = {"community_id": _ID, "anchor": _ID, "day": _DAY, "state": _NOT_SEARCHED}
     templates[f"{names.usage_state}-v{SCHEMA}"] = template(
         [names.usage_state], strict(state)
+    )
+    templates[f"{names.records_counted}-v{SCHEMA}"] = template(
+        [names.records_counted], counted_mapping()
     )
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}

@@ -44,7 +44,7 @@ def own_indices(client, names, with_sources=False):
         list[OwnIndex]: sorted by name, that of the bookmarks last.
     """
     yearly = [names.aggregates(family) for family in (*FAMILIES, USAGE_SEEN)]
-    single = [names.usage_state, names.bookmarks]
+    single = [names.usage_state, names.records_counted, names.bookmarks]
     if with_sources:
         yearly.append(names.community_events)
         single.append(names.record_facts)

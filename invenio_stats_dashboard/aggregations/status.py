@@ -25,6 +25,7 @@ from ..search.names import (
 from ..search.seqno import positions_of_all
 from .bookmarks import Sources
 from .documents import day_field
+from .records.distinct import distinct
 from .run import LAST_RUN
 
 PAGE = 1000
@@ -231,25 +232,44 @@ class AggregatesReader:
             tuple: community -> families, and how many communities there are at all
             that have any.
         """
-        filters = [{"term": {"kind": "community"}}, {"term": {"scope": _RECORDS}}]
-        due = {"range": {"due": {"lte": today}}}
-        query = {
-            "bool": {
-                "filter": filters,
-                "should": [{"exists": {"field": "redo"}}, due],
-                "minimum_should_match": 1,
-            }
+        due = {
+            community
+            for community, _ in distinct(
+                self._client,
+                self._names.records_counted,
+                "community_id",
+                [{"range": {"due": {"lte": today}}}],
+            )
         }
-        total = self._client.count(
+        query = self._noted()
+        total = self._count(query)
+        if due:
+            total += len(due) - self._count(self._noted(due))
+        if not total:
+            return {}, 0
+        if communities is not None:
+            due.intersection_update(communities)
+            query = self._noted(communities)
+        # what is due changes all, whatever else is noted
+        return {**dict(self._open(query)), **dict.fromkeys(due, RECORD_FAMILIES)}, total
+
+    def _noted(self, communities=None):
+        """Return the query for communities of which something is to be written."""
+        filters = [
+            {"term": {"kind": "community"}},
+            {"term": {"scope": _RECORDS}},
+            {"exists": {"field": "redo"}},
+        ]
+        if communities is not None:
+            filters.append({"terms": {"community_id": list(communities)}})
+        return {"bool": {"filter": filters}}
+
+    def _count(self, query):
+        return self._client.count(
             index=self._names.bookmarks,
             body={"query": query},
             params={"ignore_unavailable": "true"},
         )["count"]
-        if not total:
-            return {}, 0
-        if communities is not None:
-            filters.append({"terms": {"community_id": list(communities)}})
-        return dict(self._open(query, today)), total
 
     def corrections(self, size):
         """Return which days have changed after they were complete, and why.
@@ -372,17 +392,20 @@ class AggregatesReader:
                 return
             composite["after"] = page["after_key"]
 
-    def _open(self, query, today):
-        body = {"size": PAGE, "query": query, "sort": ["community_id"]}
+    def _open(self, query):
+        body = {
+            "size": PAGE,
+            "query": query,
+            "sort": ["community_id"],
+            "_source": ["community_id", "redo"],
+        }
         while True:
             hits = self._client.search(
                 index=self._names.bookmarks, body=body, params=_PARAMS
             )["hits"]["hits"]
             for hit in hits:
                 source = hit["_source"]
-                is_due = source.get("due") and source["due"] <= today
-                families = RECORD_FAMILIES if is_due else tuple(source["redo"])
-                yield source["community_id"], families
+                yield source["community_id"], tuple(source["redo"])
             if len(hits) < PAGE:
                 return
             body["search_after"] = hits[-1]["sort"]

@@ -161,6 +161,11 @@ class Names:
         return f"{self.prefix}stats-community-usage-state"
 
     @property
+    def records_counted(self):
+        """Return the index of what records contribute to the aggregates."""
+        return f"{self.prefix}stats-community-records-counted"
+
+    @property
     def bookmarks(self):
         """Return the index of the aggregations' bookmarks and locks."""
         return f"{self.prefix}stats-community-bookmarks"

@@ -207,7 +207,17 @@ def _halves(app, client, names, lock, gate, options, waiting):
         today = datetime.now(UTC).date()
         clients = client, text_client(app)
         halves.append(
-            Records(*clients, names, subcounts, top, today, lock.check, gate, waiting)
+            Records(
+                *clients,
+                names,
+                subcounts,
+                top,
+                today,
+                lock.check,
+                gate,
+                waiting,
+                app.config["COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS"],
+            )
         )
     return halves
 

@@ -3,6 +3,8 @@
 
 """The service for community events and statistics."""
 
+from contextlib import contextmanager
+
 from invenio_db import db
 
 from ..aggregations.status import AggregatesReader
@@ -10,6 +12,7 @@ from ..community_events.generation import Generation
 from ..community_events.membership import MembershipReader, Selection
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
+from ..community_events.running import announced
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
@@ -85,6 +88,7 @@ class CommunityStatsService:
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
+            LockedError: the community events are being deleted right now.
             UsageError: an argument makes no sense, or names what does not exist.
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch took no requests for too long; the
@@ -93,9 +97,21 @@ class CommunityStatsService:
         """
         run, reader = self._generation("backfill", progress, waiting)
         selection = self._selection(reader, community_ids, recids, start_date, end_date)
-        if selection == Selection():
-            return run.run_all(dry_run)
-        return run.run_some(selection, dry_run)
+        with self._announced(dry_run):
+            if selection == Selection():
+                return run.run_all(dry_run)
+            return run.run_some(selection, dry_run)
+
+    @contextmanager
+    def _announced(self, dry_run):
+        """Keep the community events from being deleted while they are generated."""
+        if dry_run:
+            yield
+            return
+        client = json_client(self.app)
+        EventStore(client, self.names).ensure_templates()
+        with announced(client, self.names):
+            yield
 
     def capture_changes(self, parent_ids=(), community_ids=(), rows=()):
         """Write what the timelines of records that may have changed lack.

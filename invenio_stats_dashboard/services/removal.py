@@ -10,6 +10,7 @@ from ..aggregations import removal
 from ..aggregations.run import LOCK
 from ..community_events.reconciliation import DOCUMENT_ID as RECONCILIATION
 from ..community_events.reconciliation import LOCK as RECONCILING
+from ..community_events.running import DELETION, require_none
 from ..community_events.state import DOCUMENT_ID as BACKFILL
 from ..search.client import json_client
 from ..search.lock import ClusterLock
@@ -69,15 +70,16 @@ def _delete(client, names, indices, everything):
 
 @contextmanager
 def _sources_locked(app, client, names):
-    """Keep migration and reconciliation, which read and write the sources, away."""
+    """Keep away what reads and writes the sources: migration, back-fill and the like."""
     if not client.indices.exists(index=names.reindexing):
         yield
         return
     ttl = app.config["STATS_DASHBOARD_REINDEXING_LOCK_TTL"]
     with ExitStack() as stack:
-        for name in (MIGRATION, RECONCILING):
+        for name in (DELETION, MIGRATION, RECONCILING):
             holder = secrets.token_hex(6)
             lock = ClusterLock(client, names.reindexing, name, holder, ttl)
             lock.acquire()
             stack.callback(lock.release)
+        require_none(client, names)
         yield

@@ -10,6 +10,7 @@ from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.run import LOCK
 from invenio_stats_dashboard.aggregations.stored import StoredDays
+from invenio_stats_dashboard.community_events.running import DELETION, announced
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
@@ -349,6 +350,28 @@ def test_the_sources_stay_while_a_migration_needs_them(counted):
         lock.release()
     assert done.exit_code == 2 and "a migration" in done.err
     assert indices(counted) == before
+
+
+def test_the_sources_stay_while_they_are_generated(counted):
+    before = indices(counted)
+    with announced(counted.client, counted.names):
+        done = run(counted.app, "destroy-indices", "--all", "--yes")
+    assert done.exit_code == 2 and "being generated right now" in done.err
+    assert indices(counted) == before
+    # the back-fill is over, and has left nothing that keeps anybody away
+    assert run(counted.app, "destroy-indices", "--all", "--yes").exit_code == 0
+
+
+def test_nothing_is_generated_while_the_sources_are_deleted(counted):
+    lock = ClusterLock(
+        counted.client, counted.names.reindexing, DELETION, "a deletion", 60
+    )
+    lock.acquire()
+    try:
+        done = run(counted.app, "generate-community-events")
+    finally:
+        lock.release()
+    assert done.exit_code == 2 and "being deleted right now" in done.err
 
 
 def test_on_an_instance_without_statistics_there_is_nothing_to_delete(fresh, client):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What has changed in community events and record facts since the last look.
+"""Of which parents something has changed since the last look, in events or facts.
 
 Each write and each deletion takes a sequence number, so an index whose shards have
 given out none is not even searched. Where they have, the numbers beyond the last ones
@@ -9,14 +9,14 @@ are of documents that were written since. What was deleted is noticed by countin
 number that no document has was given to a deletion, or to a document that was written
 again since.
 
-* Events are only ever created, so one of them was deleted.
-* Facts are written over, so it can be either. Then ``global`` is counted again, which
-  reads the facts of all records and finds those that lack them.
+* Events are only ever created, so one of them was deleted, and nobody knows whose.
+* Facts are written over, so it can be either. Then the identifiers of all records that
+  have events are compared with those that have facts, and with those that are known to
+  lack them.
 """
 
 from dataclasses import dataclass, replace
 
-from ...community_events.documents import GLOBAL
 from ...errors import NotReadyError
 from ...search.client import patiently
 from ...search.names import RECORD_FAMILIES
@@ -27,11 +27,11 @@ from .distinct import distinct
 SCOPE = "records"
 """The scope of the bookmarks of sources."""
 
-MOST = 20_000
-"""Changed facts of which the communities are asked; beyond, all are counted again."""
+MOST = 100_000
+"""Changed parents that are looked at one by one; beyond, all are counted again."""
 
 _RULES = "rules"
-_RECIDS = 1000
+_IDS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Looked:
     """What has to be counted again.
 
     Attributes:
-        everything: all communities have.
-        communities: those that have, where not all have.
+        everything: all has.
+        parents: ids of those of which something has changed, where not all has.
         reasons: sentences that say why, for people.
         sources: bookmarks to store when that is noted.
     """
 
     everything: bool
-    communities: frozenset[str]
+    parents: frozenset[str]
     reasons: tuple[str, ...]
     sources: tuple[Source, ...]
 
@@ -59,15 +59,17 @@ class Look:
         names: the instance's :class:`~...search.names.Names`.
         rules: text that changes when the same events and facts would give other
             documents.
+        missing: returns the identifiers of the records that are known to lack facts,
+            sorted.
         limit: seconds to go on trying while OpenSearch takes no requests.
     """
 
-    def __init__(self, client, names, rules, limit=120):
+    def __init__(self, client, names, rules, missing, limit=120):
         """Keep what is needed; asks nothing yet."""
         self._client, self._names = client, names
-        self._rules, self._limit = rules, limit
+        self._rules, self._missing, self._limit = rules, missing, limit
         self._bookmarks = Sources(client, names, SCOPE)
-        self._everything, self._communities = False, set()
+        self._everything, self._parents = False, set()
         self._reasons, self._sources = [], []
 
     def look(self):
@@ -81,8 +83,11 @@ class Look:
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
         stored = self._bookmarks.read()
-        both = f"{self._names.community_events},{self._names.record_facts}"
-        now = patiently(lambda: positions_of_all(self._client, both), self._limit)
+        names = self._names
+        kept = names.records_counted
+        all_of_it = f"{names.community_events},{names.record_facts},{kept}"
+        now = patiently(lambda: positions_of_all(self._client, all_of_it), self._limit)
+        self._look_at_kept(stored.pop(kept, None), now.pop(kept, None))
         self._require(stored, now)
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
         moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
@@ -98,7 +103,7 @@ class Look:
             self._sources.append(replace(stored[name], gone=True))
         return Looked(
             everything=self._everything,
-            communities=frozenset(self._communities),
+            parents=frozenset(self._parents),
             reasons=tuple(self._reasons),
             sources=tuple(self._sources),
         )
@@ -127,25 +132,22 @@ class Look:
         found = distinct(self._client, places, "community_id", limit=self._limit)
         return {community for community, _ in found}
 
-    def communities_of(self, recids):
-        """Return every community in which any of some records ever was.
+    def communities_of(self, parents):
+        """Return every community in which a record of some parents ever was.
 
         Args:
-            recids: identifiers.
+            parents: ids.
         """
-        recids, found = sorted(recids), set()
-        for start in range(0, len(recids), _RECIDS):
-            chosen = {"terms": {"recid": recids[start : start + _RECIDS]}}
-            found.update(
-                community
-                for community, _ in distinct(
-                    self._client,
-                    self._names.community_events,
-                    "community_id",
-                    [chosen],
-                    limit=self._limit,
-                )
-            )
+        return self._of("parent_id", parents, "community_id")
+
+    def _of(self, field, values, wanted):
+        """Return the distinct values of one field of the events with some of another."""
+        values, found = sorted(values), set()
+        for start in range(0, len(values), _IDS):
+            chosen = {"terms": {field: values[start : start + _IDS]}}
+            events = self._names.community_events
+            its = distinct(self._client, events, wanted, [chosen], limit=self._limit)
+            found.update(value for value, _ in its)
         return found
 
     # -- inside -------------------------------------------------------------
@@ -172,6 +174,16 @@ class Look:
         self._all("nothing was counted yet" if first else "the breakdowns have changed")
         source = stored or Source(scope=SCOPE, index=_RULES)
         self._sources.append(replace(source, uuid=self._rules))
+
+    def _look_at_kept(self, stored, now):
+        """See that what is kept between runs is what was kept."""
+        uuid = now.uuid if now else ""
+        if stored and stored.uuid == uuid:
+            return
+        if stored:
+            self._all(f"{stored.index} was restored or is gone")
+        source = stored or Source(scope=SCOPE, index=self._names.records_counted)
+        self._sources.append(replace(source, uuid=uuid))
 
     def _look_at(self, name, stored, now):
         start = stored or Source(scope=SCOPE, index=name, uuid=now.uuid)
@@ -200,27 +212,61 @@ class Look:
         )
 
     def _look_at_events(self, name, before, upto):
-        found = list(self._written(name, "community_id", before, upto))
-        if sum(count for _, count in found) != _given(before, upto):
+        parents, documents = self._changed(name, "parent_id", before, upto)
+        if parents is None:
+            self._all(f"more than {MOST} records have new events")
+        elif documents != _given(before, upto):
             self._all(f"events were deleted from {name}")
-        elif found:
-            self._communities.update(community for community, _ in found)
+        elif parents:
+            self._parents |= parents
             self._reasons.append(f"{name} has new events")
 
     def _look_at_facts(self, name, before, upto):
-        recids, documents = set(), 0
-        for recid, count in self._written(name, "recid", before, upto):
-            recids.add(recid)
-            documents += count
-            if len(recids) > MOST:
-                self._all(f"more than {MOST} record facts have changed")
-                return
+        recids, documents = self._changed(name, "recid", before, upto)
+        if recids is None:
+            self._all(f"more than {MOST} record facts have changed")
+            return
         if recids:
-            self._communities |= self.communities_of(recids)
+            # by the events: facts can be of a record that has none yet
+            self._parents |= self._of("recid", recids, "parent_id")
             self._reasons.append(f"{len(recids)} record facts have changed")
         if documents != _given(before, upto):
-            # written again, or deleted: only reading all facts can tell
-            self._communities.add(GLOBAL)
+            # written again, or deleted
+            self._look_for_bereft()
+
+    def _changed(self, name, field, before, upto):
+        """Return the values of a field that were written, and in how many documents.
+
+        No values are returned if there are too many.
+        """
+        values, documents = set(), 0
+        for value, count in self._written(name, field, before, upto):
+            values.add(value)
+            documents += count
+            if len(values) > MOST:
+                return None, documents
+        return values, documents
+
+    def _look_for_bereft(self):
+        """Look for records whose facts are not there any more."""
+        events, facts = (
+            (
+                recid
+                for recid, _ in distinct(
+                    self._client, index, "recid", limit=self._limit
+                )
+            )
+            for index in (self._names.community_events, self._names.record_facts)
+        )
+        bereft = set()
+        for recid in _without(events, facts, self._missing()):
+            bereft.add(recid)
+            if len(bereft) > MOST:
+                self._all(f"more than {MOST} record facts are gone")
+                return
+        if bereft:
+            self._parents |= self._of("recid", bereft, "parent_id")
+            self._reasons.append(f"{len(bereft)} record facts are gone")
 
     def _written(self, name, field, before, upto):
         for shard in upto:
@@ -238,6 +284,28 @@ class Look:
     def _all(self, reason):
         self._everything = True
         self._reasons.append(reason)
+
+
+def _without(values, *others):
+    """Yield the values that are in none of the others; all are sorted."""
+    others = [_Behind(other) for other in others]
+    for value in values:
+        # each must be asked, since each is read as far as the values are
+        if not any([other.has(value) for other in others]):
+            yield value
+
+
+class _Behind:
+    """Sorted values, read as far as is asked for."""
+
+    def __init__(self, values):
+        self._values = iter(values)
+        self._next = next(self._values, None)
+
+    def has(self, value):
+        while self._next is not None and self._next < value:
+            self._next = next(self._values, None)
+        return self._next == value
 
 
 def _given(before, upto):

@@ -3,8 +3,8 @@
 
 """From the days on which records come and go to numbers by community, day and cell.
 
-The totals are one more cell, which every record is in. All numbers but owners add
-up over sets of records that share no parent.
+The totals are one more cell, which every record is in, and so is each owner. So all
+numbers add up over sets of records that share no parent.
 """
 
 import polars as pl
@@ -36,14 +36,19 @@ _CELL = ["community", "day", "cell"]
 _WIDE = {name: pl.Int64 for name in METRICS if name.startswith("files")}
 _TYPES = {name: _WIDE.get(name, pl.Int32) for name in METRICS}
 
-EMPTY = pl.DataFrame(
-    schema={"community": pl.UInt32, "day": pl.Int32, "cell": pl.UInt32, **_TYPES}
+_KEY = {"day": pl.Int32, "cell": pl.UInt32}
+
+BY_PARENT = pl.DataFrame(
+    schema={"community": pl.UInt32, "parent": pl.UInt32, **_KEY, **_TYPES}
 )
+"""What no parent contributes."""
+
+EMPTY = pl.DataFrame(schema={"community": pl.UInt32, **_KEY, **_TYPES})
 """Deltas of nothing."""
 
 
-def deltas(changes, records):
-    """Return what changes in each community, day and cell.
+def by_parent(changes, records):
+    """Return what each parent contributes to each community, day and cell.
 
     Args:
         changes: what :func:`.presence.changes` returns.
@@ -51,7 +56,7 @@ def deltas(changes, records):
             parent that ``changes`` has a record of.
 
     Returns:
-        Frame of ``community``, ``day``, ``cell`` and :data:`METRICS`.
+        Frame with the columns of :data:`BY_PARENT`, in any order.
     """
     rows = changes.join(
         records.select("record", "parent", "files", "volume", "cells"), on="record"
@@ -61,9 +66,11 @@ def deltas(changes, records):
     # a slice at a time: what is between takes many times the memory of what is left
     parts = [
         _with_parents(_by_parent(rows.filter(pl.col("parent") % slices == number)))
+        .select(BY_PARENT.columns)
+        .cast(_TYPES)
         for number in range(slices)
     ]
-    return summed(EMPTY, *parts)
+    return pl.concat([BY_PARENT, *parts])
 
 
 def _by_parent(rows):
@@ -85,10 +92,13 @@ def _by_parent(rows):
 
 
 def summed(*parts):
-    """Return the sum of deltas of records that share no parent, sorted by day.
+    """Return the sum of what parents contribute, sorted by community, day and cell.
 
     Args:
-        *parts: frames of ``community``, ``day``, ``cell`` and :data:`METRICS`.
+        *parts: frames with at least the columns of :data:`EMPTY`.
+
+    Returns:
+        Frame with the columns of :data:`EMPTY`.
     """
     together = pl.concat([part.select(EMPTY.columns).cast(_TYPES) for part in parts])
     return (
@@ -135,78 +145,3 @@ def _running(name):
     """
     total = pl.col(name).cum_sum()
     return total - pl.when("first").then(total - pl.col(name)).forward_fill()
-
-
-def owners(changes, records):
-    """Return how many records of each owner come and go.
-
-    Args:
-        changes: what :func:`.presence.changes` returns.
-        records: frame of :data:`.presence.RECORDS`.
-
-    Returns:
-        Frame of ``community``, ``day``, ``owner``, ``added`` (whether any record
-        came) and ``net`` (how many more there are).
-    """
-    return _owners_summed(
-        changes.join(records.select("record", "owner"), on="record")
-        .filter(pl.col("owner") > 0)
-        .select(
-            "community",
-            "day",
-            "owner",
-            added=pl.col("sign") > 0,
-            net=pl.col("sign").cast(pl.Int32),
-        )
-    )
-
-
-def _owners_summed(rows):
-    return rows.group_by("community", "day", "owner").agg(
-        pl.col("added").any(), pl.col("net").sum()
-    )
-
-
-def uploaders(*parts):
-    """Return the distinct owners of what came, and how many more or fewer are there.
-
-    Args:
-        *parts: what :func:`owners` returns for sets of records.
-
-    Returns:
-        Frame of ``community``, ``day``, ``uploaders`` and ``net``, sorted.
-    """
-    owner = ["community", "owner"]
-    rows = _owners_summed(pl.concat(parts)).sort(*owner, "day")
-    after = pl.col("net").cum_sum().over(owner)
-    rows = rows.with_columns(present=after > 0, before=after - pl.col("net") > 0)
-    return (
-        rows.group_by("community", "day")
-        .agg(
-            uploaders=pl.col("added").sum().cast(pl.Int32),
-            net=(pl.col("present").cast(pl.Int32) - pl.col("before").cast(pl.Int32))
-            .sum()
-            .cast(pl.Int32),
-        )
-        .sort("community", "day")
-    )
-
-
-def with_uploaders(deltas, uploaders):
-    """Return deltas as documents are made of them.
-
-    Args:
-        deltas: what :func:`summed` returns.
-        uploaders: what :func:`uploaders` returns.
-
-    Returns:
-        Frame of ``community``, ``day``, ``uploaders``, ``net``, ``cell`` and
-        :data:`METRICS`, sorted by the first two and ``cell``.
-    """
-    both = ["community", "day"]
-    return (
-        deltas.join(uploaders, on=both, how="left")
-        .with_columns(pl.col("uploaders", "net").fill_null(0))
-        .select(*both, "uploaders", "net", "cell", *METRICS)
-        .sort(*_CELL)
-    )

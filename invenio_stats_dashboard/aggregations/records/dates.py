@@ -17,6 +17,7 @@ _PLAIN = re.compile(r"([0-9X]{4})(?:-([0-9X]{2})(?:-([0-9X]{2}))?)?")
 _SMALLEST = {"XX": "01", "0X": "01", "X0": "10"}
 _MARKS = str.maketrans("", "", "?~%")
 _OPEN = ("", "..")
+_OPEN_SET = re.compile(r"([\[{])\s*\.\.\s*([^],}]+)")
 
 
 @lru_cache(maxsize=100_000)
@@ -45,9 +46,10 @@ def day_text(number):
 def first_day(text):
     """Return the first day of what an EDTF date (ISO 8601-2) gives.
 
-    An interval begins with its start, or with its end where the start is open;
-    uncertain and approximate dates are read as without their mark; digits that are
-    not specified are the smallest ones.
+    An interval begins with its start, or with its end where the start is open; a set
+    with the earliest date that is named, also where it is open before that; uncertain
+    and approximate dates are read as without their mark; digits that are not specified
+    are the smallest ones.
 
     Args:
         text: a publication date as a record gives it, or None.
@@ -67,6 +69,8 @@ def first_day(text):
 
 
 def _first_of(text):
+    # the grammar takes no set of one date
+    text = _OPEN_SET.sub(r"\1\2,\2", text, count=1)
     if match := _PLAIN.fullmatch(text):
         year, month, day = match.groups("01")
         if (month := _smallest(month)) <= 12:

@@ -17,6 +17,7 @@ import polars as pl
 from ..documents import Document
 from .counting import METRICS, TOTAL
 from .dates import day_text
+from .states import stretches
 
 ROWS = 20_000
 """Rows of which documents are made at a time."""
@@ -28,18 +29,8 @@ _PARTS = '"records":%s,"parents":%s,"files":%s'
 _CHANGES = (_BOTH % (_PAIR, _PAIR), _BOTH % (_PAIR, _PAIR), _BOTH % (_FILES, _FILES))
 _STATES = (_PAIR, _PAIR, _FILES)
 
-STATE = tuple(
-    f"{what}_{kind}"
-    for what, kinds in (
-        ("records", ("metadata_only", "with_files")),
-        ("parents", ("metadata_only", "with_files")),
-        ("files", ("file_count", "data_volume")),
-    )
-    for kind in kinds
-)
-"""Columns of a running state, in the order of the documents."""
-
 _RECORDS = METRICS[:4]
+_ADDED = METRICS[:2]
 _DAY = ["community", "day"]
 
 
@@ -47,25 +38,27 @@ def delta_documents(frames, communities, cells):
     """Yield what changed, by community and day.
 
     Args:
-        frames: iterable of what :func:`.counting.with_uploaders` returns, none
-            ending within a day, in the order of the documents.
+        frames: iterable of what :func:`.counting.summed` returns, none ending within
+            a day, in the order of the documents.
         communities: number -> UUID or ``global``.
         cells: the :class:`~.cells.Cells`.
 
     Yields:
         Document: sorted as the frames are.
     """
-    known = cells.frame()
+    places = cells.places()
     for frame in frames:
+        known = cells.frame(frame.get_column("cell").unique())
         for piece in _pieces(frame):
             lists = _delta_lists(piece, known)
-            for community, day, uploaders, _, _, *numbers in _totals(piece):
+            uploaders = _uploaders(piece, places, cells.owners)
+            for community, day, _, *numbers in _totals(piece):
                 found = lists.get((community, day), {})
                 body = {
                     "community_id": communities[community],
                     "period_start": day_text(day),
                     **_fields(("records", "parents", "files"), _CHANGES, numbers),
-                    "uploaders": uploaders,
+                    "uploaders": uploaders.get((community, day), 0),
                     "subcounts": _subcounts(
                         cells.keys,
                         [found.get(p, b"[]") for p in range(len(cells.keys))],
@@ -78,7 +71,8 @@ def snapshot_documents(frames, communities, cells, limits):
     """Yield the state at the end of each day on which something changed.
 
     Args:
-        frames: iterable of frames, as for :func:`delta_documents`.
+        frames: iterable of frames, as for :func:`delta_documents`, from the first day;
+            what is of the day :data:`.states.BEFORE` has no document.
         communities: number -> UUID or ``global``.
         cells: the :class:`~.cells.Cells`.
         limits: breakdown key -> how many of its cells a snapshot keeps; None for
@@ -87,31 +81,35 @@ def snapshot_documents(frames, communities, cells, limits):
     Yields:
         Document: sorted as the frames are.
     """
-    rows = _state_rows(frames)
-    for community, its in groupby(rows, key=_community_of):
-        lists = [_CellList(cells, limits.get(key)) for key in cells.keys]
-        uploaders = 0
-        for day, today in groupby(its, key=_day_of):
-            (_, _, net, _, *totals), *changed = today
-            uploaders += net
-            for row in changed:
-                cell = row[3]
-                lists[cells[cell][0]].put(cell, row[4:])
-            body = {
-                "community_id": communities[community],
-                "snapshot_date": day_text(day),
-                **_fields(
-                    ("total_records", "total_parents", "total_files"), _STATES, totals
-                ),
-                "total_uploaders": uploaders,
-                "subcounts": _subcounts(
-                    cells.keys, (cell_list.encoded() for cell_list in lists)
-                ),
-            }
-            yield Document(communities[community], day_text(day), body)
+    for stretch in stretches(frames, cells, limits):
+        for community, its in groupby(stretch.rows, key=_community_of):
+            lists = [_CellList(cells, limits.get(key)) for key in cells.keys]
+            for cell, *numbers in stretch.begin.get(community, ()):
+                lists[cells[cell][0]].put(cell, tuple(numbers))
+            uploaders = stretch.uploaders.get(community, 0)
+            for day, today in groupby(its, key=_day_of):
+                (_, _, net, _, *totals), *changed = today
+                uploaders += net
+                for row in changed:
+                    cell = row[3]
+                    lists[cells[cell][0]].put(cell, row[4:])
+                body = {
+                    "community_id": communities[community],
+                    "snapshot_date": day_text(day),
+                    **_fields(
+                        ("total_records", "total_parents", "total_files"),
+                        _STATES,
+                        totals,
+                    ),
+                    "total_uploaders": uploaders,
+                    "subcounts": _subcounts(
+                        cells.keys, (cell_list.encoded() for cell_list in lists)
+                    ),
+                }
+                yield Document(communities[community], day_text(day), body)
 
 
-# -- frames -----------------------------------------------------------------
+# -- frames of deltas -------------------------------------------------------
 
 
 def _pieces(frame):
@@ -131,12 +129,18 @@ def _totals(piece):
     return piece.filter(pl.col("cell") == TOTAL).iter_rows()
 
 
+def _uploaders(piece, places, owners):
+    """Return (community, day) -> different owners of the records that came."""
+    of_owners = places.gather(piece.get_column("cell")) == owners
+    came = piece.filter(of_owners & (pl.sum_horizontal(_ADDED) > 0))
+    return {(c, day): n for c, day, n in came.group_by(_DAY).len().iter_rows()}
+
+
 def _delta_lists(piece, known):
     """Return (community, day) -> place of a breakdown -> JSON of its cells."""
     form = '{"id":%s,' + _PARTS % _CHANGES + "}"
     lines = (
-        piece.filter(pl.col("cell") != TOTAL)
-        .join(known, on="cell")
+        piece.join(known, on="cell")
         .with_columns(size=pl.sum_horizontal(_RECORDS))
         .sort(*_DAY, "place", -pl.col("size"), "id")
         .with_columns(line=_formatted(form, ("json", *METRICS)))
@@ -158,41 +162,12 @@ def _formatted(form, columns):
     return pl.concat_str(parts)
 
 
-def _state_rows(frames):
-    """Yield rows of community, day, net owners, cell, and the state.
-
-    The totals are the first row of a day.
-    """
-    carried = None
-    for frame in frames:
-        state = frame.select(*_DAY, "net", "cell", *_nets())
-        if carried is not None:
-            state = pl.concat([carried, state])
-        key = ["community", "cell"]
-        state = state.with_columns(pl.col(STATE).cum_sum().over(key))
-        if carried is not None:
-            state = state.slice(carried.height)
-        last = state.group_by(key, maintain_order=True).last().select(state.columns)
-        rest = [] if carried is None else [carried.join(last, on=key, how="anti")]
-        carried = pl.concat([*rest, last])
-        yield from state.iter_rows()
-
-
 def _community_of(row):
     return row[0]
 
 
 def _day_of(row):
     return row[1]
-
-
-def _nets():
-    return [
-        (pl.col(f"{what}_added_{kind}") - pl.col(f"{what}_removed_{kind}"))
-        .cast(pl.Int64)
-        .alias(f"{what}_{kind}")
-        for what, kind in (name.split("_", 1) for name in STATE)
-    ]
 
 
 # -- JSON -------------------------------------------------------------------
@@ -226,7 +201,7 @@ class _CellList:
         if numbers[0] or numbers[1]:
             self._cells[cell] = numbers
         else:
-            del self._cells[cell]
+            self._cells.pop(cell, None)
 
     def encoded(self):
         """Return the JSON of the list."""

@@ -1,24 +1,26 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which communities are to be counted again: one small document each.
+"""What is to be done for each community: one small document each.
 
-A community is open while its document names families to redo, or when a day has come
-on which one of its records begins to count. It is closed only if nobody has opened it
-again since it was read.
+A community is open while its document names families to write. It is closed only if
+nobody has opened it again since it was read.
 """
 
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
 from opensearchpy.exceptions import NotFoundError
 
-from ...community_events.documents import GLOBAL
 from ...errors import StatsDashboardError
 from ...search import bulk
 from ...search.client import patiently
-from ...search.names import RECORD_FAMILIES
+from ...search.names import BASES, RECORD_FAMILIES
+
+MOST_DAYS = 2000
+"""Days of a basis that are remembered one by one; beyond, all are written again."""
 
 _KIND, _SCOPE = "community", "records"
 _PAGE = 5000
@@ -26,25 +28,47 @@ _IDS = 1000
 
 
 @dataclass(frozen=True)
-class Open:
-    """A community that is to be counted again.
+class State:
+    """What is known of a community.
 
     Attributes:
         community: UUID or ``global``.
-        families: names of the families to redo, sorted.
-        missing: identifiers of records that had events and no facts last time; kept
-            of ``global`` only.
+        families: names of the families to write, sorted.
+        days: basis -> sorted days on which its numbers have changed; None for all days
+            of all bases.
+        parts: ranges of parents in which its contributions are kept; 0 where that is
+            not decided.
+        read: how many of them hold what they should; the others are to be read first.
+        why: why it is open, as a sentence.
+        since: when it was opened, ISO 8601.
+        note: of who has opened it last.
         version: of the document, as it was read.
     """
 
     community: str
-    families: tuple[str, ...]
-    missing: tuple[str, ...] | None = None
+    families: tuple[str, ...] = ()
+    days: dict[str, tuple[str, ...]] | None = field(default_factory=dict)
+    parts: int = 1
+    read: int = 1
+    why: str | None = None
+    since: str | None = None
+    note: str | None = None
     version: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_read(self):
+        """Tell whether all its contributions are kept."""
+        return 0 < self.parts == self.read
+
+    def days_of(self, family):
+        """Return the days of a family to write; None for all."""
+        if self.days is None:
+            return None
+        return self.days.get(family.rpartition("-")[2], ())
 
 
 class Pending:
-    """The communities that are to be counted again.
+    """What is to be done for each community.
 
     Args:
         client: an ordinary client.
@@ -58,53 +82,40 @@ class Pending:
         self._client, self._text = client, text_client
         self._index, self._limit = names.bookmarks, limit
 
-    def open(self, communities, families=RECORD_FAMILIES):
-        """Have communities counted again; what was open stays open.
+    # -- reading ------------------------------------------------------------
+
+    def states(self, communities):
+        """Return what is known of some communities, as of this moment.
 
         Args:
-            communities: iterable of UUIDs, and ``global``.
-            families: names of the families to redo.
-        """
-        communities = sorted(communities)
-        for start in range(0, len(communities), _IDS):
-            chunk = communities[start : start + _IDS]
-            stored = self._read(chunk)
-            self._write(
-                [
-                    self._action(
-                        community,
-                        {
-                            **stored.get(community, {}),
-                            "redo": sorted(
-                                {*families, *stored.get(community, _NEW)["redo"]}
-                            ),
-                        },
-                    )
-                    for community in chunk
-                ]
-            )
-
-    def read(self, today):
-        """Return the communities that are open.
-
-        Args:
-            today: the present day, ``YYYY-MM-DD``.
+            communities: UUIDs, and ``global``.
 
         Returns:
-            list[Open]: sorted by community.
+            dict: community -> :class:`State`; one that is not known yet is as one
+            without any record.
         """
+        communities, found = sorted(communities), {}
+        for start in range(0, len(communities), _IDS):
+            chunk = communities[start : start + _IDS]
+            found |= {community: State(community) for community in chunk}
+            found |= {state.community: state for state in self._read(chunk)}
+        return found
+
+    def read(self):
+        """Return the :class:`State` s of communities that are open, sorted."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
             return []
-        due = {"range": {"due": {"lte": today}}}
         body = {
             "size": _PAGE,
             "query": {
                 "bool": {
-                    "filter": [{"term": {"kind": _KIND}}, {"term": {"scope": _SCOPE}}],
-                    "should": [{"exists": {"field": "redo"}}, due],
-                    "minimum_should_match": 1,
+                    "filter": [
+                        {"term": {"kind": _KIND}},
+                        {"term": {"scope": _SCOPE}},
+                        {"exists": {"field": "redo"}},
+                    ]
                 }
             },
             "sort": ["community_id"],
@@ -120,35 +131,73 @@ class Pending:
                 self._limit,
             )
             hits = answer["hits"]["hits"]
-            found += [_open(hit, today) for hit in hits]
+            found += [_state(hit) for hit in hits]
             if len(hits) < _PAGE:
                 return found
             body["search_after"] = hits[-1]["sort"]
 
-    def close(self, done, families, due, missing=None):
-        """Tell that communities were counted.
+    # -- noting -------------------------------------------------------------
+
+    def open(self, communities, why):
+        """Have communities read and written as a whole.
 
         Args:
-            done: list of :class:`Open`, as they were read.
-            families: names of the families that were counted.
-            due: community -> first day after today on which it is to be counted
-                again, ``YYYY-MM-DD``; none where there is no such day.
-            missing: what to keep of ``global``: identifiers of records without facts.
+            communities: iterable of UUIDs, and ``global``.
+            why: why, as a sentence.
         """
-        self._write(
-            [
-                self._action(
-                    one.community,
-                    {
-                        "redo": sorted(set(one.families) - set(families)),
-                        "due": due.get(one.community),
-                        "missing": missing if one.community == GLOBAL else None,
-                    },
-                    one.version,
-                )
-                for one in done
-            ]
+        # all families: what is read can be newer than what any of them is written from
+        every = State("", RECORD_FAMILIES, days=None, parts=0, read=0, why=why)
+        self._open(dict.fromkeys(communities, every))
+
+    def touch(self, days, why):
+        """Have days written again, since what is kept of them is about to change.
+
+        Args:
+            days: community -> basis -> set of days.
+            why: why, as a sentence.
+        """
+        self._open(
+            {
+                community: State("", _families_of(of_bases), _sorted(of_bases), why=why)
+                for community, of_bases in days.items()
+            }
         )
+
+    def progress(self, states):
+        """Note how much is read, unless somebody has changed what is to be done.
+
+        Args:
+            states: list of :class:`State` s as they should be, with the versions that
+                were read.
+        """
+        self._write(states)
+
+    def close(self, done, families):
+        """Tell that documents were written.
+
+        Args:
+            done: list of :class:`State` s, as they were read.
+            families: names of the families that were written.
+        """
+        self._write(_closed(state, families) for state in done)
+
+    # -- inside -------------------------------------------------------------
+
+    def _open(self, wanted):
+        """Add what is to be done to what is noted, until it is there.
+
+        Args:
+            wanted: community -> :class:`State` that says what is to be done.
+        """
+        note = uuid.uuid4().hex
+        while wanted:
+            stored = self.states(wanted)
+            self._write(_opened(stored[c], more, note) for c, more in wanted.items())
+            # somebody else's note must not be lost, and neither must this one: even what
+            # was noted before must be written, so that nobody closes it who has not seen
+            # what is about to change
+            stored = self.states(wanted)
+            wanted = {c: more for c, more in wanted.items() if stored[c].note != note}
 
     def _read(self, communities):
         ids = [_id(community) for community in communities]
@@ -158,49 +207,109 @@ class Pending:
                 self._limit,
             )
         except NotFoundError:
-            return {}
-        found = [doc["_source"] for doc in answer["docs"] if doc.get("found")]
-        return {source["community_id"]: source for source in found}
+            return []
+        return [_state(doc) for doc in answer["docs"] if doc.get("found")]
 
-    def _action(self, community, changes, version=None):
-        head = {"_index": self._index, "_id": _id(community)}
-        if version:
+    def _write(self, states):
+        states = list(states)
+        for start in range(0, len(states), _IDS):
+            actions = [self._action(state) for state in states[start : start + _IDS]]
+            refusals = bulk.write(self._text, None, actions, self._limit)
+            if refusals:
+                raise StatsDashboardError(
+                    f"OpenSearch refuses bookmarks of the aggregation ({refusals[0]})."
+                )
+
+    def _action(self, state):
+        head = {"_index": self._index, "_id": _id(state.community)}
+        operation = "create"
+        if state.version:
             # whoever opened it since keeps it open: the conflict is what we want
-            head |= {"if_seq_no": version[0], "if_primary_term": version[1]}
+            operation, (seq_no, term) = "index", state.version
+            head |= {"if_seq_no": seq_no, "if_primary_term": term}
         body = {
-            **_NEW,
-            **changes,
+            "redo": state.families,
+            "days": state.days,
+            "parts": state.parts,
+            "read": state.read,
+            "why": state.why,
+            "since": state.since,
+            "note": state.note,
             "kind": _KIND,
             "scope": _SCOPE,
-            "community_id": community,
+            "community_id": state.community,
             "updated_at": datetime.now(UTC).isoformat(),
         }
         encode = msgspec.json.encode
-        return encode({"index": head}) + b"\n" + encode(body) + b"\n"
-
-    def _write(self, actions):
-        refusals = bulk.write(self._text, None, actions, self._limit)
-        if refusals:
-            raise StatsDashboardError(
-                f"OpenSearch refuses bookmarks of the aggregation ({refusals[0]})."
-            )
+        return encode({operation: head}) + b"\n" + encode(body) + b"\n"
 
 
-_NEW = {"redo": [], "due": None, "missing": None}
+def _opened(state, more, note):
+    """Return a state to which is added what is to be done."""
+    was_open = bool(state.families)
+    unread = not more.is_read
+    return replace(
+        state,
+        families=tuple(sorted({*state.families, *more.families})),
+        days=_together(state.days, more.days),
+        parts=0 if unread else state.parts,
+        read=0 if unread else state.read,
+        why=state.why if was_open else more.why,
+        since=state.since if was_open else datetime.now(UTC).isoformat(),
+        note=note,
+    )
+
+
+def _closed(state, families):
+    """Return a state as it is when some families are written."""
+    left = tuple(sorted(set(state.families).difference(families)))
+    bases = {family.rpartition("-")[2] for family in left}
+    days = state.days
+    if days is not None:
+        days = {basis: of_basis for basis, of_basis in days.items() if basis in bases}
+    if left:
+        return replace(state, families=left, days=days)
+    return replace(state, families=(), days={}, why=None, since=None)
+
+
+def _together(days, more):
+    """Return the days of both; None is all days."""
+    if days is None or more is None:
+        return None
+    both = {
+        basis: {*days.get(basis, ()), *more.get(basis, ())}
+        for basis in BASES
+        if basis in days or basis in more
+    }
+    if any(len(of_basis) > MOST_DAYS for of_basis in both.values()):
+        return None
+    return _sorted(both)
+
+
+def _sorted(days):
+    return {basis: tuple(sorted(of_basis)) for basis, of_basis in days.items()}
+
+
+def _families_of(bases):
+    return tuple(f for f in RECORD_FAMILIES if f.rpartition("-")[2] in bases)
 
 
 def _id(community):
     return f"{_KIND}:{_SCOPE}:{community}"
 
 
-def _open(hit, today):
+def _state(hit):
     stored = hit["_source"]
-    due = stored.get("due")
-    families = RECORD_FAMILIES if due and due <= today else stored["redo"]
-    missing = stored.get("missing")
-    return Open(
+    days = stored.get("days")
+    return State(
         community=stored["community_id"],
-        families=tuple(sorted(families)),
-        missing=None if missing is None else tuple(missing),
+        families=tuple(stored["redo"]),
+        days=None if days is None else {b: tuple(d) for b, d in days.items()},
+        # as an earlier release has noted it: nothing is kept yet
+        parts=stored.get("parts", 0),
+        read=stored.get("read", 0),
+        why=stored.get("why"),
+        since=stored.get("since"),
+        note=stored.get("note"),
         version=(hit["_seq_no"], hit["_primary_term"]),
     )

@@ -25,11 +25,10 @@ RECORDS = {
     "published": pl.Int32,
     "files": pl.Int64,
     "volume": pl.Int64,
-    "owner": pl.UInt32,
     "cells": pl.List(pl.UInt32),
 }
-"""Columns of a frame of records as they are now. ``owner`` 0 is nobody; ``cells``
-are the numbers of the cells that the record is in."""
+"""Columns of a frame of records as they are now; ``cells`` are the numbers of the cells
+that the record is in."""
 
 _STAY = ["community", "record"]
 
@@ -117,22 +116,24 @@ def changes(dated, today):
     )
 
 
-def due(dated, today):
-    """Return when each community will have a record that comes or goes.
+def due(dated, records, today):
+    """Return when a record of each parent will come to a community or leave it.
 
     Args:
         dated: what :func:`dated` returns.
+        records: frame of :data:`RECORDS`.
         today: the present day.
 
     Returns:
-        dict: number of the community -> the first such day after today.
+        Frame of ``community``, ``parent`` and ``due``: the first such day after today;
+        only of those that have one.
     """
     lasting = dated.filter(
         pl.col("end").is_null() | (pl.col("start") < pl.col("end")),
-    )
-    days = pl.concat([lasting.select("community", day=side) for side in _SIDES])
-    found = days.filter(pl.col("day") > today).group_by("community").agg(pl.min("day"))
-    return dict(found.iter_rows())
+    ).join(records.select("record", "parent"), on="record")
+    where = ["community", "parent"]
+    days = pl.concat([lasting.select(*where, due=side) for side in _SIDES])
+    return days.filter(pl.col("due") > today).group_by(where).agg(pl.min("due"))
 
 
 _SIDES = ("start", "end")

@@ -3,13 +3,13 @@
 
 """Reading community events and record facts as columns, a bounded part at a time.
 
-A part is some communities and, where one of them is large, the records of a range of
-parents: a parent's id begins with random digits, so equal ranges hold about equally
-many, and all versions of a parent are in one.
+A part is the records of some parents, or of some communities and, where these are large,
+of a range of parents: a parent's id begins with random digits, so equal ranges hold about
+equally many, and all versions of a parent are in one.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 
 import msgspec
 import polars as pl
@@ -18,6 +18,7 @@ from ...community_events.documents import ADDED
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
 from .dates import day_number, first_day
+from .numbers import Numbers
 from .presence import EVENTS, RECORDS
 
 PAGE = 10_000
@@ -40,15 +41,16 @@ class Parents:
     last: str | None = None
 
     @classmethod
-    def split(cls, number):
-        """Return ranges that hold about equally many parents.
+    def of(cls, first, last, number):
+        """Return some of the equal ranges of parents that follow each other.
 
         Args:
-            number: how many, 1 to 65,536.
+            first: which one is the first, from 0.
+            last: which one comes after the last.
+            number: how many equal ranges there are, see :func:`bounds`.
         """
-        bounds = [f"{65_536 * i // number:04x}" for i in range(1, number)]
-        ends = [None, *bounds, None]
-        return [cls(*pair) for pair in pairwise(ends)]
+        ends = [None, *bounds(number), None]
+        return cls(ends[first], ends[last])
 
     @property
     def query(self):
@@ -58,23 +60,39 @@ class Parents:
         return [{"range": {"parent_id": bounds}}] if bounds else []
 
 
+@lru_cache(maxsize=64)
+def bounds(number):
+    """Return the texts between equal ranges of parents.
+
+    Args:
+        number: of ranges, 1 to 65,536.
+
+    Returns:
+        tuple[str]: one fewer, sorted; a range begins with the text before it.
+    """
+    return tuple(f"{65_536 * i // number:04x}" for i in range(1, number))
+
+
 @dataclass(frozen=True)
 class Part:
-    """What was read of some communities.
+    """What was read.
 
     Attributes:
         events: frame of :data:`.presence.EVENTS`.
         records: frame of :data:`.presence.RECORDS`.
-        missing: identifiers of records that have events and no facts.
+        recids: identifier of each record, by its number.
+        parents: number of each record's parent, by the record's number.
     """
 
     events: pl.DataFrame
     records: pl.DataFrame
-    missing: list[str]
+    recids: list[str]
+    parents: list[int]
 
 
 class _Event(msgspec.Struct, gc=False):
     recid: str
+    parent_id: str
     community_id: str
     place: int
     event_type: str
@@ -96,7 +114,6 @@ class _Page(msgspec.Struct):
 
 
 class _Facts(msgspec.Struct, gc=False):
-    parent_id: str
     created: str
     published: str | None = None
     subcounts: dict[str, list[str]] = {}
@@ -131,54 +148,73 @@ class Reader:
     Args:
         text_client: a client that does not decode.
         names: the instance's :class:`~...search.names.Names`.
-        communities: sorted UUIDs, and ``global``; their places are their numbers.
         cells: the :class:`~.cells.Cells`.
+        parents: the :class:`~.numbers.Numbers` of parents' ids.
+        communities: the :class:`~.numbers.Numbers` of UUIDs, and of ``global``.
         limit: seconds to go on trying while OpenSearch takes no requests.
         waiting: called with a sentence before each pause.
     """
 
-    def __init__(self, text_client, names, communities, cells, limit=120, waiting=None):
+    def __init__(
+        self, text_client, names, cells, parents, communities, limit=120, waiting=None
+    ):
         """Keep what is needed; reads nothing yet."""
-        self._client, self._names = text_client, names
-        self._communities = {id: number for number, id in enumerate(communities)}
-        self._cells = cells
-        self._owners = {None: 0}
+        self._client, self._names, self._cells = text_client, names, cells
+        self._parents, self._communities = parents, communities
         self._limit, self._waiting = limit, waiting
 
-    def read(self, parents):
-        """Return the events of the communities and the facts of their records.
+    def of_communities(self, communities, parents):
+        """Return what there is of some communities.
 
         Args:
+            communities: UUIDs, and ``global``.
             parents: the :class:`Parents` whose records to read.
+
+        Returns:
+            Part: of them.
 
         Raises:
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
-        numbers = {}
-        events = self._events(parents, numbers)
-        records, missing = self._records(numbers)
-        return Part(events, records, missing)
+        chosen = {"terms": {"community_id": list(communities)}}
+        return self._read([chosen, *parents.query])
 
-    def _events(self, parents, numbers):
+    def of_parents(self, parents):
+        """Return what there is of some parents, in all communities.
+
+        Args:
+            parents: up to 65,536 ids.
+        """
+        return self._read([{"terms": {"parent_id": list(parents)}}])
+
+    def _read(self, filters):
+        recids, parents = Numbers(), []
+        events = self._events(filters, recids, parents)
+        records = self._records(recids, parents)
+        return Part(events, records, list(recids), parents)
+
+    def _events(self, filters, recids, parents):
         columns = {name: [] for name in EVENTS}
         community, record, place, added, day = (
             column.append for column in columns.values()
         )
-        for hits in self._pages(parents):
+        for hits in self._pages(filters):
             for hit in hits:
                 event = hit.source
+                number = recids[event.recid]
+                if number == len(parents):
+                    parents.append(self._parents[event.parent_id])
                 community(self._communities[event.community_id])
-                record(numbers.setdefault(event.recid, len(numbers)))
+                record(number)
                 place(event.place)
                 added(event.event_type == ADDED)
                 day(day_number(event.event_date[:10]))
         return pl.DataFrame(columns, schema=EVENTS)
 
-    def _pages(self, parents):
-        communities = {"terms": {"community_id": list(self._communities)}}
+    def _pages(self, filters):
         body = {
             "size": PAGE,
-            "query": {"bool": {"filter": [communities, *parents.query]}},
+            "query": {"bool": {"filter": filters}},
             # the number of a write is another's in another index
             "sort": ["_seq_no", "record_id", "community_id", "place"],
             "track_total_hits": False,
@@ -200,29 +236,26 @@ class Reader:
                 return
             body["search_after"] = page.hits.hits[-1].sort
 
-    def _records(self, numbers):
+    def _records(self, recids, parents):
         columns = {name: [] for name in RECORDS}
-        parents, missing = {}, []
-        recids = sorted(numbers)
-        for start in range(0, len(recids), RECIDS):
-            for doc in self._facts(recids[start : start + RECIDS]):
-                if doc.source is None:
-                    missing.append(doc.id)
-                else:
-                    self._append(columns, numbers[doc.id], doc.source, parents)
-        return pl.DataFrame(columns, schema=RECORDS), missing
+        ids = sorted(recids)
+        for start in range(0, len(ids), RECIDS):
+            for doc in self._facts(ids[start : start + RECIDS]):
+                if doc.source is not None:
+                    number = recids[doc.id]
+                    self._append(columns, number, parents[number], doc.source)
+        return pl.DataFrame(columns, schema=RECORDS)
 
-    def _append(self, columns, number, facts, parents):
+    def _append(self, columns, number, parent, facts):
         created = day_number(facts.created[:10])
         published = first_day(facts.published)
         columns["record"].append(number)
-        columns["parent"].append(parents.setdefault(facts.parent_id, len(parents)))
+        columns["parent"].append(parent)
         columns["created"].append(created)
         columns["published"].append(created if published is None else published)
         columns["files"].append(facts.file_count or 0)
         columns["volume"].append(facts.data_volume or 0)
-        columns["owner"].append(self._owners.setdefault(facts.owner, len(self._owners)))
-        columns["cells"].append(self._cells.of(facts.subcounts))
+        columns["cells"].append(self._cells.of(facts.subcounts, facts.owner))
 
     def _facts(self, recids):
         path = f"/{self._names.record_facts}/_mget"

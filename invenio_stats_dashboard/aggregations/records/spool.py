@@ -4,7 +4,8 @@
 """Deltas of many parts, kept on disk until all of them are there.
 
 A document needs all records of its community; a community can have more than fit in
-memory. So each part's deltas are put away, and added up some days at a time.
+memory. So what parts contribute is added up some parts at a time, put away, and added up
+again some days at a time.
 """
 
 from collections import Counter
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from .counting import EMPTY, summed, uploaders, with_uploaders
+from .counting import EMPTY, summed
 
-ROWS = 100_000
-"""Rows of deltas that are added up at a time."""
+ROWS = 150_000
+"""Rows that are added up at a time."""
 
 
 class Spool:
@@ -28,50 +29,50 @@ class Spool:
     def __init__(self, folder=None):
         """Begin with nothing."""
         self._folder = folder and Path(folder)
-        self._parts, self._owners, self._days = [], [], Counter()
+        self._waiting, self._height = [], 0
+        self._files, self._days = [], Counter()
 
-    def add(self, deltas, owners):
-        """Take in the deltas of one part.
+    def add(self, rows):
+        """Take in what one part contributes.
 
         Args:
-            deltas: what :func:`.counting.deltas` returns.
-            owners: what :func:`.counting.owners` returns.
+            rows: frame with the columns of :data:`.counting.EMPTY`.
         """
-        self._owners.append(owners)
-        if self._folder is None:
-            self._parts.append(deltas)
-            return
-        self._days.update(dict(deltas.group_by("day").len().iter_rows()))
-        path = self._folder / f"{len(self._parts)}.parquet"
-        deltas.sort("day").write_parquet(
-            path, compression="zstd", row_group_size=20_000
-        )
-        self._parts.append(path)
+        self._waiting.append(rows.select(EMPTY.columns))
+        self._height += rows.height
+        if self._height >= ROWS:
+            self._put_away()
 
     def frames(self):
-        """Yield frames as :func:`.documents.by_day` takes them; can be called again.
+        """Yield frames as :func:`.documents.delta_documents` takes them, again and again.
 
         On disk there must be one community only, since what is yielded is in the
         order of days.
         """
-        owners = uploaders(*self._owners) if self._owners else None
-        for deltas in self._summed():
-            if deltas.height:
-                yield with_uploaders(deltas, owners)
-
-    def _summed(self):
-        if self._folder is None:
-            if len(self._parts) == 1:
-                yield self._parts[0]
-            else:
-                yield summed(EMPTY, *self._parts)
+        if self._folder is None or not self._files:
+            yield summed(EMPTY, *self._waiting)
             return
+        if self._height:
+            self._put_away()
         for first, last in self._ranges():
             chosen = pl.col("day").is_between(first, last)
             parts = [
-                pl.scan_parquet(path).filter(chosen).collect() for path in self._parts
+                pl.scan_parquet(path).filter(chosen).collect() for path in self._files
             ]
             yield summed(*parts)
+
+    def _put_away(self):
+        together = summed(EMPTY, *self._waiting)
+        if self._folder is None:
+            self._waiting, self._height = [together], 0
+            return
+        self._waiting, self._height = [], 0
+        self._days.update(dict(together.group_by("day").len().iter_rows()))
+        path = self._folder / f"{len(self._files)}.parquet"
+        together.sort("day").write_parquet(
+            path, compression="zstd", row_group_size=20_000
+        )
+        self._files.append(path)
 
     def _ranges(self):
         """Yield ranges of days that have a bounded number of rows together."""

@@ -1,179 +1,218 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""One piece of work: all documents of some communities.
+"""Pieces of work: communities that are small enough to be done together.
 
-It holds as many communities as have a bounded number of events together, or one that
-has more, which is read a range of its parents at a time.
+What parents contribute to one of them is added up a bounded part at a time.
 """
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
 
 from ...search.names import BASES
-from . import counting, presence
+from ..store import FIRST_DAY, LAST_DAY, Part
 from .cells import Cells
-from .dates import day_text
+from .dates import day_number
 from .documents import delta_documents, snapshot_documents
-from .reading import Parents, Reader
 from .spool import Spool
-
-EVENTS = 8_000
-"""Community events that are read at a time."""
+from .states import BEFORE
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Communities that are counted together.
+    """Communities that are done together.
 
     Attributes:
         communities: sorted UUIDs, or ``global``.
-        events: how many community events they have.
+        weight: how much work they are.
     """
 
     communities: tuple[str, ...]
-    events: int
-
-    @property
-    def parts(self):
-        """Return the ranges of parents that are read one after the other."""
-        number = 1
-        if len(self.communities) == 1:
-            number = min(-(-self.events // EVENTS) or 1, 65_536)
-        return Parents.split(number)
+    weight: int
 
 
-def units(sizes, first=()):
+def units(weights, most, first=()):
     """Return the units of communities.
 
     Args:
-        sizes: community -> number of its events.
+        weights: community -> how much work it is.
+        most: weight of a unit that is not of one community alone.
         first: communities that are units of their own, before the others.
 
     Returns:
-        list[Unit]: the same for the same sizes.
+        list[Unit]: the same for the same weights.
     """
-    found = [Unit((c,), sizes[c]) for c in first if c in sizes]
-    group, events = [], 0
-    for community in sorted(set(sizes) - set(first)):
-        size = sizes[community]
-        if group and events + size > EVENTS:
-            found.append(Unit(tuple(group), events))
-            group, events = [], 0
+    found = [Unit((c,), weights[c]) for c in first if c in weights]
+    group, together = [], 0
+    for community in sorted(set(weights) - set(first)):
+        weight = weights[community]
+        if group and together + weight > most:
+            found.append(Unit(tuple(group), together))
+            group, together = [], 0
         group.append(community)
-        events += size
+        together += weight
     if group:
-        found.append(Unit(tuple(group), events))
+        found.append(Unit(tuple(group), together))
     return found
 
 
-@dataclass
-class Counts:
-    """What was counted of a unit.
-
-    Attributes:
-        communities: sorted UUIDs, or ``global``; their places are their numbers.
-        cells: the cells that numbers stand for.
-        spools: basis -> :class:`.spool.Spool`.
-        due: community -> first day after today on which it changes by itself.
-        missing: identifiers of records that have events and no facts.
-    """
-
-    communities: tuple[str, ...]
-    cells: Cells
-    spools: dict[str, Spool]
-    due: dict[str, str] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
-
-    def documents(self, family, limits):
-        """Yield the documents of a family, by community, then day.
-
-        Args:
-            family: name of one of the record families.
-            limits: breakdown key -> how many of its cells a snapshot keeps; None
-                for all.
-        """
-        _, kind, basis = family.split("-")
-        what = self.spools[basis].frames(), self.communities, self.cells
-        if kind == "delta":
-            return delta_documents(*what)
-        return snapshot_documents(*what, limits)
-
-
-class Counting:
-    """Counts a unit; a context, which ends with its files.
+class Wanted:
+    """Which documents of one family are to be made.
 
     Args:
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
-        keys: the breakdowns of records.
-        today: the present day.
-        bases: the bases to count on.
-        before: called before each part is read; may raise to end the work.
-        waiting: called with a sentence while OpenSearch takes no requests.
+        days: community -> its days, sorted; None for all.
+        first: first day of all, or None.
+        last: last day of all, or None.
     """
 
-    def __init__(
-        self, text_client, names, keys, today, bases=BASES, before=None, waiting=None
-    ):
-        """Keep what is needed; reads nothing yet."""
-        self._client, self._names, self._keys = text_client, names, keys
-        self._today, self._bases = today.toordinal(), bases
-        self._before, self._waiting = before, waiting
+    def __init__(self, days, first=None, last=None):
+        """Keep what is needed."""
+        self._days = days
+        self._first, self._last = first or FIRST_DAY, last or LAST_DAY
+
+    def deltas(self):
+        """Return the parts of the family if it is of deltas: the days alone."""
+        return [
+            part
+            for community, days in self._days.items()
+            for part in (
+                [Part(self._first, self._last, community)]
+                if days is None
+                else [
+                    Part(day, day, community)
+                    for day in days
+                    if self._first <= day <= self._last
+                ]
+            )
+        ]
+
+    def snapshots(self):
+        """Return the parts of the family if it is of snapshots: all from a day on."""
+        return [
+            Part(max(self._first, (days or [FIRST_DAY])[0]), self._last, community)
+            for community, days in self._days.items()
+            if days is None or days
+        ]
+
+
+class Counts:
+    """What the documents of some communities are made of; a context.
+
+    It ends with its files.
+
+    Args:
+        communities: UUIDs, or ``global``; their places are their numbers.
+        keys: the breakdowns of records.
+        wanted: family -> the :class:`~..store.Part` s whose documents are to be made.
+        in_memory: whether all of it has room there; if not, there must be one community
+            only.
+    """
+
+    def __init__(self, communities, keys, wanted, in_memory):
+        """Begin with nothing."""
+        self.communities, self.cells = tuple(communities), Cells(keys)
+        self._parts = wanted
         self._stack = ExitStack()
+        self._needs, self._spools = [], {}
+        for basis in BASES:
+            self._plan(basis, in_memory)
 
     def __enter__(self):
-        """Return it; there are no files yet."""
+        """Return it."""
         return self
 
     def __exit__(self, *details):
         """Remove the files."""
         self._stack.close()
 
-    def count(self, unit):
-        """Return what a unit's documents are made of.
+    def add(self, community, rows):
+        """Take in what parents contribute.
 
         Args:
-            unit: the :class:`Unit`.
-
-        Returns:
-            Counts: to be used within the context only.
-
-        Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            community: one of the communities.
+            rows: frame of :data:`.contributions.OF_RANGE`, or without the parents.
         """
-        parts = unit.parts
-        cells = Cells(self._keys)
-        spools = {basis: self._spool(len(parts)) for basis in self._bases}
-        counts = Counts(unit.communities, cells, spools)
-        reader = Reader(
-            self._client, self._names, unit.communities, cells, waiting=self._waiting
-        )
-        due = {}
-        for parents in parts:
-            if self._before:
-                self._before()
-            self._count_part(reader.read(parents), counts, due)
-        counts.due = {unit.communities[c]: day_text(day) for c, day in due.items()}
-        return counts
+        number = self.communities.index(community)
+        rows = rows.with_columns(community=pl.lit(number, pl.UInt32))
+        by_basis = rows.partition_by("basis", as_dict=True)
+        for place, need, spool in self._needs:
+            own = by_basis.get((place,))
+            if own is not None and community in need:
+                spool.add(need[community](own))
 
-    def _spool(self, parts):
-        if parts == 1:
+    def documents(self, family, limits):
+        """Yield documents of a family, by community, then day.
+
+        Args:
+            family: name of one of the record families.
+            limits: breakdown key -> how many of its cells a snapshot keeps; None
+                for all.
+        """
+        frames, what = self._spools[family].frames(), (self.communities, self.cells)
+        if _is_delta(family):
+            yield from delta_documents(frames, *what)
+            return
+        last = {part.community: part.last for part in self._parts[family]}
+        for document in snapshot_documents(frames, *what, limits):
+            if document.day <= last[document.community]:
+                yield document
+
+    def _plan(self, basis, in_memory):
+        """Make the spools of a basis; one is enough where all its days are needed."""
+        of_basis = [f for f in self._parts if f.endswith(f"-{basis}")]
+        needs = {f: _need(f, self._parts[f]) for f in of_basis}
+        if all(_is_everything(self._parts[f]) for f in of_basis):
+            needs = dict.fromkeys(of_basis, dict.fromkeys(self.communities, _all))
+        spools = []
+        for family, need in needs.items():
+            if not spools or need is not spools[-1][1]:
+                spool = self._spool(in_memory)
+                spools.append((BASES.index(basis), need, spool))
+            self._spools[family] = spools[-1][2]
+        self._needs += spools
+
+    def _spool(self, in_memory):
+        if in_memory:
             return Spool()
         folder = tempfile.TemporaryDirectory(prefix="record-aggregates-")
         return Spool(self._stack.enter_context(folder))
 
-    def _count_part(self, part, counts, due):
-        counts.missing.update(part.missing)
-        stays = presence.stays(part.events)
-        for basis in BASES:
-            dated = presence.dated(stays, part.records, basis)
-            for community, day in presence.due(dated, self._today).items():
-                due[community] = min(day, due.get(community, day))
-            if basis in counts.spools:
-                changes = presence.changes(dated, self._today)
-                counts.spools[basis].add(
-                    counting.deltas(changes, part.records),
-                    counting.owners(changes, part.records),
-                )
+
+def _is_delta(family):
+    return family.startswith("records-delta")
+
+
+def _is_everything(parts):
+    return all(part[:2] == (FIRST_DAY, LAST_DAY) for part in parts)
+
+
+def _all(rows):
+    return rows
+
+
+def _need(family, parts):
+    """Return community -> function that leaves of rows what is needed."""
+    spans = {}
+    for part in parts:
+        days = day_number(part.first), day_number(part.last)
+        spans.setdefault(part.community, []).append(days)
+    need = _inside if _is_delta(family) else _from
+    return {community: partial(need, of_it) for community, of_it in spans.items()}
+
+
+def _inside(spans, rows):
+    """Leave the rows of some days alone."""
+    if len(spans) == 1:
+        return rows.filter(pl.col("day").is_between(*spans[0]))
+    return rows.filter(pl.col("day").is_in([first for first, _ in spans]))
+
+
+def _from(spans, rows):
+    """Have all rows before a day be of a day before all days."""
+    ((first, _),) = spans
+    early = pl.col("day") < first
+    return rows.with_columns(day=pl.when(early).then(BEFORE).otherwise("day"))

@@ -3,9 +3,10 @@
 
 """The aggregation of records: what to count again, unit after unit, until none is left.
 
-Every step can be repeated. What is to be counted again is noted before the positions
-in the sources move on; a community is closed when its documents are stored, and stays
-open if its sources have changed meanwhile.
+First what changed parents contribute is replaced, and noted which days that changes; only
+then the positions in the sources move on. Then the documents of these days are made of
+what all parents contribute. Every step can be repeated: a community is closed when its
+documents are stored, and stays open if more has changed meanwhile.
 """
 
 import hashlib
@@ -13,24 +14,36 @@ import json
 from functools import partial
 
 from ...community_events.documents import GLOBAL
-from ...search.names import BASES, RECORD_FAMILIES
+from ...search.names import RECORD_FAMILIES
 from ...subcounts import for_records
 from ..run import Done, Step
-from ..store import FIRST_DAY, LAST_DAY, AggregateStore, Part
+from ..store import AggregateStore
 from .changes import SCOPE, Look
+from .contributions import of_part
 from .corrections import FAMILY, Corrections
 from .distinct import distinct
-from .pending import Open, Pending
-from .unit import Counting, units
+from .intake import EVENTS, PARENTS, PARTS, Intake, parts_for
+from .kept import Kept, Place
+from .numbers import Numbers
+from .pending import Pending, State
+from .reading import Parents, Reader
+from .unit import Counts, Wanted, units
 
-_REVISION = 1
-"""Raised when the same events and facts would give other documents."""
+_REVISION = 2
+"""Raised when the same events and facts would give other documents, or when what is kept
+between runs has another form."""
 
 _LEAST = 1000
 """What a unit costs besides its events, in events."""
 
+_READ_TOGETHER = EVENTS * PARTS
+"""Community events of small communities that are read at a time."""
+
+_COUNTED_TOGETHER = 2 * PARTS
+"""Ranges of parents of communities whose documents are made together."""
+
 _FEW = 1000
-_MOST_MISSING = 10_000
+_DAY = "a day has come on which records begin or cease to count"
 
 
 class Records:
@@ -48,10 +61,7 @@ class Records:
         gate: a :class:`~...search.health.HealthGate`, asked before each part of a
             large community; None where nothing has to be asked.
         waiting: called with a sentence while OpenSearch takes no requests.
-
-    Attributes:
-        missing: identifiers of records that have community events and no facts, and
-            are left out; None if ``global`` was not counted.
+        keep_corrections: days for which entries of the correction log are kept.
     """
 
     name = SCOPE
@@ -67,6 +77,7 @@ class Records:
         check=None,
         gate=None,
         waiting=None,
+        keep_corrections=730,
     ):
         """Keep what is needed; asks nothing yet."""
         self._client, self._text, self._names = client, text_client, names
@@ -76,27 +87,36 @@ class Records:
         self._today = today
         self._check, self._gate, self._waiting = check, gate, waiting
         self._pending = Pending(client, text_client, names)
+        self._kept = Kept(client, text_client, names, check, waiting=waiting)
+        self._intake = Intake(
+            text_client,
+            names,
+            self._keys,
+            today,
+            self._kept,
+            self._pending,
+            self._ready,
+            waiting,
+        )
         self._stores = {
             family: AggregateStore(text_client, names, family, check, waiting)
             for family in RECORD_FAMILIES
         }
-        self._corrections = Corrections(client, names, today)
-        self._why = ""
-        self.missing = None
+        self._corrections = Corrections(
+            client, text_client, names, today, keep_corrections
+        )
 
     @property
     def patterns(self):
         """Return patterns of the indices that are read and written."""
         aliases = [store.alias for store in self._stores.values()]
         aliases += [self._names.community_events, self._names.record_facts]
-        return [f"{alias}*" for alias in aliases]
+        return [f"{alias}*" for alias in (*aliases, self._names.records_counted)]
 
     # -- the half -----------------------------------------------------------
 
     def phases(self, options):
         """Yield what is to be done, as lists of :class:`~..run.Step`.
-
-        ``global`` is counted first: it tells which records lack their facts.
 
         Args:
             options: a :class:`~..run.Options`.
@@ -105,18 +125,15 @@ class Records:
             NotReadyError: all community events or record facts are gone.
         """
         if options.dry_run:
-            yield self._steps(options, self._would_be_open(options))
+            yield self._rehearsal(options)
             return
-        self.find(options)
+        yield from self._find(options)
         while found := self._open(options):
-            if len(found) > 1 and GLOBAL in found:
-                found = {GLOBAL: found[GLOBAL]}
-            yield self._steps(options, found)
+            if unread := [state for state in found if not state.is_read]:
+                yield self._reading(unread)
+                found = self._open(options)
+            yield self._writing(options, found)
             if not self._is_whole(options):
-                rest = self._open(options)
-                rest.pop(GLOBAL, None)
-                if GLOBAL in found and rest:
-                    yield self._steps(options, rest)
                 return
         if options.communities is None and FAMILY in options.families:
             self._corrections.complete()
@@ -130,69 +147,96 @@ class Records:
         for store in self._stores.values():
             store.refresh()
 
-    # -- what is to be done -------------------------------------------------
-
-    def find(self, options):
-        """Note which communities have to be counted again.
-
-        Args:
-            options: a :class:`~..run.Options`.
-
-        Returns:
-            tuple[str, ...]: sentences that say why.
-        """
-        look = self._look()
-        looked = look.look()
-        if looked.everything:
-            self._pending.open(look.all_communities())
-        elif looked.communities:
-            self._pending.open(looked.communities)
-        look.save(looked)
-        if options.rebuild:
-            chosen = options.communities or look.all_communities()
-            self._pending.open(chosen, self._families(options))
-        told = [*looked.reasons, *(["rebuild"] if options.rebuild else [])]
-        self._why = "; ".join(told) or "found by an earlier run"
-        return looked.reasons
-
     def forget(self):
         """Have everything counted again by the next run."""
         look = self._look()
-        self._pending.open(look.all_communities())
+        self._pending.open(look.all_communities(), "the bookmarks were cleared")
         look.forget()
 
+    # -- what has changed ---------------------------------------------------
+
+    def _find(self, options):
+        """Yield the steps that note what has to be counted again."""
+        # before the look, which notes which index it is
+        self._kept.make()
+        look = self._look()
+        looked, due = look.look(), self._due()
+        if looked.everything:
+            self._pending.open(look.all_communities(), "; ".join(looked.reasons))
+        elif parents := looked.parents | due:
+            why = "; ".join([*looked.reasons, *([_DAY] if due else [])])
+            yield self._taking_in(sorted(parents), why)
+        # only now, since what is behind these positions is nowhere else
+        look.save(looked)
+        if options.rebuild:
+            chosen = options.communities or look.all_communities()
+            self._pending.open(chosen, "rebuild")
+
     def _look(self):
-        return Look(self._client, self._names, self._rules())
+        return Look(self._client, self._names, self._rules(), self._kept.missing)
+
+    def _due(self):
+        self._kept.refresh()
+        return self._kept.due(self._today.isoformat())
 
     def _rules(self):
         """Return a mark of all that documents depend on beside events and facts."""
         told = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
+    def _taking_in(self, parents, why):
+        chunks = [parents[i : i + PARENTS] for i in range(0, len(parents), PARENTS)]
+        return [
+            Step(
+                f"changes of {len(chunk)} records",
+                len(chunk) + _LEAST,
+                partial(self._take_in, chunk, why),
+            )
+            for chunk in chunks
+        ]
+
+    def _take_in(self, parents, why):
+        crowded = self._intake.changed(parents, why)
+        if crowded:
+            sizes, states = self._sizes(crowded), self._pending.states(crowded)
+            grown = {c for c in crowded if parts_for(sizes[c]) > states[c].parts}
+            self._pending.open(grown, "there are many more records than before")
+        return Done()
+
+    # -- reading ------------------------------------------------------------
+
+    def _reading(self, states):
+        """Return the steps that read all of some communities."""
+        by_community = {state.community: state for state in states}
+        sizes = self._sizes(by_community)
+        return [
+            Step(
+                f"reading {_some(unit.communities)}",
+                unit.weight + _LEAST,
+                partial(self._read, [by_community[c] for c in unit.communities], sizes),
+            )
+            for unit in units(sizes, _READ_TOGETHER, first=(GLOBAL,))
+        ]
+
+    def _read(self, states, sizes):
+        self._intake.whole(states, sizes)
+        return Done()
+
+    def _sizes(self, communities):
+        """Return community -> how many events it has."""
+        filters = []
+        if len(communities) <= _FEW:
+            filters = [{"terms": {"community_id": sorted(communities)}}]
+        events = self._names.community_events
+        counted = distinct(self._client, events, "community_id", filters)
+        found = {c: n for c, n in counted if c in communities}
+        return {**dict.fromkeys(communities, 0), **found}
+
+    # -- writing ------------------------------------------------------------
+
     def _open(self, options):
-        found = self._pending.read(self._today.isoformat())
-        return self._chosen(options, found)
-
-    def _would_be_open(self, options):
-        look = self._look()
-        looked = look.look()
-        found = looked.communities
-        if looked.everything or options.rebuild:
-            found = look.all_communities()
-        families = tuple(sorted(RECORD_FAMILIES))
-        found = {community: Open(community, families) for community in found}
-        noted = self._pending.read(self._today.isoformat())
-        found = {**{one.community: one for one in noted}, **found}
-        return self._chosen(options, found.values())
-
-    def _chosen(self, options, found):
-        families = set(options.families)
-        return {
-            one.community: one
-            for one in found
-            if (options.communities is None or one.community in options.communities)
-            and not families.isdisjoint(one.families)
-        }
+        """Return the states of the communities that are chosen and open."""
+        return [state for state in self._pending.read() if _is_chosen(state, options)]
 
     def _families(self, options):
         return [f for f in RECORD_FAMILIES if f in options.families]
@@ -200,43 +244,70 @@ class Records:
     def _is_whole(self, options):
         return not options.first and not options.last
 
-    # -- doing it -----------------------------------------------------------
-
-    def _steps(self, options, found):
+    def _writing(self, options, states):
+        """Return the steps that write what is open."""
+        by_community = {state.community: state for state in states if state.is_read}
+        weights = {c: state.parts for c, state in by_community.items()}
         return [
             Step(
                 f"records of {_some(unit.communities)}",
-                unit.events + _LEAST,
-                partial(self._do, options, unit, [found[c] for c in unit.communities]),
+                unit.weight * EVENTS + _LEAST,
+                partial(
+                    self._write, options, [by_community[c] for c in unit.communities]
+                ),
             )
-            for unit in self._units(found)
+            for unit in units(weights, _COUNTED_TOGETHER, first=(GLOBAL,))
         ]
 
-    def _units(self, found):
-        filters = []
-        if len(found) <= _FEW:
-            filters = [{"terms": {"community_id": sorted(found)}}]
-        events = self._names.community_events
-        counted = distinct(self._client, events, "community_id", filters)
-        sizes = {**dict.fromkeys(found, 0), **{c: n for c, n in counted if c in found}}
-        return units(sizes, first=(GLOBAL,))
-
-    def _do(self, options, unit, chosen):
-        wanted = {family for one in chosen for family in one.families}
+    def _write(self, options, states):
+        wanted = {family for state in states for family in state.families}
         families = [f for f in self._families(options) if f in wanted]
-        bases = [basis for basis in BASES if any(f.endswith(basis) for f in families)]
-        work = (self._text, self._names, self._keys, self._today, bases)
-        done = Done(communities=len(unit.communities))
-        with Counting(*work, before=self._ready, waiting=self._waiting) as counting:
-            counts = counting.count(unit)
+        communities = [state.community for state in states]
+        done = Done(communities=len(states))
+        parts = {f: _parts(options, f, states) for f in families}
+        ranges = sum(state.parts for state in states)
+        with self._counts(communities, parts, ranges) as counts:
+            if gone := self._add_kept(counts, states):
+                self._pending.open(gone, "what was counted is gone")
+                return Done()
             for family in families:
-                done.written[family] = self._write(options, family, unit, counts)
-        if GLOBAL in unit.communities:
-            self.missing = tuple(sorted(counts.missing))
-            done.without_facts = len(self.missing)
-        if not options.dry_run and self._is_whole(options):
-            self._close(families, chosen, counts)
+                before = None
+                if family == FAMILY:
+                    before = self._corrections.watch(states)
+                done.written[family] = self._stores[family].replace(
+                    counts.documents(family, self._limits),
+                    parts[family],
+                    by_community=True,
+                    before=before,
+                )
+        if GLOBAL in communities:
+            done.without_facts = self._without_facts()
+        if self._is_whole(options):
+            self._pending.close(states, families)
         return done
+
+    def _without_facts(self):
+        self._kept.refresh()
+        return self._kept.count_missing(GLOBAL)
+
+    def _counts(self, communities, parts, ranges):
+        in_memory = len(communities) > 1 or ranges <= _COUNTED_TOGETHER
+        return Counts(communities, self._keys, parts, in_memory)
+
+    def _add_kept(self, counts, states):
+        """Add up what is kept; return the communities of which something is gone."""
+        places = (
+            Place(state.community, part, state.parts)
+            for state in states
+            for part in range(state.parts)
+        )
+        gone = set()
+        for place, stored in self._kept.read(places):
+            if stored:
+                counts.add(place.community, stored.rows(counts.cells))
+            else:
+                gone.add(place.community)
+        return gone
 
     def _ready(self):
         """Return when more may be done; raise if it may not."""
@@ -245,34 +316,78 @@ class Records:
         if self._check:
             self._check()
 
-    def _write(self, options, family, unit, counts):
-        first, last = options.first or FIRST_DAY, options.last or LAST_DAY
-        documents = (
-            document
-            for document in counts.documents(family, self._limits)
-            if first <= document.day <= last
-        )
-        parts = [Part(first, last, community) for community in unit.communities]
-        store = self._stores[family]
-        if options.dry_run:
-            return store.dry(documents, parts, by_community=True)
-        before = self._corrections.watch(self._why) if family == FAMILY else None
-        return store.replace(documents, parts, by_community=True, before=before)
+    # -- telling what would be done -----------------------------------------
 
-    def _close(self, families, chosen, counts):
-        missing = None
-        if chosen[0].community == GLOBAL:
-            missing = sorted(counts.missing)
-            self._open_bereft(chosen[0].missing, missing)
-            missing = missing if len(missing) <= _MOST_MISSING else None
-        self._pending.close(chosen, families, counts.due, missing)
+    def _rehearsal(self, options):
+        """Return the steps that count without keeping or writing anything."""
+        look = self._look()
+        looked, noted = look.look(), {s.community: s for s in self._pending.read()}
+        if looked.everything or options.rebuild:
+            found = look.all_communities()
+        else:
+            found = look.communities_of(looked.parents | self._due())
+        states = [State(c, RECORD_FAMILIES) for c in {*found, *noted}]
+        sizes = self._sizes({s.community for s in states if _is_chosen(s, options)})
+        return [
+            Step(
+                f"records of {_some(unit.communities)}",
+                unit.weight + _LEAST,
+                partial(self._rehearse, options, unit.communities, unit.weight),
+            )
+            for unit in units(sizes, _READ_TOGETHER, first=(GLOBAL,))
+        ]
 
-    def _open_bereft(self, before, now):
-        """Open the communities of records whose facts are not there any more."""
-        if before is None:
-            return  # nothing to compare with: all are open, or too many lack facts
-        if bereft := set(now).difference(before):
-            self._pending.open(self._look().communities_of(bereft) - {GLOBAL})
+    def _rehearse(self, options, communities, size):
+        families, ranges = self._families(options), parts_for(size)
+        done = Done(communities=len(communities))
+        states = [State(community, days=None) for community in communities]
+        parts = {f: _parts(options, f, states, every=True) for f in families}
+        with self._counts(communities, parts, ranges) as counts:
+            missing = self._add_read(counts, ranges if len(communities) == 1 else 1)
+            for family in families:
+                documents = counts.documents(family, self._limits)
+                done.written[family] = self._stores[family].dry(
+                    documents, parts[family], by_community=True
+                )
+        if GLOBAL in communities:
+            done.without_facts = missing
+        return done
+
+    def _add_read(self, counts, parts):
+        """Add up what events and facts say now; return how many records lack facts."""
+        missing = 0
+        for first in range(0, parts, PARTS):
+            self._ready()
+            reader = Reader(
+                self._text,
+                self._names,
+                counts.cells,
+                Numbers(),
+                Numbers(counts.communities),
+                waiting=self._waiting,
+            )
+            parents = Parents.of(first, min(first + PARTS, parts), parts)
+            part = reader.of_communities(counts.communities, parents)
+            for number, (_, own) in of_part(part, self._today.toordinal()).items():
+                counts.add(counts.communities[number], own.rows)
+                missing += sum(map(len, own.missing.values()))
+        return missing
+
+
+def _is_chosen(state, options):
+    """Tell whether a run is asked for a community, and for a family to be written."""
+    return (
+        options.communities is None or state.community in options.communities
+    ) and not set(options.families).isdisjoint(state.families)
+
+
+def _parts(options, family, states, every=False):
+    """Return the parts of a family of which a run makes the documents."""
+    days = {
+        s.community: s.days_of(family) for s in states if every or family in s.families
+    }
+    wanted = Wanted(days, options.first, options.last)
+    return wanted.deltas() if family.startswith("records-delta") else wanted.snapshots()
 
 
 def _some(communities):

@@ -12,6 +12,7 @@ from invenio_stats_dashboard.aggregations.records import (
     counting,
     documents,
     presence,
+    states,
 )
 from invenio_stats_dashboard.aggregations.records.cells import Cells
 from invenio_stats_dashboard.aggregations.records.dates import day_number, first_day
@@ -71,20 +72,40 @@ class Counted:
     def __init__(self, records, events, basis="added", today=60, limits=None):
         """Count."""
         communities = sorted({event["community_id"] for event in events})
-        self._numbers = {}
-        self._cells = Cells(KEYS)
+        self._numbers, self.cells = {}, Cells(KEYS)
         self.stays = presence.stays(self._events(events, communities))
-        known = self._records(records)
-        self.dated = presence.dated(self.stays, known, basis)
+        self.known = self._records(records)
+        self.dated = presence.dated(self.stays, self.known, basis)
         self.today = day(today).toordinal()
-        changes = presence.changes(self.dated, self.today)
-        frame = counting.with_uploaders(
-            counting.deltas(changes, known),
-            counting.uploaders(counting.owners(changes, known)),
+        self.changes = presence.changes(self.dated, self.today)
+        frame = counting.summed(counting.by_parent(self.changes, self.known))
+        self._limits, self._communities = limits or {}, communities
+        self.deltas, self.snapshots = self._documents([frame])
+        self._frame = frame
+
+    def _documents(self, frames):
+        what = frames, self._communities, self.cells
+        snapshots = documents.snapshot_documents(*what, self._limits)
+        return _told(documents.delta_documents(frames, *what[1:])), _told(snapshots)
+
+    def snapshots_since(self, since):
+        """Return snapshots as they are continued from a day on, a day at a time.
+
+        Args:
+            since: ISO 8601 text of the day.
+        """
+        early = pl.col("day") < day_number(since)
+        frame = self._frame.with_columns(
+            day=pl.when(early).then(states.BEFORE).otherwise("day")
         )
-        what = ([frame], communities, self._cells)
-        self.deltas = _told(documents.delta_documents(*what))
-        self.snapshots = _told(documents.snapshot_documents(*what, limits or {}))
+        days = counting.summed(frame).partition_by(
+            "community", "day", maintain_order=True
+        )
+        return _told(
+            documents.snapshot_documents(
+                days, self._communities, self.cells, self._limits
+            )
+        )
 
     def _number(self, name):
         return self._numbers.setdefault(name, len(self._numbers))
@@ -103,11 +124,9 @@ class Counted:
         return pl.DataFrame(rows, schema=presence.EVENTS, orient="row")
 
     def _records(self, records):
-        owners, parents, rows = [None], {}, []
+        parents, rows = {}, []
         for facts in records:
             created = day_number(facts["created"])
-            if facts["owner"] not in owners:
-                owners.append(facts["owner"])
             rows.append(
                 (
                     self._number(facts["recid"]),
@@ -116,8 +135,7 @@ class Counted:
                     first_day(facts["published"]) or created,
                     facts["file_count"],
                     facts["data_volume"],
-                    owners.index(facts["owner"]),
-                    self._cells.of(facts["subcounts"]),
+                    self.cells.of(facts["subcounts"], facts["owner"]),
                 )
             )
         return pl.DataFrame(rows, schema=presence.RECORDS, orient="row")

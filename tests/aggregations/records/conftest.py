@@ -41,7 +41,8 @@ class Known:
         self.store.ensure_templates()
         ensure_templates(client, names)
         self.facts, self.events = {}, {}
-        self.labels, self._revisions = [], itertools.count(1, 10)
+        self.labels, self.without_facts = [], 0
+        self._revisions = itertools.count(1, 10)
 
     def put(self, *records):
         """Store facts, as :func:`.build.record` makes them, in place of older ones."""
@@ -110,15 +111,27 @@ class Known:
         return Records(self.client, self.text, self.names, *rules, gate=gate)
 
     def aggregate(self, today=TODAY, half=None, **options):
-        """Run it; what was done is returned, the units' labels are kept."""
+        """Run it; what was done is returned, the steps' labels are kept."""
         half = half or self.half(today)
-        self.labels, written = [], Written()
+        self.labels, self.without_facts, written = [], 0, Written()
         for phase in half.phases(Options(**options)):
             for step in phase:
                 self.labels.append(step.label)
-                written = sum(step.do().written.values(), written)
+                done = step.do()
+                written = sum(done.written.values(), written)
+                self.without_facts += done.without_facts
         half.finish()
         return written
+
+    @property
+    def counted(self):
+        """Return the labels of the steps that wrote documents."""
+        return [label for label in self.labels if label.startswith("records of")]
+
+    @property
+    def read(self):
+        """Return the labels of the steps that read events and facts."""
+        return [label for label in self.labels if label not in self.counted]
 
     def found(self):
         """Return the stored documents."""

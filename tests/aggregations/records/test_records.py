@@ -3,11 +3,19 @@
 
 """Aggregates of records in a real OpenSearch: what is written, and what is redone."""
 
-from datetime import date, timedelta
+import contextlib
+import json
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.records import documents, spool, unit
+from invenio_stats_dashboard.aggregations.records import (
+    changes,
+    documents,
+    intake,
+    spool,
+    work,
+)
 from invenio_stats_dashboard.aggregations.run import Options
 from invenio_stats_dashboard.aggregations.store import Written
 from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
@@ -67,7 +75,7 @@ def test_a_rebuild_finds_nothing_to_change(some):
     some.aggregate()
     written = some.aggregate(rebuild=True)
     assert written == Written(equal=sum(map(len, some.found().values())))
-    assert some.labels == ["records of global", "records of 2 communities"]
+    assert some.counted == ["records of global", "records of 2 communities"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,8 @@ def test_an_edited_record_changes_the_documents_of_its_communities(some, changes
     some.edit("r4", **changes)
     some.aggregate()
     # nothing of A, in which the record never was
-    assert some.labels == ["records of global", f"records of {B}"]
+    assert some.read == ["changes of 1 records"]
+    assert some.counted == ["records of global", f"records of {B}"]
     some.check()
 
 
@@ -113,7 +122,7 @@ def test_new_events_of_any_date_change_the_documents(some):
         *timeline("r5", 30, 50, 52, community="global")[2:],
     )
     some.aggregate()
-    assert some.labels == ["records of global", "records of 2 communities"]
+    assert some.counted == ["records of global", "records of 2 communities"]
     some.check()
 
 
@@ -132,7 +141,7 @@ def test_a_date_of_the_next_year_has_its_own_index_of_events(some):
     some.put(record("r7", created=400))
     some.happen(*timeline("r7", 400, community="global"))
     some.aggregate(today=date(2026, 1, 1))
-    assert some.labels == ["records of global"]
+    assert some.counted == ["records of global"]
     some.check(today=date(2026, 1, 1))
 
 
@@ -171,13 +180,13 @@ def test_an_event_that_was_deleted_is_noticed(some):
 def test_facts_that_were_deleted_are_noticed_and_their_records_left_out(some):
     some.aggregate()
     some.forget_facts("r4")
-    half = some.half()
-    some.aggregate(half=half)
-    assert half.missing == ("r4",)
+    some.aggregate()
+    assert some.counted == ["records of global", f"records of {B}"]
+    assert some.without_facts == 1
     some.check()
     some.put(record("r4", "p3", files=1))
-    some.aggregate(half=half)
-    assert half.missing == ()
+    some.aggregate()
+    assert some.without_facts == 0
     some.check()
 
 
@@ -186,7 +195,7 @@ def test_facts_written_twice_are_no_deletion(some):
     for owner in ("7", "8"):
         some.edit("r4", owner=owner)
     some.aggregate()
-    assert some.labels == ["records of global", f"records of {B}"]
+    assert some.counted == ["records of global", f"records of {B}"]
     some.check()
 
 
@@ -196,7 +205,7 @@ def test_an_index_that_was_made_anew_is_counted_anew(some, client, names):
     some.put(*some.facts.values())
     some.edit("r1", owner="5")
     some.aggregate()
-    assert some.labels == ["records of global", "records of 2 communities"]
+    assert some.counted == ["records of global", "records of 2 communities"]
     some.check()
 
 
@@ -224,6 +233,148 @@ def test_a_community_that_lost_its_events_loses_its_documents(some):
     some.check()
 
 
+# -- what is kept -----------------------------------------------------------
+
+
+def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
+    some.aggregate()
+    some.edit("r3", owner="5", data_volume=77)
+    asked = _bodies(some, monkeypatch, f"{some.names.record_facts}/_mget")
+    written = some.aggregate(families=("records-delta-added",))
+    # the days on which it came or went: three of the instance, three of A, one of B
+    assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
+    assert written == Written(changed=7)
+    some.aggregate()
+    some.check()
+
+
+def _bodies(known, monkeypatch, path):
+    """Return a list of what is sent to a path from now on."""
+    sent, perform = [], known.text.transport.perform_request
+
+    def seen(method, url, *args, **kwargs):
+        if url.endswith(path):
+            sent.append(kwargs["body"])
+        return perform(method, url, *args, **kwargs)
+
+    monkeypatch.setattr(known.text.transport, "perform_request", seen)
+    return sent
+
+
+@pytest.mark.parametrize("lost", ["all", "some"])
+def test_what_was_kept_and_is_gone_is_made_again(some, client, names, lost):
+    some.aggregate()
+    if lost == "all":
+        client.indices.delete(index=names.records_counted)
+    else:
+        client.delete(index=names.records_counted, id=f"{B}:0/1", refresh=True)
+    some.edit("r4", owner="5")
+    some.aggregate()
+    some.check()
+    some.edit("r3", owner="6")
+    some.aggregate()
+    assert some.read == ["changes of 1 records"]
+    some.check()
+
+
+def test_kept_contributions_that_are_gone_before_they_are_added_up(some, client, names):
+    some.aggregate()
+    some.edit("r4", owner="5")
+    half = some.half()
+    phases = half.phases(Options())
+    for step in next(phases):
+        step.do()
+    client.delete(index=names.records_counted, id=f"{B}:0/1", refresh=True)
+    for phase in phases:
+        for step in phase:
+            step.do()
+    some.check()
+
+
+def test_another_run_notes_a_change_of_the_same_day(some):
+    some.aggregate()
+    for owner in ("6", "7"):
+        some.edit("r4", owner=owner)
+        # what is to be written is noted twice, and not written in between
+        for step in next(some.half().phases(Options())):
+            step.do()
+    some.aggregate()
+    some.check()
+
+
+def test_a_run_that_is_cut_before_any_of_its_writes_is_ended_by_the_next(
+    some, monkeypatch
+):
+    some.aggregate()
+    number, done = 0, False
+    while not done:
+        number += 1
+        some.edit("r4", owner=f"owner {number}", published=f"2024-02-{number:02d}")
+        some.put(record(f"n{number}", "p1", created=number, owner="1"))
+        some.happen(
+            *timeline(f"n{number}", number, community="global"),
+            *timeline(f"n{number}", number, community=f"new-{number}"),
+        )
+        done = _cut_before(some, monkeypatch, number)
+        some.aggregate()
+        some.check()
+    # two notes, what is kept, six families of four communities, the bookmarks
+    assert number > 10
+
+
+class CutError(Exception):
+    """A run is made to end."""
+
+
+def _cut_before(known, monkeypatch, number):
+    """Aggregate, but not beyond some requests that write; tell whether it ended."""
+    writes = []
+    with monkeypatch.context() as patch:
+        for client in (known.client, known.text):
+            perform = client.transport.perform_request
+
+            def counted(method, url, *args, perform=perform, **kwargs):
+                if method in ("PUT", "DELETE") or url.endswith("_bulk"):
+                    writes.append(url)
+                    if len(writes) >= number:
+                        raise CutError
+                return perform(method, url, *args, **kwargs)
+
+            patch.setattr(client.transport, "perform_request", counted)
+        with contextlib.suppress(CutError):
+            known.aggregate()
+    return len(writes) < number
+
+
+def test_what_lacks_facts_is_known_however_much_it_is(some, monkeypatch):
+    events = [e for n in range(30) for e in timeline(f"x{n}", 5, community=A)]
+    some.happen(*events)
+    some.aggregate()
+    some.check()
+    some.put(record("x7", "nobody", owner="7"))
+    some.aggregate()
+    some.check()
+    some.forget_facts("x7")
+    some.forget_facts("r3")
+    some.aggregate()
+    some.check()
+    assert some.read == ["changes of 2 records"]
+
+
+@pytest.mark.parametrize(
+    ("values", "others", "left"),
+    [
+        ("abcde", ("bd", "a"), "ce"),
+        ("bc", ("abcd", ""), ""),
+        ("abc", ("", ""), "abc"),
+        ("", ("ab", "c"), ""),
+        ("ac", ("b", "bc"), "a"),
+    ],
+)
+def test_sorted_values_without_others(values, others, left):
+    assert list(changes._without(iter(values), *map(iter, others))) == list(left)
+
+
 # -- corrections ------------------------------------------------------------
 
 
@@ -239,7 +390,8 @@ def test_a_change_of_days_that_were_complete_is_logged(some):
     }
     assert told == {
         ("global",): (text(30), text(30), 1),
-        (B, C): (text(3), text(31), 2),
+        (B,): (text(31), text(31), 1),
+        (C,): (text(3), text(3), 1),
     }
     assert {entry["why"] for entry in _corrections(some)} == {
         f"{some.names.community_events_year(2024)} has new events; "
@@ -255,6 +407,38 @@ def test_a_day_that_is_not_over_is_no_correction(some):
     some.happen(*timeline("r8", 60, community=A))
     some.aggregate(today=day(61))
     assert _corrections(some) == []
+
+
+def test_a_correction_that_is_told_again_is_told_once(some, monkeypatch):
+    some.aggregate()
+    some.edit("r3", file_count=7)
+    half = some.half()
+    monkeypatch.setattr(half._stores["records-delta-added"], "write", _cut)
+    with pytest.raises(CutError):
+        some.aggregate(half=half)
+    told = _corrections(some)
+    assert [entry["days"] for entry in told] == [3]
+    some.aggregate()
+    some.check()
+    again = _corrections(some)
+    assert len(again) == 3
+    assert [{**e, "updated_at": None} for e in told] == [
+        {**e, "updated_at": None} for e in again if e["communities"] == ["global"]
+    ]
+
+
+def _cut(*_):
+    raise CutError
+
+
+def test_old_corrections_are_dropped(some):
+    some.aggregate(today=TODAY)
+    for days in (5, 800):
+        written = datetime.now(UTC) - timedelta(days=days)
+        body = {"kind": "correction", "updated_at": written.isoformat(), "n": days}
+        some.client.index(index=some.names.bookmarks, body=body, refresh=True)
+    some.aggregate(today=TODAY + timedelta(days=1))
+    assert [entry["n"] for entry in _corrections(some)] == [5]
 
 
 def _corrections(known):
@@ -296,17 +480,19 @@ def test_a_community_that_changes_while_it_is_counted_is_counted_again(
 ):
     some.aggregate()
     some.edit("r4", owner="7")
-    half = some.half()
-    close, late = half._close, []
+    half, late = some.half(), []
+    close = half._pending.close
 
     def edited_before(*arguments):
-        # its facts are read, its documents written; nothing is noted as done yet
+        # its documents are written; nothing is noted as done yet
         if not late:
             late.append(some.edit("r4", file_count=5))
-            some.half().find(Options())
+            phases = some.half().phases(Options())
+            for step in next(phases):
+                step.do()
         close(*arguments)
 
-    monkeypatch.setattr(half, "_close", edited_before)
+    monkeypatch.setattr(half._pending, "close", edited_before)
     some.aggregate(half=half)
     assert late
     some.check()
@@ -325,7 +511,9 @@ def test_a_cluster_that_is_not_fit_stops_the_work_and_nothing_is_lost(some, clie
 
 
 def test_parts_and_slices_make_no_difference(some, monkeypatch):
-    monkeypatch.setattr(unit, "EVENTS", 2)
+    monkeypatch.setattr(intake, "EVENTS", 1)
+    monkeypatch.setattr(intake, "PARTS", 1)
+    monkeypatch.setattr(work, "_COUNTED_TOGETHER", 1)
     monkeypatch.setattr(spool, "ROWS", 3)
     monkeypatch.setattr(documents, "ROWS", 2)
     for number, facts in enumerate(some.facts.values()):
@@ -336,9 +524,31 @@ def test_parts_and_slices_make_no_difference(some, monkeypatch):
         some.forget_event(event)
         parent = some.facts[event["recid"]]["parent_id"]
         some.happen({**event, "parent_id": parent})
+    some.aggregate(half=some.half(top=1))
+    some.check(top=1)
+    assert f"records of {A}" in some.counted
+    some.edit("r4", subcounts={"subjects": ["z"]})
+    some.edit("r1", owner="2", file_count=0)
+    some.aggregate(half=some.half(top=1))
+    some.check(top=1)
+    assert "changes of 2 records" in some.read
+
+
+def test_a_community_that_has_grown_is_divided_further(some, monkeypatch):
     some.aggregate()
+    monkeypatch.setattr(intake, "EVENTS", 2)
+    monkeypatch.setattr(intake, "MOST", 2)
+    some.put(record("r6", "p6", created=8), record("r7", "p7", created=9))
+    some.happen(
+        *timeline("r6", 8, community="global"), *timeline("r7", 9, community="global")
+    )
+    some.aggregate()
+    assert some.read == ["changes of 2 records", "reading global"]
     some.check()
-    assert f"records of {A}" in some.labels
+    some.edit("r6", owner="7")
+    some.aggregate()
+    assert some.read == ["changes of 1 records"]
+    some.check()
 
 
 def test_ten_thousand_additions_in_a_day(known):

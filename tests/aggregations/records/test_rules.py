@@ -59,8 +59,8 @@ def _ids(document, key):
 )
 def test_a_record_is_present_at_the_end_of_a_day(days, found):
     counted = Counted([record("a")], timeline("a", *days))
-    changes = presence.changes(counted.dated, counted.today)
-    told = {day_text(row["day"]): row["sign"] for row in changes.iter_rows(named=True)}
+    changes = counted.changes.iter_rows(named=True)
+    told = {day_text(row["day"]): row["sign"] for row in changes}
     assert told == {text(day): sign for day, sign in found.items()}
 
 
@@ -127,15 +127,17 @@ def test_a_record_that_is_due_later_is_told():
     events = timeline("a", 5) + timeline("b", 5)
     counted = Counted(known, events, "published")
     assert counted.deltas == {}
-    found = presence.due(counted.dated, counted.today)
-    assert {c: day_text(day) for c, day in found.items()} == {0: text(65)}
+    found = presence.due(counted.dated, counted.known, counted.today)
+    assert {p: day_text(day) for _, p, day in found.iter_rows()} == {
+        0: text(65),
+        1: text(70),
+    }
 
 
 def test_a_removal_that_is_dated_later_is_due_then():
     counted = Counted([record("a")], timeline("a", 5, 65))
-    assert list(presence.due(counted.dated, counted.today).values()) == [
-        counted.today + 5
-    ]
+    found = presence.due(counted.dated, counted.known, counted.today)
+    assert found.get_column("due").to_list() == [counted.today + 5]
 
 
 # -- records, files, owners -------------------------------------------------

@@ -7,9 +7,10 @@ from datetime import date
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ...helpers import reference
-from ...helpers.histories import histories, of_records
+from ...helpers.histories import DAYS, histories, of_records
 from ...helpers.stored import assert_same
 from .build import KEYS, Counted, day
 
@@ -32,3 +33,19 @@ def test_rules_give_what_the_reference_counts(basis, history):
     families = f"records-delta-{basis}", f"records-snapshot-{basis}"
     found = dict(zip(families, (counted.deltas, counted.snapshots), strict=True))
     assert_same(found, {family: wanted[family] for family in families})
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories(kinds=of_records), st.sampled_from(DAYS))
+def test_snapshots_can_be_continued_from_any_day(history, since):
+    stored = history.end()
+    counted = Counted(
+        list(stored.facts.values()),
+        list(stored.community_events.values()),
+        today=(date(2024, 3, 2) - day(0)).days,
+        # few enough to be too few
+        limits={key: 2 for key in KEYS},
+    )
+    assert counted.snapshots_since(since) == {
+        key: document for key, document in counted.snapshots.items() if key[1] >= since
+    }

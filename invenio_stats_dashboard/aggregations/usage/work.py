@@ -10,8 +10,9 @@ from functools import partial
 from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
 from ..bookmarks import Source, Sources
 from ..documents import day_field
+from ..reading import Part
 from ..run import Done, Options, Step
-from ..store import AggregateStore, Part
+from ..store import AggregateStore
 from .columns import KINDS, Columns
 from .corrections import Corrections
 from .counted import queries, rules

@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import SearchUnavailableError
 from ..search.client import patiently
+from ..search.overlap import ahead
 from ..search.pages import page_decoder
 from .documents import CHECKSUM, day_field, document_id
 
@@ -114,7 +115,8 @@ class AggregateReader:
             bytes: the JSON of a source.
         """
         what = {"_source": True}
-        for hits in self._pages(parts, by_community, size, what, _decode_sources):
+        pages = self._pages(parts, by_community, size, what, _decode_sources)
+        for hits in ahead(pages):
             yield from (hit.source for hit in hits)
 
     def stored(self, parts, by_community=False):

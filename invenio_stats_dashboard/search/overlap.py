@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 
 class Ahead:
@@ -54,6 +55,16 @@ class Ahead:
         """Stop the thread and wait for it."""
         self._stop.set()
         self._thread.join(timeout=90)
+
+
+def ahead(iterator):
+    """Yield the items of an iterator, of which a thread has the next one ready.
+
+    Args:
+        iterator: any; it is run in that thread, and what it raises rises here.
+    """
+    with closing(Ahead(iterator)) as items:
+        yield from items
 
 
 def stored_in_order(batches, write, writers=2):

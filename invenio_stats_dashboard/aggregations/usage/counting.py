@@ -10,14 +10,15 @@ of a visitor are in the same portion), so that counts of portions add up.
 """
 
 import math
+from array import array
 from dataclasses import dataclass
 
 import polars as pl
 
 from ...community_events.documents import GLOBAL
-from .columns import KINDS, NOBODY
+from .columns import KINDS, NOBODY, Breakdown
 
-PORTION = 100_000
+PORTION = 400_000
 """Rows that are in memory at a time, after they were multiplied."""
 
 SUMS = ("total_events", "total_volume")
@@ -28,8 +29,8 @@ _DISTINCT = {
     "unique_files": "file",
 }
 METRICS = (*_DISTINCT, *SUMS)
-_CELL = ["day", "community", "value", "kind"]
-"""What a row of results is about."""
+_PLACE = ("day", "kind", "community")
+"""What a row of results is about, besides a value."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ class _Many:
     sizes: pl.Series
 
 
+@dataclass(frozen=True)
+class _Distinct:
+    """What is different in the events, by one column that decides on values.
+
+    Attributes:
+        sums: data frame of ``where``, the column, and :data:`SUMS`.
+        things: metric -> data frame of ``where``, the column, and a thing.
+    """
+
+    sums: pl.DataFrame
+    things: dict
+
+
 def count(columns):
     """Count the events of some days.
 
@@ -72,23 +86,16 @@ def count(columns):
     Returns:
         Counted: the counts.
     """
-    events = columns.frame()
     names, communities = _many("com", "community", _with_global(columns))
-    nothing = _many("sub", "value", [()] * len(columns.objects), one=True)[1]
-    totals = _Counting(events, communities, "sub", nothing).counts().drop("value")
+    events, places, where = _placed(columns.frame(), communities.frame)
+    distinct = {"sub": _distinct(events, "sub")}
+    nothing = Breakdown("", "sub", [("",)] * len(columns.objects))
+    totals = _counts(distinct["sub"], places, where, nothing)[1].drop("value")
     cells = {}
     for breakdown in columns.breakdowns():
-        # few lists of values are different, however many objects hold them
-        lists = {}
-        numbers = [lists.setdefault(v, len(lists)) for v in breakdown.values]
-        renumbered = events.with_columns(
-            pl.Series("list", numbers, dtype=pl.UInt32)
-            .gather(events[breakdown.column])
-            .alias("list")
-        )
-        values, many = _many("list", "value", list(lists))
-        counting = _Counting(renumbered, communities, "list", many)
-        cells[breakdown.key] = (values, counting.counts())
+        # that of the records decides on most breakdowns, the others on one each
+        of = distinct.get(breakdown.column) or _distinct(events, breakdown.column)
+        cells[breakdown.key] = _counts(of, places, where, breakdown)
     return Counted(columns.days.texts, names, totals, cells)
 
 
@@ -138,53 +145,110 @@ def community_names(columns):
     return _many("com", "community", _with_global(columns))[0]
 
 
+def _placed(frame, communities):
+    """Return events with the number of the places that each is counted in.
+
+    Args:
+        frame: of :meth:`~.columns.Columns.frame`.
+        communities: one row for each number in the column ``com`` and community.
+
+    Returns:
+        tuple: the events with the column ``where``, which stands for several places;
+        a data frame of places (day, kind, community); and the :class:`_Many` of them.
+    """
+    lists = frame.select("day", "kind", "com").unique().with_row_index("where")
+    rows = lists.join(communities, on="com").select("where", *_PLACE)
+    places = rows.select(_PLACE).unique().with_row_index("place")
+    rows = rows.join(places, on=_PLACE).select("where", "place")
+    sizes = rows.group_by("where").len().sort("where")["len"]
+    events = frame.join(lists, on=["day", "kind", "com"]).drop("day", "com")
+    return events, places.drop("place"), _Many(rows, sizes)
+
+
+def _distinct(events, column):
+    """Return the :class:`_Distinct` of events by a column."""
+    by = ["where", column]
+    sums = events.group_by(by).agg(
+        pl.len().alias("total_events").cast(pl.Int64),
+        pl.col("size").sum().alias("total_volume"),
+    )
+    things = {}
+    for metric, thing in _DISTINCT.items():
+        having = pl.col(thing) != NOBODY
+        if thing == "file":
+            having &= pl.col("kind") == KINDS.index("download")
+        things[metric] = events.filter(having).select(*by, thing).unique()
+    return _Distinct(sums, things)
+
+
+def _counts(distinct, places, where, breakdown):
+    """Count one breakdown.
+
+    Args:
+        distinct: the :class:`_Distinct` by its column.
+        places: the places.
+        where: the :class:`_Many` of places.
+        breakdown: a :class:`~.columns.Breakdown`.
+
+    Returns:
+        tuple: the values by their number, and a data frame of cells with all metrics.
+    """
+    # few lists of values are different, however many objects hold them
+    lists = {}
+    numbers = [lists.setdefault(v, len(lists)) for v in breakdown.values]
+    names, values = _many("list", "value", list(lists))
+    numbers = pl.Series("list", numbers, dtype=pl.UInt32)
+    counting = _Counting(breakdown.column, numbers, where, values, len(names))
+    cells = counting.counts(distinct)
+    value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
+    found = places[cells["cell"] // len(names)]
+    return names, found.with_columns(value, *cells.drop("cell"))
+
+
 class _Counting:
-    """Counts one breakdown."""
+    """Counts one breakdown; a cell is a number made of a place and a value."""
 
-    def __init__(self, events, communities, column, values):
-        self._events, self._communities = events, communities
-        self._column, self._values = column, values
+    def __init__(self, column, numbers, where, values, base):
+        self._column, self._numbers = column, numbers
+        self._where, self._values, self._base = where, values, base
 
-    def counts(self):
+    def counts(self, distinct):
         """Return a data frame of cells with all metrics."""
-        lists = ["day", "kind", "com", self._column]
-        sums = self._events.group_by(lists).agg(
-            pl.len().alias("total_events").cast(pl.Int64),
-            pl.col("size").sum().alias("total_volume"),
-        )
-        result = self._summed(sums, [pl.col(name).sum() for name in SUMS], None)
-        for metric, thing in _DISTINCT.items():
-            of_thing = self._events.filter(pl.col(thing) != NOBODY)
-            if thing == "file":
-                of_thing = of_thing.filter(pl.col("kind") == KINDS.index("download"))
-            distinct = of_thing.select(*lists, thing).unique()
+        sums = [pl.col(name).sum() for name in SUMS]
+        result = self._summed(distinct.sums, sums, None)
+        for metric, frame in distinct.things.items():
+            thing = _DISTINCT[metric]
             counts = [pl.col(thing).n_unique().cast(pl.Int64).alias(metric)]
-            result = result.join(
-                self._summed(distinct, counts, thing), on=_CELL, how="left"
-            )
+            found = self._summed(frame, counts, thing)
+            result = result.join(found, on="cell", how="left")
         return result.with_columns(pl.col(*METRICS).fill_null(0))
 
     def _summed(self, frame, aggregates, thing):
-        """Multiply the rows by communities and values, and aggregate by cell."""
+        """Multiply the rows by places and values, and aggregate by cell."""
+        frame = frame.with_columns(self._numbers.gather(frame[self._column]))
         parts = [
-            self._multiplied(p).group_by(_CELL).agg(aggregates)
-            for p in self._cut(frame, thing)
+            self._multiplied(p).group_by("cell").agg(aggregates)
+            for p in self._cut(frame.drop(self._column), thing)
         ]
         if len(parts) == 1:
             return parts[0]
         together = pl.concat(parts)
-        return together.group_by(_CELL).agg(pl.all().sum())
+        return together.group_by("cell").agg(pl.all().sum())
 
     def _multiplied(self, frame):
-        return frame.join(self._communities.frame, on="com").join(
-            self._values.frame, on=self._column
+        cell = pl.col("place").cast(pl.UInt64) * self._base + pl.col("value")
+        return (
+            frame.join(self._where.frame, on="where")
+            .join(self._values.frame, on="list")
+            .with_columns(cell.alias("cell"))
+            .drop("where", "list", "place", "value")
         )
 
     def _cut(self, frame, thing):
         """Cut rows into portions that stay small when they are multiplied."""
-        sizes = self._communities.sizes.gather(
-            frame["com"]
-        ) * self._values.sizes.gather(frame[self._column])
+        sizes = self._where.sizes.gather(frame["where"]) * self._values.sizes.gather(
+            frame["list"]
+        )
         portions = math.ceil((sizes.sum() or 0) / PORTION)
         if portions <= 1:
             return [frame]
@@ -198,27 +262,20 @@ def _with_global(columns):
     return [(GLOBAL, *found) for found in columns.community_lists()]
 
 
-def _many(column, things, lists, one=False):
+def _many(column, things, lists):
     """Return the names of things, and which of them each number stands for.
 
     Args:
         column: name of the column that holds the numbers.
         things: name of the column of things.
         lists: number -> tuple of names.
-        one: each number stands for one thing, which needs no name.
     """
-    names = {}
-    if one:
-        numbers, found = list(range(len(lists))), [0] * len(lists)
-    else:
-        pairs = [
-            (number, names.setdefault(name, len(names)))
-            for number, of_number in enumerate(lists)
-            for name in of_number
-        ]
-        numbers, found = [p[0] for p in pairs], [p[1] for p in pairs]
-    frame = pl.DataFrame(
-        {column: numbers, things: found}, schema={column: pl.UInt32, things: pl.UInt32}
-    )
-    sizes = [1] * len(lists) if one else [len(of_number) for of_number in lists]
-    return list(names), _Many(frame, pl.Series(sizes, dtype=pl.UInt32))
+    names, numbers, found = {}, array("I"), array("I")
+    for number, of_number in enumerate(lists):
+        for name in of_number:
+            numbers.append(number)
+            found.append(names.setdefault(name, len(names)))
+    schema = {column: pl.UInt32, things: pl.UInt32}
+    frame = pl.DataFrame({column: numbers, things: found}, schema=schema)
+    sizes = pl.Series([len(of_number) for of_number in lists], dtype=pl.UInt32)
+    return list(names), _Many(frame, sizes)

@@ -15,6 +15,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
+from ...search.overlap import ahead
 from ...search.pages import page_decoder
 from .columns import Event
 
@@ -80,7 +81,8 @@ class EventReader:
         }
         for shard in sorted(shards):
             with self._point_in_time(index, shard) as pit:
-                yield from self._pages({**body, "pit": pit}, index)
+                # the cluster looks for the next page while this one is taken in
+                yield from ahead(self._pages({**body, "pit": pit}, index))
 
     def _pages(self, body, index):
         while True:

@@ -10,13 +10,11 @@ of a visitor are in the same portion), so that counts of portions add up.
 """
 
 import math
-from array import array
 from dataclasses import dataclass
 
 import polars as pl
 
-from ...community_events.documents import GLOBAL
-from .columns import KINDS, NOBODY, Breakdown
+from .columns import KINDS, NOBODY, Breakdown, Lists
 
 PORTION = 400_000
 """Rows that are in memory at a time, after they were multiplied."""
@@ -33,22 +31,8 @@ _PLACE = ("day", "kind", "community")
 """What a row of results is about, besides a value."""
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The counts of some days.
-
-    Attributes:
-        days: number in the column ``day`` -> ``YYYY-MM-DD``.
-        communities: number in the column ``community`` -> UUID or ``global``.
-        totals: data frame of day, community, kind and all metrics.
-        cells: breakdown key -> (values by their number, data frame like ``totals``
-            with the column ``value``).
-    """
-
-    days: list
-    communities: list
-    totals: pl.DataFrame
-    cells: dict
+ROWS = 60_000
+"""Events times communities whose cells are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -77,26 +61,87 @@ class _Distinct:
     things: dict
 
 
-def count(columns):
-    """Count the events of some days.
+class Counted:
+    """The counts of some days.
+
+    Attributes:
+        days: number in the column ``day`` -> ``YYYY-MM-DD``.
+        communities: number in the column ``community`` -> UUID or ``global``.
+        totals: data frame of day, community, kind and all metrics.
 
     Args:
         columns: a :class:`~.columns.Columns`.
-
-    Returns:
-        Counted: the counts.
     """
-    names, communities = _many("com", "community", _with_global(columns))
-    events, places, where = _placed(columns.frame(), communities.frame)
-    distinct = {"sub": _distinct(events, "sub")}
-    nothing = Breakdown("", "sub", [("",)] * len(columns.objects))
-    totals = _counts(distinct["sub"], places, where, nothing)[1].drop("value")
-    cells = {}
-    for breakdown in columns.breakdowns():
+
+    def __init__(self, columns):
+        """Count the totals."""
+        self.days, self.communities = columns.days, columns.communities.names
+        self._breakdowns = columns.breakdowns()
+        communities = columns.communities.frame("com", "community")
+        events, self._places, self._where = _placed(columns.frame(), communities)
         # that of the records decides on most breakdowns, the others on one each
-        of = distinct.get(breakdown.column) or _distinct(events, breakdown.column)
-        cells[breakdown.key] = _counts(of, places, where, breakdown)
-    return Counted(columns.days.texts, names, totals, cells)
+        by = {"sub", *(breakdown.column for breakdown in self._breakdowns)}
+        self._distinct = {column: _distinct(events, column) for column in by}
+        nothing = Lists()
+        for _ in range(columns.objects):
+            nothing.append(("",))
+        self.totals = self._counts(Breakdown("", "sub", nothing), self._where)[1].drop(
+            "value"
+        )
+
+    def groups(self):
+        """Return the communities whose cells are to be counted together.
+
+        Returns:
+            list[list[int]]: their numbers, sorted by UUID. Several groups only where
+            there is one day.
+        """
+        sizes = dict(
+            self.totals.group_by("community")
+            .agg(pl.col("total_events").sum())
+            .iter_rows()
+        )
+        order = sorted(sizes, key=self.communities.__getitem__)
+        if self.totals["day"].n_unique() > 1:
+            return [order]
+        groups, rows = [[]], 0
+        for number in order:
+            if groups[-1] and rows + sizes[number] > ROWS:
+                groups.append([])
+                rows = 0
+            groups[-1].append(number)
+            rows += sizes[number]
+        return groups
+
+    def cells(self, communities):
+        """Count the cells of some communities.
+
+        Args:
+            communities: their numbers.
+
+        Returns:
+            dict: breakdown key -> (values by their number, data frame like ``totals``
+            with the column ``value``).
+        """
+        where = self._where
+        if len(communities) < self.totals["community"].n_unique():
+            places = self._places.with_row_index("place").filter(
+                pl.col("community").is_in(communities)
+            )
+            rows = where.frame.join(places.select("place"), on="place")
+            where = _Many(rows, _sizes(rows, len(where.sizes)))
+        return {b.key: self._counts(b, where) for b in self._breakdowns}
+
+    def _counts(self, breakdown, where):
+        """Return the values of a breakdown, and its cells with all metrics."""
+        names = breakdown.values.names
+        frame = breakdown.values.frame(breakdown.column, "value")
+        values = _Many(frame, breakdown.values.sizes)
+        counting = _Counting(breakdown.column, where, values, len(names))
+        cells = counting.counts(self._distinct[breakdown.column])
+        value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
+        found = self._places[cells["cell"] // len(names)]
+        return names, found.with_columns(value, *cells.drop("cell"))
 
 
 def seen(columns):
@@ -109,40 +154,29 @@ def seen(columns):
         tuple: kind of thing (``view_records`` …), and a data frame of day, community
         and a sorted list of 64-bit hashes.
     """
-    events = columns.frame()
-    _names, communities = _many("com", "community", _with_global(columns))
+    events = columns.frame().select("day", "com", "kind", *_THINGS)
+    communities = columns.communities.frame("com", "community")
     for number, kind in enumerate(KINDS):
         of_kind = events.filter(pl.col("kind") == number)
-        for thing, numbered in (
-            ("rec", columns.records),
-            ("par", columns.parents),
-            ("file", columns.files),
-        ):
+        for thing, things in _THINGS.items():
             if thing == "file" and kind == "view":
                 continue
-            hashes = pl.Series("hash", numbered.hashes(), dtype=pl.UInt64)
             found = (
                 of_kind.filter(pl.col(thing) != NOBODY)
                 .select("day", "com", thing)
                 .unique()
-                .join(communities.frame, on="com")
+                .join(communities, on="com")
                 .select("day", "community", thing)
                 .unique()
             )
-            found = found.with_columns(hashes.gather(found[thing]).alias("hash"))
-            grouped = found.group_by("day", "community").agg(pl.col("hash").sort())
-            yield f"{kind}_{_THINGS[thing]}", grouped
+            grouped = found.group_by("day", "community").agg(pl.col(thing).sort())
+            yield f"{kind}_{things}", grouped
 
 
 _THINGS = {"rec": "records", "par": "parents", "file": "files"}
 
 SEEN = ("view_records", "view_parents", *(f"download_{t}" for t in _THINGS.values()))
 """The kinds of things that :func:`seen` tells of."""
-
-
-def community_names(columns):
-    """Return the communities by the number that :func:`seen` gives them."""
-    return _many("com", "community", _with_global(columns))[0]
 
 
 def _placed(frame, communities):
@@ -160,7 +194,7 @@ def _placed(frame, communities):
     rows = lists.join(communities, on="com").select("where", *_PLACE)
     places = rows.select(_PLACE).unique().with_row_index("place")
     rows = rows.join(places, on=_PLACE).select("where", "place")
-    sizes = rows.group_by("where").len().sort("where")["len"]
+    sizes = _sizes(rows, len(lists))
     events = frame.join(lists, on=["day", "kind", "com"]).drop("day", "com")
     return events, places.drop("place"), _Many(rows, sizes)
 
@@ -181,36 +215,21 @@ def _distinct(events, column):
     return _Distinct(sums, things)
 
 
-def _counts(distinct, places, where, breakdown):
-    """Count one breakdown.
-
-    Args:
-        distinct: the :class:`_Distinct` by its column.
-        places: the places.
-        where: the :class:`_Many` of places.
-        breakdown: a :class:`~.columns.Breakdown`.
-
-    Returns:
-        tuple: the values by their number, and a data frame of cells with all metrics.
-    """
-    # few lists of values are different, however many objects hold them
-    lists = {}
-    numbers = [lists.setdefault(v, len(lists)) for v in breakdown.values]
-    names, values = _many("list", "value", list(lists))
-    numbers = pl.Series("list", numbers, dtype=pl.UInt32)
-    counting = _Counting(breakdown.column, numbers, where, values, len(names))
-    cells = counting.counts(distinct)
-    value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
-    found = places[cells["cell"] // len(names)]
-    return names, found.with_columns(value, *cells.drop("cell"))
+def _sizes(rows, count):
+    """Return how many rows each number in the column ``where`` has."""
+    found = rows.group_by("where").len()
+    every = pl.DataFrame({"where": pl.int_range(count, dtype=pl.UInt32, eager=True)})
+    return every.join(found, on="where", how="left", maintain_order="left")[
+        "len"
+    ].fill_null(0)
 
 
 class _Counting:
     """Counts one breakdown; a cell is a number made of a place and a value."""
 
-    def __init__(self, column, numbers, where, values, base):
-        self._column, self._numbers = column, numbers
-        self._where, self._values, self._base = where, values, base
+    def __init__(self, column, where, values, base):
+        self._column, self._base = column, base
+        self._where, self._values = where, values
 
     def counts(self, distinct):
         """Return a data frame of cells with all metrics."""
@@ -225,10 +244,9 @@ class _Counting:
 
     def _summed(self, frame, aggregates, thing):
         """Multiply the rows by places and values, and aggregate by cell."""
-        frame = frame.with_columns(self._numbers.gather(frame[self._column]))
         parts = [
             self._multiplied(p).group_by("cell").agg(aggregates)
-            for p in self._cut(frame.drop(self._column), thing)
+            for p in self._cut(frame, thing)
         ]
         if len(parts) == 1:
             return parts[0]
@@ -239,15 +257,15 @@ class _Counting:
         cell = pl.col("place").cast(pl.UInt64) * self._base + pl.col("value")
         return (
             frame.join(self._where.frame, on="where")
-            .join(self._values.frame, on="list")
+            .join(self._values.frame, on=self._column)
             .with_columns(cell.alias("cell"))
-            .drop("where", "list", "place", "value")
+            .drop("where", self._column, "place", "value")
         )
 
     def _cut(self, frame, thing):
         """Cut rows into portions that stay small when they are multiplied."""
         sizes = self._where.sizes.gather(frame["where"]) * self._values.sizes.gather(
-            frame["list"]
+            frame[self._column]
         )
         portions = math.ceil((sizes.sum() or 0) / PORTION)
         if portions <= 1:
@@ -256,26 +274,3 @@ class _Counting:
             step = math.ceil(len(frame) / portions)
             return (frame.slice(i, step) for i in range(0, len(frame), step))
         return (frame.filter(pl.col(thing) % portions == p) for p in range(portions))
-
-
-def _with_global(columns):
-    return [(GLOBAL, *found) for found in columns.community_lists()]
-
-
-def _many(column, things, lists):
-    """Return the names of things, and which of them each number stands for.
-
-    Args:
-        column: name of the column that holds the numbers.
-        things: name of the column of things.
-        lists: number -> tuple of names.
-    """
-    names, numbers, found = {}, array("I"), array("I")
-    for number, of_number in enumerate(lists):
-        for name in of_number:
-            numbers.append(number)
-            found.append(names.setdefault(name, len(names)))
-    schema = {column: pl.UInt32, things: pl.UInt32}
-    frame = pl.DataFrame({column: numbers, things: found}, schema=schema)
-    sizes = pl.Series([len(of_number) for of_number in lists], dtype=pl.UInt32)
-    return list(names), _Many(frame, sizes)

@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from ..documents import Document
-from .counting import SEEN, community_names, seen
+from .counting import SEEN, seen
 
 VIEW = ("total_events", "unique_visitors", "unique_records", "unique_parents")
 """The metrics of views, in the order in which a document has them."""
@@ -39,24 +39,26 @@ def deltas(counted):
         Document: sorted by day, then community.
     """
     days, communities = counted.days, counted.communities
-    cells = {name: _Cells(*found) for name, found in counted.cells.items()}
-    by_day = {}
-    for (day, community), totals in _totals(counted.totals).items():
-        by_day.setdefault(day, {})[community] = totals
-    for day in sorted(by_day, key=days.__getitem__):
-        # of one day at a time: the texts are far larger than the counts
-        texts = {name: of_name.of_day(day) for name, of_name in cells.items()}
-        for community in sorted(by_day[day], key=communities.__getitem__):
-            body = {
-                "community_id": communities[community],
-                "period_start": days[day],
-                "totals": by_day[day][community],
-                "subcounts": {
-                    name: of_name.pop(community, _NONE)
-                    for name, of_name in texts.items()
-                },
-            }
-            yield Document(communities[community], days[day], body)
+    totals = _totals(counted.totals)
+    numbers = sorted({day for day, _ in totals}, key=days.__getitem__)
+    for group in counted.groups():
+        cells = {name: _Cells(*found) for name, found in counted.cells(group).items()}
+        for day in numbers:
+            # of one day at a time: the texts are far larger than the counts
+            texts = {name: of_name.of_day(day) for name, of_name in cells.items()}
+            for community in group:
+                if (day, community) not in totals:
+                    continue
+                body = {
+                    "community_id": communities[community],
+                    "period_start": days[day],
+                    "totals": totals[day, community],
+                    "subcounts": {
+                        name: of_name.pop(community, _NONE)
+                        for name, of_name in texts.items()
+                    },
+                }
+                yield Document(communities[community], days[day], body)
 
 
 def totals_of(counted, community):
@@ -83,7 +85,7 @@ def seen_documents(columns):
     Yields:
         Document: sorted by day, then community.
     """
-    days, communities = columns.days.texts, community_names(columns)
+    days, communities = columns.days, columns.communities.names
     found = {}
     for kind, frame in seen(columns):
         for day, community, hashes in frame.iter_rows():

@@ -16,7 +16,7 @@ from ..store import AggregateStore
 from .columns import KINDS, Columns
 from .corrections import Corrections
 from .counted import queries, rules
-from .counting import count
+from .counting import Counted
 from .dirty import REBUILT, DirtyDays
 from .documents import deltas, seen_documents
 from .reading import EventReader
@@ -251,7 +251,7 @@ class Usage:
             tuple[Written, int]: of the deltas, and the number of events counted.
         """
         columns = self._columns(unit)
-        counted = count(columns)
+        counted = Counted(columns)
         documents = deltas(counted)
         seen = seen_documents(columns)
         parts = [Part(unit.first, unit.last)]

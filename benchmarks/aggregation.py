@@ -33,6 +33,7 @@ from invenio_stats_dashboard import config, subcounts
 from invenio_stats_dashboard.aggregations.run import Options
 from invenio_stats_dashboard.aggregations.store import ensure_templates
 from invenio_stats_dashboard.aggregations.usage.work import Usage
+from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.mappings import enriched
 from invenio_stats_dashboard.search.memory import give_large_blocks_back
@@ -211,6 +212,40 @@ class Instance:
         )
         return seconds
 
+    def activity(self):
+        """Print how many documents there are for each active community and day."""
+        delta, snapshot = (
+            self.client.count(index=self.names.aggregates(family))["count"]
+            for family in USAGE_FAMILIES
+        )
+        active = set()
+        for kind in ("view", "download"):
+            active |= self._active(kind)
+        print(
+            f"{len(active)} active community-days: {delta / len(active):.3f} deltas and "
+            f"{snapshot / len(active):.3f} snapshots for each"
+        )
+
+    def _active(self, kind):
+        """Return the communities and days that have events, as the cluster has them."""
+        day = {"field": "timestamp", "calendar_interval": "day"}
+        day = {"date_histogram": day}
+        community = {"terms": {"field": "community_ids"}}
+        composite = {"size": 10_000, "sources": [{"day": day}, {"of": community}]}
+        found = set()
+        while True:
+            buckets = self.client.search(
+                index=self.names.events_alias(kind),
+                body={"size": 0, "aggs": {"found": {"composite": composite}}},
+                params={"request_timeout": 120},
+            )["aggregations"]["found"]
+            found |= {(b["key"]["day"], b["key"]["of"]) for b in buckets["buckets"]}
+            # each day with events of whichever community is one of the instance
+            found |= {(b["key"]["day"], GLOBAL) for b in buckets["buckets"]}
+            if "after_key" not in buckets:
+                return found
+            composite["after"] = buckets["after_key"]
+
     def searches(self, days, sample):
         """Return the seconds that a search a day, community and type would take."""
         rng, took = random.Random(7), []
@@ -295,18 +330,18 @@ def main():
         print(f"events written in {time.monotonic() - began:.0f} s", flush=True)
         seconds = instance.aggregate("the first time")
         instance.aggregate("nothing new")
-        last = months[-1].replace(day=28)
+        end = calendar.monthrange(months[-1].year, months[-1].month)[1]
+        last = months[-1].replace(day=end)
         instance.write("view", last, options.events // 30 // 24)
         instance.aggregate("an hour's events more")
-        end = calendar.monthrange(months[-1].year, months[-1].month)[1]
-        days = [
-            FIRST + timedelta(days=n)
-            for n in range((months[-1].replace(day=end) - FIRST).days + 1)
-        ]
+        instance.write("view", last - timedelta(days=3), 100)
+        instance.aggregate("late events")
+        days = [FIRST + timedelta(days=n) for n in range((last - FIRST).days + 1)]
+        instance.activity()
         other = instance.searches(days, options.sample)
         print(
             f"searches would take {other:.0f} s, "
-            f"{other / seconds:.0f} times as long as the first time"
+            f"{other / seconds:.1f} times as long as the first time"
         )
     finally:
         if not options.keep:

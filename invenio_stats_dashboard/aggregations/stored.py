@@ -13,7 +13,7 @@ import msgspec
 
 from ..search.names import USAGE_FAMILIES, USAGE_SNAPSHOT
 from .documents import CHECKSUM, UPDATED, day_field, mapping
-from .store import FIRST_DAY, AggregateStore, Part
+from .reading import FIRST_DAY, AggregateReader, Part
 
 PAGE = 100
 """Documents in one answer; those of a large instance have a megabyte each."""
@@ -37,7 +37,7 @@ class StoredDays:
     def __init__(self, client, text_client, names, subcounts, family, community):
         """Keep what is needed; asks nothing yet."""
         self._client, self.family, self.community = client, family, community
-        self._store = AggregateStore(text_client, names, family)
+        self._documents = AggregateReader(text_client, names, family)
         self._subcounts = subcounts
         self._day = day_field(family)
         self._goes_on = self._day == "snapshot_date"
@@ -58,7 +58,7 @@ class StoredDays:
         """
         before = self._before(first) if self._goes_on else None
         expected = date.fromisoformat(first)
-        for document in self._stored(first, last):
+        for document in self._documentsd(first, last):
             day = date.fromisoformat(document[self._day])
             yield from self._between(before, expected, day)
             yield document
@@ -90,7 +90,7 @@ class StoredDays:
 
     def _stored(self, first, last):
         parts = [Part(first, last, self.community)]
-        for source in self._store.sources(parts, size=PAGE):
+        for source in self._documents.sources(parts, size=PAGE):
             yield self._told(msgspec.json.decode(source))
 
     def _before(self, first):
@@ -100,7 +100,7 @@ class StoredDays:
             {"range": {self._day: {"gte": FIRST_DAY, "lt": first}}},
         ]
         hits = self._client.search(
-            index=self._store.alias,
+            index=self._documents.alias,
             body={
                 "size": 1,
                 "query": {"bool": {"filter": filters}},

@@ -19,6 +19,7 @@ from ..search.client import (
     patiently,
     pauses,
 )
+from ..search.own_indices import put_missing_templates
 from ..search.templates import reindexing_template
 from .answers import FIELDS, Docs, FactsState, Mark, Page, Results, decoded
 from .documents import event_id, index_templates
@@ -208,14 +209,9 @@ class EventStore:
         """
         names = self._names
         wanted = {**index_templates(names), **reindexing_template(names)}
-        # one request for all: this is asked for with each change that is captured
-        path = f"/_index_template/{names.prefix}stats-community-*"
-        only_names = {"filter_path": "index_templates.name", "ignore": 404}
-        found = self._send("GET", path, params=only_names)
-        there = {found["name"] for found in found.get("index_templates", ())}
-        for name, body in wanted.items():
-            if name not in there:
-                self._send("PUT", f"/_index_template/{name}", body)
+        # in one request, since this is asked for with each change that is captured
+        pattern = f"{names.prefix}stats-community-*"
+        put_missing_templates(self._send, pattern, wanted)
 
     def create_events(self, events):
         """Store community events, each only if its place is free.

@@ -48,6 +48,23 @@ def template(patterns, mapping, aliases=None):
     }
 
 
+def put_missing_templates(send, pattern, wanted):
+    """Put the templates that are missing, in one request where none is.
+
+    Args:
+        send: called with method and path, and by name with ``body`` and ``params``;
+            returns the decoded answer.
+        pattern: that their names match.
+        wanted: template name -> body.
+    """
+    only_names = {"filter_path": "index_templates.name", "ignore": 404}
+    found = send("GET", f"/_index_template/{pattern}", params=only_names)
+    there = {template["name"] for template in found.get("index_templates", ())}
+    for name, body in wanted.items():
+        if name not in there:
+            send("PUT", f"/_index_template/{name}", body=body)
+
+
 def make(client, index, mapping):
     """Make an index where it is missing, even where its template is, too.
 

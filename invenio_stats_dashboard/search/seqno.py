@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ..errors import SearchUnavailableError
+from .pages import page_decoder
 
 NOTHING = -1
 """The position before the first sequence number."""
@@ -64,22 +65,7 @@ class Hit(msgspec.Struct, gc=False):
         return self.sort[0]
 
 
-class _Hits(msgspec.Struct):
-    hits: list[Hit]
-
-
-class _Shards(msgspec.Struct):
-    failed: int
-    successful: int
-
-
-class _Page(msgspec.Struct):
-    hits: _Hits
-    timed_out: bool
-    shards: _Shards = msgspec.field(name="_shards")
-
-
-_decode_page = msgspec.json.Decoder(_Page).decode
+_decode_page = page_decoder(Hit)
 
 
 class IncompletePageError(SearchUnavailableError):
@@ -180,12 +166,12 @@ def page(
         body=json.dumps(body).encode(),
     )
     decoded = _decode_page(answer)
-    if decoded.timed_out or decoded.shards.failed or decoded.shards.successful != 1:
+    if not decoded.is_complete or decoded.shards.successful != 1:
         raise IncompletePageError(
             f"Shard {shard} of {index} did not answer completely. Run the same command "
             "again; it goes on from here."
         )
-    return decoded.hits.hits
+    return decoded.hits
 
 
 _WIDEST = 64

@@ -5,6 +5,7 @@
 
 import pytest
 
+from invenio_stats_dashboard.aggregations import reading
 from invenio_stats_dashboard.aggregations import store as module
 from invenio_stats_dashboard.aggregations.documents import Document, index_templates
 from invenio_stats_dashboard.aggregations.store import (
@@ -102,9 +103,9 @@ def test_only_the_parts_are_touched(store, stored):
 def test_pages_and_batches_are_bounded_and_nothing_is_left_out(
     store, stored, monkeypatch
 ):
-    monkeypatch.setattr(module, "PAGE", 7)
+    monkeypatch.setattr(reading, "PAGE", 7)
     monkeypatch.setattr(module, "MAX_ACTIONS", 5)
-    monkeypatch.setattr(module, "MAX_PARTS", 3)
+    monkeypatch.setattr(reading, "MAX_PARTS", 3)
     days = [f"2026-01-{n:02d}" for n in range(1, 31)]
     everything = [document(c, d) for d in days for c in (A, B)]
     assert store.replace(everything, [Part()]).created == 60

@@ -1,32 +1,38 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage events as columns of small numbers.
+"""Usage events as columns of numbers.
 
-Texts are numbered as they are seen: a record, a visitor, and also a whole list of
-communities or object of breakdown values. All events of a record between two changes
-of its membership carry the same bytes of these, so each is decoded once, not once an
-event.
+Records, parents, visitors and files are 64-bit hashes, so that a day of a million
+events holds none of their texts. A whole list of communities or object of breakdown
+values is numbered when it is seen first. All events of a record between two changes of
+its membership carry the same bytes of these, so each is decoded once, not once an event.
 """
 
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
 import polars as pl
 import xxhash
 
+from ...community_events.documents import GLOBAL
+
 NOBODY = 0
-"""Number of a text that an event does not have."""
+"""Stands for a record, visitor and so on that an event does not have."""
 
 UNKNOWN = "unknown"
 """The cell of what has no value."""
 
 KINDS = ("view", "download")
 """The event types, by their numbers in the columns."""
+
+_REMEMBERED = 50_000
+"""Texts of events, such as referrers, whose value is remembered."""
 
 
 class Event(msgspec.Struct, gc=False):
@@ -48,31 +54,57 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Numbered:
-    """Texts and their numbers; number 0 is nothing."""
+    """Texts by their number, as they are seen."""
 
     def __init__(self):
         """Begin with nothing."""
-        self._numbers = {None: NOBODY}
+        self._numbers = {}
 
     def __getitem__(self, text):
         """Return the number of a text, a new one if it is new."""
         return self._numbers.setdefault(text, len(self._numbers))
-
-    def __len__(self):
-        """Return how many there are, nothing included."""
-        return len(self._numbers)
 
     @property
     def texts(self):
         """Return the texts by their number."""
         return list(self._numbers)
 
-    def hashes(self):
-        """Return a 64-bit hash of each text, by number; that of nothing is 0."""
-        return [
-            xxhash.xxh3_64_intdigest(text.encode()) if text is not None else 0
-            for text in self._numbers
-        ]
+
+class Lists:
+    """Lists of texts, each of which has a number."""
+
+    def __init__(self):
+        """Begin with no list."""
+        self._names = Numbered()
+        self._owners, self._members = array("I"), array("I")
+        self._sizes = array("I")
+
+    def append(self, texts):
+        """Add the next list."""
+        self._owners.extend([len(self._sizes)] * len(texts))
+        self._members.extend([self._names[text] for text in texts])
+        self._sizes.append(len(texts))
+
+    @property
+    def names(self):
+        """Return the texts by their number."""
+        return self._names.texts
+
+    @property
+    def sizes(self):
+        """Return the length of each list, as a column."""
+        return _series(self._sizes)
+
+    def frame(self, owner, member):
+        """Return a data frame with a row for each list and text in it.
+
+        Args:
+            owner: name of the column of lists.
+            member: name of the column of texts.
+        """
+        return pl.DataFrame(
+            {owner: _series(self._owners), member: _series(self._members)}
+        )
 
 
 @dataclass(frozen=True)
@@ -82,12 +114,35 @@ class Breakdown:
     Attributes:
         key: name of the breakdown.
         column: the column that decides on the values.
-        values: number in that column -> tuple of values, never empty.
+        values: the :class:`Lists` of values by the numbers in that column; none is
+            empty.
     """
 
     key: str
     column: str
-    values: list
+    values: Lists
+
+
+class _Raws:
+    """Numbers JSON texts, and decodes each that is new."""
+
+    def __init__(self, decoded):
+        self._numbers, self._decoded = {}, decoded
+        decoded(None)
+
+    def __len__(self):
+        return len(self._numbers) + 1
+
+    def __getitem__(self, raw):
+        if raw is None:
+            return 0
+        # the texts themselves would take more memory than all the rest
+        digest = xxhash.xxh3_128_digest(raw)
+        number = self._numbers.get(digest)
+        if number is None:
+            number = self._numbers[digest] = len(self._numbers) + 1
+            self._decoded(msgspec.json.decode(raw))
+        return number
 
 
 class Columns:
@@ -100,21 +155,34 @@ class Columns:
     def __init__(self, subcounts):
         """Begin with no event."""
         self._subcounts = tuple(subcounts.values())
-        self._extracted = [s for s in self._subcounts if not s.of_record]
-        self.days, self.records, self.parents = Numbered(), Numbered(), Numbered()
-        self.visitors, self.files = Numbered(), Numbered()
-        self.communities, self.objects = Numbered(), Numbered()
-        self._event_values = {s.key: Numbered() for s in self._extracted}
-        self._numbers = {
-            name: array("I") for name in ("day", "com", "sub", "rec", "par", "vis")
+        self._days = Numbered()
+        self.communities = Lists()
+        self._lists = {s.key: Lists() for s in self._subcounts}
+        self._of_events = {
+            s.key: _Extracted(s, self._lists[s.key])
+            for s in self._subcounts
+            if not s.of_record
         }
-        self._files, self._kinds = array("I"), array("B")
-        self._sizes = array("q")
-        self._values = {s.key: array("I") for s in self._extracted}
+        self._raw_communities = _Raws(self._add_communities)
+        self._raw_objects = _Raws(self._add_object)
+        self._numbers = {name: array("I") for name in ("day", "com", "sub")}
+        self._hashes = {name: array("Q") for name in ("rec", "par", "vis", "file")}
+        self._kinds, self._sizes = array("B"), array("q")
+        self._values = {key: array("I") for key in self._of_events}
 
     def __len__(self):
         """Return how many events there are."""
         return len(self._kinds)
+
+    @property
+    def days(self):
+        """Return the days by their number, ``YYYY-MM-DD``."""
+        return self._days.texts
+
+    @property
+    def objects(self):
+        """Return how many numbers there are in the column ``sub``."""
+        return len(self._raw_objects)
 
     def add(self, kind, events):
         """Add events.
@@ -123,59 +191,75 @@ class Columns:
             kind: number of their type in :data:`KINDS`.
             events: list of :class:`Event`.
         """
-        days = self.days
-        add = self._numbers
-        add["day"].extend([days[day_of(e.timestamp)] for e in events])
         for name, numbered, texts in (
-            ("rec", self.records, [e.recid for e in events]),
-            ("par", self.parents, [e.parent_recid for e in events]),
-            ("vis", self.visitors, [e.visitor_id for e in events]),
-            ("com", self.communities, [_raw(e.community_ids) for e in events]),
-            ("sub", self.objects, [_raw(e.subcounts) for e in events]),
+            ("day", self._days, [day_of(e.timestamp) for e in events]),
+            ("com", self._raw_communities, [e.community_ids for e in events]),
+            ("sub", self._raw_objects, [e.subcounts for e in events]),
         ):
-            add[name].extend([numbered[text] for text in texts])
-        self._files.extend([self.files[e.file_id] for e in events])
+            self._numbers[name].extend([numbered[text] for text in texts])
+        for name, texts in (
+            ("rec", [e.recid for e in events]),
+            ("par", [e.parent_recid for e in events]),
+            ("vis", [e.visitor_id for e in events]),
+            ("file", [e.file_id for e in events]),
+        ):
+            self._hashes[name].extend([_hash(text) for text in texts])
         self._sizes.extend([int(e.size or 0) for e in events])
         self._kinds.extend([kind] * len(events))
-        for subcount in self._extracted:
-            numbered = self._event_values[subcount.key]
-            values = [getattr(e, subcount.event) for e in events]
-            self._values[subcount.key].extend([numbered[v] for v in values])
+        for subcount in self._subcounts:
+            if not subcount.of_record:
+                number = self._of_events[subcount.key].number
+                values = [getattr(e, subcount.event) for e in events]
+                self._values[subcount.key].extend([number(v) for v in values])
 
     def frame(self):
         """Return the events as a data frame of numbers."""
         columns = {name: _series(values) for name, values in self._numbers.items()}
-        columns["file"] = _series(self._files)
+        for name, values in self._hashes.items():
+            columns[name] = _series(values, pl.UInt64)
         columns["kind"] = _series(self._kinds, pl.UInt8)
         columns["size"] = _series(self._sizes, pl.Int64)
         for key, values in self._values.items():
             columns[_column(key)] = _series(values)
         return pl.DataFrame(columns)
 
-    def community_lists(self):
-        """Return the communities of each number in the column ``com``."""
-        return [
-            tuple(dict.fromkeys(_decoded(raw, []))) for raw in self.communities.texts
-        ]
-
     def breakdowns(self):
         """Return the :class:`Breakdown` s, in the order of the registry."""
-        objects = [_decoded(raw, {}) for raw in self.objects.texts]
         return [
-            (
-                Breakdown(s.key, "sub", [_values(o.get(s.key)) for o in objects])
-                if s.of_record
-                else Breakdown(
-                    s.key,
-                    _column(s.key),
-                    [
-                        (_EXTRACTS[s.extract](value),)
-                        for value in self._event_values[s.key].texts
-                    ],
-                )
+            Breakdown(
+                s.key, "sub" if s.of_record else _column(s.key), self._lists[s.key]
             )
             for s in self._subcounts
         ]
+
+    def _add_communities(self, found):
+        self.communities.append(tuple(dict.fromkeys((GLOBAL, *(found or ())))))
+
+    def _add_object(self, found):
+        found = found or {}
+        for subcount in self._subcounts:
+            if subcount.of_record:
+                values = found.get(subcount.key)
+                values = tuple(dict.fromkeys(values)) if values else (UNKNOWN,)
+                self._lists[subcount.key].append(values)
+
+
+class _Extracted:
+    """Numbers the values of a breakdown that is found in the event itself."""
+
+    def __init__(self, subcount, lists):
+        self._extract, self._lists = _EXTRACTS[subcount.extract], lists
+        self._known = Numbered()
+        self._count = 0
+        self.number = lru_cache(_REMEMBERED)(self._number)
+
+    def _number(self, found):
+        value = self._extract(found)
+        number = self._known[value]
+        if number == self._count:
+            self._lists.append((value,))
+            self._count += 1
+        return number
 
 
 def day_of(timestamp):
@@ -213,20 +297,12 @@ def _value(value):
 _EXTRACTS: dict[str, Callable] = {"host": _host, "agent": _agent, "value": _value}
 
 
-def _values(values):
-    return tuple(dict.fromkeys(values)) if values else (UNKNOWN,)
-
-
 def _column(key):
     return f"value:{key}"
 
 
-def _raw(raw):
-    return None if raw is None else bytes(raw)
-
-
-def _decoded(raw, nothing):
-    return nothing if raw is None else (msgspec.json.decode(raw) or nothing)
+def _hash(text):
+    return NOBODY if text is None else xxhash.xxh3_64_intdigest(text.encode())
 
 
 def _series(values, dtype=pl.UInt32):

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ...community_events.documents import GLOBAL
-from .columns import KINDS, NOBODY
+from .columns import KINDS, NOBODY, Breakdown, Lists
 
-PORTION = 100_000
+PORTION = 400_000
 """Rows that are in memory at a time, after they were multiplied."""
 
 SUMS = ("total_events", "total_volume")
@@ -28,26 +27,12 @@ _DISTINCT = {
     "unique_files": "file",
 }
 METRICS = (*_DISTINCT, *SUMS)
-_CELL = ["day", "community", "value", "kind"]
-"""What a row of results is about."""
+_PLACE = ("day", "kind", "community")
+"""What a row of results is about, besides a value."""
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The counts of some days.
-
-    Attributes:
-        days: number in the column ``day`` -> ``YYYY-MM-DD``.
-        communities: number in the column ``community`` -> UUID or ``global``.
-        totals: data frame of day, community, kind and all metrics.
-        cells: breakdown key -> (values by their number, data frame like ``totals``
-            with the column ``value``).
-    """
-
-    days: list
-    communities: list
-    totals: pl.DataFrame
-    cells: dict
+ROWS = 60_000
+"""Events times communities whose cells are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +48,100 @@ class _Many:
     sizes: pl.Series
 
 
-def count(columns):
-    """Count the events of some days.
+@dataclass(frozen=True)
+class _Distinct:
+    """What is different in the events, by one column that decides on values.
+
+    Attributes:
+        sums: data frame of ``where``, the column, and :data:`SUMS`.
+        things: metric -> data frame of ``where``, the column, and a thing.
+    """
+
+    sums: pl.DataFrame
+    things: dict
+
+
+class Counted:
+    """The counts of some days.
+
+    Attributes:
+        days: number in the column ``day`` -> ``YYYY-MM-DD``.
+        communities: number in the column ``community`` -> UUID or ``global``.
+        totals: data frame of day, community, kind and all metrics.
 
     Args:
         columns: a :class:`~.columns.Columns`.
-
-    Returns:
-        Counted: the counts.
     """
-    events = columns.frame()
-    names, communities = _many("com", "community", _with_global(columns))
-    nothing = _many("sub", "value", [()] * len(columns.objects), one=True)[1]
-    totals = _Counting(events, communities, "sub", nothing).counts().drop("value")
-    cells = {}
-    for breakdown in columns.breakdowns():
-        # few lists of values are different, however many objects hold them
-        lists = {}
-        numbers = [lists.setdefault(v, len(lists)) for v in breakdown.values]
-        renumbered = events.with_columns(
-            pl.Series("list", numbers, dtype=pl.UInt32)
-            .gather(events[breakdown.column])
-            .alias("list")
+
+    def __init__(self, columns):
+        """Count the totals."""
+        self.days, self.communities = columns.days, columns.communities.names
+        self._breakdowns = columns.breakdowns()
+        communities = columns.communities.frame("com", "community")
+        events, self._places, self._where = _placed(columns.frame(), communities)
+        # that of the records decides on most breakdowns, the others on one each
+        by = {"sub", *(breakdown.column for breakdown in self._breakdowns)}
+        self._distinct = {column: _distinct(events, column) for column in by}
+        nothing = Lists()
+        for _ in range(columns.objects):
+            nothing.append(("",))
+        self.totals = self._counts(Breakdown("", "sub", nothing), self._where)[1].drop(
+            "value"
         )
-        values, many = _many("list", "value", list(lists))
-        counting = _Counting(renumbered, communities, "list", many)
-        cells[breakdown.key] = (values, counting.counts())
-    return Counted(columns.days.texts, names, totals, cells)
+
+    def groups(self):
+        """Return the communities whose cells are to be counted together.
+
+        Returns:
+            list[list[int]]: their numbers, sorted by UUID. Several groups only where
+            there is one day.
+        """
+        sizes = dict(
+            self.totals.group_by("community")
+            .agg(pl.col("total_events").sum())
+            .iter_rows()
+        )
+        order = sorted(sizes, key=self.communities.__getitem__)
+        if self.totals["day"].n_unique() > 1:
+            return [order]
+        groups, rows = [[]], 0
+        for number in order:
+            if groups[-1] and rows + sizes[number] > ROWS:
+                groups.append([])
+                rows = 0
+            groups[-1].append(number)
+            rows += sizes[number]
+        return groups
+
+    def cells(self, communities):
+        """Count the cells of some communities.
+
+        Args:
+            communities: their numbers.
+
+        Returns:
+            dict: breakdown key -> (values by their number, data frame like ``totals``
+            with the column ``value``).
+        """
+        where = self._where
+        if len(communities) < self.totals["community"].n_unique():
+            places = self._places.with_row_index("place").filter(
+                pl.col("community").is_in(communities)
+            )
+            rows = where.frame.join(places.select("place"), on="place")
+            where = _Many(rows, _sizes(rows, len(where.sizes)))
+        return {b.key: self._counts(b, where) for b in self._breakdowns}
+
+    def _counts(self, breakdown, where):
+        """Return the values of a breakdown, and its cells with all metrics."""
+        names = breakdown.values.names
+        frame = breakdown.values.frame(breakdown.column, "value")
+        values = _Many(frame, breakdown.values.sizes)
+        counting = _Counting(breakdown.column, where, values, len(names))
+        cells = counting.counts(self._distinct[breakdown.column])
+        value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
+        found = self._places[cells["cell"] // len(names)]
+        return names, found.with_columns(value, *cells.drop("cell"))
 
 
 def seen(columns):
@@ -102,29 +154,23 @@ def seen(columns):
         tuple: kind of thing (``view_records`` …), and a data frame of day, community
         and a sorted list of 64-bit hashes.
     """
-    events = columns.frame()
-    _names, communities = _many("com", "community", _with_global(columns))
+    events = columns.frame().select("day", "com", "kind", *_THINGS)
+    communities = columns.communities.frame("com", "community")
     for number, kind in enumerate(KINDS):
         of_kind = events.filter(pl.col("kind") == number)
-        for thing, numbered in (
-            ("rec", columns.records),
-            ("par", columns.parents),
-            ("file", columns.files),
-        ):
+        for thing, things in _THINGS.items():
             if thing == "file" and kind == "view":
                 continue
-            hashes = pl.Series("hash", numbered.hashes(), dtype=pl.UInt64)
             found = (
                 of_kind.filter(pl.col(thing) != NOBODY)
                 .select("day", "com", thing)
                 .unique()
-                .join(communities.frame, on="com")
+                .join(communities, on="com")
                 .select("day", "community", thing)
                 .unique()
             )
-            found = found.with_columns(hashes.gather(found[thing]).alias("hash"))
-            grouped = found.group_by("day", "community").agg(pl.col("hash").sort())
-            yield f"{kind}_{_THINGS[thing]}", grouped
+            grouped = found.group_by("day", "community").agg(pl.col(thing).sort())
+            yield f"{kind}_{things}", grouped
 
 
 _THINGS = {"rec": "records", "par": "parents", "file": "files"}
@@ -133,58 +179,94 @@ SEEN = ("view_records", "view_parents", *(f"download_{t}" for t in _THINGS.value
 """The kinds of things that :func:`seen` tells of."""
 
 
-def community_names(columns):
-    """Return the communities by the number that :func:`seen` gives them."""
-    return _many("com", "community", _with_global(columns))[0]
+def _placed(frame, communities):
+    """Return events with the number of the places that each is counted in.
+
+    Args:
+        frame: of :meth:`~.columns.Columns.frame`.
+        communities: one row for each number in the column ``com`` and community.
+
+    Returns:
+        tuple: the events with the column ``where``, which stands for several places;
+        a data frame of places (day, kind, community); and the :class:`_Many` of them.
+    """
+    lists = frame.select("day", "kind", "com").unique().with_row_index("where")
+    rows = lists.join(communities, on="com").select("where", *_PLACE)
+    places = rows.select(_PLACE).unique().with_row_index("place")
+    rows = rows.join(places, on=_PLACE).select("where", "place")
+    sizes = _sizes(rows, len(lists))
+    events = frame.join(lists, on=["day", "kind", "com"]).drop("day", "com")
+    return events, places.drop("place"), _Many(rows, sizes)
+
+
+def _distinct(events, column):
+    """Return the :class:`_Distinct` of events by a column."""
+    by = ["where", column]
+    sums = events.group_by(by).agg(
+        pl.len().alias("total_events").cast(pl.Int64),
+        pl.col("size").sum().alias("total_volume"),
+    )
+    things = {}
+    for metric, thing in _DISTINCT.items():
+        having = pl.col(thing) != NOBODY
+        if thing == "file":
+            having &= pl.col("kind") == KINDS.index("download")
+        things[metric] = events.filter(having).select(*by, thing).unique()
+    return _Distinct(sums, things)
+
+
+def _sizes(rows, count):
+    """Return how many rows each number in the column ``where`` has."""
+    found = rows.group_by("where").len()
+    every = pl.DataFrame({"where": pl.int_range(count, dtype=pl.UInt32, eager=True)})
+    return every.join(found, on="where", how="left", maintain_order="left")[
+        "len"
+    ].fill_null(0)
 
 
 class _Counting:
-    """Counts one breakdown."""
+    """Counts one breakdown; a cell is a number made of a place and a value."""
 
-    def __init__(self, events, communities, column, values):
-        self._events, self._communities = events, communities
-        self._column, self._values = column, values
+    def __init__(self, column, where, values, base):
+        self._column, self._base = column, base
+        self._where, self._values = where, values
 
-    def counts(self):
+    def counts(self, distinct):
         """Return a data frame of cells with all metrics."""
-        lists = ["day", "kind", "com", self._column]
-        sums = self._events.group_by(lists).agg(
-            pl.len().alias("total_events").cast(pl.Int64),
-            pl.col("size").sum().alias("total_volume"),
-        )
-        result = self._summed(sums, [pl.col(name).sum() for name in SUMS], None)
-        for metric, thing in _DISTINCT.items():
-            of_thing = self._events.filter(pl.col(thing) != NOBODY)
-            if thing == "file":
-                of_thing = of_thing.filter(pl.col("kind") == KINDS.index("download"))
-            distinct = of_thing.select(*lists, thing).unique()
+        sums = [pl.col(name).sum() for name in SUMS]
+        result = self._summed(distinct.sums, sums, None)
+        for metric, frame in distinct.things.items():
+            thing = _DISTINCT[metric]
             counts = [pl.col(thing).n_unique().cast(pl.Int64).alias(metric)]
-            result = result.join(
-                self._summed(distinct, counts, thing), on=_CELL, how="left"
-            )
+            found = self._summed(frame, counts, thing)
+            result = result.join(found, on="cell", how="left")
         return result.with_columns(pl.col(*METRICS).fill_null(0))
 
     def _summed(self, frame, aggregates, thing):
-        """Multiply the rows by communities and values, and aggregate by cell."""
+        """Multiply the rows by places and values, and aggregate by cell."""
         parts = [
-            self._multiplied(p).group_by(_CELL).agg(aggregates)
+            self._multiplied(p).group_by("cell").agg(aggregates)
             for p in self._cut(frame, thing)
         ]
         if len(parts) == 1:
             return parts[0]
         together = pl.concat(parts)
-        return together.group_by(_CELL).agg(pl.all().sum())
+        return together.group_by("cell").agg(pl.all().sum())
 
     def _multiplied(self, frame):
-        return frame.join(self._communities.frame, on="com").join(
-            self._values.frame, on=self._column
+        cell = pl.col("place").cast(pl.UInt64) * self._base + pl.col("value")
+        return (
+            frame.join(self._where.frame, on="where")
+            .join(self._values.frame, on=self._column)
+            .with_columns(cell.alias("cell"))
+            .drop("where", self._column, "place", "value")
         )
 
     def _cut(self, frame, thing):
         """Cut rows into portions that stay small when they are multiplied."""
-        sizes = self._communities.sizes.gather(
-            frame["com"]
-        ) * self._values.sizes.gather(frame[self._column])
+        sizes = self._where.sizes.gather(frame["where"]) * self._values.sizes.gather(
+            frame[self._column]
+        )
         portions = math.ceil((sizes.sum() or 0) / PORTION)
         if portions <= 1:
             return [frame]
@@ -192,33 +274,3 @@ class _Counting:
             step = math.ceil(len(frame) / portions)
             return (frame.slice(i, step) for i in range(0, len(frame), step))
         return (frame.filter(pl.col(thing) % portions == p) for p in range(portions))
-
-
-def _with_global(columns):
-    return [(GLOBAL, *found) for found in columns.community_lists()]
-
-
-def _many(column, things, lists, one=False):
-    """Return the names of things, and which of them each number stands for.
-
-    Args:
-        column: name of the column that holds the numbers.
-        things: name of the column of things.
-        lists: number -> tuple of names.
-        one: each number stands for one thing, which needs no name.
-    """
-    names = {}
-    if one:
-        numbers, found = list(range(len(lists))), [0] * len(lists)
-    else:
-        pairs = [
-            (number, names.setdefault(name, len(names)))
-            for number, of_number in enumerate(lists)
-            for name in of_number
-        ]
-        numbers, found = [p[0] for p in pairs], [p[1] for p in pairs]
-    frame = pl.DataFrame(
-        {column: numbers, things: found}, schema={column: pl.UInt32, things: pl.UInt32}
-    )
-    sizes = [1] * len(lists) if one else [len(of_number) for of_number in lists]
-    return list(names), _Many(frame, pl.Series(sizes, dtype=pl.UInt32))

@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from ..documents import Document
-from .counting import SEEN, community_names, seen
+from .counting import SEEN, seen
 
 VIEW = ("total_events", "unique_visitors", "unique_records", "unique_parents")
 """The metrics of views, in the order in which a document has them."""
@@ -25,7 +25,7 @@ DOWNLOAD = (*VIEW, "unique_files", "total_volume")
 PARTS = (("view", VIEW), ("download", DOWNLOAD))
 """Event types and their metrics, by the number of the type in the columns."""
 
-_DOCUMENT = ["day", "community"]
+_CELL = ["community", "value"]
 _NONE = msgspec.Raw(b"[]")
 
 
@@ -40,21 +40,25 @@ def deltas(counted):
     """
     days, communities = counted.days, counted.communities
     totals = _totals(counted.totals)
-    cells = {
-        name: _cells(values, frame) for name, (values, frame) in counted.cells.items()
-    }
-    order = sorted(totals, key=lambda key: (days[key[0]], communities[key[1]]))
-    for key in order:
-        day, community = days[key[0]], communities[key[1]]
-        body = {
-            "community_id": community,
-            "period_start": day,
-            "totals": totals[key],
-            "subcounts": {
-                name: of_name.pop(key, _NONE) for name, of_name in cells.items()
-            },
-        }
-        yield Document(community, day, body)
+    numbers = sorted({day for day, _ in totals}, key=days.__getitem__)
+    for group in counted.groups():
+        cells = {name: _Cells(*found) for name, found in counted.cells(group).items()}
+        for day in numbers:
+            # of one day at a time: the texts are far larger than the counts
+            texts = {name: of_name.of_day(day) for name, of_name in cells.items()}
+            for community in group:
+                if (day, community) not in totals:
+                    continue
+                body = {
+                    "community_id": communities[community],
+                    "period_start": days[day],
+                    "totals": totals[day, community],
+                    "subcounts": {
+                        name: of_name.pop(community, _NONE)
+                        for name, of_name in texts.items()
+                    },
+                }
+                yield Document(communities[community], days[day], body)
 
 
 def totals_of(counted, community):
@@ -81,7 +85,7 @@ def seen_documents(columns):
     Yields:
         Document: sorted by day, then community.
     """
-    days, communities = columns.days.texts, community_names(columns)
+    days, communities = columns.days, columns.communities.names
     found = {}
     for kind, frame in seen(columns):
         for day, community, hashes in frame.iter_rows():
@@ -127,51 +131,80 @@ def _totals(frame):
     return totals
 
 
-def _cells(values, frame):
-    """Return the JSON of the cells of each document, the largest first."""
-    quoted = [msgspec.json.encode(value).decode() for value in values]
-    ids = pl.DataFrame(
-        {"value": range(len(values)), "id": values, "quoted": quoted},
-        schema={"value": pl.UInt32, "id": pl.String, "quoted": pl.String},
-    )
-    kinds = [frame.filter(pl.col("kind") == number) for number in range(len(PARTS))]
-    parts = [
-        of_kind.select(
-            *_DOCUMENT,
-            "value",
-            "kind",
-            "total_events",
-            _object(part, names).alias("text"),
+class _Cells:
+    """The cells of one breakdown as JSON.
+
+    Args:
+        values: the values by their number.
+        frame: data frame of cells with all metrics.
+    """
+
+    def __init__(self, values, frame):
+        """Divide by day; makes no text yet."""
+        places = sorted(range(len(values)), key=values.__getitem__)
+        self._place = pl.Series(places, dtype=pl.UInt32).arg_sort()
+        heads = ['{"id":' + msgspec.json.encode(value).decode() for value in values]
+        self._heads = pl.Series(heads, dtype=pl.String)
+        self._days = {
+            day: of_day
+            for (day,), of_day in frame.partition_by(
+                "day", include_key=False, as_dict=True
+            ).items()
+        }
+
+    def of_day(self, day):
+        """Return the JSON of a day's cells by community, the largest cells first.
+
+        Args:
+            day: number of the day.
+
+        Returns:
+            dict: number of the community -> :class:`msgspec.Raw`.
+        """
+        if day not in self._days:
+            return {}
+        views, downloads = (
+            self._days[day]
+            .lazy()
+            .filter(pl.col("kind") == kind)
+            .select(
+                *_CELL,
+                pl.col("total_events").alias(part),
+                _object(part, names).alias(f"{part}_text"),
+            )
+            .collect()
+            for kind, (part, names) in enumerate(PARTS)
         )
-        for of_kind, (part, names) in zip(kinds, PARTS, strict=True)
-    ]
-    events = pl.col("total_events")
-    cells = (
-        pl.concat(parts)
-        .group_by(*_DOCUMENT, "value", maintain_order=True)
-        .agg(
-            pl.col("text").str.join(","),
-            events.filter(pl.col("kind") == 0).sum().alias("views"),
-            events.filter(pl.col("kind") == 1).sum().alias("downloads"),
+        cells = views.join(downloads, on=_CELL, how="full", coalesce=True)
+        cells = cells.with_columns(
+            self._place.gather(cells["value"]).alias("place"),
+            pl.col("view", "download").fill_null(0),
+        ).sort(
+            "community",
+            "view",
+            "download",
+            "place",
+            descending=[False, True, True, False],
         )
-        .join(ids, on="value")
-        .sort("views", "downloads", "id", descending=[True, True, False])
-        .with_columns(
-            pl.concat_str(
-                pl.lit('{"id":'), "quoted", pl.lit(","), "text", pl.lit("}")
-            ).alias("text")
+        heads = self._heads.gather(cells["value"]).alias("head")
+        text = pl.concat_str(
+            [heads, "view_text", "download_text", pl.lit("}")], ignore_nulls=True
         )
-        .group_by(_DOCUMENT, maintain_order=True)
-        .agg(pl.col("text").str.join(","))
-    )
-    return {
-        (day, community): msgspec.Raw(f"[{text}]".encode())
-        for day, community, text in cells.iter_rows()
-    }
+        return _joined(cells["community"], cells.select(text).to_series())
+
+
+def _joined(communities, texts):
+    """Return lists as JSON, by what their parts belong to; neighbours belong together."""
+    texts, found, start = texts.to_list(), {}, 0
+    for length, community in communities.rle().struct.unnest().iter_rows():
+        text = ",".join(texts[start : start + length])
+        found[community] = msgspec.Raw(f"[{text}]".encode())
+        start += length
+    return found
 
 
 def _object(part, names):
-    pieces = [pl.lit(f'"{part}":{{')]
+    pieces = [pl.lit(f',"{part}":{{')]
     for number, name in enumerate(names):
         comma = "," if number else ""
         pieces += [pl.lit(f'{comma}"{name}":'), pl.col(name).cast(pl.String)]

@@ -15,6 +15,8 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
+from ...search.overlap import ahead
+from ...search.pages import page_decoder
 from .columns import Event
 
 PAGE = 10_000
@@ -31,26 +33,11 @@ class _Hit(msgspec.Struct, gc=False):
     sort: tuple[int, ...]
 
 
-class _Hits(msgspec.Struct):
-    hits: list[_Hit]
-
-
-class _Shards(msgspec.Struct):
-    failed: int
-    successful: int
-
-
-class _Page(msgspec.Struct):
-    hits: _Hits
-    timed_out: bool
-    shards: _Shards = msgspec.field(name="_shards")
-
-
 class _Opened(msgspec.Struct):
     pit_id: str
 
 
-_decode_page = msgspec.json.Decoder(_Page, strict=False).decode
+_decode_page = page_decoder(_Hit, strict=False)
 _decode_opened = msgspec.json.Decoder(_Opened).decode
 
 
@@ -94,17 +81,18 @@ class EventReader:
         }
         for shard in sorted(shards):
             with self._point_in_time(index, shard) as pit:
-                yield from self._pages({**body, "pit": pit}, index)
+                # the cluster looks for the next page while this one is taken in
+                yield from ahead(self._pages({**body, "pit": pit}, index))
 
     def _pages(self, body, index):
         while True:
             page = _decode_page(self._send("POST", "/_search", body))
-            if page.timed_out or page.shards.failed or page.shards.successful != 1:
+            if not page.is_complete or page.shards.successful != 1:
                 raise SearchUnavailableError(
                     f"{index} did not answer completely. Run the same command again "
                     "when the cluster is better."
                 )
-            hits = page.hits.hits
+            hits = page.hits
             if hits:
                 yield [hit.source for hit in hits]
             if len(hits) < PAGE:

@@ -3,11 +3,11 @@
 
 """Running totals of one community: deltas go in, snapshots come out.
 
-A cell keeps its JSON until it changes. Running totals only grow, so the largest cells
-of a day are among the largest of the day before and those that have changed.
+A cell of a delta becomes the running cell of its value, and the others of that value are
+added to it. Running totals only grow, so the largest cells of a day are among the
+largest of the day before and those that have changed.
 """
 
-import heapq
 from dataclasses import dataclass
 
 import msgspec
@@ -21,25 +21,35 @@ SUMMED = (
 )
 """What adds up from day to day."""
 
-_VIEWS, _DOWNLOADS = 0, 2
-"""Places of the events of either type among the five sums."""
+
+class Views(msgspec.Struct, gc=False):
+    """Sums of views."""
+
+    total_events: int = 0
+    unique_visitors: int = 0
 
 
-class _Part(msgspec.Struct, gc=False):
+class Downloads(msgspec.Struct, gc=False):
+    """Sums of downloads."""
+
     total_events: int = 0
     unique_visitors: int = 0
     total_volume: int = 0
 
 
-class _Cell(msgspec.Struct, gc=False):
+class Cell(msgspec.Struct, gc=False, omit_defaults=True):
+    """Sums of one value; None where it has no events of a type."""
+
     id: str
-    view: _Part | None = None
-    download: _Part | None = None
+    view: Views | None = None
+    download: Downloads | None = None
 
 
-class _Totals(msgspec.Struct):
-    view: _Part
-    download: _Part
+class Totals(msgspec.Struct, gc=False):
+    """Sums of all events."""
+
+    view: Views
+    download: Downloads
 
 
 class Delta(msgspec.Struct):
@@ -47,49 +57,35 @@ class Delta(msgspec.Struct):
 
     community_id: str
     period_start: str
-    totals: _Totals
-    subcounts: dict[str, list[_Cell]]
+    totals: Totals
+    subcounts: dict[str, list[Cell]]
 
 
 decode_delta = msgspec.json.Decoder(Delta).decode
-
-
-class Cell:
-    """Running totals of one value."""
-
-    __slots__ = ("_text", "id", "sums")
-
-    def __init__(self, id, sums=None):
-        """Begin with some totals, or with none."""
-        self.id, self._text = id, None
-        self.sums = sums or [0, 0, 0, 0, 0]
-
-    def add(self, cell):
-        """Add a delta's cell or totals."""
-        _add(self.sums, cell.view, cell.download)
-        self._text = None
-
-    @property
-    def text(self):
-        """Return the cell as JSON."""
-        if self._text is None:
-            self._text = _text(self.id, self.sums)
-        return self._text
+_encode = msgspec.json.Encoder().encode
 
 
 def by_size(cell):
     """Return what cells are sorted by: most views, most downloads, then the id."""
-    return -cell.sums[_VIEWS], -cell.sums[_DOWNLOADS], cell.id
+    view, download = cell.view, cell.download
+    return (
+        0 if view is None else -view.total_events,
+        0 if download is None else -download.total_events,
+        cell.id,
+    )
 
 
 def by_views(cell):
-    """Return what the largest cells by views are chosen by."""
-    return -cell.sums[_VIEWS], cell.id
+    """Return what the largest cells by views are chosen by; they have some."""
+    return -cell.view.total_events, cell.id
 
 
 def by_downloads(cell):
-    """Return what the largest cells by downloads are chosen by."""
-    return -cell.sums[_DOWNLOADS], cell.id
+    """Return what the largest cells by downloads are chosen by; they have some."""
+    return -cell.download.total_events, cell.id
+
+
+_ORDERS = (("view", by_views), ("download", by_downloads))
 
 
 @dataclass(frozen=True)
@@ -117,17 +113,20 @@ class Running:
         """Begin with nothing, or where a state was taken."""
         state = state or {"totals": [0] * 5, "cells": {}, "distinct": {}}
         self._shown = shown
-        self._totals = list(state["totals"])
+        totals = state["totals"]
+        self._totals = Totals(Views(*totals[:2]), Downloads(*totals[2:]))
         self.distinct = dict(state["distinct"])
         self._cells = {
             key: {
-                id: Cell(id, list(sums))
-                for id, sums in state["cells"].get(key, {}).items()
+                id: _cell(id, sums) for id, sums in state["cells"].get(key, {}).items()
             }
             for key in shown.every
         }
         self._largest = {
-            key: [self._chosen(cells.values(), *order) for order in _ORDERS]
+            key: [
+                self._first([c for c in cells.values() if getattr(c, part)], order)
+                for part, order in _ORDERS
+            ]
             for key, cells in self._cells.items()
             if not shown.every[key]
         }
@@ -135,10 +134,10 @@ class Running:
     def state(self):
         """Return all that is needed to go on, as JSON values."""
         return {
-            "totals": list(self._totals),
+            "totals": _sums(self._totals),
             "distinct": dict(self.distinct),
             "cells": {
-                key: {id: list(cell.sums) for id, cell in cells.items()}
+                key: {id: _sums(cell) for id, cell in cells.items()}
                 for key, cells in self._cells.items()
                 if cells
             },
@@ -148,38 +147,39 @@ class Running:
         """Add a day.
 
         Args:
-            delta: a :class:`Delta`.
+            delta: a :class:`Delta`; its cells must not be used any more.
             new: kind of thing -> how many were seen for the first time.
         """
-        _add(self._totals, delta.totals.view, delta.totals.download)
+        _add(self._totals, delta.totals)
         for kind, count in new.items():
             self.distinct[kind] = self.distinct.get(kind, 0) + count
         for key, every in self._shown.every.items():
-            cells, changed = self._cells[key], []
-            for found in delta.subcounts.get(key, ()):
-                cell = cells.get(found.id)
-                if cell is None:
-                    cell = cells[found.id] = Cell(found.id)
-                cell.add(found)
-                changed.append(cell)
+            cells, changed = self._cells[key], delta.subcounts.get(key, ())
+            for found in changed:
+                cell = cells.setdefault(found.id, found)
+                if cell is not found:
+                    _add(cell, found)
             if not every and changed:
-                self._largest[key] = [
-                    self._chosen({*largest, *changed}, *order)
-                    for largest, order in zip(self._largest[key], _ORDERS, strict=True)
-                ]
+                self._choose(key, changed)
 
     def snapshot(self, community, day):
         """Return the snapshot of a day as a document."""
-        sums, of = self._totals, self.distinct.get
-        view = (sums[0], sums[1], of("view_records", 0), of("view_parents", 0))
+        totals, of = self._totals, self.distinct.get
+        view = (
+            totals.view.total_events,
+            totals.view.unique_visitors,
+            of("view_records", 0),
+            of("view_parents", 0),
+        )
         download = (
-            sums[2],
-            sums[3],
+            totals.download.total_events,
+            totals.download.unique_visitors,
             of("download_records", 0),
             of("download_parents", 0),
             of("download_files", 0),
-            sums[4],
+            totals.download.total_volume,
         )
+        subcounts = {key: self._subcount(key) for key in self._cells}
         body = {
             "community_id": community,
             "snapshot_date": day,
@@ -187,45 +187,65 @@ class Running:
                 "view": dict(zip(VIEW, view, strict=True)),
                 "download": dict(zip(DOWNLOAD, download, strict=True)),
             },
-            "subcounts": {key: self._subcount(key) for key in self._cells},
+            # as it is now: the cells go on growing
+            "subcounts": msgspec.Raw(_encode(subcounts)),
         }
         return Document(community, day, body)
 
     def _subcount(self, key):
         if self._shown.every[key]:
-            return _list(sorted(self._cells[key].values(), key=by_size))
+            return sorted(self._cells[key].values(), key=by_size)
         views, downloads = self._largest[key]
-        return {"by_view": _list(views), "by_download": _list(downloads)}
+        return {"by_view": views, "by_download": downloads}
 
-    def _chosen(self, cells, place, order):
-        having = [cell for cell in cells if cell.sums[place]]
-        return heapq.nsmallest(self._shown.top, having, key=order)
+    def _choose(self, key, changed):
+        """Choose the largest cells again, of which those of a delta have changed."""
+        cells, chosen = self._cells[key], []
+        for largest, (part, order) in zip(self._largest[key], _ORDERS, strict=True):
+            more = [cells[found.id] for found in changed if getattr(found, part)]
+            if more and 0 < self._shown.top == len(largest):
+                last = max(order(cell) for cell in largest)
+                more = [cell for cell in more if order(cell) <= last]
+            chosen.append(self._first([*largest, *more], order) if more else largest)
+        self._largest[key] = chosen
 
-
-_ORDERS = ((_VIEWS, by_views), (_DOWNLOADS, by_downloads))
-
-
-def _add(sums, view, download):
-    if view is not None:
-        sums[0] += view.total_events
-        sums[1] += view.unique_visitors
-    if download is not None:
-        sums[2] += download.total_events
-        sums[3] += download.unique_visitors
-        sums[4] += download.total_volume
-
-
-def _list(cells):
-    return msgspec.Raw(("[" + ",".join([cell.text for cell in cells]) + "]").encode())
+    def _first(self, cells, order):
+        """Return the first cells in an order, each once."""
+        found = {cell.id: cell for cell in cells}
+        return sorted(found.values(), key=order)[: self._shown.top]
 
 
-def _text(id, sums):
-    text = '{"id":' + msgspec.json.encode(id).decode()
-    if sums[0]:
-        text += f',"view":{{"total_events":{sums[0]},"unique_visitors":{sums[1]}}}'
-    if sums[2]:
-        text += (
-            f',"download":{{"total_events":{sums[2]},"unique_visitors":{sums[3]},'
-            f'"total_volume":{sums[4]}}}'
-        )
-    return text + "}"
+def _cell(id, sums):
+    return Cell(
+        id,
+        Views(*sums[:2]) if sums[0] else None,
+        Downloads(*sums[2:]) if sums[2] else None,
+    )
+
+
+def _sums(cell):
+    view, download = cell.view or Views(), cell.download or Downloads()
+    return [
+        view.total_events,
+        view.unique_visitors,
+        download.total_events,
+        download.unique_visitors,
+        download.total_volume,
+    ]
+
+
+def _add(cell, found):
+    """Add the sums of one cell to another; what this has none of becomes the other's."""
+    if (more := found.view) is not None:
+        if (view := cell.view) is None:
+            cell.view = more
+        else:
+            view.total_events += more.total_events
+            view.unique_visitors += more.unique_visitors
+    if (more := found.download) is not None:
+        if (download := cell.download) is None:
+            cell.download = more
+        else:
+            download.total_events += more.total_events
+            download.unique_visitors += more.unique_visitors
+            download.total_volume += more.total_volume

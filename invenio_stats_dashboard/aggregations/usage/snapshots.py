@@ -17,7 +17,7 @@ import msgspec
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
 from ...search.bookmarks import Bookmark
-from ..store import LAST_DAY, Part
+from ..reading import LAST_DAY, Part
 from .running import Running, decode_delta
 from .states import LATEST, Kept, SeenThings, States
 

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-CHUNK = 20_000
+CHUNK = 60_000
 """Events that are counted at a time; a day is never cut."""
 
 

@@ -10,12 +10,13 @@ from functools import partial
 from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
 from ..bookmarks import Source, Sources
 from ..documents import day_field
+from ..reading import Part
 from ..run import Done, Options, Step
-from ..store import AggregateStore, Part
+from ..store import AggregateStore
 from .columns import KINDS, Columns
 from .corrections import Corrections
 from .counted import queries, rules
-from .counting import count
+from .counting import Counted
 from .dirty import REBUILT, DirtyDays
 from .documents import deltas, seen_documents
 from .reading import EventReader
@@ -250,7 +251,7 @@ class Usage:
             tuple[Written, int]: of the deltas, and the number of events counted.
         """
         columns = self._columns(unit)
-        counted = count(columns)
+        counted = Counted(columns)
         documents = deltas(counted)
         seen = seen_documents(columns)
         parts = [Part(unit.first, unit.last)]

@@ -8,10 +8,7 @@ what was written is read back beside both, so that a verified copy takes hardly
 longer than a copy. Every batch is bounded and so is the number under way.
 """
 
-import queue
 import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,8 +21,6 @@ from ...search.client import patiently
 from ...search.seqno import NOTHING, IncompletePageError, page, positions, scan
 from .fingerprints import Fingerprints, fingerprint, read
 
-_AHEAD = 1
-_WRITERS = 2
 _READ_BACK_EVERY = 50_000
 ALIAS_MISSING = "index_not_found_exception"
 
@@ -170,89 +165,6 @@ class Copier:
             f"batch; the first is {first}. Mend the event or the mapping and run "
             "the migration of this month again."
         )
-
-
-class Ahead:
-    """Runs an iterator in a thread, a bounded number of items ahead."""
-
-    def __init__(self, iterator, ahead=_AHEAD):
-        """Start at once."""
-        self._items = queue.Queue(maxsize=ahead)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(iterator,), daemon=True)
-        self._thread.start()
-
-    def _run(self, iterator):
-        try:
-            for item in iterator:
-                if not self._put((item, None)):
-                    return
-            self._put((None, StopIteration()))
-        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
-            self._put((None, error))
-
-    def _put(self, pair):
-        while not self._stop.is_set():
-            try:
-                self._items.put(pair, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def __iter__(self):
-        """Yield the items, raise what the iterator raised."""
-        while True:
-            item, error = self._items.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item
-
-    def close(self):
-        """Stop the thread and wait for it."""
-        self._stop.set()
-        self._thread.join(timeout=90)
-
-
-def stored_in_order(batches, write, writers=_WRITERS):
-    """Write several batches at once, and yield them in order when they are stored.
-
-    Args:
-        batches: iterable of batches.
-        write: stores one; called in several threads.
-        writers: how many at once.
-
-    Yields:
-        Batch: each one after it and all before it are stored. What the iterable
-        raises rises after all batches before it were yielded.
-    """
-    batches, pending, error = iter(batches), deque(), None
-    with ThreadPoolExecutor(writers) as pool:
-        while error is None:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                break
-            except Exception as raised:  # noqa: BLE001 - raised again below
-                error = raised
-                break
-            pending.append((batch, pool.submit(write, batch)))
-            del batch
-            # one more than can be written, so that no writer waits for the next
-            if len(pending) > writers:
-                yield _stored(pending)
-        while pending:
-            yield _stored(pending)
-    if error is not None:
-        raise error
-
-
-def _stored(pending):
-    batch, future = pending.popleft()
-    future.result()
-    return batch
 
 
 class ReadBack:

@@ -7,8 +7,9 @@ import time
 
 from ...errors import ClusterNotHealthyError
 from ...search.bookmarks import by_shard
+from ...search.overlap import Ahead, stored_in_order
 from ...search.seqno import NOTHING
-from .copying import Ahead, ReadBack, settled_positions, stored_in_order
+from .copying import ReadBack, settled_positions
 from .delta import Delta, bring_delta
 from .fingerprints import Fingerprints
 from .report import COPYING, VERIFIED, Progress

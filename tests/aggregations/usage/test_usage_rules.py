@@ -56,6 +56,7 @@ def test_the_split_of_the_work_does_not_matter(events, monkeypatch):
     for chunk, portion in ((1, 7), (25, 20), (10**6, 10**6)):
         monkeypatch.setattr(work.units, "__defaults__", (chunk,))
         monkeypatch.setattr(counting, "PORTION", portion)
+        monkeypatch.setattr(counting, "ROWS", portion)
         assert changed(events.aggregate(rebuild=True)) == {}
 
 

@@ -50,6 +50,7 @@ CHECKS = {
     "COMMUNITY_STATS_AGGREGATION_HELPERS": _whole(0),
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,
+    "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
 }
 """Config variable -> a check that returns None, or what the value must be."""
 

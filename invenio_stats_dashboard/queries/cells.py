@@ -163,7 +163,6 @@ class Source:
         self._ends = [bucket.end.toordinal() for bucket in buckets]
         self._what = {
             "_source": [f"subcounts.{key}" for key in breakdowns],
-            "stored_fields": "_none_",
             "track_total_hits": False,
         }
 
@@ -265,7 +264,10 @@ class States(Source):
             self._last_of(self._groups[0]),
         ]
         first, ends = self._aggregates.ask(searches)
-        self._first = [self._of(_decode_page(first)), *self._at_ends(ends)]
+        self._first = [
+            self._of(_decode_page(first)),
+            *self._at_ends(ends, self._groups[0]),
+        ]
 
     def part(self):
         """Return the breakdowns that not all of the documents hold as a whole.
@@ -298,7 +300,8 @@ class States(Source):
         """Yield the cells before the range and at the ends; None where nothing came."""
         yield from self._first
         for group in self._groups[1:]:
-            yield from self._at_ends(self._aggregates.ask([self._last_of(group)])[0])
+            answer = self._aggregates.ask([self._last_of(group)])[0]
+            yield from self._at_ends(answer, group)
 
     def _tables(self, lists):
         return {
@@ -306,9 +309,11 @@ class States(Source):
             for key in self._breakdowns
         }
 
-    def _at_ends(self, answer):
+    def _at_ends(self, answer, buckets):
         found = _decode_ends(answer).aggregations
-        return [self._of(top.last) for top in found.ends.buckets] if found else []
+        if found is None:  # there is no index
+            return [None] * len(buckets)
+        return [self._of(top.last) for top in found.ends.buckets]
 
     def _of(self, page):
         hits = page.hits.hits

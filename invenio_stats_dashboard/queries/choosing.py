@@ -7,9 +7,7 @@ import heapq
 
 from . import ways
 from .metrics import DISTINCT, LEVEL
-
-OTHER = "other"
-"""Id of the cells together that are not told."""
+from .series import OTHER
 
 KEPT = 200_000
 """Lists of numbers that are kept, so that documents need not be read again."""

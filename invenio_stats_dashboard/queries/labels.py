@@ -24,6 +24,7 @@ from marshmallow_utils.fields.babel import gettext_from_dict
 from opensearchpy.exceptions import OpenSearchException
 
 from ..subcounts import FILE_TYPES
+from .series import OTHER
 
 SECONDS = 3600
 """How long a label of a vocabulary is kept in the cache."""
@@ -31,7 +32,7 @@ SECONDS = 3600
 TOGETHER = 1000
 """Ids that a vocabulary is asked for in one request."""
 
-_ONE_VALUE = {"unknown": _("Unknown"), "other": _("Other")}
+_EVERYWHERE = {"unknown": _("Unknown"), OTHER: _("Others")}
 _AGENTS = {"human": _("People"), "machine": _("Machines")}
 _ACCESS = {
     "open": _("Open"),
@@ -74,7 +75,7 @@ class Labels:
 
         Args:
             breakdown: key.
-            ids: iterable of the ids of cells, ``unknown`` and ``other`` among them.
+            ids: iterable of the ids of cells, ``unknown`` and ``_other`` among them.
             language: code such as ``de`` or ``pt_BR``; None for that of the request.
 
         Returns:
@@ -83,7 +84,7 @@ class Labels:
         ids = list(dict.fromkeys(ids))
         subcount = self._subcounts.get(breakdown)
         with _spoken(language) as locale:
-            found = {id: str(_ONE_VALUE[id]) for id in ids if id in _ONE_VALUE}
+            found = {id: str(_EVERYWHERE[id]) for id in ids if id in _EVERYWHERE}
             rest = [id for id in ids if id not in found]
             if subcount is None:
                 return found | {id: id for id in rest}
@@ -167,7 +168,9 @@ def _cached(keys):
         return {}
     try:
         found = current_cache.get_many(*keys.values())
-    except Exception as error:  # noqa: BLE001 - each kind of cache has errors of its own
+    except (
+        Exception
+    ) as error:  # noqa: BLE001 - each kind of cache has errors of its own
         logger.warning("the cache does not answer: %s", error)
         return {}
     return {
@@ -178,7 +181,9 @@ def _cached(keys):
 def _cache(labels):
     try:
         current_cache.set_many(labels, timeout=SECONDS)
-    except Exception as error:  # noqa: BLE001 - each kind of cache has errors of its own
+    except (
+        Exception
+    ) as error:  # noqa: BLE001 - each kind of cache has errors of its own
         logger.warning("the cache takes nothing: %s", error)
 
 

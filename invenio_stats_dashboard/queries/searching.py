@@ -20,7 +20,7 @@ _MILLISECONDS = 86_400_000
 
 class _Answer(msgspec.Struct):
     status: int = 200
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class _Answers(msgspec.Struct):
@@ -113,9 +113,9 @@ class Aggregates:
 
 def _check(answer):
     found = _decode_answer(answer)
-    if found.error is None:
-        return
     reason = bytes(found.error)[:300].decode("utf-8", "replace")
+    if not reason:
+        return
     if found.status in TRANSIENT_STATUSES:
         raise SearchUnavailableError(
             f"OpenSearch does not answer a search completely: {reason}"

@@ -395,7 +395,7 @@ class CommunityStatsService:
 
         Args:
             breakdown: key of the registry of breakdowns.
-            ids: of cells, ``unknown`` and ``other`` among them.
+            ids: of cells, ``unknown`` and ``_other`` among them.
             language: code such as ``de``; None for that of the request.
 
         Returns:

@@ -8,14 +8,12 @@ documents tell of a year by month. A breakdown of which snapshots hold the large
 only is added up from the deltas. Held is one bucket, and one page of documents.
 """
 
-from bisect import bisect_left
 from itertools import groupby
 from operator import attrgetter
 
 import msgspec
 
 from ..aggregations.documents import day_field
-from . import ways
 from .searching import ordinal
 
 TOGETHER = 64

@@ -168,9 +168,7 @@ def _cached(keys):
         return {}
     try:
         found = current_cache.get_many(*keys.values())
-    except (
-        Exception
-    ) as error:  # noqa: BLE001 - each kind of cache has errors of its own
+    except Exception as error:  # noqa: BLE001 - of any kind of cache
         logger.warning("the cache does not answer: %s", error)
         return {}
     return {
@@ -181,9 +179,7 @@ def _cached(keys):
 def _cache(labels):
     try:
         current_cache.set_many(labels, timeout=SECONDS)
-    except (
-        Exception
-    ) as error:  # noqa: BLE001 - each kind of cache has errors of its own
+    except Exception as error:  # noqa: BLE001 - of any kind of cache
         logger.warning("the cache takes nothing: %s", error)
 
 

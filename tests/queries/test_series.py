@@ -5,13 +5,11 @@
 
 from collections import defaultdict
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from invenio_stats_dashboard.errors import UsageError
 from invenio_stats_dashboard.queries.metrics import METRICS
 from invenio_stats_dashboard.queries.series import (
     COMPARED,
@@ -20,7 +18,6 @@ from invenio_stats_dashboard.queries.series import (
     OTHER,
     SeriesQuery,
 )
-from invenio_stats_dashboard.subcounts import load
 
 from ..helpers import series as expected
 from ..helpers.simulation import COMMUNITIES

@@ -91,7 +91,7 @@ class Kept:
         tables: one for each bucket; None if they became too large.
     """
 
-    def __init__(self, limit=KEPT):
+    def __init__(self, limit):
         """Begin with nothing."""
         self._limit, self._size = limit, 0
         self.tables = []
@@ -131,7 +131,7 @@ class ToldCells:
         metrics: breakdown -> its metrics.
     """
 
-    def __init__(self, cells, query, buckets, chosen=None, limit=KEPT):
+    def __init__(self, cells, query, buckets, chosen, limit):
         """Look at all cells once."""
         self._cells, self._buckets, self._other = cells, buckets, query.other
         self.metrics = cells.metrics

@@ -108,7 +108,7 @@ class SeriesReader:
             if query.top is None:
                 lines = all_cells(cells, period.query, period.buckets)
             else:
-                told = ToldCells(cells, period.query, period.buckets, chosen)
+                told = ToldCells(cells, period.query, period.buckets, chosen, KEPT)
                 chosen, lines = told.chosen, told.lines()
             for place, tables in enumerate(lines):
                 yield from _total_rows(period, totals, place)

@@ -8,10 +8,11 @@
 It writes the aggregate documents that the events of ``benchmarks.aggregation`` would
 give, in an index prefix of its own on the OpenSearch of SEARCH_HOSTS: with all cells for
 the largest and a median community, with those of breakdowns that show all for the
-instance, with totals alone for the others and for nine years before. No event is stored; a day's visitors are guessed from its events.
-Then it asks, and prints for each question the median and the 95th percentile of the
-seconds, the requests to OpenSearch, the bytes that came back and the numbers told. No
-answer is cached by this package; the index is warm.
+instance, with totals alone for the others and for nine years before. No event is stored;
+a day's visitors are guessed from its events. Then it asks, and prints for each question
+the median and the 95th percentile of the seconds, the requests to OpenSearch, the bytes
+that came back and the numbers told. No answer is cached by this package; the index is
+warm.
 """
 
 import argparse

@@ -28,23 +28,23 @@ PAGE_BYTES = 8_000_000
 
 class _Hit(msgspec.Struct):
     sort: list[int]
-    source: msgspec.Raw = msgspec.field(name="_source")
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
 
 
-class _Hits(msgspec.Struct):
-    hits: list[_Hit]
+class _Hits(msgspec.Struct, frozen=True):
+    hits: list[_Hit] = []
 
 
-class _Page(msgspec.Struct):
-    hits: _Hits
+class _Page(msgspec.Struct, frozen=True):
+    hits: _Hits = _Hits()
 
 
-class _Top(msgspec.Struct):
-    last: _Page
+class _Bucket(msgspec.Struct):
+    last: _Page = _Page()
 
 
 class _Buckets(msgspec.Struct):
-    buckets: list[_Top]
+    buckets: list[_Bucket]
 
 
 class _Aggregations(msgspec.Struct):
@@ -159,10 +159,8 @@ class Source:
         self._community, self._columns = community, columns
         self._breakdowns, self._buckets, self._only = breakdowns, buckets, only
         self._ends = [bucket.end.toordinal() for bucket in buckets]
-        self._what = {
-            "_source": [f"subcounts.{key}" for key in breakdowns],
-            "track_total_hits": False,
-        }
+        of_hits = ("sort", *(f"_source.subcounts.{key}" for key in breakdowns))
+        self._told = tuple(f"hits.hits.{path}" for path in of_hits)
 
     def tables(self):
         """Yield for each bucket breakdown -> id -> list of numbers.
@@ -171,9 +169,14 @@ class Source:
         """
         raise NotImplementedError
 
-    def _search(self, body, **bounds):
-        body = {**self._what, **body}
-        return self._aggregates.search(self._family, self._community, body, **bounds)
+    def _search(self, body, told, **bounds):
+        return self._aggregates.search(
+            self._family,
+            self._community,
+            {"track_total_hits": False, **body},
+            told,
+            **bounds,
+        )
 
     def _sort(self, order):
         return [{day_field(self._family): order}]
@@ -183,7 +186,7 @@ class Source:
         size, after = FIRST_PAGE, {}
         while True:
             body = {"size": size, "sort": self._sort("asc"), **after}
-            answer = self._aggregates.ask([self._search(body, **bounds)])[0]
+            answer = self._aggregates.ask([self._search(body, self._told, **bounds)])[0]
             hits = _decode_page(answer).hits.hits
             for hit in hits:
                 yield ordinal(hit.sort[0]), hit.source
@@ -258,7 +261,7 @@ class States(Source):
         self._groups = [self._buckets[start : start + TOGETHER] for start in starts]
         before = {"size": 1, "sort": self._sort("desc")}
         searches = [
-            self._search(before, lt=self._buckets[0].start),
+            self._search(before, self._told, lt=self._buckets[0].start),
             self._last_of(self._groups[0]),
         ]
         first, ends = self._aggregates.ask(searches)
@@ -320,7 +323,7 @@ class States(Source):
     def _last_of(self, buckets):
         """Return the search of the last snapshot in each of some buckets."""
         day = day_field(self._family)
-        last = {"size": 1, "sort": self._sort("desc"), "_source": self._what["_source"]}
+        last = {"size": 1, "sort": self._sort("desc")}
         ranges = [
             {"from": bucket.start.isoformat(), "to": f"{bucket.end.isoformat()}||+1d"}
             for bucket in buckets
@@ -335,7 +338,12 @@ class States(Source):
                 }
             },
         }
-        return self._search(body, gte=buckets[0].start, lte=buckets[-1].end)
+        told = (
+            # so that those without a snapshot keep their places
+            "aggregations.ends.buckets.key",
+            *(f"aggregations.ends.buckets.last.{path}" for path in self._told),
+        )
+        return self._search(body, told, gte=buckets[0].start, lte=buckets[-1].end)
 
 
 class Differences(States):

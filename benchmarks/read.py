@@ -211,7 +211,7 @@ def _totals(writer, rng, community, day, most):
         ("usage-snapshot", "snapshot_date"),
     ):
         body = {"community_id": community, name: day.isoformat(), "totals": totals}
-        body["subcounts"] = {}
+        body["subcounts"] = {key: [] for key in REGISTRY}
         writer.add(family, community, day, msgspec.json.encode(body))
 
 

@@ -119,7 +119,8 @@ class Columns:
                 continue
             row, so_far = row_of(cell), get(cell.id)
             if so_far is None:
-                table[cell.id] = row
+                if any(row):  # else it is a cell of something else
+                    table[cell.id] = row
                 continue
             for place, number in enumerate(row):
                 so_far[place] += number

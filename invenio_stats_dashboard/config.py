@@ -157,3 +157,9 @@ a piece with each run. False leaves both to the commands.
 
 COMMUNITY_STATS_PREPARATION_SECONDS = 1800
 """How long such a piece takes; the switch of a month is not cut off by it."""
+
+STATS_DASHBOARD_MIN_VISITORS = None
+"""Visitors that a cell of countries, referrers and agents must have to be told.
+
+A whole number of 2 or more; ``None`` tells all. See "Small numbers" in docs/api.md.
+"""

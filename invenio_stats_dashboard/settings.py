@@ -51,6 +51,7 @@ CHECKS = {
     "COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS": _whole(1, 36_500),
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,
+    "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
 }
 """Config variable -> a check that returns None, or what the value must be."""
 

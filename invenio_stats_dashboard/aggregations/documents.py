@@ -157,6 +157,8 @@ def index_templates(names):
     )
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
+    # corrections are found by the days that they concern
+    bookmark |= {"day": _DAY, "last_day": _DAY}
     templates[f"{names.bookmarks}-v{SCHEMA}"] = template(
         [names.bookmarks], {**strict(bookmark), "dynamic": "false"}
     )

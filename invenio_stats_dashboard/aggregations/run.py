@@ -29,6 +29,9 @@ _WORTH_SHARING = 6
 LAST_RUN = "run:last"
 """Id of the document that tells of the last run."""
 
+PREPARATION = "preparation"
+"""Id of the document that tells how far that is which must be there before a run."""
+
 
 @dataclass(frozen=True)
 class Options:

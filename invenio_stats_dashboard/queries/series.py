@@ -21,6 +21,9 @@ DAY, WEEK, MONTH, QUARTER, YEAR = INTERVALS = (
 COMPARISONS = ("previous", "year")
 """With the days just before, as many, or with the same days of the year before."""
 
+OTHER = "_other"
+"""Id of the cells together that are not told; vocabularies have an ``other`` of theirs."""
+
 CURRENT, COMPARED = "current", "compared"
 """The periods of an answer."""
 
@@ -38,7 +41,7 @@ class SeriesQuery:
         breakdowns: keys of the registry of breakdowns; none for totals alone.
         top: how many cells of each breakdown, those with the most in the range; None
             for all.
-        other: put the other cells together under ``other``.
+        other: put the other cells together under :data:`OTHER`.
         basis: of the metrics of records: created, published or added.
         cumulative: running totals since the beginning, at the end of each bucket.
         compare: None, or one of :data:`COMPARISONS`.
@@ -79,10 +82,10 @@ class Series:
     Attributes:
         metric: key.
         breakdown: key, or None for the totals.
-        id: the cell; ``other`` for the cells that are not told; None for the totals.
+        id: the cell; :data:`OTHER` for those that are not told; None for the totals.
         values: a number for each bucket; None where it is not known or not told.
-        total: of the range: the sum of a flow, the last value of a level; None where
-            nothing adds up.
+        total: of the range: the sum of what is told of a flow, the last value of a
+            level or a running total; None where nothing adds up.
     """
 
     metric: str
@@ -118,7 +121,7 @@ class Row:
         period: :data:`CURRENT` or :data:`COMPARED`.
         metric: key.
         breakdown: key, or None for the totals.
-        id: the cell, or None.
+        id: the cell, :data:`OTHER`, or None.
         bucket: the interval.
         value: a number, or None where it is not known or not told.
     """

@@ -4,6 +4,7 @@
 """The service for community events and statistics."""
 
 from contextlib import contextmanager
+from functools import cached_property
 
 from invenio_db import db
 
@@ -31,6 +32,7 @@ from .catching_up import catch_up
 from .preparation import Preparation
 from .reading import read_stats
 from .removal import destroy_indices
+from .series import SeriesService
 from .status import read_status
 
 _SHORT = 20
@@ -396,6 +398,94 @@ class CommunityStatsService:
             DatabaseUnavailableError: the database does not answer.
         """
         return read_stats(self.app, community_id, family, start_date, end_date)
+
+    @cached_property
+    def series(self):
+        """Return the :class:`~.series.SeriesService`."""
+        return SeriesService(self.app)
+
+    def read_series(self, query):
+        """Return the answer to a question about a community's numbers.
+
+        Totals come from doc values, breakdowns from snapshots where these are whole,
+        else from deltas; the number of requests to OpenSearch is bounded.
+
+        Args:
+            query: a :class:`~..queries.series.SeriesQuery`. Its days should not be
+                after today: they would be told as if nothing happened in them.
+
+        Returns:
+            SeriesResult: see :mod:`~..queries.series`. A community without documents
+            has zeros.
+
+        Raises:
+            UsageError: the question names a metric, breakdown, interval or comparison
+                that there is not, or ends before it begins.
+            SearchUnavailableError: OpenSearch took no requests for some seconds.
+            OpenSearchException: the cluster refuses a request.
+        """
+        return self.series.reader.read(query)
+
+    def series_rows(self, query):
+        """Return the answer to a question as lines of a table, one after the other.
+
+        The numbers are those of :meth:`read_series`. With ``top=None`` no more than one
+        bucket of cells is held in memory, however many lines there are.
+
+        Args:
+            query: a :class:`~..queries.series.SeriesQuery`.
+
+        Returns:
+            Iterator[Row]: bucket by bucket, totals first; those of the range before
+            those that it is compared with. A cell has no line in a bucket in which it
+            has nothing.
+
+        Raises:
+            UsageError: as :meth:`read_series`; raised with the first line.
+            SearchUnavailableError: OpenSearch took no requests for some seconds; it
+                may come after some lines.
+        """
+        return self.series.reader.rows(query)
+
+    def series_version(self, community_id):
+        """Return a text that changes whenever the numbers of a community may have.
+
+        Args:
+            community_id: UUID or ``global``.
+
+        Returns:
+            str: hexadecimal digits.
+
+        Raises:
+            SearchUnavailableError: OpenSearch took no requests for some seconds.
+        """
+        return self.series.freshness.version(community_id)
+
+    def labels(self, breakdown, ids, language=None):
+        """Return what the cells of a breakdown are called.
+
+        Args:
+            breakdown: key of the registry of breakdowns.
+            ids: of cells, ``unknown`` and ``_other`` among them.
+            language: code such as ``de``; None for that of the request.
+
+        Returns:
+            dict: id -> label. An id that no vocabulary knows is its own label, and all
+            are while a vocabulary does not answer.
+        """
+        return self.series.labels.of(breakdown, ids, language)
+
+    def breakdown_labels(self, keys, language=None):
+        """Return what breakdowns are called.
+
+        Args:
+            keys: of the registry of breakdowns.
+            language: code such as ``de``; None for that of the request.
+
+        Returns:
+            dict: key -> label.
+        """
+        return self.series.labels.of_breakdowns(keys, language)
 
     def clear_bookmarks(self, dry_run=False):
         """Forget how far everything is counted, so that all is looked at again.

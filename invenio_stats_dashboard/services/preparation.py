@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
+from ..aggregations.run import PREPARATION
 from ..community_events.state import backfill_state
 from ..errors import LockedError, StatsDashboardError
 from ..search.bookmarks import Bookmark
@@ -31,7 +32,6 @@ from ..usage_events.migration.report import (
 EVENTS, MIGRATION, READY = "community events", "migration", "ready"
 """What is being prepared, in this order."""
 
-_ID = "preparation"
 _STORED = "bookmark written"
 _FINISHED = (DONE, SWITCHED, ENRICHED, EMPTY)
 
@@ -102,8 +102,8 @@ class Preparation:
 
     def _noted(self, found):
         """Write down how far it is, for status."""
-        bookmark = Bookmark(self._client, self._names.bookmarks, _ID)
-        bookmark.write(kind=_ID, **asdict(found))
+        bookmark = Bookmark(self._client, self._names.bookmarks, PREPARATION)
+        bookmark.write(kind=PREPARATION, **asdict(found))
         return found
 
     def missing(self):
@@ -237,5 +237,5 @@ def read_preparation(client, names):
         dict | None: the fields of :class:`Prepared` and ``updated_at``; None if the
         scheduled task has never run.
     """
-    data = Bookmark(client, names.bookmarks, _ID).data
+    data = Bookmark(client, names.bookmarks, PREPARATION).data
     return {k: v for k, v in data.items() if k != "kind"} or None

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Hiding how few visitors did something: pure rules.
+
+Only the breakdowns of events tell of visitors: from where, by what. A cell with fewer
+visitors than the minimum is not told, nor is one without any, so that what is not told
+does not say that there was somebody. Where this leaves a single cell to be had by
+subtracting the others from the total, the next smallest is not told either.
+"""
+
+from dataclasses import dataclass
+
+VARIABLE = "STATS_DASHBOARD_MIN_VISITORS"
+
+VIEW, DOWNLOAD = PARTS = ("view", "download")
+"""Parts of a cell: each has visitors of its own."""
+
+VISITORS = {VIEW: "view_visitors", DOWNLOAD: "download_visitors"}
+"""Part -> the metric that counts its visitors."""
+
+_BOTH = {f"by_{part}": part for part in PARTS}
+
+
+@dataclass(frozen=True)
+class SmallNumbers:
+    """The rules of one instance.
+
+    Attributes:
+        minimum: visitors that a cell must have to be told; None tells all.
+        breakdowns: keys of the breakdowns that the rules are for.
+    """
+
+    minimum: int | None = None
+    breakdowns: frozenset = frozenset()
+
+    def concern(self, breakdown):
+        """Tell whether cells of a breakdown may have to be hidden."""
+        return self.minimum is not None and breakdown in self.breakdowns
+
+    def hidden(self, visitors):
+        """Return which cells are not told.
+
+        Args:
+            visitors: id -> number of visitors, of the cells in which there was anything.
+
+        Returns:
+            set: their ids.
+        """
+        few = {id for id, number in visitors.items() if number < self.minimum}
+        if len(few) == 1 and len(visitors) > 1:
+            others = ((n, id) for id, n in visitors.items() if id not in few)
+            few.add(min(others)[1])
+        return few
+
+    def suppressed_table(self, table, places, visitors):
+        """Return a table in which the numbers that are not told are None.
+
+        Args:
+            table: id -> list of numbers.
+            places: part -> places of its numbers in the lists.
+            visitors: part -> place of its visitors.
+
+        Returns:
+            dict: id -> list; without the cells of which nothing is told.
+        """
+        told = {id: list(row) for id, row in table.items()}
+        for part, its in places.items():
+            place = visitors[part]
+            there = {
+                id: row[place]
+                for id, row in table.items()
+                if row[place] or any(row[p] for p in its)
+            }
+            few = self.hidden(there)
+            for id, row in told.items():
+                if id in few or id not in there:
+                    for p in its:
+                        row[p] = None
+        return {id: row for id, row in told.items() if any(row)}
+
+    def suppressed(self, document):
+        """Return a usage document without the cells that are not told.
+
+        Args:
+            document: a delta or snapshot of usage as it is stored, as a dict.
+
+        Returns:
+            dict: the document, or a copy with other ``subcounts``: a cell that is told
+            of one part only has only that part.
+        """
+        subcounts = document.get("subcounts") or {}
+        concerned = [key for key in subcounts if self.concern(key)]
+        if not concerned:
+            return document
+        told = {key: self._cells(subcounts[key]) for key in concerned}
+        return {**document, "subcounts": {**subcounts, **told}}
+
+    def _cells(self, cells):
+        if isinstance(cells, dict):
+            return {
+                name: self._without(its, (_BOTH[name],)) for name, its in cells.items()
+            }
+        return self._without(cells, PARTS)
+
+    def _without(self, cells, parts):
+        """Return cells with what is told of some parts; other parts go with them."""
+        hidden = {
+            part: self.hidden(
+                {c["id"]: c[part]["unique_visitors"] for c in cells if part in c}
+            )
+            for part in PARTS
+        }
+        told = [
+            {
+                name: value
+                for name, value in cell.items()
+                if name not in hidden or cell["id"] not in hidden[name]
+            }
+            for cell in cells
+        ]
+        return [cell for cell in told if any(part in cell for part in parts)]
+
+
+def small_numbers(config, subcounts):
+    """Return the rules of an instance.
+
+    Args:
+        config: the application's configuration.
+        subcounts: the registry of breakdowns.
+    """
+    of_events = frozenset(s.key for s in subcounts.values() if not s.of_record)
+    return SmallNumbers(config[VARIABLE], of_events)

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How fresh numbers are, why they are late, what was corrected, and their version."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from invenio_stats_dashboard.queries.freshness import State, late
+from invenio_stats_dashboard.queries.series import SeriesQuery
+
+from ..aggregations.usage.build import BLUE, RED, Events
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+QUERY = SeriesQuery(RED, date(2026, 1, 1), date(2026, 1, 31))
+
+
+def state(hours=None, run=None, lock=None, preparation=None, backfill=True):
+    """Return a state, with numbers that are some hours old."""
+    as_of = None if hours is None else (NOW - timedelta(hours=hours)).isoformat()
+    return State(
+        run={"data_as_of": as_of, **(run or {})},
+        lock=lock or {},
+        preparation=preparation or {},
+        backfill={"finished_at": "2026-01-01T00:00:00"} if backfill else {},
+    )
+
+
+LOCK = {
+    "run": "a",
+    "ttl": 60,
+    "renewed_at": datetime.now(UTC).isoformat(),
+    "host": "h",
+    "pid": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (state(2), None),
+        (state(2, run={"error": "connection refused"}), None),
+        (state(4), "no count of everything since"),
+        (state(), "Not everything has been counted yet"),
+        (state(4, run={"error": "connection refused"}), "last count failed"),
+        (state(4, run={"days_left": 3}), "Earlier days are still being counted"),
+        (state(backfill=False), "which records were in which community"),
+        (
+            state(preparation={"months_left": 2}),
+            "Earlier usage is still being prepared",
+        ),
+    ],
+)
+def test_late_numbers_say_why(app, found, sentence):
+    with app.app_context():
+        told = late(found, NOW)
+    assert told is None if sentence is None else sentence in told
+
+
+def test_nobody_is_told_what_opensearch_complains_about(app):
+    with app.app_context():
+        told = late(state(4, run={"error": "host db-7.internal refused"}), NOW)
+    assert "db-7" not in told
+
+
+@pytest.fixture()
+def events(fresh, client, names):
+    """Return an instance with events on two days."""
+    events = Events(fresh, client, names)
+    events.days(["2026-01-05", "2026-01-06"])
+    return events
+
+
+def aggregate(events, **arguments):
+    """Aggregate, and let searches see it."""
+    events.aggregate(**arguments)
+    events.client.indices.refresh(index=f"{events.names.prefix}stats-*")
+
+
+def test_an_instance_without_anything_is_fresh_of_nothing(fresh, service):
+    answer = service.read_series(QUERY)
+    assert answer.data_as_of is None
+    assert "Not everything has been counted yet" in answer.late
+    assert (answer.first_day, answer.last_day, answer.corrections) == (None, None, ())
+    assert [series.total for series in answer.periods[0].series] == [0, 0]
+    assert service.series_version(RED)
+
+
+def test_bounds_are_those_of_the_community(events, service):
+    events.days(["2026-02-09"], communities=(BLUE,))
+    aggregate(events, families=None)
+    answer = service.read_series(QUERY)
+    assert (answer.first_day, answer.last_day) == (date(2026, 1, 5), date(2026, 1, 6))
+    assert answer.data_as_of is not None
+
+
+def test_the_version_changes_with_what_is_counted_and_with_nothing_else(
+    events, service
+):
+    versions = [service.series_version(RED)]
+    aggregate(events, families=None)
+    versions.append(service.series_version(RED))
+    assert service.series_version(RED) == versions[-1]
+    events.days(["2026-01-07"], first=50)
+    aggregate(events, community_ids=["global"])
+    versions.append(service.series_version(RED))
+    aggregate(events, families=None)
+    versions.append(service.series_version(RED))
+    assert len(set(versions)) == 4
+
+
+def test_the_version_changes_when_a_run_was_killed_after_it_wrote(events, service):
+    aggregate(events, families=None)
+    before = service.series_version(RED), service.series_version(BLUE)
+    client, names = events.client, events.names
+    id = f"{RED}:2026-01-05"
+    client.delete(
+        index=names.aggregates_year("usage-delta", "2026"), id=id, refresh=True
+    )
+    assert service.series_version(RED) != before[0]
+    assert service.series_version(BLUE) == before[1]
+
+
+def test_corrections_of_the_range_that_concern_the_community_are_told(events, service):
+    aggregate(events, families=None)
+    events.days(["2026-01-05"], each=2, first=90)
+    aggregate(events, families=None)
+    (told,) = service.read_series(QUERY).corrections
+    assert told["day"] == "2026-01-05"
+    assert told.keys() == {"scope", "day", "why", "updated_at"}
+    later = replace(QUERY, first=date(2026, 1, 6))
+    assert service.read_series(later).corrections == ()
+    earlier = replace(QUERY, last=date(2026, 1, 4))
+    assert service.read_series(earlier).corrections == ()
+    other = replace(QUERY, community_id=BLUE)
+    assert service.read_series(other).corrections == ()
+    of_records = replace(QUERY, metrics=("records",))
+    assert service.read_series(of_records).corrections == ()

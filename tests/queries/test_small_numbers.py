@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How few visitors did something is not told, nor to be had by subtraction."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invenio_stats_dashboard.queries.series import OTHER, SeriesQuery
+from invenio_stats_dashboard.queries.small_numbers import SmallNumbers
+
+from .conftest import FIRST, LAST
+
+RULES = SmallNumbers(5, frozenset({"countries", "agents"}))
+
+visitors = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 12))
+
+
+def cell(id, view=None, download=None):
+    """Return a cell with some visitors."""
+    parts = {"view": view, "download": download}
+    return {
+        "id": id,
+        **{
+            part: {"total_events": 2 * n, "unique_visitors": n}
+            for part, n in parts.items()
+            if n is not None
+        },
+    }
+
+
+def document(**subcounts):
+    """Return a document."""
+    return {"community_id": "global", "totals": {}, "subcounts": subcounts}
+
+
+@given(visitors)
+def test_no_cell_with_few_visitors_is_told(found):
+    hidden = RULES.hidden(found)
+    assert all(found[id] >= 5 for id in found.keys() - hidden)
+
+
+@given(visitors)
+def test_no_single_cell_is_left_to_be_subtracted(found):
+    hidden = RULES.hidden(found)
+    assert len(hidden) != 1 or len(found) == 1
+
+
+@given(visitors)
+def test_what_need_not_be_hidden_is_told(found):
+    few = [id for id, n in found.items() if n < 5]
+    assert len(RULES.hidden(found)) <= max(len(few), 2 if few else 0)
+
+
+def test_the_next_smallest_is_hidden_with_a_single_one():
+    assert RULES.hidden({"DE": 3, "US": 9, "CA": 7}) == {"DE", "CA"}
+
+
+def test_a_document_loses_the_cells_that_are_not_told():
+    cells = [cell("US", 20, 4), cell("CA", 9, 8), cell("DE", 3), cell("FR", 2, 7)]
+    told = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
+    assert told == [cell("US", 20), cell("CA", 9, 8)]
+
+
+def test_the_largest_cells_of_a_snapshot_are_judged_by_their_own_part():
+    cells = {
+        "by_view": [cell("US", 20, 4), cell("DE", 3, 9), cell("FR", 2)],
+        "by_download": [cell("DE", 3, 9), cell("US", 20, 4), cell("CA", 8, 1)],
+    }
+    told = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
+    assert [c["id"] for c in told["by_view"]] == ["US"]
+    assert [c["id"] for c in told["by_download"]] == ["DE"]
+    assert "download" not in told["by_view"][0]
+
+
+def test_breakdowns_of_records_are_told():
+    stored = document(subjects=[cell("history", 1)])
+    assert RULES.suppressed(stored) is stored
+
+
+def test_nothing_is_hidden_without_a_minimum():
+    stored = document(countries=[cell("DE", 1)])
+    assert SmallNumbers(None, frozenset({"countries"})).suppressed(stored) is stored
+
+
+# -- in series ------------------------------------------------------------------
+
+QUESTION = SeriesQuery(
+    "global",
+    FIRST,
+    LAST,
+    "month",
+    ("views", "downloads"),
+    ("countries", "resource_types"),
+    top=None,
+)
+FEW = 9
+
+
+@pytest.fixture()
+def hiding(app, service, instance, monkeypatch):
+    """Return a service that does not tell small numbers."""
+    monkeypatch.setitem(app.config, "STATS_DASHBOARD_MIN_VISITORS", FEW)
+    monkeypatch.delitem(service.__dict__, "series", raising=False)
+    yield service
+    service.__dict__.pop("series", None)
+
+
+def values(answer):
+    """Return (metric, breakdown, id, start) -> value."""
+    return {
+        (s.metric, s.breakdown, s.id, bucket.start): value
+        for s in answer.periods[0].series
+        for bucket, value in zip(answer.periods[0].buckets, s.values, strict=True)
+    }
+
+
+def visitors_of(service, query):
+    """Return (metric, id, start) -> visitors, of all cells."""
+    query = replace(query, metrics=("view_visitors", "download_visitors"))
+    names = {"view_visitors": "views", "download_visitors": "downloads"}
+    return {
+        (names[metric], id, start): value
+        for (metric, key, id, start), value in values(
+            service.read_series(query)
+        ).items()
+        if key == "countries"
+    }
+
+
+@pytest.mark.parametrize("interval", ["day", "month", "year"])
+@pytest.mark.parametrize("cumulative", [False, True])
+def test_series_tell_no_cell_with_few_visitors(
+    service, instance, hiding, monkeypatch, interval, cumulative
+):
+    query = replace(QUESTION, interval=interval, cumulative=cumulative)
+    found = values(hiding.read_series(query))
+    with monkeypatch.context() as patch:
+        patch.delitem(service.__dict__, "series")
+        patch.setitem(service.app.config, "STATS_DASHBOARD_MIN_VISITORS", None)
+        everything, there = values(service.read_series(query)), visitors_of(
+            service, query
+        )
+        service.__dict__.pop("series")
+    hidden = 0
+    for (metric, key, id, start), value in everything.items():
+        told = found.get((metric, key, id, start))
+        if key != "countries":
+            assert told == value
+        elif there[metric, id, start] < FEW:
+            assert told is None
+            hidden += value > 0
+        else:
+            assert told in (value, None)
+    assert hidden
+
+
+def test_rows_and_one_cell_tell_what_series_tell(hiding):
+    found = values(hiding.read_series(QUESTION))
+    for row in hiding.series_rows(QUESTION):
+        key = (row.metric, row.breakdown, row.id, row.bucket.start)
+        assert found.pop(key) == row.value
+    assert not any(found.values())
+    for id in ("DE", "US"):
+        query = replace(QUESTION, breakdowns=(), only=("countries", id))
+        told = values(hiding.read_series(query))
+        whole = values(hiding.read_series(QUESTION))
+        for (metric, _, _, start), value in told.items():
+            assert value == whole.get((metric, "countries", id, start))
+
+
+def test_what_is_hidden_is_not_among_the_others(hiding):
+    query = replace(QUESTION, breakdowns=("countries",), top=1, other=True)
+    found = values(hiding.read_series(query))
+    every = values(hiding.read_series(replace(query, top=None)))
+    for (metric, _, id, start), value in found.items():
+        if id == OTHER:
+            rest = sum(
+                v or 0
+                for (m, key, i, s), v in every.items()
+                if key and (m, s) == (metric, start)
+            )
+            top = sum(
+                v or 0
+                for (m, key, i, s), v in found.items()
+                if key and i != OTHER and (m, s) == (metric, start)
+            )
+            assert (value or 0) == rest - top
+
+
+def test_visitors_of_one_day_are_enough_where_there_are_many(hiding):
+    query = replace(QUESTION, first=date(2024, 1, 1), last=date(2024, 3, 31))
+    assert any(
+        value
+        for (_, key, _, _), value in values(hiding.read_series(query)).items()
+        if key
+    )

@@ -11,6 +11,9 @@ from ..community_events.documents import GLOBAL
 from ..community_events.membership import MembershipReader
 from ..errors import UsageError
 
+_DAYS = 30
+"""Days that are read when no first day is given."""
+
 
 def with_global(names):
     """Return the UUIDs of communities, and ``global`` if it is asked for."""
@@ -26,6 +29,34 @@ def with_global(names):
 def day(value, which):
     """Return a date as text, or None."""
     return moment(value, which).date().isoformat() if value else None
+
+
+def range_of_days(start_date, end_date, today=None):
+    """Return the first and the last of some days as text; none is after today.
+
+    Args:
+        start_date: first day; None for 29 days before the last one.
+        end_date: last day, inclusive; None for today.
+        today: the present UTC day as a date.
+
+    Raises:
+        UsageError: a date is none, or no day is left.
+    """
+    today = (today or datetime.now(UTC).date()).isoformat()
+    last = min(day(end_date, "end") or today, today)
+    first = day(start_date, "start") or _days_before(last, _DAYS - 1)
+    if first > last:
+        raise UsageError(
+            f"There are no days from {first} to {last}"
+            + (", which is today." if last == today else ".")
+        )
+    return first, last
+
+
+def one_of(value, values, name):
+    """Refuse a value that is none of those there are."""
+    if value not in values:
+        raise UsageError(f"There is no {name!r} {value!r}; it can be {_or(values)}.")
 
 
 def communities(reader, names):
@@ -75,3 +106,12 @@ def moment(value, which, whole_day=False):
         return found + timedelta(days=1) if whole_day else found
     found = value if value.tzinfo else value.replace(tzinfo=UTC)
     return found + timedelta(seconds=1) if whole_day else found
+
+
+def _days_before(day, days):
+    number = date.fromisoformat(day).toordinal() - days
+    return date.fromordinal(max(number, 1)).isoformat()
+
+
+def _or(values):
+    return " or ".join(repr(value) for value in values)

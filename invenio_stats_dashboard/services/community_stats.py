@@ -21,6 +21,7 @@ from .aggregation import aggregate, clear_bookmarks, help_with, options_of
 from .catching_up import catch_up
 from .reading import read_stats
 from .removal import destroy_indices
+from .reports import most_used_records
 from .status import read_status
 
 _SHORT = 20
@@ -324,6 +325,45 @@ class CommunityStatsService:
             DatabaseUnavailableError: the database does not answer.
         """
         return read_stats(self.app, community_id, family, start_date, end_date)
+
+    def most_used_records(
+        self,
+        community_id,
+        identity=None,
+        by="views",
+        of="parents",
+        start_date=None,
+        end_date=None,
+        size=10,
+    ):
+        """Return the most viewed or most downloaded records of a community.
+
+        They are counted from the usage events, so nothing has to be aggregated first. A
+        record that the caller may not see keeps its place and its number.
+
+        Args:
+            community_id: UUID, slug, or ``global``.
+            identity: of the caller, who decides which records are named; None for
+                somebody who is not logged in.
+            by: ``views`` or ``downloads``.
+            of: ``parents`` for all versions of a record together, or ``records`` for
+                each by itself.
+            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
+                last one by default.
+            end_date: last day, inclusive; today by default.
+            size: how many rows at most, 1 to 100.
+
+        Returns:
+            MostUsedRecords: see :mod:`.reports`.
+
+        Raises:
+            UsageError: an argument makes no sense, or the community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer, or not completely.
+        """
+        return most_used_records(
+            self.app, community_id, identity, by, of, start_date, end_date, size
+        )
 
     def clear_bookmarks(self, dry_run=False):
         """Forget how far everything is counted, so that all is looked at again.

@@ -3,6 +3,8 @@
 
 """Reading what callers of the services give: communities, records, dates."""
 
+import calendar
+import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from invenio_db import db
@@ -10,6 +12,8 @@ from invenio_db import db
 from ..community_events.documents import GLOBAL
 from ..community_events.membership import MembershipReader
 from ..errors import UsageError
+
+_MONTH = re.compile(r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])")
 
 _DAYS = 30
 """Days that are read when no first day is given."""
@@ -51,6 +55,30 @@ def range_of_days(start_date, end_date, today=None):
             + (", which is today." if last == today else ".")
         )
     return first, last
+
+
+def month(text, today=None):
+    """Return the first and the last day of a month as text; none is after today.
+
+    Args:
+        text: ``YYYY-MM``.
+        today: the present UTC day as a date.
+
+    Returns:
+        tuple[str, str, bool]: the days, and whether the month has ended.
+
+    Raises:
+        UsageError: it is no month, or one to come.
+    """
+    today = today or datetime.now(UTC).date()
+    if not _MONTH.fullmatch(str(text)):
+        raise UsageError(f"The month {text!r} is no month; write it as YYYY-MM.")
+    year, number = map(int, text.split("-"))
+    first = date(year, number, 1)
+    if first > today:
+        raise UsageError(f"The month {text} is to come; nothing was used in it yet.")
+    last = date(year, number, calendar.monthrange(year, number)[1])
+    return first.isoformat(), min(last, today).isoformat(), last < today
 
 
 def one_of(value, values, name):

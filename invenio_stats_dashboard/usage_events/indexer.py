@@ -8,6 +8,8 @@ a write block or a full queue of OpenSearch refuses at that moment is lost. This
 sends it again, and what it has in hand stays the broker's until it is stored.
 """
 
+import inspect
+
 from flask import current_app
 from invenio_base.utils import obj_or_import_string
 from invenio_stats.config import STATS_MQ_EXCHANGE
@@ -95,6 +97,16 @@ def resolved(event, app):
     """
     event = obj_or_import_string(event)
     return event(app) if callable(event) else event
+
+
+def double_click_window(event):
+    """Return the window of double clicks of an event, in seconds.
+
+    Args:
+        event: of ``current_stats.events``.
+    """
+    stock = inspect.signature(EventsIndexer).parameters["double_click_window"].default
+    return event.params.get("double_click_window", stock)
 
 
 def install(app):

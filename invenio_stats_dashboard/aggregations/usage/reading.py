@@ -9,6 +9,7 @@ again when its answer is lost.
 """
 
 from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
 
 import msgspec
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
@@ -26,13 +27,16 @@ LIMIT = 120.0
 _KEEP_ALIVE = "5m"
 
 
-class _Hit(msgspec.Struct, gc=False):
-    source: Event = msgspec.field(name="_source")
+_Source = TypeVar("_Source")
+
+
+class _Hit(msgspec.Struct, Generic[_Source], gc=False):
+    source: _Source = msgspec.field(name="_source")
     sort: tuple[int, ...]
 
 
-class _Hits(msgspec.Struct):
-    hits: list[_Hit]
+class _Hits(msgspec.Struct, Generic[_Source]):
+    hits: list[_Hit[_Source]]
 
 
 class _Shards(msgspec.Struct):
@@ -40,8 +44,8 @@ class _Shards(msgspec.Struct):
     successful: int
 
 
-class _Page(msgspec.Struct):
-    hits: _Hits
+class _Page(msgspec.Struct, Generic[_Source]):
+    hits: _Hits[_Source]
     timed_out: bool
     shards: _Shards = msgspec.field(name="_shards")
 
@@ -50,7 +54,6 @@ class _Opened(msgspec.Struct):
     pit_id: str
 
 
-_decode_page = msgspec.json.Decoder(_Page, strict=False).decode
 _decode_opened = msgspec.json.Decoder(_Opened).decode
 
 
@@ -61,11 +64,13 @@ class EventReader:
         text_client: a client that does not decode.
         waiting: called with a sentence before each pause.
         limit: seconds to go on trying while OpenSearch takes no requests.
+        event: the :class:`msgspec.Struct` of what is needed of an event.
     """
 
-    def __init__(self, text_client, waiting=None, limit=LIMIT):
+    def __init__(self, text_client, waiting=None, limit=LIMIT, event=Event):
         """Keep what is needed."""
         self._client, self._waiting, self._limit = text_client, waiting, limit
+        self._decode_page = msgspec.json.Decoder(_Page[event], strict=False).decode
 
     def read(self, index, shards, first, last, only):
         """Yield the events of some days of an index.
@@ -78,7 +83,7 @@ class EventReader:
             only: the query that the events must match.
 
         Yields:
-            list[Event]: up to :data:`PAGE` of them.
+            list: events, up to :data:`PAGE` of them.
 
         Raises:
             SearchUnavailableError: OpenSearch did not answer, or not completely.
@@ -98,7 +103,7 @@ class EventReader:
 
     def _pages(self, body, index):
         while True:
-            page = _decode_page(self._send("POST", "/_search", body))
+            page = self._decode_page(self._send("POST", "/_search", body))
             if page.timed_out or page.shards.failed or page.shards.successful != 1:
                 raise SearchUnavailableError(
                     f"{index} did not answer completely. Run the same command again "

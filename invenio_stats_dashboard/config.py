@@ -161,6 +161,36 @@ a piece with each run. False leaves both to the commands.
 COMMUNITY_STATS_PREPARATION_SECONDS = 1800
 """How long such a piece takes; the switch of a month is not cut off by it."""
 
+STATS_DASHBOARD_PERMISSION_POLICY = (
+    "invenio_stats_dashboard.permissions.StatsDashboardPermissionPolicy"
+)
+"""Who may read which numbers: a ``BasePermissionPolicy``, or where to import it from.
+
+Its actions are ``read_global_stats`` and ``read_community_stats`` (with the community
+as ``record``).
+"""
+
+STATS_DASHBOARD_MAX_DAYS = 55_000
+"""Days in the range of a question to the REST resource, 1 to 1,000,000."""
+
+STATS_DASHBOARD_MAX_CELLS = 1000
+"""Cells of a breakdown that can be asked for in JSON, 1 to 1,000; files have all."""
+
+STATS_DASHBOARD_MAX_SERIES = 5000
+"""Series that can be asked for in JSON; files have no limit."""
+
+STATS_DASHBOARD_MAX_VALUES = 500_000
+"""Values that can be asked for in JSON: series times buckets; files have no limit."""
+
+STATS_DASHBOARD_MAX_DOCUMENTS = 366
+"""Documents that one query of ``POST /api/stats`` gives: days times families."""
+
+STATS_DASHBOARD_CACHE_SECONDS = 300
+"""Seconds for which browsers and proxies may keep an answer without asking again.
+
+0 has them ask each time, which costs one small request when nothing has changed.
+"""
+
 STATS_DASHBOARD_MIN_VISITORS = None
 """Visitors that a cell of countries, referrers and agents must have to be told.
 

@@ -3,6 +3,9 @@
 
 """Checks of configuration values at start: a bad one is refused by name."""
 
+from invenio_records_permissions.policies import BasePermissionPolicy
+from werkzeug.utils import import_string
+
 from .errors import ConfigurationError
 
 
@@ -25,6 +28,16 @@ def _seconds(value):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
         return "a number of seconds above 0"
     return None
+
+
+def _policy(value):
+    try:
+        found = import_string(value) if isinstance(value, str) else value
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if isinstance(found, type) and issubclass(found, BasePermissionPolicy):
+        return None
+    return "a subclass of BasePermissionPolicy, or the place to import one from"
 
 
 def _switch(value):
@@ -51,6 +64,13 @@ CHECKS = {
     "COMMUNITY_STATS_AGGREGATION_HELPERS": _whole(0),
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,
+    "STATS_DASHBOARD_PERMISSION_POLICY": _policy,
+    "STATS_DASHBOARD_MAX_DAYS": _whole(1, 1_000_000),
+    "STATS_DASHBOARD_MAX_CELLS": _whole(1, 1000),
+    "STATS_DASHBOARD_MAX_SERIES": _whole(1),
+    "STATS_DASHBOARD_MAX_VALUES": _whole(1),
+    "STATS_DASHBOARD_MAX_DOCUMENTS": _whole(1),
+    "STATS_DASHBOARD_CACHE_SECONDS": _whole(0),
     "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
 }
 """Config variable -> a check that returns None, or what the value must be."""

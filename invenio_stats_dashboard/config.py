@@ -98,6 +98,13 @@ higher if the site has composable templates of its own for these indices.
 STATS_DASHBOARD_STARTUP_TIMEOUT = 3
 """Seconds that an application start may wait for OpenSearch to check templates."""
 
+STATS_DASHBOARD_DOUBLE_CLICK_SECONDS = None
+"""Length of the windows in which the same use by the same visitor counts once.
+
+In seconds, 1 to 3,600, for new views and downloads; COUNTER asks for 30. ``None`` leaves
+it to the site's ``STATS_EVENTS`` (10 in the stock).
+"""
+
 STATS_DASHBOARD_REINDEXING_BATCH_SIZE = 5000
 """Events in a batch of the migration, 1 to 10,000."""
 
@@ -157,6 +164,36 @@ a piece with each run. False leaves both to the commands.
 
 COMMUNITY_STATS_PREPARATION_SECONDS = 1800
 """How long such a piece takes; the switch of a month is not cut off by it."""
+
+STATS_DASHBOARD_PERMISSION_POLICY = (
+    "invenio_stats_dashboard.permissions.StatsDashboardPermissionPolicy"
+)
+"""Who may read which numbers: a ``BasePermissionPolicy``, or where to import it from.
+
+Its actions are ``read_global_stats`` and ``read_community_stats`` (with the community
+as ``record``).
+"""
+
+STATS_DASHBOARD_MAX_DAYS = 55_000
+"""Days in the range of a question to the REST resource, 1 to 1,000,000."""
+
+STATS_DASHBOARD_MAX_CELLS = 1000
+"""Cells of a breakdown that can be asked for in JSON, 1 to 1,000; files have all."""
+
+STATS_DASHBOARD_MAX_SERIES = 5000
+"""Series that can be asked for in JSON; files have no limit."""
+
+STATS_DASHBOARD_MAX_VALUES = 500_000
+"""Values that can be asked for in JSON: series times buckets; files have no limit."""
+
+STATS_DASHBOARD_MAX_DOCUMENTS = 366
+"""Documents that one query of ``POST /api/stats`` gives: days times families."""
+
+STATS_DASHBOARD_CACHE_SECONDS = 300
+"""Seconds for which browsers and proxies may keep an answer without asking again.
+
+0 has them ask each time, which costs one small request when nothing has changed.
+"""
 
 STATS_DASHBOARD_MIN_VISITORS = None
 """Visitors that a cell of countries, referrers and agents must have to be told.

@@ -11,6 +11,7 @@ from . import config, settings, subcounts, tasks
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events import capture
 from .community_events.documents import index_templates as community_events_templates
+from .queries import registered
 from .search.names import Names
 from .search.templates import (
     extend_index_init,
@@ -48,6 +49,7 @@ class InvenioStatsDashboard:
                 workers.announce()
             capture.install(tasks.send_capture)
             connections.install(app)
+            registered.register(app)
         tasks.extend_beat_schedule(app)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self

@@ -3,6 +3,9 @@
 
 """Checks of configuration values at start: a bad one is refused by name."""
 
+from invenio_records_permissions.policies import BasePermissionPolicy
+from werkzeug.utils import import_string
+
 from .errors import ConfigurationError
 
 
@@ -27,6 +30,16 @@ def _seconds(value):
     return None
 
 
+def _policy(value):
+    try:
+        found = import_string(value) if isinstance(value, str) else value
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if isinstance(found, type) and issubclass(found, BasePermissionPolicy):
+        return None
+    return "a subclass of BasePermissionPolicy, or the place to import one from"
+
+
 def _switch(value):
     return None if isinstance(value, bool) else "True or False"
 
@@ -38,6 +51,7 @@ CHECKS = {
     "STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS": _whole(1),
     "STATS_DASHBOARD_TEMPLATE_PRIORITY": _whole(0),
     "STATS_DASHBOARD_STARTUP_TIMEOUT": _seconds,
+    "STATS_DASHBOARD_DOUBLE_CLICK_SECONDS": _whole(1, 3600, optional=True),
     "STATS_DASHBOARD_REINDEXING_BATCH_SIZE": _whole(1, 10_000),
     "STATS_DASHBOARD_REINDEXING_MAX_BATCHES": _whole(1, optional=True),
     "STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT": _whole(1, 100),
@@ -51,6 +65,13 @@ CHECKS = {
     "COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS": _whole(1, 36_500),
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,
+    "STATS_DASHBOARD_PERMISSION_POLICY": _policy,
+    "STATS_DASHBOARD_MAX_DAYS": _whole(1, 1_000_000),
+    "STATS_DASHBOARD_MAX_CELLS": _whole(1, 1000),
+    "STATS_DASHBOARD_MAX_SERIES": _whole(1),
+    "STATS_DASHBOARD_MAX_VALUES": _whole(1),
+    "STATS_DASHBOARD_MAX_DOCUMENTS": _whole(1),
+    "STATS_DASHBOARD_CACHE_SECONDS": _whole(0),
     "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
 }
 """Config variable -> a check that returns None, or what the value must be."""

@@ -7,6 +7,7 @@ import click
 
 from .aggregates import aggregate
 from .community_events import community_events, generate_community_events
+from .counter import counter_report
 from .status import status
 from .stored import clear_bookmarks, destroy_indices, read
 from .usage_events import migrate_events, usage_events
@@ -24,5 +25,6 @@ community_stats.add_command(migrate_events)
 community_stats.add_command(aggregate)
 community_stats.add_command(status)
 community_stats.add_command(read)
+community_stats.add_command(counter_report)
 community_stats.add_command(clear_bookmarks)
 community_stats.add_command(destroy_indices)

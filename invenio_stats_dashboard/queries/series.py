@@ -24,6 +24,9 @@ COMPARISONS = ("previous", "year")
 OTHER = "_other"
 """Id of the cells together that are not told; vocabularies have an ``other`` of theirs."""
 
+EARLIEST = date(1900, 1, 1)
+"""No question goes further back; levels and running totals hold what was before."""
+
 CURRENT, COMPARED = "current", "compared"
 """The periods of an answer."""
 

@@ -29,9 +29,11 @@ from .aggregation import (
     options_of,
 )
 from .catching_up import catch_up
+from .counter import counter_report
 from .preparation import Preparation
 from .reading import read_stats
 from .removal import destroy_indices
+from .reports import most_used_records
 from .series import SeriesService
 from .status import read_status
 
@@ -486,6 +488,77 @@ class CommunityStatsService:
             dict: key -> label.
         """
         return self.series.labels.of_breakdowns(keys, language)
+
+    def most_used_records(
+        self,
+        community_id,
+        identity=None,
+        by="views",
+        of="parents",
+        start_date=None,
+        end_date=None,
+        size=10,
+    ):
+        """Return the most viewed or most downloaded records of a community.
+
+        They are counted from the usage events, so nothing has to be aggregated first. A
+        record that the caller may not see keeps its place and its number.
+
+        Args:
+            community_id: UUID, slug, or ``global``.
+            identity: of the caller, who decides which records are named; None for
+                somebody who is not logged in.
+            by: ``views`` or ``downloads``.
+            of: ``parents`` for all versions of a record together, or ``records`` for
+                each by itself.
+            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
+                last one by default.
+            end_date: last day, inclusive; today by default.
+            size: how many rows at most, 1 to 100.
+
+        Returns:
+            MostUsedRecords: see :mod:`.reports`.
+
+        Raises:
+            UsageError: an argument makes no sense, or the community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer, or not completely.
+        """
+        return most_used_records(
+            self.app, community_id, identity, by, of, start_date, end_date, size
+        )
+
+    def counter_report(
+        self, community_id, month, identity=None, progress=None, waiting=None
+    ):
+        """Return the COUNTER dataset report of a community and month.
+
+        It has the form of Make Data Count. It is counted from the usage events, a day
+        at a time, so nothing has to be aggregated first. docs/counter.md tells what is
+        counted otherwise than the standard says; so does its header.
+
+        Args:
+            community_id: UUID, slug, or ``global``.
+            month: ``YYYY-MM``; the present one is reported up to today.
+            identity: of the caller, who decides which titles are told; None for those
+                that anybody may see.
+            progress: called with a :class:`~.counter.Progress` now and then.
+            waiting: called with a sentence whenever OpenSearch takes no requests for
+                now.
+
+        Returns:
+            CounterReport: its header, and an iterator that makes the datasets.
+
+        Raises:
+            UsageError: the month is malformed or to come, or the community does not
+                exist.
+            DatabaseUnavailableError: the database does not answer.
+            SearchUnavailableError: OpenSearch did not answer, or not completely.
+            OpenSearchException: the cluster does not answer at the start.
+        """
+        return counter_report(
+            self.app, community_id, month, identity, progress, waiting
+        )
 
     def clear_bookmarks(self, dry_run=False):
         """Forget how far everything is counted, so that all is looked at again.

@@ -5,17 +5,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 
 from ..aggregations.run import check_families
 from ..aggregations.status import AggregatesReader
 from ..aggregations.stored import StoredDays
-from ..errors import UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from . import arguments
-
-_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -56,14 +52,7 @@ def read_stats(app, community_id, family, start_date=None, end_date=None, today=
     """
     (family,) = check_families([family])
     (community,) = arguments.with_global([community_id])
-    today = (today or datetime.now(UTC).date()).isoformat()
-    last = min(arguments.day(end_date, "end") or today, today)
-    first = arguments.day(start_date, "start") or _before(last, _DAYS - 1)
-    if first > last:
-        raise UsageError(
-            f"There are no days from {first} to {last}"
-            + (", which is today." if last == today else ".")
-        )
+    first, last = arguments.range_of_days(start_date, end_date, today)
     names, client = Names.of(app), json_client(app, timeout=60)
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     days = StoredDays(client, text_client(app), names, subcounts, family, community)
@@ -76,9 +65,3 @@ def read_stats(app, community_id, family, start_date=None, end_date=None, today=
         data_as_of=run.get("data_as_of"),
         documents=days.read(first, last),
     )
-
-
-def _before(day, days):
-    """Return the day some days before another one, or the first that there is."""
-    number = max(date.fromisoformat(day).toordinal() - days, 1)
-    return date.fromordinal(number).isoformat()

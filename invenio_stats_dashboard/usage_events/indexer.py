@@ -8,6 +8,8 @@ a write block or a full queue of OpenSearch refuses at that moment is lost. This
 sends it again, and what it has in hand stays the broker's until it is stored.
 """
 
+import inspect
+
 from flask import current_app
 from invenio_base.utils import obj_or_import_string
 from invenio_stats.config import STATS_MQ_EXCHANGE
@@ -25,7 +27,8 @@ _CHUNK = 1000
 class PatientEventsIndexer(EventsIndexer):
     """Indexes usage events like the stock indexer, enriched, and loses none.
 
-    Builders, preprocessors, suffix and double-click window are the site's.
+    Builders, preprocessors and suffix are the site's; so is the double-click window,
+    unless ``STATS_DASHBOARD_DOUBLE_CLICK_SECONDS`` is set.
     """
 
     chunk_size = _CHUNK
@@ -96,12 +99,23 @@ def resolved(event, app):
     return event(app) if callable(event) else event
 
 
+def double_click_window(event):
+    """Return the window of double clicks of an event, in seconds.
+
+    Args:
+        event: of ``current_stats.events``.
+    """
+    stock = inspect.signature(EventsIndexer).parameters["double_click_window"].default
+    return event.params.get("double_click_window", stock)
+
+
 def install(app):
     """Let views and downloads be indexed by the patient indexer.
 
     The site's other events stay as they are. A class that the site has set is kept;
-    one warning names those that are no subclass of the patient indexer. Messages become
-    persistent where the site has the stock exchange.
+    one warning names those that are no subclass of the patient indexer. The window of
+    double clicks is the configured one. Messages become persistent where the site has
+    the stock exchange.
 
     Args:
         app: the Flask application; its ``STATS_EVENTS`` is replaced by a copy.
@@ -115,8 +129,11 @@ def install(app):
             event = resolved(event, app)
             cls = obj_or_import_string(event["cls"])
             if cls is EventsIndexer:
-                event = {**event, "cls": PatientEventsIndexer}
-            elif not issubclass(cls, PatientEventsIndexer):
+                cls = PatientEventsIndexer
+                event = {**event, "cls": cls}
+            if issubclass(cls, PatientEventsIndexer):
+                event = _with_window(event, app)
+            else:
                 foreign.append((name, cls))
         events[name] = event
     app.config["STATS_EVENTS"] = events
@@ -129,6 +146,15 @@ def install(app):
             __name__,
         )
     return not foreign
+
+
+def _with_window(event, app):
+    """Return an event with the window of double clicks that is configured."""
+    seconds = app.config.get("STATS_DASHBOARD_DOUBLE_CLICK_SECONDS")
+    if seconds is None:
+        return event
+    params = {**event.get("params", {}), "double_click_window": seconds}
+    return {**event, "params": params}
 
 
 def _persist_messages(app):

@@ -60,13 +60,16 @@ def make_user():
     return identity
 
 
-def make_community(owner=system_identity, parent=None, restricted=False, **metadata):
+def make_community(
+    owner=system_identity, parent=None, restricted=False, slug=None, **metadata
+):
     """Create a community.
 
     Args:
         owner: identity that creates it.
         parent: UUID of a community that it becomes a part of.
         restricted: only members can see it.
+        slug: its slug; one that nobody has by default.
         **metadata: metadata beside a title.
 
     Returns:
@@ -74,7 +77,7 @@ def make_community(owner=system_identity, parent=None, restricted=False, **metad
     """
     number = next(_numbers)
     data = {
-        "slug": f"community-{number}-{secrets.token_hex(3)}",
+        "slug": slug or f"community-{number}-{secrets.token_hex(3)}",
         "metadata": {"title": f"Community {number}", **metadata},
         "access": {
             "visibility": "restricted" if restricted else "public",
@@ -93,6 +96,11 @@ def make_community(owner=system_identity, parent=None, restricted=False, **metad
 def allow_parts(community_id):
     """Let other communities become parts of a community."""
     _edit_community(community_id, lambda d: d.update(children={"allow": True}))
+
+
+def restrict_community(community_id):
+    """Let only members see a community from now on."""
+    _edit_community(community_id, lambda d: d["access"].update(visibility="restricted"))
 
 
 def slug_of(community_id):

@@ -172,9 +172,21 @@ def create(where, factory=None, **changes):
         # variables of the environment would win over what is given here
         os.environ.pop(f"INVENIO_{name}", None)
     app = (factory or create_api)(**settings)
+    _with_resource(app, factory or create_api)
     assert app.config["SQLALCHEMY_DATABASE_URI"] == where.database_uri
     assert app.config["SEARCH_INDEX_PREFIX"] == where.prefix
     return app
+
+
+def _with_resource(app, factory):
+    """Mount the resource, as its entry point does where that is installed."""
+    from invenio_app.factory import create_api
+
+    from invenio_stats_dashboard.resources.blueprint import create_api_blueprint
+
+    blueprint = create_api_blueprint(app)
+    if factory is create_api and blueprint.name not in app.blueprints:
+        app.register_blueprint(blueprint)
 
 
 def initialise(app, where):

@@ -9,6 +9,7 @@ again when its answer is lost.
 """
 
 from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
 
 import msgspec
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
@@ -28,8 +29,11 @@ LIMIT = 120.0
 _KEEP_ALIVE = "5m"
 
 
-class _Hit(msgspec.Struct, gc=False):
-    source: Event = msgspec.field(name="_source")
+_Source = TypeVar("_Source")
+
+
+class _Hit(msgspec.Struct, Generic[_Source], gc=False):
+    source: _Source = msgspec.field(name="_source")
     sort: tuple[int, ...]
 
 
@@ -37,7 +41,6 @@ class _Opened(msgspec.Struct):
     pit_id: str
 
 
-_decode_page = page_decoder(_Hit, strict=False)
 _decode_opened = msgspec.json.Decoder(_Opened).decode
 
 
@@ -48,11 +51,13 @@ class EventReader:
         text_client: a client that does not decode.
         waiting: called with a sentence before each pause.
         limit: seconds to go on trying while OpenSearch takes no requests.
+        event: the :class:`msgspec.Struct` of what is needed of an event.
     """
 
-    def __init__(self, text_client, waiting=None, limit=LIMIT):
+    def __init__(self, text_client, waiting=None, limit=LIMIT, event=Event):
         """Keep what is needed."""
         self._client, self._waiting, self._limit = text_client, waiting, limit
+        self._decode_page = page_decoder(_Hit[event], strict=False)
 
     def read(self, index, shards, first, last, only):
         """Yield the events of some days of an index.
@@ -65,7 +70,7 @@ class EventReader:
             only: the query that the events must match.
 
         Yields:
-            list[Event]: up to :data:`PAGE` of them.
+            list: events, up to :data:`PAGE` of them.
 
         Raises:
             SearchUnavailableError: OpenSearch did not answer, or not completely.
@@ -86,7 +91,7 @@ class EventReader:
 
     def _pages(self, body, index):
         while True:
-            page = _decode_page(self._send("POST", "/_search", body))
+            page = self._decode_page(self._send("POST", "/_search", body))
             if not page.is_complete or page.shards.successful != 1:
                 raise SearchUnavailableError(
                     f"{index} did not answer completely. Run the same command again "

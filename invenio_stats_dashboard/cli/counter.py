@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The command that makes COUNTER reports."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+
+from ..errors import UsageError
+from ..proxies import current_stats_dashboard
+from .output import sentences_for_errors
+from .progress import Look, shown
+
+
+@click.command("counter-report")
+@click.option(
+    "--community",
+    default="global",
+    show_default=True,
+    metavar="SLUG|UUID|global",
+    help="The community; global is the whole instance.",
+)
+@click.option("--month", required=True, metavar="YYYY-MM", help="The month (UTC).")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, and show how far it is. Default: standard output.",
+)
+@with_appcontext
+@sentences_for_errors
+def counter_report(community, month, output):
+    """Make the COUNTER dataset report of a month, as Make Data Count takes it.
+
+    One JSON document: views and downloads of each record, total and by session, by
+    access method and by country. Titles are those that anybody may see.
+    """
+    service = current_stats_dashboard.community_stats_service
+    with _written(output) as out, shown(_LOOK, wanted=output is not None) as show:
+        report = service.counter_report(
+            community, month, progress=show.progress, waiting=show.waiting
+        )
+        _write(report, out)
+    if output is not None:
+        click.echo(f"{report.records:,} datasets are written to {output}.")
+
+
+def _write(report, out):
+    """Write a report, a line for each dataset, without holding all in memory."""
+    out.write('{"report-header": ')
+    out.write(json.dumps(report.header, indent=2))
+    out.write(',\n"report-datasets": [')
+    for number, dataset in enumerate(report.datasets):
+        out.write(("," if number else "") + "\n" + json.dumps(dataset))
+    out.write("\n]}\n")
+
+
+@contextmanager
+def _written(path):
+    """Yield a text file that is there under its name when all is written."""
+    if path is None:
+        yield click.get_text_stream("stdout")
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        out = part.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with out:
+            yield out
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _line(progress):
+    return (
+        f"{progress.label}: {progress.done:,} of {progress.total:,}, "
+        f"{progress.events:,} events"
+    )
+
+
+def _fields(progress):
+    return {
+        "description": progress.label,
+        "completed": progress.done,
+        "total": progress.total,
+        "details": f"{progress.events:,} events",
+    }
+
+
+_LOOK = Look(
+    title="report",
+    columns=(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[details]}"),
+    ),
+    line=_line,
+    fields=_fields,
+)

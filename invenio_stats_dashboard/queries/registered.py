@@ -1,0 +1,299 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The queries of ``POST /api/stats``: documents of a community, one for each day.
+
+The endpoint asks for the permission before it runs a query, so whatever is wrong with a
+query is said there, and names the query of the batch.
+"""
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+
+from flask import current_app, g, has_request_context, request
+from invenio_access.permissions import system_identity
+from invenio_rest.errors import RESTException
+from opensearchpy.exceptions import OpenSearchException
+
+from ..errors import StatsDashboardError, UsageError
+from ..permissions import (
+    GLOBAL,
+    GlobalNotReadableError,
+    NotReadableError,
+    readable_community,
+    readable_global,
+)
+from ..proxies import current_stats_dashboard
+from ..search.names import FAMILIES, RECORD_FAMILIES, USAGE_FAMILIES
+from .series import EARLIEST
+
+logger = logging.getLogger(__name__)
+
+_DAYS = 30
+_PARAMETERS = ("community_id", "start_date", "end_date")
+
+
+class RefusedQuery(RESTException):
+    """A query of a batch that is not answered; says which, and why."""
+
+    def __init__(self, code, sentence):
+        """Keep the HTTP status and the sentence."""
+        super().__init__()
+        self.code, self.description = code, sentence
+
+    def get_headers(self, environ=None, scope=None):
+        """Return the headers; what is away is to be asked again later."""
+        headers = super().get_headers(environ, scope)
+        return [*headers, ("Retry-After", "60")] if self.code == 503 else headers
+
+
+class CommunityStatsQuery:
+    """Documents of one community in a range of days.
+
+    Args:
+        name: of the query in ``STATS_QUERIES``.
+        families: of :data:`~..search.names.FAMILIES`; one, or several to be told apart.
+        whole_instance: it takes no ``community_id``.
+    """
+
+    metric_fields = {}
+    """Asked for by the endpoint when an index is missing, which is never said to it."""
+
+    def __init__(self, name, families, whole_instance=False):
+        """Keep what is asked for."""
+        self.name, self.families = name, tuple(families)
+        self.whole_instance = whole_instance
+
+    def run(self, **params):
+        """Return the documents.
+
+        Args:
+            **params: ``community_id`` (UUID, slug or ``global``), ``start_date`` and
+                ``end_date`` (``YYYY-MM-DD``, UTC, inclusive; by default the last
+                thirty days). Days after today are left out.
+
+        Returns:
+            dict: ``community_id``, ``start_date``, ``end_date``, ``data_as_of`` and
+            ``documents``: a list with a document for each day, or, of several families,
+            a dict of such lists.
+
+        Raises:
+            RefusedQuery: with the HTTP status and a sentence.
+        """
+        community_id, first, last = self.checked(params)
+        service = current_stats_dashboard.community_stats_service
+        try:
+            found = {
+                family: service.read_stats(community_id, family, first, last)
+                for family in self.families
+            }
+            tell = service.series.small_numbers.suppressed
+            documents = {
+                family: (
+                    [tell(document) for document in read.documents]
+                    if family in USAGE_FAMILIES
+                    else list(read.documents)
+                )
+                for family, read in found.items()
+            }
+        except OpenSearchException as error:
+            raise self._away(error) from error
+        except UsageError as error:
+            raise RefusedQuery(400, self._named(str(error), params)) from error
+        except StatsDashboardError as error:
+            raise self._away(error) from error
+        one = found[self.families[0]]
+        return {
+            "community_id": one.community_id,
+            "start_date": one.start_date,
+            "end_date": one.end_date,
+            "data_as_of": one.data_as_of,
+            "documents": (
+                documents if len(self.families) > 1 else documents[self.families[0]]
+            ),
+        }
+
+    def checked(self, params):
+        """Return community, first and last day, if they may be read.
+
+        Args:
+            params: what was sent as the query's parameters.
+
+        Raises:
+            RefusedQuery: they make no sense, or may not be read.
+        """
+        try:
+            return self._checked(params)
+        except UsageError as error:
+            code = 400
+            if isinstance(error, NotReadableError):
+                code = 404
+            elif isinstance(error, GlobalNotReadableError):
+                code = 403
+            raise RefusedQuery(code, self._named(str(error), params)) from error
+
+    # -- inside -------------------------------------------------------------
+
+    def _away(self, error):
+        # what OpenSearch or the database say is for the operator alone
+        logger.error("statistics cannot be read: %s", error, exc_info=error)
+        return RefusedQuery(
+            503,
+            self._named(
+                "The statistics cannot be read at the moment. Try again in a minute or "
+                "two."
+            ),
+        )
+
+    def _checked(self, params):
+        if not isinstance(params, dict):
+            raise UsageError(
+                f"Its params must be an object with {', '.join(self._parameters())}."
+            )
+        for name, value in params.items():
+            if name not in self._parameters():
+                raise UsageError(
+                    f"There is no parameter {_shown(name)}; there are "
+                    f"{', '.join(self._parameters())}."
+                )
+            if value is not None and not isinstance(value, str):
+                raise UsageError(f"The parameter {name} must be text.")
+        first, last = self._days(params)
+        return self._community(params), first, last
+
+    def _parameters(self):
+        return _PARAMETERS[1:] if self.whole_instance else _PARAMETERS
+
+    def _community(self, params):
+        identity = g.identity if has_request_context() else system_identity
+        name = GLOBAL if self.whole_instance else params.get("community_id")
+        if not name:
+            raise UsageError(
+                "The parameter community_id is missing: give the UUID or the slug of a "
+                "community, or global."
+            )
+        if name == GLOBAL:
+            return readable_global(identity).id
+        return readable_community(identity, name).id
+
+    def _days(self, params):
+        """Return the first and the last day as text; the last may be missing."""
+        today = datetime.now(UTC).date()
+        last = min(_day(params.get("end_date"), "end_date") or today, today)
+        first = _day(params.get("start_date"), "start_date") or max(
+            last - timedelta(days=_DAYS - 1), EARLIEST
+        )
+        if first > last:
+            raise UsageError(
+                f"There are no days from {first} to {last}"
+                + (", which is today." if last == today else ".")
+            )
+        number = ((last - first).days + 1) * len(self.families)
+        limit = current_app.config["STATS_DASHBOARD_MAX_DOCUMENTS"]
+        if number > limit:
+            raise UsageError(
+                f"These are {number} documents; one query gives {limit} here. Ask for "
+                "fewer days."
+            )
+        return first.isoformat(), last.isoformat()
+
+    def _named(self, sentence, params=None):
+        name = _name_in_batch(self.name, params)
+        return f"Query {_shown(name)} ({self.name}): {sentence}" if name else sentence
+
+
+def permission(query_name, params):
+    """Check a query of a batch before the endpoint runs it.
+
+    Args:
+        query_name: its name in ``STATS_QUERIES``.
+        params: what was sent as its parameters.
+
+    Returns:
+        what the endpoint takes as a permission.
+
+    Raises:
+        RefusedQuery: it makes no sense, or may not be asked.
+    """
+    from invenio_stats.proxies import current_stats
+
+    current_stats.get_query(query_name).checked(params)
+    return _Checked
+
+
+class _Checked:
+    """A permission that has been looked at already."""
+
+    @staticmethod
+    def can():
+        return True
+
+
+def queries():
+    """Return the entries for ``STATS_QUERIES``.
+
+    Returns:
+        dict: name -> entry.
+    """
+    found = {
+        f"community-{family.replace('records', 'record')}": {"families": (family,)}
+        for family in (*RECORD_FAMILIES, *USAGE_FAMILIES)
+    }
+    found["community-stats"] = {"families": FAMILIES}
+    found["global-stats"] = {"families": FAMILIES, "whole_instance": True}
+    return {
+        name: {
+            "cls": CommunityStatsQuery,
+            "permission_factory": permission,
+            "params": params,
+        }
+        for name, params in found.items()
+    }
+
+
+def register(app):
+    """Add the queries to the site's, of which none is replaced.
+
+    Args:
+        app: the Flask application.
+    """
+    app.config["STATS_QUERIES"] = {
+        **queries(),
+        **(app.config.get("STATS_QUERIES") or {}),
+    }
+
+
+def _day(text, name):
+    if not text:
+        return None
+    try:
+        if len(text) != len("YYYY-MM-DD") or text[4] != "-":
+            raise ValueError
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"The {name} {_shown(text)} is no date; write it as YYYY-MM-DD."
+        ) from None
+    if day < EARLIEST:
+        raise UsageError(f"The {name} {day} is before {EARLIEST}, the first possible.")
+    return day
+
+
+def _name_in_batch(stat, params):
+    """Return what a batch calls the query that has these parameters, or None."""
+    batch = request.get_json(silent=True) if has_request_context() else None
+    if not isinstance(batch, dict):
+        return None
+    of_kind = [
+        name
+        for name, query in batch.items()
+        if isinstance(query, dict) and query.get("stat") == stat
+    ]
+    for name in of_kind:
+        if params is not None and batch[name].get("params") is params:
+            return name
+    return of_kind[0] if len(of_kind) == 1 else None
+
+
+def _shown(text):
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What a file says about itself: whose numbers, which days, what they mean."""
+
+from invenio_i18n import gettext as _
+
+
+def cover(subject, query, metrics, freshness, labels):
+    """Return the lines of a cover sheet, in the language of the request.
+
+    Args:
+        subject: the :class:`~..permissions.Subject` whose numbers they are.
+        query: the :class:`~..queries.series.SeriesQuery`.
+        metrics: its metrics.
+        freshness: the :class:`~..queries.freshness.Freshness` of the answer.
+        labels: a :class:`~.labels.AnswerLabels`.
+
+    Returns:
+        list[tuple[str, ...]]: each line's cells.
+    """
+    lines = [
+        (subject.title or _("The whole instance"),),
+        (_("Community"), subject.slug, subject.id),
+        (_("From"), query.first.isoformat(), ""),
+        (_("To"), query.last.isoformat(), ""),
+        (_("Interval"), query.interval, ""),
+        (_("Basis of records"), query.basis, ""),
+        (_("Running totals"), _("yes") if query.cumulative else _("no"), ""),
+    ]
+    if query.compare:
+        lines.append((_("Compared with"), query.compare, ""))
+    if query.only:
+        breakdown, id_ = query.only
+        lines.append((labels.of_breakdown(breakdown), id_, labels.of(breakdown, id_)))
+    if query.breakdowns:
+        cells = _("all") if query.top is None else str(query.top)
+        lines.append((_("Cells of each breakdown"), cells, ""))
+    lines += [
+        (_("First day with numbers"), _day(freshness.first_day), ""),
+        (_("Last day with numbers"), _day(freshness.last_day), ""),
+        (_("Data as of"), freshness.data_as_of or _("not counted yet"), ""),
+    ]
+    if freshness.late:
+        lines.append((_("Late"), "", freshness.late))
+    lines += [("",), (_("Metrics"),)]
+    lines += [
+        (metric.key, f"{metric.label} ({metric.unit})", str(metric.definition))
+        for metric in metrics
+    ]
+    if query.breakdowns:
+        lines += [("",), (_("Breakdowns"),)]
+        lines += [(key, labels.of_breakdown(key), "") for key in query.breakdowns]
+    lines += [
+        ("",),
+        (_("Notes"),),
+        (_("Days"), "", _("All days are days in UTC.")),
+        (
+            _("Empty"),
+            "",
+            _(
+                "A value that is empty is not known, or not told. A cell has no line in "
+                "an interval in which it has nothing."
+            ),
+        ),
+    ]
+    lines += [("",), (_("Corrections in these days"),)]
+    lines += [
+        (
+            correction.get("day", ""),
+            correction.get("scope", ""),
+            f"{correction.get('why', '')} ({correction.get('updated_at', '')})",
+        )
+        for correction in freshness.corrections
+    ] or [(_("none"), "", "")]
+    return lines
+
+
+def _day(day):
+    return day.isoformat() if day else _("none")

@@ -1,0 +1,275 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The description of the resource, as OpenAPI 3.1."""
+
+from .. import __version__
+from ..queries.metrics import METRICS
+from ..queries.series import INTERVALS
+from ..search.names import BASES
+from . import http
+from .csv_file import COLUMNS
+
+DATE = {"type": "string", "format": "date"}
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+NUMBER_OR_NONE = {"type": ["integer", "null"]}
+TEXT_OR_NONE = {"type": ["string", "null"]}
+DATE_OR_NONE = {"type": ["string", "null"], "format": "date"}
+
+_WHAT = {
+    "series": "Series and totals",
+    "records": "Most used records",
+    "counter": "COUNTER report of a month",
+}
+
+
+def description(config, languages, subcounts):
+    """Return the description.
+
+    Args:
+        config: the resource's configuration.
+        languages: the site's languages.
+        subcounts: the registry of breakdowns.
+
+    Returns:
+        dict: an OpenAPI document.
+    """
+    arguments = {
+        "series": config.series_arguments,
+        "records": config.records_arguments,
+        "counter": config.counter_arguments,
+    }
+    paths = {}
+    for whose in ("community", "global"):
+        for what, schema in arguments.items():
+            key = whose if what == "series" else f"{whose}-{what}"
+            path = config.routes[key].replace("<pid_value>", "{id}")
+            parameters = _parameters(schema(), languages, subcounts)
+            if whose == "community":
+                parameters.insert(0, _COMMUNITY)
+            paths[config.url_prefix + path] = {
+                "get": _operation(whose, what, parameters)
+            }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Statistics of communities",
+            "version": __version__,
+            "description": "Usage and content of communities and of the instance: the "
+            "same numbers as JSON, CSV and XLSX.",
+        },
+        "servers": [{"url": "/api"}],
+        "paths": paths,
+        "components": {"schemas": SCHEMAS, "responses": RESPONSES},
+    }
+
+
+def _parameters(schema, languages, subcounts):
+    found = []
+    for name, field in schema.load_fields.items():
+        form = dict(field.metadata["schema"])
+        if name == "lang":
+            form["enum"] = list(languages)
+        parameter = {
+            "name": field.data_key or name,
+            "in": "query",
+            "required": field.required,
+            "description": field.metadata["description"],
+            "schema": form,
+        }
+        if name == "breakdown":
+            parameter["description"] += f" There are {', '.join(subcounts)}."
+        if "example" in field.metadata:
+            parameter["example"] = field.metadata["example"]
+        found.append(parameter)
+    return found
+
+
+def _operation(whose, what, parameters):
+    content = {http.JSON: {"schema": {"$ref": f"#/components/schemas/{what}"}}}
+    if what == "series":
+        columns = f"One table with the columns {', '.join(COLUMNS)}."
+        content[http.CSV] = {"schema": {"type": "string", "description": columns}}
+        content[http.XLSX] = {"schema": {"type": "string", "format": "binary"}}
+    of = "a community" if whose == "community" else "the instance"
+    return {
+        "operationId": f"{whose}_{what}",
+        "summary": f"{_WHAT[what]} of {of}",
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": _WHAT[what], "content": content},
+            **({"304": {"description": "Not changed."}} if what == "series" else {}),
+            "400": {"$ref": "#/components/responses/error"},
+            ("404" if whose == "community" else "403"): {
+                "$ref": "#/components/responses/error"
+            },
+            "406": {"$ref": "#/components/responses/error"},
+            "503": {"$ref": "#/components/responses/away"},
+        },
+    }
+
+
+_COMMUNITY = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "UUID or slug of the community.",
+    "schema": TEXT,
+}
+
+
+def _object(properties, optional=(), **more):
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def _list(items):
+    return {"type": "array", "items": items}
+
+
+def _by_key(values):
+    return {"type": "object", "additionalProperties": values}
+
+
+def _ref(name):
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_PERIOD = {
+    "buckets": _list(_object({"start": DATE, "end": DATE})),
+    "totals": _by_key(NUMBER_OR_NONE),
+    "series": _list(_ref("one_series")),
+}
+
+SCHEMAS = {
+    "community": _object({"id": TEXT, "slug": TEXT, "title": TEXT}, ("slug", "title")),
+    "metric": _object(
+        {
+            "label": TEXT,
+            "unit": {"enum": ["count", "bytes"]},
+            "kind": {"enum": ["flow", "level", "distinct"]},
+            "definition": TEXT,
+        }
+    ),
+    "one_series": _object(
+        {
+            "metric": {"enum": list(METRICS)},
+            "breakdown": TEXT_OR_NONE,
+            "id": TEXT_OR_NONE,
+            "label": TEXT,
+            "values": _list(NUMBER_OR_NONE),
+            "total": NUMBER_OR_NONE,
+        }
+    ),
+    "correction": {
+        "type": "object",
+        "properties": {
+            "scope": {"enum": ["usage", "records"]},
+            "day": DATE,
+            "last_day": DATE,
+            "days": WHOLE,
+            "why": TEXT,
+            "updated_at": TEXT,
+        },
+        "required": ["scope", "day"],
+    },
+    "series": _object(
+        {
+            "community": _ref("community"),
+            "from": DATE,
+            "to": DATE,
+            "interval": {"enum": list(INTERVALS)},
+            "basis": {"enum": list(BASES)},
+            "cumulative": {"type": "boolean"},
+            "filter": {
+                "oneOf": [
+                    {"type": "null"},
+                    _object({"breakdown": TEXT, "id": TEXT, "label": TEXT}),
+                ]
+            },
+            "metrics": _by_key(_ref("metric")),
+            **_PERIOD,
+            "breakdowns": _by_key(
+                _object({"label": TEXT, "cells": WHOLE, "told": WHOLE})
+            ),
+            "comparison": {
+                "oneOf": [
+                    {"type": "null"},
+                    _object(
+                        {
+                            "from": DATE,
+                            "to": DATE,
+                            **_PERIOD,
+                            "change": _by_key({"type": ["number", "null"]}),
+                        }
+                    ),
+                ]
+            },
+            "bounds": _object({"first": DATE_OR_NONE, "last": DATE_OR_NONE}),
+            "data_as_of": TEXT_OR_NONE,
+            "late": TEXT_OR_NONE,
+            "corrections": _list(_ref("correction")),
+            "links": _object({"self": TEXT, "csv": TEXT, "xlsx": TEXT}),
+        }
+    ),
+    "records": _object(
+        {
+            "community": _ref("community"),
+            "from": DATE,
+            "to": DATE,
+            "by": {"enum": ["views", "downloads"]},
+            "of": {"enum": ["parents", "records"]},
+            "total": WHOLE,
+            "records": _list(
+                _object(
+                    {
+                        "rank": WHOLE,
+                        "recid": TEXT_OR_NONE,
+                        "parent_recid": TEXT_OR_NONE,
+                        "title": TEXT_OR_NONE,
+                        "visible": {"type": "boolean"},
+                        "deleted": {"type": "boolean"},
+                        "views": WHOLE,
+                        "downloads": WHOLE,
+                    },
+                    ("views", "downloads"),
+                )
+            ),
+            "links": _object({"self": TEXT}),
+        }
+    ),
+    "counter": {
+        "type": "object",
+        "description": "A dataset report in the shape that Make Data Count uses.",
+        "properties": {
+            "report-header": {"type": "object"},
+            "report-datasets": _list({"type": "object"}),
+        },
+        "required": ["report-header", "report-datasets"],
+    },
+    "error": _object(
+        {
+            "status": WHOLE,
+            "message": TEXT,
+            "errors": _list(_object({"field": TEXT, "messages": _list(TEXT)})),
+        },
+        ("errors",),
+    ),
+}
+
+_ERROR = {http.JSON: {"schema": _ref("error")}}
+
+RESPONSES = {
+    "error": {"description": "A sentence says why.", "content": _ERROR},
+    "away": {
+        "description": "OpenSearch or the database do not answer; try again later.",
+        "headers": {"Retry-After": {"description": "Seconds.", "schema": WHOLE}},
+        "content": _ERROR,
+    },
+}

@@ -1,0 +1,315 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""From the parameters of a request to a question that can be answered.
+
+Whatever is wrong with them together is a ``marshmallow.ValidationError`` with a sentence
+for the parameter to change.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from marshmallow import ValidationError
+
+from ..queries import ways
+from ..queries.buckets import buckets
+from ..queries.metrics import DEFAULT_METRICS, DISTINCT, METRICS
+from ..queries.series import DAY, EARLIEST, SeriesQuery
+from . import ranges
+from .schema import ALL, shown
+
+_PREVIOUS_DAYS = timedelta(days=29)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a question may ask for at most; see the variables of the same names.
+
+    Attributes:
+        days: in a range.
+        cells: of a breakdown in a JSON answer.
+        series: in an answer.
+        values: in a JSON answer.
+    """
+
+    days: int
+    cells: int
+    series: int
+    values: int
+
+    @classmethod
+    def of(cls, config):
+        """Return the limits that a site has configured."""
+        return cls(
+            days=config["STATS_DASHBOARD_MAX_DAYS"],
+            cells=config["STATS_DASHBOARD_MAX_CELLS"],
+            series=config["STATS_DASHBOARD_MAX_SERIES"],
+            values=config["STATS_DASHBOARD_MAX_VALUES"],
+        )
+
+
+def range_of(arguments, limits, today, first_day):
+    """Return the first and the last day that are asked for.
+
+    Args:
+        arguments: loaded by a :class:`~.schema.RangeArguments`.
+        limits: the :class:`Limits`.
+        today: the present UTC day.
+        first_day: called without arguments for the first day that has numbers, or None.
+
+    Returns:
+        tuple[date, date]: first and last day, inclusive.
+
+    Raises:
+        ValidationError: there is no such range.
+    """
+    name = arguments.get("range_name")
+    first, last = arguments.get("first"), arguments.get("last")
+    if name and (first or last):
+        refuse("range", "Give from and to, or a range, but not both.")
+    if name:
+        known = first_day() if name == ranges.ALL else None
+        first, last = ranges.first_day(name, today, known), today
+        if name == ranges.ALL:
+            first = max(first, last - timedelta(days=limits.days - 1))
+    else:
+        for key, day in (("from", first), ("to", last)):
+            _check_day(key, day, today)
+        last = last or today
+        first = first or max(last - _PREVIOUS_DAYS, EARLIEST)
+    if first > last:
+        refuse("from", f"The range ends on {last}, before it begins on {first}.")
+    if (days := (last - first).days + 1) > limits.days:
+        refuse(
+            "range" if name else "from",
+            f"These are {days} days; a range can have {limits.days} here.",
+        )
+    return first, last
+
+
+def _check_day(key, day, today):
+    if day and day > today:
+        refuse(
+            key,
+            f"{day} is in the future; the last day that can be asked for is "
+            f"today, {today} (UTC).",
+        )
+    if day and day < EARLIEST:
+        refuse(
+            key,
+            f"{day} is too long ago; the first day that can be asked for is "
+            f"{EARLIEST}.",
+        )
+
+
+def question(arguments, community_id, subcounts, limits, today, first_day, file=False):
+    """Return the question that is asked.
+
+    Args:
+        arguments: loaded by a :class:`~.schema.SeriesArguments`.
+        community_id: UUID or ``global``.
+        subcounts: the registry of breakdowns.
+        limits: the :class:`Limits`.
+        today: the present UTC day.
+        first_day: called without arguments for the first day that has numbers, or None.
+        file: for a file, whose length has no limit.
+
+    Returns:
+        SeriesQuery: the question.
+
+    Raises:
+        ValidationError: it cannot be answered.
+    """
+    first, last = range_of(arguments, limits, today, first_day)
+    interval = arguments["interval"] or ranges.default_interval(first, last)
+    only = arguments.get("only")
+    if only and only[0] not in subcounts:
+        refuse("filter", _unknown(only[0], "breakdown", subcounts))
+    metrics, breakdowns = _what(arguments, only, subcounts, interval)
+    compare = arguments["compare"]
+    if compare:
+        _check_compared(first, last, compare)
+    query = SeriesQuery(
+        community_id=community_id,
+        first=first,
+        last=last,
+        interval=interval,
+        metrics=metrics,
+        breakdowns=breakdowns,
+        top=arguments["top"],
+        other=arguments["other"],
+        basis=arguments["basis"],
+        cumulative=arguments["cumulative"],
+        compare=compare,
+        only=only,
+    )
+    if not file:
+        if breakdowns:
+            _check_cells(query.top, limits)
+        _check_size(query, limits)
+    return query
+
+
+def bounds_question(arguments, community_id):
+    """Return a question whose answer says when the numbers begin.
+
+    Args:
+        arguments: loaded by a schema, with ``basis`` and maybe ``metrics``.
+        community_id: UUID or ``global``.
+    """
+    asked = arguments.get("metrics", DEFAULT_METRICS)
+    known = tuple(
+        key for key in (METRICS if asked == (ALL,) else asked) if key in METRICS
+    )
+    return SeriesQuery(
+        community_id=community_id,
+        first=EARLIEST,
+        last=EARLIEST,
+        metrics=known or DEFAULT_METRICS,
+        basis=arguments["basis"],
+    )
+
+
+def refuse(parameter, sentence):
+    """Raise the error that a parameter is answered with."""
+    raise ValidationError({parameter: [sentence]})
+
+
+# -- inside -----------------------------------------------------------------
+
+
+def _what(arguments, only, subcounts, interval):
+    """Return the metrics and the breakdowns, which fit together."""
+    cumulative = arguments["cumulative"]
+    metrics, all_metrics = _metrics(arguments, interval, cumulative)
+    breakdowns, all_breakdowns = _breakdowns(arguments, subcounts)
+    if only and (all_breakdowns or set(breakdowns) - {only[0]}):
+        refuse(
+            "filter",
+            f"The filter counts one cell of {only[0]} alone, so there are no other "
+            f"breakdowns; leave breakdown out, or make it {only[0]}.",
+        )
+
+    def fits(metric, key):
+        return _has_cells(METRICS[metric], subcounts[key], cumulative)
+
+    named = set(() if all_breakdowns else breakdowns) | set(only[:1] if only else ())
+    if all_metrics:
+        metrics = tuple(m for m in metrics if all(fits(m, key) for key in named))
+        if not metrics:
+            refuse("breakdown", "No metric has these breakdowns as they are asked for.")
+    for metric in metrics:
+        for key in named:
+            if not fits(metric, key):
+                refuse("metrics", _no_cells(metric, key, cumulative, subcounts))
+    if all_breakdowns and not all_metrics:
+        breakdowns = tuple(k for k in breakdowns if all(fits(m, k) for m in metrics))
+        if not breakdowns:
+            refuse(
+                "breakdown", f"There is no breakdown that {', '.join(metrics)} have."
+            )
+    return metrics, breakdowns
+
+
+def _metrics(arguments, interval, cumulative):
+    """Return the metrics, and whether all were asked for."""
+    asked = arguments.get("metrics", DEFAULT_METRICS)
+    if asked == (ALL,):
+        return (
+            tuple(
+                m.key
+                for m in METRICS.values()
+                if m.kind != DISTINCT or interval == DAY or cumulative
+            ),
+            True,
+        )
+    for key in asked:
+        if key not in METRICS:
+            refuse("metrics", _unknown(key, "metric", METRICS))
+        if METRICS[key].kind == DISTINCT and interval != DAY and not cumulative:
+            refuse(
+                "metrics",
+                f"{key} is known of single days, and since the beginning, and does not "
+                f"add up to a {interval}: ask for interval=day or cumulative=true.",
+            )
+    return asked, False
+
+
+def _breakdowns(arguments, subcounts):
+    """Return the breakdowns, and whether all were asked for."""
+    asked = arguments.get("breakdown", ())
+    if asked == (ALL,):
+        return tuple(subcounts), True
+    for key in asked:
+        if key not in subcounts:
+            refuse("breakdown", _unknown(key, "breakdown", subcounts))
+    return asked, False
+
+
+def _has_cells(metric, subcount, cumulative):
+    """Tell whether a metric is known of the cells of a breakdown.
+
+    In running totals, what is distinct is known of everything together only.
+    """
+    if cumulative and metric.kind == DISTINCT:
+        return False
+    return ways.has_cells(metric, subcount)
+
+
+def _unknown(key, what, known):
+    return f"There is no {what} {shown(key)}; there are {', '.join(known)}."
+
+
+def _no_cells(metric, key, cumulative, subcounts):
+    if cumulative and ways.has_cells(METRICS[metric], subcounts[key]):
+        return (
+            f"Running totals of {metric} are known of everything together only, not by "
+            f"{key}."
+        )
+    having = [k for k, s in subcounts.items() if ways.has_cells(METRICS[metric], s)]
+    more = f"; it has {', '.join(having)}" if having else ""
+    return f"{metric} has no breakdown by {key}{more}."
+
+
+def _check_compared(first, last, compare):
+    before = first - (last - first + timedelta(days=1))
+    if compare == "year":
+        before = first - timedelta(days=366)
+    if before < EARLIEST:
+        refuse(
+            "compare",
+            f"The days to compare with would begin before {EARLIEST}.",
+        )
+
+
+def _check_cells(top, limits):
+    if top is None or top > limits.cells:
+        refuse(
+            "top",
+            f"JSON can tell {limits.cells} cells of a breakdown; ask for so many, or for "
+            "format=csv, which has no limit.",
+        )
+
+
+def _check_size(query, limits):
+    """Refuse what could be too large to be told as JSON."""
+    series = len(query.metrics) * (
+        1 + len(query.breakdowns) * ((query.top or 0) + query.other)
+    )
+    if series > limits.series:
+        refuse(
+            "metrics",
+            f"These can be {series} series, and {limits.series} at most can be told as "
+            "JSON. Ask for fewer metrics, breakdowns or cells, or for format=csv, which "
+            "has no limit.",
+        )
+    periods, first, last = 2 if query.compare else 1, query.first, query.last
+    values = series * periods * len(buckets(first, last, query.interval))
+    if values > limits.values:
+        refuse(
+            "interval",
+            f"These can be {values} values, and {limits.values} at most can be told as "
+            "JSON. Ask for a longer interval, a shorter range, fewer metrics or cells, "
+            "or for format=csv, which has no limit.",
+        )

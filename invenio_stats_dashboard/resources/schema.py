@@ -1,0 +1,361 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The parameters of the resource: their form, and what they mean.
+
+What a parameter allows in the light of the others is looked at by
+:mod:`~.question`.
+"""
+
+import re
+from datetime import date
+
+import marshmallow as ma
+from marshmallow import fields
+from werkzeug.datastructures import MultiDict
+
+from ..queries.metrics import METRICS
+from ..queries.series import COMPARISONS, INTERVALS, OTHER
+from ..search.names import BASES
+from . import ranges
+
+ALL = "all"
+FORMATS = ("json", "csv", "xlsx")
+LARGEST_TOP = 1000
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+_SHOWN = 60
+
+
+def shown(value):
+    """Return what somebody sent, short enough to be shown in a sentence."""
+    text = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+    return repr(text)
+
+
+class Day(fields.Field):
+    """A day, written as YYYY-MM-DD."""
+
+    def _deserialize(self, value, attr, data, **_):
+        try:
+            if not _DATE.fullmatch(value):
+                raise ValueError
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ma.ValidationError(
+                f"{shown(value)} is no date; write it as YYYY-MM-DD."
+            ) from None
+
+
+class Month(fields.Field):
+    """A month, written as YYYY-MM; given as its first day."""
+
+    def _deserialize(self, value, attr, data, **_):
+        if not _MONTH.fullmatch(value) or value < "1900":
+            raise ma.ValidationError(
+                f"{shown(value)} is no month since 1900; write it as YYYY-MM."
+            )
+        return date.fromisoformat(f"{value}-01")
+
+
+class OneOf(fields.Field):
+    """One of some words."""
+
+    def __init__(self, words, **options):
+        """Keep the words."""
+        super().__init__(**options)
+        self.words = tuple(words)
+
+    def _deserialize(self, value, attr, data, **_):
+        if value not in self.words:
+            raise ma.ValidationError(
+                f"{shown(value)} is unknown; there are {', '.join(self.words)}."
+            )
+        return value
+
+
+class Words(fields.Field):
+    """Words with commas between them, each once; ``("all",)`` for all."""
+
+    def _deserialize(self, value, attr, data, **_):
+        words = tuple(dict.fromkeys(w.strip() for w in value.split(",")))
+        if "" in words:
+            raise ma.ValidationError(
+                "This is a list of names with commas between them, or all."
+            )
+        if ALL in words and len(words) > 1:
+            raise ma.ValidationError("Give all alone, or the names.")
+        return words
+
+
+class Whole(fields.Field):
+    """A whole number within bounds; None for ``all`` where that is allowed."""
+
+    def __init__(self, low, high, or_all=False, **options):
+        """Keep the bounds."""
+        super().__init__(**options)
+        self.low, self.high, self.or_all = low, high, or_all
+
+    def _deserialize(self, value, attr, data, **_):
+        if self.or_all and value == ALL:
+            return None
+        if not _NUMBER.fullmatch(value) or not self.low <= int(value) <= self.high:
+            raise ma.ValidationError(
+                f"{shown(value)} is not allowed; give a whole number from {self.low} "
+                f"to {self.high}{', or all' if self.or_all else ''}."
+            )
+        return int(value)
+
+
+class Switch(fields.Field):
+    """True or false."""
+
+    def _deserialize(self, value, attr, data, **_):
+        if value not in ("true", "false", "1", "0"):
+            raise ma.ValidationError(f"{shown(value)} is neither true nor false.")
+        return value in ("true", "1")
+
+
+class Cell(fields.Field):
+    """One cell: the breakdown's key, a colon, the id."""
+
+    def _deserialize(self, value, attr, data, **_):
+        key, colon, id_ = value.partition(":")
+        if not colon or not key or not id_:
+            raise ma.ValidationError(
+                f"{shown(value)} names no cell; write it as <breakdown>:<id>, as in "
+                "countries:CA."
+            )
+        return key, id_
+
+
+class RangeName(fields.Field):
+    """A range that ends today, by name."""
+
+    def _deserialize(self, value, attr, data, **_):
+        if ranges.first_day(value, date(2000, 1, 1)) is None:
+            raise ma.ValidationError(
+                f"{shown(value)} is no range; it can be {ranges.ALLOWED}."
+            )
+        return value
+
+
+class Language(fields.Field):
+    """One of the site's languages."""
+
+    def _deserialize(self, value, attr, data, **_):
+        languages = self.parent.languages
+        if value not in languages:
+            raise ma.ValidationError(
+                f"{shown(value)} is no language of this site; there are "
+                f"{', '.join(languages)}."
+            )
+        return value
+
+
+class Arguments(ma.Schema):
+    """Parameters of a URL, each given once, all of them known.
+
+    Args:
+        languages: the site's languages, as locale names.
+    """
+
+    def __init__(self, languages=("en",), **options):
+        """Keep what the fields need to know of the site."""
+        super().__init__(**options)
+        self.languages = tuple(languages)
+
+    @ma.pre_load
+    def take_each_once(self, data, **_):
+        """Refuse what is unknown, and what is given twice."""
+        if not isinstance(data, MultiDict):
+            return data
+        known = [field.data_key or name for name, field in self.load_fields.items()]
+        problems = {
+            shown(name)[1:-1]: [
+                f"There is no such parameter; there are {', '.join(known)}."
+            ]
+            for name in data
+            if name not in known
+        }
+        problems |= {
+            name: ["This parameter is given more than once."]
+            for name, values in data.lists()
+            if name in known and len(values) > 1
+        }
+        if problems:
+            raise ma.ValidationError(problems)
+        return data.to_dict()
+
+
+def _day(name, description):
+    return Day(
+        data_key=name,
+        metadata={
+            "description": description,
+            "schema": {"type": "string", "format": "date"},
+        },
+    )
+
+
+def _language():
+    return Language(
+        metadata={
+            "description": "Language of the labels; that of the caller by default.",
+            "schema": {"type": "string"},
+        }
+    )
+
+
+def _words(description, example):
+    return Words(
+        metadata={
+            "description": description,
+            "schema": {"type": "string"},
+            "example": example,
+        }
+    )
+
+
+def _one_of(words, description, default=None):
+    return OneOf(
+        words,
+        load_default=default,
+        metadata={
+            "description": description,
+            "schema": {"type": "string", "enum": list(words)}
+            | ({"default": default} if default else {}),
+        },
+    )
+
+
+def _switch(description):
+    return Switch(
+        load_default=False,
+        metadata={
+            "description": description,
+            "schema": {"type": "boolean", "default": False},
+        },
+    )
+
+
+def _range():
+    return RangeName(
+        data_key="range",
+        metadata={
+            "description": f"Instead of from and to, a range that ends today (UTC): "
+            f"{ranges.ALLOWED}. The default is {ranges.DEFAULT}.",
+            "schema": {"type": "string"},
+            "example": "12mo",
+        },
+    )
+
+
+class RangeArguments(Arguments):
+    """A range of days."""
+
+    first = _day(
+        "from", "First UTC day, YYYY-MM-DD. By default the range has thirty days."
+    )
+    last = _day("to", "Last UTC day, inclusive; today by default.")
+    range_name = _range()
+
+
+class SeriesArguments(RangeArguments):
+    """A question for series."""
+
+    interval = _one_of(
+        INTERVALS,
+        "Length of a bucket. By default day up to 92 days, month up to three years, "
+        "else year.",
+    )
+    metrics = _words(
+        f"Names of metrics with commas between them: {', '.join(METRICS)}; or all, for "
+        "all that the other parameters allow. The default is views,downloads.",
+        "views,downloads",
+    )
+    breakdown = _words(
+        "Names of breakdowns with commas between them, or all, for all that the metrics "
+        "have. Without it there are totals only.",
+        "countries",
+    )
+    top = Whole(
+        1,
+        LARGEST_TOP,
+        or_all=True,
+        load_default=10,
+        metadata={
+            "description": "How many cells of each breakdown, those with the most in the "
+            "range; or all.",
+            "schema": {
+                "oneOf": [
+                    {"type": "integer", "minimum": 1, "maximum": LARGEST_TOP},
+                    {"const": ALL},
+                ],
+                "default": 10,
+            },
+        },
+    )
+    other = _switch(f"Put the cells that are not told together under the id {OTHER}.")
+    basis = _one_of(
+        BASES,
+        "Which day a record counts on: when it was created, published, or added to the "
+        "community.",
+        "added",
+    )
+    cumulative = _switch("Running totals since the beginning, at each bucket's end.")
+    compare = _one_of(
+        COMPARISONS,
+        "Also tell the days just before, as many (previous), or the same days of the "
+        "year before (year).",
+    )
+    only = Cell(
+        data_key="filter",
+        metadata={
+            "description": "Count one cell of a breakdown alone: <breakdown>:<id>. Goes "
+            "without a breakdown, or with the same one.",
+            "schema": {"type": "string"},
+            "example": "countries:CA",
+        },
+    )
+    lang = _language()
+    format = _one_of(FORMATS, "Form of the answer, instead of the Accept header.")
+
+
+class RecordsArguments(RangeArguments):
+    """A question for the most used records."""
+
+    by = _one_of(("views", "downloads"), "What is counted.", "views")
+    of = _one_of(
+        ("parents", "records"),
+        "Count all versions of a record as one (parents) or each by itself (records).",
+        "parents",
+    )
+    size = Whole(
+        1,
+        100,
+        load_default=10,
+        metadata={
+            "description": "How many records.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+        },
+    )
+    lang = _language()
+    format = _one_of(("json",), "Form of the answer.")
+
+
+class CounterArguments(Arguments):
+    """A question for the COUNTER report of a month."""
+
+    month = Month(
+        required=True,
+        error_messages={"required": "Give the month of the report as YYYY-MM."},
+        metadata={
+            "description": "The month of the report, YYYY-MM.",
+            "schema": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
+            "example": "2026-03",
+        },
+    )
+    format = _one_of(("json",), "Form of the answer.")

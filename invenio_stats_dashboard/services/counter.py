@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Making a COUNTER dataset report of one month."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+
+from invenio_base import invenio_url_for
+from invenio_stats.proxies import current_stats
+
+from ..aggregations import forks
+from ..aggregations.usage.counted import queries
+from ..community_events.documents import GLOBAL
+from ..queries import counter, seen_records
+from ..queries.counter_counts import UseCounts
+from ..queries.counter_events import CountedEvents
+from ..search.client import json_client, text_client
+from ..search.names import STOCK_EVENTS, Names
+from ..usage_events.indexer import double_click_window
+from . import arguments
+
+_REQUEST = "download"
+_BATCH = 1000
+"""Records whose titles are asked for at a time."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a report is.
+
+    Attributes:
+        label: what is done now.
+        done: days counted, or records written.
+        total: of these.
+        events: counted so far.
+    """
+
+    label: str
+    done: int
+    total: int
+    events: int
+
+
+@dataclass(frozen=True)
+class CounterReport:
+    """A dataset report of a month.
+
+    Attributes:
+        header: ``report-header``.
+        records: how many datasets there are.
+        datasets: makes the items of ``report-datasets``, by identifier of the record;
+            to be read once, within the application context.
+    """
+
+    header: dict
+    records: int
+    datasets: Iterator[dict] = field(repr=False)
+
+    def as_json(self):
+        """Return the whole report; it holds all datasets in memory."""
+        return {"report-header": self.header, "report-datasets": list(self.datasets)}
+
+
+def counter_report(
+    app, community_id, month, identity=None, progress=None, waiting=None, today=None
+):
+    """Return a report; see ``CommunityStatsService.counter_report``.
+
+    Args:
+        app: the Flask application.
+        community_id: UUID, slug, or ``global``.
+        month: ``YYYY-MM``.
+        identity: of the caller; None for somebody who is not logged in.
+        progress: called with a :class:`Progress` now and then.
+        waiting: called with a sentence whenever OpenSearch takes no requests.
+        today: the present UTC day as a date.
+
+    Returns:
+        CounterReport: the report.
+    """
+    first, last, has_ended = arguments.month(month, today)
+    (community,) = arguments.with_global([community_id])
+    forks.check()
+    progress = progress or (lambda progress: None)
+    only = queries(app)
+    client = json_client(app, timeout=60)
+    events = CountedEvents(
+        client, text_client(app), Names.of(app), only, community, waiting
+    )
+    counts, number = UseCounts(), 0
+    indices = events.indices(month)
+    days = _days(first, last) if indices else []
+    for done, day in enumerate(days, 1):
+        pages = ((kind == _REQUEST, page) for kind, page in events.day(indices, day))
+        number += counts.add_day(pages)
+        progress(Progress(f"counted {day}", done, len(days), number))
+    platform = str(app.config.get("THEME_SITENAME") or app.config["SITE_UI_URL"])
+    header = counter.header(
+        counter.Facts(
+            community=community,
+            platform=platform,
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            first=first,
+            last=last,
+            has_ended=has_ended,
+            windows={
+                kind: double_click_window(current_stats.events[STOCK_EVENTS[kind]])
+                for kind in only
+            },
+            unattributed=(
+                0 if community == GLOBAL else events.unattributed(first, last)
+            ),
+            used=len(counts) > 0,
+        )
+    )
+
+    def datasets():
+        done = 0
+        for batch in _batches(counts.records()):
+            told = _told(identity, [recid for recid, _ in batch])
+            for recid, cells in batch:
+                link = invenio_url_for(
+                    "invenio_app_rdm_records.record_detail", pid_value=recid
+                )
+                yield counter.dataset(
+                    cells, told.get(recid), link, platform, first, last
+                )
+            done += len(batch)
+            progress(Progress("records written", done, len(counts), number))
+
+    return CounterReport(header, len(counts), datasets())
+
+
+def _told(identity, recids):
+    """Return what may be told of records, those included that nobody may see."""
+    seen = seen_records.seen(identity, seen_records.RECID, recids)
+    hidden = [recid for recid in recids if recid not in seen]
+    return {**seen_records.exists(seen_records.RECID, hidden), **seen}
+
+
+def _batches(items):
+    items = iter(items)
+    while batch := list(islice(items, _BATCH)):
+        yield batch
+
+
+def _days(first, last):
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [
+        (start + timedelta(days=n)).isoformat() for n in range((end - start).days + 1)
+    ]

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Reports that are counted from the usage events themselves."""
+
+from dataclasses import asdict, dataclass
+
+from ..aggregations.usage.counted import queries
+from ..errors import UsageError
+from ..queries import seen_records
+from ..queries.counted_events import of_community
+from ..queries.top_records import TopRecords, TopRecordsReader
+from ..search.client import json_client
+from ..search.names import Names
+from . import arguments
+
+VIEWS, DOWNLOADS = "views", "downloads"
+PARENTS, RECORDS = "parents", "records"
+LARGEST = 100
+"""Most rows of a list of the most used records."""
+
+_EVENT_TYPES = {VIEWS: "view", DOWNLOADS: "download"}
+_FIELDS = {
+    PARENTS: ("parent_recid", seen_records.PARENT),
+    RECORDS: ("recid", seen_records.RECID),
+}
+
+
+@dataclass(frozen=True)
+class UsedRecord:
+    """One row of the most used records.
+
+    Attributes:
+        rank: 1 for the most used.
+        recid: of the record, or of the latest version of a parent; None if the caller
+            may not see it.
+        parent_recid: the same of all versions together.
+        title: its title; None if the caller may not see it.
+        count: views or downloads.
+        visible: the caller may see the record.
+        deleted: it is deleted, or not there any more.
+    """
+
+    rank: int
+    recid: str | None
+    parent_recid: str | None
+    title: str | None
+    count: int
+    visible: bool
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class MostUsedRecords:
+    """The most used records of a community in some days.
+
+    Attributes:
+        community_id: UUID, or ``global``.
+        start_date: first UTC day, ``YYYY-MM-DD``.
+        end_date: last day, inclusive; not after today.
+        by: ``views`` or ``downloads``.
+        of: ``parents`` (all versions together) or ``records`` (each by itself).
+        total: views or downloads of all records of the community in these days.
+        rows: the most used first, ties by identifier.
+    """
+
+    community_id: str
+    start_date: str
+    end_date: str
+    by: str
+    of: str
+    total: int
+    rows: tuple[UsedRecord, ...]
+
+    def as_json(self):
+        """Return it as dicts and lists; a row has its number under ``by``."""
+        rows = []
+        for row in self.rows:
+            told = asdict(row)
+            count = told.pop("count")
+            rows.append({**told, self.by: count})
+        return {**asdict(self), "rows": rows}
+
+
+def most_used_records(
+    app, community_id, identity, by, of, start_date=None, end_date=None, size=10
+):
+    """Return the most used records; see ``CommunityStatsService.most_used_records``.
+
+    Args:
+        app: the Flask application.
+        community_id: UUID, slug, or ``global``.
+        identity: of the caller; None for somebody who is not logged in.
+        by: ``views`` or ``downloads``.
+        of: ``parents`` or ``records``.
+        start_date: first day, or None.
+        end_date: last day, or None.
+        size: how many rows at most.
+
+    Returns:
+        MostUsedRecords: the list.
+    """
+    arguments.one_of(by, _EVENT_TYPES, "by")
+    arguments.one_of(of, _FIELDS, "of")
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
+        raise UsageError(f"The size is {size!r}; it can be from 1 to {LARGEST}.")
+    (community,) = arguments.with_global([community_id])
+    first, last = arguments.range_of_days(start_date, end_date)
+    event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
+    found = TopRecords([], 0)
+    if only := queries(app).get(event_type):  # a site may not have such events
+        alias = Names.of(app).events_alias(event_type)
+        query = of_community(only, community, first, last)
+        client = json_client(app, timeout=60)
+        found = TopRecordsReader(client, alias, query, field).read(size)
+    rows = tuple(_rows(found.counts, key, identity))
+    return MostUsedRecords(community, first, last, by, of, found.total, rows)
+
+
+def _rows(counts, key, identity):
+    ids = [id for id, _ in counts]
+    seen = seen_records.seen(identity, key, ids)
+    hidden = seen_records.exists(key, [id for id in ids if id not in seen])
+    for rank, (id, count) in enumerate(counts, 1):
+        if record := seen.get(id):
+            yield UsedRecord(
+                rank,
+                record.recid,
+                record.parent_recid,
+                record.title,
+                count,
+                visible=True,
+                deleted=record.deleted,
+            )
+        else:
+            gone = id not in hidden or hidden[id].deleted
+            yield UsedRecord(rank, None, None, None, count, False, deleted=gone)

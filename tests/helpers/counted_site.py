@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A small instance with communities of all kinds, users of all kinds, and its numbers."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from invenio_access.models import ActionUsers
+from invenio_access.permissions import superuser_access, system_identity
+from invenio_communities.proxies import current_communities
+from invenio_db import db
+
+from ..aggregations.usage.build import Events
+from . import content, reference
+from .commands import run
+from .http import Http
+from .statistics import documents
+
+TODAY = datetime.now(UTC).date()
+
+HOSTILE = (
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\tTab",
+    "\rReturn",
+    '"quoted", and; more',
+    "<script>alert(1)</script>",
+    "Zeile\nzwei",
+    "Ökologie 🌍",
+)
+"""Subjects that a table must not be harmed by."""
+
+DAYS = tuple(
+    (TODAY - timedelta(days=n)).isoformat()
+    for n in (400, 380, 366, 90, 40, 29, 3, 1, 0)
+)
+"""Days that have events."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The instance.
+
+    Attributes:
+        app: its application.
+        communities: name (open, closed, gone, global) -> UUID.
+        slugs: the same -> slug.
+        users: name (owner, member, stranger, admin) -> id.
+        wanted: family -> (community, day) -> document, as the reference counts.
+    """
+
+    app: object = field(repr=False)
+    communities: dict
+    slugs: dict
+    users: dict
+    wanted: dict = field(repr=False)
+
+    def as_(self, name):
+        """Return a client; ``anyone`` is not logged in."""
+        return Http(self.app, self.users.get(name))
+
+
+def make_site(app, client, names):
+    """Make the instance and have everything counted.
+
+    Args:
+        app: an application with nothing in its database and no statistics.
+        client: an ordinary OpenSearch client.
+        names: the instance's names.
+    """
+    with app.app_context():
+        users = {
+            name: content.make_user()
+            for name in ("owner", "member", "stranger", "admin")
+        }
+        _make_superuser(users["admin"].id)
+        communities = {
+            "open": content.make_community(users["owner"]),
+            "closed": content.make_community(users["owner"], restricted=True),
+            "gone": content.make_community(users["owner"]),
+            "global": content.make_community(users["owner"], slug="global"),
+        }
+        for community in communities.values():
+            _add_member(community, users["owner"].id, "owner")
+            _add_member(community, users["member"].id, "reader")
+        slugs = {name: content.slug_of(id_) for name, id_ in communities.items()}
+        public = [id_ for name, id_ in communities.items() if name != "closed"]
+        content.make_record(communities=public)
+        content.make_record(communities=[communities["open"]], files={"a.csv": b"1,2"})
+        content.make_record(
+            communities=[communities["closed"]],
+            access={"record": "restricted", "files": "restricted"},
+        )
+        _write_events(Events(app, client, names), communities)
+        content.delete_community(communities["gone"])
+    for command in ("generate-community-events", "aggregate"):
+        done = run(app, command)
+        assert done.exit_code == 0, done.err
+    return Site(
+        app=app,
+        communities=communities,
+        slugs=slugs,
+        users={name: identity.id for name, identity in users.items()},
+        wanted=_wanted(app, client, names),
+    )
+
+
+def _make_superuser(user_id):
+    from invenio_accounts.proxies import current_datastore
+
+    user = current_datastore.get_user(user_id)
+    db.session.add(ActionUsers.allow(superuser_access, user_id=user.id))
+    db.session.commit()
+
+
+def remove_superusers():
+    """Let nobody be a superuser; needs an application context."""
+    for row in ActionUsers.query_by_action(superuser_access).all():
+        db.session.delete(row)
+    db.session.commit()
+
+
+def _add_member(community_id, user_id, role):
+    current_communities.service.members.add(
+        system_identity,
+        community_id,
+        {"members": [{"type": "user", "id": str(user_id)}], "role": role},
+    )
+
+
+def _write_events(events, communities):
+    ids = list(communities.values())
+    for number, community in enumerate((ids, ids[:1], ids[1:2])):
+        described = {
+            "resource_types": ["dataset"],
+            "subjects": list(HOSTILE[number::2]),
+            "languages": ["eng"],
+        }
+        for kind, each in (("view", 5 + number), ("download", 3)):
+            events.days(
+                DAYS[:: number + 1],
+                each=each,
+                kind=kind,
+                first=100 * number,
+                communities=community,
+                subcounts=described,
+            )
+
+
+def _wanted(app, client, names):
+    stored = {
+        "views": names.events_alias("view"),
+        "downloads": names.events_alias("download"),
+        "facts": names.record_facts,
+        "community_events": names.community_events,
+    }
+    return reference.aggregates(
+        {
+            part: [source for source, *_ in documents(client, index).values()]
+            for part, index in stored.items()
+        },
+        app.config["COMMUNITY_STATS_SUBCOUNTS"],
+        TODAY.isoformat(),
+        app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],
+    )

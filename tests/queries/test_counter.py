@@ -1,0 +1,447 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The COUNTER report says what a plain count over the stored events says."""
+
+import json
+from collections import defaultdict
+from datetime import date
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from invenio_access.permissions import system_identity
+from invenio_rdm_records.proxies import current_rdm_records_service
+
+from invenio_stats_dashboard.aggregations.usage import reading
+from invenio_stats_dashboard.errors import UsageError
+from invenio_stats_dashboard.queries import counter
+from invenio_stats_dashboard.queries.counter_counts import METRICS, Use, UseCounts
+from invenio_stats_dashboard.services.counter import counter_report
+
+from ..aggregations.usage.build import BLUE, RED, Events
+from ..conftest import remove_statistics
+from ..helpers import content, reference
+from ..helpers.commands import run
+from ..helpers.usage import Usage
+
+MONTH, FIRST, LAST = "2026-03", "2026-03-01", "2026-03-31"
+RESTRICTED = {"record": "restricted", "files": "restricted"}
+
+
+def _text(**more):
+    return {"type": "string", **more}
+
+
+def _list(properties, least=0, **more):
+    item = {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+        **more,
+    }
+    return {"type": "array", "items": item, "minItems": least}
+
+
+_DAY = _text(pattern=r"^\d{4}-\d{2}-\d{2}$")
+_PERIOD = {
+    "type": "object",
+    "required": ["begin-date", "end-date"],
+    "properties": {"begin-date": _DAY, "end-date": _DAY},
+    "additionalProperties": False,
+}
+_COUNT = {"type": "integer", "minimum": 1}
+SCHEMA = {
+    "type": "object",
+    "required": ["report-header", "report-datasets"],
+    "additionalProperties": False,
+    "properties": {
+        "report-header": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": [
+                *("report-name", "report-id", "release", "created", "created-by"),
+                *("reporting-period", "report-filters", "report-attributes"),
+                "exceptions",
+            ],
+            "properties": {
+                "report-name": {"const": "dataset report"},
+                "report-id": {"const": "DSR"},
+                "release": {"const": "rd1"},
+                "created": _text(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"),
+                "created-by": _text(minLength=1),
+                "reporting-period": _PERIOD,
+                "report-filters": _list({"name": _text(), "value": _text()}),
+                "report-attributes": _list({"name": _text(), "value": _text()}),
+                "exceptions": _list(
+                    {
+                        "code": {"type": "integer"},
+                        "severity": {"enum": ["warning", "error", "fatal", "info"]},
+                        "message": _text(),
+                        "data": _text(),
+                    }
+                ),
+            },
+        },
+        "report-datasets": _list(
+            {
+                "dataset-id": _list(
+                    {"type": {"enum": ["doi", "uri"]}, "value": _text(minLength=1)}, 1
+                ),
+                "dataset-title": _text(),
+                "data-type": {"const": "dataset"},
+                "platform": _text(minLength=1),
+                "publisher": _text(minLength=1),
+                "publisher-id": _list({"type": _text(), "value": _text()}),
+                "yop": _text(pattern=r"^\d{4}$"),
+                "uri": _text(pattern="^https?://"),
+                "performance": _list(
+                    {
+                        "period": _PERIOD,
+                        "instance": _list(
+                            {
+                                "metric-type": {"enum": list(METRICS)},
+                                "access-method": {"enum": ["regular", "machine"]},
+                                "count": _COUNT,
+                                "country-counts": {
+                                    "type": "object",
+                                    "propertyNames": {"pattern": "^[a-z]{2}$"},
+                                    "additionalProperties": _COUNT,
+                                },
+                            },
+                            1,
+                        ),
+                    },
+                    1,
+                ),
+            }
+        ),
+    },
+}
+"""The form of a dataset report, as DataCite takes it and as strictly as we make it."""
+
+
+@pytest.fixture()
+def events(app, client, names):
+    """Return the usage events of an instance that has none yet."""
+    remove_statistics(client, names)
+    with app.app_context():
+        yield Events(app, client, names)
+
+
+def report(events, community="global", month=MONTH, identity=None, **arguments):
+    """Return a report as JSON, after checking its form."""
+    events.client.indices.refresh(index=f"{events.names.prefix}events-*")
+    with pytest.MonkeyPatch.context() as patch:
+        if community in (RED, BLUE):  # they are in no database
+            patch.setattr(
+                "invenio_stats_dashboard.services.arguments.with_global", tuple
+            )
+        made = counter_report(events.app, community, month, identity, **arguments)
+        found = json.loads(json.dumps(made.as_json()))
+    jsonschema.validate(found, SCHEMA)
+    assert made.records == len(found["report-datasets"])
+    return found
+
+
+def told(found):
+    """Return (recid, access method, metric, country or None) -> count."""
+    counts = {}
+    for dataset in found["report-datasets"]:
+        recid = dataset["uri"].rpartition("/")[2]
+        (performance,) = dataset["performance"]
+        for instance in performance["instance"]:
+            key = recid, instance["access-method"], instance["metric-type"]
+            assert (*key, None) not in counts
+            counts[*key, None] = instance["count"]
+            for country, count in instance["country-counts"].items():
+                counts[*key, country] = count
+    return counts
+
+
+def wanted(stored, community="global", month=MONTH):
+    """Return the same, counted in the plainest way.
+
+    Args:
+        stored: ``view`` and ``download`` -> sources of events.
+        community: for which.
+        month: ``YYYY-MM``.
+    """
+    totals, sessions = defaultdict(int), defaultdict(set)
+    for part, sources in stored.items():
+        for event in sources:
+            if not reference.counts(part, event) or event.get("is_robot"):
+                continue
+            if community not in ("global", *(event.get("community_ids") or ())):
+                continue
+            if event["timestamp"][:7] != month:
+                continue
+            method = "machine" if event.get("is_machine") else "regular"
+            country = event.get("country")
+            kinds = ["investigations"] + ["requests"] * (part == "download")
+            for where in {None, country and country.lower()}:
+                for kind in kinds:
+                    key = event["recid"], method, kind, where
+                    totals[key] += 1
+                    if session := event.get("unique_session_id"):
+                        sessions[key].add((event["timestamp"][:10], session))
+    found = {}
+    for (recid, method, kind, where), count in totals.items():
+        found[recid, method, f"total-dataset-{kind}", where] = count
+    for (recid, method, kind, where), those in sessions.items():
+        found[recid, method, f"unique-dataset-{kind}", where] = len(those)
+    return found
+
+
+def sources(events):
+    return {part: list(stored.values()) for part, stored in events.stored.items()}
+
+
+def exceptions(found):
+    return [(e["code"], e["data"]) for e in found["report-header"]["exceptions"]]
+
+
+def test_every_number_is_that_of_a_plain_count(events, monkeypatch):
+    monkeypatch.setattr(reading, "PAGE", 20)
+    days = ["2026-02-28", "2026-03-01", "2026-03-02", "2026-03-31", "2026-04-01"]
+    events.days(days, each=30, communities=(RED, BLUE))
+    events.days(days, each=20, kind="download", communities=(RED,), first=400)
+    events.days(days[1:3], each=5, communities=(BLUE,), first=900, is_machine=None)
+    events.days(days, each=3, first=1000, is_robot=True)
+    events.days(days, each=3, first=2000, kind="download", is_robot=True)
+    events.days(days, each=3, first=3000, via_api=True)
+    events.days(days, each=3, first=4000, kind="download", via_api=True)
+    events.days(days[1:2], each=3, first=5000, unique_session_id=None)
+    for community in ("global", RED, BLUE):
+        counts = wanted(sources(events), community)
+        assert len(counts) > 50
+        assert told(report(events, community)) == counts
+
+
+SMALL = st.tuples(
+    st.sampled_from(["view", "download"]),
+    st.sampled_from(["2026-03-01", "2026-03-02"]),
+    st.sampled_from(["rec-b", "rec-a", None]),
+    st.sampled_from(["ann", "bob", None]),
+    st.sampled_from(["CH", "fr", None, ""]),
+    st.sampled_from([True, False, None]),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(SMALL, max_size=30))
+def test_counting_is_that_of_a_plain_count(made):
+    counts, stored = UseCounts(), {"view": [], "download": []}
+    for day in ("2026-03-01", "2026-03-02"):
+        pages = []
+        for part, when, recid, session, country, machine in made:
+            if when == day:
+                pages.append(
+                    (part == "download", [Use(recid, session, country, machine)])
+                )
+                stored[part].append(
+                    {
+                        **{"timestamp": f"{day}T00:00:00", "unique_id": "x"},
+                        **{"via_api": False, "is_robot": False, "recid": recid},
+                        **{"unique_session_id": session, "country": country or None},
+                        "is_machine": machine,
+                    }
+                )
+        assert counts.add_day(pages) == len(pages)
+    found = {}
+    recids = []
+    for recid, cells in counts.records():
+        recids.append(recid)
+        for cell in cells:
+            for metric, count in zip(METRICS, cell.counts, strict=True):
+                if count:
+                    found[recid, cell.method, metric, cell.country] = count
+    assert recids == sorted(set(recids)) and len(counts) == len(recids)
+    counted = {key: n for key, n in wanted(stored).items() if key[0] is not None}
+    assert found == counted
+
+
+def test_an_event_that_is_not_enriched_counts_for_the_instance_and_is_told(events):
+    events.days(["2026-03-05"], each=4)
+    id, source = events.event(77, "2026-03-05T00:30:00", communities=())
+    for field in ("community_ids", "subcounts", "enriched_at"):
+        del source[field]
+    events.write([(id, source)])
+    found = report(events)
+    assert told(found) == wanted(sources(events)) and not exceptions(found)
+    found = report(events, RED)
+    assert told(found) == wanted(sources(events), RED)
+    ((code, data),) = exceptions(found)
+    assert code == 3040 and data.startswith("1 events of the instance")
+
+
+def test_a_month_that_is_switched_while_it_is_read_is_counted_once(
+    fresh, client, names
+):
+    with fresh.app_context():
+        usage = Usage(fresh, client, names)
+        stored = {
+            "view": list(usage.legacy("view", MONTH, 300).values()),
+            "download": list(usage.legacy("download", MONTH, 100).values()),
+        }
+        switched = []
+
+        def switch(progress):
+            if progress.done == 9:
+                switched.append(usage.migrate()["completed"])
+
+        found = counter_report(fresh, "global", MONTH, progress=switch).as_json()
+    assert switched == [True]
+    assert told(found) == wanted(stored)
+
+
+def test_a_month_that_has_not_ended_is_told_up_to_today(events):
+    events.days(["2026-03-01", "2026-03-09"], each=2)
+    found = report(events, today=date(2026, 3, 9))
+    assert told(found) == wanted(sources(events))
+    period = {"begin-date": FIRST, "end-date": "2026-03-09"}
+    assert found["report-header"]["reporting-period"] == period
+    assert [code for code, _ in exceptions(found)] == [3040]
+    found = report(events, today=date(2026, 4, 1))
+    assert found["report-header"]["reporting-period"]["end-date"] == LAST
+    assert not exceptions(found)
+
+
+def test_a_month_without_events_says_so(events):
+    found = report(events)
+    assert found["report-datasets"] == []
+    assert exceptions(found) == [(3030, f"{FIRST} to {LAST}")]
+
+
+def test_the_header_tells_what_is_counted_otherwise(events):
+    found = report(events, RED)["report-header"]
+    assert found["report-filters"] == [{"name": "community", "value": RED}]
+    told = {a["name"]: a["value"] for a in found["report-attributes"]}
+    assert "downloads 10 s, views 10 s" in told["double-clicks"]
+    assert {"robots", "access-methods", "sessions", "datasets", "titles"} <= set(told)
+    assert report(events)["report-header"]["report-filters"] == []
+
+
+# -- records --------------------------------------------------------------------
+
+
+def used(events, recid, number=1):
+    """Store views of a record."""
+    made = []
+    for n in range(number):
+        id, source = events.event(n, f"2026-03-05T00:00:{n:02d}")
+        made.append((f"{id}-{recid}", {**source, "recid": recid}))
+    events.write(made)
+
+
+def datasets(events, identity=None):
+    """Return recid -> dataset."""
+    events.client.indices.refresh(index=f"{events.names.prefix}rdmrecords*")
+    found = report(events, identity=identity)["report-datasets"]
+    return {dataset["uri"].rpartition("/")[2]: dataset for dataset in found}
+
+
+def with_doi(recid, doi):
+    """Give a draft a DOI that is registered elsewhere, and publish it."""
+    service = current_rdm_records_service
+    data = service.read_draft(system_identity, recid).data
+    data["pids"] = {"doi": {"identifier": doi, "provider": "external"}}
+    service.update_draft(system_identity, recid, data)
+    service.publish(system_identity, recid)
+
+
+def test_a_public_record_is_described_by_its_metadata(events, monkeypatch):
+    allowed = {"providers": ["external"], "required": False, "is_enabled": lambda _: 1}
+    monkeypatch.setitem(
+        events.app.config, "RDM_PERSISTENT_IDENTIFIERS", {"doi": allowed}
+    )
+    metadata = {
+        "title": "Öffentlich",
+        "publisher": "A press",
+        "publication_date": "1999-05/2001",
+    }
+    recid = content.make_draft(**metadata)
+    with_doi(recid, "10.1234/Some.Thing")
+    used(events, recid, 2)
+    dataset = datasets(events)[recid]
+    assert dataset["dataset-id"] == [{"type": "doi", "value": "10.1234/Some.Thing"}]
+    assert dataset["dataset-title"] == "Öffentlich"
+    assert (dataset["publisher"], dataset["yop"]) == ("A press", "1999")
+    assert dataset["uri"] == f"https://127.0.0.1:5000/records/{recid}"
+
+
+def test_what_the_caller_may_not_see_has_its_numbers_and_no_title(events):
+    owner = content.make_user()
+    secret = content.make_record(owner, access=RESTRICTED, title="Secret")
+    deleted = content.make_record(title="Deleted")
+    for recid in (secret, deleted, "never-was"):
+        used(events, recid)
+    content.delete_record(deleted)
+    found = datasets(events)
+    assert set(found) == {secret, deleted, "never-was"}
+    for recid, dataset in found.items():
+        link = f"https://127.0.0.1:5000/records/{recid}"
+        assert dataset["dataset-id"] == [{"type": "uri", "value": link}]
+        assert dataset["dataset-title"] == "" and dataset["yop"] == "0001"
+        assert dataset["publisher"] == dataset["platform"]
+    assert "Secret" not in json.dumps(found) and "Deleted" not in json.dumps(found)
+    assert datasets(events, owner)[secret]["dataset-title"] == "Secret"
+
+
+# -- the command ------------------------------------------------------------------
+
+
+def test_the_command_prints_the_report_or_writes_it_to_a_file(events, tmp_path):
+    events.days(["2026-03-05"], each=5)
+    events.client.indices.refresh(index=f"{events.names.prefix}events-*")
+    printed = run(events.app, "counter-report", "--month", MONTH)
+    assert printed.exit_code == 0
+    jsonschema.validate(printed.document, SCHEMA)
+    assert told(printed.document) == wanted(sources(events))
+    path = tmp_path / "report.json"
+    path.write_text("an older one")
+    done = run(events.app, "counter-report", "--month", MONTH, "--output", str(path))
+    assert done.out == f"5 datasets are written to {path}.\n"
+    datasets = json.loads(path.read_text())["report-datasets"]
+    assert datasets == printed.document["report-datasets"]
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_report_that_fails_leaves_the_file_as_it_was(events, tmp_path, monkeypatch):
+    events.days(["2026-03-05"], each=5)
+    events.client.indices.refresh(index=f"{events.names.prefix}events-*")
+    path = tmp_path / "report.json"
+    path.write_text("an older one")
+
+    def failing(*_, **__):
+        raise UsageError("It cannot be.")
+
+    monkeypatch.setattr(counter, "dataset", failing)
+    done = run(events.app, "counter-report", "--month", MONTH, "--output", str(path))
+    assert (done.exit_code, done.err) == (2, "Error: It cannot be.\n")
+    assert path.read_text() == "an older one"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--month", "2026-13"), "'2026-13' is no month; write it as YYYY-MM"),
+        (("--month", "March"), "write it as YYYY-MM"),
+        (("--month", "2026-3"), "write it as YYYY-MM"),
+        (("--month", "0000-01"), "write it as YYYY-MM"),
+        (("--month", "2999-01"), "The month 2999-01 is to come"),
+        (("--month", MONTH, "--community", "nobody"), "no community 'nobody'"),
+        (
+            ("--month", MONTH, "--output", "/no/where.json"),
+            "cannot be written: No such",
+        ),
+        ((), "Missing option '--month'"),
+    ],
+)
+def test_a_mistake_gets_a_sentence(fresh, arguments, sentence):
+    done = run(fresh, "counter-report", *arguments)
+    assert done.exit_code == 2
+    assert sentence in done.err

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Who may read what, and what a cache may keep of it."""
+
+import pytest
+
+from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
+
+from ..helpers import content
+from ..helpers.commands import run
+
+WHO = ("anyone", "stranger", "member", "owner", "admin")
+MAY = {
+    "open": WHO,
+    "closed": ("member", "owner", "admin"),
+    "gone": ("admin",),
+    "nowhere": (),
+}
+PARTS = ("", "/records", "/counter?month=2024-01")
+
+
+def path_of(site, community, by="slugs"):
+    """Return the path of a community that may not exist."""
+    name = getattr(site, by).get(community, f"no-{community}")
+    return f"/stats-dashboard/communities/{name}"
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("community", MAY)
+@pytest.mark.parametrize("who", WHO)
+def test_only_who_can_read_the_community_gets_its_numbers(who, community, part, site):
+    http = site.as_(who)
+    http.get("/stats-dashboard/global")  # whose answer has the cookie of the session
+    for by in ("slugs", "communities"):
+        answer = http.get(path_of(site, community, by) + part)
+        if who in MAY[community]:
+            assert answer.status_code == 200, answer.data
+            continue
+        # not to be told from one that does not exist
+        unknown = http.get("/stats-dashboard/communities/never-was" + part)
+        assert answer.status_code == unknown.status_code == 404
+        assert answer.data == unknown.data
+        assert dict(answer.headers) == dict(unknown.headers)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("who", ["anyone", "stranger"])
+def test_files_are_kept_from_the_same_people(who, form, site):
+    answer = site.as_(who).get(f"{path_of(site, 'closed')}?format={form}")
+    assert answer.status_code == 404 and answer.content_type == "application/json"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_global_numbers_are_public_unless_a_site_says_otherwise(
+    part, site, monkeypatch
+):
+    path = f"/stats-dashboard/global{part}"
+    assert site.as_("anyone").get(path).status_code == 200
+
+    class Policy(StatsDashboardPermissionPolicy):
+        can_read_global_stats = []
+
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_PERMISSION_POLICY", Policy)
+    answer = site.as_("owner").get(path)
+    assert answer.status_code == 403
+    assert answer.json == {
+        "status": 403,
+        "message": "You may not read the statistics of the whole instance.",
+    }
+    assert site.as_("admin").get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("community", "who", "scope"),
+    [
+        ("open", "anyone", "public"),
+        ("open", "owner", "private"),
+        ("closed", "owner", "private"),
+        ("gone", "admin", "private"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
+def test_only_what_everybody_may_read_is_kept_by_shared_caches(
+    form, community, who, scope, site
+):
+    answer = site.as_(who).get(f"{path_of(site, community)}?format={form}")
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == f"{scope}, max-age=300"
+
+
+def test_a_cache_knows_what_an_answer_depends_on(site, anyone):
+    def vary(query):
+        answer = anyone.get(f"{path_of(site, 'open')}{query}")
+        return set(answer.headers["Vary"].split(", "))
+
+    assert vary("?lang=en") == {"Accept", "Accept-Encoding"}
+    assert vary("") == {"Accept", "Accept-Encoding", "Accept-Language", "Cookie"}
+
+
+def test_a_community_that_was_restricted_since_is_private_at_once(site):
+    with site.app.app_context():
+        community = content.make_community()
+        slug = content.slug_of(community)
+    path, anyone = f"/stats-dashboard/communities/{slug}", site.as_("anyone")
+    tag = anyone.get(path).headers["ETag"]
+    with site.app.app_context():
+        content.restrict_community(community)
+    answer = anyone.get(path, headers={"If-None-Match": tag})
+    assert answer.status_code == 404, "a tag tells that the community is there"
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
+def test_nothing_is_sent_again_while_nothing_has_changed(form, site, anyone):
+    path = f"{path_of(site, 'open')}?format={form}&range=90d"
+    first = anyone.get(path)
+    again = anyone.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304 and again.data == b""
+    for header in ("ETag", "Cache-Control", "Vary"):
+        assert again.headers[header] == first.headers[header]
+    other = anyone.get(
+        f"{path}&metrics=views", headers={"If-None-Match": first.headers["ETag"]}
+    )
+    assert other.status_code == 200 and other.headers["ETag"] != first.headers["ETag"]
+
+
+def test_nothing_but_the_version_is_read_for_an_answer_that_is_there(
+    site, anyone, monkeypatch
+):
+    path = f"{path_of(site, 'open')}?breakdown=subjects"
+    tag = anyone.get(path).headers["ETag"]
+    series = site.app.extensions[
+        "invenio-stats-dashboard"
+    ].community_stats_service.series
+    monkeypatch.delattr(series, "reader")
+    assert anyone.get(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_an_aggregation_changes_the_tag(site, anyone, client, names):
+    before = anyone.get(path_of(site, "open")).headers["ETag"]
+    assert run(site.app, "aggregate").exit_code == 0
+    client.indices.refresh(index=names.bookmarks)
+    assert anyone.get(path_of(site, "open")).headers["ETag"] != before
+
+
+def test_who_asks_decides_on_titles_so_records_are_never_shared(site, anyone):
+    answer = anyone.get(f"{path_of(site, 'open')}/records")
+    assert answer.headers["Cache-Control"].startswith("private")
+
+
+@pytest.mark.parametrize("path", ["", "/records", "/counter"])
+def test_nothing_can_be_changed_by_it(path, site, anyone):
+    assert anyone.post(path_of(site, "open") + path).status_code == 405

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""While OpenSearch is away the resource says so, and says when to come again."""
+
+import pytest
+
+from invenio_stats_dashboard.services import CommunityStatsService
+
+from ..helpers.ports import free_offset
+
+
+@pytest.fixture()
+def nobody(site, monkeypatch):
+    """Let the application look for OpenSearch where nobody listens."""
+    port = 29200 + free_offset()
+    monkeypatch.setitem(site.app.config, "SEARCH_HOSTS", [f"localhost:{port}"])
+    extension = site.app.extensions["invenio-stats-dashboard"]
+    service = CommunityStatsService(site.app)
+    service.series.freshness._aggregates._limit = 0.1
+    monkeypatch.setitem(vars(extension), "community_stats_service", service)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "?format=csv", "?format=xlsx", "?range=all", "/records"]
+)
+def test_the_resource_says_so(path, nobody, site, anyone):
+    answer = anyone.get(f"/stats-dashboard/communities/{site.slugs['open']}{path}")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "60"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "cannot be read at the moment" in answer.json["message"]
+    assert "localhost" not in answer.text, "what is inside is nobody's business"
+
+
+def test_the_queries_say_so(nobody, anyone):
+    answer = anyone.post("/stats", json={"mine": {"stat": "global-stats"}})
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "60"
+    assert (
+        "Query 'mine' (global-stats): The statistics cannot" in answer.json["message"]
+    )

@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""``POST /api/stats``: the same documents as stored, to those who may read them."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from invenio_stats_dashboard.queries.registered import queries
+from invenio_stats_dashboard.search.names import FAMILIES
+from invenio_stats_dashboard.services import CommunityStatsService
+
+from ..helpers.commands import run
+from ..helpers.counted_site import DAYS, TODAY
+
+ONE_FAMILY = {
+    name: entry["params"]["families"][0]
+    for name, entry in queries().items()
+    if len(entry["params"]["families"]) == 1
+}
+
+
+def ask(http, stat, **params):
+    """Return the answer to a batch of one query."""
+    return http.post("/stats", json={"mine": {"stat": stat, "params": params}})
+
+
+def days(first, last):
+    """Return the days of a range."""
+    return [
+        (first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)
+    ]
+
+
+@pytest.mark.parametrize("stat", ONE_FAMILY)
+@pytest.mark.parametrize("community", ["open", "global"])
+def test_a_query_gives_what_the_reference_counts(stat, community, site, anyone):
+    first = TODAY - timedelta(days=41)
+    name = site.slugs["open"] if community == "open" else "global"
+    answer = ask(anyone, stat, community_id=name, start_date=first.isoformat())
+    assert answer.status_code == 200, answer.json
+    found = answer.json["mine"]
+    id_ = site.communities["open"] if community == "open" else "global"
+    assert (found["community_id"], found["start_date"]) == (id_, first.isoformat())
+    assert found["end_date"] == TODAY.isoformat() and found["data_as_of"]
+    field = "snapshot_date" if "snapshot" in stat else "period_start"
+    assert [d[field] for d in found["documents"]] == days(first, TODAY)
+    wanted = site.wanted[ONE_FAMILY[stat]]
+    compared = 0
+    for document in found["documents"]:
+        if expected := wanted.get((id_, document[field])):
+            document.pop("updated_timestamp")
+            cells = document.pop("subcounts")
+            for key, told in expected["subcounts"].items():
+                assert cells[key] == told
+            assert document == {k: v for k, v in expected.items() if k != "subcounts"}
+            compared += 1
+    assert compared or "published" in stat
+
+
+def test_all_families_at_once_are_the_same_as_each_by_itself(site, anyone):
+    range_ = {"start_date": DAYS[5], "end_date": DAYS[6]}
+    all_ = ask(anyone, "community-stats", community_id=site.slugs["open"], **range_)
+    assert list(all_.json["mine"]["documents"]) == sorted(FAMILIES)
+    for stat, family in ONE_FAMILY.items():
+        one = ask(anyone, stat, community_id=site.slugs["open"], **range_)
+        assert one.json["mine"]["documents"] == all_.json["mine"]["documents"][family]
+    whole = ask(anyone, "global-stats", **range_).json["mine"]
+    named = ask(anyone, "community-stats", community_id="global", **range_).json["mine"]
+    assert whole == named and whole["community_id"] == "global"
+
+
+def test_the_command_reads_the_same(site, anyone):
+    found = ask(anyone, "community-usage-delta", community_id=site.slugs["open"])
+    done = run(
+        site.app,
+        "read",
+        *("--community", site.slugs["open"], "--family", "usage-delta", "--json"),
+    )
+    document = done.document
+    del document["family"]
+    assert document == found.json["mine"]
+
+
+def test_a_community_whose_slug_is_global_is_named_by_its_id(site, anyone):
+    id_ = site.communities["global"]
+    found = ask(anyone, "community-usage-delta", community_id=id_).json["mine"]
+    assert found["community_id"] == id_
+    whole = ask(anyone, "community-usage-delta", community_id="global").json["mine"]
+    assert whole["community_id"] == "global" and whole != found
+
+
+@pytest.mark.parametrize("who", ["anyone", "stranger", "member", "owner", "admin"])
+@pytest.mark.parametrize("community", ["open", "closed", "gone", "nowhere"])
+def test_only_who_may_read_the_community_gets_its_documents(who, community, site):
+    may = {"open": True, "closed": who in ("member", "owner", "admin")}
+    name = site.slugs.get(community, "nowhere")
+    answer = ask(site.as_(who), "community-stats", community_id=name)
+    if may.get(community, who == "admin" and community == "gone"):
+        assert answer.status_code == 200
+        return
+    unknown = ask(site.as_(who), "community-stats", community_id="not-there")
+    assert answer.status_code == unknown.status_code == 404
+    assert answer.data == unknown.data
+
+
+def test_the_global_numbers_can_be_kept_from_the_public(site, monkeypatch):
+    from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
+
+    class Policy(StatsDashboardPermissionPolicy):
+        can_read_global_stats = []
+
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_PERMISSION_POLICY", Policy)
+    answer = ask(site.as_("owner"), "global-stats")
+    assert answer.status_code == 403 and "whole instance" in answer.json["message"]
+    assert ask(site.as_("admin"), "global-stats").status_code == 200
+
+
+def test_a_batch_with_a_refused_query_says_which(site, anyone):
+    batch = {
+        "first": {"stat": "global-stats"},
+        "second": {
+            "stat": "community-usage-delta",
+            "params": {"community_id": site.slugs["closed"]},
+        },
+        "third": {
+            "stat": "community-usage-delta",
+            "params": {"community_id": site.slugs["open"]},
+        },
+    }
+    answer = anyone.post("/stats", json=batch)
+    assert answer.status_code == 404
+    assert "'second' (community-usage-delta)" in answer.json["message"]
+    del batch["second"]
+    assert set(anyone.post("/stats", json=batch).json) == {"first", "third"}
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({}, "community_id is missing"),
+        ({"community_id": None}, "community_id is missing"),
+        ({"community_id": 7}, "community_id must be text"),
+        ({"community_id": "global", "limit": 1}, "no parameter 'limit'; there are"),
+        ({"community_id": "global", "start_date": "soon"}, "'soon' is no date"),
+        ({"community_id": "global", "end_date": "20240101"}, "is no date"),
+        ({"community_id": "global", "end_date": "1500-01-01"}, "before 1900-01-01"),
+        ({"community_id": "global", "start_date": "9999-01-01"}, "which is today"),
+        (
+            {
+                "community_id": "global",
+                "start_date": "2024-01-02",
+                "end_date": "2024-01-01",
+            },
+            "no days from 2024-01-02 to 2024-01-01",
+        ),
+        ({"community_id": "global", "start_date": "1900-01-01"}, "gives 366 here"),
+        (["global"], "must be an object"),
+        ("global", "must be an object"),
+    ],
+)
+def test_wrong_parameters_are_one_sentence_that_names_the_query(
+    params, sentence, anyone
+):
+    batch = {"mine": {"stat": "community-usage-delta", "params": params}}
+    answer = anyone.post("/stats", json=batch)
+    assert answer.status_code == 400, answer.json
+    assert sentence in answer.json["message"]
+    assert answer.json["message"].startswith("Query 'mine' (community-usage-delta): ")
+
+
+def test_global_stats_takes_no_community(anyone):
+    answer = ask(anyone, "global-stats", community_id="global")
+    assert answer.status_code == 400 and "no parameter" in answer.json["message"]
+
+
+def test_days_after_today_are_left_out(anyone):
+    later = (TODAY + timedelta(days=9)).isoformat()
+    found = ask(
+        anyone,
+        "community-usage-delta",
+        community_id="global",
+        start_date=DAYS[7],
+        end_date=later,
+    )
+    assert found.json["mine"]["end_date"] == TODAY.isoformat()
+
+
+def test_the_stock_queries_are_as_before_and_the_sites_own_entry_wins(app):
+    from invenio_app_rdm.config import STATS_QUERIES
+
+    from invenio_stats_dashboard.queries.registered import register
+
+    assert STATS_QUERIES.keys() < app.config["STATS_QUERIES"].keys()
+    assert not STATS_QUERIES.keys() & queries().keys()
+    for name, entry in STATS_QUERIES.items():
+        assert app.config["STATS_QUERIES"][name] is entry
+
+    class Bare:
+        config = {"STATS_QUERIES": {"global-stats": "mine"}}
+
+    given = Bare.config["STATS_QUERIES"]
+    register(Bare)
+    assert Bare.config["STATS_QUERIES"]["global-stats"] == "mine"
+    assert given == {"global-stats": "mine"}, "the site's dict was changed"
+
+
+def test_range_of_thirty_days_by_default(anyone):
+    found = ask(anyone, "community-usage-delta", community_id="global").json["mine"]
+    assert len(found["documents"]) == 30
+    assert date.fromisoformat(found["end_date"]) == TODAY
+
+
+def test_small_numbers_are_not_told(site, anyone, monkeypatch):
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_MIN_VISITORS", 1000)
+    extension = site.app.extensions["invenio-stats-dashboard"]
+    service = CommunityStatsService(site.app)
+    monkeypatch.setitem(vars(extension), "community_stats_service", service)
+    for stat in ("community-usage-delta", "community-usage-snapshot"):
+        found = ask(anyone, stat, community_id="global").json["mine"]["documents"][-1]
+        cells = found["subcounts"]
+        assert not cells["countries"] and cells["resource_types"]
+        assert found["totals"]["view"]["total_events"] > 0

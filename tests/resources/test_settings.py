@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Variables of the resource that cannot work are refused at start, by name."""
+
+import pytest
+
+from invenio_stats_dashboard import config, settings
+from invenio_stats_dashboard.errors import ConfigurationError
+from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
+
+GOOD = {name: getattr(config, name) for name in settings.CHECKS}
+POLICY = "STATS_DASHBOARD_PERMISSION_POLICY"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (POLICY, None),
+        (POLICY, "no.such.module.Policy"),
+        (POLICY, "invenio_stats_dashboard.permissions.Subject"),
+        (POLICY, object()),
+        ("STATS_DASHBOARD_MAX_DAYS", 0),
+        ("STATS_DASHBOARD_MAX_DAYS", None),
+        ("STATS_DASHBOARD_MAX_CELLS", 1001),
+        ("STATS_DASHBOARD_MAX_SERIES", True),
+        ("STATS_DASHBOARD_MAX_VALUES", 1.5),
+        ("STATS_DASHBOARD_MAX_DOCUMENTS", "366"),
+        ("STATS_DASHBOARD_CACHE_SECONDS", -1),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name} is .*; it must be "):
+        settings.check({**GOOD, name: value})
+
+
+def test_a_policy_can_be_given_as_a_class():
+    settings.check(GOOD)
+    settings.check({**GOOD, POLICY: StatsDashboardPermissionPolicy})
+    settings.check({**GOOD, "STATS_DASHBOARD_CACHE_SECONDS": 0})

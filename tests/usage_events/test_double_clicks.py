@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The window in which the same use by the same visitor counts once."""
+
+import pytest
+from invenio_app_rdm.config import STATS_EVENTS
+from invenio_stats.processors import EventsIndexer
+
+from invenio_stats_dashboard import config, settings
+from invenio_stats_dashboard.errors import ConfigurationError
+from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
+
+from ..helpers.queues import views
+
+VARIABLE = "STATS_DASHBOARD_DOUBLE_CLICK_SECONDS"
+
+
+def installed(app, seconds, events=STATS_EVENTS):
+    """Return the events of a site with a window."""
+
+    class Site:
+        config = {"STATS_EVENTS": events, VARIABLE: seconds}
+        extensions, logger = {}, app.logger
+
+    install(Site)
+    return Site.config["STATS_EVENTS"]
+
+
+def stored(broker, seconds, *times):
+    """Return the sorted times of what is stored of views by one visitor."""
+    event = installed(broker.usage.app, seconds)["record-view"]
+    indexer = event["cls"](**event["params"], queue=broker.queue)
+    indexer.index = broker.usage.names.events_alias("view")
+    (view,) = views(1, broker.usage.records[1].recid)
+    broker.queue.publish([{**view, "timestamp": f"2026-03-05T{t}"} for t in times])
+    indexer.run()
+    return sorted(source["timestamp"][11:] for _, source in broker.usage.seen("view"))
+
+
+def test_two_views_25_seconds_apart_are_one_in_a_window_of_30(broker):
+    clicks = ("12:00:02", "12:00:27.5")
+    assert stored(broker, 30, *clicks) == ["12:00:27"]
+
+
+def test_without_a_window_of_its_own_the_site_has_that_of_its_events(broker):
+    clicks = ("12:00:02", "12:00:09", "12:00:27")
+    assert stored(broker, None, *clicks) == ["12:00:09", "12:00:27"]
+
+
+def test_windows_are_fixed_whatever_the_time_between_two_clicks(broker):
+    clicks = ("12:00:27", "12:00:32", "12:01:01")
+    assert stored(broker, 30, *clicks) == list(clicks)
+
+
+def test_the_window_is_that_of_views_and_downloads_of_this_package_only(app):
+    class Foreign(EventsIndexer):
+        pass
+
+    class OfTheSite(PatientEventsIndexer):
+        pass
+
+    events = installed(
+        app,
+        60,
+        {
+            "record-view": {"cls": OfTheSite, "params": {"double_click_window": 5}},
+            "file-download": {"cls": Foreign, "params": {"double_click_window": 5}},
+            "search-query": {"cls": EventsIndexer, "params": {}},
+        },
+    )
+    windows = {n: e["params"].get("double_click_window") for n, e in events.items()}
+    assert windows == {"record-view": 60, "file-download": 5, "search-query": None}
+    assert "double_click_window" not in STATS_EVENTS["record-view"]["params"]
+
+
+@pytest.mark.parametrize("value", [0, 3601, -5, 30.0, "30", True])
+def test_a_window_that_cannot_be_is_refused_at_start(value):
+    good = {name: getattr(config, name) for name in settings.CHECKS}
+    settings.check(good)
+    settings.check({**good, VARIABLE: 1})
+    settings.check({**good, VARIABLE: 3600})
+    with pytest.raises(ConfigurationError, match=f"{VARIABLE} is {value!r}; it must"):
+        settings.check({**good, VARIABLE: value})

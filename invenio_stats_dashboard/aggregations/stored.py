@@ -58,7 +58,7 @@ class StoredDays:
         """
         before = self._before(first) if self._goes_on else None
         expected = date.fromisoformat(first)
-        for document in self._documentsd(first, last):
+        for document in self._stored(first, last):
             day = date.fromisoformat(document[self._day])
             yield from self._between(before, expected, day)
             yield document

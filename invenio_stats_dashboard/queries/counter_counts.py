@@ -16,7 +16,7 @@ from operator import itemgetter
 import msgspec
 import polars as pl
 
-from ..aggregations.usage.columns import NOBODY, Numbered
+from ..aggregations.usage.columns import Numbered
 
 REGULAR, MACHINE = ACCESS_METHODS = ("regular", "machine")
 """By people, and by machines that act for people."""
@@ -28,6 +28,9 @@ METRICS = (
     "unique-dataset-requests",
 )
 """An investigation is a view or a download, a request is a download."""
+
+_NOTHING = 0
+"""The number of what an event does not tell."""
 
 _ALL = -1
 """In the column of countries: all of them, and what has none."""
@@ -64,7 +67,7 @@ class UseCounts:
 
     def __init__(self):
         """Begin with none."""
-        self._records, self._countries = Numbered(), Numbered()
+        self._records, self._countries = Numbered(None), Numbered(None)
         schema = {**dict.fromkeys(_KEYS, pl.Int64), **dict.fromkeys(METRICS, pl.Int64)}
         self._counts = pl.DataFrame(schema=schema)
 
@@ -82,8 +85,8 @@ class UseCounts:
             int: how many events there were.
         """
         events = self._frame(pages)
-        known = events.filter(pl.col("record") != NOBODY)
-        by_country = known.filter(pl.col("country") != NOBODY)
+        known = events.filter(pl.col("record") != _NOTHING)
+        by_country = known.filter(pl.col("country") != _NOTHING)
         everywhere = known.with_columns(pl.lit(_ALL, pl.Int64).alias("country"))
         together = pl.concat([self._counts, _counted(everywhere), _counted(by_country)])
         self._counts = together.group_by(_KEYS).agg(pl.col(METRICS).sum())
@@ -117,7 +120,7 @@ class UseCounts:
             ]
 
     def _frame(self, pages):
-        sessions = Numbered()
+        sessions = Numbered(None)
         columns = {name: array("q") for name in (*_KEYS, "session", "request")}
         for is_request, events in pages:
             add = {
@@ -135,7 +138,7 @@ class UseCounts:
 
 
 def _counted(events):
-    known = pl.col("session") != NOBODY
+    known = pl.col("session") != _NOTHING
     requested = pl.col("request") == 1
     numbers = (
         pl.len(),

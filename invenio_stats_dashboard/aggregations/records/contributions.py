@@ -17,11 +17,15 @@ from . import counting, presence
 from .counting import BY_PARENT
 from .dates import day_text
 
-ROWS = BY_PARENT.with_columns(basis=pl.lit(0, pl.UInt8)).clear()
+# made of types alone: a module that computes would leave Polars, which keeps threads,
+# of no use to every worker that is forked after it was imported
+_TYPES = {**BY_PARENT.schema, "basis": pl.UInt8}
+
+ROWS = pl.DataFrame(schema=_TYPES)
 """No rows of contributions: those of :data:`.counting.BY_PARENT`, and the place of the
 basis among the bases."""
 
-OF_RANGE = ROWS.drop("community")
+OF_RANGE = pl.DataFrame(schema={n: t for n, t in _TYPES.items() if n != "community"})
 """No rows of what the parents of a range contribute to one community."""
 
 _WHERE = ["community", "parent"]

@@ -54,11 +54,19 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Numbered:
-    """Texts by their number, as they are seen."""
+    """Texts by their number, as they are seen.
 
-    def __init__(self):
-        """Begin with nothing."""
-        self._numbers = {}
+    Args:
+        first: what has the first numbers.
+    """
+
+    def __init__(self, *first):
+        """Begin with what comes first."""
+        self._numbers = {text: number for number, text in enumerate(first)}
+
+    def __len__(self):
+        """Return how many there are."""
+        return len(self._numbers)
 
     def __getitem__(self, text):
         """Return the number of a text, a new one if it is new."""

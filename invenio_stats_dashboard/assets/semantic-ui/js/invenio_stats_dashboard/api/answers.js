@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+/** Reading an answer of the API. */
+
+import { changeOf } from "../format/numbers";
+
+/** The cell of all that is not told by itself, and that of what has no value. */
+export const OTHER = "_other";
+export const UNKNOWN = "unknown";
+
+const find = (series, metric, breakdown, id) =>
+  (series || []).find(
+    (one) =>
+      one.metric === metric &&
+      (one.breakdown || null) === breakdown &&
+      (id === undefined || one.id === id)
+  );
+
+/** Return the total of a metric in the range. */
+export const totalOf = (answer, metric) => {
+  const value = answer.totals && answer.totals[metric];
+  return value === undefined ? null : value;
+};
+
+/** Return the total in the range compared with; null without one. */
+export const comparedTotalOf = (answer, metric) => {
+  const { comparison } = answer;
+  const value = comparison && comparison.totals && comparison.totals[metric];
+  return value === undefined ? null : value;
+};
+
+/** Return the change to the range compared with, as a ratio, or null. */
+export const totalChangeOf = (answer, metric) =>
+  changeOf(totalOf(answer, metric), comparedTotalOf(answer, metric));
+
+/** Return the values of a metric by bucket; none when it was not asked for. */
+export const valuesOf = (answer, metric) => {
+  const series = find(answer.series, metric, null);
+  return series ? series.values : [];
+};
+
+/** Return the values in the range compared with, or null. */
+export const comparedValuesOf = (answer, metric) => {
+  const series = answer.comparison && find(answer.comparison.series, metric, null);
+  return series ? series.values : null;
+};
+
+/**
+ * Return the cells of a breakdown, the largest first and the rest last.
+ *
+ * Each has id, label, total, values, and compared: its total in the range compared with.
+ */
+export const cellsOf = (answer, metric, breakdown) => {
+  const cells = (answer.series || [])
+    .filter((one) => one.metric === metric && one.breakdown === breakdown)
+    .map(({ id, label, total, values }) => {
+      const before =
+        answer.comparison && find(answer.comparison.series, metric, breakdown, id);
+      return {
+        id,
+        label: label || id,
+        total,
+        values,
+        compared: before ? before.total : null,
+      };
+    });
+  // two things may have the same name
+  const labels = cells.map(({ label }) => label);
+  cells.forEach((cell, index) => {
+    if (labels.indexOf(cell.label) !== labels.lastIndexOf(cell.label)) {
+      cells[index] = { ...cell, label: `${cell.label} (${cell.id})` };
+    }
+  });
+  return [
+    ...cells.filter(({ id }) => id !== OTHER),
+    ...cells.filter(({ id, total }) => id === OTHER && total !== 0),
+  ];
+};
+
+/** Return how many cells a breakdown has, told or not. */
+export const countCells = (answer, breakdown) => {
+  const about = answer.breakdowns && answer.breakdowns[breakdown];
+  return about ? about.cells : 0;
+};
+
+/** Tell whether nothing has ever been counted here. */
+export const isUnborn = (answer) => !answer.bounds || !answer.bounds.first;
+
+/** Tell whether the range holds nothing of these metrics. */
+export const isEmpty = (answer, metrics) =>
+  metrics.every(
+    (metric) => !totalOf(answer, metric) && !some(valuesOf(answer, metric))
+  );
+
+const some = (values) => values.some((value) => value);
+
+/**
+ * Return the rows of an answer about the most used records.
+ *
+ * Each has rank, title (null when the reader may not see the record), href or null, count.
+ */
+export const recordRowsOf = (answer, by) =>
+  (answer.rows || answer.records || []).map((row, index) => ({
+    rank: row.rank || index + 1,
+    title: row.visible === false ? null : row.title,
+    href:
+      row.visible !== false && row.recid
+        ? `/records/${encodeURIComponent(row.recid)}`
+        : null,
+    deleted: Boolean(row.deleted),
+    count: typeof row[by] === "number" ? row[by] : row.count,
+  }));

@@ -1,0 +1,223 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+/** The time chart, as options of ECharts; no more than data in and data out. */
+
+import { formatBucket, formatTick, isPartial } from "../format/dates";
+import { formatShort, formatValue } from "../format/numbers";
+import { legendRows, ROW, shortLabel } from "./legend";
+import { COMPARED, LINES, MARK, PALETTE, REST, TEXT } from "./palette";
+import { tip } from "./tip";
+
+/** The sign of a dashed line in a legend. */
+const DASHES = "path://M0 5h6v2H0zM8 5h6v2H8zM16 5h6v2h-6z";
+
+/** So many bars can be told apart; more become areas. */
+const MANY_BUCKETS = 62;
+
+/**
+ * Return whether a chart has bars or lines.
+ *
+ * What is added up within a longer interval is a bar; what is there at a moment, or runs
+ * on, is a line.
+ */
+export const chartType = ({ interval, kind, cumulative, stacked, buckets }) => {
+  if (buckets.length === 1) {
+    return "bar";
+  }
+  if (cumulative || kind === "level") {
+    return "line";
+  }
+  if (stacked) {
+    return buckets.length > MANY_BUCKETS ? "line" : "bar";
+  }
+  return ["day", "week"].includes(interval) ? "line" : "bar";
+};
+
+/** Return the height that the legend of a chart takes. */
+export const legendHeight = ({ series, stacked, compared, width }) => {
+  if (!stacked && !compared) {
+    return 0;
+  }
+  const names = [...series, ...(compared ? [compared] : [])].map(({ name }) => name);
+  return legendRows(names, width - 24) * ROW;
+};
+
+/**
+ * Return the options of a time chart.
+ *
+ * Args:
+ *   buckets, interval, label, kind, unit, cumulative, locale: as the API names them.
+ *   series: list of {name, values, rest}; more than one are put on top of each other.
+ *   stacked: whether the series are parts of a whole.
+ *   compared: {name, buckets, values} or null.
+ *   marks: list of {index, text}: buckets to which a note belongs.
+ *   animated: whether it may move.
+ *   width: in pixels; the legend takes more rows where it is small.
+ */
+export const timeChart = (chart) => {
+  const { buckets, interval, unit, series, stacked, compared, locale, animated } =
+    chart;
+  const { marks = [] } = chart;
+  const type = chartType(chart);
+  const withYear =
+    buckets[0].start.slice(0, 4) !== buckets[buckets.length - 1].start.slice(0, 4);
+  const names = buckets.map((bucket) => formatTick(bucket, interval, locale, withYear));
+  return {
+    animation: Boolean(animated),
+    animationDuration: 300,
+    color: PALETTE,
+    textStyle: { color: TEXT },
+    aria: {
+      enabled: true,
+      label: { enabled: false },
+      decal: { show: stacked && series.length > 1 },
+    },
+    grid: {
+      left: 8,
+      right: 16,
+      top: 16 + (stacked ? 0 : legendHeight(chart)),
+      bottom: 8 + (stacked ? legendHeight(chart) : 0),
+      outerBoundsMode: "same",
+      outerBoundsContain: "axisLabel",
+    },
+    legend: {
+      show: stacked || Boolean(compared),
+      ...(stacked ? { bottom: 0 } : { top: 0 }),
+      left: 8,
+      itemWidth: 22,
+      itemHeight: 12,
+      selectedMode: stacked,
+      data: [
+        ...series.map(({ name }) => ({ name, icon: "roundRect" })),
+        ...(compared ? [{ name: compared.name, icon: DASHES }] : []),
+      ],
+      itemGap: 16,
+      textStyle: { color: TEXT, fontSize: 13 },
+      formatter: shortLabel,
+    },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      axisPointer: { type: type === "bar" ? "shadow" : "line" },
+      formatter: (points) => tip(tipContent(chart, points)),
+    },
+    xAxis: {
+      type: "category",
+      data: names,
+      boundaryGap: type === "bar",
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: LINES } },
+      axisLabel: { color: TEXT, hideOverlap: true, fontSize: 12 },
+    },
+    yAxis: {
+      type: "value",
+      min: 0,
+      minInterval: unit === "bytes" ? undefined : 1,
+      splitNumber: 4,
+      axisLabel: {
+        color: TEXT,
+        fontSize: 12,
+        formatter: (value) => formatShort(value, unit, locale),
+      },
+      splitLine: { lineStyle: { color: LINES } },
+    },
+    series: [
+      ...series.map((one, index) => oneSeries(one, index, type, chart)),
+      ...(compared ? [comparedSeries(compared, buckets)] : []),
+      ...(marks.length ? [markSeries(marks, buckets)] : []),
+    ],
+  };
+};
+
+const oneSeries = ({ name, values, rest }, index, type, chart) => {
+  const { buckets, interval, stacked } = chart;
+  const color = rest ? REST : PALETTE[index % PALETTE.length];
+  return {
+    name,
+    type,
+    data: values.map((value, place) => pointOf(value, buckets[place], type, interval)),
+    stack: stacked ? "whole" : undefined,
+    color,
+    itemStyle: type === "bar" ? { borderRadius: stacked ? 0 : [2, 2, 0, 0] } : {},
+    barMaxWidth: 48,
+    lineStyle: { width: 2 },
+    symbol: "circle",
+    symbolSize: 6,
+    showSymbol: values.length <= 31,
+    areaStyle: type === "line" ? { opacity: stacked ? 0.8 : 0.1 } : undefined,
+    emphasis: { disabled: true },
+  };
+};
+
+/** Return a point; a bar of a part of an interval is pale, so as not to look like a fall. */
+const pointOf = (value, bucket, type, interval) => {
+  const known = value === undefined ? null : value;
+  return type === "bar" && isPartial(bucket, interval)
+    ? { value: known, itemStyle: { opacity: 0.5 } }
+    : known;
+};
+
+/** A bucket is compared with the one at the same place, so a longer past is cut off. */
+const comparedSeries = ({ name, values }, buckets) => ({
+  name,
+  type: "line",
+  data: values.slice(0, buckets.length),
+  color: COMPARED,
+  lineStyle: { type: "dashed", width: 1.5 },
+  symbol: "none",
+  emphasis: { disabled: true },
+});
+
+/** Triangles on the axis, below the intervals that a note belongs to. */
+const markSeries = (marks, buckets) => {
+  const noted = new Set(marks.map(({ index }) => index));
+  return {
+    type: "line",
+    data: buckets.map((_, index) => (noted.has(index) ? 0 : null)),
+    lineStyle: { opacity: 0 },
+    itemStyle: { color: MARK, borderColor: "#ffffff", borderWidth: 1 },
+    symbol: "triangle",
+    symbolSize: 11,
+    symbolOffset: [0, -6],
+    showAllSymbol: true,
+    silent: true,
+    tooltip: { show: false },
+    emphasis: { disabled: true },
+    z: 5,
+  };
+};
+
+/**
+ * Return what a bucket's tip says: a title, and rows with name, value, colour and note.
+ *
+ * Args:
+ *   points: as ECharts gives them to a formatter.
+ */
+export const tipContent = (chart, points) => {
+  const { buckets, interval, series, stacked, label, compared } = chart;
+  const { unit, locale, marks = [] } = chart;
+  const index = points.length ? points[0].dataIndex : 0;
+  const note = marks.find((mark) => mark.index === index);
+  const rows = series.map((one, place) => ({
+    name: stacked ? one.name : label,
+    value: formatValue(one.values[index], unit, locale),
+    color: one.rest ? REST : PALETTE[place % PALETTE.length],
+  }));
+  if (series.length > 1) {
+    rows.reverse();
+  }
+  if (compared && compared.buckets[index]) {
+    rows.push({
+      name: formatBucket(compared.buckets[index], interval, locale),
+      value: formatValue(compared.values[index], unit, locale),
+      color: COMPARED,
+      dashed: true,
+    });
+  }
+  return {
+    title: formatBucket(buckets[index], interval, locale),
+    rows,
+    note: note ? note.text : "",
+  };
+};

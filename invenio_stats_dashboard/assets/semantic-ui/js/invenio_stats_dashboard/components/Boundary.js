@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+import PropTypes from "prop-types";
+import React, { Component } from "react";
+import { BROKEN, Failure } from "../api/failures";
+import { Failed } from "./states";
+
+/** Keep what goes wrong in one widget from taking the page with it. */
+export class Boundary extends Component {
+  static getDerivedStateFromError() {
+    return { broken: true };
+  }
+
+  constructor(props) {
+    super(props);
+    this.state = { broken: false };
+  }
+
+  render() {
+    const { children } = this.props;
+    const { broken } = this.state;
+    return broken ? (
+      <div className="stats-panel">
+        <Failed
+          failure={new Failure(BROKEN)}
+          onRetry={() => this.setState({ broken: false })}
+        />
+      </div>
+    ) : (
+      children
+    );
+  }
+}
+
+Boundary.propTypes = { children: PropTypes.node.isRequired };

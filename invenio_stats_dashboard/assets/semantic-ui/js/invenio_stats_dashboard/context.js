@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+/** What all parts of the page know: its settings, its state and its client. */
+
+import { createContext, useContext } from "react";
+
+export const SettingsContext = createContext(null);
+export const ClientContext = createContext(null);
+export const StateContext = createContext(null);
+
+/** Return the settings of the page, as `settings.js` reads them. */
+export const useSettings = () => useContext(SettingsContext);
+
+/** Return the state of the page and the function that changes it. */
+export const useDashboardState = () => useContext(StateContext);

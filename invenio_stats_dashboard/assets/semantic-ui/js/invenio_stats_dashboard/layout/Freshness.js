@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+import PropTypes from "prop-types";
+import React from "react";
+import { i18next } from "@translations/invenio_stats_dashboard/i18next";
+import { useSettings } from "../context";
+import { formatMoment } from "../format/dates";
+
+/** What the numbers hold: until when, and why they are late. */
+export const Late = ({ answer }) =>
+  answer.late ? (
+    <div className="stats-late" role="status">
+      <i className="clock outline icon" aria-hidden="true" />
+      <div>
+        <strong>{i18next.t("The newest numbers are missing.")}</strong>{" "}
+        <span>{answer.late}</span>
+      </div>
+    </div>
+  ) : null;
+
+Late.propTypes = { answer: PropTypes.object.isRequired };
+
+/** The line below everything: until when the numbers are complete, and by which days. */
+export const AsOf = ({ answer }) => {
+  const { locale } = useSettings();
+  return (
+    <p className="stats-as-of">
+      {answer.data_as_of &&
+        i18next.t("Data as of {{moment}}.", {
+          moment: formatMoment(answer.data_as_of, locale),
+        })}{" "}
+      {i18next.t("Days begin and end at midnight UTC. Robots are not counted.")}
+    </p>
+  );
+};
+
+AsOf.propTypes = { answer: PropTypes.object.isRequired };

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+import PropTypes from "prop-types";
+import React from "react";
+import { i18next } from "@translations/invenio_stats_dashboard/i18next";
+import { countCells, OTHER } from "../api/answers";
+import { DownloadMenu } from "../components/DownloadMenu";
+import { tableFiles } from "../components/downloads";
+import { Help } from "../components/Help";
+import { Panel } from "../components/Panel";
+import { Ranking } from "../components/Ranking";
+import { Answer } from "../components/states";
+import { useDashboardState, useSettings } from "../context";
+import { changeWidget } from "../state/state";
+import { useRanking } from "./useRanking";
+
+/** Rows of a ranking of which more are wanted. */
+const MORE = 100;
+
+/** One breakdown as ranked bars, which are the rows of a table. */
+export const Breakdown = ({ widget }) => {
+  const { endpoint } = useSettings();
+  const [state, change] = useDashboardState();
+  const more = (state.widgets[widget.id] || {}).top === "more";
+  const ranking = useRanking(widget, more ? MORE : widget.top);
+  const { metric, breakdown, title, name, question, asked } = ranking;
+
+  return (
+    <Panel
+      id={widget.id}
+      title={title}
+      help={<Help about={metric.label} text={metric.definition} />}
+      loading={asked.loading}
+      controls={
+        <>
+          {ranking.metricControl}
+          <DownloadMenu
+            label={i18next.t("Download: {{name}}", { name })}
+            items={tableFiles(endpoint, question)}
+          />
+        </>
+      }
+    >
+      <Answer asked={asked} isEmpty={(answer) => !ranking.read(answer).whole}>
+        {(answer) => {
+          const { cells, whole, summary } = ranking.read(answer);
+          const told = cells.filter(({ id }) => id !== OTHER).length;
+          const number = countCells(answer, breakdown.key);
+          return (
+            <>
+              <p className="stats-hidden">{summary}</p>
+              <Ranking
+                caption={name}
+                heading={breakdown.label}
+                metric={metric}
+                breakdown={breakdown}
+                cells={cells}
+                whole={whole}
+                compared={Boolean(answer.comparison)}
+              />
+              {(more || number > told) && (
+                <button
+                  type="button"
+                  className="stats-button quiet stats-more"
+                  aria-expanded={more}
+                  onClick={() =>
+                    change((now) =>
+                      changeWidget(now, widget.id, { top: more ? null : "more" })
+                    )
+                  }
+                >
+                  {more
+                    ? i18next.t("Show fewer")
+                    : i18next.t("Show more ({{told}} of {{number}})", { told, number })}
+                </button>
+              )}
+            </>
+          );
+        }}
+      </Answer>
+    </Panel>
+  );
+};
+
+Breakdown.propTypes = { widget: PropTypes.object.isRequired };

@@ -1,0 +1,175 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+import PropTypes from "prop-types";
+import React, { useEffect, useMemo, useState } from "react";
+import { i18next } from "@translations/invenio_stats_dashboard/i18next";
+import { OTHER, UNKNOWN } from "../api/answers";
+import { fileName } from "../charts/files";
+import { DownloadMenu } from "../components/DownloadMenu";
+import { pictureFiles, tableFiles } from "../components/downloads";
+import { Help } from "../components/Help";
+import { Panel } from "../components/Panel";
+import { Ranking } from "../components/Ranking";
+import { Answer, Loading } from "../components/states";
+import { useSettings } from "../context";
+import { formatRange } from "../format/dates";
+import { useRanking } from "./useRanking";
+
+/** More than there are countries. */
+const ALL = 300;
+
+/** Where visits come from: a map, and beside it the table with all countries. */
+export const WorldMap = ({ widget }) => {
+  const settings = useSettings();
+  const map = useMapModule();
+  const ranking = useRanking(widget, ALL);
+  const { metric, title, name, question, asked } = ranking;
+
+  return (
+    <Panel
+      id={widget.id}
+      title={title}
+      help={<Help about={metric.label} text={metric.definition} />}
+      loading={asked.loading}
+      controls={
+        <>
+          {ranking.metricControl}
+          <DownloadMenu
+            label={i18next.t("Download: {{name}}", { name })}
+            items={[
+              ...tableFiles(settings.endpoint, question),
+              ...(asked.answer && map.loaded
+                ? mapFiles(map.loaded, asked.answer, ranking, settings)
+                : []),
+            ]}
+          />
+        </>
+      }
+    >
+      <Answer
+        asked={asked}
+        isEmpty={(answer) => !ranking.read(answer).whole}
+        lines={10}
+      >
+        {(answer) => (
+          <div className="stats-map">
+            <div className="stats-map-chart">
+              {map.failed ? (
+                <p className="stats-small">
+                  {i18next.t("The map could not be loaded; the table has the numbers.")}
+                </p>
+              ) : map.loaded ? (
+                <MapFigure module={map.loaded} answer={answer} ranking={ranking} />
+              ) : (
+                <Loading lines={8} />
+              )}
+            </div>
+            <CountryTable answer={answer} ranking={ranking} top={widget.top} />
+          </div>
+        )}
+      </Answer>
+    </Panel>
+  );
+};
+
+WorldMap.propTypes = { widget: PropTypes.object.isRequired };
+
+/** Load the map when one is shown. */
+const useMapModule = () => {
+  const [map, setMap] = useState({ loaded: null, failed: false });
+  useEffect(() => {
+    let current = true;
+    Promise.all([import("../charts/worldMap"), import("../charts/ShadedMap")]).then(
+      ([shapes, picture]) =>
+        current && setMap({ loaded: { ...shapes, ...picture }, failed: false }),
+      () => current && setMap({ loaded: null, failed: true })
+    );
+    return () => {
+      current = false;
+    };
+  }, []);
+  return map;
+};
+
+const MapFigure = ({ module, answer, ranking }) => {
+  const { locale } = useSettings();
+  const { ShadedMap } = module;
+  const { metric, name } = ranking;
+  const { cells, summary } = ranking.read(answer);
+  // the answer is the same as long as the cells are
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const countries = useMemo(() => countriesOf(cells), [answer, metric]);
+  return (
+    <figure className="stats-figure-frame">
+      <ShadedMap cells={countries} metric={metric} label={`${name}.`} locale={locale} />
+      <figcaption className="stats-summary">{summary}</figcaption>
+    </figure>
+  );
+};
+
+MapFigure.propTypes = {
+  module: PropTypes.object.isRequired,
+  answer: PropTypes.object.isRequired,
+  ranking: PropTypes.object.isRequired,
+};
+
+const CountryTable = ({ answer, ranking, top }) => {
+  const [more, setMore] = useState(false);
+  const { metric, breakdown, name } = ranking;
+  const { cells, whole } = ranking.read(answer);
+  const shown = more ? cells : cells.slice(0, top);
+  return (
+    <div className="stats-map-table">
+      <Ranking
+        caption={name}
+        heading={breakdown.label}
+        metric={metric}
+        breakdown={breakdown}
+        cells={shown}
+        whole={whole}
+        compared={Boolean(answer.comparison)}
+      />
+      {cells.length > top && (
+        <button
+          type="button"
+          className="stats-button quiet stats-more"
+          aria-expanded={more}
+          onClick={() => setMore(!more)}
+        >
+          {more
+            ? i18next.t("Show fewer")
+            : i18next.t("Show more ({{told}} of {{number}})", {
+                told: shown.length,
+                number: cells.length,
+              })}
+        </button>
+      )}
+    </div>
+  );
+};
+
+CountryTable.propTypes = {
+  answer: PropTypes.object.isRequired,
+  ranking: PropTypes.object.isRequired,
+  top: PropTypes.number.isRequired,
+};
+
+const countriesOf = (cells) => cells.filter(({ id }) => id !== OTHER && id !== UNKNOWN);
+
+const mapFiles = (module, answer, ranking, { title, locale }) => {
+  const { metric, name } = ranking;
+  const svg = () =>
+    module.mapSvg({
+      cells: countriesOf(ranking.read(answer).cells),
+      unit: metric.unit,
+      locale,
+      title: name,
+      subtitle: [title, formatRange(answer.from, answer.to, locale)]
+        .filter(Boolean)
+        .join(" · "),
+    });
+  return pictureFiles(svg, (suffix) =>
+    fileName([title, name, answer.from, answer.to], suffix)
+  );
+};

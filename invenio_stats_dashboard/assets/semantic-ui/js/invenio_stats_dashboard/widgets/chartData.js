@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+/** What the time chart and its table show, from an answer. */
+
+import {
+  cellsOf,
+  comparedTotalOf,
+  comparedValuesOf,
+  OTHER,
+  totalOf,
+  valuesOf,
+} from "../api/answers";
+import { formatRange } from "../format/dates";
+import { correctionsOf, marksOf } from "./correctionsOf";
+
+/**
+ * Return the data of a chart, as `timeChart` and `timeSummary` take it.
+ *
+ * Args:
+ *   answer: of the API.
+ *   shown: metric, breakdown (or null), cumulative, locale, and name of the whole.
+ */
+export const chartData = (answer, { metric, breakdown, cumulative, locale, name }) => {
+  const cells = breakdown ? cellsOf(answer, metric.key, breakdown) : [];
+  const running = cumulative || Boolean(answer.cumulative);
+  const comparedValues = breakdown ? null : comparedValuesOf(answer, metric.key);
+  const { comparison } = answer;
+  const corrections = correctionsOf(answer, metric, locale);
+  const comparedRange = comparison
+    ? formatRange(comparison.from, comparison.to, locale)
+    : null;
+  return {
+    from: answer.from,
+    to: answer.to,
+    buckets: answer.buckets,
+    interval: answer.interval,
+    label: metric.label,
+    kind: metric.kind,
+    unit: metric.unit,
+    cumulative: running,
+    locale,
+    stacked: Boolean(breakdown),
+    series: breakdown
+      ? cells.map(({ id, label, values }) => ({
+          name: label,
+          values,
+          rest: id === OTHER,
+        }))
+      : [
+          {
+            name: comparedValues ? formatRange(answer.from, answer.to, locale) : name,
+            values: valuesOf(answer, metric.key),
+          },
+        ],
+    values: valuesOf(answer, metric.key),
+    total: totalOf(answer, metric.key),
+    compared: comparedValues && {
+      name: comparedRange,
+      buckets: comparison.buckets,
+      values: comparedValues,
+    },
+    comparedTotal: comparedValues ? comparedTotalOf(answer, metric.key) : null,
+    comparedRange,
+    corrections,
+    marks: marksOf(answer.buckets, corrections),
+  };
+};

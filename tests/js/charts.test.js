@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+import { describe, expect, test } from "vitest";
+import { cellsOf } from "@js/invenio_stats_dashboard/api/answers";
+import { echarts } from "@js/invenio_stats_dashboard/charts/echarts";
+import { chartSvg, fileName } from "@js/invenio_stats_dashboard/charts/files";
+import { legendRows } from "@js/invenio_stats_dashboard/charts/legend";
+import {
+  chartType,
+  timeChart,
+  tipContent,
+} from "@js/invenio_stats_dashboard/charts/timeChart";
+import { tip } from "@js/invenio_stats_dashboard/charts/tip";
+import { chartData } from "@js/invenio_stats_dashboard/widgets/chartData";
+import {
+  correctionsOf,
+  marksOf,
+} from "@js/invenio_stats_dashboard/widgets/correctionsOf";
+import { answerTo, METRICS } from "./helpers/api";
+import { plain } from "./helpers/text";
+
+const data = (query, key = "views", breakdown = null, more = {}) =>
+  chartData(answerTo(`/x?metrics=${key}&${query}`, more), {
+    metric: { key, ...METRICS[key] },
+    breakdown,
+    cumulative: query.includes("cumulative"),
+    locale: "en",
+    name: "Views",
+  });
+
+describe("the time chart", () => {
+  test("has lines by day and bars by month", () => {
+    expect(timeChart(data("range=30d")).series[0].type).toBe("line");
+    expect(timeChart(data("range=12mo")).series[0].type).toBe("bar");
+  });
+
+  test("has lines for what runs on or is there", () => {
+    expect(timeChart(data("range=12mo&cumulative=true")).series[0].type).toBe("line");
+    expect(timeChart(data("range=12mo", "records")).series[0].type).toBe("line");
+  });
+
+  test("has a bar for a single interval", () => {
+    const one = { buckets: [{}], interval: "day", kind: "level", cumulative: true };
+    expect(chartType(one)).toBe("bar");
+  });
+
+  test("has the values of the answer, in the order of its buckets", () => {
+    const shown = data("range=30d");
+    const option = timeChart(shown);
+    expect(option.series[0].data).toEqual(shown.series[0].values);
+    expect(option.xAxis.data).toHaveLength(30);
+  });
+
+  test("shows what it is compared with as a dashed line, bucket by bucket", () => {
+    const shown = data("range=30d&compare=previous");
+    const compared = timeChart(shown).series[1];
+    expect(compared.lineStyle.type).toBe("dashed");
+    expect(compared.data).toEqual(shown.compared.values);
+  });
+
+  test("puts parts on top of each other, each with a pattern, the rest in grey", () => {
+    const option = timeChart(
+      data("range=12mo&breakdown=subjects&top=7", "views", "subjects")
+    );
+    expect(option.series).toHaveLength(8);
+    expect(new Set(option.series.map((one) => one.stack))).toEqual(new Set(["whole"]));
+    expect(option.aria.decal.show).toBe(true);
+    expect(option.series[7].name).toBe("Others");
+    expect(new Set(option.series.map((one) => one.color)).size).toBe(8);
+  });
+
+  test("makes bars pale that have a part of their interval only", () => {
+    const [first, second] = timeChart(data("range=12mo")).series[0].data;
+    expect(first.itemStyle.opacity).toBeLessThan(1);
+    expect(typeof second).toBe("number");
+  });
+
+  test("moves only where that is wanted", () => {
+    expect(timeChart(data("range=30d")).animation).toBe(false);
+    expect(timeChart({ ...data("range=30d"), animated: true }).animation).toBe(true);
+  });
+
+  test("tells sizes on its axis as sizes", () => {
+    const { axisLabel } = timeChart(data("range=30d", "downloaded_volume")).yAxis;
+    expect(axisLabel.formatter(2e9)).toBe("2 GB");
+  });
+
+  test("marks the intervals that were corrected later", () => {
+    const corrections = [{ scope: "usage", day: "2026-11-12", why: "new events" }];
+    const shown = data("range=30d", "views", null, { corrections });
+    expect(shown.marks).toEqual([
+      { index: 15, text: "Corrected later: Nov 12, 2026 (late events)" },
+    ]);
+    const marks = timeChart(shown).series[1].data;
+    expect(marks.findIndex((value) => value === 0)).toBe(15);
+    expect(marks.filter((value) => value !== null)).toHaveLength(1);
+  });
+});
+
+describe("a legend", () => {
+  test("takes the rows that it needs, and the chart makes room for them", () => {
+    expect(legendRows(["Dataset", "Software"], 800)).toBe(1);
+    expect(legendRows(["Dataset", "Software", "Presentation", "Thesis"], 200)).toBe(3);
+    const parts = data("range=12mo&breakdown=subjects&top=7", "views", "subjects");
+    const bottom = (width) => timeChart({ ...parts, width }).grid.bottom;
+    expect(bottom(300)).toBeGreaterThan(bottom(1200));
+  });
+
+  test("tells apart two things of the same name", () => {
+    const answer = {
+      series: ["a", "b"].map((id) => ({
+        metric: "views",
+        breakdown: "subjects",
+        id,
+        label: "Sea",
+        values: [],
+        total: 1,
+      })),
+    };
+    expect(cellsOf(answer, "views", "subjects").map(({ label }) => label)).toEqual([
+      "Sea (a)",
+      "Sea (b)",
+    ]);
+  });
+});
+
+describe("corrections", () => {
+  test("are those of what is counted", () => {
+    const answer = {
+      corrections: [
+        { scope: "usage", day: "2026-11-01" },
+        { scope: "records", day: "2026-11-02", last_day: "2026-11-04" },
+      ],
+    };
+    expect(
+      correctionsOf(answer, { of: "records" }, "en").map(({ text }) => plain(text))
+    ).toEqual(["Nov 2 – 4, 2026"]);
+  });
+
+  test("of years are told, not marked", () => {
+    const buckets = [{ start: "2026-11-01", end: "2026-11-30" }];
+    const long = { first: "2001-01-01", last: "2026-11-26", text: "x" };
+    expect(marksOf(buckets, [long])).toEqual([]);
+  });
+});
+
+describe("a tip", () => {
+  test("tells the bucket, its numbers and those compared with", () => {
+    const shown = data("range=12mo&compare=previous");
+    const { title, rows } = tipContent(shown, [{ dataIndex: 1 }]);
+    expect(title).toBe("December 2025");
+    expect(rows.map(({ name }) => name)).toEqual(["Views", "December 2024"]);
+  });
+
+  test("shows a label as text, whatever it holds", () => {
+    const node = tip({
+      title: "<img src=x onerror=alert(1)>",
+      rows: [{ name: "<b>x</b>", value: "1", color: "red" }],
+      note: "",
+    });
+    expect(node.querySelector("img, b")).toBeNull();
+    expect(node.textContent).toContain("<b>x</b>");
+  });
+});
+
+describe("a chart as a file", () => {
+  test("is an SVG with title, range and numbers", () => {
+    const svg = chartSvg(
+      echarts,
+      timeChart(data("range=12mo")),
+      "Views",
+      "Ocean · 2026"
+    );
+    expect(svg).toMatch(/^<svg/);
+    expect(svg).toContain("Ocean · 2026");
+    expect(svg).toContain("Dec 25");
+  });
+
+  test("has a name that every system takes", () => {
+    expect(fileName(["Océan / Data", "Views: all", "2026-01-01"], "svg")).toBe(
+      "océan-data-views-all-2026-01-01.svg"
+    );
+  });
+});

@@ -1,0 +1,430 @@
+// SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+// SPDX-License-Identifier: MIT
+
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import React from "react";
+import { describe, expect, test, vi } from "vitest";
+import { createClient } from "@js/invenio_stats_dashboard/api/client";
+import { Dashboard } from "@js/invenio_stats_dashboard/Dashboard";
+import { readSettings } from "@js/invenio_stats_dashboard/settings";
+import { dataset, fakeFetch, LAYOUT } from "./helpers/api";
+import { plain } from "./helpers/text";
+
+const show = async ({
+  layout = LAYOUT,
+  address = "/",
+  change,
+  overridden,
+  more,
+} = {}) => {
+  window.history.replaceState(null, "", address);
+  const { fetch, asked } = fakeFetch(change);
+  render(
+    <Dashboard
+      settings={readSettings(dataset(layout, more))}
+      client={createClient({ fetch })}
+      overridden={overridden}
+    />
+  );
+  return { asked };
+};
+
+const json = (status, body = {}) => new Response(JSON.stringify(body), { status });
+const parametersOf = (url) => Object.fromEntries(new URL(url, "http://x").searchParams);
+const last = (list) => parametersOf(list[list.length - 1]);
+
+describe("the page", () => {
+  test("asks once for figures and chart, and once for each other widget", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    expect(asked).toHaveLength(5);
+    expect(new Set(asked).size).toBe(5);
+  });
+
+  test("shows figures with their changes in words", async () => {
+    await show();
+    const figures = await screen.findByLabelText("Key figures");
+    const views = (await within(figures).findByText("Views")).closest("li");
+    expect(views.textContent).toMatch(/Views.*12K.*(more|less):.*%from/);
+  });
+
+  test("tells the chart in a sentence", async () => {
+    await show();
+    const sentence = await screen.findByText(/^Views, Oct 28 – Nov 26, 2026: /);
+    expect(sentence.textContent).toContain("compared with");
+  });
+
+  test("says how fresh the numbers are", async () => {
+    await show();
+    expect((await screen.findByText(/^Data as of Nov 26, 2026/)).textContent).toContain(
+      "UTC"
+    );
+  });
+
+  test("says when they are late, and why", async () => {
+    await show({ change: (answer) => ({ ...answer, late: "The last run failed." }) });
+    expect(await screen.findByText("The last run failed.")).toBeTruthy();
+  });
+});
+
+describe("a control", () => {
+  test("of the range changes all widgets and the address", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    const before = asked.length;
+    fireEvent.change(screen.getByLabelText("Range"), { target: { value: "12mo" } });
+    await waitFor(() => expect(asked.length).toBe(before + 5));
+    asked.slice(before).forEach((url) => expect(parametersOf(url).range).toBe("12mo"));
+    expect(window.location.search).toBe("?range=12mo");
+  });
+
+  test("of a range of one's own takes two days", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.change(screen.getByLabelText("Range"), { target: { value: "custom" } });
+    fireEvent.change(screen.getByLabelText("From"), {
+      target: { value: "2026-03-05" },
+    });
+    fireEvent.change(screen.getByLabelText("to"), { target: { value: "2026-03-01" } });
+    fireEvent.click(screen.getByText("Show"));
+    expect(screen.getByText("The first day is after the last.")).toBeTruthy();
+    fireEvent.change(screen.getByLabelText("to"), { target: { value: "2026-03-09" } });
+    fireEvent.click(screen.getByText("Show"));
+    await waitFor(() =>
+      expect(window.location.search).toBe("?from=2026-03-05&to=2026-03-09")
+    );
+    expect(last(asked)).toMatchObject({ from: "2026-03-05", to: "2026-03-09" });
+  });
+
+  test("of the comparison asks for another one, or none", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.change(screen.getByLabelText("Compare with"), {
+      target: { value: "year" },
+    });
+    await waitFor(() => expect(last(asked).compare).toBe("year"));
+    fireEvent.change(screen.getByLabelText("Compare with"), {
+      target: { value: "none" },
+    });
+    await waitFor(() => expect(last(asked).compare).toBeUndefined());
+  });
+
+  test("of the chart breaks it down, and adds it up", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.change(screen.getByLabelText("Broken down by"), {
+      target: { value: "subjects" },
+    });
+    await waitFor(() => expect(last(asked).breakdown).toBe("subjects"));
+    fireEvent.change(screen.getByLabelText("Counted"), {
+      target: { value: "cumulative" },
+    });
+    await waitFor(() => expect(last(asked).cumulative).toBe("true"));
+    expect(window.location.search).toBe("?breakdown=subjects&cumulative=true");
+  });
+
+  test("is not there where it makes no sense", async () => {
+    await show({ address: "/?metric=uploaders" });
+    await screen.findByText(/^Uploaders on /);
+    expect(screen.queryByLabelText("Broken down by")).toBeNull();
+    expect(screen.queryByLabelText("Counted")).toBeNull();
+  });
+
+  test("offers no breakdown of events for records", async () => {
+    await show({ address: "/?metric=records" });
+    await screen.findByText(/^Records on /);
+    const offered = [...screen.getByLabelText("Broken down by").options].map(
+      ({ value }) => value
+    );
+    expect(offered).toContain("subjects");
+    expect(offered).not.toContain("countries");
+  });
+
+  test("of a ranking shows another metric, and keeps it in the address", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.change(screen.getByLabelText("Metric of Subjects"), {
+      target: { value: "downloads" },
+    });
+    await waitFor(() => expect(last(asked).metrics).toBe("downloads"));
+    expect(window.location.search).toBe("?subjects.metric=downloads");
+  });
+
+  test("shows more of a ranking", async () => {
+    const { asked } = await show();
+    fireEvent.click(await screen.findByText("Show more (10 of 12)"));
+    await waitFor(() => expect(last(asked).top).toBe("100"));
+    expect(await screen.findByText("Show fewer")).toBeTruthy();
+  });
+});
+
+test("what nobody waits for any longer is given up", async () => {
+  const signals = {};
+  const fetch = (url, { signal }) => {
+    signals[url] = signal;
+    return new Promise(() => {});
+  };
+  render(
+    <Dashboard
+      settings={readSettings(dataset(LAYOUT))}
+      client={createClient({ fetch })}
+    />
+  );
+  const before = Object.keys(signals);
+  fireEvent.change(screen.getByLabelText("Range"), { target: { value: "12mo" } });
+  await waitFor(() => expect(Object.keys(signals)).toHaveLength(2 * before.length));
+  Object.entries(signals).forEach(([url, signal]) =>
+    expect(signal.aborted, url).toBe(before.includes(url))
+  );
+});
+
+describe("a figure", () => {
+  test("that is chosen is in the chart, without another request", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    const before = asked.length;
+    fireEvent.click(screen.getByRole("button", { name: "Downloads" }));
+    expect(await screen.findByText(/^Downloads, Oct 28/)).toBeTruthy();
+    expect(asked.length).toBe(before);
+    expect(
+      screen.getByRole("button", { name: "Downloads" }).getAttribute("aria-pressed")
+    ).toBe("true");
+  });
+});
+
+describe("a chart", () => {
+  test("has a twin that is a table", async () => {
+    await show();
+    await screen.findByText(/^Views, Oct 28/);
+    fireEvent.click(screen.getByRole("button", { name: "Table" }));
+    const table = screen.getByRole("table", { name: "Views" });
+    expect(within(table).getAllByRole("row")).toHaveLength(32);
+    expect(
+      within(table).getByRole("rowheader", { name: "Thu, Nov 26, 2026" })
+    ).toBeTruthy();
+  });
+
+  test("is walked through with the arrow keys", async () => {
+    await show();
+    await screen.findByText(/^Views, Oct 28/);
+    const chart = screen.getByRole("application");
+    chart.focus();
+    fireEvent.keyDown(chart, { key: "End" });
+    const told = () => chart.parentElement.querySelector("[role=status]").textContent;
+    expect(told()).toMatch(
+      /^Thu, Nov 26, 2026: Views [\d,]+, Tue, Oct 27, 2026 [\d,]+\.$/
+    );
+    fireEvent.keyDown(chart, { key: "ArrowLeft" });
+    expect(told()).toMatch(/^Wed, Nov 25, 2026/);
+    fireEvent.keyDown(chart, { key: "Escape" });
+    expect(told()).toBe("");
+  });
+});
+
+describe("a file", () => {
+  test("of a widget holds exactly what the widget asked for", async () => {
+    const { asked } = await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.click(screen.getByLabelText("Download: Views by Subjects"));
+    const { format, ...question } = parametersOf(screen.getByText("Table (CSV)").href);
+    expect(format).toBe("csv");
+    expect(asked.map(parametersOf)).toContainEqual(question);
+  });
+
+  test("of everything holds all metrics and breakdowns of all time", async () => {
+    await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.click(screen.getByText("Download"));
+    expect(
+      parametersOf(screen.getByText("Everything of all time (Excel)").href)
+    ).toEqual({
+      metrics: "all",
+      breakdown: "all",
+      top: "all",
+      range: "all",
+      lang: "en",
+      format: "xlsx",
+    });
+  });
+
+  test("list closes with Escape, and the focus is where it was", async () => {
+    await show();
+    await screen.findAllByText("Sediment cores");
+    const button = screen.getByText("Download").closest("button");
+    fireEvent.click(button);
+    fireEvent.keyDown(screen.getByText("Print, or save as PDF"), { key: "Escape" });
+    expect(screen.queryByText("Print, or save as PDF")).toBeNull();
+    expect(document.activeElement).toBe(button);
+  });
+});
+
+describe("where there are no numbers", () => {
+  const nothing = (answer) => ({
+    ...answer,
+    totals: {},
+    records: [],
+    rows: [],
+    series: (answer.series || []).map((one) => ({ ...one, total: 0, values: [0] })),
+  });
+
+  test("in the range, the page says where there are some", async () => {
+    await show({ change: nothing });
+    expect(
+      (await screen.findAllByText("Nothing in this range.")).length
+    ).toBeGreaterThan(2);
+    expect(
+      screen.getAllByText(/There are numbers for Aug 12, 2020/).length
+    ).toBeGreaterThan(0);
+    fireEvent.click(screen.getAllByText("Show all time")[0]);
+    await waitFor(() => expect(window.location.search).toBe("?range=all"));
+  });
+
+  test("yet, the page says so once", async () => {
+    const unborn = (answer) => ({ ...answer, bounds: { first: null, last: null } });
+    await show({ change: unborn });
+    expect(await screen.findByText("No numbers yet.")).toBeTruthy();
+    expect(screen.getByText(/Add a first record/)).toBeTruthy();
+  });
+
+  test("since nothing has been counted, the page says that it is prepared", async () => {
+    const first = (answer) => ({ ...answer, bounds: {}, data_as_of: null });
+    await show({ change: first });
+    expect(await screen.findByText("Not counted yet.")).toBeTruthy();
+  });
+
+  test("while they are loaded, the page says so", async () => {
+    await show({ change: () => new Promise(() => {}) });
+    expect(screen.getAllByText("Loading …").length).toBeGreaterThan(0);
+  });
+
+  test.each([
+    [403, "You cannot see these statistics."],
+    [404, "You cannot see these statistics."],
+    [503, "The statistics are not available right now."],
+    [500, "Something went wrong."],
+  ])("because of %i, the page says so once", async (status, words) => {
+    await show({ change: () => json(status) });
+    expect(await screen.findAllByText(words)).toHaveLength(1);
+  });
+
+  test("because of a choice, the page has the sentence of the API", async () => {
+    await show({ change: () => json(400, { message: "At most ten years." }) });
+    expect(await screen.findByText("At most ten years.")).toBeTruthy();
+  });
+
+  test("for a moment, one can try again", async () => {
+    let away = true;
+    await show({ change: (answer) => (away ? json(503) : answer) });
+    const button = await screen.findByText("Try again");
+    away = false;
+    fireEvent.click(button);
+    expect(await screen.findAllByText("Sediment cores")).toHaveLength(2);
+  });
+
+  test("in one widget, the others show theirs", async () => {
+    await show({
+      change: (answer, url) => (url.includes("/records") ? json(500) : answer),
+    });
+    expect(await screen.findAllByText("Something went wrong.")).toHaveLength(2);
+    expect(await screen.findByText("Oceanography")).toBeTruthy();
+  });
+});
+
+describe("tabs", () => {
+  test("are in the address, and the arrow keys go through them", async () => {
+    await show();
+    await screen.findAllByText("Sediment cores");
+    fireEvent.keyDown(screen.getByRole("tab", { name: "Overview" }), {
+      key: "ArrowRight",
+    });
+    expect(window.location.search).toBe("?tab=usage");
+    expect(document.activeElement).toBe(screen.getByRole("tab", { name: "Traffic" }));
+    expect(await screen.findByText("www.google.com")).toBeTruthy();
+  });
+
+  test("are not there when there is one only", async () => {
+    await show({ layout: [LAYOUT[0]] });
+    await screen.findAllByText("Sediment cores");
+    expect(screen.queryByRole("tablist")).toBeNull();
+  });
+});
+
+describe("the map", () => {
+  test("has a table with all countries", async () => {
+    await show({ address: "/?tab=usage" });
+    fireEvent.click(await screen.findByText("Show more (10 of 14)"));
+    expect(screen.getByRole("rowheader", { name: "Canada" })).toBeTruthy();
+  });
+
+  test("is walked through with the arrow keys, the largest first", async () => {
+    await show({ address: "/?tab=usage" });
+    const map = await screen.findByRole("application", { name: /^Views by Countries/ });
+    fireEvent.keyDown(map, { key: "ArrowRight" });
+    const told = () => map.parentElement.querySelector("[role=status]").textContent;
+    expect(told()).toBe("United States: 6,000.");
+    fireEvent.keyDown(map, { key: "ArrowRight" });
+    expect(told()).toMatch(/^Germany: /);
+  });
+});
+
+describe("the rest of a ranking", () => {
+  test("is told apart from a cell whose id is other, and leads nowhere", async () => {
+    await show();
+    const rest = (await screen.findByText("Others")).closest("tr");
+    expect(rest.className).toBe("rest");
+    expect(rest.querySelector("a")).toBeNull();
+    const other = screen.getByText("Other").closest("tr");
+    expect(other.className).toBe("");
+    expect(other.querySelector("a")).toBeTruthy();
+  });
+});
+
+describe("records", () => {
+  test("that the reader may not see have no name and no link", async () => {
+    await show();
+    await screen.findAllByText("Sediment cores");
+    expect(
+      screen.getAllByText("Record with restricted access")[0].closest("a")
+    ).toBeNull();
+    expect(
+      screen.getAllByText("Sediment cores")[0].closest("a").getAttribute("href")
+    ).toBe("/records/abcde-12342");
+  });
+});
+
+describe("a site", () => {
+  test("can put a component of its own in place of each", async () => {
+    await show({
+      overridden: {
+        "InvenioStatsDashboard.Figures": () => <p>Own figures</p>,
+        "InvenioStatsDashboard.Toolbar": () => <p>Own toolbar</p>,
+      },
+    });
+    expect(await screen.findByText("Own figures")).toBeTruthy();
+    expect(screen.getByText("Own toolbar")).toBeTruthy();
+  });
+
+  test("whose component fails loses no other", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const Figures = () => {
+      throw new Error("a mistake of the site");
+    };
+    await show({ overridden: { "InvenioStatsDashboard.Figures": Figures } });
+    expect(await screen.findAllByText("Sediment cores")).toHaveLength(2);
+    expect(screen.getByText("Something went wrong.")).toBeTruthy();
+  });
+
+  test("has its page in German", async () => {
+    const { i18next } = await import("@translations/invenio_stats_dashboard/i18next");
+    await i18next.changeLanguage("de");
+    try {
+      const { asked } = await show({ more: { locale: "de" } });
+      const sentence = await screen.findByText(/^Views, 28\. Okt/);
+      expect(plain(sentence.textContent)).toContain("11.968");
+      expect(screen.getByLabelText("Zeitraum")).toBeTruthy();
+      expect(last(asked).lang).toBe("de");
+    } finally {
+      await i18next.changeLanguage("en");
+    }
+  });
+});

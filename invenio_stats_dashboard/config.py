@@ -3,6 +3,10 @@
 
 """Configuration of the extension, each variable documented where it is defined."""
 
+from invenio_i18n import lazy_gettext as _
+
+from .default_layout import DEFAULT_LAYOUT
+
 COMMUNITY_STATS_ENABLED = True
 """Master switch of the extension.
 
@@ -13,9 +17,6 @@ scheduled, lest a migration that was under way leaves a month that takes no even
 
 COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED = True
 """Run the extension's Celery tasks by the site's beat."""
-
-STATS_DASHBOARD_MENU_ENABLED = True
-"""Show the links to the statistics pages in the menus."""
 
 COMMUNITY_STATS_SUBCOUNTS = {
     "resource_types": {
@@ -164,6 +165,75 @@ a piece with each run. False leaves both to the commands.
 
 COMMUNITY_STATS_PREPARATION_SECONDS = 1800
 """How long such a piece takes; the switch of a month is not cut off by it."""
+
+STATS_DASHBOARD_GLOBAL_ENABLED = True
+"""Have a page of the whole instance's statistics."""
+
+STATS_DASHBOARD_COMMUNITIES = "all"
+"""Which communities have a page of statistics: ``all``, ``opt-in`` or ``none``.
+
+With ``opt-in`` those whose custom field ``stats:dashboard_enabled`` is true. With
+``all`` those whose field is false have none.
+"""
+
+STATS_DASHBOARD_ROUTES = {
+    "global": "/stats",
+    "community": "/communities/<pid_value>/stats",
+}
+"""Addresses of the pages."""
+
+STATS_DASHBOARD_MENU_ENABLED = True
+"""Show the links to the pages in the main menu and in the communities' menus."""
+
+STATS_DASHBOARD_MENU_TEXT = _("Statistics")
+"""Text of the link in the main menu."""
+
+STATS_DASHBOARD_MENU_ORDER = 3
+"""Place of the link in the main menu; the stock one of communities has 1."""
+
+STATS_DASHBOARD_COMMUNITY_MENU_TEXT = _("Statistics")
+"""Text of the tab in the communities' menus."""
+
+STATS_DASHBOARD_COMMUNITY_MENU_ORDER = 35
+"""Place of the tab: the stock ones of members and settings have 30 and 40."""
+
+STATS_DASHBOARD_TITLE = _("Statistics")
+"""Title of the instance's page."""
+
+STATS_DASHBOARD_DESCRIPTION = _(
+    "Records, views and downloads of the whole repository, over time and in parts."
+)
+"""What the instance's page says below its title; an empty text for nothing."""
+
+STATS_DASHBOARD_COMMUNITY_TITLE = _("Statistics of {community}")
+"""Title of a community's page; ``{community}`` is replaced by its title."""
+
+STATS_DASHBOARD_COMMUNITY_DESCRIPTION = _(
+    "Records, views and downloads of this community, over time and in parts."
+)
+"""What a community's page says below its title, as with the title."""
+
+STATS_DASHBOARD_DEFAULT_RANGE = "12mo"
+"""The days that a page shows first.
+
+``7d``, ``30d``, ``90d``, ``12mo``, ``mtd``, ``ytd`` (month or year to date) or
+``all``.
+"""
+
+STATS_DASHBOARD_DEFAULT_INTERVAL = None
+"""The interval that a page shows first: ``day``, ``week``, ``month``, ``quarter``,
+``year``; ``None`` for what suits the days that are shown.
+"""
+
+STATS_DASHBOARD_LAYOUT = DEFAULT_LAYOUT
+"""Tabs, rows and widgets of the pages; see docs/dashboards.md."""
+
+STATS_DASHBOARD_LAYOUTS = {}
+"""Further layouts by name, each with a ``label`` beside its ``tabs``.
+
+The one named ``global`` is that of the instance's page. The managers of a community can
+choose one of the others for theirs.
+"""
 
 STATS_DASHBOARD_PERMISSION_POLICY = (
     "invenio_stats_dashboard.permissions.StatsDashboardPermissionPolicy"

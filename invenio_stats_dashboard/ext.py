@@ -21,6 +21,7 @@ from .search.templates import (
 )
 from .services import CommunityStatsService, EventReindexingService
 from .usage_events import connections, dead_letters, indexer, journal, workers
+from .views.layout import check_configured as check_configured_layouts
 
 
 class InvenioStatsDashboard:
@@ -44,6 +45,7 @@ class InvenioStatsDashboard:
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
         settings.check(app.config)
+        check_configured_layouts(app.config)
         if app.config["COMMUNITY_STATS_ENABLED"]:
             if indexer.install(app):
                 workers.announce()

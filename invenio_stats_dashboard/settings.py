@@ -3,6 +3,7 @@
 
 """Checks of configuration values at start: a bad one is refused by name."""
 
+from flask_babel.speaklater import LazyString
 from invenio_records_permissions.policies import BasePermissionPolicy
 from werkzeug.utils import import_string
 
@@ -44,6 +45,38 @@ def _switch(value):
     return None if isinstance(value, bool) else "True or False"
 
 
+def _one_of(*allowed):
+    """Return a check for one of a few values."""
+    names = ", ".join(repr(value) for value in allowed)
+    return lambda value: None if value in allowed else f"one of {names}"
+
+
+def _text(value):
+    return None if isinstance(value, str | LazyString) else "a text"
+
+
+def _routes(value):
+    if not isinstance(value, dict) or set(value) != {"global", "community"}:
+        return "a dict with 'global' and 'community'"
+    if not all(isinstance(v, str) and v.startswith("/") for v in value.values()):
+        return "a dict of paths that begin with /"
+    if "<pid_value>" not in value["community"]:
+        return "a dict whose 'community' has <pid_value> in it"
+    return None
+
+
+def _layout(value):
+    return None if isinstance(value, dict) else "a dict with 'tabs'"
+
+
+def _layouts(value):
+    return None if isinstance(value, dict) else "a dict of layouts by name"
+
+
+RANGES = ("7d", "30d", "90d", "12mo", "mtd", "ytd", "all")
+"""The ranges of days that have a name."""
+
+
 CHECKS = {
     "COMMUNITY_STATS_ENABLED": _switch,
     "COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED": _switch,
@@ -65,6 +98,23 @@ CHECKS = {
     "COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS": _whole(1, 36_500),
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,
+    "STATS_DASHBOARD_GLOBAL_ENABLED": _switch,
+    "STATS_DASHBOARD_COMMUNITIES": _one_of("all", "opt-in", "none"),
+    "STATS_DASHBOARD_ROUTES": _routes,
+    "STATS_DASHBOARD_MENU_TEXT": _text,
+    "STATS_DASHBOARD_MENU_ORDER": _whole(0),
+    "STATS_DASHBOARD_COMMUNITY_MENU_TEXT": _text,
+    "STATS_DASHBOARD_COMMUNITY_MENU_ORDER": _whole(0),
+    "STATS_DASHBOARD_TITLE": _text,
+    "STATS_DASHBOARD_DESCRIPTION": _text,
+    "STATS_DASHBOARD_COMMUNITY_TITLE": _text,
+    "STATS_DASHBOARD_COMMUNITY_DESCRIPTION": _text,
+    "STATS_DASHBOARD_DEFAULT_RANGE": _one_of(*RANGES),
+    "STATS_DASHBOARD_DEFAULT_INTERVAL": _one_of(
+        None, "day", "week", "month", "quarter", "year"
+    ),
+    "STATS_DASHBOARD_LAYOUT": _layout,
+    "STATS_DASHBOARD_LAYOUTS": _layouts,
     "STATS_DASHBOARD_PERMISSION_POLICY": _policy,
     "STATS_DASHBOARD_MAX_DAYS": _whole(1, 1_000_000),
     "STATS_DASHBOARD_MAX_CELLS": _whole(1, 1000),

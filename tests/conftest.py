@@ -15,7 +15,7 @@ from invenio_stats_dashboard.community_events import capture
 from invenio_stats_dashboard.search.names import Names
 from invenio_stats_dashboard.tasks import send_capture
 
-from .helpers import content, instance
+from .helpers import content, instance, website
 from .helpers.cluster import Cluster
 from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote
@@ -59,6 +59,16 @@ def capturing(fresh, monkeypatch):
     # pytest-flask has a request under way that is never answered
     monkeypatch.setattr(capture, "has_request_context", lambda: False)
     return fresh
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Return a whole InvenioRDM that answers browsers; nobody changes its content."""
+    try:
+        with website.website() as site:
+            yield site
+    except instance.ServicesMissingError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,19 @@ def allow_parts(community_id):
     _edit_community(community_id, lambda d: d.update(children={"allow": True}))
 
 
+def set_fields(community_id, fields):
+    """Set custom fields of a community; those with None are removed."""
+
+    def change(data):
+        data["custom_fields"] = {
+            name: value
+            for name, value in {**data.get("custom_fields", {}), **fields}.items()
+            if value is not None
+        }
+
+    _edit_community(community_id, change)
+
+
 def restrict_community(community_id):
     """Let only members see a community from now on."""
     _edit_community(community_id, lambda d: d["access"].update(visibility="restricted"))

@@ -25,7 +25,7 @@ _TERMS = {
         }
         for id_, title, type_, subtype in (
             ("publication", "Publication", "publication", ""),
-            ("publication-article", "Article", "publication", "article"),
+            ("publication-article", "Article", "publication", "publication-article"),
             ("dataset", "Dataset", "dataset", ""),
         )
     ],

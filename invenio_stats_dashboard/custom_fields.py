@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Custom fields of communities, by which their managers decide about the page.
+
+A site that wants them adds them to ``invenio.cfg``::
+
+    COMMUNITIES_NAMESPACES = {**DASHBOARD_NAMESPACE}
+    COMMUNITIES_CUSTOM_FIELDS = [*DASHBOARD_CUSTOM_FIELDS]
+    COMMUNITIES_CUSTOM_FIELDS_UI = [DASHBOARD_CUSTOM_FIELDS_UI]
+"""
+
+from invenio_i18n import lazy_gettext as _
+from invenio_records_resources.services.custom_fields import BooleanCF, KeywordCF
+
+ENABLED = "stats:dashboard_enabled"
+"""Field: whether the community has a page."""
+
+LAYOUT = "stats:dashboard_layout"
+"""Field: name of the layout of its page."""
+
+DASHBOARD_NAMESPACE = {"stats": None}
+"""For ``COMMUNITIES_NAMESPACES``."""
+
+DASHBOARD_CUSTOM_FIELDS = [BooleanCF(name=ENABLED), KeywordCF(name=LAYOUT)]
+"""For ``COMMUNITIES_CUSTOM_FIELDS``."""
+
+DASHBOARD_CUSTOM_FIELDS_UI = {
+    "section": _("Statistics"),
+    "fields": [
+        {
+            "field": ENABLED,
+            "ui_widget": "BooleanCheckbox",
+            # the page "About" shows custom fields: a link to the statistics here
+            "template": "invenio_stats_dashboard/custom_fields/enabled.html",
+            "props": {
+                "label": _("Statistics page"),
+                "trueLabel": _("Shown"),
+                "falseLabel": _("Not shown"),
+                "icon": "chart bar",
+                "required": False,
+            },
+        },
+        {
+            "field": LAYOUT,
+            "ui_widget": "Dropdown",
+            "template": "invenio_stats_dashboard/custom_fields/layout.html",
+            "props": {
+                "label": _("Layout of the statistics page"),
+                "placeholder": _("As usual"),
+                "icon": "columns",
+                "description": _("What the page shows, and in which order."),
+                "options": [],
+                "search": False,
+                "multiple": False,
+                "clearable": True,
+                "required": False,
+            },
+        },
+    ],
+}
+"""For ``COMMUNITIES_CUSTOM_FIELDS_UI``: a section of the community's settings."""

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The two pages: of the whole instance, and of one community."""
+
+from flask import abort, current_app, g, render_template, url_for
+from invenio_administration.permissions import administration_permission
+from invenio_communities.views.communities import (
+    HEADER_PERMISSIONS,
+    render_community_theme_template,
+)
+from invenio_communities.views.decorators import pass_community
+from invenio_records_resources.services.errors import PermissionDeniedError
+
+from ..custom_fields import LAYOUT
+from ..permissions import (
+    GlobalNotReadableError,
+    NotReadableError,
+    readable_community,
+    readable_global,
+)
+from .data import page_data
+from .layout import GLOBAL
+from .shown import has_global_page, has_page
+
+API = "/api/stats-dashboard"
+
+
+def global_page():
+    """Show the statistics of the whole instance.
+
+    Raises:
+        PermissionDeniedError: the visitor may not read them.
+    """
+    config = current_app.config
+    if not has_global_page(config):
+        abort(404)
+    try:
+        readable_global(g.identity)
+    except GlobalNotReadableError as error:
+        raise PermissionDeniedError() from error
+    return render_template(
+        "invenio_stats_dashboard/global.html",
+        dashboard=page_data(
+            endpoint=f"{API}/global",
+            layout=GLOBAL,
+            can_manage=administration_permission.allows(g.identity),
+            search_url=url_for("invenio_search_ui.search"),
+        ),
+        dashboard_title=config["STATS_DASHBOARD_TITLE"],
+        dashboard_description=config["STATS_DASHBOARD_DESCRIPTION"],
+    )
+
+
+@pass_community(serialize=True)
+def community_page(pid_value, community, community_ui):
+    """Show the statistics of a community.
+
+    Args:
+        pid_value: slug or UUID.
+        community: the item of the service.
+        community_ui: the community as the templates take it.
+
+    Raises:
+        PermissionDeniedError: the visitor may see the community, not its numbers.
+    """
+    config = current_app.config
+    permissions = community.has_permissions_to(HEADER_PERMISSIONS)
+    if not permissions["can_read"]:
+        raise PermissionDeniedError()
+    found = community.to_dict()
+    if not has_page(config, found):
+        abort(404)
+    try:
+        readable_community(g.identity, found["id"])
+    except NotReadableError as error:
+        raise PermissionDeniedError() from error
+    title = found["metadata"]["title"]
+    return render_community_theme_template(
+        "invenio_stats_dashboard/community.html",
+        theme=community_ui.get("theme", {}),
+        community=community,
+        community_ui=community_ui,
+        permissions=permissions,
+        active_community_header_menu_item="stats",
+        dashboard=page_data(
+            endpoint=f"{API}/communities/{found['slug']}",
+            layout=(found.get("custom_fields") or {}).get(LAYOUT),
+            can_manage=permissions["can_update"],
+            search_url=_records_url(found["slug"]),
+            community={"id": found["id"], "slug": found["slug"], "title": title},
+            settings_url=_settings_url(found["slug"], permissions),
+        ),
+        dashboard_title=_about(config["STATS_DASHBOARD_COMMUNITY_TITLE"], title),
+        dashboard_description=_about(
+            config["STATS_DASHBOARD_COMMUNITY_DESCRIPTION"], title
+        ),
+    )
+
+
+def _about(text, title):
+    """Put a community's title into a text; not by format(), which a brace breaks."""
+    return str(text).replace("{community}", title)
+
+
+def _records_url(slug):
+    return url_for("invenio_app_rdm_communities.communities_detail", pid_value=slug)
+
+
+def _settings_url(slug, permissions):
+    if not permissions["can_update"]:
+        return None
+    return url_for("invenio_communities.communities_settings", pid_value=slug)

@@ -19,6 +19,9 @@ moved while the site goes on writing and reading, and nothing is lost.
     --fresh            make content anew, too; without it, that of the last run is
                        used and only events and statistics are made anew
     --json FILE        write the figures to a file
+    --serve            leave the site running in the end, to look at the pages
+    --serve-only       only that, on what the last run has left
+    --stop-serving     end the site
     --stop             stop the services in the end
     --keep-services    leave them running, to look further (this is the default)
 
@@ -29,6 +32,7 @@ USAGE
 }
 
 stop=""
+serve=""
 arguments=()
 while (($#)); do
     case "$1" in
@@ -36,12 +40,20 @@ while (($#)); do
         usage
         exit 0
         ;;
+    --serve) serve="yes" ;;
+    --serve-only) serve="only" ;;
+    --stop-serving) serve="stop" ;;
     --stop) stop="yes" ;;
     --keep-services) stop="" ;;
     *) arguments+=("$1") ;;
     esac
     shift
 done
+
+if [[ -n "$serve" && -n "$stop" ]]; then
+    printf 'run-demo.sh: a site cannot be served without its services: leave out --stop.\n' >&2
+    exit 2
+fi
 
 verdict="stopped"
 
@@ -56,12 +68,22 @@ finish() {
 
 VIRTUAL_ENV="$(scripts/environment)"
 export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
-trap finish EXIT
+if [[ "$serve" == stop ]]; then
+    eval "$(scripts/services env)"
+    exec python -W ignore -m scripts.demo.serve stop
+fi
 scripts/services up
 eval "$(scripts/services env)"
+if [[ "$serve" == only ]]; then
+    exec python -W ignore -m scripts.demo.serve start
+fi
+trap finish EXIT
 # a log is wider than the 80 columns that programs take it for
 [[ -t 1 ]] || export COLUMNS="${COLUMNS:-130}"
 code=0
 python -W ignore -m scripts.demo.run ${arguments[@]+"${arguments[@]}"} || code="$?"
 verdict="$([[ "$code" == 0 ]] && echo passed || echo failed)"
+if [[ "$serve" == yes ]]; then
+    python -W ignore -m scripts.demo.serve start || code="$?"
+fi
 exit "$code"

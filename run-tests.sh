@@ -13,11 +13,12 @@ Run all checks and tests.
 
 Makes the virtual environment (scripts/environment), starts the services that
 are not named by the environment (scripts/services), checks style, manifest and
-documentation, and runs pytest with the arguments given.
+documentation, tests the JavaScript (scripts/test-js), and runs pytest with the
+arguments given.
 
     -K, --keep-services  leave the services running afterwards; services that
                          ran before are left running anyway
-    --no-lint            only the tests
+    --no-lint            only pytest
 
 examples:
     ./run-tests.sh
@@ -74,7 +75,7 @@ make_environment() {
 }
 
 check_style() {
-    local sources=(. scripts/services) # the latter has no suffix to be found by
+    local sources=(. scripts/services scripts/browser) # no suffix to be found by
     black --check --quiet --diff "${sources[@]}"
     isort --check-only --diff --skip-gitignore "${sources[@]}"
     ruff check --quiet "${sources[@]}"
@@ -86,6 +87,13 @@ check_style() {
 
 check_documentation() {
     sphinx-build -qnNW docs docs/_build/html
+}
+
+# Without a browser its tests are skipped, except where nobody could install one.
+prepare_pages() {
+    CHROMIUM="$(scripts/browser)" || [[ "${CI:-}" != true ]]
+    export CHROMIUM
+    python -W ignore -m scripts.site
 }
 
 run_pytest() {
@@ -107,5 +115,10 @@ if [[ -n "$lint" ]]; then
     step "style" check_style
     step "manifest" check-manifest --quiet
     step "documentation" check_documentation
+    step "JavaScript" scripts/test-js
+fi
+# a choice of tests that needs the pages builds them itself
+if [[ "${#pytest_arguments[@]}" == 0 ]]; then
+    step "pages" prepare_pages
 fi
 step "tests" run_pytest

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from .legacy_events import File, Record
 
-VERSION = 1
+VERSION = 2
 """Raise it when older content must not be used any more."""
 
 

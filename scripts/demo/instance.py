@@ -29,6 +29,11 @@ from invenio_rdm_records.contrib.journal import (
     JOURNAL_CUSTOM_FIELDS_UI,
     JOURNAL_NAMESPACE,
 )
+from invenio_stats_dashboard.custom_fields import (
+    DASHBOARD_CUSTOM_FIELDS,
+    DASHBOARD_CUSTOM_FIELDS_UI,
+    DASHBOARD_NAMESPACE,
+)
 
 SECRET_KEY = "{secret}"
 SITE_UI_URL = "http://127.0.0.1:5000"
@@ -50,13 +55,27 @@ RECORDS_REFRESOLVER_STORE = (
 DATACITE_ENABLED = False
 LOGGING_CONSOLE_LEVEL = "ERROR"
 THEME_SITENAME = THEME_FRONTPAGE_TITLE = "Demonstration repository"
-# plain http
+I18N_LANGUAGES = [("de", "Deutsch"), ("fr", "Français")]
+# plain http; scripts as strict as in a new InvenioRDM
 SESSION_COOKIE_SECURE = REMEMBER_COOKIE_SECURE = False
+APP_DEFAULT_SECURE_HEADERS = {{
+    "content_security_policy": {{
+        "default-src": ["'self'", "data:", "'unsafe-inline'", "blob:"],
+        "script-src": ["'self'", "blob:", "'wasm-unsafe-eval'"],
+    }},
+    "force_https": False,
+    "session_cookie_secure": False,
+    "strict_transport_security": False,
+}}
 WEBPACKEXT_PROJECT = "invenio_assets.webpack:rspack_project"
 # a journal's title is one of the breakdowns
 RDM_NAMESPACES = {{**JOURNAL_NAMESPACE}}
 RDM_CUSTOM_FIELDS = [*JOURNAL_CUSTOM_FIELDS]
 RDM_CUSTOM_FIELDS_UI = [JOURNAL_CUSTOM_FIELDS_UI]
+# managers decide whether their community has a page of statistics
+COMMUNITIES_NAMESPACES = {{**DASHBOARD_NAMESPACE}}
+COMMUNITIES_CUSTOM_FIELDS = [*DASHBOARD_CUSTOM_FIELDS]
+COMMUNITIES_CUSTOM_FIELDS_UI = [DASHBOARD_CUSTOM_FIELDS_UI]
 '''
 
 
@@ -160,6 +179,7 @@ def set_up():
     _invenio("index", "init")
     _invenio("files", "location", "create", "--default", "default", str(location))
     _invenio("rdm-records", "custom-fields", "init")
+    _invenio("communities", "custom-fields", "init")
     _invenio("queues", "declare")
     PrioritizedVocabulariesFixtures(
         _system(), app_data_folder=APP_DATA, delay=False

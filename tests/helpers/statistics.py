@@ -3,6 +3,8 @@
 
 """Reading what statistics wrote, by the plain search API."""
 
+from opensearchpy.exceptions import TransportError
+
 
 def documents(client, index):
     """Return all documents of an index or alias with all that versions them.
@@ -14,7 +16,7 @@ def documents(client, index):
     Returns:
         dict: (index, ``_id``) -> (``_source``, ``_version``, ``_seq_no``).
     """
-    client.cluster.health(index=f"{index}*", wait_for_status="yellow")
+    _wait_until_served(client, index)
     client.indices.refresh(index=index, ignore_unavailable=True)
     found, after = {}, None
     while True:
@@ -26,8 +28,15 @@ def documents(client, index):
         }
         if after:
             body["search_after"] = after
-        hits = client.search(index=index, body=body, ignore_unavailable=True)
-        hits = hits["hits"]["hits"]
+        try:
+            answer = client.search(index=index, body=body, ignore_unavailable=True)
+        except TransportError as error:
+            if error.status_code != 503:
+                raise
+            # an index that was made since: its first shard has not started yet
+            _wait_until_served(client, index)
+            continue
+        hits = answer["hits"]["hits"]
         for hit in hits:
             found[(hit["_index"], hit["_id"])] = (
                 hit["_source"],
@@ -37,6 +46,10 @@ def documents(client, index):
         if not hits:
             return found
         after = hits[-1]["sort"]
+
+
+def _wait_until_served(client, index):
+    client.cluster.health(index=f"{index}*", wait_for_status="yellow")
 
 
 def community_events(client, names, recid=None):

@@ -24,7 +24,7 @@ from .states import LATEST, Kept, SeenThings, States
 GROUP = 40
 """Communities that are continued at a time."""
 
-_SMALL, _LARGE = 500, 30
+_SMALL, _LARGE = 500, 8
 """Deltas in one answer: of most communities, and of ``global``."""
 
 _REDO = "redo:usage-snapshot"

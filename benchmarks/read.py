@@ -7,8 +7,8 @@
 
 It writes the aggregate documents that the events of ``benchmarks.aggregation`` would
 give, in an index prefix of its own on the OpenSearch of SEARCH_HOSTS: with all cells for
-the largest and a median community, with those of breakdowns that show all for the
-instance, with totals alone for the others and for nine years before. No event is stored;
+the largest and a median community and for the instance, with totals alone for the others
+and for nine years before. No event is stored;
 a day's visitors are guessed from its events. Then it asks, and prints for each question
 the median and the 95th percentile of the seconds, the requests to OpenSearch, the bytes
 that came back and the numbers told. No answer is cached by this package; the index is
@@ -27,12 +27,11 @@ from types import SimpleNamespace
 
 import msgspec
 
-from invenio_stats_dashboard.aggregations.store import ensure_templates
-from invenio_stats_dashboard.aggregations.usage.running import (
-    Running,
-    Shown,
-    decode_delta,
-)
+from invenio_stats_dashboard.aggregations.documents import Document
+from invenio_stats_dashboard.aggregations.store import AggregateStore, ensure_templates
+from invenio_stats_dashboard.aggregations.usage.months import Months
+from invenio_stats_dashboard.aggregations.usage.running import Running, Shown
+from invenio_stats_dashboard.aggregations.usage.sums import decode_delta
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.queries.freshness import FreshnessReader
 from invenio_stats_dashboard.queries.metrics import METRICS
@@ -41,6 +40,7 @@ from invenio_stats_dashboard.queries.searching import Aggregates
 from invenio_stats_dashboard.queries.series import DAY, MONTH, SeriesQuery
 from invenio_stats_dashboard.queries.small_numbers import SmallNumbers
 from invenio_stats_dashboard.search.memory import give_large_blocks_back
+from invenio_stats_dashboard.search.names import USAGE_MONTH
 
 from .aggregation import REGISTRY, Instance, Made
 
@@ -68,18 +68,15 @@ class Days:
             for record, weight in pairs
             if community == GLOBAL or community in record["community_ids"]
         ]
-        keys = [
-            k for k in _OF_RECORDS if community != GLOBAL or REGISTRY[k].show == "all"
-        ]
         self._records = [
-            [(key, record["subcounts"].get(key, ["unknown"])) for key in keys]
+            [(key, record["subcounts"].get(key, ["unknown"])) for key in _OF_RECORDS]
             for record, _ in inside
         ]
         self._places = range(len(inside))
         self._weights = [weight for _, weight in inside]
         share = sum(self._weights) / sum(made._weights)
         self._events = events * share
-        self._running = Running(
+        self.running = Running(
             Shown({key: s.show == "all" for key, s in REGISTRY.items()}, _TOP)
         )
 
@@ -110,19 +107,19 @@ class Days:
             ]
             for key, of_key in cells.items()
         }
-        delta = msgspec.json.encode(
-            {
-                "community_id": self.community,
-                "period_start": day.isoformat(),
-                "totals": {
-                    part: _part(part, totals[part], seen[part])
-                    for part in ("view", "download")
-                },
-                "subcounts": subcounts,
-            }
-        )
-        self._running.add(decode_delta(delta), {})
-        snapshot = self._running.snapshot(self.community, day.isoformat())
+        body = {
+            "community_id": self.community,
+            "period_start": day.isoformat(),
+            "totals": {
+                part: _part(part, totals[part], seen[part])
+                for part in ("view", "download")
+            },
+            "subcounts": subcounts,
+        }
+        document = Document(self.community, day.isoformat(), body)
+        delta = document.source(f"{day}T23:59:59")
+        self.running.add(decode_delta(delta), {})
+        snapshot = self.running.snapshot(self.community, day.isoformat())
         return delta, snapshot.encoded
 
 
@@ -177,6 +174,8 @@ class Writer:
 def fill(instance, events):
     """Write the documents of a year, and totals of nine years before."""
     writer, made = Writer(instance), instance.made
+    store = AggregateStore(instance.text, instance.names, USAGE_MONTH)
+    months = Months(instance.client, store)
     ranked = _ranked(made)
     large, median = _chosen(made).values()
     told = [Days(made, c, events, n) for n, c in enumerate((GLOBAL, large, median))]
@@ -186,6 +185,9 @@ def fill(instance, events):
             if found := days.documents(day):
                 writer.add("usage-delta", days.community, day, found[0])
                 writer.add("usage-snapshot", days.community, day, found[1])
+            if (day + timedelta(days=1)).day == 1:
+                months.save(days.community, days.running)
+    months.finish({days.community: FIRST.isoformat() for days in told})
     rng = random.Random(3)
     for number in range((FIRST - LONG_AGO).days):
         _totals(writer, rng, GLOBAL, LONG_AGO + timedelta(days=number), 5000)
@@ -195,7 +197,7 @@ def fill(instance, events):
                 _totals(writer, rng, community, FIRST + timedelta(days=number), 20)
     writer.flush()
     names = instance.names
-    for family in ("usage-delta", "usage-snapshot"):
+    for family in ("usage-delta", "usage-snapshot", USAGE_MONTH):
         alias = names.aggregates(family)
         instance.client.indices.refresh(index=alias)
         found = instance.client.cat.indices(index=alias, params={"h": "store.size"})

@@ -16,8 +16,10 @@ import xxhash
 
 from ..search.names import (
     FAMILIES,
+    INTERNAL,
     SCHEMA,
     USAGE_DELTA,
+    USAGE_MONTH,
     USAGE_SEEN,
     USAGE_SNAPSHOT,
     yearly_patterns,
@@ -100,6 +102,9 @@ def mapping(family):
     """
     if family == USAGE_SEEN:
         return _strict(family, {"seen": _NOT_SEARCHED})
+    if family == USAGE_MONTH:
+        cells = {"breakdown": _ID, "deltas": _ID, "cells": _NOT_SEARCHED}
+        return _strict(family, cells)
     if family in (USAGE_DELTA, USAGE_SNAPSHOT):
         numbers = {
             "totals": _object(
@@ -143,7 +148,7 @@ def index_templates(names):
         dict: template name -> body.
     """
     templates = {}
-    for family in (*FAMILIES, USAGE_SEEN):
+    for family in (*FAMILIES, *INTERNAL):
         alias = names.aggregates(family)
         templates[f"{alias}-v{SCHEMA}"] = template(
             yearly_patterns(alias), mapping(family), {alias: {}}

@@ -89,7 +89,7 @@ class AggregateReader:
     Args:
         text_client: a client that does not decode.
         names: the instance's :class:`~..search.names.Names`.
-        family: one of :data:`~..search.names.FAMILIES`, or ``usage-seen``.
+        family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
         waiting: called with a sentence before each pause.
         limit: seconds to go on trying while OpenSearch takes no requests.
         sleep: waits for the given seconds; may raise to end the waiting.

@@ -6,7 +6,7 @@
 import re
 from dataclasses import dataclass
 
-from ..search.names import FAMILIES, USAGE_SEEN, yearly_patterns
+from ..search.names import FAMILIES, INTERNAL, yearly_patterns
 
 _AT_ONCE = 20
 """Names in one request: its line has room for four kilobytes."""
@@ -43,7 +43,7 @@ def own_indices(client, names, with_sources=False):
     Returns:
         list[OwnIndex]: sorted by name, that of the bookmarks last.
     """
-    yearly = [names.aggregates(family) for family in (*FAMILIES, USAGE_SEEN)]
+    yearly = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
     single = [names.usage_state, names.records_counted, names.bookmarks]
     if with_sources:
         yearly.append(names.community_events)

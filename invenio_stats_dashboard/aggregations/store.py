@@ -26,9 +26,7 @@ from ..search import bulk
 from ..search.overlap import stored_in_order
 from ..search.own_indices import put_missing_templates
 from .documents import index_templates
-from .reading import FIRST_DAY, LAST_DAY, LIMIT, AggregateReader, Part, order
-
-__all__ = ["FIRST_DAY", "LAST_DAY", "AggregateStore", "Change", "Part", "Written"]
+from .reading import LIMIT, AggregateReader, order
 
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Documents and bytes in one bulk request."""
@@ -82,7 +80,7 @@ class AggregateStore(AggregateReader):
     Args:
         text_client: a client that does not decode.
         names: the instance's :class:`~..search.names.Names`.
-        family: one of :data:`~..search.names.FAMILIES`, or ``usage-seen``.
+        family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
         check: called without arguments before each write; raises when this run
             must not write any more, as :meth:`~..search.lock.ClusterLock.check`.
         waiting: called with a sentence before each pause.
@@ -209,6 +207,31 @@ class AggregateStore(AggregateReader):
         else:
             head = {"index": {"_index": hit.index, "_id": hit.id, **version}}
         return msgspec.json.encode(head) + b"\n" + document.source(now) + b"\n"
+
+
+class Actions:
+    """Bulk actions that are collected and sent together.
+
+    Args:
+        write: stores a list of them.
+    """
+
+    def __init__(self, write):
+        """Begin with none."""
+        self._write, self._waiting, self._bytes = write, [], 0
+
+    def add(self, action):
+        """Take in one, as bytes; those that wait are sent when they are many."""
+        self._waiting.append(action)
+        self._bytes += len(action)
+        if self._bytes >= MAX_BYTES or len(self._waiting) >= MAX_ACTIONS:
+            self.flush()
+
+    def flush(self):
+        """Send those that wait."""
+        if self._waiting:
+            self._write(self._waiting)
+        self._waiting, self._bytes = [], 0
 
 
 class _Batch:

@@ -3,7 +3,7 @@
 
 """Which documents the cells of breakdowns are read from, and putting them together."""
 
-from . import ways
+from . import months, ways
 from .cells import Columns, Differences, Running, States, Sums
 from .metrics import DISTINCT, LEVEL, METRICS
 from .series import DAY
@@ -131,12 +131,18 @@ class Breakdowns:
             return None
         if way == ways.LAST:
             return States, metric.snapshot_family(basis)
+        of_months = (
+            metric.of == "usage"
+            and subcount.show == "top"
+            and self._query.interval in months.INTERVALS
+        )
         if way == ways.RUNNING:
-            return Running, metric.delta_family(basis)
+            kind = months.MonthlyRunning if of_months else Running
+            return kind, metric.delta_family(basis)
         in_snapshots = metric.of == "usage" and metric.kind != DISTINCT
         if in_snapshots and subcount.show == "all" and self._query.interval != DAY:
             return Differences, metric.snapshot_family(basis)
-        return Sums, metric.delta_family(basis)
+        return months.MonthlySums if of_months else Sums, metric.delta_family(basis)
 
     def _empty(self, key):
         """Return the numbers of a cell in which nothing has happened."""

@@ -66,20 +66,21 @@ class Columns:
         paths: for each column the (path, sign) pairs that add up to it.
 
     Attributes:
+        paths: the same, as tuples.
         shrink: sums can come back to zero.
     """
 
     def __init__(self, paths):
         """Make what decodes only these numbers of documents."""
-        self._paths = [tuple(its) for its in paths]
-        leaves = list(dict.fromkeys(path for its in self._paths for path, _ in its))
+        self.paths = [tuple(its) for its in paths]
+        leaves = list(dict.fromkeys(path for its in self.paths for path, _ in its))
         self._get = attrgetter(*leaves)
         self._single = len(leaves) == 1
-        self.shrink = any(sign < 0 for its in self._paths for _, sign in its)
-        self._plain = [((leaf, 1),) for leaf in leaves] == self._paths
+        self.shrink = any(sign < 0 for its in self.paths for _, sign in its)
+        self._plain = [((leaf, 1),) for leaf in leaves] == self.paths
         places = {leaf: place for place, leaf in enumerate(leaves)}
-        self._terms = [[(places[path], sign) for path, sign in i] for i in self._paths]
-        cell = _struct([leaf.split(".") for leaf in leaves], [("id", str)])
+        self._terms = [[(places[path], sign) for path, sign in i] for i in self.paths]
+        cell = numbers([leaf.split(".") for leaf in leaves], [("id", str)])
         top = msgspec.defstruct(
             "Top", [("by_view", list[msgspec.Raw], []), ("by_download", list, [])]
         )
@@ -126,15 +127,21 @@ class Columns:
                 so_far[place] += number
 
 
-def _struct(paths, fields=()):
-    """Return a struct of whole numbers under dotted paths; what is missing is zero."""
+def numbers(paths, fields=(), leaf=(int, 0)):
+    """Return a struct that has numbers in its parts.
+
+    Args:
+        paths: of the numbers, as lists of names.
+        fields: that it has besides, for :func:`msgspec.defstruct`.
+        leaf: type of the numbers, and what stands for those that are missing.
+    """
     fields = list(fields)
     for name, its in groupby(sorted(paths), key=lambda path: path[0]):
         rest = [path[1:] for path in its]
         if rest == [[]]:
-            fields.append((name, int, 0))
+            fields.append((name, *leaf))
         else:
-            inner = _struct(rest)
+            inner = numbers(rest, leaf=leaf)
             fields.append((name, inner, inner()))
     return msgspec.defstruct("Numbers", fields, frozen=True, gc=False)
 
@@ -184,18 +191,36 @@ class Source:
 
     def _documents(self, **bounds):
         """Yield the days, as ordinals, and sources of documents, a page at a time."""
-        size, after = FIRST_PAGE, {}
+
+        def search(body):
+            return self._search(
+                {**body, "sort": self._sort("asc")}, self._told, **bounds
+            )
+
+        for hit in self._paged(search, _decode_page, FIRST_PAGE):
+            yield ordinal(hit.sort[0]), hit.source
+
+    def _paged(self, search, decode, size, answer=None):
+        """Yield the hits of all pages.
+
+        Args:
+            search: a function of the part of a body that tells pages apart.
+            decode: an answer.
+            size: of the first page.
+            answer: that page, where it is there already.
+        """
+        after = {}
         while True:
-            body = {"size": size, "sort": self._sort("asc"), **after}
-            answer = self._aggregates.ask([self._search(body, self._told, **bounds)])[0]
-            hits = _decode_page(answer).hits.hits
-            for hit in hits:
-                yield ordinal(hit.sort[0]), hit.source
+            if answer is None:
+                answer = self._aggregates.ask([search({"size": size, **after})])[0]
+            hits = decode(answer).hits.hits
+            yield from hits
             if len(hits) < size:
                 return
             after = {"search_after": hits[-1].sort}
-            each = len(bytes(answer)) // size + 1
-            size = min(max(PAGE_BYTES // each, 10), LARGEST_PAGE)
+            each = len(memoryview(answer)) // size + 1
+            size = min(max(PAGE_BYTES // each, 1), LARGEST_PAGE)
+            answer = None
 
 
 class Sums(Source):

@@ -43,6 +43,12 @@ FAMILIES = RECORD_FAMILIES + USAGE_FAMILIES
 USAGE_SEEN = "usage-seen"
 """A family beside the usage deltas, for this package alone: what was seen in a day."""
 
+USAGE_MONTH = "usage-month"
+"""Another one: sums of a month's deltas, of cells that snapshots do not show."""
+
+INTERNAL = (USAGE_SEEN, USAGE_MONTH)
+"""Families that nobody else reads."""
+
 _OLD_YEARS = 1999
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
@@ -139,9 +145,9 @@ class Names:
         """Return the alias over the yearly indices of an aggregate family.
 
         Args:
-            family: one of :data:`FAMILIES`, or :data:`USAGE_SEEN`.
+            family: one of :data:`FAMILIES` or of :data:`INTERNAL`.
         """
-        if family not in FAMILIES and family != USAGE_SEEN:
+        if family not in (*FAMILIES, *INTERNAL):
             raise UsageError(
                 f"Unknown family {family!r}; there are {', '.join(FAMILIES)}."
             )

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations import run as run_of_aggregation
+from invenio_stats_dashboard.aggregations.usage import months
 from invenio_stats_dashboard.services import aggregation as service
 from invenio_stats_dashboard.services.aggregation import options_of
 from invenio_stats_dashboard.subcounts import load
@@ -48,7 +49,12 @@ from ..helpers.histories import (
     of_usage,
 )
 from ..helpers.simulation import COMMUNITIES
-from ..helpers.stored import StoredInstance, aggregates_in, assert_equal_to_reference
+from ..helpers.stored import (
+    StoredInstance,
+    aggregates_in,
+    assert_equal_to_reference,
+    assert_sums_of_months,
+)
 
 EXAMPLES = int(os.environ.get("HISTORIES", 8))
 """How many histories each test takes; more of them find rarer faults."""
@@ -71,6 +77,7 @@ def aggregate(app, monkeypatch):
     """Return a function that makes a run as a cut asks for it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
     monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
+    monkeypatch.setattr(months, "LEAST", 1)
 
     def help_(started, _):
         run.helped += service.help_with(app, started)
@@ -123,6 +130,8 @@ def check(app, client, names):
         today = datetime.now(UTC).date().isoformat()
         registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
         assert_equal_to_reference(client, names, stored, registry, today, TOP, families)
+        if families[-1] == USAGE[-1]:
+            assert_sums_of_months(client, names, registry, months.LEAST)
 
     return check
 

@@ -152,6 +152,72 @@ def assert_equal_to_reference(
     assert_same(aggregates_in(client, names, families), wanted)
 
 
+def assert_sums_of_months(client, names, registry, least):
+    """Check that the sums of months are those of the stored deltas of usage.
+
+    Args:
+        client: an ordinary OpenSearch client.
+        names: the instance's names.
+        registry: the breakdowns as configured: key -> dict of options.
+        least: days that a month must have to be summed up.
+
+    Raises:
+        AssertionError: with the first differences.
+    """
+    keys = [
+        k for k, options in registry.items() if (options or {}).get("show") == "top"
+    ]
+    by_month = {}
+    for (community, day), delta in _read(client, names, "usage-delta").items():
+        by_month.setdefault((community, day[:7]), []).append(delta)
+    wanted = {
+        f"{community}:{month}-01:{key}": _sums(deltas, key)
+        for (community, month), deltas in by_month.items()
+        if len(deltas) >= least
+        for key in keys
+    }
+    alias = f"{names.prefix}stats-community-usage-month"
+    client.indices.refresh(index=f"{alias}-*", ignore_unavailable=True)
+    body = {"size": 10_000}
+    answer = client.search(index=f"{alias}-*", body=body, ignore_unavailable=True)
+    found = {
+        hit["_id"]: _rows(hit["_source"]["cells"]) for hit in answer["hits"]["hits"]
+    }
+    assert len(found) < 10_000
+    told = list(differences(found, wanted))
+    assert not told, "\n".join(told[:SHOWN])
+
+
+_SUMMED = (
+    ("view", "total_events"),
+    ("view", "unique_visitors"),
+    ("download", "total_events"),
+    ("download", "unique_visitors"),
+    ("download", "total_volume"),
+)
+
+
+def _sums(deltas, key):
+    """Return id -> what the cells of some deltas add up to."""
+    sums = {}
+    for delta in deltas:
+        for cell in delta["subcounts"].get(key, ()):
+            row = sums.setdefault(cell["id"], [0] * len(_SUMMED))
+            for place, (part, field) in enumerate(_SUMMED):
+                row[place] += cell.get(part, {}).get(field, 0)
+    return {id: ":".join(map(str, row)) for id, row in sums.items()}
+
+
+def _rows(cells):
+    """Return id -> numbers of the columns of a month."""
+    columns = [cells[part][field] for part, field in _SUMMED]
+    assert {len(column) for column in columns} == {len(cells["ids"])}
+    return {
+        id: ":".join(map(str, row))
+        for id, row in zip(cells["ids"], zip(*columns, strict=True), strict=True)
+    }
+
+
 def assert_same(found, wanted):
     """Check that two sets of aggregates are equal.
 

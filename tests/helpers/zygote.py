@@ -69,9 +69,12 @@ def _receive(pipe):
 
 
 def _main():
+    from invenio_stats_dashboard.aggregations.usage import months
+
     from . import instance
     from .processes import Forked
 
+    months.LEAST = 1  # sums of every month are made, so that they are looked at
     pipe, sys.stdout = sys.stdout.buffer, sys.stderr
     app = instance.create(_receive(sys.stdin.buffer))
     while job := _receive(sys.stdin.buffer):

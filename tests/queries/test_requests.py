@@ -64,8 +64,19 @@ def test_breakdowns_that_snapshots_have_take_one_request_more(
     assert len(sent) == 2 + FRESHNESS
 
 
-def test_other_breakdowns_take_a_request_a_page(service, instance, sent):
+def test_other_breakdowns_take_a_request_for_a_year_of_months(service, instance, sent):
     query = replace(QUERY, metrics=("views",), breakdowns=("subjects", "funders"))
+    service.read_series(replace(query, first=date(2023, 12, 1)))
+    assert len(sent) == 2 + FRESHNESS
+    sent.clear()
+    service.read_series(query)
+    # the first month has too few days to be summed up: its deltas are read
+    assert len(sent) == 3 + FRESHNESS
+
+
+def test_other_breakdowns_take_a_request_a_page_of_days(service, instance, sent):
+    breakdowns = ("subjects", "funders")
+    query = replace(QUERY, interval="week", metrics=("views",), breakdowns=breakdowns)
     service.read_series(query)
     # of about a hundred days 40 at first, then as many as eight megabytes have
     assert len(sent) == 3 + FRESHNESS

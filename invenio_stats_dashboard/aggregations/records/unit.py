@@ -14,7 +14,7 @@ from functools import partial
 import polars as pl
 
 from ...search.names import BASES
-from ..store import FIRST_DAY, LAST_DAY, Part
+from ..reading import FIRST_DAY, LAST_DAY, Part
 from .cells import Cells
 from .dates import day_number
 from .documents import delta_documents, snapshot_documents

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 import msgspec
@@ -167,12 +167,16 @@ class Columns:
         self.communities = Lists()
         self._lists = {s.key: Lists() for s in self._subcounts}
         self._of_events = {
-            s.key: _Extracted(s, self._lists[s.key])
+            s.key: _numbering(s, self._lists[s.key])
             for s in self._subcounts
             if not s.of_record
         }
-        self._raw_communities = _Raws(self._add_communities)
-        self._raw_objects = _Raws(self._add_object)
+        of_records = [
+            (s.key, self._lists[s.key]) for s in subcounts.values() if s.of_record
+        ]
+        # nothing here knows this object: it would be kept until cycles are looked for
+        self._raw_communities = _Raws(partial(_add_communities, self.communities))
+        self._raw_objects = _Raws(partial(_add_object, of_records))
         self._numbers = {name: array("I") for name in ("day", "com", "sub")}
         self._hashes = {name: array("Q") for name in ("rec", "par", "vis", "file")}
         self._kinds, self._sizes = array("B"), array("q")
@@ -216,7 +220,7 @@ class Columns:
         self._kinds.extend([kind] * len(events))
         for subcount in self._subcounts:
             if not subcount.of_record:
-                number = self._of_events[subcount.key].number
+                number = self._of_events[subcount.key]
                 values = [getattr(e, subcount.event) for e in events]
                 self._values[subcount.key].extend([number(v) for v in values])
 
@@ -240,34 +244,31 @@ class Columns:
             for s in self._subcounts
         ]
 
-    def _add_communities(self, found):
-        self.communities.append(tuple(dict.fromkeys((GLOBAL, *(found or ())))))
 
-    def _add_object(self, found):
-        found = found or {}
-        for subcount in self._subcounts:
-            if subcount.of_record:
-                values = found.get(subcount.key)
-                values = tuple(dict.fromkeys(values)) if values else (UNKNOWN,)
-                self._lists[subcount.key].append(values)
+def _add_communities(lists, found):
+    lists.append(tuple(dict.fromkeys((GLOBAL, *(found or ())))))
 
 
-class _Extracted:
-    """Numbers the values of a breakdown that is found in the event itself."""
+def _add_object(of_records, found):
+    found = found or {}
+    for key, lists in of_records:
+        values = found.get(key)
+        lists.append(tuple(dict.fromkeys(values)) if values else (UNKNOWN,))
 
-    def __init__(self, subcount, lists):
-        self._extract, self._lists = _EXTRACTS[subcount.extract], lists
-        self._known = Numbered()
-        self._count = 0
-        self.number = lru_cache(_REMEMBERED)(self._number)
 
-    def _number(self, found):
-        value = self._extract(found)
-        number = self._known[value]
-        if number == self._count:
-            self._lists.append((value,))
-            self._count += 1
-        return number
+def _numbering(subcount, lists):
+    """Return a function that numbers the values of a breakdown of the event itself."""
+    extract, known = _EXTRACTS[subcount.extract], Numbered()
+
+    @lru_cache(_REMEMBERED)
+    def number(found):
+        value, before = extract(found), len(known)
+        place = known[value]
+        if len(known) > before:
+            lists.append((value,))
+        return place
+
+    return number
 
 
 def day_of(timestamp):

@@ -78,16 +78,13 @@ class Counted:
         self.days, self.communities = columns.days, columns.communities.names
         self._breakdowns = columns.breakdowns()
         communities = columns.communities.frame("com", "community")
-        events, self._places, self._where = _placed(columns.frame(), communities)
-        # that of the records decides on most breakdowns, the others on one each
-        by = {"sub", *(breakdown.column for breakdown in self._breakdowns)}
-        self._distinct = {column: _distinct(events, column) for column in by}
+        placed = _placed(columns.frame(), communities)
+        self._events, self._places, self._where = placed
         nothing = Lists()
         for _ in range(columns.objects):
             nothing.append(("",))
-        self.totals = self._counts(Breakdown("", "sub", nothing), self._where)[1].drop(
-            "value"
-        )
+        ((_, totals),) = self._counts([Breakdown("", "sub", nothing)]).values()
+        self.totals = totals.drop("value")
 
     def groups(self):
         """Return the communities whose cells are to be counted together.
@@ -123,22 +120,41 @@ class Counted:
             dict: breakdown key -> (values by their number, data frame like ``totals``
             with the column ``value``).
         """
-        where = self._where
-        if len(communities) < self.totals["community"].n_unique():
-            places = self._places.with_row_index("place").filter(
-                pl.col("community").is_in(communities)
-            )
-            rows = where.frame.join(places.select("place"), on="place")
-            where = _Many(rows, _sizes(rows, len(where.sizes)))
-        return {b.key: self._counts(b, where) for b in self._breakdowns}
+        if len(communities) == self.totals["community"].n_unique():
+            return self._counts(self._breakdowns)
+        places = self._places.with_row_index("place").filter(
+            pl.col("community").is_in(communities)
+        )
+        rows = self._where.frame.join(places.select("place"), on="place")
+        return self._counts(
+            self._breakdowns, _Many(rows, _sizes(rows, len(self._where.sizes)))
+        )
 
-    def _counts(self, breakdown, where):
+    def _counts(self, breakdowns, where=None):
+        """Return what :meth:`cells` does, of some breakdowns.
+
+        What is distinct is held by one column at a time: that of the records decides on
+        most breakdowns, the others on one each.
+        """
+        events, found = self._events, {}
+        if where is None:
+            where = self._where
+        else:
+            events = events.join(where.frame.select("where"), on="where", how="semi")
+        for column in dict.fromkeys(breakdown.column for breakdown in breakdowns):
+            distinct = _distinct(events, column)
+            for breakdown in breakdowns:
+                if breakdown.column == column:
+                    found[breakdown.key] = self._cells(breakdown, distinct, where)
+        return {breakdown.key: found[breakdown.key] for breakdown in breakdowns}
+
+    def _cells(self, breakdown, distinct, where):
         """Return the values of a breakdown, and its cells with all metrics."""
         names = breakdown.values.names
         frame = breakdown.values.frame(breakdown.column, "value")
         values = _Many(frame, breakdown.values.sizes)
         counting = _Counting(breakdown.column, where, values, len(names))
-        cells = counting.counts(self._distinct[breakdown.column])
+        cells = counting.counts(distinct)
         value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
         found = self._places[cells["cell"] // len(names)]
         return names, found.with_columns(value, *cells.drop("cell"))

@@ -14,54 +14,9 @@ import msgspec
 
 from ..documents import Document
 from .documents import DOWNLOAD, VIEW
+from .months import Month
+from .sums import Downloads, Totals, Views, add, cell_of, sums_of
 
-SUMMED = (
-    ("view", ("total_events", "unique_visitors")),
-    ("download", ("total_events", "unique_visitors", "total_volume")),
-)
-"""What adds up from day to day."""
-
-
-class Views(msgspec.Struct, gc=False):
-    """Sums of views."""
-
-    total_events: int = 0
-    unique_visitors: int = 0
-
-
-class Downloads(msgspec.Struct, gc=False):
-    """Sums of downloads."""
-
-    total_events: int = 0
-    unique_visitors: int = 0
-    total_volume: int = 0
-
-
-class Cell(msgspec.Struct, gc=False, omit_defaults=True):
-    """Sums of one value; None where it has no events of a type."""
-
-    id: str
-    view: Views | None = None
-    download: Downloads | None = None
-
-
-class Totals(msgspec.Struct, gc=False):
-    """Sums of all events."""
-
-    view: Views
-    download: Downloads
-
-
-class Delta(msgspec.Struct):
-    """What snapshots need of a stored usage delta."""
-
-    community_id: str
-    period_start: str
-    totals: Totals
-    subcounts: dict[str, list[Cell]]
-
-
-decode_delta = msgspec.json.Decoder(Delta).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -107,6 +62,9 @@ class Running:
     Args:
         shown: a :class:`Shown`.
         state: what :meth:`state` returned, to go on from there.
+
+    Attributes:
+        month: the :class:`~.months.Month` of the last day that was added.
     """
 
     def __init__(self, shown, state=None):
@@ -118,7 +76,8 @@ class Running:
         self.distinct = dict(state["distinct"])
         self._cells = {
             key: {
-                id: _cell(id, sums) for id, sums in state["cells"].get(key, {}).items()
+                id: cell_of(id, sums)
+                for id, sums in state["cells"].get(key, {}).items()
             }
             for key in shown.every
         }
@@ -130,17 +89,19 @@ class Running:
             for key, cells in self._cells.items()
             if not shown.every[key]
         }
+        self.month = Month(self._largest, state.get("month"))
 
     def state(self):
         """Return all that is needed to go on, as JSON values."""
         return {
-            "totals": _sums(self._totals),
+            "totals": sums_of(self._totals),
             "distinct": dict(self.distinct),
             "cells": {
-                key: {id: _sums(cell) for id, cell in cells.items()}
+                key: {id: sums_of(cell) for id, cell in cells.items()}
                 for key, cells in self._cells.items()
                 if cells
             },
+            "month": self.month.state(),
         }
 
     def add(self, delta, new):
@@ -150,17 +111,30 @@ class Running:
             delta: a :class:`Delta`; its cells must not be used any more.
             new: kind of thing -> how many were seen for the first time.
         """
-        _add(self._totals, delta.totals)
+        add(self._totals, delta.totals)
+        self.month.begin(delta)
         for kind, count in new.items():
             self.distinct[kind] = self.distinct.get(kind, 0) + count
         for key, every in self._shown.every.items():
             cells, changed = self._cells[key], delta.subcounts.get(key, ())
+            if not every:
+                self.month.note(key, cells, changed)
             for found in changed:
                 cell = cells.setdefault(found.id, found)
                 if cell is not found:
-                    _add(cell, found)
+                    add(cell, found)
             if not every and changed:
                 self._choose(key, changed)
+
+    def of_month(self):
+        """Yield what the cells of the month of the last day add up to so far.
+
+        Yields:
+            tuple: key of a breakdown of which snapshots have the largest cells, and its
+            cells as :meth:`~.months.Month.columns` has them.
+        """
+        for key in self._largest:
+            yield key, self.month.columns(key, self._cells[key])
 
     def snapshot(self, community, day):
         """Return the snapshot of a day as a document."""
@@ -213,39 +187,3 @@ class Running:
         """Return the first cells in an order, each once."""
         found = {cell.id: cell for cell in cells}
         return sorted(found.values(), key=order)[: self._shown.top]
-
-
-def _cell(id, sums):
-    return Cell(
-        id,
-        Views(*sums[:2]) if sums[0] else None,
-        Downloads(*sums[2:]) if sums[2] else None,
-    )
-
-
-def _sums(cell):
-    view, download = cell.view or Views(), cell.download or Downloads()
-    return [
-        view.total_events,
-        view.unique_visitors,
-        download.total_events,
-        download.unique_visitors,
-        download.total_volume,
-    ]
-
-
-def _add(cell, found):
-    """Add the sums of one cell to another; what this has none of becomes the other's."""
-    if (more := found.view) is not None:
-        if (view := cell.view) is None:
-            cell.view = more
-        else:
-            view.total_events += more.total_events
-            view.unique_visitors += more.unique_visitors
-    if (more := found.download) is not None:
-        if (download := cell.download) is None:
-            cell.download = more
-        else:
-            download.total_events += more.total_events
-            download.unique_visitors += more.unique_visitors
-            download.total_volume += more.total_volume

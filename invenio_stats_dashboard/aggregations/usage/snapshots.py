@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage snapshots, continued from the deltas that have changed.
+"""Usage snapshots and sums of months, continued from the deltas that have changed.
 
 Which communities have to be continued from which day is noted before a delta is
 written, and taken off when the snapshots are. In between, a kill costs the work on
@@ -18,8 +18,10 @@ from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
 from ...search.bookmarks import Bookmark
 from ..reading import LAST_DAY, Part
-from .running import Running, decode_delta
+from .months import Months
+from .running import Running
 from .states import LATEST, Kept, SeenThings, States
+from .sums import decode_delta
 
 GROUP = 40
 """Communities that are continued at a time."""
@@ -125,13 +127,14 @@ class Snapshots:
         deltas: the :class:`~..store.AggregateStore` of usage deltas.
         seen: the one of what was seen.
         snapshots: the one of usage snapshots.
+        months: the one of sums of months.
         shown: a :class:`~.running.Shown`.
     """
 
-    def __init__(self, client, names, deltas, seen, snapshots, shown):
+    def __init__(self, client, names, deltas, seen, snapshots, months, shown):
         """Keep what is needed."""
         self._client, self._deltas, self._seen = client, deltas, seen
-        self._snapshots, self._shown = snapshots, shown
+        self._snapshots, self._months, self._shown = snapshots, months, shown
         self._states = States(client, names, snapshots.write)
 
     def groups(self, days):
@@ -160,11 +163,13 @@ class Snapshots:
         """
         self._deltas.refresh()
         self._seen.refresh()
-        group = _Group(self, days)
+        months = Months(self._client, self._months)
+        group = _Group(self, days, months)
         parts = [Part(days[c], LAST_DAY, c) for c in sorted(days)]
         written = self._snapshots.replace(group.documents(), parts)
         self._states.flush()
         self._states.delete(group.outdated())
+        months.finish(days)
         return written
 
     def newest(self, communities):
@@ -197,8 +202,8 @@ class Snapshots:
 class _Group:
     """One group of communities on its way through the days."""
 
-    def __init__(self, snapshots, days):
-        self._own, self._days = snapshots, days
+    def __init__(self, snapshots, days, months):
+        self._own, self._days, self._months = snapshots, days, months
         self._states = snapshots._states
         self._kept = self._states.kept(days)
         self._newest = snapshots.newest(days)
@@ -252,16 +257,26 @@ class _Group:
             new = self._seen.month(sources)
             for delta in of_month:
                 yield from self._add(delta, new)
+        for community in self._starts:
+            self._save_month(community)
 
     def _add(self, delta, new):
         community, day = delta.community_id, delta.period_start
         running = self._running[community]
         if day == self._newest.get(community):
             self._save(Kept(community, LATEST, _previous(day)))
+        if day[:7] != running.month.name:
+            self._save_month(community)
         running.add(delta, new.get((community, day), {}))
         self._active.add(community)
         if day >= self._starts[community].redo:
             yield running.snapshot(community, day)
+
+    def _save_month(self, community):
+        """Keep the sums of a community's month, of which there will be no more days."""
+        running = self._running[community]
+        if running.month.name >= self._days[community][:7]:
+            self._months.save(community, running)
 
     def _end_of(self, year):
         """Keep the states at the end of a year of communities that go on after it."""

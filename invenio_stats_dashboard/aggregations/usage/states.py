@@ -17,7 +17,7 @@ import msgspec
 import polars as pl
 from opensearchpy.exceptions import NotFoundError
 
-from ..store import MAX_BYTES
+from ..store import Actions
 from .counting import SEEN
 from .documents import array_of, packed
 
@@ -59,7 +59,7 @@ class States:
     def __init__(self, client, names, write):
         """Keep what is needed."""
         self._client, self._index, self._write = client, names.usage_state, write
-        self._actions, self._bytes = [], 0
+        self._actions = Actions(write)
 
     def kept(self, communities):
         """Return which states there are of some communities, as a list."""
@@ -109,17 +109,11 @@ class States:
         }
         head = {"index": {"_index": self._index, "_id": kept.id}}
         lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
-        action = b"\n".join(lines)
-        self._actions.append(action)
-        self._bytes += len(action)
-        if self._bytes >= MAX_BYTES:
-            self.flush()
+        self._actions.add(b"\n".join(lines))
 
     def flush(self):
         """Store what is saved."""
-        if self._actions:
-            self._write(self._actions)
-        self._actions, self._bytes = [], 0
+        self._actions.flush()
 
     def delete(self, found):
         """Remove states that do not hold any more."""

@@ -7,7 +7,13 @@ import json
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ...search.names import USAGE_DELTA, USAGE_FAMILIES, USAGE_SEEN, USAGE_SNAPSHOT
+from ...search.names import (
+    USAGE_DELTA,
+    USAGE_FAMILIES,
+    USAGE_MONTH,
+    USAGE_SEEN,
+    USAGE_SNAPSHOT,
+)
 from ..bookmarks import Source, Sources
 from ..documents import day_field
 from ..reading import Part
@@ -57,14 +63,12 @@ class Usage:
         self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
         self._sources = Sources(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting)
-        self._deltas, self._seen, self._snapshots = (
+        self._deltas, self._seen, self._snapshots, self._months = self._stores = [
             AggregateStore(text_client, names, family, check, waiting)
-            for family in (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT)
-        )
+            for family in (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT, USAGE_MONTH)
+        ]
         shown = Shown({s.key: s.show == "all" for s in subcounts.values()}, top)
-        self._continued = Snapshots(
-            client, names, self._deltas, self._seen, self._snapshots, shown
-        )
+        self._continued = Snapshots(client, names, *self._stores, shown)
         self._corrections = Corrections(client, names, self._deltas)
         self._known, self._left, self._check = {}, 0, check
 
@@ -109,7 +113,7 @@ class Usage:
 
     def finish(self):
         """Make all that was written visible."""
-        for store in (self._deltas, self._seen, self._snapshots):
+        for store in self._stores:
             store.refresh()
 
     @property
@@ -119,10 +123,8 @@ class Usage:
         Patterns, since the cluster waits for a name that does not exist yet.
         """
         events = [self._names.events_alias(t) for t in self._queries]
-        written = (self._deltas, self._seen, self._snapshots)
-        return [
-            f"{alias}-*" for alias in (*events, *(store.alias for store in written))
-        ]
+        written = (store.alias for store in self._stores)
+        return [f"{alias}-*" for alias in (*events, *written)]
 
     def _counting(self, options):
         self.scan(options.dry_run)

@@ -3,10 +3,11 @@
 
 """Usage events as a test writes them, and what must come out of them."""
 
+from invenio_stats_dashboard.aggregations.usage import months
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
 from ...helpers import reference
-from ...helpers.stored import aggregates_in, assert_same
+from ...helpers.stored import aggregates_in, assert_same, assert_sums_of_months
 
 RED, BLUE = (f"00000000-0000-4000-8000-00000000000{n}" for n in "ab")
 """Two communities."""
@@ -113,6 +114,8 @@ class Events:
     def assert_right(self):
         """Check that all documents are what the reference counts."""
         assert_same(self.found(), self.wanted())
+        registry = self.app.config["COMMUNITY_STATS_SUBCOUNTS"]
+        assert_sums_of_months(self.client, self.names, registry, months.LEAST)
 
 
 def changed(done):

@@ -3,6 +3,9 @@
 
 """What is counted, at sizes at which short cuts would show."""
 
+import gc
+from array import array
+
 import pytest
 from opensearchpy import NotFoundError
 
@@ -213,3 +216,18 @@ def test_days_are_put_together_within_a_month_up_to_a_number_of_events():
     ]
     assert [u.first for u in units(days, counts, limit=1)] == days
     assert Unit("2026-02-28", "2026-03-01", 1).days == ["2026-02-28", "2026-03-01"]
+
+
+def test_what_was_counted_is_freed_at_once_and_needs_no_collector(events):
+    """A collector that comes rarely would leave the columns of many steps in memory."""
+    events.days([f"2026-03-{n:02d}" for n in range(1, 5)])
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        events.aggregate()
+        gc.collect()
+        kept = [thing for thing in gc.garbage if isinstance(thing, array)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not kept

@@ -314,11 +314,8 @@ def _ask(instance, communities, runs):
         year = SeriesQuery(community, FIRST, LAST, interval=MONTH, top=10, other=True)
         for key in ("countries", "resource_types", "referrers", "subjects"):
             query = replace(year, breakdowns=(key,))
-            slow = (
-                3 if key in ("referrers", "subjects") and community == GLOBAL else runs
-            )
             what = f"{name}, a year by month, {key} ({REGISTRY[key].show})"
-            measure(what, client, series(query), slow)
+            measure(what, client, series(query), runs)
         measure(f"{name}, a year by month, totals", client, series(year), runs)
     long = SeriesQuery(GLOBAL, LONG_AGO, LAST, interval=DAY)
     measure("the instance, ten years by day", client, series(long), runs)

@@ -34,6 +34,9 @@ _PLACE = ("day", "kind", "community")
 ROWS = 60_000
 """Events times communities whose cells are in memory at a time."""
 
+PIECE = 200_000
+"""Events that are made distinct at a time."""
+
 
 @dataclass(frozen=True)
 class _Many:
@@ -46,19 +49,6 @@ class _Many:
 
     frame: pl.DataFrame
     sizes: pl.Series
-
-
-@dataclass(frozen=True)
-class _Distinct:
-    """What is different in the events, by one column that decides on values.
-
-    Attributes:
-        sums: data frame of ``where``, the column, and :data:`SUMS`.
-        things: metric -> data frame of ``where``, the column, and a thing.
-    """
-
-    sums: pl.DataFrame
-    things: dict
 
 
 class Counted:
@@ -133,8 +123,8 @@ class Counted:
     def _counts(self, breakdowns, where=None):
         """Return what :meth:`cells` does, of some breakdowns.
 
-        What is distinct is held by one column at a time: that of the records decides on
-        most breakdowns, the others on one each.
+        What is distinct is held by one column and metric at a time: the column of the
+        records decides on most breakdowns, the others on one each.
         """
         events, found = self._events, {}
         if where is None:
@@ -142,19 +132,19 @@ class Counted:
         else:
             events = events.join(where.frame.select("where"), on="where", how="semi")
         for column in dict.fromkeys(breakdown.column for breakdown in breakdowns):
-            distinct = _distinct(events, column)
-            for breakdown in breakdowns:
-                if breakdown.column == column:
-                    found[breakdown.key] = self._cells(breakdown, distinct, where)
+            of_column = [b for b in breakdowns if b.column == column]
+            countings = [_Counting(breakdown, where) for breakdown in of_column]
+            for metric, frame in _distinct(events, column):
+                for counting in countings:
+                    counting.add(metric, frame)
+            for breakdown, counting in zip(of_column, countings, strict=True):
+                cells = counting.counts()
+                found[breakdown.key] = self._placed_cells(breakdown, cells)
         return {breakdown.key: found[breakdown.key] for breakdown in breakdowns}
 
-    def _cells(self, breakdown, distinct, where):
-        """Return the values of a breakdown, and its cells with all metrics."""
+    def _placed_cells(self, breakdown, cells):
+        """Return the values of a breakdown, and its cells with day, community and kind."""
         names = breakdown.values.names
-        frame = breakdown.values.frame(breakdown.column, "value")
-        values = _Many(frame, breakdown.values.sizes)
-        counting = _Counting(breakdown.column, where, values, len(names))
-        cells = counting.counts(distinct)
         value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
         found = self._places[cells["cell"] // len(names)]
         return names, found.with_columns(value, *cells.drop("cell"))
@@ -216,19 +206,49 @@ def _placed(frame, communities):
 
 
 def _distinct(events, column):
-    """Return the :class:`_Distinct` of events by a column."""
+    """Yield what is different in the events, by one column that decides on values.
+
+    All rows of a thing are in the same frame, so that counts of frames add up.
+
+    Args:
+        events: data frame of events.
+        column: name of the column.
+
+    Yields:
+        tuple: a metric, and a data frame of ``where``, the column, and a thing; or None
+        and one of ``where``, the column, and :data:`SUMS`.
+    """
     by = ["where", column]
-    sums = events.group_by(by).agg(
-        pl.len().alias("total_events").cast(pl.Int64),
-        pl.col("size").sum().alias("total_volume"),
-    )
-    things = {}
+    for piece in _pieces(events, None):
+        yield None, piece.group_by(by).agg(
+            pl.len().alias("total_events").cast(pl.Int64),
+            pl.col("size").sum().alias("total_volume"),
+        )
     for metric, thing in _DISTINCT.items():
         having = pl.col(thing) != NOBODY
         if thing == "file":
             having &= pl.col("kind") == KINDS.index("download")
-        things[metric] = events.filter(having).select(*by, thing).unique()
-    return _Distinct(sums, things)
+        for piece in _pieces(events.filter(having).select(*by, thing), thing):
+            yield metric, piece.unique()
+
+
+def _pieces(events, thing):
+    """Return events in pieces that stay small, all of a thing in the same one."""
+    return _cut(events, thing, math.ceil(len(events) / PIECE), seed=1)
+
+
+def _cut(frame, thing, portions, seed):
+    """Return a frame in so many portions, all of a thing in the same one.
+
+    What is cut twice needs two seeds, else the second cut would leave it whole.
+    """
+    if portions <= 1:
+        return [frame]
+    if thing is None:
+        step = math.ceil(len(frame) / portions)
+        return (frame.slice(i, step) for i in range(0, len(frame), step))
+    number = pl.col(thing).hash(seed) % portions
+    return (frame.filter(number == p) for p in range(portions))
 
 
 def _sizes(rows, count):
@@ -241,35 +261,45 @@ def _sizes(rows, count):
 
 
 class _Counting:
-    """Counts one breakdown; a cell is a number made of a place and a value."""
+    """Counts one breakdown; a cell is a number made of a place and a value.
 
-    def __init__(self, column, where, values, base):
-        self._column, self._base = column, base
-        self._where, self._values = where, values
+    Args:
+        breakdown: the :class:`~.columns.Breakdown`.
+        where: the :class:`_Many` of places.
+    """
 
-    def counts(self, distinct):
-        """Return a data frame of cells with all metrics."""
-        sums = [pl.col(name).sum() for name in SUMS]
-        result = self._summed(distinct.sums, sums, None)
-        for metric, frame in distinct.things.items():
-            thing = _DISTINCT[metric]
+    def __init__(self, breakdown, where):
+        self._column, self._where = breakdown.column, where
+        frame = breakdown.values.frame(breakdown.column, "value")
+        self._values = _Many(frame, breakdown.values.sizes)
+        self._base = len(breakdown.values.names)
+        self._parts = {metric: [] for metric in (None, *_DISTINCT)}
+
+    def add(self, metric, frame):
+        """Take in a frame of :func:`_distinct`."""
+        thing = _DISTINCT.get(metric)
+        if thing is None:
+            counts = [pl.col(name).sum() for name in SUMS]
+        else:
             counts = [pl.col(thing).n_unique().cast(pl.Int64).alias(metric)]
-            found = self._summed(frame, counts, thing)
+        sizes = self._where.sizes.gather(frame["where"])
+        sizes = sizes * self._values.sizes.gather(frame[self._column])
+        portions = math.ceil((sizes.sum() or 0) / PORTION)
+        self._parts[metric] += [
+            self._multiplied(portion).group_by("cell").agg(counts)
+            for portion in _cut(frame, thing, portions, seed=2)
+        ]
+
+    def counts(self):
+        """Return a data frame of cells with all metrics."""
+        result = _together(self._parts[None])
+        for metric in _DISTINCT:
+            found = _together(self._parts[metric])
             result = result.join(found, on="cell", how="left")
         return result.with_columns(pl.col(*METRICS).fill_null(0))
 
-    def _summed(self, frame, aggregates, thing):
-        """Multiply the rows by places and values, and aggregate by cell."""
-        parts = [
-            self._multiplied(p).group_by("cell").agg(aggregates)
-            for p in self._cut(frame, thing)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        together = pl.concat(parts)
-        return together.group_by("cell").agg(pl.all().sum())
-
     def _multiplied(self, frame):
+        """Return a frame with a row for each place and value of each of its rows."""
         cell = pl.col("place").cast(pl.UInt64) * self._base + pl.col("value")
         return (
             frame.join(self._where.frame, on="where")
@@ -278,15 +308,9 @@ class _Counting:
             .drop("where", self._column, "place", "value")
         )
 
-    def _cut(self, frame, thing):
-        """Cut rows into portions that stay small when they are multiplied."""
-        sizes = self._where.sizes.gather(frame["where"]) * self._values.sizes.gather(
-            frame[self._column]
-        )
-        portions = math.ceil((sizes.sum() or 0) / PORTION)
-        if portions <= 1:
-            return [frame]
-        if thing is None:
-            step = math.ceil(len(frame) / portions)
-            return (frame.slice(i, step) for i in range(0, len(frame), step))
-        return (frame.filter(pl.col(thing) % portions == p) for p in range(portions))
+
+def _together(parts):
+    """Return the counts of all portions."""
+    if len(parts) == 1:
+        return parts[0]
+    return pl.concat(parts).group_by("cell").agg(pl.all().sum())

@@ -25,6 +25,7 @@ DAY = "2026-03-05"
 
 def test_more_than_ten_thousand_events_in_a_day_with_1500_values(events, monkeypatch):
     monkeypatch.setattr(counting, "PORTION", 5000)
+    monkeypatch.setattr(counting, "PIECE", 2500)
     made = []
     for n in range(12_000):
         id, source = events.event(
@@ -56,10 +57,11 @@ def test_the_split_of_the_work_does_not_matter(events, monkeypatch):
     events.days(days[2:5], each=5, kind="download", communities=(BLUE, RED))
     events.aggregate()
     events.assert_right()
-    for chunk, portion in ((1, 7), (25, 20), (10**6, 10**6)):
+    for chunk, portion, piece in ((1, 7, 50), (25, 20, 5), (10**6, 10**6, 10**6)):
         monkeypatch.setattr(work.units, "__defaults__", (chunk,))
         monkeypatch.setattr(counting, "PORTION", portion)
         monkeypatch.setattr(counting, "ROWS", portion)
+        monkeypatch.setattr(counting, "PIECE", piece)
         assert changed(events.aggregate(rebuild=True)) == {}
 
 

@@ -17,7 +17,7 @@ import msgspec
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
 from ...search.bookmarks import Bookmark
-from ..reading import LAST_DAY, Part
+from ..reading import FIRST_DAY, LAST_DAY, Part
 from .months import Months
 from .running import Running
 from .states import LATEST, Kept, SeenThings, States
@@ -215,13 +215,18 @@ class _Group:
             self._start(community, day)
 
     def _start(self, community, day):
-        usable = [k for k in self._kept if k.community == community and k.day < day]
-        state, replay = None, "0001-01-01"
-        if usable:
-            best = max(usable, key=lambda kept: kept.day)
-            state, seen = self._states.read(best)
-            self._seen.start(community, seen)
-            replay = _next(best.day)
+        usable = [
+            kept
+            for kept in self._kept
+            if kept.community == community and kept.day < day and not kept.piece
+        ]
+        state, replay = None, FIRST_DAY
+        for kept in sorted(usable, key=lambda kept: kept.day, reverse=True):
+            if found := self._states.read(kept):
+                state, seen = found
+                self._seen.start(community, seen)
+                replay = _next(kept.day)
+                break
         self._running[community] = Running(self._own._shown, state)
         self._starts[community] = _Start(replay, day)
 
@@ -288,8 +293,7 @@ class _Group:
     def _save(self, kept):
         running = self._running[kept.community]
         seen = self._seen.until(kept.community, _next(kept.day))
-        self._states.save(kept, running.state(), seen)
-        self._written.add(kept.id)
+        self._written.update(self._states.save(kept, running.state(), seen))
 
 
 def _next(day):

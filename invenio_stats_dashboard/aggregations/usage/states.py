@@ -9,12 +9,15 @@ day before the newest delta (which is what the next run changes), and one of the
 each year before it (so that a late event costs a year at most).
 """
 
+import zlib
 from array import array
+from base64 import b64decode, b64encode
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import polars as pl
+import xxhash
 from opensearchpy.exceptions import NotFoundError
 
 from ..store import Actions
@@ -24,27 +27,55 @@ from .documents import array_of, packed
 LATEST = "latest"
 """The anchor of the day before the newest delta; the others are years."""
 
+PIECE = 4_000_000
+"""Characters of a state in one document.
+
+The seen things of an instance with a million records have a hundred megabytes, and that
+is more than OpenSearch takes in one request.
+"""
+
 _MOST = 10_000
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A state that there is.
+    """A state that there is, or a part of one.
 
     Attributes:
         community: UUID or ``global``.
         anchor: ``latest`` or a year.
         day: the last day that it holds.
+        piece: number of the part; 0 tells of the others.
     """
 
     community: str
     anchor: str
     day: str
+    piece: int = 0
 
     @property
     def id(self):
         """Return the document's ``_id``."""
-        return f"{self.community}:{self.anchor}"
+        return f"{self.community}:{self._anchor}"
+
+    @property
+    def fields(self):
+        """Return what is stored of it besides the state."""
+        return {
+            "community_id": self.community,
+            "anchor": self._anchor,
+            "day": self.day,
+        }
+
+    @property
+    def _anchor(self):
+        return f"{self.anchor}:{self.piece}" if self.piece else self.anchor
+
+    @classmethod
+    def of(cls, fields):
+        """Return it, given its doc values."""
+        anchor, _, piece = fields["anchor"][0].partition(":")
+        return cls(fields["community_id"][0], anchor, fields["day"][0], int(piece or 0))
 
 
 class States:
@@ -62,31 +93,40 @@ class States:
         self._actions = Actions(write)
 
     def kept(self, communities):
-        """Return which states there are of some communities, as a list."""
+        """Return which states there are of some communities, with all parts, as a list."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
             return []
         body = {
             "size": _MOST,
-            "_source": ["community_id", "anchor", "day"],
+            "_source": False,
+            "docvalue_fields": ["community_id", "anchor", "day"],
             "query": {"terms": {"community_id": list(communities)}},
         }
         params = {"allow_partial_search_results": "false"}
         answer = self._client.search(index=self._index, body=body, params=params)
-        sources = [hit["_source"] for hit in answer["hits"]["hits"]]
-        return [Kept(s["community_id"], s["anchor"], s["day"]) for s in sources]
+        return [Kept.of(hit["fields"]) for hit in answer["hits"]["hits"]]
 
     def read(self, kept):
         """Return a state's totals and what was seen.
 
         Args:
-            kept: the :class:`Kept`.
+            kept: the :class:`Kept`, its first part.
 
         Returns:
-            tuple: for :class:`~.running.Running`, and kind -> array of hashes.
+            tuple: for :class:`~.running.Running`, and kind -> array of hashes; or None
+            if it is not there as a whole: a run was killed while it stored it.
         """
-        source = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
+        first = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
+        text = first["text"]
+        for piece in range(1, first["pieces"]):
+            id = replace(kept, piece=piece).id
+            answer = self._client.get(index=self._index, id=id, ignore=[404])
+            text += answer.get("_source", {}).get("state", {}).get("text", "")
+        if xxhash.xxh3_64_hexdigest(text.encode()) != first["mark"]:
+            return None
+        source = msgspec.json.decode(zlib.decompress(b64decode(text)))
         seen = source.pop("seen")
         return source, {kind: array_of(text) for kind, text in seen.items()}
 
@@ -97,19 +137,29 @@ class States:
             kept: the :class:`Kept`.
             state: of :meth:`~.running.Running.state`.
             seen: kind -> column of hashes.
+
+        Returns:
+            list[str]: the ``_id`` s of its parts.
         """
         hashes = {
             kind: packed(seen[kind].sort().to_list()) for kind in SEEN if kind in seen
         }
-        source = {
-            "community_id": kept.community,
-            "anchor": kept.anchor,
-            "day": kept.day,
-            "state": {**state, "seen": hashes},
-        }
-        head = {"index": {"_index": self._index, "_id": kept.id}}
-        lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
-        self._actions.add(b"\n".join(lines))
+        encoded = msgspec.json.encode({**state, "seen": hashes})
+        text = b64encode(zlib.compress(encoded, 1)).decode()
+        parts = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
+        mark = xxhash.xxh3_64_hexdigest(text.encode())
+        ids = []
+        for piece, part in enumerate(parts):
+            its = replace(kept, piece=piece)
+            of_state = {"text": part}
+            if not piece:
+                of_state |= {"pieces": len(parts), "mark": mark}
+            head = {"index": {"_index": self._index, "_id": its.id}}
+            source = {**its.fields, "state": of_state}
+            lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
+            self._actions.add(b"\n".join(lines))
+            ids.append(its.id)
+        return ids
 
     def flush(self):
         """Store what is saved."""

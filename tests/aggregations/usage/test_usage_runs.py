@@ -9,6 +9,7 @@ import pytest
 from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.run import LOCK
+from invenio_stats_dashboard.aggregations.usage import snapshots, states
 from invenio_stats_dashboard.errors import LockedError, SearchUnavailableError
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
@@ -149,9 +150,7 @@ def test_a_late_event_of_years_ago_goes_on_from_the_end_of_the_year_before(
     events.aggregate()
     events.assert_right()
     events.days(["2023-07-01"], each=3, communities=(BLUE,), first=50)
-    monkeypatch.setattr(
-        "invenio_stats_dashboard.aggregations.usage.snapshots._LARGE", 1
-    )
+    monkeypatch.setattr(snapshots, "_LARGE", 1)
     seen = Requests(monkeypatch)
     events.aggregate()
     events.assert_right()
@@ -162,6 +161,30 @@ def test_a_late_event_of_years_ago_goes_on_from_the_end_of_the_year_before(
     events.days(["2025-01-02", "2025-03-01"], communities=(BLUE, RED), first=9)
     events.aggregate()
     events.assert_right()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_state_that_is_larger_than_a_document_goes_on_or_is_not_used(
+    events, monkeypatch, lost
+):
+    monkeypatch.setattr(states, "PIECE", 300)
+    events.days(["2022-06-01", "2023-12-31", "2024-06-01", "2024-06-02"])
+    events.aggregate()
+    index, client = events.names.usage_state, events.client
+    client.indices.refresh(index=index)
+    pieces = client.count(index=index, body={"query": {"term": {"anchor": "latest:2"}}})
+    assert pieces["count"] == 2  # of two communities
+    if lost:
+        client.delete(index=index, id="global:latest:1", refresh=True)
+        client.delete(index=index, id="global:2023:1", refresh=True)
+    events.days(["2024-06-02"], first=70)
+    seen = Requests(monkeypatch)
+    monkeypatch.setattr(snapshots, "_LARGE", 1)
+    events.aggregate()
+    events.assert_right()
+    # global: a page for each day that is added again, and one that is empty
+    deltas = [url for _, url in seen.seen if url.endswith("usage-delta/_search")]
+    assert (len(deltas) > 6) == lost, len(deltas)
 
 
 def test_a_run_counts_so_many_days_and_the_next_one_the_rest(events, monkeypatch):

@@ -5,7 +5,16 @@
 
 import pytest
 
+from invenio_stats_dashboard.aggregations.usage import months
 from invenio_stats_dashboard.search.client import text_client
+
+
+@pytest.fixture(autouse=True)
+def every_month():
+    """Have sums made of every month, so that they are looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(months, "LEAST", 1)
+        yield
 
 
 @pytest.fixture()

@@ -77,7 +77,6 @@ def aggregate(app, monkeypatch):
     """Return a function that makes a run as a cut asks for it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
     monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
-    monkeypatch.setattr(months, "LEAST", 1)
 
     def help_(started, _):
         run.helped += service.help_with(app, started)

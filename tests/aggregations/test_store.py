@@ -8,10 +8,10 @@ import pytest
 from invenio_stats_dashboard.aggregations import reading
 from invenio_stats_dashboard.aggregations import store as module
 from invenio_stats_dashboard.aggregations.documents import Document, index_templates
+from invenio_stats_dashboard.aggregations.reading import Part
 from invenio_stats_dashboard.aggregations.store import (
     AggregateStore,
     Change,
-    Part,
     Written,
 )
 from invenio_stats_dashboard.errors import StatsDashboardError

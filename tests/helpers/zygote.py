@@ -74,7 +74,7 @@ def _main():
     from . import instance
     from .processes import Forked
 
-    months.LEAST = 1  # sums of every month are made, so that they are looked at
+    months.LEAST = 1  # as the tests of the aggregations have it
     pipe, sys.stdout = sys.stdout.buffer, sys.stderr
     app = instance.create(_receive(sys.stdin.buffer))
     while job := _receive(sys.stdin.buffer):

@@ -5,8 +5,6 @@
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.usage import months
-
 from ...conftest import remove_statistics
 from .build import Events
 
@@ -15,6 +13,4 @@ from .build import Events
 def events(app, client, names):
     """Return the usage events of an instance that has none yet."""
     remove_statistics(client, names)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(months, "LEAST", 1)
-        yield Events(app, client, names)
+    return Events(app, client, names)

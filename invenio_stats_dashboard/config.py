@@ -262,8 +262,21 @@ STATS_DASHBOARD_MAX_DOCUMENTS = 366
 STATS_DASHBOARD_CACHE_SECONDS = 300
 """Seconds for which browsers and proxies may keep an answer without asking again.
 
-0 has them ask each time, which costs one small request when nothing has changed.
+0 has them ask each time, which costs one small request when nothing has changed. For as
+long the site's cache keeps the numbers of the most used records; their titles are looked
+up for everyone who asks.
 """
+
+STATS_DASHBOARD_COUNTER_EVENTS_GUEST = 200_000
+"""Events that a month may have of which the REST resource makes a COUNTER report for
+somebody who is not logged in; ``None`` for no limit.
+
+They are counted when it is asked for: 200,000 take some seconds. The command line has no
+limit.
+"""
+
+STATS_DASHBOARD_COUNTER_EVENTS_USER = 2_000_000
+"""The same for whoever is logged in, also by a token."""
 
 STATS_DASHBOARD_MIN_VISITORS = None
 """Visitors that a cell of countries, referrers and agents must have to be told.

@@ -55,3 +55,7 @@ class LockLostError(StatsDashboardError):
     """This run was taken over by another one and must touch nothing more."""
 
     exit_code = 3
+
+
+class TooManyEventsError(UsageError):
+    """There are more events than are counted for whoever asks."""

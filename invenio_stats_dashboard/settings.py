@@ -122,6 +122,8 @@ CHECKS = {
     "STATS_DASHBOARD_MAX_VALUES": _whole(1),
     "STATS_DASHBOARD_MAX_DOCUMENTS": _whole(1),
     "STATS_DASHBOARD_CACHE_SECONDS": _whole(0),
+    "STATS_DASHBOARD_COUNTER_EVENTS_GUEST": _whole(0, optional=True),
+    "STATS_DASHBOARD_COUNTER_EVENTS_USER": _whole(0, optional=True),
     "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
 }
 """Config variable -> a check that returns None, or what the value must be."""

@@ -42,7 +42,11 @@ def counter_report(community, month, output):
     service = current_stats_dashboard.community_stats_service
     with _written(output) as out, shown(_LOOK, wanted=output is not None) as show:
         report = service.counter_report(
-            community, month, progress=show.progress, waiting=show.waiting
+            community,
+            month,
+            progress=show.progress,
+            waiting=show.waiting,
+            hidden=True,
         )
         _write(report, out)
     if output is not None:

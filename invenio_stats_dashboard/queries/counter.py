@@ -36,6 +36,7 @@ class Facts:
         unattributed: events of these days that may belong to the community, but are
             in none yet.
         used: records were.
+        hidden: those that the caller may not see are in the report.
     """
 
     community: str
@@ -47,6 +48,7 @@ class Facts:
     windows: dict
     unattributed: int
     used: bool
+    hidden: bool
 
 
 def header(facts):
@@ -144,7 +146,10 @@ def _differences(facts):
         "without a session are in totals only."
     )
     yield "countries", "As found when an event came; events without one are in counts only."
-    yield "titles", "Only of records that are public, or that the caller may see."
+    if facts.hidden:
+        yield "titles", "Only of records that are public, or that the caller may see."
+    else:
+        yield "records", "Only those that are public, or that the caller may see."
 
 
 def _exceptions(facts):

@@ -6,6 +6,7 @@
 from opensearchpy.exceptions import NotFoundError
 
 from ..aggregations.usage.reading import EventReader
+from ..community_events.documents import GLOBAL
 from .counted_events import of_community, whose
 from .counter_counts import Use
 
@@ -79,6 +80,15 @@ class CountedEvents:
             for events in self._reader.read(name, shards, day, day, only):
                 yield event_type, events
 
+    def number(self, first, last):
+        """Return how many events of some days there are to count.
+
+        Args:
+            first: first UTC day, ``YYYY-MM-DD``.
+            last: last day, inclusive.
+        """
+        return self._count(self._community, first, last)
+
     def unattributed(self, first, last):
         """Return how many events of some days are not enriched, of all communities.
 
@@ -86,10 +96,13 @@ class CountedEvents:
             first: first UTC day, ``YYYY-MM-DD``.
             last: last day, inclusive.
         """
+        return self._count(GLOBAL, first, last, _NOT_ENRICHED)
+
+    def _count(self, community, first, last, *also):
         number = 0
         for event_type, only in self._only.items():
-            query = of_community(only, "global", first, last)
-            query["bool"]["filter"].append(_NOT_ENRICHED)
+            query = of_community(only, community, first, last)
+            query["bool"]["filter"] += also
             number += self._client.count(
                 index=self._names.events_alias(event_type),
                 body={"query": query},

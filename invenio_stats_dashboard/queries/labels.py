@@ -15,7 +15,6 @@ from babel import Locale, UnknownLocaleError
 from flask import current_app
 from flask_babel import force_locale
 from invenio_access.permissions import system_identity
-from invenio_cache import current_cache
 from invenio_i18n import get_locale
 from invenio_i18n import lazy_gettext as _
 from invenio_records_resources.proxies import current_service_registry
@@ -24,6 +23,7 @@ from marshmallow_utils.fields.babel import gettext_from_dict
 from opensearchpy.exceptions import OpenSearchException
 
 from ..subcounts import FILE_TYPES
+from .caching import cache, cached
 from .series import OTHER
 
 SECONDS = 3600
@@ -112,7 +112,7 @@ class Labels:
 
     def _of_vocabulary(self, vocabulary, ids, locale):
         keys = {id: _cache_key(vocabulary, id, locale) for id in ids}
-        found = _cached(keys)
+        found = cached(keys)
         missing = [id for id in ids if id not in found]
         for start in range(0, len(missing), TOGETHER):
             some = missing[start : start + TOGETHER]
@@ -120,7 +120,7 @@ class Labels:
             if labels is None:
                 return {id: found.get(id, id) for id in ids}
             found |= {id: labels.get(id, id) for id in some}
-            _cache({keys[id]: found[id] for id in some})
+            cache({keys[id]: found[id] for id in some}, SECONDS)
         return found
 
 
@@ -160,27 +160,6 @@ def _cache_key(vocabulary, id, locale):
     # ids are of any length and hold anything
     digest = xxhash.xxh3_128_hexdigest(id.encode())
     return f"stats-dashboard-label:{locale}:{vocabulary}:{digest}"
-
-
-def _cached(keys):
-    """Return id -> label of what is in the cache."""
-    if not keys:
-        return {}
-    try:
-        found = current_cache.get_many(*keys.values())
-    except Exception as error:  # noqa: BLE001 - of any kind of cache
-        logger.warning("the cache does not answer: %s", error)
-        return {}
-    return {
-        id: label for id, label in zip(keys, found, strict=True) if label is not None
-    }
-
-
-def _cache(labels):
-    try:
-        current_cache.set_many(labels, timeout=SECONDS)
-    except Exception as error:  # noqa: BLE001 - of any kind of cache
-        logger.warning("the cache takes nothing: %s", error)
 
 
 # -- without a vocabulary -------------------------------------------------------

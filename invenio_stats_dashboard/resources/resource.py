@@ -10,9 +10,11 @@ import msgspec
 from flask import Response, current_app, g, request, stream_with_context
 from flask_babel import force_locale, get_locale
 from flask_resources import Resource, route
+from invenio_access.permissions import authenticated_user
 from invenio_i18n.ext import current_i18n
 
 from .. import __version__
+from ..errors import TooManyEventsError
 from ..permissions import readable_community, readable_global
 from ..proxies import current_stats_dashboard
 from . import http
@@ -141,6 +143,7 @@ class StatsDashboardResource(Resource):
             start_date=first,
             end_date=last,
             size=arguments["size"],
+            seconds=current_app.config["STATS_DASHBOARD_CACHE_SECONDS"],
         )
         body = records_answer(subject, found, _link())
         body = msgspec.json.encode(body)
@@ -152,9 +155,22 @@ class StatsDashboardResource(Resource):
         month = arguments["month"]
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is still to come.")
-        report = _service().counter_report(
-            subject.id, f"{month:%Y-%m}", identity=g.identity
-        )
+        known = authenticated_user in g.identity.provides
+        whom = "USER" if known else "GUEST"
+        try:
+            report = _service().counter_report(
+                subject.id,
+                f"{month:%Y-%m}",
+                identity=g.identity,
+                most=current_app.config[f"STATS_DASHBOARD_COUNTER_EVENTS_{whom}"],
+            )
+        except TooManyEventsError as error:
+            log_in = "" if known else " for somebody who is not logged in"
+            refuse(
+                "month",
+                f"{error}{log_in}. Ask the operators of the site for the file that "
+                "`invenio community-stats counter-report` makes.",
+            )
         pieces = stream_with_context(counter_pieces(report))
         return http.streamed(pieces, http.JSON, {"Cache-Control": _BY_CALLER})
 

@@ -498,6 +498,7 @@ class CommunityStatsService:
         start_date=None,
         end_date=None,
         size=10,
+        seconds=0,
     ):
         """Return the most viewed or most downloaded records of a community.
 
@@ -515,6 +516,8 @@ class CommunityStatsService:
                 last one by default.
             end_date: last day, inclusive; today by default.
             size: how many rows at most, 1 to 100.
+            seconds: for which the numbers, not the titles, may be kept in the site's
+                cache; 0 to count now.
 
         Returns:
             MostUsedRecords: see :mod:`.reports`.
@@ -525,11 +528,26 @@ class CommunityStatsService:
             OpenSearchException: the cluster does not answer, or not completely.
         """
         return most_used_records(
-            self.app, community_id, identity, by, of, start_date, end_date, size
+            self.app,
+            community_id,
+            identity,
+            by,
+            of,
+            start_date,
+            end_date,
+            size,
+            seconds,
         )
 
     def counter_report(
-        self, community_id, month, identity=None, progress=None, waiting=None
+        self,
+        community_id,
+        month,
+        identity=None,
+        progress=None,
+        waiting=None,
+        hidden=False,
+        most=None,
     ):
         """Return the COUNTER dataset report of a community and month.
 
@@ -540,24 +558,27 @@ class CommunityStatsService:
         Args:
             community_id: UUID, slug, or ``global``.
             month: ``YYYY-MM``; the present one is reported up to today.
-            identity: of the caller, who decides which titles are told; None for those
+            identity: of the caller, who decides which records are named; None for those
                 that anybody may see.
             progress: called with a :class:`~.counter.Progress` now and then.
             waiting: called with a sentence whenever OpenSearch takes no requests for
                 now.
+            hidden: the records that the caller may not see are in it, too, by their DOI
+                or address, without a title.
+            most: events that may be counted; None for any number.
 
         Returns:
             CounterReport: its header, and an iterator that makes the datasets.
 
         Raises:
-            UsageError: the month is malformed or to come, or the community does not
-                exist.
+            UsageError: the month is malformed or to come, or has more events, or the
+                community does not exist.
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch did not answer, or not completely.
             OpenSearchException: the cluster does not answer at the start.
         """
         return counter_report(
-            self.app, community_id, month, identity, progress, waiting
+            self.app, community_id, month, identity, progress, waiting, hidden, most
         )
 
     def clear_bookmarks(self, dry_run=False):

@@ -14,6 +14,7 @@ from invenio_stats.proxies import current_stats
 from ..aggregations import forks
 from ..aggregations.usage.counted import queries
 from ..community_events.documents import GLOBAL
+from ..errors import TooManyEventsError
 from ..queries import counter, seen_records
 from ..queries.counter_counts import UseCounts
 from ..queries.counter_events import CountedEvents
@@ -50,7 +51,7 @@ class CounterReport:
 
     Attributes:
         header: ``report-header``.
-        records: how many datasets there are.
+        records: how many datasets were used; those that are left out are among them.
         datasets: makes the items of ``report-datasets``, by identifier of the record;
             to be read once, within the application context.
     """
@@ -65,7 +66,15 @@ class CounterReport:
 
 
 def counter_report(
-    app, community_id, month, identity=None, progress=None, waiting=None, today=None
+    app,
+    community_id,
+    month,
+    identity=None,
+    progress=None,
+    waiting=None,
+    hidden=False,
+    most=None,
+    today=None,
 ):
     """Return a report; see ``CommunityStatsService.counter_report``.
 
@@ -76,6 +85,8 @@ def counter_report(
         identity: of the caller; None for somebody who is not logged in.
         progress: called with a :class:`Progress` now and then.
         waiting: called with a sentence whenever OpenSearch takes no requests.
+        hidden: what the caller may not see is in it, too, without a title.
+        most: events that may be counted; None for any number.
         today: the present UTC day as a date.
 
     Returns:
@@ -90,6 +101,11 @@ def counter_report(
     events = CountedEvents(
         client, text_client(app), Names.of(app), only, community, waiting
     )
+    if most is not None and (found := events.number(first, last)) > most:
+        raise TooManyEventsError(
+            f"{month} has {found:,} events; a report of more than {most:,} is not made on "
+            "request"
+        )
     counts, number = UseCounts(), 0
     indices = events.indices(month)
     days = _days(first, last) if indices else []
@@ -114,14 +130,17 @@ def counter_report(
                 0 if community == GLOBAL else events.unattributed(first, last)
             ),
             used=len(counts) > 0,
+            hidden=hidden,
         )
     )
 
     def datasets():
         done = 0
         for batch in _batches(counts.records()):
-            told = _told(identity, [recid for recid, _ in batch])
+            told = _told(identity, [recid for recid, _ in batch], hidden)
             for recid, cells in batch:
+                if recid not in told and not hidden:
+                    continue
                 link = invenio_url_for(
                     "invenio_app_rdm_records.record_detail", pid_value=recid
                 )
@@ -134,11 +153,13 @@ def counter_report(
     return CounterReport(header, len(counts), datasets())
 
 
-def _told(identity, recids):
-    """Return what may be told of records, those included that nobody may see."""
+def _told(identity, recids, hidden):
+    """Return what is told of records, maybe of those too that the caller may not see."""
     seen = seen_records.seen(identity, seen_records.RECID, recids)
-    hidden = [recid for recid in recids if recid not in seen]
-    return {**seen_records.exists(seen_records.RECID, hidden), **seen}
+    if not hidden:
+        return seen
+    rest = [recid for recid in recids if recid not in seen]
+    return {**seen_records.exists(seen_records.RECID, rest), **seen}
 
 
 def _batches(items):

@@ -5,9 +5,12 @@
 
 from dataclasses import asdict, dataclass
 
+import xxhash
+
 from ..aggregations.usage.counted import queries
 from ..errors import UsageError
 from ..queries import seen_records
+from ..queries.caching import cache, cached
 from ..queries.counted_events import of_community
 from ..queries.top_records import TopRecords, TopRecordsReader
 from ..search.client import json_client
@@ -83,7 +86,15 @@ class MostUsedRecords:
 
 
 def most_used_records(
-    app, community_id, identity, by, of, start_date=None, end_date=None, size=10
+    app,
+    community_id,
+    identity,
+    by,
+    of,
+    start_date=None,
+    end_date=None,
+    size=10,
+    seconds=0,
 ):
     """Return the most used records; see ``CommunityStatsService.most_used_records``.
 
@@ -96,6 +107,7 @@ def most_used_records(
         start_date: first day, or None.
         end_date: last day, or None.
         size: how many rows at most.
+        seconds: for which numbers may be kept in the site's cache.
 
     Returns:
         MostUsedRecords: the list.
@@ -111,10 +123,24 @@ def most_used_records(
     if only := queries(app).get(event_type):  # a site may not have such events
         alias = Names.of(app).events_alias(event_type)
         query = of_community(only, community, first, last)
-        client = json_client(app, timeout=60)
-        found = TopRecordsReader(client, alias, query, field).read(size)
+        reader = TopRecordsReader(json_client(app, timeout=60), alias, query, field)
+        found = _read(reader, f"{alias}:{field}:{size}:{query}", size, seconds)
     rows = tuple(_rows(found.counts, key, identity))
     return MostUsedRecords(community, first, last, by, of, found.total, rows)
+
+
+def _read(reader, question, size, seconds):
+    """Return the numbers, which are the same for everyone, maybe from the cache."""
+    if not seconds:
+        return reader.read(size)
+    digest = xxhash.xxh3_128_hexdigest(question.encode())
+    key = f"stats-dashboard-top-records:{digest}"
+    if kept := cached({key: key}):
+        counts, total = kept[key]
+        return TopRecords([(id, count) for id, count in counts], total)
+    found = reader.read(size)
+    cache({key: (found.counts, found.total)}, seconds)
+    return found
 
 
 def _rows(counts, key, identity):

@@ -15,7 +15,7 @@ from invenio_access.permissions import system_identity
 from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.aggregations.usage import reading
-from invenio_stats_dashboard.errors import UsageError
+from invenio_stats_dashboard.errors import TooManyEventsError, UsageError
 from invenio_stats_dashboard.queries import counter
 from invenio_stats_dashboard.queries.counter_counts import METRICS, Use, UseCounts
 from invenio_stats_dashboard.services.counter import counter_report
@@ -133,6 +133,7 @@ def events(app, client, names):
 
 def report(events, community="global", month=MONTH, identity=None, **arguments):
     """Return a report as JSON, after checking its form."""
+    arguments.setdefault("hidden", True)
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
     with pytest.MonkeyPatch.context() as patch:
         if community in (RED, BLUE):  # they are in no database
@@ -142,7 +143,8 @@ def report(events, community="global", month=MONTH, identity=None, **arguments):
         made = counter_report(events.app, community, month, identity, **arguments)
         found = json.loads(json.dumps(made.as_json()))
     jsonschema.validate(found, SCHEMA)
-    assert made.records == len(found["report-datasets"])
+    if arguments["hidden"]:
+        assert made.records == len(found["report-datasets"])
     return found
 
 
@@ -292,7 +294,9 @@ def test_a_month_that_is_switched_while_it_is_read_is_counted_once(
             if progress.done == 9:
                 switched.append(usage.migrate()["completed"])
 
-        found = counter_report(fresh, "global", MONTH, progress=switch).as_json()
+        found = counter_report(
+            fresh, "global", MONTH, progress=switch, hidden=True
+        ).as_json()
     assert switched == [True]
     assert told(found) == wanted(stored)
 
@@ -388,6 +392,31 @@ def test_what_the_caller_may_not_see_has_its_numbers_and_no_title(events):
         assert dataset["publisher"] == dataset["platform"]
     assert "Secret" not in json.dumps(found) and "Deleted" not in json.dumps(found)
     assert datasets(events, owner)[secret]["dataset-title"] == "Secret"
+
+
+def test_what_the_caller_may_not_see_is_left_out_unless_it_is_wanted(events):
+    owner = content.make_user()
+    secret = content.make_record(owner, access=RESTRICTED, title="Secret")
+    shown = content.make_record(owner, title="Shown")
+    for recid in (secret, shown):
+        used(events, recid)
+    events.client.indices.refresh(index=f"{events.names.prefix}rdmrecords*")
+    found = report(events, hidden=False)
+    (dataset,) = found["report-datasets"]
+    assert dataset["dataset-title"] == "Shown"
+    assert secret not in json.dumps(found)
+    attributes = {
+        a["name"]: a["value"] for a in found["report-header"]["report-attributes"]
+    }
+    assert "Only those that are public" in attributes["records"]
+    assert len(report(events, identity=owner, hidden=False)["report-datasets"]) == 2
+
+
+def test_no_more_events_are_counted_than_are_allowed(events):
+    events.days(["2026-03-05"], each=5)
+    assert len(report(events, most=5)["report-datasets"]) == 5
+    with pytest.raises(TooManyEventsError, match="2026-03 has 5 events"):
+        report(events, most=4)
 
 
 # -- the command ------------------------------------------------------------------

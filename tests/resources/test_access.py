@@ -6,9 +6,11 @@
 import pytest
 
 from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
+from invenio_stats_dashboard.queries.top_records import TopRecordsReader
 
 from ..helpers import content
 from ..helpers.commands import run
+from ..helpers.counted_site import DAYS
 
 WHO = ("anyone", "stranger", "member", "owner", "admin")
 MAY = {
@@ -146,6 +148,42 @@ def test_an_aggregation_changes_the_tag(site, anyone, client, names):
 def test_who_asks_decides_on_titles_so_records_are_never_shared(site, anyone):
     answer = anyone.get(f"{path_of(site, 'open')}/records")
     assert answer.headers["Cache-Control"].startswith("private")
+
+
+def test_the_most_used_records_are_counted_once_for_everybody(
+    site, anyone, monkeypatch
+):
+    path = f"{path_of(site, 'open')}/records?range=90d&size=7"
+    first = anyone.get(path).json
+    assert first["records"]
+    with monkeypatch.context() as patch:
+        patch.delattr(TopRecordsReader, "read")
+        assert anyone.get(path).json == first
+        assert site.as_("owner").get(path).json["total"] == first["total"]
+    with monkeypatch.context() as patch:
+        patch.setitem(site.app.config, "STATS_DASHBOARD_CACHE_SECONDS", 0)
+        patch.delattr(TopRecordsReader, "read")
+        with pytest.raises(AttributeError):
+            anyone.get(path)
+
+
+def test_who_is_not_logged_in_gets_reports_of_so_many_events_only(
+    site, anyone, monkeypatch
+):
+    path = f"{path_of(site, 'open')}/counter?month={DAYS[0][:7]}"
+    assert anyone.get(path).status_code == 200
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNTER_EVENTS_GUEST", 0)
+    refused = anyone.get(path)
+    assert refused.status_code == 400
+    (error,) = refused.json["errors"]
+    assert error["field"] == "month"
+    assert (
+        "for somebody who is not logged in. Ask the operators" in error["messages"][0]
+    )
+    assert site.as_("owner").get(path).status_code == 200
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNTER_EVENTS_USER", 0)
+    refused = site.as_("owner").get(path).json["errors"][0]["messages"][0]
+    assert "logged in" not in refused and "counter-report" in refused
 
 
 @pytest.mark.parametrize("path", ["", "/records", "/counter"])

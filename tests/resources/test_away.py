@@ -18,6 +18,7 @@ def nobody(site, monkeypatch):
     extension = site.app.extensions["invenio-stats-dashboard"]
     service = CommunityStatsService(site.app)
     service.series.freshness._aggregates._limit = 0.1
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_CACHE_SECONDS", 0)
     monkeypatch.setitem(vars(extension), "community_stats_service", service)
 
 

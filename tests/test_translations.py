@@ -12,6 +12,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
+from flask_babel import force_locale, gettext, pgettext
 
 ROOT = Path(__file__).parent.parent
 CATALOGUES = ROOT / "invenio_stats_dashboard" / "translations"
@@ -30,16 +31,17 @@ def texts():
         methods, options = parse_mapping_cfg(file)
     # patterns are of paths from the root, as scripts/messages calls it
     found = extract_from_dir(ROOT / "invenio_stats_dashboard", methods, options)
-    return {text for _, _, text, *_ in found}
+    return {(context, text) for _, _, text, _, context in found}
 
 
 def test_texts_are_found(texts):
-    assert {"Views", "Statistics of {community}", "as a table (CSV)"} <= texts
+    wanted = {"Views", "Statistics of {community}", "as a table (CSV)"}
+    assert {(None, text) for text in wanted} <= texts
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_catalogue_is_complete(texts, language):
-    messages = {message.id: message for message in catalogue(language) if message.id}
+    messages = {(m.context, m.id): m for m in catalogue(language) if m.id}
     assert texts - set(messages) == set(), "call scripts/messages"
     assert set(messages) - texts == set(), "call scripts/messages"
     assert [id for id, m in messages.items() if not m.string or m.fuzzy] == []
@@ -60,5 +62,19 @@ def test_compiled_catalogue_is_that_of_the_texts(language):
     write_mo(again, catalogue(language))
     again.seek(0)
     with path.open("rb") as file:
-        compiled = {m.id: m.string for m in read_mo(file) if m.id}
-    assert compiled == {m.id: m.string for m in read_mo(again) if m.id}
+        compiled = {(m.context, m.id): m.string for m in read_mo(file) if m.id}
+    assert compiled == {(m.context, m.id): m.string for m in read_mo(again) if m.id}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_other_module_translates_a_text_of_ours_in_another_way(app, language):
+    # all catalogues are one: of two translations of a text one is never seen
+    with app.test_request_context(), force_locale(language):
+        found = {
+            (m.context, m.id): pgettext(m.context, m.id) if m.context else gettext(m.id)
+            for m in catalogue(language)
+            if m.id
+        }
+    wanted = {(m.context, m.id): m.string for m in catalogue(language) if m.id}
+    differing = {key: text for key, text in found.items() if text != wanted[key]}
+    assert differing == {}, "give it a context: pgettext"

@@ -14,6 +14,7 @@ import xxhash
 from babel import Locale, UnknownLocaleError
 from flask import current_app
 from flask_babel import force_locale
+from flask_babel import lazy_pgettext as pgettext
 from invenio_access.permissions import system_identity
 from invenio_i18n import get_locale
 from invenio_i18n import lazy_gettext as _
@@ -35,7 +36,8 @@ TOGETHER = 1000
 _EVERYWHERE = {"unknown": _("Unknown"), OTHER: _("Others")}
 _AGENTS = {"human": _("People"), "machine": _("Machines")}
 _ACCESS = {
-    "open": _("Open"),
+    # InvenioRDM's own "Open" is what a button does
+    "open": pgettext("access status", "Open"),
     "embargoed": _("Embargoed"),
     "restricted": _("Restricted"),
     "metadata-only": _("Metadata-only"),

@@ -58,6 +58,8 @@ def test_labels(service, breakdown, id, label):
 def test_labels_are_in_the_language_that_is_asked_for(service):
     assert service.labels("countries", ["DE"], "de") == {"DE": "Deutschland"}
     assert service.labels("countries", ["US"], "pt-BR") == {"US": "Estados Unidos"}
+    # what is open, not what opens
+    assert service.labels("access_statuses", ["open"], "fr") == {"open": "Ouvert"}
     # the vocabulary has English alone
     assert service.labels("languages", ["dan"], "de") == {"dan": "Danish"}
 

@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Finds Node.js and npm: those of the system, or those of the wheel from PyPI."""
+"""Finds Node.js and npm: those of the system, or those of the wheel from PyPI.
+
+``python -m scripts.site.node`` with what npm is told calls that npm.
+"""
 
 import os
 import re
@@ -77,3 +80,11 @@ def _install():
             f"Node.js {OLDEST} or later is needed to build the pages, with npm: install "
             f"it, or {WHEEL} from PyPI, which failed here."
         )
+
+
+if __name__ == "__main__":
+    try:
+        node = find()
+    except NodeMissingError as error:
+        sys.exit(str(error))
+    os.execvpe(node.npm[0], [*node.npm, *sys.argv[1:]], node.environ)

@@ -147,7 +147,12 @@ class StatsDashboardResource(Resource):
         )
         body = records_answer(subject, found, _link())
         body = msgspec.json.encode(body)
-        return http.whole(body, http.JSON, {"Cache-Control": _BY_CALLER})
+        # nothing cheaper than the answer tells whether it is another one
+        tag = http.etag(body)
+        headers = {"Cache-Control": _BY_CALLER, "ETag": tag}
+        if http.is_fresh(tag):
+            return Response(status=304, headers=headers)
+        return http.whole(body, http.JSON, headers)
 
     def _counter(self, subject):
         arguments = _load(self.config.counter_arguments)

@@ -148,6 +148,17 @@ def test_an_aggregation_changes_the_tag(site, anyone, client, names):
 def test_who_asks_decides_on_titles_so_records_are_never_shared(site, anyone):
     answer = anyone.get(f"{path_of(site, 'open')}/records")
     assert answer.headers["Cache-Control"].startswith("private")
+    # but not sent again to who has them
+    again = anyone.get(
+        f"{path_of(site, 'open')}/records",
+        headers={"If-None-Match": answer.headers["ETag"]},
+    )
+    assert (again.status_code, again.data) == (304, b"")
+    owner = site.as_("owner").get(
+        f"{path_of(site, 'closed')}/records",
+        headers={"If-None-Match": answer.headers["ETag"]},
+    )
+    assert owner.status_code == 200
 
 
 def test_the_most_used_records_are_counted_once_for_everybody(

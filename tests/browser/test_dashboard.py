@@ -3,12 +3,7 @@
 
 """The pages in a real browser: they show the API's numbers, and every control works."""
 
-import csv
-import io
-import json
 from datetime import UTC, datetime, timedelta
-from urllib.request import urlopen
-from zipfile import ZipFile
 
 import pytest
 from playwright.sync_api import expect
@@ -18,8 +13,7 @@ from invenio_stats_dashboard.custom_fields import ENABLED
 
 from ..helpers import content
 from .conftest import NARROW, WIDE
-
-API = "/api/stats-dashboard"
+from .reading import API, ask, assert_figures, chart, figure, shown_figure
 
 SIDEWAYS = """
 (width) => {
@@ -36,40 +30,6 @@ SIDEWAYS = """
 }
 """
 """Elements that are cut off at the right and not in a frame that scrolls."""
-
-
-def ask(site, path, **parameters):
-    """Ask the API as nobody, without a browser."""
-    query = "&".join(f"{key}={value}" for key, value in parameters.items())
-    with urlopen(f"{site.url}{API}/{path}?{query}") as answer:
-        return json.load(answer)
-
-
-def figure(page, label):
-    """Return the element of a key figure by its exact label."""
-    figures = page.get_by_role("region", name="Key figures").get_by_role("listitem")
-    return figures.filter(has=page.get_by_text(label, exact=True))
-
-
-def shown_figure(page, label):
-    """Return what a key figure says, as a number."""
-    value = figure(page, label).locator(".stats-figure-value").get_attribute("title")
-    return int("".join(c for c in value if c.isdigit()))
-
-
-def chart(page):
-    """Return the panel of the time chart."""
-    return page.locator(".stats-time")
-
-
-def assert_figures(walker, path, **parameters):
-    """Check that the key figures are the API's totals."""
-    answer = ask(walker.site, path, metrics="records,views,downloads", **parameters)
-    totals = answer["totals"]
-    for key, label in (("views", "Views"), ("downloads", "Downloads")):
-        assert shown_figure(walker.page, label) == totals[key]
-    assert shown_figure(walker.page, "Records") == totals["records"]
-    return totals
 
 
 # -- who sees them ------------------------------------------------------------
@@ -280,32 +240,6 @@ def test_each_tab_shows_its_widgets(walk, tab):
     expect(root.get_by_role("tabpanel")).to_be_visible()
     assert root.get_by_role("heading", level=2).count() >= 3
     expect(root).not_to_contain_text("Something went wrong")
-
-
-# -- what can be taken along --------------------------------------------------
-
-
-def test_downloads_hold_what_is_shown(walk):
-    walker = walk(accept_downloads=True)
-    walker.open("/communities/harbour/stats?range=30d")
-    views = shown_figure(walker.page, "Views")
-    page = walker.page
-    page.get_by_role("button", name="Download", exact=True).first.click()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Key figures shown (CSV)").click()
-    text = download.value.path().read_text(encoding="utf-8-sig")
-    rows = [
-        row for row in csv.DictReader(io.StringIO(text)) if row["period"] == "current"
-    ]
-    assert sum(int(r["value"]) for r in rows if r["metric"] == "views") == views
-    page.get_by_role("button", name="Download", exact=True).first.click()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Key figures shown (Excel)").click()
-    assert "xl/workbook.xml" in ZipFile(download.value.path()).namelist()
-    chart(page).get_by_role("button", name="Download").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Picture (SVG)").click()
-    assert download.value.path().read_text().startswith("<svg")
 
 
 # -- for everybody ------------------------------------------------------------

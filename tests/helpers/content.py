@@ -266,6 +266,11 @@ def record_id(recid):
     return str(current_rdm_records_service.record_cls.pid.resolve(recid).id)
 
 
+def parent_of(recid):
+    """Return the recid of what all versions of a record have in common."""
+    return current_rdm_records_service.read(system_identity, recid).data["parent"]["id"]
+
+
 def remove_content():
     """Remove all records, communities and requests from the database.
 

@@ -56,6 +56,7 @@ class Website:
         slugs: name -> slug.
         users: name -> email address; the password is :data:`PASSWORD`.
         records: recids, those of ``harbour``.
+        parents: recids of what all versions of each have in common.
         events: kind -> sources of the usage events.
     """
 
@@ -67,6 +68,7 @@ class Website:
     slugs: dict = field(default_factory=dict)
     users: dict = field(default_factory=dict)
     records: list = field(default_factory=list)
+    parents: list = field(default_factory=list)
     events: dict = field(default_factory=dict)
 
     def page(self, name):
@@ -183,6 +185,7 @@ def _fill(site):
         )
         for n in range(4)
     ]
+    site.parents = [content.parent_of(recid) for recid in site.records]
     service = site.app.extensions["invenio-stats-dashboard"].community_stats_service
     service.generate_record_community_events()
     site.events = {kind: _usage(site, kind) for kind in ("view", "download")}
@@ -254,12 +257,13 @@ def _usage(site, kind):
 
 
 def _event(site, kind, timestamp, number):
-    recid = site.records[number % len(site.records)]
+    place = number % len(site.records)
+    recid, parent = site.records[place], site.parents[place]
     now = datetime.now(UTC).replace(tzinfo=None).isoformat()
     event = {
         "timestamp": timestamp,
         "recid": recid,
-        "parent_recid": f"parent-of-{recid}",
+        "parent_recid": parent,
         "referrer": f"https://site-{number % 3}.example.org/page",
         "via_api": False,
         "is_robot": False,

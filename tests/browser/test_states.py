@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What a page says when there are no numbers, and that it asks no more than it must."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+from flask import request, request_finished
+from playwright.sync_api import expect
+
+from .conftest import NARROW, WIDE
+from .reading import API, chart, shown_figure
+from .test_accessibility import broken_rules
+
+PATH = "/communities/harbour/stats"
+
+ALL = f"**{API}/**"
+
+
+def answer_with(status, **body):
+    """Return a handler of requests that are answered so."""
+    return lambda route: route.fulfill(
+        status=status, content_type="application/json", body=json.dumps(body)
+    )
+
+
+def root(walker):
+    """Return what the page shows."""
+    return walker.page.locator("#stats-dashboard")
+
+
+@contextmanager
+def answered(site):
+    """Collect (path with query, status) of what the API answers meanwhile."""
+    found = []
+
+    def note(sender, response, **_):
+        if "/stats-dashboard/" in request.path:
+            found.append((request.full_path, response.status_code))
+
+    with request_finished.connected_to(note):
+        yield found
+
+
+FAILURES = [
+    (401, {"message": "x"}, "You cannot see these statistics.", False),
+    (403, {"message": "x"}, "You cannot see these statistics.", False),
+    (404, {"message": "x"}, "You cannot see these statistics.", False),
+    (400, {"message": "The range is too long."}, "The range is too long.", False),
+    (429, {"message": "x"}, "The statistics are not available right now.", True),
+    (503, {"message": "x"}, "The statistics are not available right now.", True),
+    (500, {"message": "x"}, "Something went wrong.", True),
+    (None, {}, "No connection.", True),
+]
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("status", "body", "words", "again"), FAILURES)
+def test_failure_is_told_in_words(site, walk, status, body, words, again, size):
+    walker = walk(size=size)
+    page = walker.page
+    refuse = (lambda route: route.abort()) if status is None else None
+    page.route(ALL, refuse or answer_with(status, **body))
+    page.goto(PATH)
+    notice = root(walker).get_by_role("alert").filter(has_text=words)
+    expect(notice).to_have_count(1)
+    assert broken_rules(page) == {}
+    button = notice.get_by_role("button", name="Try again")
+    expect(button).to_have_count(int(again))
+    page.unroute(ALL)
+    if again:
+        button.click()
+        walker.wait()
+        assert shown_figure(page, "Views") == len(site.events["view"])
+    walker.noted.clear()  # the browser notes each failed request
+
+
+def test_who_is_no_longer_logged_in_is_led_to_the_log_in(walk):
+    walker = walk()
+    walker.log_in("manager")
+    page = walker.page
+    page.goto("/communities/cellar/stats")
+    expect(root(walker)).to_contain_text("No numbers yet")
+    walker.context.clear_cookies()
+    page.get_by_label("Range", exact=True).select_option("30d")
+    expect(root(walker)).to_contain_text("You cannot see these statistics.")
+    link = root(walker).get_by_role("link", name="Log in")
+    address = link.get_attribute("href")
+    link.click()
+    page.wait_for_load_state("networkidle")
+    assert "/login/" in page.url, address
+    page.fill("input[name=email]", walker.site.users["manager"])
+    walker.log_in_here("manager")
+    assert page.url.endswith("/communities/cellar/stats?range=30d")
+    walker.noted.clear()
+
+
+def test_one_widget_that_fails_takes_no_other_with_it(site, walk):
+    walker = walk()
+    page = walker.page
+    page.route(f"**{API}/**/records?**", answer_with(500))
+    walker.open(PATH)
+    assert shown_figure(page, "Views") == len(site.events["view"])
+    expect(root(walker).get_by_role("alert")).to_have_count(2)
+    walker.noted.clear()
+
+
+def test_range_without_anything_says_where_there_is_something(site, walk):
+    walker = walk()
+    walker.open(f"{PATH}?from=2001-01-01&to=2001-01-31")
+    expect(chart(walker.page)).to_contain_text("Nothing in this range.")
+    assert broken_rules(walker.page) == {}
+    chart(walker.page).get_by_role("button", name="Show all time").click()
+    walker.wait()
+    assert shown_figure(walker.page, "Views") == len(site.events["view"])
+
+
+def test_loading_is_told_once_and_so_is_its_end(walk):
+    walker = walk()
+    page, waiting = walker.page, []
+    page.route(ALL, lambda route: waiting.append(route))
+    page.goto(PATH)
+    told = root(walker).locator(".stats-dashboard > [role=status]")
+    expect(told).to_have_text("Loading …")
+    assert root(walker).get_by_role("status").filter(has_text="Loading").count() == 1
+    assert broken_rules(page) == {}
+    page.unroute(ALL)
+    for route in waiting:
+        route.continue_()
+    walker.wait()
+    expect(told).to_contain_text("Numbers of ")
+
+
+def test_what_nobody_waits_for_is_cancelled(site, walk):
+    walker = walk()
+    page, waiting, given_up = walker.page, [], []
+    walker.open(PATH)
+    page.on("requestfailed", lambda request: given_up.append(request.url))
+    page.route("**range=90d**", lambda route: waiting.append(route))
+    page.get_by_label("Range", exact=True).select_option("90d")
+    page.get_by_label("Range", exact=True).select_option("30d")
+    walker.wait()
+    assert waiting
+    assert {route.request.url for route in waiting} == set(given_up)
+    assert "range=30d" in page.url
+
+
+def test_what_the_browser_has_is_not_sent_again(site, walk):
+    walker = walk()
+    with answered(site) as first:
+        walker.open(PATH)
+    assert first
+    assert {status for _, status in first} == {200}
+    with answered(site) as second:
+        walker.open(PATH)
+        assert shown_figure(walker.page, "Views") == len(site.events["view"])
+    assert [status for _, status in second if status != 304] == []
+    # once it is older than it may be
+    with answered(site) as third:
+        for address in sorted(set(walker.asked)):
+            walker.page.evaluate(
+                "(url) => fetch(url, { cache: 'no-cache' }).then((a) => a.text())",
+                address,
+            )
+    assert third
+    assert {status for _, status in third} == {304}
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_moves_for_who_wants_no_motion(walk, size):
+    walker = walk(size=size, reduced_motion="reduce")
+    page, waiting = walker.page, []
+    page.route(ALL, lambda route: waiting.append(route))
+    page.goto(PATH)
+    line = page.locator(".stats-loading-line").first
+    line.wait_for()
+    name = "element => getComputedStyle(element).animationName"
+    assert line.evaluate(name) == "none"
+    page.unroute(ALL)
+    for route in waiting:
+        route.continue_()
+    walker.wait()
+    moving = page.locator("#stats-dashboard").evaluate(
+        "root => root.getAnimations({ subtree: true }).length"
+    )
+    assert moving == 0
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE", "fr-FR"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("tab", ["overview", "usage", "content"])
+def test_no_text_runs_into_another(walk, locale, size, tab):
+    walker = walk(locale=locale, size=size)
+    walker.open(f"{PATH}?tab={tab}")
+    assert walker.page.locator("html").get_attribute("lang") == locale[:2]
+    wide = walker.page.evaluate("""() => [...document.querySelectorAll(
+             "#stats-dashboard th, #stats-dashboard td, #stats-dashboard button"
+           )].filter((element) => element.offsetParent)
+             .filter((element) => element.scrollWidth > element.clientWidth + 1)
+             .map((element) => element.textContent)""")
+    assert wide == []

@@ -7,6 +7,7 @@ Attributes, since a site's content security policy forbids scripts within a page
 """
 
 from flask import current_app
+from flask_security.utils import url_for_security
 from invenio_i18n import get_locale
 
 from ..proxies import current_stats_dashboard
@@ -59,6 +60,7 @@ def page_data(
         "can_manage": can_manage,
         "search_url": search_url,
         "settings_url": settings_url,
+        "login_url": url_for_security("login"),
     }
 
 

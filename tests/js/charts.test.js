@@ -76,6 +76,29 @@ describe("the time chart", () => {
     expect(typeof second).toBe("number");
   });
 
+  test("dashes the end of a line that is not over yet, so as not to look like a fall", () => {
+    const option = timeChart(data("range=30d"));
+    expect(option.series[0].lineStyle.type).toBe("dashed");
+    const solid = option.series[option.series.length - 1];
+    expect(solid.lineStyle.type).toBe("solid");
+    expect(solid.data.slice(0, 29)).toEqual(option.series[0].data.slice(0, 29));
+    expect(solid.data[29]).toBe(null);
+    const [today, yesterday] = [29, 28].map((dataIndex) =>
+      tipContent(data("range=30d"), [{ dataIndex }])
+    );
+    expect([today.note, yesterday.note]).toEqual(["Not over yet.", ""]);
+  });
+
+  test("has a line without dashes where all days are over, and for what is there", () => {
+    const over = data("from=2026-10-01&to=2026-10-31");
+    const level = data("range=30d", "records");
+    [over, level].forEach((shown) => {
+      const option = timeChart(shown);
+      expect(option.series).toHaveLength(1);
+      expect(option.series[0].lineStyle.type).toBe("solid");
+    });
+  });
+
   test("moves only where that is wanted", () => {
     expect(timeChart(data("range=30d")).animation).toBe(false);
     expect(timeChart({ ...data("range=30d"), animated: true }).animation).toBe(true);

@@ -295,6 +295,37 @@ describe("where there are no numbers", () => {
   test("while they are loaded, the page says so", async () => {
     await show({ change: () => new Promise(() => {}) });
     expect(screen.getAllByText("Loading …").length).toBeGreaterThan(0);
+    // aloud once, not once a widget
+    expect(screen.getAllByRole("status").map((e) => e.textContent)).toEqual([
+      "Loading …",
+    ]);
+  });
+
+  test("but they come, the page says so", async () => {
+    await show();
+    await screen.findAllByText("Sediment cores");
+    const [told] = screen.getAllByRole("status");
+    expect(plain(told.textContent)).toBe("Numbers of Oct 28 – Nov 26, 2026.");
+  });
+
+  test("for who is not logged in any longer, there is a way back", async () => {
+    await show({
+      address: "/communities/ocean/stats?range=90d",
+      change: () => json(403),
+      more: { loginUrl: "/login/" },
+    });
+    const link = await screen.findByRole("link", { name: "Log in" });
+    expect(new URL(link.href).searchParams.get("next")).toBe(
+      "/communities/ocean/stats?range=90d"
+    );
+  });
+
+  test("there is no file to choose", async () => {
+    await show({ change: () => new Promise(() => {}) });
+    const button = screen.getByRole("button", {
+      name: "Download: Most viewed records",
+    });
+    expect(button.disabled).toBe(true);
   });
 
   test.each([

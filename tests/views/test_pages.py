@@ -123,6 +123,7 @@ def test_instance_page_tells_its_javascript_what_it_needs(visitor):
     assert data["locale"] == "en"
     assert data["can-manage"] is False
     assert data["search-url"] == "/search"
+    assert data["login-url"] == "/login/"
     assert [tab["key"] for tab in data["layout"]["tabs"]] == [
         "overview",
         "usage",

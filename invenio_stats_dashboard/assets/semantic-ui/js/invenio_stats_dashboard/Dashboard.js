@@ -19,7 +19,7 @@ import {
   useDashboardState,
   useSettings,
 } from "./context";
-import { AsOf, Late } from "./layout/Freshness";
+import { AsOf, Late, Progress } from "./layout/Freshness";
 import { Layout } from "./layout/Layout";
 import { FIGURES } from "./layout/normalise";
 import { Toolbar } from "./layout/Toolbar";
@@ -78,6 +78,7 @@ const Page = () => {
   const ready = Boolean(answer) && !asked.loading;
   return (
     <div className="stats-dashboard" data-ready={ready}>
+      <Progress asked={asked} />
       <Overridable id="InvenioStatsDashboard.Toolbar" answer={answer} metrics={shared}>
         <Toolbar answer={answer} metrics={shared} />
       </Overridable>

@@ -11,8 +11,8 @@ import { normaliseLayout } from "./layout/normalise";
  * Args:
  *   dataset: of the root element; docs/dashboards.md lists its attributes.
  *
- * Returns: endpoint, community (or null), title, searchUrl, locale, canManage, defaults,
- *   metrics and breakdowns (by key, in their order) and layout.
+ * Returns: endpoint, community (or null), title, searchUrl, locale, canManage, loginUrl,
+ *   defaults, metrics and breakdowns (by key, in their order) and layout.
  */
 export const readSettings = (dataset) => {
   const community = readJson(dataset.community, null);
@@ -26,6 +26,7 @@ export const readSettings = (dataset) => {
     searchUrl: dataset.searchUrl || "/search",
     locale: locale.replace("_", "-"),
     canManage: dataset.canManage === "true",
+    loginUrl: dataset.loginUrl || "",
     defaults: readJson(dataset.defaults, {}),
     metrics,
     breakdowns,

@@ -52,6 +52,7 @@ export const legendHeight = ({ series, stacked, compared, width }) => {
  *   stacked: whether the series are parts of a whole.
  *   compared: {name, buckets, values} or null.
  *   marks: list of {index, text}: buckets to which a note belongs.
+ *   unfinished: {index, text} of the first bucket that is not over yet, or null.
  *   animated: whether it may move.
  *   width: in pixels; the legend takes more rows where it is small.
  */
@@ -60,6 +61,7 @@ export const timeChart = (chart) => {
     chart;
   const { marks = [] } = chart;
   const type = chartType(chart);
+  const dashed = type === "line" && isFalling(chart);
   const withYear =
     buckets[0].start.slice(0, 4) !== buckets[buckets.length - 1].start.slice(0, 4);
   const names = buckets.map((bucket) => formatTick(bucket, interval, locale, withYear));
@@ -123,14 +125,19 @@ export const timeChart = (chart) => {
       splitLine: { lineStyle: { color: LINES } },
     },
     series: [
-      ...series.map((one, index) => oneSeries(one, index, type, chart)),
+      ...series.map((one, index) => oneSeries(one, index, type, chart, dashed)),
       ...(compared ? [comparedSeries(compared, buckets)] : []),
       ...(marks.length ? [markSeries(marks, buckets)] : []),
+      ...(dashed ? [solidSeries(series[0], chart.unfinished)] : []),
     ],
   };
 };
 
-const oneSeries = ({ name, values, rest }, index, type, chart) => {
+/** Tell whether a line ends lower just because its last bucket is not over. */
+const isFalling = ({ kind, cumulative, stacked, unfinished }) =>
+  kind === "flow" && !cumulative && !stacked && Boolean(unfinished);
+
+const oneSeries = ({ name, values, rest }, index, type, chart, dashed) => {
   const { buckets, interval, stacked } = chart;
   const color = rest ? REST : PALETTE[index % PALETTE.length];
   return {
@@ -141,7 +148,7 @@ const oneSeries = ({ name, values, rest }, index, type, chart) => {
     color,
     itemStyle: type === "bar" ? { borderRadius: stacked ? 0 : [2, 2, 0, 0] } : {},
     barMaxWidth: 48,
-    lineStyle: { width: 2 },
+    lineStyle: { width: 2, type: dashed ? "dashed" : "solid" },
     symbol: "circle",
     symbolSize: 6,
     showSymbol: values.length <= 31,
@@ -157,6 +164,19 @@ const pointOf = (value, bucket, type, interval) => {
     ? { value: known, itemStyle: { opacity: 0.5 } }
     : known;
 };
+
+/** What is over of a line, drawn on its dashes: a line has one style only. */
+const solidSeries = ({ name, values }, { index }) => ({
+  name,
+  type: "line",
+  data: values.map((value, place) => (place < index ? value : null)),
+  color: PALETTE[0],
+  lineStyle: { width: 2, type: "solid" },
+  symbol: "none",
+  silent: true,
+  tooltip: { show: false },
+  emphasis: { disabled: true },
+});
 
 /** A bucket is compared with the one at the same place, so a longer past is cut off. */
 const comparedSeries = ({ name, values }, buckets) => ({
@@ -196,9 +216,12 @@ const markSeries = (marks, buckets) => {
  */
 export const tipContent = (chart, points) => {
   const { buckets, interval, series, stacked, label, compared } = chart;
-  const { unit, locale, marks = [] } = chart;
+  const { unit, locale, marks = [], unfinished } = chart;
   const index = points.length ? points[0].dataIndex : 0;
-  const note = marks.find((mark) => mark.index === index);
+  const notes = [
+    ...marks.filter((mark) => mark.index === index),
+    ...(unfinished && index >= unfinished.index ? [unfinished] : []),
+  ];
   const rows = series.map((one, place) => ({
     name: stacked ? one.name : label,
     value: formatValue(one.values[index], unit, locale),
@@ -218,6 +241,6 @@ export const tipContent = (chart, points) => {
   return {
     title: formatBucket(buckets[index], interval, locale),
     rows,
-    note: note ? note.text : "",
+    note: notes.map(({ text }) => text).join(" "),
   };
 };

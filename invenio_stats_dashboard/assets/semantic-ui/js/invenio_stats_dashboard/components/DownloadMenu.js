@@ -44,6 +44,7 @@ export const DownloadMenu = ({ label, items, text }) => {
         type="button"
         ref={button}
         className={text ? "stats-button" : "stats-button quiet"}
+        disabled={!items.length}
         aria-expanded={open}
         aria-label={text ? undefined : label}
         title={text ? undefined : i18next.t("Download")}

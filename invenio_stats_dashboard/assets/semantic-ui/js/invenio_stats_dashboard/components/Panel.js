@@ -12,10 +12,10 @@ export const Panel = ({ id, title, help, controls, loading, children, className 
     aria-busy={loading}
   >
     <header className="stats-panel-header">
-      <h2 id={`${id}-title`} className="stats-panel-title">
-        {title}
+      <div className="stats-panel-title">
+        <h2 id={`${id}-title`}>{title}</h2>
         {help}
-      </h2>
+      </div>
       {controls && <div className="stats-panel-controls">{controls}</div>}
     </header>
     <div className={loading ? "stats-panel-body loading" : "stats-panel-body"}>

@@ -32,9 +32,7 @@ Notice.defaultProps = { children: null, alert: false };
 /** Grey bars where numbers will be. */
 export const Loading = ({ lines }) => (
   <div className="stats-loading">
-    <span className="stats-hidden" role="status">
-      {i18next.t("Loading …")}
-    </span>
+    <span className="stats-hidden">{i18next.t("Loading …")}</span>
     {Array.from({ length: lines }, (_, index) => (
       <div key={index} className="stats-loading-line" aria-hidden="true" />
     ))}
@@ -105,6 +103,7 @@ Unborn.defaultProps = { answer: null };
 
 /** A request failed: why, and what to do. */
 export const Failed = ({ failure, onRetry }) => {
+  const { loginUrl } = useSettings();
   const [heading, text] = words(failure);
   const again = ![PERMISSION, REFUSED].includes(failure.kind);
   return (
@@ -119,6 +118,11 @@ export const Failed = ({ failure, onRetry }) => {
           {i18next.t("Try again")}
         </button>
       )}
+      {failure.kind === PERMISSION && loginUrl && (
+        <a className="stats-button" href={comingBack(loginUrl)}>
+          {i18next.t("Log in")}
+        </a>
+      )}
     </Notice>
   );
 };
@@ -126,6 +130,12 @@ export const Failed = ({ failure, onRetry }) => {
 Failed.propTypes = {
   failure: PropTypes.object.isRequired,
   onRetry: PropTypes.func.isRequired,
+};
+
+/** Return the address of the log-in that leads back to what is looked at now. */
+const comingBack = (loginUrl) => {
+  const { pathname, search } = window.location;
+  return `${loginUrl}?${new URLSearchParams({ next: pathname + search })}`;
 };
 
 const words = ({ kind, message }) => {

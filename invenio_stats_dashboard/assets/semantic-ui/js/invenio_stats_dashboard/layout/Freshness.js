@@ -5,7 +5,28 @@ import PropTypes from "prop-types";
 import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { useSettings } from "../context";
-import { formatMoment } from "../format/dates";
+import { formatMoment, formatRange } from "../format/dates";
+
+/** Tell those who do not see it that numbers are awaited, and that they are there. */
+export const Progress = ({ asked }) => {
+  const { locale } = useSettings();
+  const { answer, loading, failure } = asked;
+  // a failure is told by itself
+  const told = failure
+    ? ""
+    : loading || !answer
+    ? i18next.t("Loading …")
+    : i18next.t("Numbers of {{range}}.", {
+        range: formatRange(answer.from, answer.to, locale),
+      });
+  return (
+    <div className="stats-hidden" role="status">
+      {told}
+    </div>
+  );
+};
+
+Progress.propTypes = { asked: PropTypes.object.isRequired };
 
 /** What the numbers hold: until when, and why they are late. */
 export const Late = ({ answer }) =>

@@ -11,6 +11,7 @@ import {
   totalOf,
   valuesOf,
 } from "../api/answers";
+import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { formatRange } from "../format/dates";
 import { correctionsOf, marksOf } from "./correctionsOf";
 
@@ -64,5 +65,14 @@ export const chartData = (answer, { metric, breakdown, cumulative, locale, name 
     comparedRange,
     corrections,
     marks: marksOf(answer.buckets, corrections),
+    unfinished: unfinishedOf(answer),
   };
+};
+
+/** Return the first bucket that has days that are not counted to their end, or null. */
+const unfinishedOf = ({ buckets, data_as_of: moment }) => {
+  const index = moment
+    ? buckets.findIndex(({ end }) => end >= moment.slice(0, "YYYY-MM-DD".length))
+    : -1;
+  return index < 0 ? null : { index, text: i18next.t("Not over yet.") };
 };

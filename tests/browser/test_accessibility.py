@@ -46,6 +46,26 @@ def test_tables_of_charts_break_no_rule(walk):
     assert broken_rules(walker.page) == {}
 
 
+def test_names_of_parts_are_short(walk):
+    walker = walk()
+    walker.open("/communities/harbour/stats?tab=usage")
+    for title in ("Countries", "Referrers", "File types"):
+        for role in ("heading", "region"):
+            part = walker.page.get_by_role(role, name=title, exact=True)
+            assert part.count() == 1, (role, title)
+
+
+def test_open_form_and_help_break_no_rule(walk):
+    walker = walk()
+    walker.open("/communities/harbour/stats")
+    walker.page.get_by_label("Range", exact=True).select_option("custom")
+    walker.page.get_by_label("From", exact=True).fill("2030-01-01")
+    walker.page.get_by_role("button", name="Show", exact=True).click()
+    assert walker.page.get_by_role("alert").filter(has_text="day").count() == 1
+    walker.page.locator(".stats-help button").first.focus()
+    assert broken_rules(walker.page) == {}
+
+
 def test_page_of_a_community_without_numbers_breaks_no_rule(walk):
     walker = walk()
     walker.page.goto("/communities/orchard/stats")

@@ -15,7 +15,7 @@ export const ChartTable = ({ data, caption }) => {
   return (
     // what scrolls has to be reached with the keyboard
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="stats-table-frame" tabIndex={0} role="region" aria-label={caption}>
+    <div className="stats-table-frame" tabIndex={0} role="group" aria-label={caption}>
       <table className="stats-table">
         <caption className="stats-hidden">{caption}</caption>
         <thead>

@@ -347,5 +347,10 @@ def test_print_keeps_the_numbers(walk, size):
     expect(walker.page.get_by_label("Range", exact=True)).not_to_be_visible()
     # a report has the title and the numbers, and none of the site's menus
     expect(walker.page.get_by_role("heading", level=1)).to_be_visible()
-    for menu in ("header.theme", ".page-subheader-outer", "#rdm-footer-element"):
+    for menu in (
+        ".skip-link",
+        "header.theme",
+        ".page-subheader-outer",
+        "#rdm-footer-element",
+    ):
         expect(walker.page.locator(menu)).not_to_be_visible()

@@ -203,3 +203,14 @@ def test_no_text_runs_into_another(walk, locale, size, tab):
              .filter((element) => element.scrollWidth > element.clientWidth + 1)
              .map((element) => element.textContent)""")
     assert wide == []
+    if size == WIDE:
+        broken = walker.page.evaluate(
+            """() => [...document.querySelectorAll("#stats-dashboard thead th")]
+                 .filter((head) => {
+                   const range = document.createRange();
+                   range.selectNodeContents(head);
+                   const one = !/\\s/.test(head.textContent.trim());
+                   return one && range.getClientRects().length > 1;
+                 }).map((head) => head.textContent)"""
+        )
+        assert broken == []

@@ -97,29 +97,34 @@ class SmallNumbers:
         return {**document, "subcounts": {**subcounts, **told}}
 
     def _cells(self, cells):
-        if isinstance(cells, dict):
-            return {
-                name: self._without(its, (_BOTH[name],)) for name, its in cells.items()
-            }
-        return self._without(cells, PARTS)
+        if not isinstance(cells, dict):
+            return _told(cells, self._few(cells), PARTS)
+        # what one list hides, the other does not tell
+        every = {cell["id"]: cell for its in cells.values() for cell in its}
+        few = self._few(every.values())
+        return {name: _told(its, few, (_BOTH[name],)) for name, its in cells.items()}
 
-    def _without(self, cells, parts):
-        """Return cells with what is told of some parts; other parts go with them."""
-        hidden = {
+    def _few(self, cells):
+        """Return for each part the ids of the cells that are not told of it."""
+        return {
             part: self.hidden(
                 {c["id"]: c[part]["unique_visitors"] for c in cells if part in c}
             )
             for part in PARTS
         }
-        told = [
-            {
-                name: value
-                for name, value in cell.items()
-                if name not in hidden or cell["id"] not in hidden[name]
-            }
-            for cell in cells
-        ]
-        return [cell for cell in told if any(part in cell for part in parts)]
+
+
+def _told(cells, few, parts):
+    """Return cells without what is not told, those of which some part is left."""
+    told = [
+        {
+            name: value
+            for name, value in cell.items()
+            if name not in few or cell["id"] not in few[name]
+        }
+        for cell in cells
+    ]
+    return [cell for cell in told if any(part in cell for part in parts)]
 
 
 def small_numbers(config, subcounts):

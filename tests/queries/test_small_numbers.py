@@ -77,6 +77,17 @@ def test_the_largest_cells_of_a_snapshot_are_judged_by_their_own_part():
     assert "download" not in told["by_view"][0]
 
 
+def test_what_one_list_of_a_snapshot_hides_the_other_does_not_tell():
+    """Else the small one is what is left of all downloads."""
+    us, fr = cell("US", 20, 20), cell("FR", 10, 9)
+    downloads_only = {name: v for name, v in cell("DE", 3, 3).items() if name != "view"}
+    cells = {"by_view": [us, fr], "by_download": [us, fr, downloads_only]}
+    told = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
+    assert [c["id"] for c in told["by_download"]] == ["US"]
+    assert [c["id"] for c in told["by_view"]] == ["US", "FR"]
+    assert "download" not in told["by_view"][1]
+
+
 def test_breakdowns_of_records_are_told():
     stored = document(subjects=[cell("history", 1)])
     assert RULES.suppressed(stored) is stored

@@ -18,6 +18,7 @@ from ..search.client import (
     is_transient,
     patiently,
     pauses,
+    require_read,
 )
 from ..search.own_indices import put_missing_templates
 from ..search.templates import reindexing_template
@@ -166,17 +167,15 @@ class EventStore:
             "_source": ",".join(FIELDS[kind]),
             "filter_path": "docs._id,docs._index,docs._source,docs.error",
         }
-        answer = self._send("POST", path, {"docs": docs}, params, Docs[kind])
-        found = {}
-        for doc in answer.docs:
-            if doc.error and doc.error.type != "index_not_found_exception":
-                raise SearchUnavailableError(
-                    f"OpenSearch could not read {doc.index} ({doc.error.reason}). "
-                    "See that the cluster is up and run the same command again."
-                )
-            if doc.source is not None:
-                found[doc.id] = doc.source
-        return found
+
+        def read():
+            answer = self._request("POST", path, {"docs": docs}, params)
+            found = decoded(answer, Docs[kind]).docs
+            require_read(found)
+            return found
+
+        found = self.patiently(read)
+        return {doc.id: doc.source for doc in found if doc.source is not None}
 
     def _scan(self, query):
         """Yield the marks of all community events that match, page after page."""

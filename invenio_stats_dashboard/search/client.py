@@ -24,6 +24,8 @@ from ..errors import SearchUnavailableError
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """HTTP statuses after which the same request can succeed later."""
 
+_NO_INDEX = "index_not_found_exception"
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
@@ -134,6 +136,25 @@ def patiently(request, limit, waiting=None, sleep=time.sleep):
         f"OpenSearch did not answer for {limit:.0f} seconds ({describe(last)}). "
         "See that the cluster is up and run the same command again."
     )
+
+
+def require_read(docs):
+    """Fail as a whole where a document of an ``_mget`` could not be read.
+
+    Its shard is on its way, say; OpenSearch answers 200 all the same. To be called in
+    what :func:`patiently` sends, so that it is sent again. An index that is not there has
+    no documents.
+
+    Args:
+        docs: of the answer; each has an ``error`` with type and reason, or None.
+
+    Raises:
+        TransportError: one that passes.
+    """
+    for doc in docs:
+        if doc.error and doc.error.type != _NO_INDEX:
+            reason = {"error": {"reason": doc.error.reason}}
+            raise TransportError(503, doc.error.type, reason)
 
 
 def describe(error):

@@ -315,3 +315,13 @@ def test_an_instance_without_records_can_be_complete(fresh, client, names):
     assert not backfill_state(client, names).complete
     assert _generation(fresh, names).run_all().complete
     assert backfill_state(client, names).complete
+
+
+def test_facts_whose_shard_is_on_its_way_are_waited_for(world, fresh, client, names):
+    """An ``_mget`` is answered with 200 and an error for each document."""
+    _generation(fresh, names).run_all()
+    index = names.record_facts
+    (shard,) = client.cat.shards(index=index, params={"format": "json", "h": "node"})
+    away = {"index": index, "shard": 0, "node": shard["node"], "allow_primary": True}
+    client.cluster.reroute(body={"commands": [{"cancel": away}]})
+    assert set(EventStore(text_client(fresh), names).facts(world)) == set(world)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import msgspec
 import polars as pl
 
-from ...errors import SearchUnavailableError, StatsDashboardError
+from ...errors import StatsDashboardError
 from ...search import bulk, own_indices
-from ...search.client import patiently
+from ...search.client import patiently, require_read
 from ..documents import counted_mapping
 from .contributions import OF_RANGE, Contributions
 from .distinct import distinct
@@ -28,7 +28,6 @@ AT_ONCE = 16
 """Documents in one request; each can have half a megabyte."""
 
 _PARAMS = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
-_NO_INDEX = "index_not_found_exception"
 
 
 @dataclass(frozen=True)
@@ -322,17 +321,16 @@ class Kept:
 
     def _read(self, places, params):
         body = msgspec.json.encode({"ids": [place.id for place in places]})
-        answer = self._patiently(
-            lambda: self._text.transport.perform_request(
+
+        def read():
+            answer = self._text.transport.perform_request(
                 "POST", f"/{self._index}/_mget", params=dict(params), body=body
             )
-        )
-        for place, doc in zip(places, _decode_docs(answer).docs, strict=True):
-            if doc.error and doc.error.type != _NO_INDEX:
-                raise SearchUnavailableError(
-                    f"OpenSearch could not read {self._index} ({doc.error.reason}). See "
-                    "that the cluster is up and run the same command again."
-                )
+            docs = _decode_docs(answer).docs
+            require_read(docs)
+            return docs
+
+        for place, doc in zip(places, self._patiently(read), strict=True):
             version = (doc.seq_no, doc.term)
             yield place, Stored(place, version, doc.source) if doc.found else None
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from ...community_events.documents import ADDED
 from ...errors import SearchUnavailableError
-from ...search.client import patiently
+from ...search.client import patiently, require_read
 from .dates import day_number, first_day
 from .numbers import Numbers
 from .presence import EVENTS, RECORDS
@@ -139,7 +139,6 @@ class _Docs(msgspec.Struct):
 
 _decode_page = msgspec.json.Decoder(_Page).decode
 _decode_docs = msgspec.json.Decoder(_Docs).decode
-_NO_INDEX = "index_not_found_exception"
 
 
 class Reader:
@@ -225,7 +224,7 @@ class Reader:
             "allow_partial_search_results": "false",
         }
         while True:
-            page = _decode_page(self._send("POST", path, body, params))
+            page = self._send("POST", path, body, params)
             if page.timed_out:
                 raise SearchUnavailableError(
                     "OpenSearch did not return all community events in time. Run the "
@@ -259,22 +258,23 @@ class Reader:
 
     def _facts(self, recids):
         path = f"/{self._names.record_facts}/_mget"
-        # whole sources: to filter them takes OpenSearch ten times as long
-        docs = _decode_docs(self._send("POST", path, {"ids": recids}, {})).docs
-        for doc in docs:
-            if doc.error and doc.error.type != _NO_INDEX:
-                raise SearchUnavailableError(
-                    f"OpenSearch could not read the facts of records "
-                    f"({doc.error.reason}). See that the cluster is up and run the "
-                    "same command again."
-                )
-        return docs
 
-    def _send(self, method, path, body, params):
+        def read(answer):
+            docs = _decode_docs(answer).docs
+            require_read(docs)
+            return docs
+
+        # whole sources: to filter them takes OpenSearch ten times as long
+        return self._send("POST", path, {"ids": recids}, {}, read)
+
+    def _send(self, method, path, body, params, read=_decode_page):
+        """Send a request until it is answered, and its answer can be read."""
         encoded = msgspec.json.encode(body)
         return patiently(
-            lambda: self._client.transport.perform_request(
-                method, path, params=params, body=encoded
+            lambda: read(
+                self._client.transport.perform_request(
+                    method, path, params=params, body=encoded
+                )
             ),
             self._limit,
             self._waiting,

@@ -257,7 +257,10 @@ STATS_DASHBOARD_MAX_VALUES = 500_000
 """Values that can be asked for in JSON: series times buckets; files have no limit."""
 
 STATS_DASHBOARD_MAX_DOCUMENTS = 366
-"""Documents that one query of ``POST /api/stats`` gives: days times families."""
+"""Documents that one request of ``POST /api/stats`` gives: days times families.
+
+Those of all queries of the request together.
+"""
 
 STATS_DASHBOARD_CACHE_SECONDS = 300
 """Seconds for which browsers and proxies may keep an answer without asking again.

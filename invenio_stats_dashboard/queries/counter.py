@@ -37,6 +37,7 @@ class Facts:
             in none yet.
         used: records were.
         hidden: those that the caller may not see are in the report.
+        countries: they are told.
     """
 
     community: str
@@ -49,6 +50,7 @@ class Facts:
     unattributed: int
     used: bool
     hidden: bool
+    countries: bool
 
 
 def header(facts):
@@ -74,7 +76,7 @@ def header(facts):
     }
 
 
-def dataset(cells, record, link, platform, first, last):
+def dataset(cells, record, link, platform, first, last, countries=True):
     """Return the entry of one record.
 
     Args:
@@ -84,6 +86,7 @@ def dataset(cells, record, link, platform, first, last):
         platform: name of the site.
         first: first day of the report.
         last: last day, inclusive.
+        countries: they are told.
 
     Returns:
         dict: an item of ``report-datasets``.
@@ -101,12 +104,15 @@ def dataset(cells, record, link, platform, first, last):
         "yop": _year(record and record.published),
         "uri": link,
         "performance": [
-            {"period": _period(first, last), "instance": list(_instances(cells))}
+            {
+                "period": _period(first, last),
+                "instance": list(_instances(cells, countries)),
+            }
         ],
     }
 
 
-def _instances(cells):
+def _instances(cells, countries):
     """Yield the counts above zero, by access method and metric."""
     for method in dict.fromkeys(cell.method for cell in cells):
         of_method = [cell for cell in cells if cell.method == method]
@@ -120,7 +126,7 @@ def _instances(cells):
                     "country-counts": {
                         cell.country: cell.counts[place]
                         for cell in sorted(of_method, key=lambda c: c.country or "")
-                        if cell.country and cell.counts[place]
+                        if countries and cell.country and cell.counts[place]
                     },
                 }
 
@@ -145,7 +151,14 @@ def _differences(facts):
         "A visitor within one hour (UTC), as the site told visitors apart; events "
         "without a session are in totals only."
     )
-    yield "countries", "As found when an event came; events without one are in counts only."
+    if facts.countries:
+        yield "countries", (
+            "As found when an event came; events without one are in counts only."
+        )
+    else:
+        yield "countries", (
+            "Not told: the site does not tell how few visitors came from where."
+        )
     if facts.hidden:
         yield "titles", "Only of records that are public, or that the caller may see."
     else:
@@ -160,10 +173,12 @@ def _exceptions(facts):
             PARTIAL, f"The month has not ended; it is reported up to {facts.last}."
         )
     if facts.unattributed:
+        # how many there are is a number of the instance, which is not for everybody
+        number = f"{facts.unattributed}" if facts.hidden else "Some"
         yield _exception(
             PARTIAL,
-            f"{facts.unattributed} events of the instance in this time are not enriched "
-            "yet, so they are counted for no community.",
+            f"{number} events of the instance in this time are not enriched yet, so they "
+            "are counted for no community.",
         )
 
 

@@ -8,6 +8,7 @@ query is said there, and names the query of the batch.
 """
 
 import logging
+import re
 from datetime import UTC, date, datetime, timedelta
 
 from flask import current_app, g, has_request_context, request
@@ -30,6 +31,9 @@ from .series import EARLIEST
 logger = logging.getLogger(__name__)
 
 _DAYS = 30
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_ASKED_FOR = "invenio_stats_dashboard.documents"
+"""In the WSGI environment: documents of the queries of a batch so far."""
 _PARAMETERS = ("community_id", "start_date", "end_date")
 
 
@@ -113,6 +117,26 @@ class CommunityStatsQuery:
             ),
         }
 
+    def admit(self, params):
+        """See that a query of a batch may be answered, together with those before it.
+
+        All answers of a batch are held in memory until the last one is there.
+
+        Args:
+            params: what was sent as the query's parameters.
+
+        Raises:
+            RefusedQuery: it makes no sense, may not be read, or is too much.
+        """
+        _, first, last = self.checked(params)
+        number = self._number(date.fromisoformat(first), date.fromisoformat(last))
+        number += request.environ.get(_ASKED_FOR, 0)
+        try:
+            self._check_number(number, "With the queries before it these are")
+        except UsageError as error:
+            raise RefusedQuery(400, self._named(str(error), params)) from error
+        request.environ[_ASKED_FOR] = number
+
     def checked(self, params):
         """Return community, first and last day, if they may be read.
 
@@ -188,14 +212,19 @@ class CommunityStatsQuery:
                 f"There are no days from {first} to {last}"
                 + (", which is today." if last == today else ".")
             )
-        number = ((last - first).days + 1) * len(self.families)
+        self._check_number(self._number(first, last))
+        return first.isoformat(), last.isoformat()
+
+    def _number(self, first, last):
+        return ((last - first).days + 1) * len(self.families)
+
+    def _check_number(self, number, those="These are"):
         limit = current_app.config["STATS_DASHBOARD_MAX_DOCUMENTS"]
         if number > limit:
             raise UsageError(
-                f"These are {number} documents; one query gives {limit} here. Ask for "
+                f"{those} {number} documents; one request gives {limit} here. Ask for "
                 "fewer days."
             )
-        return first.isoformat(), last.isoformat()
 
     def _named(self, sentence, params=None):
         name = _name_in_batch(self.name, params)
@@ -217,7 +246,7 @@ def permission(query_name, params):
     """
     from invenio_stats.proxies import current_stats
 
-    current_stats.get_query(query_name).checked(params)
+    current_stats.get_query(query_name).admit(params)
     return _Checked
 
 
@@ -267,7 +296,7 @@ def _day(text, name):
     if not text:
         return None
     try:
-        if len(text) != len("YYYY-MM-DD") or text[4] != "-":
+        if not _DATE.fullmatch(text):
             raise ValueError
         day = date.fromisoformat(text)
     except ValueError:

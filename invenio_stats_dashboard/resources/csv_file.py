@@ -21,7 +21,7 @@ COLUMNS = (
     "value",
 )
 
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+_DANGEROUS = (*"=+-@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _PIECE = 64 * 1024
 
 

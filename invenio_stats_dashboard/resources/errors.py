@@ -18,7 +18,16 @@ RETRY_SECONDS = 60
 logger = logging.getLogger(__name__)
 
 
-class ServiceAway(HTTPJSONException):
+class Unkept(HTTPJSONException):
+    """What is answered now, to whoever asks; no cache gives it to somebody else."""
+
+    def get_headers(self, environ=None, scope=None):
+        """Return the headers."""
+        headers = super().get_headers(environ, scope)
+        return [*headers, ("Cache-Control", "no-store")]
+
+
+class ServiceAway(Unkept):
     """Something that is needed does not answer; it may later."""
 
     code = 503
@@ -31,7 +40,6 @@ class ServiceAway(HTTPJSONException):
         return [
             *super().get_headers(environ, scope),
             ("Retry-After", str(RETRY_SECONDS)),
-            ("Cache-Control", "no-store"),
         ]
 
 
@@ -42,9 +50,7 @@ def _away(error):
 
 
 def _answered(code):
-    return create_error_handler(
-        lambda error: HTTPJSONException(code=code, description=str(error))
-    )
+    return create_error_handler(lambda error: Unkept(code=code, description=str(error)))
 
 
 ERROR_HANDLERS = {

@@ -10,8 +10,8 @@ import zlib
 import xxhash
 from flask import Response, request
 from flask_login import current_user
-from flask_resources.content_negotiation import ContentNegotiator
 from flask_resources.errors import MIMETypeNotAccepted
+from werkzeug.datastructures import MIMEAccept
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -34,15 +34,22 @@ def negotiated(formats):
     Raises:
         MIMETypeNotAccepted: nothing that is accepted can be made.
     """
-    default = next(iter(formats.values()))
-    found = ContentNegotiator.match(
-        formats.values(),
-        request.accept_mimetypes,
-        formats,
-        request.args.get("format"),
-        default,
+    named = formats.get(request.args.get("format"))
+    if named or not request.accept_mimetypes:
+        return named or next(iter(formats.values()))
+    # what a type is encoded in, and the like, does not choose between ours
+    accepted = MIMEAccept(
+        [
+            (media_type.partition(";")[0].strip().lower(), quality)
+            for media_type, quality in request.accept_mimetypes
+        ]
     )
-    if found is None:
+    words = set(accepted.values())
+    # of two that are as welcome, one that is named goes before one that a wildcard allows
+    found = max(
+        formats.values(), key=lambda type: (accepted.quality(type), type in words)
+    )
+    if not accepted.quality(found):
         raise MIMETypeNotAccepted(allowed_mimetypes=formats.values())
     return found
 
@@ -105,7 +112,9 @@ def whole(body, media_type, headers, status=200):
     if len(body) >= _SMALL and _accepts_gzip():
         body = gzip.compress(body, _LEVEL, mtime=0)
         headers = {**headers, "Content-Encoding": "gzip"}
-    return Response(body, status=status, headers=headers, content_type=media_type)
+    response = Response(body, status=status, headers=headers, content_type=media_type)
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 def streamed(pieces, media_type, headers):
@@ -122,7 +131,9 @@ def streamed(pieces, media_type, headers):
     if _accepts_gzip():
         found = _compressed(found)
         headers = {**headers, "Content-Encoding": "gzip"}
-    return Response(found, headers=headers, content_type=media_type)
+    response = Response(found, headers=headers, content_type=media_type)
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 def _chained(first, pieces):

@@ -18,6 +18,7 @@ from ..errors import TooManyEventsError
 from ..queries import counter, seen_records
 from ..queries.counter_counts import UseCounts
 from ..queries.counter_events import CountedEvents
+from ..queries.small_numbers import VARIABLE as MIN_VISITORS
 from ..search.client import json_client, text_client
 from ..search.names import STOCK_EVENTS, Names
 from ..usage_events.indexer import double_click_window
@@ -113,6 +114,7 @@ def counter_report(
         pages = ((kind == _REQUEST, page) for kind, page in events.day(indices, day))
         number += counts.add_day(pages)
         progress(Progress(f"counted {day}", done, len(days), number))
+    countries = app.config[MIN_VISITORS] is None
     platform = str(app.config.get("THEME_SITENAME") or app.config["SITE_UI_URL"])
     header = counter.header(
         counter.Facts(
@@ -131,6 +133,7 @@ def counter_report(
             ),
             used=len(counts) > 0,
             hidden=hidden,
+            countries=countries,
         )
     )
 
@@ -145,7 +148,7 @@ def counter_report(
                     "invenio_app_rdm_records.record_detail", pid_value=recid
                 )
                 yield counter.dataset(
-                    cells, told.get(recid), link, platform, first, last
+                    cells, told.get(recid), link, platform, first, last, countries
                 )
             done += len(batch)
             progress(Progress("records written", done, len(counts), number))

@@ -328,6 +328,32 @@ def test_the_header_tells_what_is_counted_otherwise(events):
     assert report(events)["report-header"]["report-filters"] == []
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_where_small_numbers_are_hidden_no_country_is_told(events, monkeypatch, hidden):
+    recid = content.make_record()
+    used(events, recid, 3)
+    events.client.indices.refresh(index=f"{events.names.prefix}rdmrecords*")
+    before = report(events, hidden=hidden)
+    assert any(key[3] for key in told(before))
+    monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_MIN_VISITORS", 2)
+    found = report(events, hidden=hidden)
+    assert told(found) == {k: n for k, n in told(before).items() if k[3] is None}
+    attributes = {
+        a["name"]: a["value"] for a in found["report-header"]["report-attributes"]
+    }
+    assert attributes["countries"].startswith("Not told")
+
+
+def test_a_report_on_request_tells_no_number_of_the_instance(events):
+    id, source = events.event(77, "2026-03-05T00:30:00", communities=())
+    for field in ("community_ids", "subcounts", "enriched_at"):
+        del source[field]
+    events.write([(id, source)])
+    found = [data for code, data in exceptions(report(events, RED, hidden=False))]
+    assert any("not enriched yet" in data for data in found)
+    assert not any("1 events" in data for data in found)
+
+
 # -- records --------------------------------------------------------------------
 
 

@@ -100,6 +100,31 @@ def test_a_cache_knows_what_an_answer_depends_on(site, anyone):
     assert vary("") == {"Accept", "Accept-Encoding", "Accept-Language", "Cookie"}
 
 
+@pytest.mark.parametrize(
+    "path", ["/openapi.json", "/global/records", f"/global/counter?month={DAYS[0][:7]}"]
+)
+def test_no_cache_gives_a_compressed_answer_to_who_does_not_accept_it(path, anyone):
+    for headers in ({}, {"Accept-Encoding": "gzip"}):
+        answer = anyone.get(f"/stats-dashboard{path}", headers=headers)
+        assert answer.status_code == 200
+        assert "Accept-Encoding" in answer.headers.get("Vary", "")
+
+
+def test_no_cache_keeps_a_refusal(site, monkeypatch):
+    def refused(path):
+        answer = site.as_("anyone").get(path)
+        return answer.status_code, answer.headers.get("Cache-Control")
+
+    for community in ("closed", "nowhere"):
+        assert refused(path_of(site, community)) == (404, "no-store")
+
+    class Policy(StatsDashboardPermissionPolicy):
+        can_read_global_stats = []
+
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_PERMISSION_POLICY", Policy)
+    assert refused("/stats-dashboard/global") == (403, "no-store")
+
+
 def test_a_community_that_was_restricted_since_is_private_at_once(site):
     with site.app.app_context():
         community = content.make_community()

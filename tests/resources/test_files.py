@@ -112,18 +112,27 @@ def test_json_csv_and_xlsx_hold_the_same_numbers(query, path, anyone):
         ("text/csv", "text/csv; charset=utf-8"),
         (XLSX, XLSX),
         ("text/html, text/csv;q=0.5, */*;q=0.1", "text/csv; charset=utf-8"),
+        ("text/csv, */*", "text/csv; charset=utf-8"),
+        ("text/csv; charset=utf-8", "text/csv; charset=utf-8"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("text/*", "text/csv; charset=utf-8"),
+        ("application/*", "application/json"),
+        ("text/csv;q=0, */*", "application/json"),
+        ("application/json;q=0.2, text/csv;q=0.8", "text/csv; charset=utf-8"),
     ],
 )
 def test_the_form_is_what_the_caller_accepts(accept, content_type, path, anyone):
     headers = {"Accept": accept} if accept else {}
-    assert anyone.get(path, headers=headers).content_type == content_type
+    answer = anyone.get(path, headers=headers)
+    assert (answer.status_code, answer.content_type) == (200, content_type)
 
 
 def test_format_wins_over_accept_and_what_cannot_be_made_is_refused(path, anyone):
     answer = anyone.get(f"{path}?format=json", headers={"Accept": CSV})
     assert answer.content_type == "application/json"
-    answer = anyone.get(path, headers={"Accept": "image/png"})
-    assert answer.status_code == 406 and "text/csv" in answer.json["message"]
+    for accept in ("image/png", "image/*", "application/json;q=0", "*/*;q=0"):
+        answer = anyone.get(path, headers={"Accept": accept})
+        assert answer.status_code == 406 and "text/csv" in answer.json["message"]
 
 
 def test_the_name_of_a_file_says_community_and_range(site, path, anyone):
@@ -182,6 +191,13 @@ def test_a_negative_number_is_a_number():
     (piece,) = csv_pieces(subject, [(row, "Views")])
     assert piece.decode().splitlines()[1].endswith(",-5")
     assert harmless("-5") == "'-5" and harmless("5-") == "5-"
+
+
+@pytest.mark.parametrize(
+    "begin", ["=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20"]
+)
+def test_whatever_a_spreadsheet_may_take_for_a_formula_is_text(begin):
+    assert harmless(f"{begin}1+1") == f"'{begin}1+1"
 
 
 def test_a_cover_says_what_the_numbers_are(site, path, anyone):

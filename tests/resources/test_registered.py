@@ -222,3 +222,32 @@ def test_small_numbers_are_not_told(site, anyone, monkeypatch):
         cells = found["subcounts"]
         assert not cells["countries"] and cells["resource_types"]
         assert found["totals"]["view"]["total_events"] > 0
+
+
+def test_a_batch_gives_no_more_documents_than_one_query_can(anyone, monkeypatch, site):
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_MAX_DOCUMENTS", 70)
+
+    def batch(number, **more):
+        query = {"stat": "community-usage-delta", "params": {"community_id": "global"}}
+        queries = {f"q{n}": query for n in range(number)}
+        return anyone.post("/stats", json={**queries, **more})
+
+    assert batch(2).status_code == 200
+    assert batch(2).status_code == 200, "what other requests asked for is counted"
+    refused = batch(3)
+    assert refused.status_code == 400
+    assert (
+        "'q2'" in refused.json["message"] and "90 documents" in refused.json["message"]
+    )
+    # of several families
+    days = {"start_date": DAYS[7], "end_date": DAYS[7]}
+    assert batch(1, all={"stat": "global-stats", "params": days}).status_code == 200
+    assert batch(2, all={"stat": "global-stats"}).status_code == 400
+
+
+@pytest.mark.parametrize("text", ["2026-W01-1", "2026-1-001", "\uff12026-01-01"])
+def test_no_other_form_of_a_date_is_taken(text, anyone):
+    answer = ask(
+        anyone, "community-usage-delta", community_id="global", start_date=text
+    )
+    assert answer.status_code == 400 and "is no date" in answer.json["message"]

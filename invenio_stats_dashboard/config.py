@@ -256,7 +256,7 @@ STATS_DASHBOARD_MAX_SERIES = 5000
 STATS_DASHBOARD_MAX_VALUES = 500_000
 """Values that can be asked for in JSON: series times buckets; files have no limit."""
 
-STATS_DASHBOARD_MAX_DOCUMENTS = 366
+STATS_DASHBOARD_MAX_DOCUMENTS = 500
 """Documents that one request of ``POST /api/stats`` gives: days times families.
 
 Those of all queries of the request together.

@@ -5,8 +5,9 @@
 
 Only the breakdowns of events tell of visitors: from where, by what. A cell with fewer
 visitors than the minimum is not told, nor is one without any, so that what is not told
-does not say that there was somebody. Where this leaves a single cell to be had by
-subtracting the others from the total, the next smallest is not told either.
+does not say that there was somebody. What is not told can be had together by subtracting
+the others from the total; where it is a single cell, or has fewer visitors than the minimum
+together, the next smallest is not told either.
 """
 
 from dataclasses import dataclass
@@ -48,9 +49,11 @@ class SmallNumbers:
             set: their ids.
         """
         few = {id for id, number in visitors.items() if number < self.minimum}
-        if len(few) == 1 and len(visitors) > 1:
-            others = ((n, id) for id, n in visitors.items() if id not in few)
-            few.add(min(others)[1])
+        others = sorted((n, id) for id, n in visitors.items() if id not in few)
+        together = sum(visitors[id] for id in few)
+        # one is enough: it has the minimum by itself
+        if few and others and (len(few) == 1 or together < self.minimum):
+            few.add(others[0][1])
         return few
 
     def suppressed_table(self, table, places, visitors):

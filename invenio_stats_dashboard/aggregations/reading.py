@@ -159,7 +159,7 @@ class AggregateReader:
         body = {
             **what,
             "size": size,
-            "query": _query(parts, day),
+            "query": query_of(parts, day),
             "sort": [{name: {"order": "asc"}} for name in order],
             "track_total_hits": False,
         }
@@ -205,7 +205,13 @@ def _by_community(community, day):
     return community, day
 
 
-def _query(parts, day):
+def query_of(parts, day):
+    """Return the query of the documents of some parts.
+
+    Args:
+        parts: list of :class:`Part`.
+        day: name of the field that holds the day.
+    """
     clauses = []
     for part in parts:
         days = {"range": {day: {"gte": part.first, "lte": part.last}}}

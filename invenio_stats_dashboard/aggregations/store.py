@@ -227,6 +227,12 @@ class Actions:
         if self._bytes >= MAX_BYTES or len(self._waiting) >= MAX_ACTIONS:
             self.flush()
 
+    def index(self, index, id, source):
+        """Take in that a document is to be stored, given as a dict."""
+        head = {"index": {"_index": index, "_id": id}}
+        lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
+        self.add(b"\n".join(lines))
+
     def flush(self):
         """Send those that wait."""
         if self._waiting:

@@ -170,9 +170,7 @@ class EventStore:
 
         def read():
             answer = self._request("POST", path, {"docs": docs}, params)
-            found = decoded(answer, Docs[kind]).docs
-            require_read(found)
-            return found
+            return require_read(decoded(answer, Docs[kind]).docs)
 
         found = self.patiently(read)
         return {doc.id: doc.source for doc in found if doc.source is not None}

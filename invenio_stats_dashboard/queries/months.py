@@ -133,11 +133,9 @@ class _Monthly:
             found: sums of months.
             read: yields days and sources of deltas, given the first and the last day.
         """
-        sums = groupby(found, key=lambda hit: _month(ordinal(hit.sort[0])))
+        sums = groupby(found, key=_month)
         month, of_month, first, last = None, {}, None, None
-        for wanted, its in groupby(
-            deltas, key=lambda hit: _month(ordinal(hit.sort[0]))
-        ):
+        for wanted, its in groupby(deltas, key=_month):
             its = list(its)
             while month is None or month < wanted:
                 month, hits = next(sums, ((9999, 12), ()))
@@ -201,8 +199,8 @@ class MonthlyRunning(_Monthly, Running):
     """What all deltas up to each bucket's end add up to, in the same way."""
 
 
-def _month(day):
-    found = date.fromordinal(day)
+def _month(hit):
+    found = date.fromordinal(ordinal(hit.sort[0]))
     return found.year, found.month
 
 

@@ -148,6 +148,9 @@ def require_read(docs):
     Args:
         docs: of the answer; each has an ``error`` with type and reason, or None.
 
+    Returns:
+        The documents.
+
     Raises:
         TransportError: one that passes.
     """
@@ -155,6 +158,7 @@ def require_read(docs):
         if doc.error and doc.error.type != _NO_INDEX:
             reason = {"error": {"reason": doc.error.reason}}
             raise TransportError(503, doc.error.type, reason)
+    return docs
 
 
 def describe(error):

@@ -326,9 +326,7 @@ class Kept:
             answer = self._text.transport.perform_request(
                 "POST", f"/{self._index}/_mget", params=dict(params), body=body
             )
-            docs = _decode_docs(answer).docs
-            require_read(docs)
-            return docs
+            return require_read(_decode_docs(answer).docs)
 
         for place, doc in zip(places, self._patiently(read), strict=True):
             version = (doc.seq_no, doc.term)

@@ -260,9 +260,7 @@ class Reader:
         path = f"/{self._names.record_facts}/_mget"
 
         def read(answer):
-            docs = _decode_docs(answer).docs
-            require_read(docs)
-            return docs
+            return require_read(_decode_docs(answer).docs)
 
         # whole sources: to filter them takes OpenSearch ten times as long
         return self._send("POST", path, {"ids": recids}, {}, read)

@@ -11,9 +11,9 @@ checksums, so that a sum which is no longer, or not yet, that of the deltas is n
 
 from datetime import UTC, datetime
 
-import msgspec
 import xxhash
 
+from ..reading import LAST_DAY, Part, query_of
 from ..store import Actions
 from .sums import sums_of
 
@@ -159,12 +159,8 @@ class Months:
                 "cells": columns,
                 "updated_timestamp": self._now,
             }
-            head = {
-                "_index": self._store.year_of(day),
-                "_id": f"{community}:{day}:{key}",
-            }
-            lines = (msgspec.json.encode({"index": head}), msgspec.json.encode(source))
-            self._actions.add(b"\n".join((*lines, b"")))
+            id = f"{community}:{day}:{key}"
+            self._actions.index(self._store.year_of(day), id, source)
 
     def finish(self, starts):
         """Store what is saved, and delete what there is beside it.
@@ -175,24 +171,11 @@ class Months:
         """
         self._actions.flush()
         self._store.refresh()
-        since = [
-            {
-                "bool": {
-                    "filter": [
-                        {"term": {"community_id": community}},
-                        {"range": {"period_start": {"gte": f"{day[:7]}-01"}}},
-                    ]
-                }
-            }
-            for community, day in starts.items()
-        ]
-        ours = {"term": {"updated_timestamp": self._now}}
+        since = [Part(f"{day[:7]}-01", LAST_DAY, c) for c, day in starts.items()]
+        query = query_of(since, "period_start")
+        query["bool"]["must_not"] = [{"term": {"updated_timestamp": self._now}}]
         self._client.delete_by_query(
             index=self._store.alias,
-            body={"query": {"bool": {"filter": [_any(since)], "must_not": [ours]}}},
+            body={"query": query},
             params={"ignore_unavailable": "true", "conflicts": "proceed"},
         )
-
-
-def _any(clauses):
-    return {"bool": {"should": clauses}}

@@ -154,10 +154,8 @@ class States:
             of_state = {"text": part}
             if not piece:
                 of_state |= {"pieces": len(parts), "mark": mark}
-            head = {"index": {"_index": self._index, "_id": its.id}}
             source = {**its.fields, "state": of_state}
-            lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
-            self._actions.add(b"\n".join(lines))
+            self._actions.index(self._index, its.id, source)
             ids.append(its.id)
         return ids
 

@@ -89,6 +89,27 @@ STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS = 7
 In between it looks, every hour, at those that were changed.
 """
 
+STATS_DASHBOARD_STATEMENT_TIMEOUT = 15
+"""Seconds that an SQL statement of live capture or of the event indexer may take.
+
+The database cancels a statement that takes longer. A change of a membership is then left
+to the next reconciliation, and a usage event is enriched later.
+"""
+
+STATS_DASHBOARD_SCAN_TIMEOUT = 600
+"""Seconds that an SQL statement of a command or a scheduled task may take.
+
+These are the back-fill, the reconciliation, the migration and ``status``. They read
+whole tables, once.
+"""
+
+STATS_DASHBOARD_SCANS_PER_MINUTE = 6
+"""How often a minute live capture and the event indexer may scan tables, 1 to 600.
+
+They do so only as long as the indexes are missing that ``invenio community-stats
+database-indexes create`` creates. What they may not look up now they look up later.
+"""
+
 STATS_DASHBOARD_TEMPLATE_PRIORITY = 500
 """Priority of the index templates of the usage events.
 

@@ -70,14 +70,39 @@ def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
         rows: see ``CommunityStatsService.capture_changes``.
     """
     service = current_stats_dashboard.community_stats_service
+    _capture(self, lambda: service.capture_changes(parent_ids, community_ids, rows))
+
+
+@shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
+def capture_deferred_changes(self):
+    """Write community events of records whose capture was put off.
+
+    Args:
+        self: the task.
+    """
+    service = current_stats_dashboard.community_stats_service
+    _capture(self, service.capture_deferred_changes)
+
+
+def _capture(task, work):
+    """Capture changes; try again later if a service is away.
+
+    Args:
+        task: the running task.
+        work: returns a :class:`~.community_events.live_capture.CaptureReport`.
+    """
     try:
-        _tell_refused(service.capture_changes(parent_ids, community_ids, rows))
+        report = work()
     except NotReadyError:
         return  # it was switched off since
     except (StatsDashboardError, OpenSearchException) as error:
-        if self.request.is_eager or self.request.retries >= _TRIES:
+        if task.request.is_eager or task.request.retries >= _TRIES:
             raise
-        raise self.retry(exc=error, countdown=_pause(self.request.retries)) from error
+        raise task.retry(exc=error, countdown=_pause(task.request.retries)) from error
+    _tell_refused(report.written)
+    # an eager task would not wait
+    if report.next_batch is not None and not task.request.is_eager:
+        _send_later(capture_deferred_changes, report.next_batch)
 
 
 def send_capture(**arguments):
@@ -106,6 +131,19 @@ def _send(task, **arguments):
             producer=producer,
             # a connection that was kept may be stale; more than once it is not tried
             retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+        )
+
+
+def _send_later(task, seconds):
+    """Have a task run after some seconds; without a broker the reconciliation does."""
+    try:
+        with prompt_producer(task.app) as producer:
+            task.apply_async(countdown=seconds, producer=producer)
+    except (KombuError, OSError) as error:
+        current_app.logger.warning(
+            "The message broker does not answer (%s): changes of memberships that were "
+            "put off are captured by the next reconciliation.",
+            error,
         )
 
 

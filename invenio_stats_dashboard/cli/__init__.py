@@ -8,6 +8,7 @@ import click
 from .aggregates import aggregate
 from .community_events import community_events, generate_community_events
 from .counter import counter_report
+from .database_indexes import database_indexes
 from .status import status
 from .stored import clear_bookmarks, destroy_indices, read
 from .usage_events import migrate_events, usage_events
@@ -20,6 +21,7 @@ def community_stats():
 
 community_stats.add_command(community_events)
 community_stats.add_command(generate_community_events)
+community_stats.add_command(database_indexes)
 community_stats.add_command(usage_events)
 community_stats.add_command(migrate_events)
 community_stats.add_command(aggregate)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from . import times
 from .backfill import MAX_LACKING, BackfillReport, Pace, Progress, Totals, fill
-from .membership import Selection
+from .selection import Selection
 from .state import backfill_state, save_state
 
 _CAUSE = "backfill"
@@ -89,7 +89,7 @@ class Generation:
         since = datetime.fromisoformat(started_at).replace(tzinfo=UTC) - _OVERLAP
         again = Totals()
         fill(
-            self._reader.pages(Selection(changed_since=since)),
+            self._reader.select(Selection(changed_since=since)).pages(),
             self._recorder,
             self._cause,
             stored=lambda last, rows, recorded: again.add(rows, recorded),
@@ -130,7 +130,8 @@ class Generation:
         if not dry_run:
             self._store.ensure_templates()
             self._store.refresh()
-        total = self._reader.count(selection, after) if self._progress else 0
+        records = self._reader.select(selection, after)
+        total = records.count() if self._progress else 0
 
         def stored(last, rows, recorded):
             self._totals.add(rows, recorded)
@@ -139,7 +140,7 @@ class Generation:
             self._show(total)
 
         fill(
-            self._reader.pages(selection, after),
+            records.pages(),
             self._recorder,
             self._cause,
             dry_run,

@@ -3,21 +3,22 @@
 
 """Reading records with their communities, requests and files from the database.
 
-Everything is read in pages of bounded number and size, in the order of the
-records' UUIDs, with a handful of statements a page.
+Records are read in pages of bounded number and size, in the order of their UUIDs, with
+a handful of statements a page. No transaction is open between two pages.
 """
 
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from ..errors import StatsDashboardError
-from . import queries
+from ..subcounts import Subcount
+from . import sql
+from .database import Database, PlanKind
+from .database_indexes import IndexStatus, index_statuses
+from .ended_requests import EndedRequests, RequestsByParent, collect_ended_requests
 from .facts import MAX_LENGTH
 from .pruning import record_decoder
 from .rows import (
@@ -27,6 +28,7 @@ from .rows import (
     FilesSummary,
     RecordRow,
 )
+from .selection import SelectedIds, Selection, chunks
 from .times import moment_of
 
 PAGE_BYTES = 8_000_000
@@ -34,226 +36,223 @@ PAGE_BYTES = 8_000_000
 
 _FETCHED = 100
 
-
-class DatabaseUnavailableError(StatsDashboardError):
-    """The database did not answer, or the connection broke."""
-
-    exit_code = 3
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which records to read; without arguments all that are published.
-
-    Attributes:
-        recids: persistent identifiers.
-        community_ids: UUIDs; records that are in one of these communities, or
-            were accepted by one.
-        parent_ids: UUIDs of parents; all versions that they have.
-        created_from: created at this moment or later.
-        created_before: created before this moment.
-        changed_since: the record, its parent or one of its communities was
-            changed then or later.
-    """
-
-    recids: tuple[str, ...] | None = None
-    community_ids: tuple[str, ...] | None = None
-    parent_ids: tuple[str, ...] | None = None
-    created_from: datetime | None = None
-    created_before: datetime | None = None
-    changed_since: datetime | None = None
+Page: TypeAlias = list[RecordRow]
 
 
 class MembershipReader:
     """Reads what the database holds of records.
 
     Args:
-        engine: the SQLAlchemy engine.
+        engine: the site's engine.
         page_size: records in a page at most.
         subcounts: the registry of breakdowns, if no more of a record's JSON is
             needed than they name; see :mod:`.pruning`.
+        timeout: seconds that a statement may take.
     """
 
-    def __init__(self, engine, page_size=1000, subcounts=None):
-        """Keep what is needed."""
-        self._engine = engine
-        self._page_size = page_size
+    def __init__(
+        self,
+        engine: sa.Engine,
+        page_size: int = 1000,
+        subcounts: dict[str, Subcount] | None = None,
+        timeout: float = 600,
+    ) -> None:
+        self.database = Database(engine, timeout)
+        self.page_size = page_size
         self._decode = record_decoder(subcounts) if subcounts else msgspec.json.decode
 
-    def count(self, selection=None, after=None):
-        """Return the number of records of a selection.
+    def select(
+        self, selection: Selection | None = None, after: str | None = None
+    ) -> "SelectedRecords":
+        """Find out which records a selection has; reads none of them yet.
 
         Args:
             selection: which; None for all.
             after: UUID of the record to go on after.
-        """
-        statement = queries.count(selection or Selection(), after)
-        with self.connected() as connection:
-            return connection.execute(statement).scalar_one()
-
-    def pages(self, selection=None, after=None):
-        """Yield the records of a selection.
-
-        Args:
-            selection: which; None for all.
-            after: UUID of the record to go on after.
-
-        A transaction is open until the generator ends or is closed; two, if the
-        records are more than a page.
-
-        Yields:
-            list[RecordRow]: pages in the order of the UUIDs, never empty.
 
         Raises:
-            DatabaseUnavailableError: a sentence that says what is wrong.
+            StatementTimeoutError: a statement took longer than it may.
+            DatabaseUnavailableError: the database did not answer.
         """
         selection = selection or Selection()
-        with ExitStack() as stack:
-            connection = stack.enter_context(self.connected())
-            page, is_last = self._record_page(connection, selection, after)
-            statement = queries.ended_requests(selection, after)
-            if is_last:  # few: the workers of a site share few connections
-                ended = _Ended(connection.execute(statement).all() if page else ())
-            else:
-                side = stack.enter_context(self.connected())
-                ended = _Ended(side.execute(_streamed(statement, 1000)))
-            while page:
-                after = page[-1].id
-                yield _rows(connection, page, ended.upto(after), self._decode)
-                connection.rollback()
-                if is_last:
-                    return
-                page, is_last = self._record_page(connection, selection, after)
+        finder, ids = SelectedIds(self.database), None
+        if selection != Selection():
+            ids = finder.find(selection)
+            if ids is not None and after is not None:
+                ids = ids[bisect_right(ids, after) :]
+        return SelectedRecords(self, selection, ids, finder.versions, after)
 
-    def rows(self, recids):
-        """Return the records with some persistent identifiers.
-
-        Args:
-            recids: identifiers.
-
-        Returns:
-            list[RecordRow]: of those that are published records, in any order.
-        """
+    def rows(self, recids: Iterable[str]) -> Page:
+        """Return those of some persistent identifiers that are published records."""
         selection = Selection(recids=tuple(sorted(recids)))
-        return [row for page in self.pages(selection) for row in page]
+        return [row for page in self.select(selection).pages() for row in page]
 
-    def _record_page(self, connection, selection, after):
-        """Return the next records, and whether they are the last ones."""
-        statement = queries.records(selection, after).limit(self._page_size)
-        page, size = [], 0
-        with connection.execute(_streamed(statement, _FETCHED)) as result:
-            for record in result:
-                page.append(record)
-                size += len(record.json)
-                if size > PAGE_BYTES:
-                    return page, False
-        return page, len(page) < self._page_size
+    def known(self, recids: Collection[str]) -> set[str]:
+        """Return those of some persistent identifiers that are published records."""
+        with self.database.transaction(PlanKind.LOOKUP) as connection:
+            return set(connection.execute(sql.known_recids(recids)).scalars())
 
-    def known(self, recids):
-        """Return those of some persistent identifiers that are published records.
-
-        Args:
-            recids: identifiers.
-
-        Returns:
-            set[str]: the identifiers found.
-        """
-        with self.connected() as connection:
-            return set(connection.execute(queries.known(recids)).scalars())
-
-    def communities(self, ids_or_slugs):
+    def communities(self, ids_or_slugs: Collection[str]) -> dict[str, str]:
         """Return the UUIDs of communities, deleted ones included.
 
         Args:
             ids_or_slugs: UUIDs or slugs.
 
         Returns:
-            dict: what was given -> UUID, for those that exist.
+            The given name -> UUID, for those that exist.
         """
-        with self.connected() as connection:
-            found = connection.execute(queries.named_communities(ids_or_slugs)).all()
-        by_name = {slug: str(id_) for id_, slug in found}
-        by_name.update({str(id_): str(id_) for id_, _ in found})
+        with self.database.transaction(PlanKind.SCAN) as connection:
+            found = connection.execute(sql.named_communities(ids_or_slugs)).all()
+        by_name = {slug: id_ for id_, slug in found}
+        by_name.update({id_: id_ for id_, _ in found})
         wanted = {name: name.strip().lower() for name in ids_or_slugs}
         return {
             given: by_name[name] for given, name in wanted.items() if name in by_name
         }
 
-    @contextmanager
-    def connected(self):
-        """Connect to the database; a broken connection is one clear sentence."""
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except sa.exc.TimeoutError as error:
-            raise DatabaseUnavailableError(
-                "All connections to the database that this process may have are in use "
-                f"({error}). Run the same command again; if it happens often, see "
-                "pool_size and max_overflow in SQLALCHEMY_ENGINE_OPTIONS."
-            ) from error
-        except DBAPIError as error:
-            if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-                raise
-            raise DatabaseUnavailableError(
-                f"The database did not answer ({' '.join(str(error.orig).split())}). "
-                "See that it is up and run the same command again."
-            ) from error
+    def slugs(self, community_ids: Collection[str]) -> dict[str, str]:
+        """Return the slugs of communities that exist, by UUID."""
+        with self.database.transaction(PlanKind.LOOKUP) as connection:
+            return dict(connection.execute(sql.community_slugs(community_ids)).all())
+
+    def database_indexes(self) -> list[IndexStatus]:
+        """Return which of the indexes that live capture uses the database has."""
+        with self.database.transaction(PlanKind.LOOKUP) as connection:
+            return index_statuses(connection)
+
+    def read_page(
+        self, statement: sql.Statement, ended: EndedRequests
+    ) -> tuple[Page, bool]:
+        """Return the records of a statement, and whether they are all of it.
+
+        Args:
+            statement: :func:`.sql.records` or :func:`.sql.record_page`.
+            ended: gives the requests of memberships that have ended.
+        """
+        with self.database.transaction(PlanKind.LOOKUP) as connection:
+            records, is_whole = _bounded(connection, statement)
+            page = _page(connection, records, ended, self._decode) if records else []
+        return page, is_whole
 
 
-def _streamed(statement, rows):
-    """Return a statement whose result is fetched so many rows at a time."""
-    return statement.execution_options(stream_results=True, max_row_buffer=rows)
-
-
-class _Ended:
-    """Accepted requests whose row is gone, read beside the records.
-
-    They are few as a rule, but nothing bounds their number: so they come from
-    one ordered statement that is read as far as the records have been.
+class SelectedRecords:
+    """The records of a selection.
 
     Args:
-        requests: rows of :func:`.queries.ended_requests`.
+        reader: reads the pages.
+        selection: what was asked for.
+        ids: the UUIDs of the records in their order; None for all records.
+        versions: of their parents, as far as they are known.
+        after: UUID of the record to go on after, if all records are read.
     """
 
-    def __init__(self, requests):
-        self._groups = groupby(requests, key=lambda request: request.record_id)
-        self._next = None
+    def __init__(
+        self,
+        reader: MembershipReader,
+        selection: Selection,
+        ids: list[str] | None,
+        versions: list[sa.Row[Any]],
+        after: str | None,
+    ) -> None:
+        self._reader, self._selection = reader, selection
+        self._ids, self._after = ids, after
+        self._versions = versions
 
-    def upto(self, record_id):
-        """Return the requests of records up to a UUID, record -> list."""
-        found = {}
-        while True:
-            if self._next is None:
-                key, group = next(self._groups, (None, ()))
-                if key is None:
-                    return found
-                self._next = (key, list(group))
-            if self._next[0] > record_id:
-                return found
-            found[self._next[0]] = self._next[1]
-            self._next = None
+    def count(self) -> int:
+        """Return how many records there are at most; all of them are counted by a scan."""
+        if self._ids is not None:
+            return len(self._ids)
+        with self._reader.database.transaction(PlanKind.SCAN) as connection:
+            return connection.execute(sql.count_records(self._after)).scalar_one()
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the records.
+
+        Yields:
+            Pages in the order of the UUIDs, never empty.
+
+        Raises:
+            StatementTimeoutError: a statement took longer than it may.
+            DatabaseUnavailableError: the database did not answer.
+        """
+        ended = self._ended_requests()
+        following = self._all_records if self._ids is None else self._chosen_records
+        for page in following(ended):
+            if page:
+                yield page
+
+    def _all_records(self, ended: EndedRequests) -> Iterator[Page]:
+        after, size, is_whole = self._after, self._reader.page_size, True
+        page: Page | None = None
+        while page is None or len(page) == size or not is_whole:
+            statement = sql.record_page(after, size)
+            page, is_whole = self._reader.read_page(statement, ended)
+            after = page[-1].record_id if page else after
+            yield page
+
+    def _chosen_records(self, ended: EndedRequests) -> Iterator[Page]:
+        start, end = self._selection.created_from, self._selection.created_before
+        for ids in chunks(self._ids, self._reader.page_size):
+            is_whole = False
+            while not is_whole:
+                statement = sql.records(ids, start, end)
+                page, is_whole = self._reader.read_page(statement, ended)
+                yield page
+                seen = {row.record_id for row in page}
+                ids = [id_ for id_ in ids if id_ not in seen]
+
+    def _ended_requests(self) -> EndedRequests:
+        """Return where to find ended requests: for each page, or all at once.
+
+        Without the indexes, what a page needs costs a scan of records and requests; so
+        do all requests together.
+        """
+        if self._ids is not None and len(self._ids) <= self._reader.page_size:
+            return RequestsByParent(self._reader.database, self._versions)
+        return collect_ended_requests(self._reader.database)
 
 
-def _rows(connection, page, ended, decode):
-    """Return the page's records with what belongs to them."""
-    ids = [record.id for record in page]
-    communities = _grouped(
-        connection.execute(queries.communities({r.parent_id for r in page})),
-        "parent_id",
-    )
+def _bounded(
+    connection: sa.Connection, statement: sql.Statement
+) -> tuple[list[sa.Row[Any]], bool]:
+    """Return rows up to the size of a page, and whether they are all."""
+    records: list[sa.Row[Any]] = []
+    size = 0
+    options = {"stream_results": True, "max_row_buffer": _FETCHED}
+    with connection.execute(statement, execution_options=options) as result:
+        for record in result:
+            records.append(record)
+            size += len(record.json)
+            if size > PAGE_BYTES:
+                return records, False
+    return records, True
+
+
+def _page(
+    connection: sa.Connection,
+    records: list[sa.Row[Any]],
+    ended: EndedRequests,
+    decode: Callable[[str], Any],
+) -> Page:
+    """Return records with what belongs to them."""
+    ids = [record.id for record in records]
+    parents = {record.parent_id for record in records}
+    found = connection.execute(sql.memberships(parents)).all()
+    requests = ended.find(connection, parents, found)
+    communities = _grouped(found, "parent_id")
     files = _files(connection, ids)
     history = _history(connection, ids)
-    accepted = _acceptances(connection, communities, ended)
+    accepted = _acceptances(connection, found, requests)
     return [
         _row(
             record,
             decode(record.json),
             [_community(c, accepted) for c in communities.get(record.parent_id, ())],
-            [_ended(r, accepted) for r in ended.get(record.id, ())],
+            [_ended(r, accepted) for r in requests.get(record.parent_id, ())],
             files.get(record.id, FilesSummary()),
             *history.get(record.id, ((), None)),
         )
-        for record in page
+        for record in records
     ]
 
 
@@ -308,18 +307,18 @@ def _ended(request, accepted):
     return AcceptedRequest(
         community_id=request.community_id,
         requested=request.created,
-        accepted=accepted.get(request.request_id, request.updated),
+        accepted=accepted.get(request.id, request.updated),
     )
 
 
-def _acceptances(connection, communities, ended):
+def _acceptances(connection, memberships, ended):
     """Return when the requests of a page were accepted, by request."""
-    ids = {r.request_id for rows in communities.values() for r in rows}
-    ids |= {r.request_id for requests in ended.values() for r in requests}
+    ids = {row.request_id for row in memberships}
+    ids |= {request.id for requests in ended.values() for request in requests}
     ids.discard(None)
     if not ids:
         return {}
-    found = connection.execute(queries.acceptances(ids))
+    found = connection.execute(sql.acceptances(ids))
     return {row.request_id: row.accepted for row in found}
 
 
@@ -331,17 +330,21 @@ def _files(connection, ids):
             row.volume or 0,
             tuple(sorted({e.lower()[:MAX_LENGTH] for e in row.extensions if e})),
         )
-        for row in connection.execute(queries.files(ids))
+        for row in connection.execute(sql.files(ids))
     }
 
 
 def _history(connection, ids):
     """Return earlier deletions of records, and the date of the present one."""
-    statement = queries.deletion_history(ids)
+    statement = sql.ever_deleted(ids)
     if statement is None:
         return {}
+    deleted_ids = connection.execute(statement).scalars().all()
+    if not deleted_ids:
+        return {}
     history = {}
-    for record_id, versions in _grouped(connection.execute(statement), "id").items():
+    states = connection.execute(sql.deletion_history(deleted_ids))
+    for record_id, versions in _grouped(states, "id").items():
         spans, deleted = [], None
         for version in versions:
             gone = version.deletion_status != "P"

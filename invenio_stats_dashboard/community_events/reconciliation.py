@@ -12,7 +12,7 @@ from ..search.bookmarks import Bookmark
 from ..search.lock import ClusterLock
 from . import times
 from .answers import decoded
-from .membership import Selection
+from .selection import Selection
 from .state import backfill_state
 
 DOCUMENT_ID = "community-events-reconciliation"
@@ -97,7 +97,14 @@ class Reconciliation:
         swept = self._bookmark().data.get("swept_at")
         return swept is None or _moment(swept) <= _now() - timedelta(days=days)
 
-    def run(self, generation, selection, changed_only=False, dry_run=False):
+    def run(
+        self,
+        generation,
+        selection,
+        changed_only=False,
+        dry_run=False,
+        capture_deferred=None,
+    ):
         """Look at records, and write what their timelines lack.
 
         Args:
@@ -105,6 +112,8 @@ class Reconciliation:
             selection: a :class:`.membership.Selection`; an empty one is all records.
             changed_only: of these only the ones that were changed since the last time.
             dry_run: count what would be written and write nothing.
+            capture_deferred: called first if all records are looked at; captures
+                what live capture has put off, with what it knows of these changes.
 
         Returns:
             BackfillReport: what was repaired.
@@ -122,6 +131,8 @@ class Reconciliation:
         lock = ClusterLock(self._client, self._names.reindexing, LOCK, holder, _TTL)
         lock.acquire()
         try:
+            if capture_deferred and selection == Selection() and not dry_run:
+                capture_deferred()
             return self._run(generation, selection, changed_only, dry_run)
         finally:
             lock.release()

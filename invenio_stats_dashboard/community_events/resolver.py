@@ -3,10 +3,20 @@
 
 """Looking up in the database what OpenSearch does not know of a record."""
 
+from collections.abc import Callable, Collection
+from typing import Any
+
+from flask import Flask
+
+from ..search.client import json_client
+from ..search.names import Names
+from .database_indexes import has_all_indexes
 from .facts import FactsReader
 from .lookup import RecordContext
-from .membership import MembershipReader
+from .membership import MembershipReader, Page
 from .recorder import Recorder
+from .scan_budget import ScanBudget
+from .selection import Selection
 from .store import EventStore
 
 
@@ -16,37 +26,45 @@ class DatabaseResolver:
     Args:
         app: the Flask application.
         client: an OpenSearch client, whether it decodes its answers or not.
-        names: the instance's :class:`~..search.names.Names`.
+        names: the instance's index names.
         late: see :class:`.recorder.Recorder`; what is found here may have happened
             before events that are enriched.
         cause: what made the caller ask; see :data:`.documents.CAUSES`.
+        wait: called with the budget of scans before a look-up that scans tables for
+            want of an index. Without it, such a look-up is made only if the budget
+            allows it at once; otherwise the records remain unknown for now.
     """
 
-    def __init__(self, app, client, names, late, cause="backfill"):
-        """Keep what is needed."""
-        self._app = app
+    def __init__(
+        self,
+        app: Flask,
+        client: Any,
+        names: Names,
+        late: Callable[[dict[str, str]], None],
+        cause: str = "backfill",
+        wait: Callable[[ScanBudget], None] | None = None,
+    ) -> None:
+        self._app, self._names = app, names
         self._store = EventStore(client, names)
         self._late, self._cause = late, cause
+        self._wait = wait
 
-    def __call__(self, recids):
+    def __call__(self, recids: Collection[str]) -> dict[str, RecordContext]:
         """Return the contexts of records that are in the database.
 
         Args:
             recids: identifiers.
 
         Returns:
-            dict: recid -> :class:`.lookup.RecordContext`; those that are no
-            published records are missing.
+            recid -> context; those that are no published records are missing.
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
-        from invenio_db import db
-
         with self._app.app_context():
             subcounts = self._app.extensions["invenio-stats-dashboard"].subcounts
-            rows = MembershipReader(db.engine, subcounts=subcounts).rows(recids)
+            rows = self._rows(recids, subcounts)
         if not rows:
             return {}
         self._store.ensure_templates()
@@ -57,3 +75,25 @@ class DatabaseResolver:
             row.recid: RecordContext(reader.read(row), recorded.timeline(row.recid))
             for row in rows
         }
+
+    def _rows(self, recids: Collection[str], subcounts: dict[str, Any]) -> Page:
+        from invenio_db import db
+
+        config = self._app.config
+        limit = "SCAN" if self._wait else "STATEMENT"
+        timeout = config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
+        reader = MembershipReader(db.engine, subcounts=subcounts, timeout=timeout)
+        records = reader.select(Selection(recids=tuple(sorted(recids))))
+        if not records.count():
+            return []
+        if not has_all_indexes(db.engine) and not self._may_scan():
+            return []
+        return [row for page in records.pages() for row in page]
+
+    def _may_scan(self) -> bool:
+        per_minute = self._app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
+        budget = ScanBudget(json_client(self._app), self._names, per_minute)
+        if self._wait:
+            self._wait(budget)
+            return True
+        return not budget.take()

@@ -6,10 +6,10 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from . import queries
+from . import sql
 from .answers import decoded
+from .database import PlanKind
 from .documents import ADDED, GLOBAL
-from .membership import Selection
 from .reconciliation import ReconciliationState, reconciliation_state
 from .state import BackfillState, backfill_state
 
@@ -93,18 +93,13 @@ def events_status(client, names, reader, community_ids=None):
     """
     state = backfill_state(client, names)
     counted = _by_events(client, names, community_ids)
-    with reader.connected() as connection:
-        present = {
-            str(id_): count
-            for id_, count in connection.execute(queries.memberships(community_ids))
-        }
+    with reader.database.transaction(PlanKind.SCAN) as connection:
+        present = dict(connection.execute(sql.count_memberships(community_ids)).all())
         if community_ids is None:
-            present[GLOBAL] = connection.execute(queries.existing()).scalar_one()
-        ids = sorted({*counted, *present, *(community_ids or ())} - {GLOBAL})
-        slugs = dict(
-            (str(id_), slug) for id_, slug in connection.execute(queries.slugs(ids))
-        )
-    records = reader.count(Selection())
+            count = connection.execute(sql.count_existing_records())
+            present[GLOBAL] = count.scalar_one()
+    slugs = reader.slugs({*counted, *present, *(community_ids or ())} - {GLOBAL})
+    records = reader.select().count()
     first_places = {"bool": {"filter": [{"term": {"community_id": GLOBAL}}]}}
     first_places["bool"]["filter"].append({"term": {"place": 1}})
     with_events = _count(client, names.community_events, first_places)

@@ -4,16 +4,22 @@
 """The service for community events and statistics."""
 
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 from invenio_db import db
 
 from ..aggregations.status import AggregatesReader
+from ..community_events.backfill import BackfillReport
+from ..community_events.database_indexes import DatabaseIndexes, has_all_indexes
+from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
 from ..community_events.generation import Generation
-from ..community_events.membership import MembershipReader, Selection
+from ..community_events.live_capture import LiveCapture, capture_all_deferred
+from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
 from ..community_events.running import announced
+from ..community_events.scan_budget import ScanBudget
+from ..community_events.selection import Selection
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
@@ -127,20 +133,63 @@ class CommunityStatsService:
                 community, whether it was inserted or deleted, and the moment.
 
         Returns:
-            BackfillReport: what was done.
+            CaptureReport: what was written, or that it was put off.
 
         Raises:
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch took no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        written = {}
-        for parent_id, community_id, added, moment in rows:
-            written.setdefault(parent_id, {})[community_id] = (added, moment)
-        run, _ = self._generation(cause=None, limit=_SHORT, written=written)
-        if parent_ids:
-            return run.run_some(Selection(parent_ids=tuple(parent_ids)))
-        return run.run_some(Selection(community_ids=tuple(community_ids)))
+        changes = MembershipChanges(
+            tuple(parent_ids), tuple(community_ids), tuple(map(tuple, rows))
+        )
+        return self._live_capture().capture(changes)
+
+    def capture_deferred_changes(self):
+        """Capture the changes that were put off for the next batch.
+
+        Returns:
+            CaptureReport: what was written, and when the next batch is due.
+
+        Raises:
+            See :meth:`capture_changes`.
+        """
+        return self._live_capture().capture_batch()
+
+    def _live_capture(self):
+        check_enabled(self.app)
+        client = json_client(self.app)
+        return LiveCapture(
+            self._capture,
+            lambda: has_all_indexes(db.engine),
+            DeferredCaptures(client, self.names),
+            self._scan_budget(client),
+        )
+
+    def _scan_budget(self, client):
+        per_minute = self.app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
+        return ScanBudget(client, self.names, per_minute)
+
+    def _capture(self, changes, timeout="STATS_DASHBOARD_STATEMENT_TIMEOUT"):
+        """Write what the timelines of records lack that may have changed.
+
+        Args:
+            changes: a :class:`~..community_events.deferred_captures.MembershipChanges`.
+            timeout: name of the variable that limits the statements.
+        """
+        run, _ = self._generation(
+            cause=None, limit=_SHORT, timeout=timeout, written=changes.written
+        )
+        selections = []
+        if changes.parent_ids:
+            selections.append(Selection(parent_ids=changes.parent_ids))
+        if ids := changes.community_ids:
+            selections.append(Selection(community_ids=ids, with_former=False))
+        report = BackfillReport()
+        for selection in selections:
+            report = run.run_some(selection)
+        return report
 
     def reconcile_community_events(
         self,
@@ -188,7 +237,14 @@ class CommunityStatsService:
         )
         selection = self._selection(reader, community_ids, recids, None, None)
         work = Reconciliation(client, self.names)
-        return work.run(run, selection, changed_only, dry_run)
+        capture = partial(self._capture, timeout="STATS_DASHBOARD_SCAN_TIMEOUT")
+        return work.run(
+            run,
+            selection,
+            changed_only,
+            dry_run,
+            lambda: capture_all_deferred(DeferredCaptures(client, self.names), capture),
+        )
 
     def reconcile_if_due(self):
         """Do what the scheduled reconciliation has to do now.
@@ -355,7 +411,7 @@ class CommunityStatsService:
         return read_status(
             self.app,
             json_client(self.app, timeout=60),
-            MembershipReader(db.engine),
+            self._reader(),
             self.app.extensions["invenio-stats-dashboard"].event_reindexing_service,
             arguments.with_global(community_ids),
             every,
@@ -619,7 +675,15 @@ class CommunityStatsService:
         """
         return destroy_indices(self.app, everything, dry_run)
 
-    def _generation(self, cause, progress=None, waiting=None, limit=120, **evidence):
+    def _generation(
+        self,
+        cause,
+        progress=None,
+        waiting=None,
+        limit=120,
+        timeout="STATS_DASHBOARD_SCAN_TIMEOUT",
+        **evidence,
+    ):
         """Return a run, and what it reads records with.
 
         ``evidence`` is what a :class:`~..community_events.recorder.Recorder` takes
@@ -631,7 +695,7 @@ class CommunityStatsService:
                 "Set it to True, restart, and run the same command again."
             )
         subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
-        reader = MembershipReader(db.engine, subcounts=subcounts)
+        reader = self._reader(timeout, subcounts)
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
         store = EventStore(client, self.names, limit=limit, waiting=waiting)
@@ -641,6 +705,20 @@ class CommunityStatsService:
             client, self.names, store, reader, recorder, progress, cause=cause
         )
         return run, reader
+
+    def database_indexes(self, progress=None):
+        """Return what creates, removes and looks for the indexes of live capture.
+
+        Args:
+            progress: called with a
+                :class:`~..community_events.database_indexes.IndexProgress`.
+        """
+        return DatabaseIndexes(db.engine, progress)
+
+    def _reader(self, timeout="STATS_DASHBOARD_SCAN_TIMEOUT", subcounts=None):
+        """Return a reader of records, whose statements a config variable limits."""
+        timeout = self.app.config[timeout]
+        return MembershipReader(db.engine, subcounts=subcounts, timeout=timeout)
 
     def community_events_status(self, community_ids=None):
         """Compare the community events with the database, by counts.
@@ -656,7 +734,7 @@ class CommunityStatsService:
             DatabaseUnavailableError: the database does not answer.
             OpenSearchException: the cluster does not answer.
         """
-        reader = MembershipReader(db.engine)
+        reader = self._reader()
         ids = arguments.communities(reader, community_ids) if community_ids else None
         return events_status(text_client(self.app), self.names, reader, ids)
 

@@ -133,6 +133,29 @@ def _reconciliation(status):
         )
 
 
+def _database_indexes(status):
+    missing = [index for index in status.database_indexes if not index.exists]
+    if missing:
+        tables = " and ".join(index.table for index in missing)
+        yield (
+            f"The database has no index for live capture on {tables}, so that each "
+            "look-up of a membership scans whole tables. Changes of memberships are "
+            "captured in batches until it has. Run "
+            f"'{COMMAND} database-indexes create'."
+        )
+
+
+def _deferred_captures(status):
+    deferred = status.deferred_captures
+    if deferred.timed_out:
+        yield (
+            f"{deferred.timed_out:,} changes of memberships wait for the reconciliation "
+            "of community events, since the database canceled their statements after "
+            "STATS_DASHBOARD_STATEMENT_TIMEOUT seconds. See what slows the database "
+            f"down; to capture them now run '{COMMAND} community-events reconcile'."
+        )
+
+
 def _queues(status):
     silent = [queue for queue in status.queues if queue.length is None]
     if silent:
@@ -164,5 +187,7 @@ _RULES = (
     _last_run,
     _nobody_runs,
     _reconciliation,
+    _database_indexes,
+    _deferred_captures,
     _queues,
 )

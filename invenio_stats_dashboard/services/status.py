@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from ..aggregations.run import LOCK as AGGREGATION
 from ..aggregations.status import AggregatesReader, FamilyStatus
-from ..community_events import queries
+from ..community_events.database_indexes import IndexStatus
+from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
@@ -70,6 +71,9 @@ class StatsStatus:
             :class:`~..community_events.reconciliation.ReconciliationState`.
         migration: the :class:`~..usage_events.migration.status.Status`.
         preparation: of :func:`~.preparation.read_preparation`.
+        database_indexes: the indexes that live capture uses, whether they exist or
+            not.
+        deferred_captures: changes of memberships that wait to be captured.
         queues: a :class:`~..usage_events.queues.QueueLength` each.
         locks: name -> who holds it, as a clause, or None.
         problems: what needs a person, a sentence or two each.
@@ -92,6 +96,8 @@ class StatsStatus:
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
     migration: MigrationStatus = field(default_factory=lambda: MigrationStatus([]))
     preparation: dict | None = None
+    database_indexes: tuple[IndexStatus, ...] = ()
+    deferred_captures: DeferredState = field(default_factory=DeferredState)
     queues: tuple = ()
     locks: dict = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -178,6 +184,8 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
         reconciliation=reconciliation_state(client, names),
         migration=reindexing.status(),
         preparation=read_preparation(client, names),
+        database_indexes=tuple(reader.database_indexes()),
+        deferred_captures=DeferredCaptures(client, names).state(),
         queues=tuple(lengths()),
         locks=_holders(client, names),
         **shown.read(communities, every, last_run),
@@ -230,11 +238,7 @@ class _Communities:
         }
 
     def _slugs(self, ids):
-        if not ids:
-            return {}
-        with self._reader.connected() as connection:
-            rows = connection.execute(queries.slugs(sorted(ids))).all()
-        return {str(id): slug for id, slug in rows}
+        return self._reader.slugs(ids) if ids else {}
 
 
 def _holders(client, names):

@@ -16,7 +16,7 @@ import redis.exceptions
 import sqlalchemy.exc
 from invenio_stats import processors
 
-from ..community_events.membership import DatabaseUnavailableError
+from ..community_events.database import DatabaseUnavailableError
 from ..errors import SearchUnavailableError
 from ..search.client import is_transient
 

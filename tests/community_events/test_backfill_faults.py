@@ -10,11 +10,9 @@ import pytest
 import sqlalchemy as sa
 from invenio_db import db
 
+from invenio_stats_dashboard.community_events.database import DatabaseUnavailableError
 from invenio_stats_dashboard.community_events.generation import Generation
-from invenio_stats_dashboard.community_events.membership import (
-    DatabaseUnavailableError,
-    MembershipReader,
-)
+from invenio_stats_dashboard.community_events.membership import MembershipReader
 from invenio_stats_dashboard.community_events.recorder import Recorder
 from invenio_stats_dashboard.community_events.state import backfill_state
 from invenio_stats_dashboard.community_events.store import EventStore
@@ -282,7 +280,7 @@ def _block(client, names, blocked):
 
 def test_a_database_that_breaks_off_is_one_sentence(world, fresh):
     db.session.remove()
-    pages = MembershipReader(db.engine, page_size=1).pages()
+    pages = MembershipReader(db.engine, page_size=1).select().pages()
     next(pages)
     with sa.create_engine(db.engine.url).connect() as other:
         other.execute(
@@ -300,7 +298,7 @@ def test_a_database_that_breaks_off_is_one_sentence(world, fresh):
 def test_a_database_that_is_away_is_one_sentence():
     engine = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
     with pytest.raises(DatabaseUnavailableError, match="did not answer"):
-        MembershipReader(engine).count()
+        MembershipReader(engine).select().count()
 
 
 def test_a_mark_without_events_does_not_count_as_complete(world, fresh, client, names):

@@ -230,4 +230,4 @@ def test_back_fill_beside_live_capture_dates_a_change_as_that_does(held):
     held.service.generate_record_community_events()
     (event,) = held.told(recid, community)
     assert (event["event_date"], event["evidence"]) == (changed, "parent")
-    assert held.service.capture_changes([parent]).events == 0
+    assert held.service.capture_changes([parent]).written.events == 0

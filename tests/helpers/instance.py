@@ -200,8 +200,13 @@ def initialise(app, where):
     from invenio_files_rest.models import Location
     from invenio_search import current_search
 
+    from invenio_stats_dashboard.community_events.database_indexes import (
+        DatabaseIndexes,
+    )
+
     with app.app_context():
         db.create_all()
+        DatabaseIndexes(db.engine).create()
         files = Path(where.folder) / "data"
         files.mkdir(exist_ok=True)
         db.session.add(Location(name="default", uri=str(files), default=True))

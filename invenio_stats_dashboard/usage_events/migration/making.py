@@ -146,7 +146,13 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
 
     def lookup():
         subcounts = app.extensions["invenio-stats-dashboard"].subcounts
-        resolver = DatabaseResolver(app, client, names, noting(app, names))
+        resolver = DatabaseResolver(
+            app,
+            client,
+            names,
+            noting(app, names),
+            wait=lambda budget: budget.wait(sleep, waiting),
+        )
         return RecordLookup(
             client, names, subcounts, resolver=resolver, ttl=KNOWN_SECONDS
         )

@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Commands for the two database indexes that live capture uses."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+from flask.cli import with_appcontext
+from rich.progress import (
+    BarColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from ..community_events.database_indexes import IndexProgress, IndexStatus
+from ..proxies import current_stats_dashboard
+from .output import json_option, print_json, sentences_for_errors
+from .progress import Look, shown
+
+
+def _service():
+    return current_stats_dashboard.community_stats_service
+
+
+@click.group("database-indexes")
+def database_indexes() -> None:
+    """The indexes that live capture of memberships uses in the database."""
+
+
+@database_indexes.command("status")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def status(as_json: bool) -> None:
+    """Show which indexes exist and how large they are.
+
+    Exits with 1 if one is missing.
+    """
+    found = _service().database_indexes().statuses()
+    if as_json:
+        print_json({"indexes": [asdict(index) for index in found]})
+    else:
+        for index in found:
+            click.echo(_line(index))
+    if not all(index.exists for index in found):
+        if not as_json:
+            click.echo("\nRun 'invenio community-stats database-indexes create'.")
+        sys.exit(1)
+
+
+@database_indexes.command("create")
+@click.option("--dry-run", is_flag=True, help="Print the statements; create nothing.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def create(dry_run: bool, as_json: bool) -> None:
+    """Create the indexes that are missing, while the site is in use.
+
+    Writes go on meanwhile (CREATE INDEX CONCURRENTLY). If it is interrupted, run it
+    again. The database role of the site must own the tables.
+    """
+    before = _service().database_indexes().statuses()
+    missing = [index for index in before if not index.exists]
+    if dry_run:
+        _print_statements([index.create for index in missing], as_json)
+        return
+    with shown(_LOOK, wanted=not as_json) as show:
+        created = _service().database_indexes(show.progress).create()
+    if as_json:
+        print_json({"dry_run": False, "created": created})
+    elif created:
+        click.echo(f"Created {' and '.join(created)}.")
+    else:
+        click.echo("All indexes exist.")
+
+
+@database_indexes.command("drop")
+@click.option("--dry-run", is_flag=True, help="Print the statements; remove nothing.")
+@json_option
+@with_appcontext
+@sentences_for_errors
+def drop(dry_run: bool, as_json: bool) -> None:
+    """Remove the indexes that 'create' has created.
+
+    Do this when the extension is uninstalled. 'create' brings them back.
+    """
+    indexes = _service().database_indexes()
+    if dry_run:
+        _print_statements(indexes.drop_statements(), as_json)
+        return
+    dropped = indexes.drop()
+    if as_json:
+        print_json({"dry_run": False, "dropped": dropped})
+    elif dropped:
+        click.echo(f"Removed {' and '.join(dropped)}.")
+    else:
+        click.echo("There is none to remove.")
+
+
+def _print_statements(statements: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        print_json({"dry_run": True, "statements": list(statements)})
+    elif not statements:
+        click.echo("Nothing to do.")
+    for statement in () if as_json else statements:
+        click.echo(f"{statement};")
+
+
+def _line(index: IndexStatus) -> str:
+    head = f"{index.table}: {index.purpose}"
+    if index.exists:
+        return f"{head}: {index.used}, {index.bytes / 1e6:,.1f} MB"
+    state = "unfinished" if index.invalid else "missing"
+    return f"{head}: {state}"
+
+
+def _share(progress: IndexProgress) -> str:
+    share = f" {progress.done / progress.total:.0%}" if progress.total else ""
+    return f"{progress.phase}{share}"
+
+
+_LOOK = Look(
+    title="creating an index",
+    columns=(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[details]}"),
+    ),
+    line=lambda progress: f"{progress.name}: {_share(progress)}",
+    fields=lambda progress: {
+        "description": progress.name,
+        "total": progress.total or None,
+        "completed": progress.done,
+        "details": progress.phase,
+    },
+)

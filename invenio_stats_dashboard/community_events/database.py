@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Read-only transactions with a time limit and plans that do not depend on estimates.
+
+PostgreSQL chooses a plan by the number of rows that it expects. It expects too few of
+conditions on JSON, and knows nothing of a table that was never analysed. So each
+transaction switches off the plan nodes that would be wrong for its kind of statement
+(see :mod:`.sql`):
+
+* lookups: sequential scans, hash joins and merge joins. What remains are nested loops
+  over indexes, whose cost follows the number of identifiers.
+* scans: nested loops and merge joins. What remains are hash joins, which read each
+  table once; without parallel workers, to leave the other cores to the site.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import StatsDashboardError
+
+_QUERY_CANCELED = "57014"
+"""SQLSTATE of a statement that exceeded ``statement_timeout``."""
+
+
+class DatabaseUnavailableError(StatsDashboardError):
+    """The database did not answer, or the connection broke."""
+
+    exit_code = 3
+
+
+class StatementTimeoutError(StatsDashboardError):
+    """A statement took longer than it may."""
+
+    exit_code = 3
+
+
+class PlanKind(Enum):
+    """The kind of plan that a statement needs; the values are planner settings."""
+
+    LOOKUP = {
+        "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_nestloop": "on",
+        "jit": "off",
+    }
+    SCAN = {
+        "enable_seqscan": "on",
+        "enable_hashjoin": "on",
+        "enable_mergejoin": "off",
+        "enable_nestloop": "off",
+        "jit": "off",
+        "max_parallel_workers_per_gather": "0",
+    }
+
+
+class Database:
+    """Opens read-only transactions.
+
+    Args:
+        engine: the site's engine.
+        timeout: seconds that a statement may take.
+    """
+
+    def __init__(self, engine: sa.Engine, timeout: float = 600) -> None:
+        self._engine = engine
+        self._timeout = timeout
+
+    @contextmanager
+    def transaction(self, kind: PlanKind) -> Iterator[sa.Connection]:
+        """Open a transaction in which all statements see the same data.
+
+        Args:
+            kind: of its statements; :meth:`plan_as` changes it.
+
+        Raises:
+            StatementTimeoutError: a statement took longer than it may.
+            DatabaseUnavailableError: the database did not answer, or the pool has no
+                free connection.
+        """
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                self.plan_as(connection, kind)
+                yield connection
+        except sa.exc.TimeoutError as error:
+            raise DatabaseUnavailableError(
+                "All database connections that this process may open are in use "
+                f"({error}). Run the same command again. If it happens often, raise "
+                "pool_size or max_overflow in SQLALCHEMY_ENGINE_OPTIONS."
+            ) from error
+        except DBAPIError as error:
+            translated = _translated(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def plan_as(self, connection: sa.Connection, kind: PlanKind) -> None:
+        """Plan the following statements of a transaction as a kind."""
+        timeout = str(max(1, int(self._timeout * 1000)))
+        settings = {**kind.value, "statement_timeout": timeout}
+        calls = [sa.func.set_config(n, v, True) for n, v in settings.items()]
+        connection.execute(sa.select(*calls))
+
+
+def _translated(error: DBAPIError) -> StatsDashboardError | None:
+    """Return the error of this package for one of the database driver, if there is one."""
+    reason = " ".join(str(error.orig).split())
+    state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    if state == _QUERY_CANCELED:
+        return StatementTimeoutError(
+            f"The database canceled a statement ({reason}). See "
+            "STATS_DASHBOARD_STATEMENT_TIMEOUT, and whether 'invenio community-stats "
+            "database-indexes status' reports a missing index."
+        )
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return DatabaseUnavailableError(
+            f"The database did not answer ({reason}). See that it is up and run the "
+            "same command again."
+        )
+    return None

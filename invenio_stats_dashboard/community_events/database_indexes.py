@@ -1,0 +1,320 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Two indexes on tables of InvenioRDM, and whether the database has them.
+
+With them, what live capture reads for a changed membership does not grow with the
+site. InvenioRDM has neither: its tables are indexed by primary key, and it finds the
+versions of a record and the requests about it in OpenSearch.
+
+An operator creates them by command. An Alembic recipe would run inside a transaction,
+where ``CREATE INDEX CONCURRENTLY`` is not allowed, and would not run at all on a site
+whose tables were made by ``invenio db create``.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import StatsDashboardError
+from .database import Database, DatabaseUnavailableError, PlanKind
+
+_CATALOG_TIMEOUT = 10
+
+
+@dataclass(frozen=True)
+class IndexDefinition:
+    """An index that this package asks for.
+
+    Attributes:
+        name: of the index.
+        table: that it belongs to.
+        key: the indexed expression, as in ``CREATE INDEX``.
+        condition: of the rows in it; None for all.
+        purpose: what is read with it, as a noun phrase.
+    """
+
+    name: str
+    table: str
+    key: str
+    condition: str | None
+    purpose: str
+
+    @property
+    def create(self) -> str:
+        """Return the statement that creates the index while the site is in use."""
+        where = f" WHERE {self.condition}" if self.condition else ""
+        return (
+            f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} ({self.key}){where}"
+        )
+
+    @property
+    def drop(self) -> str:
+        """Return the statement that removes the index while the site is in use."""
+        return f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}"
+
+
+PARENT_INDEX = IndexDefinition(
+    name="ix_stats_dashboard_record_parent_id",
+    table="rdm_records_metadata",
+    key="parent_id",
+    condition=None,
+    purpose="the versions of a record",
+)
+
+REQUEST_INDEX = IndexDefinition(
+    name="ix_stats_dashboard_request_topic",
+    table="request_metadata",
+    key="(json -> 'topic' ->> 'record')",
+    condition="json ->> 'status' = 'accepted'",
+    purpose="the accepted requests about a record",
+)
+
+INDEXES = (PARENT_INDEX, REQUEST_INDEX)
+"""All of them."""
+
+_FOUND = sa.text("""
+    SELECT name.relname AS name, of_table.relname AS "table", i.indisvalid AS valid,
+           pg_relation_size(i.indexrelid) AS bytes,
+           pg_get_indexdef(i.indexrelid, 1, true) AS key,
+           i.indpred IS NULL AND method.amname = 'btree' AS whole
+    FROM pg_index i
+    JOIN pg_class name ON name.oid = i.indexrelid
+    JOIN pg_class of_table ON of_table.oid = i.indrelid
+    JOIN pg_am method ON method.oid = name.relam
+    WHERE i.indrelid IN (to_regclass(:records), to_regclass(:requests))
+    """).bindparams(records=PARENT_INDEX.table, requests=REQUEST_INDEX.table)
+
+_PROGRESS = sa.text("""
+    SELECT phase, blocks_done, blocks_total, tuples_done, tuples_total
+    FROM pg_stat_progress_create_index WHERE pid = :pid
+    """)
+
+
+@dataclass(frozen=True)
+class IndexStatus:
+    """Whether the database has an index.
+
+    Attributes:
+        name: of the index that this package would create.
+        table: that it belongs to.
+        purpose: what is read with it.
+        exists: a usable index exists, this one or an equal one of the site.
+        used: name of the index that is used; None if none is.
+        bytes: size of that index.
+        invalid: an unfinished index of this name exists, which ``create`` replaces.
+        create: the statement that creates it.
+    """
+
+    name: str
+    table: str
+    purpose: str
+    exists: bool
+    used: str | None
+    bytes: int
+    invalid: bool
+    create: str
+
+
+@dataclass(frozen=True)
+class IndexProgress:
+    """How far the creation of an index is.
+
+    Attributes:
+        name: of the index.
+        phase: as PostgreSQL reports it.
+        done: blocks or rows that this phase has processed.
+        total: of how many; 0 if unknown.
+    """
+
+    name: str
+    phase: str
+    done: int
+    total: int
+
+
+def index_statuses(connection: sa.Connection) -> list[IndexStatus]:
+    """Return which of :data:`INDEXES` the database has; one small statement."""
+    found = connection.execute(_FOUND).all()
+    return [_status(definition, found) for definition in INDEXES]
+
+
+def usable_indexes(connection: sa.Connection) -> set[IndexDefinition]:
+    """Return those of :data:`INDEXES` that the database has."""
+    there = {status.name for status in index_statuses(connection) if status.exists}
+    return {definition for definition in INDEXES if definition.name in there}
+
+
+def _status(definition: IndexDefinition, found: list[sa.Row]) -> IndexStatus:
+    own = next((row for row in found if row.name == definition.name), None)
+    used = own if own is not None and own.valid else None
+    if used is None and definition.condition is None:
+        used = next((row for row in found if _serves(definition, row)), None)
+    return IndexStatus(
+        name=definition.name,
+        table=definition.table,
+        purpose=definition.purpose,
+        exists=used is not None,
+        used=used.name if used is not None else None,
+        bytes=used.bytes if used is not None else 0,
+        invalid=own is not None and not own.valid,
+        create=definition.create,
+    )
+
+
+def _serves(definition: IndexDefinition, row: sa.Row) -> bool:
+    """Return whether an index of the site has the same first column, for all rows."""
+    return (
+        row.table == definition.table
+        and row.key == definition.key
+        and row.valid
+        and row.whole
+    )
+
+
+def has_all_indexes(engine: sa.Engine) -> bool:
+    """Return whether the database has all of :data:`INDEXES`.
+
+    Raises:
+        DatabaseUnavailableError: the database did not answer.
+    """
+    with Database(engine, _CATALOG_TIMEOUT).transaction(PlanKind.LOOKUP) as connection:
+        return len(usable_indexes(connection)) == len(INDEXES)
+
+
+class DatabaseIndexes:
+    """Creates and removes the indexes of this package.
+
+    Args:
+        engine: the site's engine; its role must own the tables.
+        progress: called with an :class:`IndexProgress` about once a second.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._progress = progress
+
+    def statuses(self) -> list[IndexStatus]:
+        """Return which indexes the database has.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+        """
+        with self._connected() as connection:
+            return index_statuses(connection)
+
+    def create(self) -> list[str]:
+        """Create the indexes that are missing, while the site is in use.
+
+        Writes to the tables go on meanwhile. A creation that was interrupted leaves an
+        invalid index, which the next call removes first.
+
+        Returns:
+            Names of the indexes that were created.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+            StatsDashboardError: the database refused the statement.
+        """
+        statuses = {status.name: status for status in self.statuses()}
+        missing = [d for d in INDEXES if not statuses[d.name].exists]
+        for definition in missing:
+            if statuses[definition.name].invalid:
+                self._execute(definition.drop)
+            self._create(definition)
+        return [definition.name for definition in missing]
+
+    def drop(self) -> list[str]:
+        """Remove the indexes of this package; indexes of the site stay.
+
+        Returns:
+            Names of the indexes that were removed.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+            StatsDashboardError: the database refused the statement.
+        """
+        dropped = self._existing()
+        for definition in dropped:
+            self._execute(definition.drop)
+        return [definition.name for definition in dropped]
+
+    def drop_statements(self) -> list[str]:
+        """Return the statements that :meth:`drop` would send."""
+        return [definition.drop for definition in self._existing()]
+
+    def _existing(self) -> list[IndexDefinition]:
+        """Return the indexes of this package that exist, unfinished ones included."""
+        with self._connected() as connection:
+            names = {row.name for row in connection.execute(_FOUND)}
+        return [definition for definition in INDEXES if definition.name in names]
+
+    def _create(self, definition: IndexDefinition) -> None:
+        """Create one index, and report the progress from a second connection."""
+        with self._connected() as connection:
+            pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+            done = threading.Event()
+            watcher = threading.Thread(
+                target=self._watch, args=(definition, pid, done), daemon=True
+            )
+            watcher.start()
+            try:
+                connection.exec_driver_sql(definition.create)
+            finally:
+                done.set()
+                watcher.join()
+
+    def _watch(
+        self, definition: IndexDefinition, pid: int, done: threading.Event
+    ) -> None:
+        if self._progress is None:
+            return
+        while not done.wait(1.0):
+            try:
+                with self._engine.connect() as connection:
+                    row = connection.execute(_PROGRESS, {"pid": pid}).one_or_none()
+            except sa.exc.SQLAlchemyError:
+                continue  # the progress is only for display
+            if row is not None:
+                total = row.blocks_total or row.tuples_total
+                count = row.blocks_done if row.blocks_total else row.tuples_done
+                self._progress(IndexProgress(definition.name, row.phase, count, total))
+
+    def _execute(self, statement: str) -> None:
+        with self._connected() as connection:
+            connection.exec_driver_sql(statement)
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """Connect outside a transaction, and without a time limit of the site's role."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                # settings of this session: it does not return to the pool
+                connection.detach()
+                connection.exec_driver_sql("SET statement_timeout = 0")
+                yield connection
+        except DBAPIError as error:
+            raise _sentence(error) from error
+
+
+def _sentence(error: DBAPIError) -> StatsDashboardError:
+    reason = " ".join(str(error.orig).split())
+    if error.connection_invalidated or not getattr(error.orig, "pgcode", None):
+        return DatabaseUnavailableError(
+            f"The database did not answer ({reason}). See that it is up and run the "
+            "same command again."
+        )
+    return StatsDashboardError(
+        f"The database refused the statement ({reason}). The role of "
+        "SQLALCHEMY_DATABASE_URI must own the table; 'invenio community-stats "
+        "database-indexes create --dry-run' prints the statements for somebody who does."
+    )

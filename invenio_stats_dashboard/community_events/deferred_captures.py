@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Changes of memberships that live capture has put off, as documents.
+
+A change is put off when its look-up would scan tables and the budget of scans is used
+up, or when the database canceled its statement. Changes of the first kind are captured
+together in the next batch; the reconciliation captures those of both kinds.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from ..search.names import Names
+
+KIND = "deferred-capture"
+"""The ``kind`` of these documents in the index of bookmarks."""
+
+NO_INDEX, TIMEOUT = "no-index", "timeout"
+"""Why a change was put off; the ``state`` of its document."""
+
+BATCH = 20
+"""Documents that are captured together; each is one message, of at most 500 parents."""
+
+
+@dataclass(frozen=True)
+class MembershipChanges:
+    """What live capture has noticed.
+
+    Attributes:
+        parent_ids: UUIDs of parents whose membership may have changed.
+        community_ids: UUIDs of communities that were deleted or restored.
+        rows: UUID of the parent and of the community, whether the row of the membership
+            was inserted or deleted, and when, for those of which that is known.
+    """
+
+    parent_ids: tuple[str, ...] = ()
+    community_ids: tuple[str, ...] = ()
+    rows: tuple[tuple[str, str, bool, str], ...] = ()
+
+    def __add__(self, other: "MembershipChanges") -> "MembershipChanges":
+        """Return both together; what the other one knows of a row is newer."""
+        return MembershipChanges(
+            tuple(dict.fromkeys(self.parent_ids + other.parent_ids)),
+            tuple(dict.fromkeys(self.community_ids + other.community_ids)),
+            self.rows + other.rows,
+        )
+
+    @property
+    def written(self) -> dict[str, dict[str, tuple[bool, str]]]:
+        """The rows as parent -> community -> (inserted or deleted, when)."""
+        written: dict[str, dict[str, tuple[bool, str]]] = {}
+        for parent_id, community_id, was_added, moment in self.rows:
+            written.setdefault(parent_id, {})[community_id] = (was_added, moment)
+        return written
+
+
+@dataclass(frozen=True)
+class DeferredBatch:
+    """Changes that are captured together.
+
+    Attributes:
+        ids: of their documents.
+        changes: all of them.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    changes: MembershipChanges = field(default_factory=MembershipChanges)
+
+
+@dataclass(frozen=True)
+class DeferredState:
+    """How many changes wait.
+
+    Attributes:
+        waiting: messages that wait for the next batch.
+        timed_out: messages that wait for the reconciliation, since the database
+            canceled their statement.
+        since: when the oldest of them was put off, ISO 8601; None without any.
+    """
+
+    waiting: int = 0
+    timed_out: int = 0
+    since: str | None = None
+
+
+class DeferredCaptures:
+    """Stores and returns the changes that were put off.
+
+    Args:
+        client: an OpenSearch client that decodes its answers.
+        names: the instance's index names.
+    """
+
+    def __init__(self, client: OpenSearch, names: Names) -> None:
+        self._client, self._index = client, names.reindexing
+
+    def add(self, changes: MembershipChanges, reason: str) -> None:
+        """Store changes.
+
+        Args:
+            changes: what was noticed.
+            reason: :data:`NO_INDEX` or :data:`TIMEOUT`.
+        """
+        self._client.index(
+            index=self._index,
+            id=f"{KIND}-{secrets.token_hex(8)}",
+            body={
+                "kind": KIND,
+                "state": reason,
+                "updated_at": datetime.now(UTC).isoformat(),
+                **asdict(changes),
+            },
+        )
+
+    def next_batch(self, reasons: Iterable[str] = (NO_INDEX,)) -> DeferredBatch:
+        """Return the oldest changes, in the order in which they were put off.
+
+        Args:
+            reasons: only those that were put off for one of these.
+        """
+        self._client.indices.refresh(index=self._index, ignore_unavailable=True)
+        hits = self._search(
+            {
+                "size": BATCH,
+                "query": _query({"terms": {"state": list(reasons)}}),
+                "sort": ["updated_at"],
+            }
+        )["hits"]["hits"]
+        changes = MembershipChanges()
+        for hit in hits:
+            changes += _changes(hit["_source"])
+        return DeferredBatch([hit["_id"] for hit in hits], changes)
+
+    def remove(self, batch: DeferredBatch) -> None:
+        """Remove changes that were captured."""
+        for id_ in batch.ids:
+            self._client.delete(index=self._index, id=id_, ignore=[404])
+
+    def leave_to_reconciliation(self, batch: DeferredBatch) -> None:
+        """Keep changes whose statement the database canceled out of later batches."""
+        for id_ in batch.ids:
+            self._client.update(
+                index=self._index,
+                id=id_,
+                body={"doc": {"state": TIMEOUT}},
+                ignore=[404],
+            )
+
+    def state(self) -> DeferredState:
+        """Return how many changes wait, in one request."""
+        found = self._search(
+            {
+                "size": 0,
+                "query": _query(),
+                "aggs": {
+                    "states": {"terms": {"field": "state"}},
+                    "since": {"min": {"field": "updated_at"}},
+                },
+            }
+        ).get("aggregations")
+        if not found:
+            return DeferredState()
+        counts = {b["key"]: b["doc_count"] for b in found["states"]["buckets"]}
+        return DeferredState(
+            waiting=counts.get(NO_INDEX, 0),
+            timed_out=counts.get(TIMEOUT, 0),
+            since=found["since"].get("value_as_string"),
+        )
+
+    def _search(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._client.search(
+            index=self._index,
+            body=body,
+            params={
+                "ignore_unavailable": "true",
+                "allow_partial_search_results": "false",
+            },
+        )
+
+
+def _query(*filters: dict[str, Any]) -> dict[str, Any]:
+    return {"bool": {"filter": [{"term": {"kind": KIND}}, *filters]}}
+
+
+def _changes(source: dict[str, Any]) -> MembershipChanges:
+    return MembershipChanges(
+        tuple(source["parent_ids"]),
+        tuple(source["community_ids"]),
+        tuple((p, c, bool(added), moment) for p, c, added, moment in source["rows"]),
+    )

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Accepted requests whose membership has ended since.
+
+A request is about one version of a record, and a membership about all of them. The
+submission of a later version changes no membership, since the record is in the
+community already.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any, Protocol, TypeAlias
+
+import sqlalchemy as sa
+
+from . import sql
+from .database import Database, PlanKind
+from .database_indexes import REQUEST_INDEX, usable_indexes
+from .selection import LOOKUP_SIZE, SCAN_SIZE, chunks, versions_of
+
+Requests: TypeAlias = dict[str, list[sa.Row[Any]]]
+"""UUID of a parent -> rows of its requests, in the order of their UUIDs."""
+
+
+class EndedRequests(Protocol):
+    """Finds the ended requests of parents."""
+
+    def find(
+        self,
+        connection: sa.Connection,
+        parent_ids: Collection[str],
+        memberships: Iterable[sa.Row[Any]],
+    ) -> Requests:
+        """Return the ended requests of parents.
+
+        Args:
+            connection: whose statements are planned as lookups.
+            parent_ids: UUIDs.
+            memberships: rows of :func:`.sql.memberships` of these parents.
+        """
+
+
+class RequestsByParent:
+    """Asks for the requests about the versions of the parents.
+
+    With the indexes of :mod:`.database_indexes` these are lookups; without them one
+    scan of the records and one of the requests.
+
+    Args:
+        database: that connections belong to.
+        versions: of parents, as far as they were read already.
+    """
+
+    def __init__(
+        self, database: Database, versions: Iterable[sa.Row[Any]] = ()
+    ) -> None:
+        self._database = database
+        self._versions: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+        for version in versions:
+            self._versions[version.parent_id].append(version)
+
+    def find(
+        self,
+        connection: sa.Connection,
+        parent_ids: Collection[str],
+        memberships: Iterable[sa.Row[Any]],
+    ) -> Requests:
+        """Return the ended requests of parents; see :class:`EndedRequests`."""
+        unknown = set(parent_ids) - self._versions.keys()
+        for version in versions_of(self._database, connection, unknown):
+            self._versions[version.parent_id].append(version)
+        versions = {v.id: v for parent in parent_ids for v in self._versions[parent]}
+        topics = {
+            row.pid_value: versions[row.id]
+            for chunk in chunks(versions, LOOKUP_SIZE)
+            for row in connection.execute(sql.recids(chunk))
+        }
+        found = [
+            (topics[request.recid], request)
+            for request in self._requests_about(connection, topics)
+        ]
+        return _ended(found, _present(memberships))
+
+    def _requests_about(
+        self, connection: sa.Connection, recids: Collection[str]
+    ) -> list[sa.Row[Any]]:
+        if not recids:
+            return []
+        is_indexed = REQUEST_INDEX in usable_indexes(connection)
+        if not is_indexed:
+            self._database.plan_as(connection, PlanKind.SCAN)
+        found = [
+            request
+            for chunk in chunks(recids, LOOKUP_SIZE if is_indexed else SCAN_SIZE)
+            for request in connection.execute(
+                sql.accepted_requests_about(chunk, is_indexed)
+            )
+        ]
+        if not is_indexed:
+            self._database.plan_as(connection, PlanKind.LOOKUP)
+        return found
+
+
+class CollectedRequests:
+    """Ended requests of all parents, found by one scan.
+
+    They are few as a rule, but nothing bounds their number; so only the UUIDs are in
+    memory.
+
+    Args:
+        pairs: (UUID of the parent, UUID of the request) of each.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._pairs = sorted(pairs)
+
+    def find(
+        self,
+        connection: sa.Connection,
+        parent_ids: Collection[str],
+        memberships: Iterable[sa.Row[Any]],
+    ) -> Requests:
+        """Return the ended requests of parents; see :class:`EndedRequests`."""
+        parents = {
+            request_id: parent_id
+            for parent_id in parent_ids
+            for request_id in self._of(parent_id)
+        }
+        present = _present(memberships)
+        requests: Requests = defaultdict(list)
+        for chunk in chunks(sorted(parents), LOOKUP_SIZE):
+            rows = connection.execute(sql.requests(chunk)).all()
+            for request in sorted(rows, key=lambda row: row.id):
+                parent_id = parents[request.id]
+                if (parent_id, request.community_id, request.id) not in present:
+                    requests[parent_id].append(request)
+        return dict(requests)
+
+    def _of(self, parent_id: str) -> Iterable[str]:
+        for number in range(
+            bisect_left(self._pairs, (parent_id, "")), len(self._pairs)
+        ):
+            if self._pairs[number][0] != parent_id:
+                return
+            yield self._pairs[number][1]
+
+
+def collect_ended_requests(database: Database) -> CollectedRequests:
+    """Return the ended requests of all parents.
+
+    A membership that ends while the records are read is missing; the caller looks once
+    more at the records that changed meanwhile.
+
+    Raises:
+        StatementTimeoutError: a statement took longer than it may.
+        DatabaseUnavailableError: the database did not answer.
+    """
+    pairs: list[tuple[str, str]] = []
+    options = {"stream_results": True, "max_row_buffer": LOOKUP_SIZE}
+    with database.transaction(PlanKind.SCAN) as connection:
+        statement = sql.all_accepted_requests()
+        scan = connection.execute(statement, execution_options=options)
+        # the plan of the open cursor stays as it is
+        database.plan_as(connection, PlanKind.LOOKUP)
+        for requests in scan.partitions(LOOKUP_SIZE):
+            recids = {request.recid for request in requests}
+            topics = {t.recid: t for t in connection.execute(sql.topics(recids))}
+            found = [(topics[r.recid], r) for r in requests if r.recid in topics]
+            parents = {topic.parent_id for topic in topics.values()}
+            present = _present(connection.execute(sql.membership_requests(parents)))
+            for parent_id, ended in _ended(found, present).items():
+                pairs += [(parent_id, request.id) for request in ended]
+    return CollectedRequests(pairs)
+
+
+def _present(memberships: Iterable[sa.Row[Any]]) -> set[tuple[str, str, str]]:
+    """Return (parent, community, request) of memberships that a request made."""
+    return {
+        (row.parent_id, row.community_id, row.request_id)
+        for row in memberships
+        if row.request_id is not None
+    }
+
+
+def _ended(
+    found: Iterable[tuple[sa.Row[Any], sa.Row[Any]]],
+    present: set[tuple[str, str, str]],
+) -> Requests:
+    """Return the requests that brought a record in and whose membership is gone.
+
+    Args:
+        found: (version, request about it) pairs.
+        present: the memberships that exist, as :func:`_present` returns them.
+    """
+    requests: Requests = defaultdict(list)
+    for version, request in sorted(found, key=lambda pair: pair[1].id):
+        brought_in = request.type == sql.INCLUSION or version.version_index == 1
+        key = (version.parent_id, request.community_id, request.id)
+        if brought_in and key not in present:
+            requests[version.parent_id].append(request)
+    return dict(requests)

@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Which records to read, and finding their UUIDs."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from . import sql
+from .database import Database, PlanKind
+from .database_indexes import PARENT_INDEX, usable_indexes
+
+MAX_CHANGED = 500_000
+"""Number of changed records above which all records are read instead.
+
+A script that touches every record, as some upgrades do, would have all their UUIDs in
+memory.
+"""
+
+LOOKUP_SIZE, SCAN_SIZE = 1000, 100_000
+"""Number of identifiers in one lookup and in one scan."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records to read; without arguments all that are published.
+
+    Conditions of several kinds are combined by "and".
+
+    Attributes:
+        recids: persistent identifiers.
+        community_ids: UUIDs; records that are in one of these communities.
+        with_former: of these communities also records that one of them accepted and
+            that have left it since.
+        parent_ids: UUIDs of parents; all their versions.
+        created_from: created at this moment or later.
+        created_before: created before this moment.
+        changed_since: the record, its parent or one of its communities was changed at
+            this moment or later. If these are very many, all records are read.
+    """
+
+    recids: tuple[str, ...] | None = None
+    community_ids: tuple[str, ...] | None = None
+    with_former: bool = True
+    parent_ids: tuple[str, ...] | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    changed_since: datetime | None = None
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether the records are restricted by their creation."""
+        return self.created_from is not None or self.created_before is not None
+
+
+def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Yield lists of at most ``size`` items."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+class SelectedIds:
+    """Finds the UUIDs of the records of a selection.
+
+    Args:
+        database: where the records are.
+
+    Attributes:
+        versions: the versions of parents that were read to find them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.versions: list[sa.Row[Any]] = []
+
+    def find(self, selection: Selection) -> list[str] | None:
+        """Return the UUIDs of a selection in their order; None for all records.
+
+        Raises:
+            StatementTimeoutError: a statement took longer than it may.
+            DatabaseUnavailableError: the database did not answer.
+        """
+        with self._database.transaction(PlanKind.LOOKUP) as connection:
+            finders = (
+                (selection.recids, self._by_recids),
+                (selection.parent_ids, self._by_parents),
+                (selection.community_ids, self._by_communities(selection.with_former)),
+                (selection.changed_since, self._changed_since),
+            )
+            found = [
+                ids
+                for wanted, find in finders
+                if wanted is not None and (ids := find(connection, wanted)) is not None
+            ]
+            if not found and selection.is_dated:
+                dates = selection.created_from, selection.created_before
+                found = [self._scan(connection, sql.records_created(*dates))]
+        return sorted(set.intersection(*found)) if found else None
+
+    def _by_recids(
+        self, connection: sa.Connection, recids: Collection[str]
+    ) -> set[str]:
+        return _looked_up(connection, sql.record_ids, recids)
+
+    def _by_parents(
+        self, connection: sa.Connection, parent_ids: Collection[str]
+    ) -> set[str]:
+        versions = list(versions_of(self._database, connection, parent_ids))
+        self.versions += versions
+        return {version.id for version in versions if version.is_published}
+
+    def _by_communities(self, with_former: bool) -> Callable[..., set[str]]:
+        def find(connection: sa.Connection, community_ids: Collection[str]) -> set[str]:
+            statement = sql.parents_in_communities
+            parents = _looked_up(connection, statement, community_ids)
+            if with_former:
+                recids = self._accepted_by(connection, community_ids)
+                parents |= {
+                    topic.parent_id
+                    for chunk in chunks(recids, LOOKUP_SIZE)
+                    for topic in connection.execute(sql.topics(chunk))
+                }
+            return self._by_parents(connection, parents)
+
+        return find
+
+    def _accepted_by(
+        self, connection: sa.Connection, community_ids: Collection[str]
+    ) -> set[str]:
+        """Return the records whose inclusion in communities was accepted."""
+        statement = sql.all_accepted_requests(community_ids)
+        self._database.plan_as(connection, PlanKind.SCAN)
+        recids = {request.recid for request in connection.execute(statement)}
+        self._database.plan_as(connection, PlanKind.LOOKUP)
+        return recids
+
+    def _changed_since(
+        self, connection: sa.Connection, since: datetime
+    ) -> set[str] | None:
+        """Return the records that changed; None if they are very many."""
+        most = MAX_CHANGED + 1
+        found = self._scan(connection, sql.records_changed(since).limit(most))
+        parents = self._scan(connection, sql.parents_changed(since).limit(most))
+        communities = self._scan(connection, sql.communities_changed(since))
+        parents |= _looked_up(connection, sql.parents_in_communities, communities)
+        if len(found) + len(parents) > MAX_CHANGED:
+            return None
+        return found | self._by_parents(connection, parents)
+
+    def _scan(self, connection: sa.Connection, statement: sql.Statement) -> set[str]:
+        """Return the first column of a scan."""
+        self._database.plan_as(connection, PlanKind.SCAN)
+        found = set(connection.execute(statement).scalars())
+        self._database.plan_as(connection, PlanKind.LOOKUP)
+        return found
+
+
+def versions_of(
+    database: Database, connection: sa.Connection, parent_ids: Collection[str]
+) -> Iterator[sa.Row[Any]]:
+    """Yield the versions of parents; see :func:`.sql.versions`.
+
+    Args:
+        database: that the connection belongs to.
+        connection: whose statements are planned as lookups.
+        parent_ids: UUIDs.
+    """
+    if not parent_ids:
+        return
+    if PARENT_INDEX in usable_indexes(connection):
+        for chunk in chunks(parent_ids, LOOKUP_SIZE):
+            yield from connection.execute(sql.versions(chunk, is_indexed=True))
+        return
+    database.plan_as(connection, PlanKind.SCAN)
+    for chunk in chunks(parent_ids, SCAN_SIZE):
+        yield from connection.execute(sql.versions(chunk, is_indexed=False)).all()
+    database.plan_as(connection, PlanKind.LOOKUP)
+
+
+def _looked_up(
+    connection: sa.Connection,
+    statement: Callable[[Collection[str]], sql.Statement],
+    identifiers: Collection[str],
+) -> set[str]:
+    """Return the first column of lookups of many identifiers."""
+    return {
+        value
+        for chunk in chunks(identifiers, LOOKUP_SIZE)
+        for value in connection.execute(statement(chunk)).scalars()
+    }

@@ -1,0 +1,582 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""SQL statements that read records and their memberships, for PostgreSQL.
+
+Each statement is one of two kinds, and :class:`.database.Database` runs each kind
+with planner settings of its own:
+
+A *lookup* starts from an array of identifiers and reaches every row by an index. Each
+table is a lateral subquery with ``OFFSET 0``, which the planner does not merge into the
+outer query: so it can neither reorder the tables nor read one of them as a whole.
+
+A *scan* reads one large table once from beginning to end. Scans of different tables are
+not joined in SQL; the reader combines their results.
+
+No statement mixes the two. A join of a filtered scan with a large table becomes a nested
+loop over sequential scans as soon as the planner expects few rows, and it always expects
+few rows of conditions on JSON.
+
+Rows are read by column and not as objects of the ORM, which costs more than a hundred
+times as much. The database converts identifiers and timestamps to text, for the same
+reason.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import sqlalchemy as sa
+from invenio_communities.communities.records.models import CommunityMetadata
+from invenio_files_rest.models import FileInstance, ObjectVersion
+from invenio_pidstore.models import PersistentIdentifier
+from invenio_rdm_records.records.models import (
+    RDMFileRecordMetadata,
+    RDMParentCommunity,
+    RDMParentMetadata,
+    RDMRecordMetadata,
+)
+from invenio_requests.records.models import RequestEventModel, RequestMetadata
+from sqlalchemy.dialects import postgresql
+from sqlalchemy_continuum import ClassNotVersioned, version_class, versioning_manager
+
+SUBMISSION, INCLUSION = "community-submission", "community-inclusion"
+"""The request types that bring a record into a community."""
+
+EXTENSION = r"[^/.][^/]*\.([^./]*)$"
+"""A file's extension as :func:`os.path.splitext` returns it, as a regular expression."""
+
+Statement: TypeAlias = sa.Select[Any]
+
+_TIMESTAMP = 'YYYY-MM-DD"T"HH24:MI:SS.US'
+
+_Record = RDMRecordMetadata.__table__.alias("record")
+_Parent = RDMParentMetadata.__table__.alias("parent")
+_Membership = RDMParentCommunity.__table__.alias("parent_community")
+_Community = CommunityMetadata.__table__.alias("community")
+_Request = RequestMetadata.__table__.alias("request")
+_RequestEvent = RequestEventModel.__table__.alias("request_event")
+_Pid = PersistentIdentifier.__table__.alias("pid")
+_Entry = RDMFileRecordMetadata.__table__.alias("entry")
+_Object = ObjectVersion.__table__.alias("object_version")
+_File = FileInstance.__table__.alias("file")
+_UUID = postgresql.UUID(as_uuid=False)
+
+# The expressions of the index on requests, see :mod:`.database_indexes`. They are
+# literal text, because the planner compares them with those of the index: a parameter
+# in their place would not match.
+_TOPIC: sa.ColumnElement[str] = sa.literal_column(
+    "request.json -> 'topic' ->> 'record'", sa.String
+)
+_IS_ACCEPTED: sa.ColumnElement[bool] = sa.literal_column(
+    "request.json ->> 'status' = 'accepted'", sa.Boolean
+)
+_RECEIVER: sa.ColumnElement[str] = sa.literal_column(
+    "request.json -> 'receiver' ->> 'community'", sa.String
+)
+_TYPE: sa.ColumnElement[str] = sa.literal_column("request.json ->> 'type'", sa.String)
+
+# -- lookups: which records ---------------------------------------------------------
+
+
+def record_ids(recids: Collection[str]) -> Statement:
+    """Select the UUIDs of published records by their persistent identifiers."""
+    _pid, record, tables = _records_of(recids)
+    return sa.select(_text(record.c.id)).select_from(tables).where(_exists(record))
+
+
+def known_recids(recids: Collection[str]) -> Statement:
+    """Select those of some persistent identifiers that are published records."""
+    pid, record, tables = _records_of(recids)
+    return sa.select(pid.c.pid_value).select_from(tables).where(_exists(record))
+
+
+def topics(recids: Collection[str]) -> Statement:
+    """Select the parents of records that are topics of requests, by identifier.
+
+    Records that were purged are included: their parents can have other versions.
+    """
+    pid, record, tables = _records_of(recids)
+    return sa.select(
+        pid.c.pid_value.label("recid"),
+        _text(record.c.parent_id),
+        record.c.index.label("version_index"),
+    ).select_from(tables)
+
+
+def parents_in_communities(community_ids: Collection[str]) -> Statement:
+    """Select the UUIDs of the parents that are in some communities now."""
+    wanted = _wanted_uuids(community_ids)
+    row = _matching(_Membership, _Membership.c.community_id == wanted.c.value)
+    return sa.select(_text(row.c.record_id, "parent_id")).select_from(
+        _chain(wanted, row)
+    )
+
+
+# -- lookups or scans: the columns have an index only if the site has created it ----
+
+
+def versions(parent_ids: Collection[str], is_indexed: bool) -> Statement:
+    """Select the versions of parents, purged ones included.
+
+    Args:
+        parent_ids: UUIDs.
+        is_indexed: whether ``rdm_records_metadata.parent_id`` has an index; without it
+            the statement is a scan.
+    """
+    wanted = _wanted_uuids(parent_ids)
+    source, record = _by_key(wanted, _Record, _Record.c.parent_id, is_indexed)
+    return sa.select(
+        _text(record.c.id),
+        _text(record.c.parent_id),
+        record.c.index.label("version_index"),
+        _exists(record).label("is_published"),
+    ).select_from(source)
+
+
+def accepted_requests_about(recids: Collection[str], is_indexed: bool) -> Statement:
+    """Select the accepted requests to include some records in a community.
+
+    Args:
+        recids: persistent identifiers.
+        is_indexed: whether the index on requests exists; without it the statement is a
+            scan.
+    """
+    wanted = _wanted_texts(recids)
+    source, _ = _by_key(wanted, _Request, _TOPIC, is_indexed, _IS_ACCEPTED)
+    return _accepted_requests(source)
+
+
+# -- scans --------------------------------------------------------------------------
+
+
+def all_accepted_requests(community_ids: Collection[str] | None = None) -> Statement:
+    """Select all accepted requests to include a record in a community.
+
+    Args:
+        community_ids: only those that these communities accepted.
+    """
+    statement = _accepted_requests(_Request)
+    if community_ids is not None:
+        statement = statement.where(_RECEIVER.in_(list(community_ids)))
+    return statement
+
+
+def records_changed(since: datetime) -> Statement:
+    """Select the UUIDs of the records whose row was written since a moment."""
+    return sa.select(_text(_Record.c.id)).where(
+        _exists(_Record), sa.or_(_Record.c.created >= since, _Record.c.updated >= since)
+    )
+
+
+def parents_changed(since: datetime) -> Statement:
+    """Select the UUIDs of the parents whose row was written since a moment."""
+    return sa.select(_text(_Parent.c.id, "parent_id")).where(_Parent.c.updated >= since)
+
+
+def communities_changed(since: datetime) -> Statement:
+    """Select the UUIDs of the communities whose row was written since a moment."""
+    return sa.select(_text(_Community.c.id)).where(_Community.c.updated >= since)
+
+
+def records_created(start: datetime | None, end: datetime | None) -> Statement:
+    """Select the UUIDs of the records created in [start, end)."""
+    return sa.select(_text(_Record.c.id)).where(
+        _exists(_Record), *_created(_Record, start, end)
+    )
+
+
+def count_records(after: str | None = None) -> Statement:
+    """Count the records, or those that follow one in the order of their UUIDs."""
+    statement = sa.select(sa.func.count()).select_from(_Record).where(_exists(_Record))
+    return statement if after is None else statement.where(_Record.c.id > after)
+
+
+def count_existing_records() -> Statement:
+    """Count the records that are not deleted."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(_Record)
+        .where(_exists(_Record), _is_not_deleted(_Record))
+    )
+
+
+def count_memberships(community_ids: Collection[str] | None = None) -> Statement:
+    """Count the records that are in each community now.
+
+    The only join of large tables. It is a scan: with nested loops switched off each
+    table is read once.
+
+    Args:
+        community_ids: UUIDs; None for all.
+    """
+    statement = (
+        sa.select(_text(_Membership.c.community_id), sa.func.count())
+        .select_from(_Membership)
+        .join(_Record, _Record.c.parent_id == _Membership.c.record_id)
+        .join(_Community, _Community.c.id == _Membership.c.community_id)
+        .where(_exists(_Record), _is_not_deleted(_Record), _is_not_deleted(_Community))
+        .group_by(_Membership.c.community_id)
+    )
+    if community_ids is not None:
+        column = sa.type_coerce(_Membership.c.community_id, _UUID)
+        statement = statement.where(column == sa.any_(_array(community_ids, _UUID)))
+    return statement
+
+
+# -- lookups: what belongs to records -----------------------------------------------
+
+
+def record_page(after: str | None, size: int) -> Statement:
+    """Select the next records with their parents, in the order of their UUIDs.
+
+    Args:
+        after: UUID of the last record that was read.
+        size: number of records at most.
+    """
+    page = sa.select(_Record).where(_exists(_Record)).order_by(_Record.c.id).limit(size)
+    if after is not None:
+        page = page.where(_Record.c.id > after)
+    record = page.subquery("record")
+    parent = _matching(_Parent, _Parent.c.id == record.c.parent_id)
+    return _records(record, parent, _chain(record, parent)).order_by(record.c.id)
+
+
+def records(
+    ids: Collection[str], start: datetime | None = None, end: datetime | None = None
+) -> Statement:
+    """Select records with their parents.
+
+    Args:
+        ids: UUIDs.
+        start: only records created at this moment or later.
+        end: only records created before this moment.
+    """
+    wanted = _wanted_uuids(ids)
+    record = _matching(_Record, _Record.c.id == wanted.c.value)
+    parent = _matching(_Parent, _Parent.c.id == record.c.parent_id)
+    tables = _chain(wanted, record, parent)
+    return _records(record, parent, tables).where(
+        _exists(record), *_created(record, start, end)
+    )
+
+
+def recids(record_ids: Collection[str]) -> Statement:
+    """Select the persistent identifiers of records."""
+    wanted = _wanted_uuids(record_ids)
+    pid = _matching(
+        _Pid, _Pid.c.object_type == "rec", _Pid.c.object_uuid == wanted.c.value
+    )
+    return (
+        sa.select(_text(pid.c.object_uuid, "id"), pid.c.pid_value)
+        .select_from(_chain(wanted, pid))
+        .where(pid.c.pid_type == "recid")
+    )
+
+
+def memberships(parent_ids: Collection[str]) -> Statement:
+    """Select the rows of the parent-community table with their communities."""
+    wanted = _wanted_uuids(parent_ids)
+    row = _matching(_Membership, _Membership.c.record_id == wanted.c.value)
+    community = _matching(_Community, _Community.c.id == row.c.community_id)
+    request = _matching(_Request, _Request.c.id == row.c.request_id)
+    accepted = sa.case((_IS_ACCEPTED, request.c.updated))
+    removal_date = community.c.json["tombstone", "removal_date"].as_string()
+    return sa.select(
+        _text(row.c.record_id, "parent_id"),
+        _text(row.c.community_id),
+        _text(row.c.request_id),
+        _timestamp(community.c.created),
+        _timestamp(community.c.updated),
+        _plain(community.c.deletion_status).label("deletion_status"),
+        removal_date.label("removal_date"),
+        _timestamp(request.c.created, "request_created"),
+        _timestamp(accepted, "request_updated"),
+    ).select_from(
+        _chain(wanted, row, community).outerjoin(request, sa.true()),
+    )
+
+
+def membership_requests(parent_ids: Collection[str]) -> Statement:
+    """Select the request behind each row of the parent-community table."""
+    wanted = _wanted_uuids(parent_ids)
+    row = _matching(_Membership, _Membership.c.record_id == wanted.c.value)
+    return (
+        sa.select(
+            _text(row.c.record_id, "parent_id"),
+            _text(row.c.community_id),
+            _text(row.c.request_id),
+        )
+        .select_from(_chain(wanted, row))
+        .where(row.c.request_id.is_not(None))
+    )
+
+
+def requests(ids: Collection[str]) -> Statement:
+    """Select requests by their UUIDs, as :func:`all_accepted_requests` does."""
+    wanted = _wanted_uuids(ids)
+    request = _matching(_Request, _Request.c.id == wanted.c.value)
+    return _accepted_requests(_chain(wanted, request))
+
+
+def acceptances(request_ids: Collection[str]) -> Statement:
+    """Select the moments at which requests were accepted."""
+    wanted = _wanted_uuids(request_ids)
+    event = _matching(_RequestEvent, _RequestEvent.c.request_id == wanted.c.value)
+    return (
+        sa.select(
+            _text(event.c.request_id),
+            _timestamp(sa.func.max(event.c.created), "accepted"),
+        )
+        .select_from(_chain(wanted, event))
+        .where(
+            event.c.type == "L",
+            event.c.json["payload", "event"].as_string() == "accepted",
+        )
+        .group_by(event.c.request_id)
+    )
+
+
+def files(record_ids: Collection[str]) -> Statement:
+    """Select number, bytes and extensions of the files of records."""
+    wanted = _wanted_uuids(record_ids)
+    entry = _matching(_Entry, _Entry.c.record_id == wanted.c.value)
+    version = _matching(_Object, _Object.c.version_id == entry.c.object_version_id)
+    content = _matching(_File, _File.c.id == version.c.file_id)
+    extension = sa.func.substring(entry.c.key, EXTENSION)
+    return (
+        sa.select(
+            _text(entry.c.record_id),
+            sa.func.count().label("count"),
+            sa.cast(sa.func.sum(content.c.size), sa.BigInteger).label("volume"),
+            sa.func.array_agg(sa.distinct(extension)).label("extensions"),
+        )
+        .select_from(_chain(wanted, entry, version, content))
+        .where(_exists(entry))
+        .group_by(entry.c.record_id)
+    )
+
+
+def ever_deleted(record_ids: Collection[str]) -> Statement | None:
+    """Select the records that were deleted at some time.
+
+    Returns:
+        The statement; None if the instance stores no history of records.
+    """
+    history = _record_history()
+    if history is None:
+        return None
+    wanted = _wanted_uuids(record_ids)
+    state = _matching(history, history.c.id == wanted.c.value)
+    return (
+        sa.select(_text(state.c.id))
+        .select_from(_chain(wanted, state))
+        .where(sa.not_(_is_not_deleted(state)))
+        .distinct()
+    )
+
+
+def deletion_history(record_ids: Collection[str]) -> Statement:
+    """Select the deletion status of records after each of their changes, in order."""
+    history = _record_history()
+    wanted = _wanted_uuids(record_ids)
+    state = _matching(history, history.c.id == wanted.c.value)
+    transactions = versioning_manager.transaction_cls.__table__.alias("transaction")
+    transaction = _matching(transactions, transactions.c.id == state.c.transaction_id)
+    issued_at = sa.func.to_char(transaction.c.issued_at, _TIMESTAMP)
+    return (
+        sa.select(
+            _text(state.c.id),
+            _plain(state.c.deletion_status).label("deletion_status"),
+            issued_at.label("issued_at"),
+        )
+        .select_from(_chain(wanted, state, transaction))
+        .order_by(state.c.id, state.c.transaction_id)
+    )
+
+
+# -- communities --------------------------------------------------------------------
+
+
+def named_communities(ids_or_slugs: Iterable[str]) -> Statement:
+    """Select (UUID, slug) of communities by either; a scan of the communities."""
+    ids, slugs = [], []
+    for name in ids_or_slugs:
+        try:
+            ids.append(UUID(name))
+        except ValueError:
+            slugs.append(name.strip().lower())
+    return sa.select(_text(_Community.c.id), _Community.c.slug).where(
+        sa.or_(_Community.c.id.in_(ids), sa.func.lower(_Community.c.slug).in_(slugs))
+    )
+
+
+def community_slugs(community_ids: Collection[str]) -> Statement:
+    """Select (UUID, slug) of communities; a lookup."""
+    wanted = _wanted_uuids(community_ids)
+    community = _matching(_Community, _Community.c.id == wanted.c.value)
+    return sa.select(_text(community.c.id), community.c.slug).select_from(
+        _chain(wanted, community)
+    )
+
+
+# -- parts of statements ------------------------------------------------------------
+
+
+def _records_of(
+    recids: Collection[str],
+) -> tuple[sa.Lateral, sa.Lateral, sa.FromClause]:
+    """Return PIDs and records as tables, and the join that finds them."""
+    wanted = _wanted_texts(recids)
+    pid = _matching(
+        _Pid, _Pid.c.pid_type == "recid", _Pid.c.pid_value == wanted.c.value
+    )
+    record = _matching(_Record, _Record.c.id == pid.c.object_uuid)
+    return pid, record, _chain(wanted, pid, record)
+
+
+def _records(
+    record: sa.FromClause, parent: sa.FromClause, tables: sa.FromClause
+) -> Statement:
+    return sa.select(
+        _text(record.c.id),
+        _text(record.c.parent_id),
+        _timestamp(record.c.created),
+        _timestamp(record.c.updated),
+        record.c.version_id,
+        _plain(record.c.deletion_status).label("deletion_status"),
+        sa.cast(record.c.json, sa.Text).label("json"),
+        _timestamp(parent.c.updated, "parent_updated"),
+        parent.c.version_id.label("parent_version_id"),
+        sa.cast(parent.c.json, sa.Text).label("parent_json"),
+    ).select_from(tables)
+
+
+def _accepted_requests(source: sa.FromClause) -> Statement:
+    """Select from a source in which the requests are named ``request``."""
+    request = _Request.c
+    return (
+        sa.select(
+            _text(sa.literal_column("request.id", request.id.type), "id"),
+            _TOPIC.label("recid"),
+            _TYPE.label("type"),
+            _RECEIVER.label("community_id"),
+            _timestamp(
+                sa.literal_column("request.created", request.created.type), "created"
+            ),
+            _timestamp(
+                sa.literal_column("request.updated", request.updated.type), "updated"
+            ),
+        )
+        .select_from(source)
+        .where(
+            _IS_ACCEPTED,
+            _TYPE.in_([SUBMISSION, INCLUSION]),
+            _RECEIVER.is_not(None),
+        )
+    )
+
+
+def _by_key(
+    wanted: sa.TableValuedAlias,
+    table: sa.FromClause,
+    key: sa.ColumnElement[Any],
+    is_indexed: bool,
+    *conditions: sa.ColumnElement[bool],
+) -> tuple[sa.FromClause, sa.FromClause]:
+    """Return values joined with the rows of a key, for a lookup or for a scan.
+
+    Returns:
+        The join, and the table in it.
+    """
+    if not is_indexed:
+        return (
+            sa.join(wanted, table, sa.and_(key == wanted.c.value, *conditions)),
+            table,
+        )
+    rows = _matching(table, key == wanted.c.value, *conditions)
+    return _chain(wanted, rows), rows
+
+
+def _wanted_uuids(ids: Collection[str]) -> sa.TableValuedAlias:
+    return _wanted(ids, _UUID)
+
+
+def _wanted_texts(texts: Collection[str]) -> sa.TableValuedAlias:
+    return _wanted(texts, sa.Text())
+
+
+def _wanted(
+    values: Collection[str], type_: sa.types.TypeEngine[str]
+) -> sa.TableValuedAlias:
+    """Return an array as a table; PostgreSQL knows its number of rows exactly."""
+    column = sa.column("value", type_)
+    return (
+        sa.func.unnest(_array(values, type_))
+        .table_valued(column)
+        .render_derived("wanted")
+    )
+
+
+def _array(
+    values: Collection[str], type_: sa.types.TypeEngine[str]
+) -> sa.BindParameter[list[str]]:
+    """Return many values as one parameter."""
+    return sa.bindparam(None, list(values), type_=postgresql.ARRAY(type_))
+
+
+def _matching(table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Lateral:
+    """Return the rows of a table that match, for each row of the tables before it."""
+    return sa.select(table).where(*conditions).offset(0).lateral(table.name)
+
+
+def _chain(first: sa.FromClause, *others: sa.FromClause) -> sa.FromClause:
+    """Return tables joined in this order."""
+    for other in others:
+        first = first.join(other, sa.true())
+    return first
+
+
+def _record_history() -> sa.FromClause | None:
+    """Return the table of earlier states of records, or None."""
+    try:
+        return version_class(RDMRecordMetadata).__table__.alias("state")
+    except (ClassNotVersioned, KeyError):
+        return None
+
+
+def _created(
+    record: sa.FromClause, start: datetime | None, end: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    conditions = []
+    if start is not None:
+        conditions.append(record.c.created >= start)
+    if end is not None:
+        conditions.append(record.c.created < end)
+    return conditions
+
+
+def _exists(row: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that a row was not emptied by a deletion."""
+    return row.c.json.is_not(None)
+
+
+def _is_not_deleted(row: sa.FromClause) -> sa.ColumnElement[bool]:
+    return _plain(row.c.deletion_status) == "P"
+
+
+def _text(column: Any, name: str | None = None) -> sa.Label[str]:
+    """Return a UUID as text."""
+    return sa.cast(column, sa.String).label(name or column.name)
+
+
+def _timestamp(column: Any, name: str | None = None) -> sa.Label[str]:
+    """Return a timestamp as text in UTC; see :mod:`.rows`."""
+    utc = sa.func.timezone("UTC", column)
+    return sa.func.to_char(utc, _TIMESTAMP).label(name or column.name)
+
+
+def _plain(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Return a column without the conversion of its values to an enumeration."""
+    return sa.type_coerce(column, sa.String)

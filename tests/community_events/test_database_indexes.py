@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The indexes that live capture uses: found, created, removed, by service and command."""
+
+import pytest
+import sqlalchemy as sa
+from invenio_db import db
+
+from invenio_stats_dashboard.community_events.database_indexes import (
+    INDEXES,
+    PARENT_INDEX,
+    DatabaseIndexes,
+)
+from invenio_stats_dashboard.errors import StatsDashboardError
+from tests.helpers import content
+from tests.helpers.commands import run
+
+NAMES = [definition.name for definition in INDEXES]
+
+
+@pytest.fixture()
+def engine(fresh):
+    """Return the engine of an instance without the indexes."""
+    db.session.rollback()  # PostgreSQL waits for transactions that use the table
+    DatabaseIndexes(db.engine).drop()
+    yield db.engine
+    db.session.rollback()
+    indexes = DatabaseIndexes(db.engine)
+    indexes.drop()
+    indexes.create()
+
+
+def _execute(engine, statement):
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_an_index_of_the_site_is_used(engine):
+    _execute(engine, "CREATE INDEX site_own ON rdm_records_metadata (parent_id, index)")
+    try:
+        status = DatabaseIndexes(engine).statuses()[0]
+        assert (status.exists, status.used) == (True, "site_own")
+        assert DatabaseIndexes(engine).create() == NAMES[1:]
+        assert DatabaseIndexes(engine).drop() == NAMES[1:]
+        assert DatabaseIndexes(engine).statuses()[0].used == "site_own"
+    finally:
+        _execute(engine, "DROP INDEX site_own")
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "(index, parent_id)",
+        "(parent_id) WHERE index = 1",
+        "USING hash (parent_id)",
+    ],
+)
+def test_an_index_that_does_not_serve_is_not_used(engine, index):
+    _execute(engine, f"CREATE INDEX site_own ON rdm_records_metadata {index}")
+    try:
+        assert not DatabaseIndexes(engine).statuses()[0].exists
+    finally:
+        _execute(engine, "DROP INDEX site_own")
+
+
+def test_an_unfinished_index_is_replaced(engine):
+    recid = content.make_record()
+    content.new_version(recid)
+    db.session.rollback()
+    # two versions of a parent: the creation of a unique index fails half-way
+    with pytest.raises(sa.exc.IntegrityError):
+        _execute(engine, PARENT_INDEX.create.replace("CREATE", "CREATE UNIQUE"))
+    status = DatabaseIndexes(engine).statuses()[0]
+    assert (status.exists, status.invalid) == (False, True)
+    assert DatabaseIndexes(engine).create() == NAMES
+    assert DatabaseIndexes(engine).statuses()[0].exists
+
+
+def test_a_role_that_does_not_own_the_tables_is_one_sentence(engine):
+    _execute(engine, "CREATE ROLE reader LOGIN PASSWORD 'reader'")
+    try:
+        url = engine.url.set(username="reader", password="reader")
+        with pytest.raises(StatsDashboardError, match="must own the table"):
+            DatabaseIndexes(sa.create_engine(url)).create()
+    finally:
+        _execute(engine, "DROP ROLE reader")
+
+
+def test_progress_is_reported_while_an_index_is_created(engine):
+    recid = content.make_record()
+    db.session.rollback()
+    seen = []
+    blocker = sa.create_engine(engine.url).connect()
+    # an open transaction that has written: the creation waits for its end
+    blocker.execute(
+        sa.text(
+            "UPDATE rdm_records_metadata SET index = index WHERE json->>'id' = :id"
+        ),
+        {"id": recid},
+    )
+
+    def progress(update):
+        seen.append(update)
+        blocker.rollback()
+
+    DatabaseIndexes(engine, progress).create()
+    assert seen and seen[0].name == PARENT_INDEX.name
+    assert "waiting" in seen[0].phase
+    blocker.close()
+
+
+def test_the_commands(engine, fresh):
+    missing = run(fresh, "database-indexes", "status")
+    assert missing.exit_code == 1
+    assert missing.out.count("missing") == 2
+    assert "database-indexes create" in missing.out
+
+    planned = run(fresh, "database-indexes", "create", "--dry-run")
+    assert planned.exit_code == 0
+    assert planned.out.count("CREATE INDEX CONCURRENTLY") == 2
+    assert not DatabaseIndexes(engine).statuses()[0].exists
+
+    created = run(fresh, "database-indexes", "create", "--json")
+    assert created.document == {"dry_run": False, "created": NAMES}
+    again = run(fresh, "database-indexes", "create")
+    assert (again.exit_code, again.out) == (0, "All indexes exist.\n")
+
+    present = run(fresh, "database-indexes", "status", "--json")
+    assert present.exit_code == 0
+    assert [i["used"] for i in present.document["indexes"]] == NAMES
+
+    planned = run(fresh, "database-indexes", "drop", "--dry-run", "--json")
+    assert len(planned.document["statements"]) == 2
+    dropped = run(fresh, "database-indexes", "drop")
+    assert dropped.out == f"Removed {' and '.join(NAMES)}.\n"
+    assert run(fresh, "database-indexes", "drop").out == "There is none to remove.\n"

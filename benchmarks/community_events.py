@@ -4,18 +4,21 @@
 
 """How fast the back-fill of community events is, and how much memory it takes.
 
-Makes records by SQL in a database and an index prefix of its own, runs the
-back-fill twice, prints what it saw and removes everything:
+Makes records by SQL in a database and an index prefix of its own and runs the back-fill
+while a real Celery worker captures changes of memberships, then once more. It prints
+what both did and removes everything:
 
     eval "$(scripts/services env)"
-    python benchmarks/community_events.py [--records N] [--json FILE]
+    python benchmarks/community_events.py [--records N] [--changes N] [--json FILE]
 """
 
 import argparse
 import json
 import random
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -23,7 +26,15 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.helpers import instance
+import pytest
+
+from invenio_stats_dashboard.community_events import capture
+from invenio_stats_dashboard.search.client import json_client
+from invenio_stats_dashboard.search.names import Names
+from invenio_stats_dashboard.tasks import send_capture
+from tests.helpers import content, instance
+from tests.helpers.membership_changes import MembershipChanges
+from tests.helpers.workers import SiteWorker
 
 COMMUNITIES = 50
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -34,6 +45,9 @@ def main():
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument(
+        "--changes", type=float, default=5, help="of memberships in a second"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     arguments = parser.parse_args()
     with instance.place() as place:
@@ -46,36 +60,60 @@ def main():
                 f"{arguments.records:,} records in {COMMUNITIES} communities made by "
                 f"SQL in {time.perf_counter() - start:.0f} s"
             )
-            figures = measure(app, expected)
+            figures = measure(app, place, expected, arguments.changes)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def measure(app, expected):
-    """Run the back-fill twice and return the figures.
+def measure(app, place, expected, per_second):
+    """Run the back-fill twice, the first time beside live capture.
 
     Args:
         app: the application.
-        expected: number of events that the first run must write.
+        place: where the instance lives.
+        expected: number of events of the records as they are.
+        per_second: changes of memberships during the first run.
+
+    Returns:
+        dict: the figures.
     """
     service = app.extensions["invenio-stats-dashboard"].community_stats_service
-    idle = _memory("VmRSS")
-    _reset_peak()
-    first = service.generate_record_community_events()
-    peak = _memory("VmHWM")
+    changes = MembershipChanges(app, json_client(app), Names(place.prefix), per_second)
+    worker, patch = SiteWorker(place, processes=2), pytest.MonkeyPatch()
+    try:
+        worker.start()
+        with worker.used_by(patch):
+            worker.wait()
+            capture.install(send_capture)
+            idle = _memory("VmRSS")
+            _reset_peak()
+            with changed_meanwhile(changes) as made:
+                first = service.generate_record_community_events()
+            peak = _memory("VmHWM")
+            missing = changes.finish(patience=300)
+    finally:
+        worker.remove()
+        patch.undo()
     second = service.generate_record_community_events()
     assert first.complete and not first.refused
-    assert first.events == expected, (first.events, expected)
+    events = service.community_events_status().events
+    # a record that entered the additional community has one event more
+    assert events == expected + made[0], (events, expected, made)
     assert (second.events, second.facts) == (0, 0)
+    taken = sorted(changes.seconds)
     figures = {
         "records": first.records,
         "communities": COMMUNITIES,
-        "events": first.events,
+        "events": events,
         "facts": first.facts,
         "seconds": round(first.seconds, 2),
         "records_per_second": round(first.records / first.seconds),
         "memory_idle_mb": round(idle),
         "memory_above_idle_mb": round(peak - idle),
+        "changes": made[0],
+        "not_captured": missing,
+        "capture_seconds_median": taken and round(taken[len(taken) // 2], 3),
+        "capture_seconds_most": taken and round(taken[-1], 3),
         "second_run_seconds": round(second.seconds, 2),
         "second_run_records_per_second": round(second.records / second.seconds),
     }
@@ -84,11 +122,36 @@ def measure(app, expected):
         f"({figures['seconds']} s; {first.events:,} events, {first.facts:,} facts)\n"
         f"memory: at most {figures['memory_above_idle_mb']} MB above the idle "
         f"application ({figures['memory_idle_mb']} MB)\n"
+        f"live capture meanwhile: {made[0]:,} changes, {per_second:g} a second, "
+        f"{missing} not captured; from commit to event {figures['capture_seconds_median']}"
+        f" s median, {figures['capture_seconds_most']} s at most\n"
         f"second run, which writes nothing: "
         f"{figures['second_run_records_per_second']:,} records/s "
         f"({figures['second_run_seconds']} s)"
     )
     return figures
+
+
+@contextmanager
+def changed_meanwhile(changes):
+    """Change memberships for as long as the block lasts.
+
+    Yields:
+        list: the number of changes, when the block has ended.
+    """
+    made, stop = [], threading.Event()
+    with changes.app.app_context():
+        community = content.make_community()
+    thread = threading.Thread(
+        target=lambda: made.append(changes.make(community, 100_000, stop))
+    )
+    changes.watch()
+    thread.start()
+    try:
+        yield made
+    finally:
+        stop.set()
+        thread.join()
 
 
 class World:
@@ -134,8 +197,8 @@ class World:
             if made % 1000 < versions:
                 self._flush(db)
         self._flush(db)
-        db.session.execute(db.text("ANALYZE"))
-        db.session.commit()
+        with db.engine.begin() as connection:
+            connection.execute(db.text("ANALYZE"))
         return events
 
     def _parent(self, number, versions):
@@ -313,11 +376,12 @@ class World:
 
     def _flush(self, db):
         """Insert what was added, in an order that keeps the foreign keys."""
-        for table in db.metadata.sorted_tables:
-            rows = iter(self._rows.pop(table.name, ()))
-            while chunk := list(islice(rows, 1000)):
-                db.session.execute(table.insert(), chunk)
-        db.session.commit()
+        # by the engine, since a session would have these rows captured
+        with db.engine.begin() as connection:
+            for table in db.metadata.sorted_tables:
+                rows = iter(self._rows.pop(table.name, ()))
+                while chunk := list(islice(rows, 1000)):
+                    connection.execute(table.insert(), chunk)
 
 
 def _without_version(dates):

@@ -39,24 +39,32 @@ class StatementTimeoutError(StatsDashboardError):
     exit_code = 3
 
 
-class PlanKind(Enum):
-    """The kind of plan that a statement needs; the values are planner settings."""
+def _set_locally(**settings: str) -> str:
+    """Return the statement that makes settings until the end of the transaction."""
+    calls = [
+        f"set_config('{name}', '{value}', true)" for name, value in settings.items()
+    ]
+    return f"SELECT {', '.join(calls)}"
 
-    LOOKUP = {
-        "enable_seqscan": "off",
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-        "enable_nestloop": "on",
-        "jit": "off",
-    }
-    SCAN = {
-        "enable_seqscan": "on",
-        "enable_hashjoin": "on",
-        "enable_mergejoin": "off",
-        "enable_nestloop": "off",
-        "jit": "off",
-        "max_parallel_workers_per_gather": "0",
-    }
+
+class PlanKind(Enum):
+    """The kind of plan that a statement needs; the values make the planner settings."""
+
+    LOOKUP = _set_locally(
+        enable_seqscan="off",
+        enable_hashjoin="off",
+        enable_mergejoin="off",
+        enable_nestloop="on",
+        jit="off",
+    )
+    SCAN = _set_locally(
+        enable_seqscan="on",
+        enable_hashjoin="on",
+        enable_mergejoin="off",
+        enable_nestloop="off",
+        jit="off",
+        max_parallel_workers_per_gather="0",
+    )
 
 
 class Database:
@@ -104,10 +112,10 @@ class Database:
 
     def plan_as(self, connection: sa.Connection, kind: PlanKind) -> None:
         """Plan the following statements of a transaction as a kind."""
-        timeout = str(max(1, int(self._timeout * 1000)))
-        settings = {**kind.value, "statement_timeout": timeout}
-        calls = [sa.func.set_config(n, v, True) for n, v in settings.items()]
-        connection.execute(sa.select(*calls))
+        timeout = max(1, int(self._timeout * 1000))
+        connection.exec_driver_sql(
+            f"{kind.value}, set_config('statement_timeout', '{timeout}', true)"
+        )
 
 
 def _translated(error: DBAPIError) -> StatsDashboardError | None:

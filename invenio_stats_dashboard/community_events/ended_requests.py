@@ -75,7 +75,7 @@ class RequestsByParent:
         topics = {
             row.pid_value: versions[row.id]
             for chunk in chunks(versions, LOOKUP_SIZE)
-            for row in connection.execute(sql.recids(chunk))
+            for row in connection.execute(sql.recids(), {"values": chunk})
         }
         found = [
             (topics[request.recid], request)
@@ -95,7 +95,7 @@ class RequestsByParent:
             request
             for chunk in chunks(recids, LOOKUP_SIZE if is_indexed else SCAN_SIZE)
             for request in connection.execute(
-                sql.accepted_requests_about(chunk, is_indexed)
+                sql.accepted_requests_about(is_indexed), {"values": chunk}
             )
         ]
         if not is_indexed:
@@ -131,7 +131,7 @@ class CollectedRequests:
         present = _present(memberships)
         requests: Requests = defaultdict(list)
         for chunk in chunks(sorted(parents), LOOKUP_SIZE):
-            rows = connection.execute(sql.requests(chunk)).all()
+            rows = connection.execute(sql.requests(), {"values": chunk}).all()
             for request in sorted(rows, key=lambda row: row.id):
                 parent_id = parents[request.id]
                 if (parent_id, request.community_id, request.id) not in present:
@@ -166,10 +166,16 @@ def collect_ended_requests(database: Database) -> CollectedRequests:
         database.plan_as(connection, PlanKind.LOOKUP)
         for requests in scan.partitions(LOOKUP_SIZE):
             recids = {request.recid for request in requests}
-            topics = {t.recid: t for t in connection.execute(sql.topics(recids))}
+            topics = {
+                t.recid: t
+                for t in connection.execute(sql.topics(), {"values": list(recids)})
+            }
             found = [(topics[r.recid], r) for r in requests if r.recid in topics]
             parents = {topic.parent_id for topic in topics.values()}
-            present = _present(connection.execute(sql.membership_requests(parents)))
+            rows = connection.execute(
+                sql.membership_requests(), {"values": list(parents)}
+            )
+            present = _present(rows)
             for parent_id, ended in _ended(found, present).items():
                 pairs += [(parent_id, request.id) for request in ended]
     return CollectedRequests(pairs)

@@ -29,6 +29,8 @@ class Generation:
         progress: called with a :class:`.backfill.Progress` now and then.
         save_every: seconds between two savings of the position.
         cause: of the events; see :func:`.timeline.compare`.
+        refresh: make what was written visible to searches at the end of a run. Live
+            capture does not, since OpenSearch does so within a second.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Generation:
         progress=None,
         save_every=_SAVED_EVERY,
         cause=_CAUSE,
+        refresh=True,
     ):
         """Keep what is needed."""
         self._client, self._names, self._store = client, names, store
@@ -48,6 +51,7 @@ class Generation:
         self._progress = progress
         self._save_every = save_every
         self._cause = cause
+        self._refresh = refresh
         self._totals = Totals()
         self._start = time.monotonic()
         self._show_pace = Pace(_SHOWN_EVERY)
@@ -146,7 +150,8 @@ class Generation:
             dry_run,
             stored,
         )
-        if not dry_run and (self._totals.events or self._totals.facts):
+        has_written = self._totals.events or self._totals.facts
+        if self._refresh and has_written and not dry_run:
             self._store.refresh()
         self._show(total, always=True)
 

@@ -10,6 +10,7 @@ a handful of statements a page. No transaction is open between two pages.
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ PAGE_BYTES = 8_000_000
 """Bytes of record JSON after which a page is full."""
 
 _FETCHED = 100
+_FIRST = str(UUID(int=0))
 
 Page: TypeAlias = list[RecordRow]
 
@@ -90,7 +92,11 @@ class MembershipReader:
     def known(self, recids: Collection[str]) -> set[str]:
         """Return those of some persistent identifiers that are published records."""
         with self.database.transaction(PlanKind.LOOKUP) as connection:
-            return set(connection.execute(sql.known_recids(recids)).scalars())
+            return set(
+                connection.execute(
+                    sql.known_recids(), {"values": list(recids)}
+                ).scalars()
+            )
 
     def communities(self, ids_or_slugs: Collection[str]) -> dict[str, str]:
         """Return the UUIDs of communities, deleted ones included.
@@ -113,7 +119,11 @@ class MembershipReader:
     def slugs(self, community_ids: Collection[str]) -> dict[str, str]:
         """Return the slugs of communities that exist, by UUID."""
         with self.database.transaction(PlanKind.LOOKUP) as connection:
-            return dict(connection.execute(sql.community_slugs(community_ids)).all())
+            return dict(
+                connection.execute(
+                    sql.community_slugs(), {"values": list(community_ids)}
+                ).all()
+            )
 
     def database_indexes(self) -> list[IndexStatus]:
         """Return which of the indexes that live capture uses the database has."""
@@ -121,16 +131,17 @@ class MembershipReader:
             return index_statuses(connection)
 
     def read_page(
-        self, statement: sql.Statement, ended: EndedRequests
+        self, statement: sql.Statement, parameters: dict[str, Any], ended: EndedRequests
     ) -> tuple[Page, bool]:
         """Return the records of a statement, and whether they are all of it.
 
         Args:
             statement: :func:`.sql.records` or :func:`.sql.record_page`.
+            parameters: of the statement.
             ended: gives the requests of memberships that have ended.
         """
         with self.database.transaction(PlanKind.LOOKUP) as connection:
-            records, is_whole = _bounded(connection, statement)
+            records, is_whole = _bounded(connection, statement, parameters)
             page = _page(connection, records, ended, self._decode) if records else []
         return page, is_whole
 
@@ -155,7 +166,7 @@ class SelectedRecords:
         after: str | None,
     ) -> None:
         self._reader, self._selection = reader, selection
-        self._ids, self._after = ids, after
+        self._ids, self._after = ids, after or _FIRST
         self._versions = versions
 
     def count(self) -> int:
@@ -163,7 +174,9 @@ class SelectedRecords:
         if self._ids is not None:
             return len(self._ids)
         with self._reader.database.transaction(PlanKind.SCAN) as connection:
-            return connection.execute(sql.count_records(self._after)).scalar_one()
+            return connection.execute(
+                sql.count_records(), {"after": self._after}
+            ).scalar_one()
 
     def pages(self) -> Iterator[Page]:
         """Yield the records.
@@ -185,18 +198,19 @@ class SelectedRecords:
         after, size, is_whole = self._after, self._reader.page_size, True
         page: Page | None = None
         while page is None or len(page) == size or not is_whole:
-            statement = sql.record_page(after, size)
-            page, is_whole = self._reader.read_page(statement, ended)
+            statement = sql.record_page(size)
+            page, is_whole = self._reader.read_page(statement, {"after": after}, ended)
             after = page[-1].record_id if page else after
             yield page
 
     def _chosen_records(self, ended: EndedRequests) -> Iterator[Page]:
-        start, end = self._selection.created_from, self._selection.created_before
+        dates = self._selection.dates
+        statement = sql.records(is_dated=bool(dates))
         for ids in chunks(self._ids, self._reader.page_size):
             is_whole = False
             while not is_whole:
-                statement = sql.records(ids, start, end)
-                page, is_whole = self._reader.read_page(statement, ended)
+                parameters = {"values": ids, **dates}
+                page, is_whole = self._reader.read_page(statement, parameters, ended)
                 yield page
                 seen = {row.record_id for row in page}
                 ids = [id_ for id_ in ids if id_ not in seen]
@@ -213,13 +227,13 @@ class SelectedRecords:
 
 
 def _bounded(
-    connection: sa.Connection, statement: sql.Statement
+    connection: sa.Connection, statement: sql.Statement, parameters: dict[str, Any]
 ) -> tuple[list[sa.Row[Any]], bool]:
     """Return rows up to the size of a page, and whether they are all."""
     records: list[sa.Row[Any]] = []
     size = 0
     options = {"stream_results": True, "max_row_buffer": _FETCHED}
-    with connection.execute(statement, execution_options=options) as result:
+    with connection.execute(statement, parameters, execution_options=options) as result:
         for record in result:
             records.append(record)
             size += len(record.json)
@@ -236,8 +250,8 @@ def _page(
 ) -> Page:
     """Return records with what belongs to them."""
     ids = [record.id for record in records]
-    parents = {record.parent_id for record in records}
-    found = connection.execute(sql.memberships(parents)).all()
+    parents = list({record.parent_id for record in records})
+    found = connection.execute(sql.memberships(), {"values": parents}).all()
     requests = ended.find(connection, parents, found)
     communities = _grouped(found, "parent_id")
     files = _files(connection, ids)
@@ -318,7 +332,7 @@ def _acceptances(connection, memberships, ended):
     ids.discard(None)
     if not ids:
         return {}
-    found = connection.execute(sql.acceptances(ids))
+    found = connection.execute(sql.acceptances(), {"values": list(ids)})
     return {row.request_id: row.accepted for row in found}
 
 
@@ -330,20 +344,20 @@ def _files(connection, ids):
             row.volume or 0,
             tuple(sorted({e.lower()[:MAX_LENGTH] for e in row.extensions if e})),
         )
-        for row in connection.execute(sql.files(ids))
+        for row in connection.execute(sql.files(), {"values": ids})
     }
 
 
 def _history(connection, ids):
     """Return earlier deletions of records, and the date of the present one."""
-    statement = sql.ever_deleted(ids)
+    statement = sql.ever_deleted()
     if statement is None:
         return {}
-    deleted_ids = connection.execute(statement).scalars().all()
+    deleted_ids = connection.execute(statement, {"values": ids}).scalars().all()
     if not deleted_ids:
         return {}
     history = {}
-    states = connection.execute(sql.deletion_history(deleted_ids))
+    states = connection.execute(sql.deletion_history(), {"values": list(deleted_ids)})
     for record_id, versions in _grouped(states, "id").items():
         spans, deleted = [], None
         for version in versions:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -55,9 +55,14 @@ class Selection:
     changed_since: datetime | None = None
 
     @property
-    def is_dated(self) -> bool:
-        """Whether the records are restricted by their creation."""
-        return self.created_from is not None or self.created_before is not None
+    def dates(self) -> dict[str, datetime]:
+        """The bounds of the creation, ``start`` and ``end``; empty without any."""
+        if self.created_from is None and self.created_before is None:
+            return {}
+        return {
+            "start": self.created_from or datetime.min.replace(tzinfo=UTC),
+            "end": self.created_before or datetime.max.replace(tzinfo=UTC),
+        }
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -100,15 +105,16 @@ class SelectedIds:
                 for wanted, find in finders
                 if wanted is not None and (ids := find(connection, wanted)) is not None
             ]
-            if not found and selection.is_dated:
-                dates = selection.created_from, selection.created_before
-                found = [self._scan(connection, sql.records_created(*dates))]
+            if not found and selection.dates:
+                found = [
+                    self._scan(connection, sql.records_created(), **selection.dates)
+                ]
         return sorted(set.intersection(*found)) if found else None
 
     def _by_recids(
         self, connection: sa.Connection, recids: Collection[str]
     ) -> set[str]:
-        return _looked_up(connection, sql.record_ids, recids)
+        return _looked_up(connection, sql.record_ids(), recids)
 
     def _by_parents(
         self, connection: sa.Connection, parent_ids: Collection[str]
@@ -119,14 +125,14 @@ class SelectedIds:
 
     def _by_communities(self, with_former: bool) -> Callable[..., set[str]]:
         def find(connection: sa.Connection, community_ids: Collection[str]) -> set[str]:
-            statement = sql.parents_in_communities
+            statement = sql.parents_in_communities()
             parents = _looked_up(connection, statement, community_ids)
             if with_former:
                 recids = self._accepted_by(connection, community_ids)
                 parents |= {
                     topic.parent_id
                     for chunk in chunks(recids, LOOKUP_SIZE)
-                    for topic in connection.execute(sql.topics(chunk))
+                    for topic in connection.execute(sql.topics(), {"values": chunk})
                 }
             return self._by_parents(connection, parents)
 
@@ -136,9 +142,11 @@ class SelectedIds:
         self, connection: sa.Connection, community_ids: Collection[str]
     ) -> set[str]:
         """Return the records whose inclusion in communities was accepted."""
-        statement = sql.all_accepted_requests(community_ids)
         self._database.plan_as(connection, PlanKind.SCAN)
-        recids = {request.recid for request in connection.execute(statement)}
+        found = connection.execute(
+            sql.requests_accepted_by(), {"values": list(community_ids)}
+        )
+        recids = {request.recid for request in found}
         self._database.plan_as(connection, PlanKind.LOOKUP)
         return recids
 
@@ -147,18 +155,23 @@ class SelectedIds:
     ) -> set[str] | None:
         """Return the records that changed; None if they are very many."""
         most = MAX_CHANGED + 1
-        found = self._scan(connection, sql.records_changed(since).limit(most))
-        parents = self._scan(connection, sql.parents_changed(since).limit(most))
-        communities = self._scan(connection, sql.communities_changed(since))
-        parents |= _looked_up(connection, sql.parents_in_communities, communities)
+        found = self._scan(connection, sql.records_changed(most), since=since)
+        parents = self._scan(connection, sql.parents_changed(most), since=since)
+        communities = self._scan(connection, sql.communities_changed(), since=since)
+        parents |= _looked_up(connection, sql.parents_in_communities(), communities)
         if len(found) + len(parents) > MAX_CHANGED:
             return None
         return found | self._by_parents(connection, parents)
 
-    def _scan(self, connection: sa.Connection, statement: sql.Statement) -> set[str]:
+    def _scan(
+        self,
+        connection: sa.Connection,
+        statement: sql.Statement,
+        **parameters: datetime,
+    ) -> set[str]:
         """Return the first column of a scan."""
         self._database.plan_as(connection, PlanKind.SCAN)
-        found = set(connection.execute(statement).scalars())
+        found = set(connection.execute(statement, parameters).scalars())
         self._database.plan_as(connection, PlanKind.LOOKUP)
         return found
 
@@ -177,22 +190,22 @@ def versions_of(
         return
     if PARENT_INDEX in usable_indexes(connection):
         for chunk in chunks(parent_ids, LOOKUP_SIZE):
-            yield from connection.execute(sql.versions(chunk, is_indexed=True))
+            yield from connection.execute(sql.versions(True), {"values": chunk})
         return
     database.plan_as(connection, PlanKind.SCAN)
     for chunk in chunks(parent_ids, SCAN_SIZE):
-        yield from connection.execute(sql.versions(chunk, is_indexed=False)).all()
+        yield from connection.execute(sql.versions(False), {"values": chunk}).all()
     database.plan_as(connection, PlanKind.LOOKUP)
 
 
 def _looked_up(
     connection: sa.Connection,
-    statement: Callable[[Collection[str]], sql.Statement],
+    statement: sql.Statement,
     identifiers: Collection[str],
 ) -> set[str]:
     """Return the first column of lookups of many identifiers."""
     return {
         value
         for chunk in chunks(identifiers, LOOKUP_SIZE)
-        for value in connection.execute(statement(chunk)).scalars()
+        for value in connection.execute(statement, {"values": chunk}).scalars()
     }

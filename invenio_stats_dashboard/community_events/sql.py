@@ -17,13 +17,16 @@ No statement mixes the two. A join of a filtered scan with a large table becomes
 loop over sequential scans as soon as the planner expects few rows, and it always expects
 few rows of conditions on JSON.
 
+Each function returns the same statement each time, since building it costs more than
+sending it. Its parameters are named: ``values`` is the array of identifiers.
+
 Rows are read by column and not as objects of the ORM, which costs more than a hundred
 times as much. The database converts identifiers and timestamps to text, for the same
 reason.
 """
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -51,17 +54,39 @@ Statement: TypeAlias = sa.Select[Any]
 
 _TIMESTAMP = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 
-_Record = RDMRecordMetadata.__table__.alias("record")
-_Parent = RDMParentMetadata.__table__.alias("parent")
-_Membership = RDMParentCommunity.__table__.alias("parent_community")
-_Community = CommunityMetadata.__table__.alias("community")
-_Request = RequestMetadata.__table__.alias("request")
-_RequestEvent = RequestEventModel.__table__.alias("request_event")
-_Pid = PersistentIdentifier.__table__.alias("pid")
-_Entry = RDMFileRecordMetadata.__table__.alias("entry")
-_Object = ObjectVersion.__table__.alias("object_version")
-_File = FileInstance.__table__.alias("file")
 _UUID = postgresql.UUID(as_uuid=False)
+
+
+def _table(table: sa.Table, alias: str) -> sa.FromClause:
+    """Return a table whose columns have plain types.
+
+    The types of InvenioRDM's models convert to objects, and keep SQLAlchemy from
+    caching the compiled statement.
+    """
+    columns = [sa.column(column.name, _plain_type(column)) for column in table.c]
+    return sa.table(table.name, *columns).alias(alias)
+
+
+def _plain_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    if column.name == "json":
+        return postgresql.JSONB()
+    if column.name == "id" or column.name.endswith(("_id", "_uuid")):
+        return column.type if isinstance(column.type, sa.Integer) else _UUID
+    if isinstance(column.type, sa.DateTime | sa.Integer):
+        return column.type
+    return sa.String()
+
+
+_Record = _table(RDMRecordMetadata.__table__, "record")
+_Parent = _table(RDMParentMetadata.__table__, "parent")
+_Membership = _table(RDMParentCommunity.__table__, "parent_community")
+_Community = _table(CommunityMetadata.__table__, "community")
+_Request = _table(RequestMetadata.__table__, "request")
+_RequestEvent = _table(RequestEventModel.__table__, "request_event")
+_Pid = _table(PersistentIdentifier.__table__, "pid")
+_Entry = _table(RDMFileRecordMetadata.__table__, "entry")
+_Object = _table(ObjectVersion.__table__, "object_version")
+_File = _table(FileInstance.__table__, "file")
 
 # The expressions of the index on requests, see :mod:`.database_indexes`. They are
 # literal text, because the planner compares them with those of the index: a parameter
@@ -80,24 +105,27 @@ _TYPE: sa.ColumnElement[str] = sa.literal_column("request.json ->> 'type'", sa.S
 # -- lookups: which records ---------------------------------------------------------
 
 
-def record_ids(recids: Collection[str]) -> Statement:
+@cache
+def record_ids() -> Statement:
     """Select the UUIDs of published records by their persistent identifiers."""
-    _pid, record, tables = _records_of(recids)
+    _pid, record, tables = _records_of()
     return sa.select(_text(record.c.id)).select_from(tables).where(_exists(record))
 
 
-def known_recids(recids: Collection[str]) -> Statement:
+@cache
+def known_recids() -> Statement:
     """Select those of some persistent identifiers that are published records."""
-    pid, record, tables = _records_of(recids)
+    pid, record, tables = _records_of()
     return sa.select(pid.c.pid_value).select_from(tables).where(_exists(record))
 
 
-def topics(recids: Collection[str]) -> Statement:
+@cache
+def topics() -> Statement:
     """Select the parents of records that are topics of requests, by identifier.
 
     Records that were purged are included: their parents can have other versions.
     """
-    pid, record, tables = _records_of(recids)
+    pid, record, tables = _records_of()
     return sa.select(
         pid.c.pid_value.label("recid"),
         _text(record.c.parent_id),
@@ -105,9 +133,10 @@ def topics(recids: Collection[str]) -> Statement:
     ).select_from(tables)
 
 
-def parents_in_communities(community_ids: Collection[str]) -> Statement:
+@cache
+def parents_in_communities() -> Statement:
     """Select the UUIDs of the parents that are in some communities now."""
-    wanted = _wanted_uuids(community_ids)
+    wanted = _wanted(_UUID)
     row = _matching(_Membership, _Membership.c.community_id == wanted.c.value)
     return sa.select(_text(row.c.record_id, "parent_id")).select_from(
         _chain(wanted, row)
@@ -117,15 +146,15 @@ def parents_in_communities(community_ids: Collection[str]) -> Statement:
 # -- lookups or scans: the columns have an index only if the site has created it ----
 
 
-def versions(parent_ids: Collection[str], is_indexed: bool) -> Statement:
+@cache
+def versions(is_indexed: bool) -> Statement:
     """Select the versions of parents, purged ones included.
 
     Args:
-        parent_ids: UUIDs.
         is_indexed: whether ``rdm_records_metadata.parent_id`` has an index; without it
             the statement is a scan.
     """
-    wanted = _wanted_uuids(parent_ids)
+    wanted = _wanted(_UUID)
     source, record = _by_key(wanted, _Record, _Record.c.parent_id, is_indexed)
     return sa.select(
         _text(record.c.id),
@@ -135,15 +164,15 @@ def versions(parent_ids: Collection[str], is_indexed: bool) -> Statement:
     ).select_from(source)
 
 
-def accepted_requests_about(recids: Collection[str], is_indexed: bool) -> Statement:
+@cache
+def accepted_requests_about(is_indexed: bool) -> Statement:
     """Select the accepted requests to include some records in a community.
 
     Args:
-        recids: persistent identifiers.
         is_indexed: whether the index on requests exists; without it the statement is a
             scan.
     """
-    wanted = _wanted_texts(recids)
+    wanted = _wanted(sa.Text())
     source, _ = _by_key(wanted, _Request, _TOPIC, is_indexed, _IS_ACCEPTED)
     return _accepted_requests(source)
 
@@ -151,48 +180,64 @@ def accepted_requests_about(recids: Collection[str], is_indexed: bool) -> Statem
 # -- scans --------------------------------------------------------------------------
 
 
-def all_accepted_requests(community_ids: Collection[str] | None = None) -> Statement:
-    """Select all accepted requests to include a record in a community.
-
-    Args:
-        community_ids: only those that these communities accepted.
-    """
-    statement = _accepted_requests(_Request)
-    if community_ids is not None:
-        statement = statement.where(_RECEIVER.in_(list(community_ids)))
-    return statement
+@cache
+def all_accepted_requests() -> Statement:
+    """Select all accepted requests to include a record in a community."""
+    return _accepted_requests(_Request)
 
 
-def records_changed(since: datetime) -> Statement:
-    """Select the UUIDs of the records whose row was written since a moment."""
-    return sa.select(_text(_Record.c.id)).where(
-        _exists(_Record), sa.or_(_Record.c.created >= since, _Record.c.updated >= since)
+@cache
+def requests_accepted_by() -> Statement:
+    """Select the requests to include a record that some communities accepted."""
+    wanted = sa.any_(_values(sa.String()))
+    return _accepted_requests(_Request).where(wanted == _RECEIVER)
+
+
+@cache
+def records_changed(limit: int) -> Statement:
+    """Select the UUIDs of the records whose row was written since a moment, ``since``."""
+    since = sa.bindparam("since")
+    return (
+        sa.select(_text(_Record.c.id))
+        .where(
+            _exists(_Record),
+            sa.or_(_Record.c.created >= since, _Record.c.updated >= since),
+        )
+        .limit(limit)
     )
 
 
-def parents_changed(since: datetime) -> Statement:
-    """Select the UUIDs of the parents whose row was written since a moment."""
-    return sa.select(_text(_Parent.c.id, "parent_id")).where(_Parent.c.updated >= since)
+@cache
+def parents_changed(limit: int) -> Statement:
+    """Select the UUIDs of the parents whose row was written since a moment, ``since``."""
+    changed = _Parent.c.updated >= sa.bindparam("since")
+    return sa.select(_text(_Parent.c.id, "parent_id")).where(changed).limit(limit)
 
 
-def communities_changed(since: datetime) -> Statement:
-    """Select the UUIDs of the communities whose row was written since a moment."""
-    return sa.select(_text(_Community.c.id)).where(_Community.c.updated >= since)
+@cache
+def communities_changed() -> Statement:
+    """Select the UUIDs of the communities whose row was written since ``since``."""
+    changed = _Community.c.updated >= sa.bindparam("since")
+    return sa.select(_text(_Community.c.id)).where(changed)
 
 
-def records_created(start: datetime | None, end: datetime | None) -> Statement:
-    """Select the UUIDs of the records created in [start, end)."""
-    return sa.select(_text(_Record.c.id)).where(
-        _exists(_Record), *_created(_Record, start, end)
+@cache
+def records_created() -> Statement:
+    """Select the UUIDs of the records created in [``start``, ``end``)."""
+    return sa.select(_text(_Record.c.id)).where(_exists(_Record), _created(_Record))
+
+
+@cache
+def count_records() -> Statement:
+    """Count the records that follow a UUID, ``after``, in the order of their UUIDs."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(_Record)
+        .where(_exists(_Record), _follows(_Record))
     )
 
 
-def count_records(after: str | None = None) -> Statement:
-    """Count the records, or those that follow one in the order of their UUIDs."""
-    statement = sa.select(sa.func.count()).select_from(_Record).where(_exists(_Record))
-    return statement if after is None else statement.where(_Record.c.id > after)
-
-
+@cache
 def count_existing_records() -> Statement:
     """Count the records that are not deleted."""
     return (
@@ -202,14 +247,15 @@ def count_existing_records() -> Statement:
     )
 
 
-def count_memberships(community_ids: Collection[str] | None = None) -> Statement:
+@cache
+def count_memberships(of_some: bool = False) -> Statement:
     """Count the records that are in each community now.
 
     The only join of large tables. It is a scan: with nested loops switched off each
     table is read once.
 
     Args:
-        community_ids: UUIDs; None for all.
+        of_some: count only those of the communities ``values``.
     """
     statement = (
         sa.select(_text(_Membership.c.community_id), sa.func.count())
@@ -219,52 +265,47 @@ def count_memberships(community_ids: Collection[str] | None = None) -> Statement
         .where(_exists(_Record), _is_not_deleted(_Record), _is_not_deleted(_Community))
         .group_by(_Membership.c.community_id)
     )
-    if community_ids is not None:
-        column = sa.type_coerce(_Membership.c.community_id, _UUID)
-        statement = statement.where(column == sa.any_(_array(community_ids, _UUID)))
+    if of_some:
+        column = _Membership.c.community_id
+        statement = statement.where(column == sa.any_(_values(_UUID)))
     return statement
 
 
 # -- lookups: what belongs to records -----------------------------------------------
 
 
-def record_page(after: str | None, size: int) -> Statement:
-    """Select the next records with their parents, in the order of their UUIDs.
+@cache
+def record_page(size: int) -> Statement:
+    """Select the records that follow a UUID, ``after``, with their parents, in order.
 
     Args:
-        after: UUID of the last record that was read.
         size: number of records at most.
     """
-    page = sa.select(_Record).where(_exists(_Record)).order_by(_Record.c.id).limit(size)
-    if after is not None:
-        page = page.where(_Record.c.id > after)
-    record = page.subquery("record")
+    page = sa.select(_Record).where(_exists(_Record), _follows(_Record))
+    record = page.order_by(_Record.c.id).limit(size).subquery("record")
     parent = _matching(_Parent, _Parent.c.id == record.c.parent_id)
     return _records(record, parent, _chain(record, parent)).order_by(record.c.id)
 
 
-def records(
-    ids: Collection[str], start: datetime | None = None, end: datetime | None = None
-) -> Statement:
+@cache
+def records(is_dated: bool) -> Statement:
     """Select records with their parents.
 
     Args:
-        ids: UUIDs.
-        start: only records created at this moment or later.
-        end: only records created before this moment.
+        is_dated: only those created in [``start``, ``end``).
     """
-    wanted = _wanted_uuids(ids)
+    wanted = _wanted(_UUID)
     record = _matching(_Record, _Record.c.id == wanted.c.value)
     parent = _matching(_Parent, _Parent.c.id == record.c.parent_id)
-    tables = _chain(wanted, record, parent)
-    return _records(record, parent, tables).where(
-        _exists(record), *_created(record, start, end)
-    )
+    found = _records(record, parent, _chain(wanted, record, parent))
+    found = found.where(_exists(record))
+    return found.where(_created(record)) if is_dated else found
 
 
-def recids(record_ids: Collection[str]) -> Statement:
+@cache
+def recids() -> Statement:
     """Select the persistent identifiers of records."""
-    wanted = _wanted_uuids(record_ids)
+    wanted = _wanted(_UUID)
     pid = _matching(
         _Pid, _Pid.c.object_type == "rec", _Pid.c.object_uuid == wanted.c.value
     )
@@ -275,9 +316,10 @@ def recids(record_ids: Collection[str]) -> Statement:
     )
 
 
-def memberships(parent_ids: Collection[str]) -> Statement:
+@cache
+def memberships() -> Statement:
     """Select the rows of the parent-community table with their communities."""
-    wanted = _wanted_uuids(parent_ids)
+    wanted = _wanted(_UUID)
     row = _matching(_Membership, _Membership.c.record_id == wanted.c.value)
     community = _matching(_Community, _Community.c.id == row.c.community_id)
     request = _matching(_Request, _Request.c.id == row.c.request_id)
@@ -289,7 +331,7 @@ def memberships(parent_ids: Collection[str]) -> Statement:
         _text(row.c.request_id),
         _timestamp(community.c.created),
         _timestamp(community.c.updated),
-        _plain(community.c.deletion_status).label("deletion_status"),
+        community.c.deletion_status,
         removal_date.label("removal_date"),
         _timestamp(request.c.created, "request_created"),
         _timestamp(accepted, "request_updated"),
@@ -298,9 +340,10 @@ def memberships(parent_ids: Collection[str]) -> Statement:
     )
 
 
-def membership_requests(parent_ids: Collection[str]) -> Statement:
+@cache
+def membership_requests() -> Statement:
     """Select the request behind each row of the parent-community table."""
-    wanted = _wanted_uuids(parent_ids)
+    wanted = _wanted(_UUID)
     row = _matching(_Membership, _Membership.c.record_id == wanted.c.value)
     return (
         sa.select(
@@ -313,16 +356,18 @@ def membership_requests(parent_ids: Collection[str]) -> Statement:
     )
 
 
-def requests(ids: Collection[str]) -> Statement:
+@cache
+def requests() -> Statement:
     """Select requests by their UUIDs, as :func:`all_accepted_requests` does."""
-    wanted = _wanted_uuids(ids)
+    wanted = _wanted(_UUID)
     request = _matching(_Request, _Request.c.id == wanted.c.value)
     return _accepted_requests(_chain(wanted, request))
 
 
-def acceptances(request_ids: Collection[str]) -> Statement:
+@cache
+def acceptances() -> Statement:
     """Select the moments at which requests were accepted."""
-    wanted = _wanted_uuids(request_ids)
+    wanted = _wanted(_UUID)
     event = _matching(_RequestEvent, _RequestEvent.c.request_id == wanted.c.value)
     return (
         sa.select(
@@ -338,9 +383,10 @@ def acceptances(request_ids: Collection[str]) -> Statement:
     )
 
 
-def files(record_ids: Collection[str]) -> Statement:
+@cache
+def files() -> Statement:
     """Select number, bytes and extensions of the files of records."""
-    wanted = _wanted_uuids(record_ids)
+    wanted = _wanted(_UUID)
     entry = _matching(_Entry, _Entry.c.record_id == wanted.c.value)
     version = _matching(_Object, _Object.c.version_id == entry.c.object_version_id)
     content = _matching(_File, _File.c.id == version.c.file_id)
@@ -358,7 +404,8 @@ def files(record_ids: Collection[str]) -> Statement:
     )
 
 
-def ever_deleted(record_ids: Collection[str]) -> Statement | None:
+@cache
+def ever_deleted() -> Statement | None:
     """Select the records that were deleted at some time.
 
     Returns:
@@ -367,7 +414,7 @@ def ever_deleted(record_ids: Collection[str]) -> Statement | None:
     history = _record_history()
     if history is None:
         return None
-    wanted = _wanted_uuids(record_ids)
+    wanted = _wanted(_UUID)
     state = _matching(history, history.c.id == wanted.c.value)
     return (
         sa.select(_text(state.c.id))
@@ -377,18 +424,19 @@ def ever_deleted(record_ids: Collection[str]) -> Statement | None:
     )
 
 
-def deletion_history(record_ids: Collection[str]) -> Statement:
+@cache
+def deletion_history() -> Statement:
     """Select the deletion status of records after each of their changes, in order."""
     history = _record_history()
-    wanted = _wanted_uuids(record_ids)
+    wanted = _wanted(_UUID)
     state = _matching(history, history.c.id == wanted.c.value)
-    transactions = versioning_manager.transaction_cls.__table__.alias("transaction")
+    transactions = _table(versioning_manager.transaction_cls.__table__, "transaction")
     transaction = _matching(transactions, transactions.c.id == state.c.transaction_id)
     issued_at = sa.func.to_char(transaction.c.issued_at, _TIMESTAMP)
     return (
         sa.select(
             _text(state.c.id),
-            _plain(state.c.deletion_status).label("deletion_status"),
+            state.c.deletion_status,
             issued_at.label("issued_at"),
         )
         .select_from(_chain(wanted, state, transaction))
@@ -412,9 +460,10 @@ def named_communities(ids_or_slugs: Iterable[str]) -> Statement:
     )
 
 
-def community_slugs(community_ids: Collection[str]) -> Statement:
+@cache
+def community_slugs() -> Statement:
     """Select (UUID, slug) of communities; a lookup."""
-    wanted = _wanted_uuids(community_ids)
+    wanted = _wanted(_UUID)
     community = _matching(_Community, _Community.c.id == wanted.c.value)
     return sa.select(_text(community.c.id), community.c.slug).select_from(
         _chain(wanted, community)
@@ -424,11 +473,9 @@ def community_slugs(community_ids: Collection[str]) -> Statement:
 # -- parts of statements ------------------------------------------------------------
 
 
-def _records_of(
-    recids: Collection[str],
-) -> tuple[sa.Lateral, sa.Lateral, sa.FromClause]:
+def _records_of() -> tuple[sa.Lateral, sa.Lateral, sa.FromClause]:
     """Return PIDs and records as tables, and the join that finds them."""
-    wanted = _wanted_texts(recids)
+    wanted = _wanted(sa.Text())
     pid = _matching(
         _Pid, _Pid.c.pid_type == "recid", _Pid.c.pid_value == wanted.c.value
     )
@@ -445,7 +492,7 @@ def _records(
         _timestamp(record.c.created),
         _timestamp(record.c.updated),
         record.c.version_id,
-        _plain(record.c.deletion_status).label("deletion_status"),
+        record.c.deletion_status,
         sa.cast(record.c.json, sa.Text).label("json"),
         _timestamp(parent.c.updated, "parent_updated"),
         parent.c.version_id.label("parent_version_id"),
@@ -499,31 +546,14 @@ def _by_key(
     return _chain(wanted, rows), rows
 
 
-def _wanted_uuids(ids: Collection[str]) -> sa.TableValuedAlias:
-    return _wanted(ids, _UUID)
-
-
-def _wanted_texts(texts: Collection[str]) -> sa.TableValuedAlias:
-    return _wanted(texts, sa.Text())
-
-
-def _wanted(
-    values: Collection[str], type_: sa.types.TypeEngine[str]
-) -> sa.TableValuedAlias:
-    """Return an array as a table; PostgreSQL knows its number of rows exactly."""
+def _wanted(type_: sa.types.TypeEngine[str]) -> sa.TableValuedAlias:
+    """Return the array ``values`` as a table; PostgreSQL knows its number of rows."""
     column = sa.column("value", type_)
-    return (
-        sa.func.unnest(_array(values, type_))
-        .table_valued(column)
-        .render_derived("wanted")
-    )
+    return sa.func.unnest(_values(type_)).table_valued(column).render_derived("wanted")
 
 
-def _array(
-    values: Collection[str], type_: sa.types.TypeEngine[str]
-) -> sa.BindParameter[list[str]]:
-    """Return many values as one parameter."""
-    return sa.bindparam(None, list(values), type_=postgresql.ARRAY(type_))
+def _values(type_: sa.types.TypeEngine[str]) -> sa.BindParameter[list[str]]:
+    return sa.bindparam("values", type_=postgresql.ARRAY(type_))
 
 
 def _matching(table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Lateral:
@@ -541,20 +571,20 @@ def _chain(first: sa.FromClause, *others: sa.FromClause) -> sa.FromClause:
 def _record_history() -> sa.FromClause | None:
     """Return the table of earlier states of records, or None."""
     try:
-        return version_class(RDMRecordMetadata).__table__.alias("state")
+        return _table(version_class(RDMRecordMetadata).__table__, "state")
     except (ClassNotVersioned, KeyError):
         return None
 
 
-def _created(
-    record: sa.FromClause, start: datetime | None, end: datetime | None
-) -> list[sa.ColumnElement[bool]]:
-    conditions = []
-    if start is not None:
-        conditions.append(record.c.created >= start)
-    if end is not None:
-        conditions.append(record.c.created < end)
-    return conditions
+def _created(record: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        record.c.created >= sa.bindparam("start"),
+        record.c.created < sa.bindparam("end"),
+    )
+
+
+def _follows(record: sa.FromClause) -> sa.ColumnElement[bool]:
+    return record.c.id > sa.bindparam("after", type_=_UUID)
 
 
 def _exists(row: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -563,7 +593,7 @@ def _exists(row: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def _is_not_deleted(row: sa.FromClause) -> sa.ColumnElement[bool]:
-    return _plain(row.c.deletion_status) == "P"
+    return row.c.deletion_status == "P"
 
 
 def _text(column: Any, name: str | None = None) -> sa.Label[str]:
@@ -575,8 +605,3 @@ def _timestamp(column: Any, name: str | None = None) -> sa.Label[str]:
     """Return a timestamp as text in UTC; see :mod:`.rows`."""
     utc = sa.func.timezone("UTC", column)
     return sa.func.to_char(utc, _TIMESTAMP).label(name or column.name)
-
-
-def _plain(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Return a column without the conversion of its values to an enumeration."""
-    return sa.type_coerce(column, sa.String)

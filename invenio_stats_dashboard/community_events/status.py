@@ -94,7 +94,9 @@ def events_status(client, names, reader, community_ids=None):
     state = backfill_state(client, names)
     counted = _by_events(client, names, community_ids)
     with reader.database.transaction(PlanKind.SCAN) as connection:
-        present = dict(connection.execute(sql.count_memberships(community_ids)).all())
+        counts = sql.count_memberships(of_some=community_ids is not None)
+        values = {} if community_ids is None else {"values": list(community_ids)}
+        present = dict(connection.execute(counts, values).all())
         if community_ids is None:
             count = connection.execute(sql.count_existing_records())
             present[GLOBAL] = count.scalar_one()

@@ -702,7 +702,14 @@ class CommunityStatsService:
         late = noting(self.app, self.names)
         recorder = Recorder(store, subcounts, late=late, **evidence)
         run = Generation(
-            client, self.names, store, reader, recorder, progress, cause=cause
+            client,
+            self.names,
+            store,
+            reader,
+            recorder,
+            progress,
+            cause=cause,
+            refresh=cause is not None,
         )
         return run, reader
 

@@ -9,10 +9,14 @@ from contextlib import contextmanager
 import pytest
 import urllib3
 from flask import has_request_context
+from invenio_db import db
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from invenio_stats_dashboard.community_events import capture
+from invenio_stats_dashboard.community_events.database_indexes import (
+    DatabaseIndexes,
+)
 from tests.helpers import content
 from tests.helpers.capturing import without_listeners
 from tests.helpers.cluster import Cluster, living_on
@@ -140,6 +144,25 @@ def test_events_of_an_action_appear_by_a_worker(site):
         *ACCEPTED,
         ("removed", "removed", "row"),
     ]
+    assert site.service.reconcile_community_events().events == 0
+
+
+def test_without_the_database_indexes_a_worker_captures_in_batches(site):
+    community, recids = content.make_community(), [content.make_record() for _ in "123"]
+    db.session.rollback()
+    indexes = DatabaseIndexes(db.engine)
+    indexes.drop()
+    try:
+        for recid in recids:
+            content.include(recid, community)
+        for recid in recids:
+            until(lambda r=recid: site.told(r, community), "the event", PATIENCE)
+            assert site.told(recid, community) == ACCEPTED
+        until(lambda: not site.worker.waiting(), "the last batch", PATIENCE)
+        assert site.service.status().deferred_captures.waiting == 0
+    finally:
+        db.session.rollback()
+        indexes.create()
     assert site.service.reconcile_community_events().events == 0
 
 

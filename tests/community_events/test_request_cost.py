@@ -109,9 +109,9 @@ def test_a_capture_that_changes_nothing(capturing, monkeypatch):
         assert capture_changes([str(parent)]).written.events == 0
     # is it there, its templates, what was written last, the events, the facts
     assert (counts["search"], counts["refreshes"]) == (5, 1)
-    # twice the planner settings and the indexes; the versions of the parent; the record,
-    # its memberships, identifiers, requests, files and deletions
-    assert counts["sql"] == 15
+    # three times the planner settings and the indexes; the versions of the parent; the
+    # record, its memberships, identifiers, requests, files and deletions
+    assert counts["sql"] == 13
 
 
 def test_a_removal(capturing, monkeypatch):

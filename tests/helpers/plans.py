@@ -3,6 +3,7 @@
 
 """Record the SQL statements that are sent, and have PostgreSQL explain them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +34,7 @@ class SentStatement:
         """The planner settings by name."""
         if self.settings is None:
             return {}
-        texts = [v for v in self.settings[1].values() if isinstance(v, str)]
-        return dict(zip(texts[::2], texts[1::2], strict=True))
+        return dict(re.findall(r"set_config\('(\w+)', '(\w+)'", self.settings[0]))
 
     @property
     def identifiers(self) -> int:

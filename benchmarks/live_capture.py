@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""How fast changes of memberships are captured, and what they cost the database.
+
+Fills a database with generated records, generates their community events, starts a
+real Celery worker on the real broker, and adds records to a community, one in a
+transaction, at a steady rate: first with capture off, then on.
+
+    eval "$(scripts/services env)"
+    python benchmarks/live_capture.py [--records N] [--per-second N] [--seconds N]
+        [--without-indexes] [--json FILE]
+
+The database's load is the time in which its sessions executed statements, and its
+processor time, both less those with capture off.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import pytest
+import sqlalchemy as sa
+
+from invenio_stats_dashboard.community_events import capture
+from invenio_stats_dashboard.community_events.database_indexes import (
+    DatabaseIndexes,
+)
+from invenio_stats_dashboard.search.client import json_client
+from invenio_stats_dashboard.search.names import Names
+from invenio_stats_dashboard.tasks import send_capture
+from tests.helpers import instance
+from tests.helpers.capturing import without_listeners
+from tests.helpers.generated_database import GeneratedDatabase
+from tests.helpers.membership_changes import MembershipChanges
+from tests.helpers.workers import SiteWorker
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the database has done so far, in seconds.
+
+    Attributes:
+        active: in which sessions executed statements.
+        processor: of all processes of the server.
+        transactions: number of transactions.
+    """
+
+    active: float
+    processor: float
+    transactions: int
+
+    def __sub__(self, other: "Load") -> "Load":
+        """Return what was done between two moments."""
+        return Load(
+            self.active - other.active,
+            self.processor - other.processor,
+            self.transactions - other.transactions,
+        )
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--per-second", type=float, default=20)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--processes", type=int, default=2, help="of the worker")
+    parser.add_argument("--without-indexes", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    arguments = parser.parse_args()
+    with instance.place() as place:
+        app = instance.create(place)
+        instance.initialise(app, place)
+        world = GeneratedDatabase(arguments.records)
+        with app.app_context():
+            from invenio_db import db
+
+            world.fill(db.engine)
+            if arguments.without_indexes:
+                DatabaseIndexes(db.engine).drop()
+            extension = app.extensions["invenio-stats-dashboard"]
+            report = extension.community_stats_service
+            done = report.generate_record_community_events()
+            print(
+                f"{done.records:,} records, {done.events:,} community events generated "
+                f"in {done.seconds:.0f} s",
+                flush=True,
+            )
+        figures = _measure(app, place, world, arguments)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _measure(app, place, world, arguments) -> dict:
+    """Change memberships with capture off and on, and return the figures."""
+    count = int(arguments.per_second * arguments.seconds)
+    first, second = world.community_ids(2)
+    changes = MembershipChanges(
+        app, json_client(app), Names(place.prefix), arguments.per_second
+    )
+    worker = SiteWorker(place, processes=arguments.processes)
+    patch = pytest.MonkeyPatch()
+    try:
+        worker.start()
+        with worker.used_by(patch):
+            worker.wait()
+            capture.install(send_capture)
+            before = _load(app)
+            with without_listeners():
+                changes.make(first, count)
+                changes._waiting.clear()
+            stock = _load(app) - before
+            changes.watch()
+            before, start = _load(app), time.monotonic()
+            made = changes.make(second, count)
+            missing = changes.finish(patience=120)
+            seconds = time.monotonic() - start
+            ours = _load(app) - before
+    finally:
+        worker.remove()
+        patch.undo()
+    return _report(changes, made, missing, seconds, ours - stock, arguments)
+
+
+def _report(changes, made, missing, seconds, extra, arguments) -> dict:
+    taken = sorted(changes.seconds)
+    figures = {
+        "records": arguments.records,
+        "indexes": not arguments.without_indexes,
+        "changes": made,
+        "per_second": round(made / (made / arguments.per_second), 1),
+        "not_captured": missing,
+        "latency_median": round(statistics.median(taken), 3),
+        "latency_p95": round(taken[int(len(taken) * 0.95)], 3),
+        "latency_most": round(taken[-1], 3),
+        "later_than_planned": round(changes.late, 3),
+        "database_seconds_per_change": round(extra.active / made, 5),
+        "database_processor_seconds_per_change": round(extra.processor / made, 5),
+        "transactions_per_change": round(extra.transactions / made, 2),
+    }
+    print(
+        f"{made:,} changes, {arguments.per_second:g} a second, {missing} not captured "
+        f"after {seconds:.0f} s\n"
+        f"from commit to stored event: median {figures['latency_median']} s, "
+        f"P95 {figures['latency_p95']} s, at most {figures['latency_most']} s "
+        f"(changes made up to {figures['later_than_planned']} s later than planned)\n"
+        f"database, for each change beyond the change itself: "
+        f"{1000 * extra.active / made:.1f} ms of statements, "
+        f"{1000 * extra.processor / made:.1f} ms of processor time, "
+        f"{extra.transactions / made:.1f} transactions"
+    )
+    return figures
+
+
+def _load(app) -> Load:
+    """Return what the database of the application has done so far."""
+    from invenio_db import db
+
+    with app.app_context():
+        db.session.remove()
+        time.sleep(1.5)  # sessions report what they did with a delay of a second
+        with db.engine.connect() as connection:
+            row = connection.execute(
+                sa.text(
+                    "SELECT active_time / 1000 AS active, xact_commit AS transactions "
+                    "FROM pg_stat_database WHERE datname = current_database()"
+                )
+            ).one()
+    return Load(row.active, _processor_seconds(), row.transactions)
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of all PostgreSQL processes, ended ones included."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        if name == "postgres":
+            values = rest.split()
+            ticks += int(values[11]) + int(values[12])  # utime, stime
+            ticks += int(values[13]) + int(values[14])  # of ended children
+    return ticks / 100
+
+
+if __name__ == "__main__":
+    main()

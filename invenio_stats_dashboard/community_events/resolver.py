@@ -3,6 +3,9 @@
 
 """Looking up in the database what OpenSearch does not know of a record."""
 
+from functools import partial
+
+from ..search.templates import shards_and_replicas
 from .facts import FactsReader
 from .lookup import RecordContext
 from .membership import MembershipReader
@@ -25,7 +28,8 @@ class DatabaseResolver:
     def __init__(self, app, client, names, late, cause="backfill"):
         """Keep what is needed."""
         self._app = app
-        self._store = EventStore(client, names)
+        settings = partial(shards_and_replicas, app)
+        self._store = EventStore(client, names, settings=settings)
         self._late, self._cause = late, cause
 
     def __call__(self, recids):

@@ -4,7 +4,7 @@
 """The service for community events and statistics."""
 
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 from invenio_db import db
 
@@ -19,6 +19,7 @@ from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
+from ..search.templates import shards_and_replicas
 from ..usage_events.attribution import noting
 from . import arguments
 from .aggregation import (
@@ -113,7 +114,8 @@ class CommunityStatsService:
             yield
             return
         client = json_client(self.app)
-        EventStore(client, self.names).ensure_templates()
+        settings = partial(shards_and_replicas, self.app)
+        EventStore(client, self.names, settings=settings).ensure_templates()
         with announced(client, self.names):
             yield
 
@@ -634,7 +636,10 @@ class CommunityStatsService:
         reader = MembershipReader(db.engine, subcounts=subcounts)
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
-        store = EventStore(client, self.names, limit=limit, waiting=waiting)
+        settings = partial(shards_and_replicas, self.app)
+        store = EventStore(
+            client, self.names, limit=limit, waiting=waiting, settings=settings
+        )
         late = noting(self.app, self.names)
         recorder = Recorder(store, subcounts, late=late, **evidence)
         run = Generation(

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from ..aggregations.index_layout import read_layout
 from ..aggregations.run import LOCK as AGGREGATION
 from ..aggregations.status import AggregatesReader, FamilyStatus
 from ..community_events import queries
@@ -72,6 +73,7 @@ class StatsStatus:
         preparation: of :func:`~.preparation.read_preparation`.
         queues: a :class:`~..usage_events.queues.QueueLength` each.
         locks: name -> who holds it, as a clause, or None.
+        yearly_indices: indices of aggregates of an earlier layout, by name.
         problems: what needs a person, a sentence or two each.
     """
 
@@ -94,6 +96,7 @@ class StatsStatus:
     preparation: dict | None = None
     queues: tuple = ()
     locks: dict = field(default_factory=dict)
+    yearly_indices: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -180,6 +183,7 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
         preparation=read_preparation(client, names),
         queues=tuple(lengths()),
         locks=_holders(client, names),
+        yearly_indices=read_layout(client, names).yearly,
         **shown.read(communities, every, last_run),
     )
     return replace(found, problems=problems(found))

@@ -156,7 +156,7 @@ class Writer:
 
     def add(self, family, community, day, body):
         """Write a document, given as JSON."""
-        index = self.indices.writing(family, day.isoformat())
+        index = self.indices.write_alias(family, day.isoformat())
         head = {"index": {"_index": index, "_id": f"{community}:{day}"}}
         self._lines += [msgspec.json.encode(head), body]
         self._bytes += len(body)

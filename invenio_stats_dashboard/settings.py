@@ -4,6 +4,7 @@
 """Checks of configuration values at start: a bad one is refused by name."""
 
 import re
+from collections.abc import Callable
 
 from flask_babel.speaklater import LazyString
 from invenio_records_permissions.policies import BasePermissionPolicy
@@ -27,10 +28,10 @@ def _whole(low, high=None, optional=False):
     return check
 
 
-def _above_zero(unit):
+def _above_zero(unit: str) -> Callable[[object], str | None]:
     """Return a check for a number of something above 0."""
 
-    def check(value):
+    def check(value: object) -> str | None:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return None if number and value > 0 else f"a number of {unit} above 0"
 
@@ -40,7 +41,7 @@ def _above_zero(unit):
 _seconds = _above_zero("seconds")
 
 
-def _index_settings(value):
+def _index_settings(value: object) -> str | None:
     """Check shards and replicas, as OpenSearch takes them."""
     checks = {
         "number_of_shards": _whole(1, 1024),
@@ -57,7 +58,7 @@ def _index_settings(value):
     return None
 
 
-def _range_of_replicas(value):
+def _range_of_replicas(value: object) -> str | None:
     matches = isinstance(value, str) and re.fullmatch(r"\d+-(\d+|all)", value)
     return None if matches else "a text such as '0-1' or '0-all'"
 

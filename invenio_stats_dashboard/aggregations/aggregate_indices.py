@@ -5,18 +5,21 @@
 
 The run that holds the aggregation's lock decides when a family gets another index. It
 announces, in a document that it writes by compare-and-set, up to which year documents
-go to the indices as they are. Only then it writes any of these years, and an index
-begins only with a year that was never announced. So whatever a run that was frozen
-still has in hand belongs to the same index as it did when that run was made.
+go to the indices as they are. Only then it writes documents of these years, and an index
+begins only with a year that was never announced. So a run that was frozen, and writes
+after another run has taken over, writes to the same indices as that one.
 """
 
 import secrets
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import zip_longest
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, TransportError
 
+from .. import config
 from ..errors import (
     ClusterNotHealthyError,
     LockLostError,
@@ -26,23 +29,20 @@ from ..errors import (
 )
 from ..search.bookmarks import Bookmark
 from ..search.client import describe, is_transient
-from ..search.names import FIRST_YEAR
+from ..search.names import FIRST_YEAR, Names
 from .documents import day_field, mapping
-from .index_layout import read_layout, writing_alias
+from .index_layout import FamilyIndex, Layout, read_layout, write_alias_name
 
 DOCUMENT_ID = "layout:aggregates"
 """Id of the document, in the index of bookmarks, that says what was announced."""
 
-DEFAULT_GB = 20
-"""Primary data in a shard, in GB of 10^9 bytes, beyond which another index begins."""
-
-_BLOCKED = ("cluster_block_exception", "index_create_block_exception")
-
 DESTROY = "invenio community-stats destroy-indices"
 """The command that deletes all aggregates, so that the next run counts them again."""
 
+_BLOCKED = ("cluster_block_exception", "index_create_block_exception")
 
-def earlier_layout(indices):
+
+def earlier_layout(indices: Sequence[str]) -> str:
     """Return a sentence about indices of an earlier layout.
 
     Args:
@@ -72,21 +72,22 @@ class AggregateIndices:
 
     def __init__(
         self,
-        client,
-        names,
-        gigabytes=DEFAULT_GB,
-        check=None,
-        today=lambda: datetime.now(UTC).date(),
-    ):
-        """Keep what is needed; asks nothing yet."""
+        client: OpenSearch,
+        names: Names,
+        gigabytes: float = config.COMMUNITY_STATS_AGGREGATES_SHARD_GB,
+        check: Callable[[], None] | None = None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
+        """Take what is needed; sends no request yet."""
         self._client, self._names = client, names
         self._bytes = gigabytes * 10**9
         self._check, self._today = check or (lambda: None), today
-        self._known, self._noted = None, None
+        self._known: Layout | None = None
+        self._noted: Bookmark | None = None
 
     # -- where documents go ---------------------------------------------------
 
-    def writing(self, family, day):
+    def write_alias(self, family: str, day: str) -> str:
         """Return the alias through which a new document is written.
 
         Args:
@@ -102,9 +103,9 @@ class AggregateIndices:
                 f"No index holds {day} of {self._names.aggregates(family)}; it was "
                 "deleted since this run began. Run the same command again."
             )
-        return index.writing
+        return index.write_alias
 
-    def writing_to(self, name):
+    def write_alias_of(self, name: str) -> str:
         """Return the alias through which a stored document is written again.
 
         Args:
@@ -112,17 +113,17 @@ class AggregateIndices:
         """
         index = self._layout.named(name)
         # one that has no such alias was put into the family by somebody else
-        return index.writing if index else name
+        return index.write_alias if index else name
 
     @property
-    def _layout(self):
+    def _layout(self) -> Layout:
         if self._known is None:
             self._known = read_layout(self._client, self._names)
         return self._known
 
     # -- for the run that has the lock ------------------------------------------
 
-    def require_current(self):
+    def require_current(self) -> None:
         """See that no index of an earlier layout is there.
 
         Raises:
@@ -131,16 +132,17 @@ class AggregateIndices:
         if self._layout.yearly:
             raise NotReadyError(earlier_layout(self._layout.yearly))
 
-    def begin(self, families):
+    def begin(self, families: Iterable[str]) -> list[str]:
         """Look at the indices of some families before anything is written.
 
         Args:
             families: names of families.
 
         Returns:
-            list[str]: why documents cannot be trusted, a clause each: an index was
-            restored, deleted or created by somebody else. All documents of the families
-            must be noted to be written again, then :meth:`settle` called.
+            list[str]: why stored documents may be wrong, a clause each: an index was
+            restored, deleted or created by somebody else. The caller notes that all
+            documents of the families have to be written again, then calls
+            :meth:`settle`.
 
         Raises:
             NotReadyError: an index of an earlier layout is there.
@@ -163,7 +165,7 @@ class AggregateIndices:
             self._note_indices(families)
         return untrusted
 
-    def settle(self, families):
+    def settle(self, families: Iterable[str]) -> None:
         """Remove documents that belong to another index, and note the indices.
 
         Args:
@@ -176,11 +178,11 @@ class AggregateIndices:
                 self._remove_others(index, following, day_field(family))
         self._note_indices(families)
 
-    def until(self, families):
+    def until(self, families: Iterable[str]) -> int:
         """Return up to which year documents of all of some families can be written."""
         return min(self._announced(family) for family in families)
 
-    def prepare(self, families, years=()):
+    def prepare(self, families: Iterable[str], years: Iterable[int | str] = ()) -> None:
         """Create what is missing for documents of some years.
 
         Where the newest index of a family is too large, the first of the years that was
@@ -219,18 +221,18 @@ class AggregateIndices:
     # -- inside -----------------------------------------------------------------
 
     @property
-    def _note(self):
+    def _note(self) -> Bookmark:
         if self._noted is None:
             index = self._names.bookmarks
             self._noted = Bookmark(self._client, index, DOCUMENT_ID)
         return self._noted
 
     @property
-    def _uuids(self):
+    def _uuids(self) -> dict[str, str]:
         return self._note.data.get("indices", {})
 
     @property
-    def _last_year(self):
+    def _last_year(self) -> int:
         """Return the last year that is announced.
 
         An event with a wrong clock, of 2199 for example, would otherwise keep all years
@@ -238,7 +240,7 @@ class AggregateIndices:
         """
         return self._today().year + 1
 
-    def _of(self, families, uuids):
+    def _of(self, families: Iterable[str], uuids: dict[str, str]) -> dict[str, str]:
         """Return those of some indices that are of some families."""
         return {
             name: uuid
@@ -246,20 +248,20 @@ class AggregateIndices:
             if any(self._names.year_from(f, name) is not None for f in families)
         }
 
-    def _there(self, families):
+    def _there(self, families: Iterable[str]) -> dict[str, str]:
         return {
             index.name: index.uuid
             for family in families
             for index in self._layout.families[family]
         }
 
-    def _announced(self, family):
+    def _announced(self, family: str) -> int:
         """Return the last year of which documents may have been written."""
         until = self._note.data.get("until", {})
         # the note may be gone with the index of bookmarks
         return until[family] if family in until else self._newest(family)
 
-    def _newest(self, family):
+    def _newest(self, family: str) -> int:
         """Return the year of the newest document, or 0; none that is to come."""
         alias, field = self._names.aggregates(family), day_field(family)
         bound = {"range": {field: {"lt": f"{self._last_year + 1:04d}-01-01"}}}
@@ -274,7 +276,7 @@ class AggregateIndices:
             (int(hit["fields"][field][0]) for hit in answer["hits"]["hits"]), default=0
         )
 
-    def _next(self, family, years):
+    def _next(self, family: str, years: list[int]) -> int | None:
         """Return the year that begins another index, or None if none has to."""
         indices = self._layout.families[family]
         if not indices or self._size(indices[-1]) <= self._bytes * indices[-1].shards:
@@ -282,7 +284,7 @@ class AggregateIndices:
         newest = max(self._newest(family), indices[-1].start)
         return next((year for year in years if year > newest), None)
 
-    def _size(self, index):
+    def _size(self, index: FamilyIndex) -> int:
         """Return the bytes of an index's primary shards."""
         self._client.indices.refresh(index=index.name)
         # statistics of stores are up to ten seconds old
@@ -295,11 +297,11 @@ class AggregateIndices:
             for segment in copy["segments"].values()
         )
 
-    def _count(self, name):
+    def _count(self, name: str) -> int:
         self._client.indices.refresh(index=name)
         return self._client.count(index=name)["count"]
 
-    def _create(self, missing):
+    def _create(self, missing: list[tuple[str, int]]) -> None:
         """Create indices, and put them into their families when they can be searched.
 
         Args:
@@ -309,8 +311,8 @@ class AggregateIndices:
         for family, year in missing:
             name = self._names.aggregates_from(family, year)
             self._create_one(name, mapping(family))
-            writing = writing_alias(name, secrets.token_hex(4))
-            for alias in (self._names.aggregates(family), writing):
+            write_alias = write_alias_name(name, secrets.token_hex(4))
+            for alias in (self._names.aggregates(family), write_alias):
                 actions.append({"add": {"index": name, "alias": alias}})
         names = sorted({action["add"]["index"] for action in actions})
         # it waits for half a minute
@@ -326,7 +328,7 @@ class AggregateIndices:
         self._check()
         self._client.indices.update_aliases(body={"actions": actions})
 
-    def _create_one(self, name, mappings):
+    def _create_one(self, name: str, mappings: dict) -> None:
         self._check()
         try:
             self._client.indices.create(
@@ -342,17 +344,19 @@ class AggregateIndices:
                 raise _refused(name, error) from error
             # the answer to a first attempt was lost, or a run created it that has died
 
-    def _is_unused(self, name):
+    def _is_unused(self, name: str) -> bool:
         """Tell whether an index is of this package, empty and in no alias."""
         unused = read_layout(self._client, self._names).unused
         return name in unused and not self._count(name)
 
-    def _remove(self, name):
+    def _remove(self, name: str) -> None:
         self._check()
         with suppress(NotFoundError):
             self._client.indices.delete(index=name)
 
-    def _remove_others(self, index, following, field):
+    def _remove_others(
+        self, index: FamilyIndex, following: FamilyIndex | None, field: str
+    ) -> None:
         """Remove documents of an index that are of years that it does not hold."""
         others = [{"range": {field: {"lt": f"{index.start:04d}-01-01"}}}]
         if following:
@@ -365,7 +369,7 @@ class AggregateIndices:
             params={"conflicts": "proceed", "refresh": "true"},
         )
 
-    def _note_indices(self, families):
+    def _note_indices(self, families: Iterable[str]) -> None:
         """Note which indices there are, unless that is noted."""
         of_others = {
             name: uuid
@@ -378,7 +382,7 @@ class AggregateIndices:
             self._note.write(kind="layout", indices=uuids)
 
 
-def _refused(name, error):
+def _refused(name: str, error: TransportError) -> StatsDashboardError:
     """Return what to raise when OpenSearch refuses to create an index."""
     reason = describe(error)
     if error.error in _BLOCKED:

@@ -130,7 +130,7 @@ def mapping(family):
     return _strict(family, {**numbers, "subcounts": _NOT_SEARCHED})
 
 
-def between_runs_mapping():
+def between_runs_mapping() -> dict:
     """Return the mapping of what the next run goes on from.
 
     A document with an ``anchor`` is a part of a running total of usage; all others are
@@ -168,7 +168,7 @@ def index_templates(names):
     return templates
 
 
-def bookmarks_mapping():
+def bookmarks_mapping() -> dict:
     """Return the mapping of bookmarks, locks and the correction log."""
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}

@@ -7,16 +7,18 @@ An index holds the documents of all years from the one in its name up to the one
 which on the next index does. So where a document belongs follows from its family, its
 day and the names of the indices that exist.
 
-Each index has an alias of its own to write through, with a random part in its name.
-A writer that was frozen while all indices were deleted and created again addresses an
-alias that is gone, and OpenSearch refuses it.
+Each index has a write alias of its own, with a random part in its name. A writer that
+was frozen while all indices were deleted and created again uses an alias that does not
+exist any more, and OpenSearch refuses what it sends.
 """
 
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from ..search.names import FAMILIES, INTERNAL, META_KEY
+from opensearchpy import OpenSearch
+
+from ..search.names import FAMILIES, INTERNAL, META_KEY, Names
 
 _WANTED = (
     "*.aliases",
@@ -34,14 +36,14 @@ class FamilyIndex:
     Attributes:
         name: of the index.
         start: the first year that it holds.
-        writing: the alias that documents are written through.
+        write_alias: the alias that documents are written through.
         uuid: of the index; one that is created again or restored has another.
         shards: number of its primary shards.
     """
 
     name: str
     start: int
-    writing: str
+    write_alias: str
     uuid: str
     shards: int
 
@@ -61,7 +63,7 @@ class Layout:
     unused: tuple[str, ...] = ()
     yearly: tuple[str, ...] = ()
 
-    def holding(self, family, day):
+    def holding(self, family: str, day: str) -> FamilyIndex | None:
         """Return the index that a document of a day belongs to, or None.
 
         Args:
@@ -72,7 +74,7 @@ class Layout:
         found = bisect_right(indices, int(day[:4]), key=lambda index: index.start)
         return indices[found - 1] if found else None
 
-    def named(self, name):
+    def named(self, name: str) -> FamilyIndex | None:
         """Return the index of a name, or None if it is none of these."""
         for indices in self.families.values():
             for index in indices:
@@ -81,7 +83,7 @@ class Layout:
         return None
 
 
-def writing_alias(index, token):
+def write_alias_name(index: str, token: str) -> str:
     """Return the name of an alias that one index is written through.
 
     Args:
@@ -91,7 +93,7 @@ def writing_alias(index, token):
     return f"{index}-{_WRITE}-{token}"
 
 
-def read_layout(client, names):
+def read_layout(client: OpenSearch, names: Names) -> Layout:
     """Return the :class:`Layout` as the cluster has it, in one request.
 
     Args:
@@ -102,20 +104,21 @@ def read_layout(client, names):
         index=",".join(f"{names.prefix}stats-community-{part}-*" for part in _PARTS),
         params={"filter_path": ",".join(_WANTED)},
     )
-    families, unused = {family: [] for family in (*FAMILIES, *INTERNAL)}, []
+    families: dict[str, list] = {family: [] for family in (*FAMILIES, *INTERNAL)}
+    unused = []
     for name, details in sorted(found.items()):
         family, start = _place(names, name)
-        if family is None or META_KEY not in _meta(details):
+        if family is None or start is None or META_KEY not in _meta(details):
             continue
-        prefix = writing_alias(name, "")
-        writing = [a for a in details.get("aliases", {}) if a.startswith(prefix)]
-        if not writing:
+        prefix = write_alias_name(name, "")
+        aliases = [a for a in details.get("aliases", {}) if a.startswith(prefix)]
+        if not aliases:
             unused.append(name)
             continue
         settings = details["settings"]["index"]
         shards = int(settings["number_of_shards"])
         families[family].append(
-            FamilyIndex(name, start, min(writing), settings["uuid"], shards)
+            FamilyIndex(name, start, min(aliases), settings["uuid"], shards)
         )
     return Layout(
         {family: tuple(indices) for family, indices in families.items()},
@@ -124,7 +127,7 @@ def read_layout(client, names):
     )
 
 
-def is_yearly(names, index):
+def is_yearly(names: Names, index: str) -> bool:
     """Tell whether an index has the name of one that held a single year."""
     alias, _, year = index.rpartition("-")
     return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
@@ -136,7 +139,7 @@ _PARTS = sorted({family.partition("-")[0] for family in (*FAMILIES, *INTERNAL)})
 """What the names of families begin with."""
 
 
-def _place(names, index):
+def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
     """Return the family of an index and its first year, or None twice."""
     for family in (*FAMILIES, *INTERNAL):
         if (start := names.year_from(family, index)) is not None:
@@ -144,5 +147,5 @@ def _place(names, index):
     return None, None
 
 
-def _meta(details):
+def _meta(details: dict) -> dict:
     return details.get("mappings", {}).get("_meta", {})

@@ -180,9 +180,9 @@ class AggregateStore(AggregateReader):
                 "complains about is mended."
             )
 
-    def writing(self, day):
+    def write_alias(self, day: str) -> str:
         """Return the alias through which a new document of a day is written."""
-        return self._indices.writing(self.family, day)
+        return self._indices.write_alias(self.family, day)
 
     def _pairs(self, documents, parts, by_community):
         stored = self.stored(parts, by_community)
@@ -207,11 +207,11 @@ class AggregateStore(AggregateReader):
 
     def _action(self, document, hit, now):
         if hit is None:
-            where = {"_index": self.writing(document.day), "_id": document.id}
+            where = {"_index": self.write_alias(document.day), "_id": document.id}
             head = {"create": {**where, "require_alias": True}}
             return msgspec.json.encode(head) + b"\n" + document.source(now) + b"\n"
         where = {
-            "_index": self._indices.writing_to(hit.index),
+            "_index": self._indices.write_alias_of(hit.index),
             "_id": hit.id,
             "if_seq_no": hit.seq_no,
             "if_primary_term": hit.term,

@@ -157,7 +157,7 @@ class Names:
             )
         return f"{self.prefix}stats-community-{family}"
 
-    def aggregates_from(self, family, year):
+    def aggregates_from(self, family: str, year: int) -> str:
         """Return the index that holds documents of a family from a year on.
 
         It holds them up to the year from which on the next one does; see
@@ -165,21 +165,21 @@ class Names:
         """
         return f"{self.aggregates(family)}-from-{year:04d}"
 
-    def aggregates_pattern(self, family):
+    def aggregates_pattern(self, family: str) -> str:
         """Return the index pattern of an aggregate family.
 
         ``alias-*`` would swallow indices of other families that begin alike.
         """
         return f"{self.aggregates(family)}-from-*"
 
-    def year_from(self, family, index):
+    def year_from(self, family: str, index: str) -> int | None:
         """Return from which year on an index holds documents of a family, or None."""
         start = re.escape(f"{self.aggregates(family)}-from-")
         match = re.fullmatch(rf"{start}(\d{{4}})", index)
         return int(match.group(1)) if match else None
 
     @property
-    def between_runs(self):
+    def between_runs(self) -> str:
         """Return the index of what the next run of the aggregation goes on from.
 
         These are the running totals that usage snapshots are continued from, and what

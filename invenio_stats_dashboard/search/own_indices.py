@@ -34,7 +34,12 @@ def strict(properties):
     }
 
 
-def template(patterns, mapping, aliases=None, one_shard=True):
+def template(
+    patterns: list[str],
+    mapping: dict,
+    aliases: dict | None = None,
+    one_shard: bool = True,
+) -> dict:
     """Return a composable template.
 
     Args:
@@ -56,7 +61,7 @@ def template(patterns, mapping, aliases=None, one_shard=True):
     }
 
 
-def with_settings(templates, settings):
+def with_settings(templates: dict[str, dict], settings: dict) -> dict[str, dict]:
     """Return templates of :func:`template` with the site's shards and replicas.
 
     Args:

@@ -15,6 +15,8 @@ import warnings
 from copy import deepcopy
 from fnmatch import fnmatchcase
 
+from flask import Flask
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchWarning
 
 from . import own_indices
@@ -219,7 +221,9 @@ def _composed(base, pattern, aliases, priority):
     }
 
 
-def site_template(app, client, sample, package):
+def site_template(
+    app: Flask, client: OpenSearch, sample: str, package: str | None
+) -> dict:
     """Return settings, mappings and aliases that the site gives to an index.
 
     Args:
@@ -243,7 +247,7 @@ def site_template(app, client, sample, package):
     return {k: body[k] for k in ("settings", "mappings", "aliases") if k in body}
 
 
-def _packaged(app, package):
+def _packaged(app: Flask, package: str) -> dict:
     """Return the template that the files of a package are together."""
     body = {}
     search = app.extensions["invenio-search"]
@@ -256,7 +260,7 @@ def _packaged(app, package):
     return body
 
 
-def shards_and_replicas(app, client=None):
+def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict:
     """Return the settings for shards and replicas of this package's own indices.
 
     They are those of the site's own index of daily record views: what its template
@@ -280,16 +284,16 @@ def shards_and_replicas(app, client=None):
     return {**shards, **replicas, **configured}
 
 
-def _replicas(settings):
+def _replicas(settings: dict) -> dict:
     return {k: v for k, v in settings.items() if k in own_indices.REPLICAS}
 
 
-def _default_replicas(client):
+def _default_replicas(client: OpenSearch) -> dict:
     found = cluster_settings(client, _DEFAULT_REPLICAS).get(_DEFAULT_REPLICAS, "1")
     return {} if found == "1" else {own_indices.REPLICAS[0]: found}
 
 
-def _aggregate_package(app):
+def _aggregate_package(app: Flask) -> str | None:
     """Return the package of the template of the site's daily record views, or None."""
     for aggregation in (app.config.get("STATS_AGGREGATIONS") or {}).values():
         if aggregation.get("params", {}).get("event") == STOCK_EVENTS["view"]:
@@ -297,7 +301,7 @@ def _aggregate_package(app):
     return None
 
 
-def _flat(settings, path=""):
+def _flat(settings: dict, path: str = "") -> dict:
     """Return settings with dots in their names, without the leading ``index.``."""
     found = {}
     for key, value in settings.items():

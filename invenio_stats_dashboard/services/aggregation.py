@@ -4,10 +4,14 @@
 """Making a run of the aggregation of an application."""
 
 import uuid
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
+
+from flask import Flask
+from opensearchpy import OpenSearch
 
 from ..aggregations import forks
 from ..aggregations.aggregate_indices import AggregateIndices
@@ -142,7 +146,9 @@ def _usage(app, client, names, check, waiting=None):
     )
 
 
-def _indices(app, client, names, check):
+def _indices(
+    app: Flask, client: OpenSearch, names: Names, check: Callable[[], None]
+) -> AggregateIndices:
     gigabytes = app.config["COMMUNITY_STATS_AGGREGATES_SHARD_GB"]
     return AggregateIndices(client, names, gigabytes, check)
 

@@ -7,11 +7,16 @@ What the scheduled tasks will do by themselves needs nobody, so the rules ask wh
 they are on, and whether they have been about.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..aggregations.aggregate_indices import earlier_layout
 from ..usage_events.migration.report import PLANNED
 from .preparation import READY
+
+if TYPE_CHECKING:
+    from .status import StatsStatus
 
 COMMAND = "invenio community-stats"
 SCHEDULED = "scheduled task"
@@ -88,7 +93,7 @@ def _legacy_months(status):
         )
 
 
-def _earlier_layout(status):
+def _earlier_layout(status: "StatsStatus") -> Iterator[str]:
     if status.yearly_indices:
         yield earlier_layout(status.yearly_indices)
 

@@ -290,6 +290,9 @@ def test_only_indices_of_this_instance_are_deleted(counted):
     others = [
         f"{alias}-2026-copy",
         f"{alias}-20266",
+        f"{alias}-from-0001-copy",
+        f"{alias}-from-20266",
+        f"{names.prefix[:-1]}2-stats-community-usage-delta-from-0001",
         f"{names.between_runs}-old",
         f"{names.prefix[:-1]}2-stats-community-usage-delta-2026",
         f"other-{names.prefix}stats-community-bookmarks",

@@ -60,7 +60,7 @@ def path(site, client, names):
     indices.prepare([USAGE_DELTA])
     for number in range(DAYS):
         id_, source = document(community, number)
-        index = indices.writing(USAGE_DELTA, source["period_start"])
+        index = indices.write_alias(USAGE_DELTA, source["period_start"])
         lines += [{"index": {"_index": index, "_id": id_}}, source]
     answer = client.bulk(body=lines, refresh=True)
     assert not answer["errors"], str(answer)[:500]

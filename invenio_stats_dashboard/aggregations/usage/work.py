@@ -4,6 +4,7 @@
 """Counting usage: which days, in which units, and each unit."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -146,7 +147,9 @@ class Usage:
         written = (store.alias for store in self._stores)
         return [f"{alias}-*" for alias in (*events, *written)]
 
-    def _chosen(self, options, untrusted):
+    def _chosen(
+        self, options: Options, untrusted: Sequence[str]
+    ) -> Iterator[list[str]]:
         """Yield lists of days to count, one after the other.
 
         A year that none was counted of begins another list: how large the indices are
@@ -173,7 +176,7 @@ class Usage:
         years = groupby(chosen, key=lambda day: max(day[:4], until))
         yield from [list(of_year) for _, of_year in years] or [[]]
 
-    def _counting(self, options, days):
+    def _counting(self, options: Options, days: list[str]) -> list[Step]:
         """Return the steps that count some days."""
         unshared = options.communities or options.dry_run
         return [

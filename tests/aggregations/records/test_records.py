@@ -16,6 +16,7 @@ from invenio_stats_dashboard.aggregations.records import (
     spool,
     work,
 )
+from invenio_stats_dashboard.aggregations.records.kept import Kept
 from invenio_stats_dashboard.aggregations.run import Options
 from invenio_stats_dashboard.aggregations.store import Written
 from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
@@ -600,3 +601,15 @@ def _requests(known, monkeypatch):
         half = known.half()
         assert not [step for phase in half.phases(Options()) for step in phase]
     return sent
+
+
+def test_running_totals_of_usage_stay_where_contributions_are_removed(some, names):
+    some.aggregate()
+    index, total = names.between_runs, f"{B}:latest"
+    body = {"community_id": B, "anchor": "latest", "day": "2024-02-01", "state": {}}
+    some.client.index(index=index, id=total, body=body, refresh=True)
+    Kept(some.client, some.text, names).forget([B])
+    assert some.client.exists(index=index, id=total)
+    assert not some.client.exists(index=index, id=f"{B}:0/1")
+    some.aggregate(rebuild=True)
+    some.check()

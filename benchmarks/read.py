@@ -27,6 +27,7 @@ from types import SimpleNamespace
 
 import msgspec
 
+from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
 from invenio_stats_dashboard.aggregations.documents import Document
 from invenio_stats_dashboard.aggregations.store import AggregateStore, ensure_templates
 from invenio_stats_dashboard.aggregations.usage.months import Months
@@ -40,7 +41,7 @@ from invenio_stats_dashboard.queries.searching import Aggregates
 from invenio_stats_dashboard.queries.series import DAY, MONTH, SeriesQuery
 from invenio_stats_dashboard.queries.small_numbers import SmallNumbers
 from invenio_stats_dashboard.search.memory import give_large_blocks_back
-from invenio_stats_dashboard.search.names import USAGE_MONTH
+from invenio_stats_dashboard.search.names import USAGE_FAMILIES, USAGE_MONTH
 
 from .aggregation import REGISTRY, Instance, Made
 
@@ -148,12 +149,14 @@ class Writer:
 
     def __init__(self, instance):
         """Keep the client."""
-        self._client, self._names = instance.client, instance.names
+        self._client = instance.client
+        self.indices = AggregateIndices(instance.client, instance.names)
+        self.indices.prepare((*USAGE_FAMILIES, USAGE_MONTH))
         self._lines, self._bytes, self.bytes, self.documents = [], 0, 0, 0
 
     def add(self, family, community, day, body):
         """Write a document, given as JSON."""
-        index = self._names.aggregates_year(family, day.year)
+        index = self.indices.write_alias(family, day.isoformat())
         head = {"index": {"_index": index, "_id": f"{community}:{day}"}}
         self._lines += [msgspec.json.encode(head), body]
         self._bytes += len(body)
@@ -174,7 +177,7 @@ class Writer:
 def fill(instance, events):
     """Write the documents of a year, and totals of nine years before."""
     writer, made = Writer(instance), instance.made
-    store = AggregateStore(instance.text, instance.names, USAGE_MONTH)
+    store = AggregateStore(instance.text, instance.names, USAGE_MONTH, writer.indices)
     months = Months(instance.client, store)
     ranked = _ranked(made)
     large, median = _chosen(made).values()

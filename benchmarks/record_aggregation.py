@@ -220,7 +220,7 @@ def _tell_size(client, names):
     """Print how much room what is kept between runs takes, beside the documents."""
     sizes = {}
     for what, pattern in (
-        ("kept between runs", names.records_counted),
+        ("kept between runs", names.between_runs),
         ("documents", f"{names.prefix}stats-community-records-*-*-*"),
     ):
         client.indices.refresh(index=pattern)

@@ -117,6 +117,15 @@ A second template, for the targets of a migration, has this plus one. Set it
 higher if the site has composable templates of its own for these indices.
 """
 
+STATS_DASHBOARD_INDEX_SETTINGS = {}
+"""Shards and replicas of this package's own indices, where the site's do not suit.
+
+A dict of some of ``number_of_shards`` (of aggregates, community events, record facts and
+what is stored between runs; all others have one), and one of ``number_of_replicas`` and
+``auto_expand_replicas``. What is left out is that of the site's own index of daily record
+views.
+"""
+
 STATS_DASHBOARD_STARTUP_TIMEOUT = 3
 """Seconds that an application start may wait for OpenSearch to check templates."""
 
@@ -172,6 +181,12 @@ COMMUNITY_STATS_AGGREGATION_HELPERS = 2
 """Other workers that an aggregation sends for when there is much to do.
 
 Only one that runs as a Celery task does. 0 sends for none.
+"""
+
+COMMUNITY_STATS_AGGREGATES_SHARD_GB = 20
+"""Primary data in a shard of aggregates beyond which the next year begins another index.
+
+In GB of 10^9 bytes.
 """
 
 COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS = 730

@@ -3,6 +3,9 @@
 
 """Checks of configuration values at start: a bad one is refused by name."""
 
+import re
+from collections.abc import Callable
+
 from flask_babel.speaklater import LazyString
 from invenio_records_permissions.policies import BasePermissionPolicy
 from werkzeug.utils import import_string
@@ -25,10 +28,39 @@ def _whole(low, high=None, optional=False):
     return check
 
 
-def _seconds(value):
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-        return "a number of seconds above 0"
+def _above_zero(unit: str) -> Callable[[object], str | None]:
+    """Return a check for a number of something above 0."""
+
+    def check(value: object) -> str | None:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return None if number and value > 0 else f"a number of {unit} above 0"
+
+    return check
+
+
+_seconds = _above_zero("seconds")
+
+
+def _index_settings(value: object) -> str | None:
+    """Check shards and replicas, as OpenSearch takes them."""
+    checks = {
+        "number_of_shards": _whole(1, 1024),
+        "number_of_replicas": _whole(0),
+        "auto_expand_replicas": _range_of_replicas,
+    }
+    if not isinstance(value, dict) or not set(value) <= set(checks):
+        return f"a dict of some of {', '.join(checks)}"
+    if {"number_of_replicas", "auto_expand_replicas"} <= set(value):
+        return "a dict without both number_of_replicas and auto_expand_replicas"
+    for name, check in checks.items():
+        if name in value and (problem := check(value[name])):
+            return f"a dict whose {name} is {problem}"
     return None
+
+
+def _range_of_replicas(value: object) -> str | None:
+    matches = isinstance(value, str) and re.fullmatch(r"\d+-(\d+|all)", value)
+    return None if matches else "a text such as '0-1' or '0-all'"
 
 
 def _policy(value):
@@ -86,6 +118,7 @@ CHECKS = {
     "STATS_DASHBOARD_SCAN_TIMEOUT": _seconds,
     "STATS_DASHBOARD_SCANS_PER_MINUTE": _whole(1, 600),
     "STATS_DASHBOARD_TEMPLATE_PRIORITY": _whole(0),
+    "STATS_DASHBOARD_INDEX_SETTINGS": _index_settings,
     "STATS_DASHBOARD_STARTUP_TIMEOUT": _seconds,
     "STATS_DASHBOARD_DOUBLE_CLICK_SECONDS": _whole(1, 3600, optional=True),
     "STATS_DASHBOARD_REINDEXING_BATCH_SIZE": _whole(1, 10_000),
@@ -98,6 +131,7 @@ CHECKS = {
     "COMMUNITY_STATS_CATCHUP_INTERVAL": _whole(1, optional=True),
     "COMMUNITY_STATS_AGGREGATION_LOCK_TTL": _seconds,
     "COMMUNITY_STATS_AGGREGATION_HELPERS": _whole(0),
+    "COMMUNITY_STATS_AGGREGATES_SHARD_GB": _above_zero("GB"),
     "COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS": _whole(1, 36_500),
     "COMMUNITY_STATS_PREPARATION_ENABLED": _switch,
     "COMMUNITY_STATS_PREPARATION_SECONDS": _seconds,

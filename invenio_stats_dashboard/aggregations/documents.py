@@ -22,7 +22,6 @@ from ..search.names import (
     USAGE_MONTH,
     USAGE_SEEN,
     USAGE_SNAPSHOT,
-    yearly_patterns,
 )
 from ..search.own_indices import strict, template
 
@@ -131,11 +130,18 @@ def mapping(family):
     return _strict(family, {**numbers, "subcounts": _NOT_SEARCHED})
 
 
-def counted_mapping():
-    """Return the mapping of what records contribute to the aggregates."""
-    searched = {"community_id": _ID, "due": _DAY, "missing": _ID}
-    kept = dict.fromkeys(("due_parents", "missing_parents", "kept"), _NOT_SEARCHED)
-    return strict({**searched, **kept})
+def between_runs_mapping() -> dict:
+    """Return the mapping of what the next run goes on from.
+
+    A document with an ``anchor`` is a part of a running total of usage; all others are
+    what records contribute.
+    """
+    totals = {"anchor": _ID, "day": _DAY, "state": _NOT_SEARCHED}
+    contributions = {"due": _DAY, "missing": _ID}
+    contributions |= dict.fromkeys(
+        ("due_parents", "missing_parents", "kept"), _NOT_SEARCHED
+    )
+    return strict({"community_id": _ID, **totals, **contributions})
 
 
 def index_templates(names):
@@ -149,25 +155,26 @@ def index_templates(names):
     """
     templates = {}
     for family in (*FAMILIES, *INTERNAL):
-        alias = names.aggregates(family)
-        templates[f"{alias}-v{SCHEMA}"] = template(
-            yearly_patterns(alias), mapping(family), {alias: {}}
+        # no alias: an index is put into it when it is ready
+        templates[f"{names.aggregates(family)}-v{SCHEMA}"] = template(
+            [names.aggregates_pattern(family)], mapping(family), one_shard=False
         )
-    state = {"community_id": _ID, "anchor": _ID, "day": _DAY, "state": _NOT_SEARCHED}
-    templates[f"{names.usage_state}-v{SCHEMA}"] = template(
-        [names.usage_state], strict(state)
+    templates[f"{names.between_runs}-v{SCHEMA}"] = template(
+        [names.between_runs], between_runs_mapping(), one_shard=False
     )
-    templates[f"{names.records_counted}-v{SCHEMA}"] = template(
-        [names.records_counted], counted_mapping()
+    templates[f"{names.bookmarks}-v{SCHEMA}"] = template(
+        [names.bookmarks], bookmarks_mapping()
     )
+    return templates
+
+
+def bookmarks_mapping() -> dict:
+    """Return the mapping of bookmarks, locks and the correction log."""
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
     # corrections are found by the days that they concern
     bookmark |= {"day": _DAY, "last_day": _DAY}
-    templates[f"{names.bookmarks}-v{SCHEMA}"] = template(
-        [names.bookmarks], {**strict(bookmark), "dynamic": "false"}
-    )
-    return templates
+    return {**strict(bookmark), "dynamic": "false"}
 
 
 def _object(**properties):

@@ -6,7 +6,7 @@
 import re
 from dataclasses import dataclass
 
-from ..search.names import FAMILIES, INTERNAL, yearly_patterns
+from ..search.names import FAMILIES, INTERNAL
 
 _AT_ONCE = 20
 """Names in one request: its line has room for four kilobytes."""
@@ -43,21 +43,22 @@ def own_indices(client, names, with_sources=False):
     Returns:
         list[OwnIndex]: sorted by name, that of the bookmarks last.
     """
-    yearly = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
-    single = [names.usage_state, names.records_counted, names.bookmarks]
+    aggregates = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
+    single = [names.between_runs, names.bookmarks]
+    # versions before the first release had an index of aggregates for each year
+    by_year = [*aggregates, *(f"{alias}-from" for alias in aggregates)]
     if with_sources:
-        yearly.append(names.community_events)
+        by_year.append(names.community_events)
         single.append(names.record_facts)
-    patterns = [p for alias in yearly for p in yearly_patterns(alias)]
     ours = re.compile(
         "|".join(
-            [rf"{re.escape(alias)}-[12]\d{{3}}" for alias in yearly]
+            [rf"{re.escape(start)}-\d{{4}}" for start in by_year]
             + [re.escape(name) for name in single]
         )
     )
     found = client.cat.indices(
-        # with a wildcard at the end a name that leads nowhere is no error
-        index=",".join([*patterns, *(f"{name}*" for name in single)]),
+        # with a wildcard a name that leads nowhere is no error
+        index=f"{names.prefix}stats-community-*",
         params={
             "format": "json",
             "bytes": "b",

@@ -236,7 +236,7 @@ class AggregatesReader:
             community
             for community, _ in distinct(
                 self._client,
-                self._names.records_counted,
+                self._names.between_runs,
                 "community_id",
                 [{"range": {"due": {"lte": today}}}],
             )

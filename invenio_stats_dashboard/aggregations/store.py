@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..errors import StatsDashboardError
+from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.overlap import stored_in_order
 from ..search.own_indices import put_missing_templates
@@ -30,6 +30,8 @@ from .reading import LIMIT, AggregateReader, order
 
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Documents and bytes in one bulk request."""
+
+_NO_INDEX = "index_not_found_exception"
 
 CREATED, CHANGED, DELETED = "created", "changed", "deleted"
 
@@ -81,6 +83,8 @@ class AggregateStore(AggregateReader):
         text_client: a client that does not decode.
         names: the instance's :class:`~..search.names.Names`.
         family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
+        indices: the :class:`~.aggregate_indices.AggregateIndices`; None for a store
+            that only reads.
         check: called without arguments before each write; raises when this run
             must not write any more, as :meth:`~..search.lock.ClusterLock.check`.
         waiting: called with a sentence before each pause.
@@ -93,6 +97,7 @@ class AggregateStore(AggregateReader):
         text_client,
         names,
         family,
+        indices=None,
         check=None,
         waiting=None,
         limit=LIMIT,
@@ -100,7 +105,7 @@ class AggregateStore(AggregateReader):
     ):
         """Keep what is needed."""
         super().__init__(text_client, names, family, waiting, limit, sleep)
-        self._check = check
+        self._indices, self._check = indices, check
 
     def replace(self, documents, parts, by_community=False, before=None):
         """Make the documents of some parts what they should be.
@@ -150,6 +155,7 @@ class AggregateStore(AggregateReader):
             actions: list of bytes.
 
         Raises:
+            LockLostError: ``check`` says so, or an index was deleted since the run began.
             StatsDashboardError: OpenSearch refuses one for good.
         """
         if self._check:
@@ -162,6 +168,11 @@ class AggregateStore(AggregateReader):
             waiting=self._waiting,
             sleep=self._sleep,
         )
+        if any(refusal.type == _NO_INDEX for refusal in refusals):
+            raise LockLostError(
+                f"An index of {self.alias} was deleted since this run began, so nothing "
+                "more is written. Run the same command again."
+            )
         if refusals:
             raise StatsDashboardError(
                 f"{len(refusals)} documents of {self.alias} are refused by OpenSearch; "
@@ -169,9 +180,9 @@ class AggregateStore(AggregateReader):
                 "complains about is mended."
             )
 
-    def year_of(self, day):
-        """Return the index that holds a day."""
-        return self._names.aggregates_year(self.family, day[:4])
+    def write_alias(self, day: str) -> str:
+        """Return the alias through which a new document of a day is written."""
+        return self._indices.write_alias(self.family, day)
 
     def _pairs(self, documents, parts, by_community):
         stored = self.stored(parts, by_community)
@@ -195,17 +206,20 @@ class AggregateStore(AggregateReader):
             yield batch
 
     def _action(self, document, hit, now):
-        version = (
-            {"if_seq_no": hit.seq_no, "if_primary_term": hit.term} if hit else None
-        )
-        if document is None:
-            head = {"delete": {"_index": hit.index, "_id": hit.id, **version}}
-            return msgspec.json.encode(head) + b"\n"
         if hit is None:
-            index = self.year_of(document.day)
-            head = {"create": {"_index": index, "_id": document.id}}
-        else:
-            head = {"index": {"_index": hit.index, "_id": hit.id, **version}}
+            where = {"_index": self.write_alias(document.day), "_id": document.id}
+            head = {"create": {**where, "require_alias": True}}
+            return msgspec.json.encode(head) + b"\n" + document.source(now) + b"\n"
+        where = {
+            "_index": self._indices.write_alias_of(hit.index),
+            "_id": hit.id,
+            "if_seq_no": hit.seq_no,
+            "if_primary_term": hit.term,
+        }
+        if document is None:
+            return msgspec.json.encode({"delete": where}) + b"\n"
+        where["require_alias"] = where["_index"] != hit.index
+        head = {"index": where}
         return msgspec.json.encode(head) + b"\n" + document.source(now) + b"\n"
 
 
@@ -227,9 +241,16 @@ class Actions:
         if self._bytes >= MAX_BYTES or len(self._waiting) >= MAX_ACTIONS:
             self.flush()
 
-    def index(self, index, id, source):
-        """Take in that a document is to be stored, given as a dict."""
-        head = {"index": {"_index": index, "_id": id}}
+    def index(self, index, id, source, is_alias=False):
+        """Take in that a document is to be stored, given as a dict.
+
+        Args:
+            index: name of the index.
+            id: of the document.
+            source: the document.
+            is_alias: the name must be that of an alias, else nothing is stored.
+        """
+        head = {"index": {"_index": index, "_id": id, "require_alias": is_alias}}
         lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
         self.add(b"\n".join(lines))
 
@@ -256,14 +277,17 @@ class _Batch:
         return len(self.actions) >= MAX_ACTIONS or self._bytes >= MAX_BYTES
 
 
-def ensure_templates(client, names):
+def ensure_templates(client, names, settings=None):
     """Put the templates of the aggregates that are missing.
 
-    Without them OpenSearch would guess a mapping and set no alias.
+    Without them OpenSearch would guess mappings, and the site's shards and replicas
+    would be unknown.
 
     Args:
         client: an ordinary client.
         names: the instance's names.
+        settings: returns the site's shards and replicas; called without arguments when
+            a template is missing.
     """
 
     def send(method, path, body=None, params=None):
@@ -271,7 +295,8 @@ def ensure_templates(client, names):
             method, path, params=params or {}, body=body
         )
 
-    put_missing_templates(send, f"{names.prefix}stats-*", index_templates(names))
+    pattern = f"{names.prefix}stats-*"
+    put_missing_templates(send, pattern, index_templates(names), settings)
 
 
 def _merged(documents, stored, key):

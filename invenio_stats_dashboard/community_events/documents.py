@@ -166,8 +166,9 @@ def index_templates(names):
             yearly_patterns(names.community_events),
             event_mapping(),
             aliases={names.community_events: {}},
+            one_shard=False,
         ),
         f"{names.record_facts}-v{SCHEMA}": template(
-            [names.record_facts], facts_mapping()
+            [names.record_facts], facts_mapping(), one_shard=False
         ),
     }

@@ -4,12 +4,14 @@
 """Looking up in the database what OpenSearch does not know of a record."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from flask import Flask
 
 from ..search.client import json_client
 from ..search.names import Names
+from ..search.templates import shards_and_replicas
 from .database_indexes import has_all_indexes
 from .facts import FactsReader
 from .lookup import RecordContext
@@ -45,7 +47,8 @@ class DatabaseResolver:
         wait: Callable[[ScanBudget], None] | None = None,
     ) -> None:
         self._app, self._names = app, names
-        self._store = EventStore(client, names)
+        settings = partial(shards_and_replicas, app)
+        self._store = EventStore(client, names, settings=settings)
         self._late, self._cause = late, cause
         self._wait = wait
 

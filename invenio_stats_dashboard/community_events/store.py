@@ -65,10 +65,21 @@ class EventStore:
         limit: seconds to go on trying while OpenSearch takes no requests.
         waiting: called with a sentence before each pause.
         sleep: waits for the given seconds; may raise to end the waiting.
+        settings: returns the site's shards and replicas; called without arguments when
+            a template is missing. None for those of a site that says nothing of them.
     """
 
-    def __init__(self, client, names, limit=120, waiting=None, sleep=time.sleep):
+    def __init__(
+        self,
+        client,
+        names,
+        limit=120,
+        waiting=None,
+        sleep=time.sleep,
+        settings=None,
+    ):
         """Keep what is needed."""
+        self._settings = settings
         self._client = client
         self._names = names
         self._limit = limit
@@ -208,7 +219,7 @@ class EventStore:
         wanted = {**index_templates(names), **reindexing_template(names)}
         # in one request, since this is asked for with each change that is captured
         pattern = f"{names.prefix}stats-community-*"
-        put_missing_templates(self._send, pattern, wanted)
+        put_missing_templates(self._send, pattern, wanted, self._settings)
 
     def create_events(self, events):
         """Store community events, each only if its place is free.

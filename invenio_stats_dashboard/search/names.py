@@ -49,7 +49,11 @@ USAGE_MONTH = "usage-month"
 INTERNAL = (USAGE_SEEN, USAGE_MONTH)
 """Families that nobody else reads."""
 
-_OLD_YEARS = 1999
+FIRST_YEAR = 1
+"""The year from which on the first index of an aggregate family holds documents.
+
+Publication dates go back for centuries; no document is dated before it.
+"""
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
@@ -142,7 +146,7 @@ class Names:
     # -- aggregates -------------------------------------------------------
 
     def aggregates(self, family):
-        """Return the alias over the yearly indices of an aggregate family.
+        """Return the alias over the indices of an aggregate family.
 
         Args:
             family: one of :data:`FAMILIES` or of :data:`INTERNAL`.
@@ -153,23 +157,35 @@ class Names:
             )
         return f"{self.prefix}stats-community-{family}"
 
-    def aggregates_year(self, family, year):
-        """Return the index that holds one year of an aggregate family.
+    def aggregates_from(self, family: str, year: int) -> str:
+        """Return the index that holds documents of a family from a year on.
 
-        The years before 2000 are in one index, ``-1999``: publication dates go
-        back for centuries, and shards are few.
+        It holds them up to the year from which on the next one does; see
+        :mod:`..aggregations.layout`.
         """
-        return f"{self.aggregates(family)}-{max(int(year), _OLD_YEARS):04d}"
+        return f"{self.aggregates(family)}-from-{year:04d}"
+
+    def aggregates_pattern(self, family: str) -> str:
+        """Return the index pattern of an aggregate family.
+
+        ``alias-*`` would swallow indices of other families that begin alike.
+        """
+        return f"{self.aggregates(family)}-from-*"
+
+    def year_from(self, family: str, index: str) -> int | None:
+        """Return from which year on an index holds documents of a family, or None."""
+        start = re.escape(f"{self.aggregates(family)}-from-")
+        match = re.fullmatch(rf"{start}(\d{{4}})", index)
+        return int(match.group(1)) if match else None
 
     @property
-    def usage_state(self):
-        """Return the index of running totals from which snapshots are continued."""
-        return f"{self.prefix}stats-community-usage-state"
+    def between_runs(self) -> str:
+        """Return the index of what the next run of the aggregation goes on from.
 
-    @property
-    def records_counted(self):
-        """Return the index of what records contribute to the aggregates."""
-        return f"{self.prefix}stats-community-records-counted"
+        These are the running totals that usage snapshots are continued from, and what
+        records contribute to the aggregates.
+        """
+        return f"{self.prefix}stats-community-between-runs"
 
     @property
     def bookmarks(self):

@@ -15,40 +15,39 @@ import warnings
 from copy import deepcopy
 from fnmatch import fnmatchcase
 
-from invenio_search.proxies import current_search
+from flask import Flask
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchWarning
 
+from . import own_indices
 from .client import describe, json_client
+from .health import cluster_settings
 from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
 
-REVISION = 1
+REVISION = 2
 """Raised whenever a template of this package changes; older ones are replaced."""
 
 _SAMPLE_MONTH = "2000-01"
+_DEFAULT_REPLICAS = "cluster.default_number_of_replicas"
+_STOCK_AGGREGATE = f"stats-{STOCK_EVENTS['view']}"
 
 
 def reindexing_template(names):
     """Return the template of the index of bookmarks and locks, by name."""
+    keywords = ("kind", "state", "event_type", "month", "recid")
+    mapping = {
+        "dynamic": "false",
+        "properties": {
+            **{name: {"type": "keyword"} for name in keywords},
+            "updated_at": {"type": "date"},
+        },
+        "_meta": {META_KEY: {"schema": SCHEMA}},
+    }
     return {
-        f"{names.reindexing}-v{SCHEMA}": {
-            "index_patterns": [names.reindexing],
-            "priority": 100,
-            "template": {
-                "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-                "mappings": {
-                    "dynamic": "false",
-                    "properties": {
-                        "kind": {"type": "keyword"},
-                        "state": {"type": "keyword"},
-                        "event_type": {"type": "keyword"},
-                        "month": {"type": "keyword"},
-                        "recid": {"type": "keyword"},
-                        "updated_at": {"type": "date"},
-                    },
-                },
-            },
-        }
+        f"{names.reindexing}-v{SCHEMA}": own_indices.template(
+            [names.reindexing], mapping
+        )
     }
 
 
@@ -71,7 +70,9 @@ def event_templates(app, client, names):
         if STOCK_EVENTS[event_type] not in app.config["STATS_EVENTS"]:
             continue
         alias = names.events_alias(event_type)
-        base = _site_template(app, client, names, event_type)
+        sample = names.events_month(event_type, _SAMPLE_MONTH)
+        package = app.config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
+        base = site_template(app, client, sample, package)
         aliases = {**base.get("aliases", {}), alias: {}}
         bodies[f"{alias}-v{SCHEMA}"] = _composed(base, f"{alias}-*", aliases, priority)
         bodies[f"{alias}-migrated-v{SCHEMA}"] = _composed(
@@ -112,7 +113,7 @@ def put_missing(app, client, names, fixed, compose):
     stale = [name for name in wanted if _is_older(found.get(name), mark)]
     if not stale:
         return []
-    bodies = dict(fixed)
+    bodies = own_indices.with_settings(fixed, shards_and_replicas(app, client))
     if set(stale) - set(fixed):
         bodies.update(compose())
     for name in stale:
@@ -220,10 +221,19 @@ def _composed(base, pattern, aliases, priority):
     }
 
 
-def _site_template(app, client, names, event_type):
-    """Return settings, mappings and aliases that the site's months have."""
-    sample = names.events_month(event_type, _SAMPLE_MONTH)
-    body = _packaged(app, event_type)
+def site_template(
+    app: Flask, client: OpenSearch, sample: str, package: str | None
+) -> dict:
+    """Return settings, mappings and aliases that the site gives to an index.
+
+    Args:
+        app: the Flask application.
+        client: an ordinary client.
+        sample: name of such an index.
+        package: that holds the index template, as the site's configuration names it;
+            None if there is none.
+    """
+    body = _packaged(app, package) if package else {}
     legacy = client.indices.get_template(params={"flat_settings": "false"})
     for template in sorted(legacy.values(), key=lambda t: t.get("order", 0)):
         if _matches(template["index_patterns"], sample):
@@ -237,17 +247,70 @@ def _site_template(app, client, names, event_type):
     return {k: body[k] for k in ("settings", "mappings", "aliases") if k in body}
 
 
-def _packaged(app, event_type):
-    """Return the event's template file of the site's configuration."""
-    package = app.config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
+def _packaged(app: Flask, package: str) -> dict:
+    """Return the template that the files of a package are together."""
     body = {}
-    for path in sorted(current_search.register_templates(package).values()):
+    search = app.extensions["invenio-search"]
+    for path in sorted(search.register_templates(package).values()):
         with open(path) as file:
             text = file.read()
         prefix = app.config.get("SEARCH_INDEX_PREFIX") or ""
         loaded = json.loads(text.replace("__SEARCH_INDEX_PREFIX__", prefix))
         body = _merged(body, loaded.get("template", loaded))
     return body
+
+
+def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict:
+    """Return the settings for shards and replicas of this package's own indices.
+
+    They are those of the site's own index of daily record views: what its template
+    says, else the cluster's default number of replicas where that is not 1.
+    ``STATS_DASHBOARD_INDEX_SETTINGS`` overrides them.
+
+    Args:
+        app: the Flask application.
+        client: an ordinary client; None to make one.
+
+    Returns:
+        dict: some of :data:`~.own_indices.SHARDS` and :data:`~.own_indices.REPLICAS`.
+    """
+    client = client or json_client(app)
+    configured = app.config["STATS_DASHBOARD_INDEX_SETTINGS"]
+    sample = f"{Names.of(app).prefix}{_STOCK_AGGREGATE}-{_SAMPLE_MONTH}"
+    base = site_template(app, client, sample, _aggregate_package(app))
+    found = _flat(base.get("settings", {}))
+    replicas = _replicas(configured) or _replicas(found) or _default_replicas(client)
+    shards = {k: v for k, v in found.items() if k == own_indices.SHARDS}
+    return {**shards, **replicas, **configured}
+
+
+def _replicas(settings: dict) -> dict:
+    return {k: v for k, v in settings.items() if k in own_indices.REPLICAS}
+
+
+def _default_replicas(client: OpenSearch) -> dict:
+    found = cluster_settings(client, _DEFAULT_REPLICAS).get(_DEFAULT_REPLICAS, "1")
+    return {} if found == "1" else {own_indices.REPLICAS[0]: found}
+
+
+def _aggregate_package(app: Flask) -> str | None:
+    """Return the package of the template of the site's daily record views, or None."""
+    for aggregation in (app.config.get("STATS_AGGREGATIONS") or {}).values():
+        if aggregation.get("params", {}).get("event") == STOCK_EVENTS["view"]:
+            return aggregation.get("templates")
+    return None
+
+
+def _flat(settings: dict, path: str = "") -> dict:
+    """Return settings with dots in their names, without the leading ``index.``."""
+    found = {}
+    for key, value in settings.items():
+        name = f"{path}{key}"
+        if isinstance(value, dict):
+            found.update(_flat(value, f"{name}."))
+        else:
+            found[name.removeprefix("index.")] = value
+    return found
 
 
 def _site_composable(client, sample):
@@ -278,13 +341,19 @@ def _merged(base, over):
 
 
 def _inputs(app):
-    """Return a mark of what the composed templates depend on in the installation."""
-    bases = [
-        _packaged(app, event_type)
+    """Return a mark of what the templates depend on in the installation."""
+    config = app.config
+    packages = [
+        config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
         for event_type in EVENT_TYPES
-        if STOCK_EVENTS[event_type] in app.config["STATS_EVENTS"]
+        if STOCK_EVENTS[event_type] in config["STATS_EVENTS"]
     ]
-    inputs = [app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"], bases]
+    packages += filter(None, [_aggregate_package(app)])
+    inputs = [
+        config["STATS_DASHBOARD_TEMPLATE_PRIORITY"],
+        config["STATS_DASHBOARD_INDEX_SETTINGS"],
+        [_packaged(app, package) for package in packages],
+    ]
     text = json.dumps(inputs, sort_keys=True)
     return {"inputs": hashlib.sha256(text.encode()).hexdigest()[:16]}
 

@@ -4,13 +4,19 @@
 """Making a run of the aggregation of an application."""
 
 import uuid
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 
+from flask import Flask
+from opensearchpy import OpenSearch
+
 from ..aggregations import forks
+from ..aggregations.aggregate_indices import AggregateIndices
 from ..aggregations.bookmarks import Sources
+from ..aggregations.documents import bookmarks_mapping
 from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
 from ..aggregations.sharing import SharedSteps
@@ -18,6 +24,7 @@ from ..aggregations.store import ensure_templates
 from ..aggregations.usage.counted import queries, rules
 from ..aggregations.usage.work import Usage
 from ..errors import LockLostError, NotReadyError, UsageError
+from ..search import own_indices
 from ..search.client import json_client, text_client
 from ..search.health import HealthGate, Limits
 from ..search.lock import ClusterLock
@@ -28,6 +35,7 @@ from ..search.names import (
     USAGE_SNAPSHOT,
     Names,
 )
+from ..search.templates import shards_and_replicas
 
 
 def aggregate(app, options, progress=None, waiting=None, call=None):
@@ -48,6 +56,8 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
     forks.check()
     names, client = Names.of(app), json_client(app, timeout=60)
     with locked(app, client, names) as lock:
+        if options.dry_run:
+            _indices(app, client, names, lock.check).require_current()
         gate = HealthGate(client, _limits(app), waiting)
         halves = _halves(app, client, names, lock, gate, options, waiting)
         run = Run(client, names, lock, gate, halves, progress)
@@ -130,7 +140,17 @@ def _rules(app):
 
 def _usage(app, client, names, check, waiting=None):
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
-    return Usage(app, client, text_client(app), names, subcounts, check, waiting)
+    indices = _indices(app, client, names, check)
+    return Usage(
+        app, client, text_client(app), names, subcounts, check, waiting, indices
+    )
+
+
+def _indices(
+    app: Flask, client: OpenSearch, names: Names, check: Callable[[], None]
+) -> AggregateIndices:
+    gigabytes = app.config["COMMUNITY_STATS_AGGREGATES_SHARD_GB"]
+    return AggregateIndices(client, names, gigabytes, check)
 
 
 def clear_bookmarks(app, dry_run=False):
@@ -217,6 +237,7 @@ def _halves(app, client, names, lock, gate, options, waiting):
                 gate,
                 waiting,
                 app.config["COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS"],
+                _indices(app, client, names, lock.check),
             )
         )
     return halves
@@ -245,9 +266,10 @@ def locked(app, client, names, name=LOCK):
     Raises:
         LockedError: another run holds it.
     """
-    # first, since the lock makes the index, and that of a site on which OpenSearch was
-    # away when the application started has no template yet
-    ensure_templates(client, names)
+    # first, since the index of a site on which OpenSearch was away when the application
+    # started has no template yet
+    ensure_templates(client, names, partial(shards_and_replicas, app))
+    own_indices.make(client, names.bookmarks, bookmarks_mapping())
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
     lock = ClusterLock(client, names.bookmarks, name, uuid.uuid4().hex[:12], ttl)
     lock.acquire()

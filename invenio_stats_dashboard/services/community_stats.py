@@ -25,6 +25,7 @@ from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
+from ..search.templates import shards_and_replicas
 from ..usage_events.attribution import noting
 from . import arguments
 from .aggregation import (
@@ -119,7 +120,8 @@ class CommunityStatsService:
             yield
             return
         client = json_client(self.app)
-        EventStore(client, self.names).ensure_templates()
+        settings = partial(shards_and_replicas, self.app)
+        EventStore(client, self.names, settings=settings).ensure_templates()
         with announced(client, self.names):
             yield
 
@@ -698,7 +700,10 @@ class CommunityStatsService:
         reader = self._reader(timeout, subcounts)
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # one that is away says so now
-        store = EventStore(client, self.names, limit=limit, waiting=waiting)
+        settings = partial(shards_and_replicas, self.app)
+        store = EventStore(
+            client, self.names, limit=limit, waiting=waiting, settings=settings
+        )
         late = noting(self.app, self.names)
         recorder = Recorder(store, subcounts, late=late, **evidence)
         run = Generation(

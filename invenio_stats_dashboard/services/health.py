@@ -7,10 +7,16 @@ What the scheduled tasks will do by themselves needs nobody, so the rules ask wh
 they are on, and whether they have been about.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
+from ..aggregations.aggregate_indices import earlier_layout
 from ..usage_events.migration.report import PLANNED
 from .preparation import READY
+
+if TYPE_CHECKING:
+    from .status import StatsStatus
 
 COMMAND = "invenio community-stats"
 SCHEDULED = "scheduled task"
@@ -87,12 +93,18 @@ def _legacy_months(status):
         )
 
 
+def _earlier_layout(status: "StatsStatus") -> Iterator[str]:
+    if status.yearly_indices:
+        yield earlier_layout(status.yearly_indices)
+
+
 def _last_run(status):
     run = status.last_run
     if status.holder("aggregation"):
         return
-    if run and run.get("error"):
-        yield f"The last aggregation failed: {run['error']}"
+    error = (run or {}).get("error")
+    if error and error not in _earlier_layout(status):
+        yield f"The last aggregation failed: {error}"
 
 
 def _nobody_runs(status):
@@ -184,6 +196,7 @@ _RULES = (
     _legacy_months,
     _preparation,
     _dead_letters,
+    _earlier_layout,
     _last_run,
     _nobody_runs,
     _reconciliation,

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from ..aggregations.index_layout import read_layout
 from ..aggregations.run import LOCK as AGGREGATION
 from ..aggregations.status import AggregatesReader, FamilyStatus
 from ..community_events.database_indexes import IndexStatus
@@ -76,6 +77,7 @@ class StatsStatus:
         deferred_captures: changes of memberships that wait to be captured.
         queues: a :class:`~..usage_events.queues.QueueLength` each.
         locks: name -> who holds it, as a clause, or None.
+        yearly_indices: indices of aggregates of an earlier layout, by name.
         problems: what needs a person, a sentence or two each.
     """
 
@@ -100,6 +102,7 @@ class StatsStatus:
     deferred_captures: DeferredState = field(default_factory=DeferredState)
     queues: tuple = ()
     locks: dict = field(default_factory=dict)
+    yearly_indices: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -188,6 +191,7 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
         deferred_captures=DeferredCaptures(client, names).state(),
         queues=tuple(lengths()),
         locks=_holders(client, names),
+        yearly_indices=read_layout(client, names).yearly,
         **shown.read(communities, every, last_run),
     )
     return replace(found, problems=problems(found))

@@ -7,6 +7,7 @@ import pytest
 
 from invenio_stats_dashboard.aggregations import reading
 from invenio_stats_dashboard.aggregations import store as module
+from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
 from invenio_stats_dashboard.aggregations.documents import Document, index_templates
 from invenio_stats_dashboard.aggregations.reading import Part
 from invenio_stats_dashboard.aggregations.store import (
@@ -35,9 +36,17 @@ def document(community, day, events=1, **subcounts):
 
 
 @pytest.fixture()
-def store(fresh, text, names):
+def indices(fresh, client, names):
+    """Return the indices of an instance that has one for usage deltas."""
+    indices = AggregateIndices(client, names)
+    indices.prepare([FAMILY])
+    return indices
+
+
+@pytest.fixture()
+def store(indices, text, names):
     """Return an empty store of usage deltas."""
-    return AggregateStore(text, names, FAMILY, limit=5)
+    return AggregateStore(text, names, FAMILY, indices, limit=5)
 
 
 @pytest.fixture()
@@ -64,8 +73,7 @@ def test_differences_are_written_and_what_is_equal_is_left_alone(store, stored, 
     ]
     assert store.replace(first, [Part()]) == Written(created=3)
     before = stored()
-    assert before[f"{A}:2025-12-31"][0] == names.aggregates_year(FAMILY, 2025)
-    assert before[f"{A}:2026-01-01"][0] == names.aggregates_year(FAMILY, 2026)
+    assert {index for index, _ in before.values()} == {names.aggregates_from(FAMILY, 1)}
     changes = []
     then = [
         document(A, "2025-12-31"),
@@ -121,10 +129,10 @@ def test_pages_and_batches_are_bounded_and_nothing_is_left_out(
 
 
 def test_a_run_that_wakes_late_cannot_put_an_old_document_over_a_newer_one(
-    store, stored, text, names
+    store, stored, text, names, indices
 ):
     store.replace([document(A, "2026-01-01", 1)], [Part()])
-    other = AggregateStore(text, names, FAMILY)
+    other = AggregateStore(text, names, FAMILY, indices)
 
     def meanwhile(_):
         other.replace([document(A, "2026-01-01", 3)], [Part()])
@@ -152,13 +160,13 @@ def test_two_documents_of_one_day_are_a_mistake(store):
 def test_each_family_has_a_template_that_swallows_no_other(names, client, fresh):
     bodies = index_templates(names)
     for family in FAMILIES:
-        index = names.aggregates_year(family, 2026)
+        index = names.aggregates_from(family, 2026)
         answer = client.indices.simulate_index_template(name=index)
-        assert list(answer["template"]["aliases"]) == [names.aggregates(family)]
+        assert not answer["template"]["aliases"], "it would be read before it is ready"
         wanted = bodies[f"{names.aggregates(family)}-v2.0.0"]["template"]["mappings"]
         assert set(answer["template"]["mappings"]["properties"]) == set(
             wanted["properties"]
         )
-    for index in (names.bookmarks, names.usage_state):
+    for index in (names.bookmarks, names.between_runs):
         answer = client.indices.simulate_index_template(name=index)
         assert not answer["template"]["aliases"]

@@ -95,7 +95,7 @@ def test_all_days_of_some_communities_are_counted_at_once(events, monkeypatch):
 def test_snapshots_alone_are_those_of_deltas_that_are_right(events):
     assert run(events.app, "aggregate", "--family", "usage-snapshot").exit_code == 0
     events.assert_right()
-    index = events.names.aggregates_year("usage-snapshot", 2026)
+    index = events.names.aggregates_from("usage-snapshot", 1)
     id = f"{RED}:2026-03-01"
     wrong = {"doc": {"totals": {"view": {"total_events": 9}}, "checksum": "x"}}
     events.client.update(index=index, id=id, body=wrong)

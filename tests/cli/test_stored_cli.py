@@ -182,7 +182,7 @@ def test_after_clearing_everything_is_looked_at_and_nothing_written(counted):
 def test_after_clearing_documents_without_events_go(counted):
     client, names = counted.client, counted.names
     # neither events nor bookmarks tell of them
-    index = names.aggregates_year("usage-delta", 2026)
+    index = names.aggregates_from("usage-delta", 1)
     body = {"community_id": BLUE, "period_start": "2026-02-01", "checksum": "x"}
     client.index(index=index, id=f"{BLUE}:2026-02-01", body=body)
     run(counted.app, "clear-bookmarks", "--yes")
@@ -290,7 +290,10 @@ def test_only_indices_of_this_instance_are_deleted(counted):
     others = [
         f"{alias}-2026-copy",
         f"{alias}-20266",
-        f"{names.usage_state}-old",
+        f"{alias}-from-0001-copy",
+        f"{alias}-from-20266",
+        f"{names.prefix[:-1]}2-stats-community-usage-delta-from-0001",
+        f"{names.between_runs}-old",
         f"{names.prefix[:-1]}2-stats-community-usage-delta-2026",
         f"other-{names.prefix}stats-community-bookmarks",
     ]
@@ -308,7 +311,7 @@ def test_only_indices_of_this_instance_are_deleted(counted):
 def test_it_says_what_it_would_delete_with_counts_and_bytes(counted):
     before = indices(counted)
     done = run(counted.app, "destroy-indices", "--dry-run")
-    index = counted.names.aggregates_year("usage-delta", 2026)
+    index = counted.names.aggregates_from("usage-delta", 1)
     (line,) = [line for line in done.out.splitlines() if index in line]
     assert "6 documents" in line and "KiB" in line
     assert "Nothing was changed" in done.out

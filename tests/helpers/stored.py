@@ -109,6 +109,7 @@ def _read(client, names, family):
     # also what has no alias: it would never be read, and never be noticed
     pattern = f"{alias},{alias}-*"
     client.indices.refresh(index=pattern, ignore_unavailable=True)
+    starts = sorted(client.indices.get(index=f"{alias}-*"))
     body = {"size": 1000, "sort": ["_index", "_doc"]}
     while True:
         hits = client.search(index=pattern, body=body, ignore_unavailable=True)
@@ -117,8 +118,9 @@ def _read(client, names, family):
             return found
         for hit in hits:
             community, _, day = hit["_id"].rpartition(":")
-            year = max(day[:4], "1999")  # with all before it
-            assert hit["_index"] == f"{alias}-{year}", hit["_index"]
+            # the last one that starts in the day's year or before
+            place = max(name for name in starts if name[-4:] <= day[:4])
+            assert hit["_index"] == place, f"{hit['_index']} holds {hit['_id']}"
             assert (
                 community,
                 day,

@@ -11,6 +11,9 @@ from datetime import timedelta
 import pytest
 from python_calamine import CalamineWorkbook
 
+from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
+from invenio_stats_dashboard.search.names import USAGE_DELTA
+
 from ..helpers import content
 from ..helpers.counted_site import TODAY
 
@@ -53,10 +56,11 @@ def path(site, client, names):
     with site.app.app_context():
         community = content.make_community()
         slug = content.slug_of(community)
-    lines = []
+    lines, indices = [], AggregateIndices(client, names)
+    indices.prepare([USAGE_DELTA])
     for number in range(DAYS):
         id_, source = document(community, number)
-        index = names.aggregates_year("usage-delta", source["period_start"][:4])
+        index = indices.write_alias(USAGE_DELTA, source["period_start"])
         lines += [{"index": {"_index": index, "_id": id_}}, source]
     answer = client.bulk(body=lines, refresh=True)
     assert not answer["errors"], str(answer)[:500]

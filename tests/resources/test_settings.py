@@ -11,6 +11,7 @@ from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
 
 GOOD = {name: getattr(config, name) for name in settings.CHECKS}
 POLICY = "STATS_DASHBOARD_PERMISSION_POLICY"
+SETTINGS = "STATS_DASHBOARD_INDEX_SETTINGS"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,14 @@ POLICY = "STATS_DASHBOARD_PERMISSION_POLICY"
         ("STATS_DASHBOARD_MAX_VALUES", 1.5),
         ("STATS_DASHBOARD_MAX_DOCUMENTS", "366"),
         ("STATS_DASHBOARD_CACHE_SECONDS", -1),
+        ("COMMUNITY_STATS_AGGREGATES_SHARD_GB", 0),
+        ("COMMUNITY_STATS_AGGREGATES_SHARD_GB", "20"),
+        (SETTINGS, None),
+        (SETTINGS, {"number_of_shards": 0}),
+        (SETTINGS, {"number_of_replicas": "2"}),
+        (SETTINGS, {"auto_expand_replicas": True}),
+        (SETTINGS, {"number_of_replicas": 1, "auto_expand_replicas": "0-1"}),
+        (SETTINGS, {"refresh_interval": "5s"}),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(name, value):
@@ -38,3 +47,9 @@ def test_a_policy_can_be_given_as_a_class():
     settings.check(GOOD)
     settings.check({**GOOD, POLICY: StatsDashboardPermissionPolicy})
     settings.check({**GOOD, "STATS_DASHBOARD_CACHE_SECONDS": 0})
+
+
+def test_shards_replicas_and_sizes_that_opensearch_takes_are_taken():
+    settings.check({**GOOD, SETTINGS: {"auto_expand_replicas": "0-all"}})
+    settings.check({**GOOD, SETTINGS: {"number_of_shards": 2, "number_of_replicas": 0}})
+    settings.check({**GOOD, "COMMUNITY_STATS_AGGREGATES_SHARD_GB": 0.5})

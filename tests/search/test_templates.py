@@ -3,6 +3,7 @@
 
 """Rules of the index templates, at application start and by ``index init``."""
 
+import itertools
 import json
 import logging
 import socket
@@ -15,7 +16,7 @@ from invenio_search.proxies import current_search
 
 from invenio_stats_dashboard.ext import finalize_app
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
-from invenio_stats_dashboard.search.names import META_KEY
+from invenio_stats_dashboard.search.names import FAMILIES, INTERNAL, META_KEY
 from invenio_stats_dashboard.search.templates import REVISION
 
 from ..conftest import remove_statistics
@@ -299,3 +300,102 @@ def test_no_value_keeps_a_batch_from_being_stored(first, second, clean, client, 
         actions.append({"timestamp": "2026-02-03T04:05:06", **fields})
     answer = client.bulk(index=index, body=actions)
     assert not answer["errors"], answer["items"]
+
+
+# -- shards and replicas ------------------------------------------------------
+
+DATA = ("community_events_year", "record_facts", "between_runs")
+SMALL = ("reindexing", "bookmarks", "dead_letter", "unacknowledged")
+
+
+def settings_of(client, index):
+    """Return shards and replicas that an index would get, as numbers and texts."""
+    found = client.indices.simulate_index_template(name=index)["template"]["settings"]
+    return {k.removeprefix("number_of_"): v for k, v in found["index"].items()}
+
+
+def own(names):
+    """Return names of indices of this package: large ones, and small ones."""
+    large = [names.community_events_year(2026), *(getattr(names, n) for n in DATA[1:])]
+    large += [names.aggregates_from(family, 1) for family in (*FAMILIES, *INTERNAL)]
+    return large, [getattr(names, name) for name in SMALL]
+
+
+def drop_all(client, names):
+    """Delete all templates of this package."""
+    for name in ours(client, names.prefix):
+        client.indices.delete_index_template(name=name)
+
+
+def put_site_template(client, names, **settings):
+    """Put a template as sites have for all indices of statistics."""
+    client.indices.put_template(
+        name=f"{names.prefix}site",
+        body={"index_patterns": [f"{names.prefix}stats-*"], "settings": settings},
+    )
+
+
+def test_a_site_that_says_nothing_has_one_shard_and_a_replica_where_nodes_allow(
+    clean, client, names
+):
+    drop_all(client, names)
+    finalize_app(clean)
+    large, small = own(names)
+    for index in (*large, *small):
+        found = settings_of(client, index)
+        assert found["auto_expand_replicas"] == "0-1" and "replicas" not in found
+        assert found.get("shards", "1") == "1"
+
+
+def test_shards_and_replicas_are_those_of_the_sites_own_statistics(
+    clean, client, names
+):
+    put_site_template(client, names, number_of_shards=3, number_of_replicas=2)
+    drop_all(client, names)
+    finalize_app(clean)
+    large, small = own(names)
+    for index in large:
+        assert settings_of(client, index) == {"shards": "3", "replicas": "2"}
+    for index in small:
+        assert settings_of(client, index) == {"shards": "1", "replicas": "2"}
+
+
+def test_the_clusters_number_of_replicas_is_followed(clean, client, names):
+    setting = "cluster.default_number_of_replicas"
+    drop_all(client, names)
+    client.cluster.put_settings(body={"transient": {setting: 2}})
+    try:
+        finalize_app(clean)
+    finally:
+        client.cluster.put_settings(body={"transient": {setting: None}})
+    for index in itertools.chain(*own(names)):
+        assert settings_of(client, index)["replicas"] == "2"
+
+
+def test_configured_shards_and_replicas_take_the_place_of_the_sites(
+    clean, client, names, monkeypatch
+):
+    put_site_template(client, names, number_of_shards=3, number_of_replicas=2)
+    drop_all(client, names)
+    finalize_app(clean)
+    configured = {"number_of_shards": 2, "auto_expand_replicas": "0-all"}
+    monkeypatch.setitem(clean.config, "STATS_DASHBOARD_INDEX_SETTINGS", configured)
+    finalize_app(clean)
+    large, small = own(names)
+    wanted = {"shards": "2", "auto_expand_replicas": "0-all"}
+    assert [settings_of(client, index) for index in large] == [wanted] * len(large)
+    wanted["shards"] = "1"
+    assert [settings_of(client, index) for index in small] == [wanted] * len(small)
+
+
+def test_a_template_that_was_missing_is_put_with_the_sites_shards_by_a_run(
+    clean, client, names, monkeypatch
+):
+    configured = {"number_of_replicas": 0, "number_of_shards": 2}
+    monkeypatch.setitem(clean.config, "STATS_DASHBOARD_INDEX_SETTINGS", configured)
+    drop_all(client, names)
+    service = clean.extensions["invenio-stats-dashboard"].community_stats_service
+    service.aggregate(families=["usage-delta"])
+    service.generate_record_community_events()
+    for index in (names.aggregates_from("usage-delta", 1), names.record_facts):
+        assert settings_of(client, index) == {"shards": "2", "replicas": "0"}

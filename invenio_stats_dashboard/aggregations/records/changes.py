@@ -84,7 +84,7 @@ class Look:
         """
         stored = self._bookmarks.read()
         names = self._names
-        kept = names.records_counted
+        kept = names.between_runs
         all_of_it = f"{names.community_events},{names.record_facts},{kept}"
         now = patiently(lambda: positions_of_all(self._client, all_of_it), self._limit)
         self._look_at_kept(stored.pop(kept, None), now.pop(kept, None))
@@ -182,7 +182,7 @@ class Look:
             return
         if stored:
             self._all(f"{stored.index} was restored or is gone")
-        source = stored or Source(scope=SCOPE, index=self._names.records_counted)
+        source = stored or Source(scope=SCOPE, index=self._names.between_runs)
         self._sources.append(replace(source, uuid=uuid))
 
     def _look_at(self, name, stored, now):

@@ -19,7 +19,7 @@ import polars as pl
 from ...errors import StatsDashboardError
 from ...search import bulk, own_indices
 from ...search.client import patiently, require_read
-from ..documents import counted_mapping
+from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
 from .distinct import distinct
 from .reading import bounds
@@ -184,7 +184,7 @@ class Kept:
     def __init__(self, client, text_client, names, check=None, limit=120, waiting=None):
         """Keep what is needed; reads nothing yet."""
         self._client, self._text = client, text_client
-        self._index, self._check = names.records_counted, check
+        self._index, self._check = names.between_runs, check
         self._limit, self._waiting = limit, waiting
 
     def read(self, places):
@@ -235,7 +235,7 @@ class Kept:
     def make(self):
         """Make the index where it is missing."""
         self._patiently(
-            lambda: own_indices.make(self._client, self._index, counted_mapping())
+            lambda: own_indices.make(self._client, self._index, between_runs_mapping())
         )
 
     def forget(self, communities):
@@ -244,7 +244,12 @@ class Kept:
             self._check()
         self.refresh()
         for chunk in _chunks(sorted(communities), 1000):
-            body = {"query": {"terms": {"community_id": chunk}}}
+            mine = {
+                "filter": {"terms": {"community_id": chunk}},
+                # those are running totals of usage
+                "must_not": {"exists": {"field": "anchor"}},
+            }
+            body = {"query": {"bool": mine}}
             params = {
                 "conflicts": "proceed",
                 "refresh": "true",

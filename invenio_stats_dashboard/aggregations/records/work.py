@@ -16,6 +16,7 @@ from functools import partial
 from ...community_events.documents import GLOBAL
 from ...search.names import RECORD_FAMILIES
 from ...subcounts import for_records
+from ..aggregate_indices import AggregateIndices
 from ..run import Done, Step
 from ..store import AggregateStore
 from .changes import SCOPE, Look
@@ -62,6 +63,8 @@ class Records:
             large community; None where nothing has to be asked.
         waiting: called with a sentence while OpenSearch takes no requests.
         keep_corrections: days for which entries of the correction log are kept.
+        indices: the :class:`~..aggregate_indices.AggregateIndices`; None for those with
+            default settings.
     """
 
     name = SCOPE
@@ -78,8 +81,10 @@ class Records:
         gate=None,
         waiting=None,
         keep_corrections=730,
+        indices=None,
     ):
         """Keep what is needed; asks nothing yet."""
+        self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._text, self._names = client, text_client, names
         records = for_records(subcounts)
         self._keys = tuple(s.key for s in records)
@@ -99,7 +104,9 @@ class Records:
             waiting,
         )
         self._stores = {
-            family: AggregateStore(text_client, names, family, check, waiting)
+            family: AggregateStore(
+                text_client, names, family, self._indices, check, waiting
+            )
             for family in RECORD_FAMILIES
         }
         self._corrections = Corrections(
@@ -111,7 +118,7 @@ class Records:
         """Return patterns of the indices that are read and written."""
         aliases = [store.alias for store in self._stores.values()]
         aliases += [self._names.community_events, self._names.record_facts]
-        return [f"{alias}*" for alias in (*aliases, self._names.records_counted)]
+        return [f"{alias}*" for alias in (*aliases, self._names.between_runs)]
 
     # -- the half -----------------------------------------------------------
 
@@ -127,11 +134,16 @@ class Records:
         if options.dry_run:
             yield self._rehearsal(options)
             return
+        untrusted = self._indices.begin(RECORD_FAMILIES)
         yield from self._find(options)
+        if untrusted:
+            self._pending.open(self._look().all_communities(), "; ".join(untrusted))
+            self._indices.settle(RECORD_FAMILIES)
         while found := self._open(options):
             if unread := [state for state in found if not state.is_read]:
                 yield self._reading(unread)
                 found = self._open(options)
+            self._indices.prepare(self._families(options), [self._today.year])
             yield self._writing(options, found)
             if not self._is_whole(options):
                 return

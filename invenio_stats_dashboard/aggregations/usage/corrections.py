@@ -111,7 +111,7 @@ class Corrections:
         found = {}
         for day in days:
             answer = self._client.get(
-                index=self._deltas.year_of(day),
+                index=self._deltas.write_alias(day),
                 id=document_id(GLOBAL, day),
                 params={"_source_includes": "totals"},
                 ignore=[404],

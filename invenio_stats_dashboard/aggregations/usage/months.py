@@ -160,7 +160,7 @@ class Months:
                 "updated_timestamp": self._now,
             }
             id = f"{community}:{day}:{key}"
-            self._actions.index(self._store.year_of(day), id, source)
+            self._actions.index(self._store.write_alias(day), id, source, is_alias=True)
 
     def finish(self, starts):
         """Store what is saved, and delete what there is beside it.

@@ -89,7 +89,7 @@ class States:
 
     def __init__(self, client, names, write):
         """Keep what is needed."""
-        self._client, self._index, self._write = client, names.usage_state, write
+        self._client, self._index, self._write = client, names.between_runs, write
         self._actions = Actions(write)
 
     def kept(self, communities):
@@ -102,7 +102,14 @@ class States:
             "size": _MOST,
             "_source": False,
             "docvalue_fields": ["community_id", "anchor", "day"],
-            "query": {"terms": {"community_id": list(communities)}},
+            "query": {
+                "bool": {
+                    "filter": [
+                        {"terms": {"community_id": list(communities)}},
+                        {"exists": {"field": "anchor"}},
+                    ]
+                }
+            },
         }
         params = {"allow_partial_search_results": "false"}
         answer = self._client.search(index=self._index, body=body, params=params)

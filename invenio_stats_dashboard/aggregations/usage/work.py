@@ -4,9 +4,12 @@
 """Counting usage: which days, in which units, and each unit."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
+from ...search import own_indices
 from ...search.names import (
     USAGE_DELTA,
     USAGE_FAMILIES,
@@ -14,8 +17,9 @@ from ...search.names import (
     USAGE_SEEN,
     USAGE_SNAPSHOT,
 )
+from ..aggregate_indices import AggregateIndices
 from ..bookmarks import Source, Sources
-from ..documents import day_field
+from ..documents import between_runs_mapping, day_field
 from ..reading import Part
 from ..run import Done, Options, Step
 from ..store import AggregateStore
@@ -23,7 +27,7 @@ from .columns import KINDS, Columns
 from .corrections import Corrections
 from .counted import queries, rules
 from .counting import Counted
-from .dirty import REBUILT, DirtyDays
+from .dirty import REBUILT, RESTATED, DirtyDays
 from .documents import deltas, seen_documents
 from .reading import EventReader
 from .running import Shown
@@ -34,6 +38,8 @@ SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
 _LEAST = 1000
 """What a unit costs besides its events, in events."""
+
+_FAMILIES = (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT, USAGE_MONTH)
 
 _NO_INDEX = "-"
 """Stands for no index: holds days that are to be redone though no index has them."""
@@ -50,12 +56,23 @@ class Usage:
         subcounts: the registry of breakdowns.
         check: raises when this run must not write any more.
         waiting: called with a sentence before each pause.
+        indices: the :class:`~..aggregate_indices.AggregateIndices`; None for those with
+            default settings.
     """
 
     def __init__(
-        self, app, client, text_client, names, subcounts, check=None, waiting=None
+        self,
+        app,
+        client,
+        text_client,
+        names,
+        subcounts,
+        check=None,
+        waiting=None,
+        indices=None,
     ):
         """Keep what is needed; asks nothing yet."""
+        self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
         top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
@@ -64,8 +81,8 @@ class Usage:
         self._sources = Sources(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting)
         self._deltas, self._seen, self._snapshots, self._months = self._stores = [
-            AggregateStore(text_client, names, family, check, waiting)
-            for family in (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT, USAGE_MONTH)
+            AggregateStore(text_client, names, family, self._indices, check, waiting)
+            for family in _FAMILIES
         ]
         shown = Shown({s.key: s.show == "all" for s in subcounts.values()}, top)
         self._continued = Snapshots(client, names, *self._stores, shown)
@@ -98,10 +115,14 @@ class Usage:
             options: a :class:`~..run.Options`.
         """
         self._left = 0
-        if USAGE_DELTA in options.families:
-            yield self._counting(options)
-        if USAGE_SNAPSHOT in options.families and not options.dry_run:
-            yield self._continuing(options)
+        untrusted = () if options.dry_run else self._indices.begin(_FAMILIES)
+        for days in self._chosen(options, untrusted):
+            if days and not options.dry_run:
+                self._indices.prepare(_FAMILIES, {day[:4] for day in days})
+            if USAGE_DELTA in options.families:
+                yield self._counting(options, days)
+            if USAGE_SNAPSHOT in options.families and not options.dry_run:
+                yield self._continuing(options)
         whole = {*USAGE_FAMILIES} <= {*options.families} and not options.dry_run
         restricted = options.communities or options.first or options.last
         if whole and not restricted and not self._left:
@@ -126,8 +147,21 @@ class Usage:
         written = (store.alias for store in self._stores)
         return [f"{alias}-*" for alias in (*events, *written)]
 
-    def _counting(self, options):
+    def _chosen(
+        self, options: Options, untrusted: Sequence[str]
+    ) -> Iterator[list[str]]:
+        """Yield lists of days to count, one after the other.
+
+        A year that none was counted of begins another list: how large the indices are
+        is known when the years before it are counted and their snapshots written.
+        """
+        if USAGE_DELTA not in options.families:
+            yield []
+            return
         self.scan(options.dry_run)
+        if untrusted:
+            self.rebuild(why=RESTATED)
+            self._indices.settle(_FAMILIES)
         if options.rebuild:
             self.rebuild(
                 options.first, options.last, options.communities, options.dry_run
@@ -135,6 +169,15 @@ class Usage:
         days = sorted(self.pending(options.first, options.last))
         chosen = days[: options.limit]
         self._left = len(days) - len(chosen)
+        if options.dry_run:
+            yield chosen
+            return
+        until = f"{self._indices.until(_FAMILIES):04d}"
+        years = groupby(chosen, key=lambda day: max(day[:4], until))
+        yield from [list(of_year) for _, of_year in years] or [[]]
+
+    def _counting(self, options: Options, days: list[str]) -> list[Step]:
+        """Return the steps that count some days."""
         unshared = options.communities or options.dry_run
         return [
             Step(
@@ -143,7 +186,7 @@ class Usage:
                 partial(self._count, unit, options),
                 None if unshared else _key(_COUNT, unit.first, unit.last, unit.events),
             )
-            for unit in self.units(chosen)
+            for unit in self.units(days)
         ]
 
     def _count(self, unit, options):
@@ -153,6 +196,12 @@ class Usage:
         return Done({USAGE_DELTA: written}, events, len(unit.days))
 
     def _continuing(self, options):
+        groups = self.groups(options.communities)
+        if groups:
+            self._indices.prepare(_FAMILIES)
+            own_indices.make(
+                self._client, self._names.between_runs, between_runs_mapping()
+            )
         return [
             Step(
                 f"usage snapshots of {_some(group)}",
@@ -160,7 +209,7 @@ class Usage:
                 partial(self._continue, group),
                 _key(_CONTINUE, group),
             )
-            for group in self.groups(options.communities)
+            for group in groups
         ]
 
     def _continue(self, group):
@@ -205,7 +254,9 @@ class Usage:
                 counts[day] = counts.get(day, 0) + source.counts.get(day, 0)
         return units(days, counts)
 
-    def rebuild(self, first=None, last=None, communities=None, dry_run=False):
+    def rebuild(
+        self, first=None, last=None, communities=None, dry_run=False, why=REBUILT
+    ):
         """Have all days counted again, those without events included.
 
         Args:
@@ -213,6 +264,7 @@ class Usage:
             last: not those after this one.
             communities: for these alone, so that nothing is left for the next run.
             dry_run: store nothing.
+            why: the reason, as the correction log names it.
         """
         days = {day for source in self._known.values() for day in source.counts}
         days |= self._stored_days()
@@ -220,8 +272,8 @@ class Usage:
             d for d in days if (not first or d >= first) and (not last or d <= last)
         }
         source = self._known.get(_NO_INDEX) or Source(SCOPE, _NO_INDEX, gone=True)
-        why = {**dict.fromkeys(days, REBUILT), **source.why}
-        source = replace(source, redo=tuple(sorted(why)), why=why)
+        reasons = {**dict.fromkeys(days, why), **source.why}
+        source = replace(source, redo=tuple(sorted(reasons)), why=reasons)
         unsaved = dry_run or communities is not None
         self._keep(source if unsaved else self._sources.save(source), source)
         if days and not dry_run:

@@ -126,15 +126,15 @@ def test_documents_that_are_equal_are_not_written_again(counted):
 
 def test_a_rebuild_repairs_what_was_spoilt(counted):
     client, names = counted.client, counted.names
-    index = names.aggregates_year("usage-delta", 2026)
+    index = names.aggregates_from("usage-delta", 1)
     client.delete(index=index, id=f"global:{DAYS[0]}")
     client.update(
         index=index, id=f"{RED}:{DAYS[1]}", body={"doc": {"checksum": "another"}}
     )
     body = {"community_id": BLUE, "period_start": "2026-02-01", "checksum": "x"}
     client.index(index=index, id=f"{BLUE}:2026-02-01", body=body)
-    client.indices.delete(index=names.aggregates_year("usage-snapshot", 2026))
-    client.indices.delete(index=names.usage_state)
+    client.indices.delete(index=names.aggregates_from("usage-snapshot", 1))
+    client.indices.delete(index=names.between_runs)
     counted.aggregate(rebuild=True)
     counted.assert_right()
 
@@ -170,7 +170,7 @@ def test_a_state_that_is_larger_than_a_document_goes_on_or_is_not_used(
     monkeypatch.setattr(states, "PIECE", 300)
     events.days(["2022-06-01", "2023-12-31", "2024-06-01", "2024-06-02"])
     events.aggregate()
-    index, client = events.names.usage_state, events.client
+    index, client = events.names.between_runs, events.client
     client.indices.refresh(index=index)
     pieces = client.count(index=index, body={"query": {"term": {"anchor": "latest:2"}}})
     assert pieces["count"] == 2  # of two communities
@@ -211,7 +211,7 @@ def test_a_restricted_run_leaves_the_rest_on_the_list(events):
 
 
 def test_a_rebuild_of_one_community_leaves_nothing_to_the_next_run(counted):
-    index = counted.names.aggregates_year("usage-delta", 2026)
+    index = counted.names.aggregates_from("usage-delta", 1)
     counted.client.delete(index=index, id=f"{RED}:{DAYS[0]}")
     counted.client.delete(index=index, id=f"global:{DAYS[0]}")
     done = counted.aggregate(community_ids=["global"], rebuild=True)

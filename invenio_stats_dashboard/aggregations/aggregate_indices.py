@@ -1,0 +1,402 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""The indices of the aggregates: few, created as the data grows, written safely.
+
+The run that holds the aggregation's lock decides when a family gets another index. It
+announces, in a document that it writes by compare-and-set, up to which year documents
+go to the indices as they are. Only then it writes documents of these years, and an index
+begins only with a year that was never announced. So a run that was frozen, and writes
+after another run has taken over, writes to the same indices as that one.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from itertools import zip_longest
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, TransportError
+
+from .. import config
+from ..errors import (
+    ClusterNotHealthyError,
+    LockLostError,
+    NotReadyError,
+    SearchUnavailableError,
+    StatsDashboardError,
+)
+from ..search.bookmarks import Bookmark
+from ..search.client import describe, is_transient
+from ..search.names import FIRST_YEAR, Names
+from .documents import day_field, mapping
+from .index_layout import FamilyIndex, Layout, read_layout, write_alias_name
+
+DOCUMENT_ID = "layout:aggregates"
+"""Id of the document, in the index of bookmarks, that says what was announced."""
+
+DESTROY = "invenio community-stats destroy-indices"
+"""The command that deletes all aggregates, so that the next run counts them again."""
+
+_BLOCKED = ("cluster_block_exception", "index_create_block_exception")
+
+
+def earlier_layout(indices: Sequence[str]) -> str:
+    """Return a sentence about indices of an earlier layout.
+
+    Args:
+        indices: names of at least one of them.
+    """
+    more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
+    return (
+        f"The aggregates are in indices of an earlier layout ({indices[0]}{more}), which "
+        f"nothing is added to. Run '{DESTROY}', which deletes aggregates only; the "
+        "next run counts them again."
+    )
+
+
+class AggregateIndices:
+    """The indices of all families, for those who write documents.
+
+    A helper of a run only asks where documents go. What changes indices is for the run
+    that holds the aggregation's lock.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's :class:`~..search.names.Names`.
+        gigabytes: primary data in a shard, beyond which another index begins.
+        check: raises when this run must not write any more.
+        today: returns the present UTC day, a date.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        gigabytes: float = config.COMMUNITY_STATS_AGGREGATES_SHARD_GB,
+        check: Callable[[], None] | None = None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
+        """Take what is needed; sends no request yet."""
+        self._client, self._names = client, names
+        self._bytes = gigabytes * 10**9
+        self._check, self._today = check or (lambda: None), today
+        self._known: Layout | None = None
+        self._noted: Bookmark | None = None
+
+    # -- where documents go ---------------------------------------------------
+
+    def write_alias(self, family: str, day: str) -> str:
+        """Return the alias through which a new document is written.
+
+        Args:
+            family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
+            day: of the document, ``YYYY-MM-DD``.
+
+        Raises:
+            LockLostError: there is no such index: all were deleted since the run began.
+        """
+        index = self._layout.holding(family, day)
+        if index is None:
+            raise LockLostError(
+                f"No index holds {day} of {self._names.aggregates(family)}; it was "
+                "deleted since this run began. Run the same command again."
+            )
+        return index.write_alias
+
+    def write_alias_of(self, name: str) -> str:
+        """Return the alias through which a stored document is written again.
+
+        Args:
+            name: of the index that it is in.
+        """
+        index = self._layout.named(name)
+        # one that has no such alias was put into the family by somebody else
+        return index.write_alias if index else name
+
+    @property
+    def _layout(self) -> Layout:
+        if self._known is None:
+            self._known = read_layout(self._client, self._names)
+        return self._known
+
+    # -- for the run that has the lock ------------------------------------------
+
+    def require_current(self) -> None:
+        """See that no index of an earlier layout is there.
+
+        Raises:
+            NotReadyError: one is; the text names the command that deletes it.
+        """
+        if self._layout.yearly:
+            raise NotReadyError(earlier_layout(self._layout.yearly))
+
+    def begin(self, families: Iterable[str]) -> list[str]:
+        """Look at the indices of some families before anything is written.
+
+        Args:
+            families: names of families.
+
+        Returns:
+            list[str]: why stored documents may be wrong, a clause each: an index was
+            restored, deleted or created by somebody else. The caller notes that all
+            documents of the families have to be written again, then calls
+            :meth:`settle`.
+
+        Raises:
+            NotReadyError: an index of an earlier layout is there.
+        """
+        self._known, self._noted = None, None
+        self.require_current()
+        for name in self._layout.unused:
+            if not self._count(name):
+                self._remove(name)
+        noted, untrusted = self._of(families, self._uuids), []
+        there = self._there(families)
+        for name in sorted(noted.keys() | there.keys()):
+            if name not in there:
+                untrusted.append(f"{name} is gone")
+            elif name not in noted and self._count(name):
+                untrusted.append(f"{name} is not of the last run")
+            elif name in noted and noted[name] != there[name]:
+                untrusted.append(f"{name} was restored or created anew")
+        if not untrusted:
+            self._note_indices(families)
+        return untrusted
+
+    def settle(self, families: Iterable[str]) -> None:
+        """Remove documents that belong to another index, and note the indices.
+
+        Args:
+            families: names of families of which all documents are going to be written
+                again.
+        """
+        for family in families:
+            indices = self._layout.families[family]
+            for index, following in zip_longest(indices, indices[1:]):
+                self._remove_others(index, following, day_field(family))
+        self._note_indices(families)
+
+    def until(self, families: Iterable[str]) -> int:
+        """Return up to which year documents of all of some families can be written."""
+        return min(self._announced(family) for family in families)
+
+    def prepare(self, families: Iterable[str], years: Iterable[int | str] = ()) -> None:
+        """Create what is missing for documents of some years.
+
+        Where the newest index of a family is too large, the first of the years that was
+        not announced yet begins another one.
+
+        Args:
+            families: names of families.
+            years: of the documents that are going to be written.
+
+        Raises:
+            LockLostError: another run has announced something since.
+            StatsDashboardError: OpenSearch refuses to create an index.
+        """
+        years = sorted(y for y in {int(year) for year in years} if y <= self._last_year)
+        missing, announced = [], {}
+        for family in families:
+            until = self._announced(family)
+            new = [year for year in years if year > until]
+            starts = {index.start for index in self._layout.families[family]}
+            if FIRST_YEAR not in starts:
+                missing.append((family, FIRST_YEAR))
+            if new and (year := self._next(family, new)):
+                missing.append((family, year))
+            if new:
+                announced[family] = new[-1]
+        if announced:
+            # first, so that nobody who has not seen it can decide otherwise
+            until = {**self._note.data.get("until", {}), **announced}
+            self._check()
+            self._note.write(kind="layout", until=until)
+        if missing:
+            self._create(missing)
+            self._known = None
+            self._note_indices({family for family, _ in missing})
+
+    # -- inside -----------------------------------------------------------------
+
+    @property
+    def _note(self) -> Bookmark:
+        if self._noted is None:
+            index = self._names.bookmarks
+            self._noted = Bookmark(self._client, index, DOCUMENT_ID)
+        return self._noted
+
+    @property
+    def _uuids(self) -> dict[str, str]:
+        return self._note.data.get("indices", {})
+
+    @property
+    def _last_year(self) -> int:
+        """Return the last year that is announced.
+
+        An event with a wrong clock, of 2199 for example, would otherwise keep all years
+        before it in the index that there is.
+        """
+        return self._today().year + 1
+
+    def _of(self, families: Iterable[str], uuids: dict[str, str]) -> dict[str, str]:
+        """Return those of some indices that are of some families."""
+        return {
+            name: uuid
+            for name, uuid in uuids.items()
+            if any(self._names.year_from(f, name) is not None for f in families)
+        }
+
+    def _there(self, families: Iterable[str]) -> dict[str, str]:
+        return {
+            index.name: index.uuid
+            for family in families
+            for index in self._layout.families[family]
+        }
+
+    def _announced(self, family: str) -> int:
+        """Return the last year of which documents may have been written."""
+        until = self._note.data.get("until", {})
+        # the note may be gone with the index of bookmarks
+        return until[family] if family in until else self._newest(family)
+
+    def _newest(self, family: str) -> int:
+        """Return the year of the newest document, or 0; none that is to come."""
+        alias, field = self._names.aggregates(family), day_field(family)
+        bound = {"range": {field: {"lt": f"{self._last_year + 1:04d}-01-01"}}}
+        body = {"size": 1, "query": bound, "sort": [{field: "desc"}], "_source": False}
+        body["docvalue_fields"] = [{"field": field, "format": "yyyy"}]
+        if not self._layout.families[family]:
+            return 0
+        self._client.indices.refresh(index=alias)
+        params = {"allow_partial_search_results": "false"}
+        answer = self._client.search(index=alias, body=body, params=params)
+        return max(
+            (int(hit["fields"][field][0]) for hit in answer["hits"]["hits"]), default=0
+        )
+
+    def _next(self, family: str, years: list[int]) -> int | None:
+        """Return the year that begins another index, or None if none has to."""
+        indices = self._layout.families[family]
+        if not indices or self._size(indices[-1]) <= self._bytes * indices[-1].shards:
+            return None
+        newest = max(self._newest(family), indices[-1].start)
+        return next((year for year in years if year > newest), None)
+
+    def _size(self, index: FamilyIndex) -> int:
+        """Return the bytes of an index's primary shards."""
+        self._client.indices.refresh(index=index.name)
+        # statistics of stores are up to ten seconds old
+        answer = self._client.indices.segments(index=index.name)
+        return sum(
+            segment["size_in_bytes"]
+            for copies in answer["indices"][index.name]["shards"].values()
+            for copy in copies
+            if copy["routing"]["primary"]
+            for segment in copy["segments"].values()
+        )
+
+    def _count(self, name: str) -> int:
+        self._client.indices.refresh(index=name)
+        return self._client.count(index=name)["count"]
+
+    def _create(self, missing: list[tuple[str, int]]) -> None:
+        """Create indices, and put them into their families when they can be searched.
+
+        Args:
+            missing: list of (family, first year).
+        """
+        actions = []
+        for family, year in missing:
+            name = self._names.aggregates_from(family, year)
+            self._create_one(name, mapping(family))
+            write_alias = write_alias_name(name, secrets.token_hex(4))
+            for alias in (self._names.aggregates(family), write_alias):
+                actions.append({"add": {"index": name, "alias": alias}})
+        names = sorted({action["add"]["index"] for action in actions})
+        # it waits for half a minute
+        health = self._client.cluster.health(
+            index=",".join(names), params={"wait_for_status": "yellow", "ignore": 408}
+        )
+        if health["timed_out"]:
+            raise SearchUnavailableError(
+                f"The shards of new indices ({', '.join(names)}) have not started yet. "
+                "Run the same command again when the cluster is better."
+            )
+        # in a second request: what a run that was taken over creates is in no alias
+        self._check()
+        self._client.indices.update_aliases(body={"actions": actions})
+
+    def _create_one(self, name: str, mappings: dict) -> None:
+        self._check()
+        try:
+            self._client.indices.create(
+                index=name,
+                # its shards and replicas are those of its template
+                body={"mappings": mappings},
+                params={"wait_for_active_shards": "0"},
+            )
+        except TransportError as error:
+            if is_transient(error):
+                raise
+            if not self._is_unused(name):
+                raise _refused(name, error) from error
+            # the answer to a first attempt was lost, or a run created it that has died
+
+    def _is_unused(self, name: str) -> bool:
+        """Tell whether an index is of this package, empty and in no alias."""
+        unused = read_layout(self._client, self._names).unused
+        return name in unused and not self._count(name)
+
+    def _remove(self, name: str) -> None:
+        self._check()
+        with suppress(NotFoundError):
+            self._client.indices.delete(index=name)
+
+    def _remove_others(
+        self, index: FamilyIndex, following: FamilyIndex | None, field: str
+    ) -> None:
+        """Remove documents of an index that are of years that it does not hold."""
+        others = [{"range": {field: {"lt": f"{index.start:04d}-01-01"}}}]
+        if following:
+            others.append({"range": {field: {"gte": f"{following.start:04d}-01-01"}}})
+        self._client.indices.refresh(index=index.name)
+        self._check()
+        self._client.delete_by_query(
+            index=index.name,
+            body={"query": {"bool": {"should": others, "minimum_should_match": 1}}},
+            params={"conflicts": "proceed", "refresh": "true"},
+        )
+
+    def _note_indices(self, families: Iterable[str]) -> None:
+        """Note which indices there are, unless that is noted."""
+        of_others = {
+            name: uuid
+            for name, uuid in self._uuids.items()
+            if name not in self._of(families, self._uuids)
+        }
+        uuids = {**of_others, **self._there(families)}
+        if uuids != self._uuids:
+            self._check()
+            self._note.write(kind="layout", indices=uuids)
+
+
+def _refused(name: str, error: TransportError) -> StatsDashboardError:
+    """Return what to raise when OpenSearch refuses to create an index."""
+    reason = describe(error)
+    if error.error in _BLOCKED:
+        return ClusterNotHealthyError(
+            f"The cluster creates no new indices for now ({reason}). Make room on its "
+            "disks, and run the same command again."
+        )
+    if error.error == "resource_already_exists_exception":
+        return StatsDashboardError(
+            f"The index {name} exists, but it is closed, was restored without its "
+            "aliases, or is not of this package. Delete or rename it, and run the same "
+            "command again."
+        )
+    return StatsDashboardError(
+        f"The index {name} could not be created ({reason}). Allow that, and run the "
+        "same command again."
+    )

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Which index holds which documents of an aggregate family.
+
+An index holds the documents of all years from the one in its name up to the one from
+which on the next index does. So where a document belongs follows from its family, its
+day and the names of the indices that exist.
+
+Each index has a write alias of its own, with a random part in its name. A writer that
+was frozen while all indices were deleted and created again uses an alias that does not
+exist any more, and OpenSearch refuses what it sends.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from opensearchpy import OpenSearch
+
+from ..search.names import FAMILIES, INTERNAL, META_KEY, Names
+
+_WANTED = (
+    "*.aliases",
+    "*.mappings._meta",
+    "*.settings.index.uuid",
+    "*.settings.index.number_of_shards",
+)
+_WRITE = "write"
+
+
+@dataclass(frozen=True)
+class FamilyIndex:
+    """An index of an aggregate family.
+
+    Attributes:
+        name: of the index.
+        start: the first year that it holds.
+        write_alias: the alias that documents are written through.
+        uuid: of the index; one that is created again or restored has another.
+        shards: number of its primary shards.
+    """
+
+    name: str
+    start: int
+    write_alias: str
+    uuid: str
+    shards: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The indices of all aggregate families at one moment.
+
+    Attributes:
+        families: family -> its :class:`FamilyIndex` es, by the year they start.
+        unused: indices of this package that nothing is read or written through: a run
+            was killed while it created one, or it was restored without its aliases.
+        yearly: indices of one year each, as versions before the first release had.
+    """
+
+    families: dict[str, tuple[FamilyIndex, ...]]
+    unused: tuple[str, ...] = ()
+    yearly: tuple[str, ...] = ()
+
+    def holding(self, family: str, day: str) -> FamilyIndex | None:
+        """Return the index that a document of a day belongs to, or None.
+
+        Args:
+            family: of the document.
+            day: ``YYYY-MM-DD``.
+        """
+        indices = self.families[family]
+        found = bisect_right(indices, int(day[:4]), key=lambda index: index.start)
+        return indices[found - 1] if found else None
+
+    def named(self, name: str) -> FamilyIndex | None:
+        """Return the index of a name, or None if it is none of these."""
+        for indices in self.families.values():
+            for index in indices:
+                if index.name == name:
+                    return index
+        return None
+
+
+def write_alias_name(index: str, token: str) -> str:
+    """Return the name of an alias that one index is written through.
+
+    Args:
+        index: name of the index.
+        token: that no other index of this name ever has.
+    """
+    return f"{index}-{_WRITE}-{token}"
+
+
+def read_layout(client: OpenSearch, names: Names) -> Layout:
+    """Return the :class:`Layout` as the cluster has it, in one request.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's :class:`~..search.names.Names`.
+    """
+    found = client.indices.get(
+        index=",".join(f"{names.prefix}stats-community-{part}-*" for part in _PARTS),
+        params={"filter_path": ",".join(_WANTED)},
+    )
+    families: dict[str, list] = {family: [] for family in (*FAMILIES, *INTERNAL)}
+    unused = []
+    for name, details in sorted(found.items()):
+        family, start = _place(names, name)
+        if family is None or start is None or META_KEY not in _meta(details):
+            continue
+        prefix = write_alias_name(name, "")
+        aliases = [a for a in details.get("aliases", {}) if a.startswith(prefix)]
+        if not aliases:
+            unused.append(name)
+            continue
+        settings = details["settings"]["index"]
+        shards = int(settings["number_of_shards"])
+        families[family].append(
+            FamilyIndex(name, start, min(aliases), settings["uuid"], shards)
+        )
+    return Layout(
+        {family: tuple(indices) for family, indices in families.items()},
+        tuple(unused),
+        tuple(name for name in sorted(found) if is_yearly(names, name)),
+    )
+
+
+def is_yearly(names: Names, index: str) -> bool:
+    """Tell whether an index has the name of one that held a single year."""
+    alias, _, year = index.rpartition("-")
+    return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
+        names.aggregates(family) for family in (*FAMILIES, *INTERNAL)
+    }
+
+
+_PARTS = sorted({family.partition("-")[0] for family in (*FAMILIES, *INTERNAL)})
+"""What the names of families begin with."""
+
+
+def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
+    """Return the family of an index and its first year, or None twice."""
+    for family in (*FAMILIES, *INTERNAL):
+        if (start := names.year_from(family, index)) is not None:
+            return family, start
+    return None, None
+
+
+def _meta(details: dict) -> dict:
+    return details.get("mappings", {}).get("_meta", {})

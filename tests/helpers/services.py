@@ -29,7 +29,7 @@ class OwnServices:
         self.offset = free_offset()
         self._home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/var/tmp"))
         self._home.chmod(0o755)
-        jars = os.environ.get("SERVICES_OPENSEARCH_DIST") or _shared_jars()
+        jars = shared_jars()
         self._environ = {
             **{
                 name: value
@@ -77,8 +77,14 @@ class RabbitMQ(OwnServices):
         self.call("queue", action)
 
 
-def _shared_jars():
-    """Return the folder of jars that the session's services were laid out in."""
+def shared_jars():
+    """Return the folder of jars that the session's services were laid out in.
+
+    Returns:
+        str | None: None where they come from elsewhere.
+    """
+    if named := os.environ.get("SERVICES_OPENSEARCH_DIST"):
+        return named
     home = os.environ.get("SERVICES_HOME") or REPOSITORY / ".services"
     found = sorted(Path(home).glob("opensearch-*"))
     return str(found[-1]) if found else None

@@ -234,7 +234,7 @@ def test_a_folder_in_memory_that_is_a_link_is_refused(home, in_memory):
         memory.choose_data("memory", home)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_broker_in_memory_outlives_a_kill_and_is_removed_when_it_is_stopped(home):
     offset = free_offset()
     variables = {"SERVICES_FROM": "native", "SERVICES_PORT_OFFSET": str(offset)}
@@ -289,7 +289,7 @@ def test_a_process_file_of_a_process_that_died_is_not_taken_for_another(tmp_path
     assert processes.running(file) is None
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.cluster
 def test_a_cluster_of_three_survives_the_loss_of_a_node(home):
     jars = shared_jars()

@@ -14,6 +14,7 @@ from invenio_stats_dashboard.search.names import FAMILIES
 
 from .helpers import commands
 from .helpers.http import Http
+from .helpers.zygote import Zygote
 
 HEAVY = ("polars", "xlsxwriter")
 
@@ -48,6 +49,14 @@ QUESTIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def started(app, where):
+    """Return a process that has built the application and collected no tests."""
+    process = Zygote.started(where)
+    yield process
+    process.end()
+
+
 def test_entry_points_import_nothing_that_counts():
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _LOAD_ALL_ENTRY_POINTS % (HEAVY,)],
@@ -64,23 +73,23 @@ def test_entry_points_import_nothing_that_counts():
 
 
 @pytest.mark.parametrize("words", THAT_COUNT_NOTHING, ids=" ".join)
-def test_commands_that_count_nothing_do_not_import_polars(fresh, zygote, words):
-    zygote.run(ran, ("generate-community-events",))  # the migration asks for it
-    before, outcome, after = zygote.run(ran, words)
+def test_commands_that_count_nothing_do_not_import_polars(fresh, started, words):
+    started.run(ran, ("generate-community-events",))  # the migration asks for it
+    before, outcome, after = started.run(ran, words)
     assert outcome.exit_code in (0, 1), outcome.err
     assert outcome.out
     assert (before, after) == ([], [])
 
 
 @pytest.mark.parametrize("path", QUESTIONS)
-def test_requests_for_numbers_do_not_import_polars(fresh, zygote, path):
-    before, status, after = zygote.run(asked, path)
+def test_requests_for_numbers_do_not_import_polars(fresh, started, path):
+    before, status, after = started.run(asked, path)
     assert status == 200
     assert (before, after) == ([], [])
 
 
-def test_the_first_aggregation_imports_polars(fresh, zygote):
-    before, outcome, after = zygote.run(ran, ("aggregate",))
+def test_the_first_aggregation_imports_polars(fresh, started):
+    before, outcome, after = started.run(ran, ("aggregate",))
     assert outcome.exit_code == 0, outcome.err
     assert (before, after) == ([], ["polars"])
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from .ports import QUEUE, free_offset
+from .tiers import require_system
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -26,6 +27,7 @@ class OwnServices:
 
     def __init__(self, name, **variables):
         """Find ports and make the folder; nothing runs yet."""
+        require_system("starts services of its own")
         self.offset = free_offset()
         self._home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/var/tmp"))
         self._home.chmod(0o755)

@@ -20,6 +20,7 @@ from kombu import Connection
 
 from .brokers import _renew_pools, _use
 from .sites import VARIABLE
+from .tiers import require_system
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -35,6 +36,7 @@ class SiteWorker:
 
     def __init__(self, where, processes=0, **changes):
         """Name the worker and its queue; :meth:`start` begins."""
+        require_system("starts a worker")
         self.queue = f"test-{secrets.token_hex(6)}"
         self.name = f"{self.queue}@here"
         self._broker = os.environ["BROKER_URL"]

@@ -45,10 +45,12 @@ class Zygote:
             try:
                 os.close(jobs[1])
                 os.close(answers[0])
-                with os.fdopen(jobs[0], "rb") as reading:
-                    with os.fdopen(answers[1], "wb") as writing:
-                        close_connections()
-                        _work(app, reading, writing)
+                close_connections()
+                with (
+                    os.fdopen(jobs[0], "rb") as reading,
+                    os.fdopen(answers[1], "wb") as writing,
+                ):
+                    _work(app, reading, writing)
                 status = 0
             finally:
                 os._exit(status)

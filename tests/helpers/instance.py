@@ -126,6 +126,8 @@ def config(where, **changes):
         "SITE_API_URL": "https://127.0.0.1:5000/api",
         "SITE_UI_URL": "https://127.0.0.1:5000",
         "SQLALCHEMY_DATABASE_URI": where.database_uri,
+        # the broker of this process has no workers that could answer
+        "STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT": 0.02,
         "TESTING": True,
         "WTF_CSRF_ENABLED": False,
         **_journal_fields(),

@@ -21,6 +21,7 @@ from .helpers import balance, content, instance, tiers
 from .helpers import website as websites
 from .helpers.cluster import Cluster
 from .helpers.costs import Costs
+from .helpers.prepared import Prepared
 from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote, polars_runs
 
@@ -133,6 +134,12 @@ def names(where):
 def client(app):
     """Return an ordinary OpenSearch client."""
     return OpenSearch(app.config["SEARCH_HOSTS"], timeout=60)
+
+
+@pytest.fixture(scope="session")
+def prepared(client, names):
+    """Return what keeps an instance that was prepared for as long as nobody changes it."""
+    return Prepared(client, names)
 
 
 @pytest.fixture()

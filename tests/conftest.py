@@ -17,7 +17,7 @@ from invenio_stats_dashboard.community_events import capture
 from invenio_stats_dashboard.search.names import Names
 from invenio_stats_dashboard.tasks import send_capture
 
-from .helpers import balance, content, instance, tiers
+from .helpers import balance, content, instance, sampling, tiers
 from .helpers import website as websites
 from .helpers.cluster import Cluster
 from .helpers.costs import Costs
@@ -26,8 +26,19 @@ from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote, polars_runs
 
 
+def pytest_addoption(parser):
+    """Add the options of these tests."""
+    sampling.add_options(parser)
+
+
+def pytest_report_header(config):
+    """Say what is chosen by chance."""
+    return sampling.header(config)
+
+
 def pytest_configure(config):
     """Prepare this process for running tests, maybe beside other processes."""
+    sampling.choose_seed(config)
     balance.have_services_of_its_own(os.environ)
     config.pluginmanager.register(Costs(), "costs")
 
@@ -38,10 +49,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark tests with their tiers, before any are left out, and order them."""
     for item in items:
         tiers.mark(item)
+    if not config.getoption("--all-kills") and (left := sampling.leave_out(items)):
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
     items[:] = balance.in_order(items)
 
 

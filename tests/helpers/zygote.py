@@ -87,7 +87,22 @@ class Zygote:
         Raises:
             AssertionError: the function failed; with its traceback.
         """
-        _send(self._writing, (function, arguments))
+        return self._ask(function, arguments, wait=True)
+
+    def start(self, function, *arguments):
+        """Begin to run a function in a child, which goes on when this process ends.
+
+        Args:
+            function: one of a module, called with the application and the arguments.
+            *arguments: can be pickled.
+
+        Returns:
+            int: the child's process id.
+        """
+        return self._ask(function, arguments, wait=False)
+
+    def _ask(self, function, arguments, wait):
+        _send(self._writing, (function, arguments, wait))
         outcome, value = _receive(self._reading)
         assert outcome == "returned", value
         return value
@@ -113,7 +128,8 @@ def close_connections():
     Two processes that read from one connection get each other's answers.
     """
     for thing in gc.get_objects():
-        if isinstance(thing, HTTPConnectionPool) and thing.pool is not None:
+        # a proxy says that it is of another type, and has to find out which
+        if issubclass(type(thing), HTTPConnectionPool) and thing.pool is not None:
             for connection in filter(None, tuple(thing.pool.queue)):
                 connection.close()
 
@@ -138,13 +154,18 @@ def _work(app, reading, writing):
     months.LEAST = 1  # as the tests of the aggregations have it
     tiers.begin(tiers.SYSTEM)
 
+    started = []
     while job := _receive(reading):
-        function, arguments = job
+        function, arguments, wait = job
+        child = Forked(app, partial(function, app, *arguments))
+        # so that those that have ended are not there any more
+        started = [pid for pid in started if not os.waitpid(pid, os.WNOHANG)[0]]
+        if not wait:
+            started.append(child.pid)
+            _send(writing, ("returned", child.pid))
+            continue
         try:
-            answer = (
-                "returned",
-                Forked(app, partial(function, app, *arguments)).wait(),
-            )
+            answer = ("returned", child.wait())
         except AssertionError as error:
             answer = ("raised", str(error))
         _send(writing, answer)

@@ -19,11 +19,15 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from amqp.exceptions import NotAllowed
+from kombu import Connection
+from kombu.exceptions import OperationalError
 from xdist.scheduler import LoadScopeScheduling
 
 EXCLUSIVE = "exclusive"
 
 TOGETHER = (
+    "tests/queries/",
     "tests/resources/",
     "tests/usage_events/pipeline/",
     ("tests/browser/", "tests/views/"),
@@ -113,3 +117,23 @@ def turn(exclusive: bool) -> Iterator[None]:
         fcntl.flock(room, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
         yield
+
+
+def processes() -> int:
+    """Return how many processes can run tests beside each other; 0 is this one alone.
+
+    A broker that ``scripts/services`` has not started has no virtual hosts for them.
+    """
+    url = os.environ.get("BROKER_URL", "")
+    if (os.cpu_count() or 1) < 2 or not url.startswith("amqp"):
+        return 0
+    try:
+        with Connection(urlunsplit(urlsplit(url)._replace(path="/gw1"))) as connection:
+            connection.ensure_connection(max_retries=1)
+    except (OSError, OperationalError, NotAllowed):
+        return 0
+    return 2
+
+
+if __name__ == "__main__":
+    print(processes())

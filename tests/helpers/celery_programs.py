@@ -140,7 +140,7 @@ def _build_and_fork(where, changes, address):
     celery = create_celery_app(site)
     assert celery.flask_app is site
     close_connections()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the programs
+    programs = []
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()
@@ -148,6 +148,7 @@ def _build_and_fork(where, changes, address):
             link, _ = listening.accept()
             with link:
                 request = pickle.loads(_everything(link))
+                programs = [p for p in programs if not os.waitpid(p, os.WNOHANG)[0]]
                 if request is None:
                     return
                 pid = os.fork()
@@ -155,6 +156,7 @@ def _build_and_fork(where, changes, address):
                     listening.close()
                     link.close()
                     _become(celery, changes, *request)
+                programs.append(pid)
                 link.sendall(str(pid).encode())
 
 
@@ -163,7 +165,6 @@ def _become(celery, changes, words, log):
     code = 1
     try:
         os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.environ["C_FORCE_ROOT"] = "1"
         # the command line of Celery reads the broker's name, too
         if "BROKER_URL" in changes:

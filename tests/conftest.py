@@ -53,6 +53,7 @@ def pytest_collection_modifyitems(config, items):
     """Mark tests with their tiers, before any are left out, and order them."""
     for item in items:
         tiers.mark(item)
+        balance.mark(item)
     if not config.getoption("--all-kills") and (left := sampling.leave_out(items)):
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in set(left)]
@@ -74,6 +75,11 @@ def only_what_the_tier_allows(request, monkeypatch):
     """Let a unit test fail that connects to a service."""
     if tiers.tier_of(request.node) == tiers.UNIT:
         tiers.refuse_connections(monkeypatch)
+
+
+@pytest.fixture()
+def alone():
+    """Let a test run beside none, since it touches what all tests share."""
 
 
 @pytest.fixture(scope="session")

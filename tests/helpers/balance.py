@@ -5,8 +5,9 @@
 
 Each has a database, an index prefix and a folder of its own, as any instance for tests,
 and besides a database of Redis and a virtual host of RabbitMQ. A test that touches what
-all of them share, such as settings of the cluster, is marked ``exclusive`` and waits
-until no other test runs; no other one begins before it has ended.
+all of them share, such as settings of the cluster or its snapshots, uses the fixture
+``alone``, by which it is marked ``exclusive``. It waits until no other test runs, and no
+other one begins before it has ended.
 """
 
 import fcntl
@@ -24,7 +25,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 from xdist.scheduler import LoadScopeScheduling
 
-EXCLUSIVE = "exclusive"
+EXCLUSIVE, ALONE = "exclusive", "alone"
 
 TOGETHER = (
     "tests/queries/",
@@ -85,6 +86,12 @@ class Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+
+def mark(item: pytest.Item) -> None:
+    """Mark a test that uses the fixture for running alone."""
+    if ALONE in getattr(item, "fixturenames", ()):
+        item.add_marker(EXCLUSIVE)
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:

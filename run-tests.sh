@@ -9,41 +9,74 @@ usage() {
     cat <<'EOF'
 Run all checks and tests.
 
-    ./run-tests.sh [-K | --keep-services] [--no-lint] [PYTEST ARGUMENTS]
+    ./run-tests.sh [--quick] [--coverage] [-K | --keep-services] [--no-lint]
+                   [PYTEST ARGUMENTS]
 
 Makes the virtual environment (scripts/environment), starts the services that
 are not named by the environment (scripts/services), checks style, manifest and
 documentation, tests the JavaScript (scripts/test-js), and runs pytest with the
 arguments given.
 
+    --quick              no system tests: none that kill a process, start a
+                         service or node of their own, or open a browser
+    --coverage           show what the tests have run, by folder; it fails where
+                         that is too little
     -K, --keep-services  leave the services running afterwards; services that
                          ran before are left running anyway
     --no-lint            only pytest
 
+All tests run in two processes beside each other, tests that are named in one
+(-n 2 makes it two). The durations of the last run are in .tests/junit.xml;
+benchmarks/test_suite.py makes tables of them. Services that are started here
+store their data in memory where there is enough (SERVICES_DATA=disk does not).
+
 examples:
     ./run-tests.sh
+    ./run-tests.sh --quick
+    ./run-tests.sh --all-kills
     ./run-tests.sh -K --no-lint tests/cli -x -k status
 EOF
 }
 
 keep_services=""
 lint="yes"
+quick=""
+coverage=""
+named=""
 pytest_arguments=()
 for argument in "$@"; do
     case "$argument" in
     -K | --keep-services) keep_services="yes" ;;
     --no-lint) lint="" ;;
+    --quick) quick="yes" ;;
+    --coverage) coverage="yes" ;;
+    --all-kills | --kill-seed=*) pytest_arguments+=("$argument") ;;
     -h | --help)
         usage
         exit 0
         ;;
-    *) pytest_arguments+=("$argument") ;;
+    *)
+        named="yes"
+        pytest_arguments+=("$argument")
+        ;;
     esac
 done
+
+results=".tests"
+mkdir -p "$results"
+
+# Python compiles three thousand modules for each application that a test builds,
+# unless it may write down what it has compiled.
+unset PYTHONDONTWRITEBYTECODE
+# OpenSearch compiles less, and waits for no disk: tests make and delete thousands
+# of small indices, and are done before the best code would pay.
+export SERVICES_DATA="${SERVICES_DATA:-memory}"
+export SERVICES_OPENSEARCH_JAVA_OPTS="${SERVICES_OPENSEARCH_JAVA_OPTS--XX:TieredStopAtLevel=1}"
 
 step_name="start"
 step_began=0
 services_touched=""
+declare -A background=() background_began=()
 
 # Say what is done, do it, and say how long it took; finish() tells of a failure,
 # because a condition around "$@" would switch `set -e` off inside it.
@@ -56,11 +89,37 @@ step() {
     printf '==> %s: %d s\n' "$step_name" "$((SECONDS - step_began))"
 }
 
+# Begin something that is done beside the rest; its output waits in a file.
+begin() {
+    local name="$1"
+    shift
+    ("$@") >"$results/$name.log" 2>&1 &
+    background["$name"]="$!"
+    background_began["$name"]="$SECONDS"
+}
+
+# Wait for what was begun, and show what it has printed.
+end() {
+    step_name="$1"
+    step_began="${background_began[$1]}"
+    printf '\n==> %s\n' "$step_name"
+    local code=0
+    wait "${background[$1]}" || code="$?"
+    unset "background[$1]"
+    cat "$results/$1.log"
+    [[ "$code" == 0 ]] || exit "$code"
+    printf '==> %s: %d s\n' "$step_name" "$((SECONDS - step_began))"
+}
+
 finish() {
     local code="$?"
     if [[ "$code" != 0 ]]; then
         printf '\n==> %s failed after %d s\n' "$step_name" "$((SECONDS - step_began))"
     fi
+    for name in "${!background[@]}"; do
+        kill "${background[$name]}" 2>/dev/null || true
+        wait "${background[$name]}" 2>/dev/null || true
+    done
     if [[ -n "$services_touched" && -z "$keep_services" ]]; then
         scripts/services down || true
     fi
@@ -83,42 +142,72 @@ check_style() {
     if grep -qs '^\[tool\.mypy\]' pyproject.toml; then
         mypy
     fi
+    check-manifest --quiet
 }
 
 check_documentation() {
     sphinx-build -qnNW docs docs/_build/html
 }
 
-# Without a browser its tests are skipped, except where nobody could install one.
-prepare_pages() {
-    CHROMIUM="$(scripts/browser)" || [[ "${CI:-}" != true ]]
-    export CHROMIUM
+build_pages() {
     python -W ignore -m scripts.site
 }
 
+# Without a browser its tests are skipped, except where nobody could install one.
+find_browser() {
+    CHROMIUM="$(scripts/browser)" || [[ "${CI:-}" != true ]]
+    export CHROMIUM
+}
+
 run_pytest() {
-    python -m pytest "${pytest_arguments[@]}"
+    local options=(--junit-xml="$results/junit.xml")
+    if [[ -z "$named" ]]; then
+        options+=(-n "$(python -W ignore -m tests.helpers.balance)")
+    fi
+    if [[ -n "$quick" ]]; then
+        options+=(-m "not system")
+    fi
+    if [[ -n "$coverage" ]]; then
+        options+=(--cov --cov-report=)
+    fi
+    python -m pytest "${options[@]}" ${pytest_arguments[@]+"${pytest_arguments[@]}"}
+}
+
+show_coverage() {
+    python -m scripts.coverage_by_folder
 }
 
 start_services() {
-    if scripts/services status >/dev/null 2>&1; then
-        keep_services="yes"
-    fi
-    services_touched="yes"
     scripts/services up
 }
 
 step "environment" make_environment
-step "services" start_services
-eval "$(scripts/services env)"
+if scripts/services status >/dev/null 2>&1; then
+    keep_services="yes"
+fi
+services_touched="yes"
+begin "services" start_services
 if [[ -n "$lint" ]]; then
-    step "style" check_style
-    step "manifest" check-manifest --quiet
-    step "documentation" check_documentation
-    step "JavaScript" scripts/test-js
+    begin "style" check_style
+    begin "documentation" check_documentation
+    begin "JavaScript" scripts/test-js
 fi
-# a choice of tests that needs the pages builds them itself
-if [[ "${#pytest_arguments[@]}" == 0 ]]; then
-    step "pages" prepare_pages
+# A choice of tests that needs the pages builds them itself. Tests that need them
+# wait for them; until then others run.
+if [[ -z "$named" && -z "$quick" ]]; then
+    begin "pages" build_pages
+    step "browser" find_browser
 fi
+for name in services style documentation JavaScript; do
+    if [[ -n "${background[$name]:-}" ]]; then
+        end "$name"
+    fi
+done
+eval "$(scripts/services env)"
 step "tests" run_pytest
+if [[ -n "$coverage" ]]; then
+    step "coverage" show_coverage
+fi
+if [[ -n "${background[pages]:-}" ]]; then
+    end "pages"
+fi

@@ -151,6 +151,12 @@ STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT = 120
 After that it stops, keeps its bookmarks, and goes on when it is run again.
 """
 
+STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT = 2.0
+"""Seconds that Celery workers have to answer which event indexer they run; asked twice.
+
+The migration asks before it switches a month that may still get events.
+"""
+
 STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT = 30
 """Seconds that writing to a month may be blocked while its index is switched.
 

@@ -19,7 +19,6 @@ from .search.templates import (
     register_templates,
     reindexing_template,
 )
-from .services import CommunityStatsService, EventReindexingService
 from .usage_events import connections, dead_letters, indexer, journal, workers
 from .views.layout import check_configured as check_configured_layouts
 
@@ -71,11 +70,15 @@ class InvenioStatsDashboard:
     @cached_property
     def community_stats_service(self):
         """Return the service for community events and statistics."""
+        from .services import CommunityStatsService
+
         return CommunityStatsService(self.app)
 
     @cached_property
     def event_reindexing_service(self):
         """Return the service that migrates usage events."""
+        from .services import EventReindexingService
+
         return EventReindexingService(self.app)
 
 

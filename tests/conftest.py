@@ -3,10 +3,12 @@
 
 """Fixtures of all tests.
 
-One application a session, since it takes a quarter of a minute to build; a
+One application for each process that runs tests, since it takes long to build; a
 database and an index prefix of its own. Tests that need no service need none of
 these fixtures.
 """
+
+import os
 
 import pytest
 from opensearchpy import OpenSearch
@@ -15,10 +17,69 @@ from invenio_stats_dashboard.community_events import capture
 from invenio_stats_dashboard.search.names import Names
 from invenio_stats_dashboard.tasks import send_capture
 
-from .helpers import content, instance, website
+from .helpers import balance, content, instance, sampling, tiers
+from .helpers import website as websites
 from .helpers.cluster import Cluster
+from .helpers.costs import Costs
+from .helpers.prepared import Prepared
 from .helpers.vocabularies import make_vocabularies
-from .helpers.zygote import Zygote
+from .helpers.zygote import Zygote, polars_runs
+
+
+def pytest_addoption(parser):
+    """Add the options of these tests."""
+    sampling.add_options(parser)
+
+
+def pytest_report_header(config):
+    """Say what is chosen by chance."""
+    return sampling.header(config)
+
+
+def pytest_configure(config):
+    """Prepare this process for running tests, maybe beside other processes."""
+    sampling.choose_seed(config)
+    balance.have_services_of_its_own(os.environ)
+    config.pluginmanager.register(Costs(), "costs")
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Give the tests of a group to one process."""
+    return balance.Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark tests with their tiers, before any are left out, and order them."""
+    for item in items:
+        tiers.mark(item)
+        balance.mark(item)
+    if not config.getoption("--all-kills") and (left := sampling.leave_out(items)):
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
+    items[:] = balance.in_order(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Let an exclusive test run alone."""
+    tiers.begin(tiers.tier_of(item))
+    if tiers.tier_of(item) == tiers.UNIT:
+        return (yield)
+    with balance.turn(item.get_closest_marker(balance.EXCLUSIVE) is not None):
+        return (yield)
+
+
+@pytest.fixture(autouse=True)
+def only_what_the_tier_allows(request, monkeypatch):
+    """Let a unit test fail that connects to a service."""
+    if tiers.tier_of(request.node) == tiers.UNIT:
+        tiers.refuse_connections(monkeypatch)
+
+
+@pytest.fixture()
+def alone():
+    """Let a test run beside none, since it touches what all tests share."""
 
 
 @pytest.fixture(scope="session")
@@ -32,14 +93,26 @@ def where():
 
 
 @pytest.fixture(scope="session")
-def app(where):
-    """Return the session's application, with tables, indices, few vocabularies."""
+def application(where):
+    """Make the application, with tables, indices, few vocabularies; and fork it at once.
+
+    Yields the application, and its fork; None where it cannot be forked any more.
+    """
     app = instance.create(where)
     instance.initialise(app, where)
     capture.install(_ignore)
     with app.app_context():
         make_vocabularies()
-    return app
+    fork = None if polars_runs() else Zygote.forked(app)
+    yield app, fork
+    if fork:
+        fork.end()
+
+
+@pytest.fixture(scope="session")
+def app(application):
+    """Return the application of the tests that this process runs."""
+    return application[0]
 
 
 def _ignore(**_):
@@ -62,10 +135,10 @@ def capturing(fresh, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def site():
+def website():
     """Return a whole InvenioRDM that answers browsers; nobody changes its content."""
     try:
-        with website.website() as site:
+        with websites.website() as site:
             yield site
     except instance.ServicesMissingError as error:
         pytest.fail(str(error), pytrace=False)
@@ -83,6 +156,12 @@ def client(app):
     return OpenSearch(app.config["SEARCH_HOSTS"], timeout=60)
 
 
+@pytest.fixture(scope="session")
+def prepared(client, names):
+    """Return what keeps an instance that was prepared for as long as nobody changes it."""
+    return Prepared(client, names)
+
+
 @pytest.fixture()
 def fresh(app, client, names):
     """Give a test an instance without records, communities and statistics."""
@@ -93,9 +172,13 @@ def fresh(app, client, names):
 
 
 @pytest.fixture(scope="session")
-def zygote(app, where):
+def zygote(application, where):
     """Return a process whose children can aggregate, and be killed."""
-    process = Zygote(where)
+    _, fork = application
+    if fork:
+        yield fork
+        return
+    process = Zygote.started(where)
     yield process
     process.end()
 

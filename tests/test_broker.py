@@ -46,7 +46,7 @@ def test_a_silent_broker_is_given_up(app, silent, monkeypatch, url):
 
 
 def test_a_broker_that_answers_gets_each_message(app, where, monkeypatch):
-    site = SiteWorker(where)  # which is not started
+    site = SiteWorker(None, where)  # which is not started
     with site.used_by(monkeypatch):
         for number in "123":
             tasks.send_capture(parent_ids=[number])

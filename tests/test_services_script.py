@@ -14,8 +14,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 
-from .helpers.ports import HTTP, free_offset
+from .helpers.ports import HTTP, QUEUE, free_offset
+from .helpers.services import shared_jars
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "scripts" / "services"
@@ -23,7 +25,7 @@ NAMED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL", "BROKER_U
 
 sys.path.insert(0, str(REPOSITORY / "scripts" / "lib"))
 
-from local_services import opensearch_layout, processes  # noqa: E402
+from local_services import memory, opensearch_layout, processes  # noqa: E402
 from local_services.errors import ServicesError  # noqa: E402
 
 
@@ -166,7 +168,11 @@ def test_root_is_told_of_a_folder_that_the_user_of_the_services_may_not_enter(ho
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("SERVICES_PORT_REDIS", "high"), ("SERVICES_FROM", "podman")],
+    [
+        ("SERVICES_PORT_REDIS", "high"),
+        ("SERVICES_FROM", "podman"),
+        ("SERVICES_DATA", "tape"),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(home, variable, value):
     done = call(home, "env", **{variable: value})
@@ -192,6 +198,68 @@ def test_remove_leaves_what_is_not_ours(home):
 
     assert call(home, "down", "--remove").returncode == 0
     assert [entry.name for entry in home.iterdir()] == ["letter.txt"]
+
+
+@pytest.fixture
+def in_memory(tmp_path, monkeypatch):
+    """Return a file system that takes the place of the one in memory."""
+    monkeypatch.setattr(memory, "FILE_SYSTEM", tmp_path)
+    monkeypatch.setattr(memory, "LEAST", 0)
+    return tmp_path
+
+
+def test_data_is_on_the_disk_unless_memory_is_asked_for(home, in_memory):
+    assert memory.choose_data("", home) == (home, "")
+    data, note = memory.choose_data("memory", home)
+    assert (data.parent, note) == (in_memory, "")
+
+
+def test_data_goes_on_where_it_is_when_nothing_is_asked_for(home, in_memory):
+    data, _ = memory.choose_data("memory", home)
+    data.mkdir()
+    assert memory.choose_data("", home) == (data, "")
+    assert memory.choose_data("disk", home) == (home, "")
+
+
+def test_data_is_on_the_disk_where_memory_is_scarce(home, in_memory, monkeypatch):
+    monkeypatch.setattr(memory, "LEAST", 1 << 60)
+    data, note = memory.choose_data("memory", home)
+    assert data == home
+    assert f"so data is stored in {home}" in note
+
+
+def test_a_folder_in_memory_that_is_a_link_is_refused(home, in_memory):
+    memory.folder_in_memory(home).symlink_to(home)
+    with pytest.raises(ServicesError, match="belongs to another user"):
+        memory.choose_data("memory", home)
+
+
+@pytest.mark.system
+def test_a_broker_in_memory_outlives_a_kill_and_is_removed_when_it_is_stopped(home):
+    offset = free_offset()
+    variables = {"SERVICES_FROM": "native", "SERVICES_PORT_OFFSET": str(offset)}
+    folder = memory.folder_in_memory(home)
+    broker = f"amqp://guest:guest@localhost:{QUEUE + offset}/"
+
+    def messages():
+        confirmed = {"confirm_publish": True}  # so that it is stored before the kill
+        with Connection(f"{broker}gw1", transport_options=confirmed) as connection:
+            queue = connection.SimpleQueue("letters")
+            queue.put("one more", delivery_mode="persistent")
+            return queue.qsize()
+
+    try:
+        done = call(home, "up", "--only", "queue", SERVICES_DATA="memory", **variables)
+        assert done.returncode == 0, done.stderr
+        assert messages() == 1
+        assert list(folder.glob("queue/data/*"))
+        for action in ("kill", "start"):
+            done = call(home, "queue", action, **variables)
+            assert done.returncode == 0, done.stderr
+        assert messages() == 2
+    finally:
+        call(home, "down", **variables)
+    assert not folder.exists()
 
 
 def test_a_jar_that_is_another_one_is_refused(tmp_path):
@@ -221,12 +289,10 @@ def test_a_process_file_of_a_process_that_died_is_not_taken_for_another(tmp_path
     assert processes.running(file) is None
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.cluster
 def test_a_cluster_of_three_survives_the_loss_of_a_node(home):
-    laid_out = (
-        REPOSITORY / ".services" / f"opensearch-{opensearch_layout.OPENSEARCH_VERSION}"
-    )
+    jars = shared_jars()
     offset = free_offset()
     variables = {
         "SERVICES_FROM": "native",
@@ -235,8 +301,8 @@ def test_a_cluster_of_three_survives_the_loss_of_a_node(home):
         "SERVICES_OPENSEARCH_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
         "SERVICES_TIMEOUT": "300",
     }
-    if opensearch_layout.is_complete(laid_out):
-        variables["SERVICES_OPENSEARCH_DIST"] = str(laid_out)
+    if jars:
+        variables["SERVICES_OPENSEARCH_DIST"] = jars
 
     def has_nodes(number):
         query = f"wait_for_nodes={number}&timeout=60s"

@@ -78,8 +78,8 @@ class Generation:
         seen = before.seen if position else 0
         save_pace = Pace(self._save_every)
 
-        def save(last):
-            if not dry_run and save_pace.is_due():
+        def save(last, at_once=False):
+            if not dry_run and (at_once or save_pace.is_due()):
                 self._save(
                     position=last,
                     seen=seen + self._totals.records,
@@ -141,7 +141,13 @@ class Generation:
             self._totals.add(rows, recorded)
             if save:
                 save(last)
-            self._show(total)
+            try:
+                self._show(total)
+            except BaseException:
+                # who ends a run here, such as a piece whose time is over, goes on here
+                if save:
+                    save(last, at_once=True)
+                raise
 
         fill(
             records.pages(),

@@ -3,8 +3,6 @@
 
 """A workbook: a sheet that says what it is, one of totals, one of each breakdown."""
 
-from xlsxwriter import Workbook
-
 from ..queries.metrics import METRICS
 
 COVER = "About"
@@ -36,6 +34,8 @@ def write_xlsx(file, cover, names, rows, limit=ROWS):
         rows: iterable of (:class:`~..queries.series.Row`, label).
         limit: rows of a sheet.
     """
+    from xlsxwriter import Workbook  # a web process may never write one
+
     with Workbook(file, _OPTIONS) as book:
         formats = {
             "bold": book.add_format({"bold": True}),

@@ -1,7 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Making a run of the aggregation of an application."""
+"""Making a run of the aggregation of an application.
+
+What counts is imported by the functions that count: it needs Polars, which takes memory
+and time that web processes and other commands can do without. Polars starts threads, so
+it must not be imported by the first process of a server, which forks its workers.
+"""
 
 import uuid
 from collections.abc import Callable
@@ -17,12 +22,10 @@ from ..aggregations import forks
 from ..aggregations.aggregate_indices import AggregateIndices
 from ..aggregations.bookmarks import Sources
 from ..aggregations.documents import bookmarks_mapping
-from ..aggregations.records.work import Records
 from ..aggregations.run import LOCK, Options, Run, check_families
 from ..aggregations.sharing import SharedSteps
 from ..aggregations.store import ensure_templates
 from ..aggregations.usage.counted import queries, rules
-from ..aggregations.usage.work import Usage
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import own_indices
 from ..search.client import json_client, text_client
@@ -139,6 +142,8 @@ def _rules(app):
 
 
 def _usage(app, client, names, check, waiting=None):
+    from ..aggregations.usage.work import Usage
+
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     indices = _indices(app, client, names, check)
     return Usage(
@@ -218,6 +223,8 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
 
 
 def _halves(app, client, names, lock, gate, options, waiting):
+    from ..aggregations.records.work import Records
+
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     halves = []
     if set(options.families) & set(USAGE_FAMILIES):

@@ -36,7 +36,6 @@ from .aggregation import (
     options_of,
 )
 from .catching_up import catch_up
-from .counter import counter_report
 from .preparation import Preparation
 from .reading import read_stats
 from .removal import destroy_indices
@@ -635,6 +634,8 @@ class CommunityStatsService:
             SearchUnavailableError: OpenSearch did not answer, or not completely.
             OpenSearchException: the cluster does not answer at the start.
         """
+        from .counter import counter_report  # it needs Polars
+
         return counter_report(
             self.app, community_id, month, identity, progress, waiting, hidden, most
         )

@@ -16,6 +16,9 @@ from kombu.exceptions import OperationalError
 
 from ..errors import ClusterNotHealthyError
 
+TIMEOUT = "STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT"
+"""The config variable for the seconds that workers have to answer."""
+
 STOCK_TASK = "invenio_stats.tasks.process_events"
 MARKER_TASK = "invenio_stats_dashboard.tasks.announce_safe_indexer_2"
 """Registered by workers whose event indexer waits out a write block."""
@@ -46,6 +49,11 @@ class StockWorkers:
         """Know of no worker yet."""
         self._timeout, self._gone = timeout, gone
         self._seen = {}
+
+    @classmethod
+    def of(cls, app):
+        """Return one that waits as the application's configuration says."""
+        return cls(app.config[TIMEOUT])
 
     def names(self):
         """Ask all workers.

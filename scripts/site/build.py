@@ -3,8 +3,8 @@
 
 """Builds the JavaScript and styles of an InvenioRDM with this package in it.
 
-The folder keeps the npm packages and the compiler's cache, so only the first build
-takes minutes. No service is needed.
+The folder keeps the npm packages and the compiler's cache, and a build is kept for all
+copies of the repository, so only the first one takes long. No service is needed.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-from . import node, overlay
+from . import cache, node, overlay
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
@@ -60,6 +60,10 @@ def _build(say, root):
     if stamp.exists() and stamp.read_text() == sources:
         return static
     stamp.unlink(missing_ok=True)
+    if cache.restore(sources, static):
+        say("take what was built from the same sources before")
+        stamp.write_text(sources)
+        return static
     found = node.find()
     say("collect the sources of all packages")
     _collect(root, project, static)
@@ -81,6 +85,7 @@ def _build(say, root):
     if manifest["status"] != "done":
         raise BuildError(f"The compiler failed: {manifest.get('message', '')}")
     stamp.write_text(sources)
+    cache.keep(sources, static)
     return static
 
 
@@ -92,6 +97,7 @@ def _fingerprint():
     sources = [
         *(PACKAGE / "assets").rglob("*"),
         PACKAGE / "webpack.py",
+        REPOSITORY / "package-lock.json",
         *HERE.iterdir(),
     ]
     for path in sorted(path for path in sources if path.is_file()):

@@ -44,6 +44,12 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def site(website):
+    """Return the site that is looked at."""
+    return website
+
+
 @pytest.fixture()
 def walk(chromium, site):
     """Return a function that opens a window of a new visitor.

@@ -26,16 +26,21 @@ TODAY = datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture()
-def counted(fresh, client, names):
+def counted(request, app, client, names, prepared):
     """Return a record and usage events of a few days, counted."""
-    with fresh.app_context():
-        content.make_record()
-    found = Events(fresh, client, names)
-    found.days(DAYS)
-    found.days(DAYS[1:2], kind="download", first=40)
-    assert run(fresh, "generate-community-events").exit_code == 0
-    assert run(fresh, "aggregate").exit_code == 0
-    return found
+
+    def make():
+        request.getfixturevalue("fresh")
+        with app.app_context():
+            content.make_record()
+        found = Events(app, client, names)
+        found.days(DAYS)
+        found.days(DAYS[1:2], kind="download", first=40)
+        assert run(app, "generate-community-events").exit_code == 0
+        assert run(app, "aggregate").exit_code == 0
+        return found
+
+    return prepared.get(__name__, make)
 
 
 def read(app, family, *arguments, community="global"):

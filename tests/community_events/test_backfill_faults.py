@@ -109,6 +109,24 @@ def test_killed_after_some_pages_it_goes_on_where_it_was(
     assert state.complete and state.records == RECORDS
 
 
+def test_ended_by_what_it_shows_it_goes_on_where_it_was(expected, fresh, client, names):
+    class EndedError(Exception):
+        pass
+
+    def end(progress):
+        if progress.records >= 2:
+            raise EndedError
+
+    run = _generation(fresh, names)
+    run._save_every, run._progress, run._show_pace = 3600.0, end, _Always()
+    with pytest.raises(EndedError):
+        run.run_all()
+    assert backfill_state(client, names).seen == 2
+    report = _generation(fresh, names).run_all()
+    assert report.went_on and report.complete and report.records == RECORDS - 2
+    assert _told(client, names) == expected
+
+
 class _Always:
     """Is always due."""
 

@@ -69,9 +69,9 @@ def node():
 
 
 @pytest.fixture(scope="module")
-def worker(where, app, node):
+def worker(zygote, where, node):
     """Return a worker of the instance, whose OpenSearch is that node."""
-    worker = SiteWorker(where, SEARCH_HOSTS=node.hosts)
+    worker = SiteWorker(zygote, where, SEARCH_HOSTS=node.hosts)
     try:
         worker.start()
         yield worker

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from celery import current_app as current_celery
 
+from .tiers import require_system
+
 _MODULE = """
 from celery import Celery
 
@@ -45,6 +47,7 @@ def stock_worker(monkeypatch, name):
     Yields:
         str: the worker's name.
     """
+    require_system("starts a worker")
     broker = os.environ["BROKER_URL"]
     with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as patch:
         Path(folder, "site_worker.py").write_text(

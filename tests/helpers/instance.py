@@ -8,16 +8,20 @@ live on the same services at once.
 """
 
 import ast
+import hashlib
 import os
 import secrets
 import shutil
 import tempfile
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import ProgrammingError
 
 NEEDED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL")
 """Environment variables that ``scripts/services env`` sets."""
@@ -75,7 +79,7 @@ def place():
     name = f"t{secrets.token_hex(4)}"
     folder = tempfile.mkdtemp(prefix=name)
     server = sa.engine.make_url(os.environ["SQLALCHEMY_DATABASE_URI"])
-    _on_server(server, f"CREATE DATABASE {name}")
+    _create_database(server, name)
     try:
         uri = server.set(database=name).render_as_string(hide_password=False)
         yield Place(f"{name}-", uri, folder)
@@ -122,6 +126,8 @@ def config(where, **changes):
         "SITE_API_URL": "https://127.0.0.1:5000/api",
         "SITE_UI_URL": "https://127.0.0.1:5000",
         "SQLALCHEMY_DATABASE_URI": where.database_uri,
+        # the broker of this process has no workers that could answer
+        "STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT": 0.02,
         "TESTING": True,
         "WTF_CSRF_ENABLED": False,
         **_journal_fields(),
@@ -205,7 +211,7 @@ def initialise(app, where):
     )
 
     with app.app_context():
-        db.create_all()
+        _create_tables(db, where)
         DatabaseIndexes(db.engine).create()
         files = Path(where.folder) / "data"
         files.mkdir(exist_ok=True)
@@ -216,6 +222,34 @@ def initialise(app, where):
         list(current_search.put_index_templates())
         list(current_search.create(index_list=_indices(current_search)))
         _map_custom_fields(app)
+
+
+def _create_database(server, name):
+    """Create a database, with all tables where one was made by these versions before."""
+    try:
+        _on_server(server, f"CREATE DATABASE {name} TEMPLATE {template()}")
+    except ProgrammingError:  # none was
+        _on_server(server, f"CREATE DATABASE {name}")
+
+
+def _create_tables(db, where):
+    """Create the tables that are missing, and keep a copy for the next instance."""
+    if sa.inspect(db.engine).has_table("accounts_user"):
+        return
+    db.create_all()
+    db.engine.dispose()  # a database that is in use cannot be copied
+    server = sa.engine.make_url(os.environ["SQLALCHEMY_DATABASE_URI"])
+    name = sa.engine.make_url(where.database_uri).database
+    with suppress(ProgrammingError):  # another process has just made it
+        _on_server(server, f"CREATE DATABASE {template()} TEMPLATE {name}")
+
+
+@cache
+def template():
+    """Return the name of the database with the tables of the installed versions."""
+    versions = sorted(f"{found.name} {found.version}" for found in distributions())
+    digest = hashlib.sha256("\n".join(versions).encode()).hexdigest()
+    return f"tables_{digest[:16]}"
 
 
 def _indices(current_search):

@@ -6,6 +6,8 @@
 import random
 import socket
 
+from .balance import number
+
 HTTP, TRANSPORT = 29200, 29300
 """Ports of the first OpenSearch node without an offset, as ``scripts/services`` has it."""
 
@@ -21,8 +23,10 @@ def free_offset():
     Returns:
         int: for ``SERVICES_PORT_OFFSET``; all ports are below the ephemeral ones.
     """
-    # nodes' ports of one kind follow each other, and the kinds are 100 apart
-    offsets = [hundreds + n for hundreds in range(400, 3000, 200) for n in (0, 20, 40)]
+    # nodes' ports of one kind follow each other, and the kinds are 100 apart;
+    # two processes that look at the same time find different ones
+    hundreds = range(400 + 200 * ((number() or 0) % 4), 3000, 800)
+    offsets = [first + n for first in hundreds for n in (0, 20, 40)]
     random.shuffle(offsets)
     for offset in offsets:
         ports = [base + offset + n for base in (HTTP, TRANSPORT) for n in range(_NODES)]

@@ -12,6 +12,8 @@ import signal
 import traceback
 from contextlib import suppress
 
+from .tiers import require_system
+
 
 class Forked:
     """A child process that runs a function in an application context.
@@ -35,6 +37,7 @@ class Forked:
 
     def kill(self):
         """Kill the process as ``kill -9`` does."""
+        require_system("kills a process")
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self):
@@ -59,6 +62,7 @@ class Forked:
 
 def kill_me():
     """End this process as ``kill -9`` does."""
+    require_system("kills a process")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from .ports import QUEUE, free_offset
+from .tiers import require_system
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -26,10 +27,11 @@ class OwnServices:
 
     def __init__(self, name, **variables):
         """Find ports and make the folder; nothing runs yet."""
+        require_system("starts services of its own")
         self.offset = free_offset()
         self._home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/var/tmp"))
         self._home.chmod(0o755)
-        jars = os.environ.get("SERVICES_OPENSEARCH_DIST") or _shared_jars()
+        jars = shared_jars()
         self._environ = {
             **{
                 name: value
@@ -77,8 +79,14 @@ class RabbitMQ(OwnServices):
         self.call("queue", action)
 
 
-def _shared_jars():
-    """Return the folder of jars that the session's services were laid out in."""
+def shared_jars():
+    """Return the folder of jars that the session's services were laid out in.
+
+    Returns:
+        str | None: None where they come from elsewhere.
+    """
+    if named := os.environ.get("SERVICES_OPENSEARCH_DIST"):
+        return named
     home = os.environ.get("SERVICES_HOME") or REPOSITORY / ".services"
     found = sorted(Path(home).glob("opensearch-*"))
     return str(found[-1]) if found else None

@@ -7,16 +7,12 @@ Events are published as the site's pages do it, and ``process_events`` is called
 messages, as beat does it. The worker sees OpenSearch through a proxy.
 """
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,11 +22,8 @@ from invenio_stats.processors import EventsIndexer, flag_machines, flag_robots
 from invenio_stats.proxies import current_stats
 from kombu import Connection
 
+from .celery_programs import CelerySite
 from .faults import until
-from .services import REPOSITORY
-
-VARIABLE = "SITE_OF_THE_TEST"
-"""Environment variable that tells a worker where its site lives."""
 
 VIEW, DOWNLOAD = "record-view", "file-download"
 
@@ -44,6 +37,7 @@ class Site:
     All but the worker needs an application context.
 
     Args:
+        zygote: the :class:`~.zygote.Zygote` that the worker is forked from.
         where: the :class:`~.instance.Place` of the instance.
         broker: the :class:`~.services.RabbitMQ`.
         proxy: the :class:`~.proxies.Proxy` that the worker finds OpenSearch by.
@@ -53,8 +47,9 @@ class Site:
         calls: results of the calls of a worker that was not killed since.
     """
 
-    def __init__(self, where, broker, proxy):
+    def __init__(self, zygote, where, broker, proxy):
         """Keep what is needed; nothing is started yet."""
+        self._zygote, self._programs = zygote, None
         self._where, self.broker, self.proxy = where, broker, proxy
         self.log = Path(where.folder) / "worker.log"
         self._worker = None
@@ -74,37 +69,23 @@ class Site:
         """Start the worker unless it runs, and wait for it."""
         if self._worker is not None and self._worker.poll() is None:
             return
-        changes = {
-            "BROKER_URL": self.broker.url,
-            "CELERY_BROKER_URL": self.broker.url,
-            "CELERY_RESULT_BACKEND": os.environ["CACHE_REDIS_URL"],
-            "CELERY_RESULT_EXPIRES": 3600,
-            "CELERY_TASK_ALWAYS_EAGER": False,
-            "SEARCH_HOSTS": [self.proxy.address],
-        }
-        site = json.dumps([asdict(self._where), changes])
-        # the command line of Celery reads the broker's name, too
-        variables = {VARIABLE: site, "BROKER_URL": self.broker.url, "C_FORCE_ROOT": "1"}
-        with self.log.open("ab") as log:
-            self._worker = subprocess.Popen(
-                [
-                    *(
-                        sys.executable,
-                        "-m",
-                        "celery",
-                        "-A",
-                        "tests.helpers.site_worker",
-                    ),
-                    *("worker", "--pool", "prefork", "--concurrency", "2"),
-                    *("-n", self.name, "-l", "warning", "--without-gossip"),
-                    "--without-mingle",
-                ],
-                cwd=REPOSITORY,
-                env={**os.environ, **variables},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+        if self._programs is None:
+            self._programs = CelerySite(
+                self._zygote,
+                self._where,
+                BROKER_URL=self.broker.url,
+                CELERY_BROKER_URL=self.broker.url,
+                CELERY_RESULT_BACKEND=os.environ["CACHE_REDIS_URL"],
+                CELERY_RESULT_EXPIRES=3600,
+                CELERY_TASK_ALWAYS_EAGER=False,
+                SEARCH_HOSTS=[self.proxy.address],
             )
+        self._worker = self._programs.start(
+            *("worker", "--pool", "prefork", "--concurrency", "2"),
+            *("-n", self.name, "-l", "warning", "--without-gossip"),
+            "--without-mingle",
+            log=self.log,
+        )
         until(self._answers, "the worker answered", 120)
 
     def _answers(self):
@@ -132,6 +113,8 @@ class Site:
         """End the worker."""
         if self._worker is not None:
             self.kill()
+        if self._programs is not None:
+            self._programs.close()
 
     # -- tasks -----------------------------------------------------------------
 

@@ -3,38 +3,34 @@
 
 """A real Celery worker of a test's instance, on a queue of its own on the real broker."""
 
-import json
 import os
 import secrets
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from celery import current_app as current_celery
 from kombu import Connection
 
 from .brokers import _renew_pools, _use
-from .sites import VARIABLE
-
-_REPOSITORY = Path(__file__).resolve().parents[2]
+from .celery_programs import CelerySite
+from .tiers import require_system
 
 
 class SiteWorker:
     """A worker process that runs the tasks of an instance.
 
     Args:
+        zygote: the :class:`~.zygote.Zygote` to fork from.
         where: the instance's :class:`~.instance.Place`.
         processes: that do tasks, forked as in production; 0 does them in the first one.
         **changes: configuration variables of the worker's application.
     """
 
-    def __init__(self, where, processes=0, **changes):
+    def __init__(self, zygote, where, processes=0, **changes):
         """Name the worker and its queue; :meth:`start` begins."""
+        require_system("starts a worker")
         self.queue = f"test-{secrets.token_hex(6)}"
         self.name = f"{self.queue}@here"
         self._broker = os.environ["BROKER_URL"]
@@ -44,27 +40,29 @@ class SiteWorker:
         if processes:
             self._pool = ["--pool", "prefork", "--concurrency", str(processes)]
         changes = {"CELERY_TASK_ALWAYS_EAGER": False, **changes, **queues}
-        self.environ = {
-            **os.environ,
-            "C_FORCE_ROOT": "1",
-            VARIABLE: json.dumps([asdict(where), changes]),
-        }
+        self._zygote, self._where, self._changes = zygote, where, changes
+        self._site = None
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - kept
         self._process = None
 
     def start(self):
-        """Start the process; it takes a quarter of a minute to be ready."""
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "-A", "tests.helpers.site_worker"),
-                *("worker", *self._pool, "-n", self.name, "-l", "info"),
-                *("-Q", self.queue, "--without-gossip", "--without-mingle"),
-            ],
-            cwd=_REPOSITORY,
-            env=self.environ,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
+        """Start the process; the first time it takes some seconds to be ready."""
+        self._process = self.program(
+            *("worker", *self._pool, "-n", self.name, "-l", "info"),
+            *("-Q", self.queue, "--without-gossip", "--without-mingle"),
+            log=self._log.name,
         )
+
+    def program(self, *words, log):
+        """Start another program of Celery with the same configuration.
+
+        Args:
+            *words: what follows ``celery`` on the command line.
+            log: path of the file that what it prints is appended to.
+        """
+        if self._site is None:
+            self._site = CelerySite(self._zygote, self._where, **self._changes)
+        return self._site.start(*words, log=log)
 
     def wait(self, patience=180):
         """Wait until the worker answers."""
@@ -77,7 +75,7 @@ class SiteWorker:
 
     def kill(self):
         """Kill the process as ``kill -9`` does."""
-        self._process.send_signal(signal.SIGKILL)
+        self._process.kill()
         self._process.wait(timeout=30)
 
     def waiting(self):
@@ -109,9 +107,11 @@ class SiteWorker:
 
     def remove(self):
         """End the process and delete its queue."""
-        if self._process.poll() is None:
+        if self._process and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(timeout=60)
+        if self._site:
+            self._site.close()
         delete_queue(self.queue)
         self._log.close()
 

@@ -7,11 +7,17 @@ Polars keeps threads, which are not there any more in a process that is forked a
 was used: it would wait for them for ever. This one never uses it, so its children can.
 """
 
+import gc
+import os
 import pickle
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+
+from urllib3 import HTTPConnectionPool
+
+from . import tiers
 
 _SIZE = 8
 
@@ -20,18 +26,53 @@ class Zygote:
     """Runs functions in children of a process that has the application.
 
     Args:
-        where: the :class:`~.instance.Place` of the instance, which must be initialised.
+        reading: file that answers come from.
+        writing: file that jobs are written to.
+        wait: waits for the end of the process.
     """
 
-    def __init__(self, where):
-        """Start the process; its application takes a quarter of a minute."""
-        self._process = subprocess.Popen(
+    def __init__(self, reading, writing, wait):
+        """Keep what :meth:`forked` and :meth:`started` have made."""
+        self._reading, self._writing, self._wait = reading, writing, wait
+
+    @classmethod
+    def forked(cls, app):
+        """Fork this process, which must not have used Polars."""
+        jobs, answers = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(jobs[1])
+                os.close(answers[0])
+                close_connections()
+                with (
+                    os.fdopen(jobs[0], "rb") as reading,
+                    os.fdopen(answers[1], "wb") as writing,
+                ):
+                    _work(app, reading, writing)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(jobs[0])
+        os.close(answers[1])
+        return cls(
+            os.fdopen(answers[0], "rb"),
+            os.fdopen(jobs[1], "wb"),
+            partial(os.waitpid, pid, 0),
+        )
+
+    @classmethod
+    def started(cls, where):
+        """Start a new process, which imports nothing of tests and builds its own."""
+        process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parent.parent.parent,
         )
-        _send(self._process.stdin, where)
+        _send(process.stdin, where)
+        return cls(process.stdout, process.stdin, process.wait)
 
     def run(self, function, *arguments):
         """Run a function in a child.
@@ -46,15 +87,51 @@ class Zygote:
         Raises:
             AssertionError: the function failed; with its traceback.
         """
-        _send(self._process.stdin, (function, arguments))
-        outcome, value = _receive(self._process.stdout)
+        return self._ask(function, arguments, wait=True)
+
+    def start(self, function, *arguments):
+        """Begin to run a function in a child, which goes on when this process ends.
+
+        Args:
+            function: one of a module, called with the application and the arguments.
+            *arguments: can be pickled.
+
+        Returns:
+            int: the child's process id.
+        """
+        return self._ask(function, arguments, wait=False)
+
+    def _ask(self, function, arguments, wait):
+        _send(self._writing, (function, arguments, wait))
+        outcome, value = _receive(self._reading)
         assert outcome == "returned", value
         return value
 
     def end(self):
         """End the process."""
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._writing.close()
+        self._wait()
+        self._reading.close()
+
+
+def polars_runs():
+    """Tell whether Polars has started its threads in this process."""
+    return any(
+        name.read_text().startswith("polars")
+        for name in Path("/proc/self/task").glob("*/comm")
+    )
+
+
+def close_connections():
+    """Close what this process has inherited; each pool opens new ones when asked.
+
+    Two processes that read from one connection get each other's answers.
+    """
+    for thing in gc.get_objects():
+        # a proxy says that it is of another type, and has to find out which
+        if issubclass(type(thing), HTTPConnectionPool) and thing.pool is not None:
+            for connection in filter(None, tuple(thing.pool.queue)):
+                connection.close()
 
 
 def _send(pipe, thing):
@@ -68,25 +145,38 @@ def _receive(pipe):
     return pickle.loads(pipe.read(int.from_bytes(size, "big"))) if size else None
 
 
-def _main():
+def _work(app, reading, writing):
+    """Run jobs until there are no more."""
     from invenio_stats_dashboard.aggregations.usage import months
 
-    from . import instance
     from .processes import Forked
 
     months.LEAST = 1  # as the tests of the aggregations have it
-    pipe, sys.stdout = sys.stdout.buffer, sys.stderr
-    app = instance.create(_receive(sys.stdin.buffer))
-    while job := _receive(sys.stdin.buffer):
-        function, arguments = job
+    tiers.begin(tiers.SYSTEM)
+
+    started = []
+    while job := _receive(reading):
+        function, arguments, wait = job
+        child = Forked(app, partial(function, app, *arguments))
+        # so that those that have ended are not there any more
+        started = [pid for pid in started if not os.waitpid(pid, os.WNOHANG)[0]]
+        if not wait:
+            started.append(child.pid)
+            _send(writing, ("returned", child.pid))
+            continue
         try:
-            answer = (
-                "returned",
-                Forked(app, partial(function, app, *arguments)).wait(),
-            )
+            answer = ("returned", child.wait())
         except AssertionError as error:
             answer = ("raised", str(error))
-        _send(pipe, answer)
+        _send(writing, answer)
+
+
+def _main():
+    from . import instance
+
+    writing, sys.stdout = sys.stdout.buffer, sys.stderr
+    app = instance.create(_receive(sys.stdin.buffer))
+    _work(app, sys.stdin.buffer, writing)
 
 
 if __name__ == "__main__":

@@ -24,18 +24,20 @@ COUNTRIES = ("DE", "CA", "US", "US", "US", "FR", None)
 
 
 @pytest.fixture(scope="module")
-def instance(app, client, names):
+def instance(app, client, names, prepared):
     """Return what is stored in an instance that was really aggregated."""
-    remove_statistics(client, names)
-    stored = _busy_world().stored()
-    StoredInstance(client, names).put(stored)
-    with pytest.MonkeyPatch.context() as patch, app.app_context():
-        patch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
+
+    def make():
+        remove_statistics(client, names)
+        stored = _busy_world().stored()
+        StoredInstance(client, names).put(stored)
         service = app.extensions["invenio-stats-dashboard"].community_stats_service
         assert service.aggregate().completed
-        client.indices.refresh(index=f"{names.prefix}stats-*")
-        yield stored
-    remove_statistics(client, names)
+        return stored
+
+    with pytest.MonkeyPatch.context() as patch, app.app_context():
+        patch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
+        yield prepared.get(__name__, make)
 
 
 @pytest.fixture(scope="module")

@@ -44,9 +44,10 @@ def proxy(app):
 
 
 @pytest.fixture()
-def worker(where, proxy):
+def worker(zygote, where, proxy):
     """Return a worker with three processes, each of which can run or help."""
     found = SiteWorker(
+        zygote,
         where,
         processes=3,
         SEARCH_HOSTS=[proxy.address],

@@ -3,9 +3,6 @@
 
 """Installed, beat and worker started, and nothing else: the statistics come to be."""
 
-import os
-import subprocess
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +18,6 @@ from scripts.demo.legacy_events import File, Record, generate
 
 from ..helpers import content
 from ..helpers.faults import until
-from ..helpers.services import REPOSITORY
 from ..helpers.simulation import Stored
 from ..helpers.stored import assert_equal_to_reference
 from ..helpers.usage import Usage
@@ -92,10 +88,11 @@ class Site(Usage):
 
 
 @pytest.fixture()
-def worker(where):
+def worker(zygote, where):
     """Return a worker and beat, whose times are short."""
     task = "invenio_stats_dashboard.tasks.catch_up_community_stats"
     worker = SiteWorker(
+        zygote,
         where,
         CELERY_BEAT_SCHEDULE={
             "stats-dashboard-catch-up": {"task": task, "schedule": 2}
@@ -114,17 +111,7 @@ def worker(where):
 def beat(worker, tmp_path):
     """Start the beat of a site."""
     schedule = ("-s", str(tmp_path / "schedule"), "--pidfile=")
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "-A", "tests.helpers.site_worker"),
-                *("beat", *schedule, "-l", "info"),
-            ],
-            cwd=REPOSITORY,
-            env={**os.environ, **worker.environ},
-            stdout=log,
-            stderr=log,
-        )
+    process = worker.program("beat", *schedule, "-l", "info", log=tmp_path / "log")
     yield process
     process.kill()
     process.wait()

@@ -153,6 +153,7 @@ def test_message_that_is_unreadable_is_acknowledged_and_logged(broker, caplog):
     assert "A message of the queue is unreadable" in caplog.text
 
 
+@pytest.mark.component
 @pytest.mark.parametrize("kind", ["broker", "redis_broker"])
 def test_message_that_cannot_be_taken_apart_is_acknowledged_and_logged(
     kind, request, caplog

@@ -75,7 +75,7 @@ def by_parent(changes, records):
 
 def _by_parent(rows):
     """Return what comes and goes of each parent in each cell and day."""
-    rows = rows.explode("cells").rename({"cells": "cell"})
+    rows = rows.explode("cells", empty_as_null=True).rename({"cells": "cell"})
     come, filed = pl.col("sign") > 0, pl.col("files") > 0
     return rows.group_by(*_PARENT, "day").agg(
         present=pl.col("sign").cast(pl.Int32).sum(),

@@ -180,7 +180,14 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
         progress=show,
         step=watch.step,
         before_switch=_BeforeSwitch(
-            client, gate, limits.patience, options, waiting, sleep, watch.now
+            client,
+            gate,
+            StockWorkers.of(app),
+            limits.patience,
+            options,
+            waiting,
+            sleep,
+            watch.now,
         ),
         note=watch.note,
         now=watch.now,
@@ -190,11 +197,11 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
 class _BeforeSwitch:
     """Waits until nothing stands in the way of a month's switch."""
 
-    def __init__(self, client, gate, patience, options, waiting, sleep, now):
+    def __init__(self, client, gate, workers, patience, options, waiting, sleep, now):
         self._client, self._gate, self._patience = client, gate, patience
         self._ignore = options.ignore_stock_workers
         self._waiting, self._sleep, self._now = waiting, sleep, now
-        self._workers = StockWorkers()
+        self._workers = workers
 
     def __call__(self, month, index):
         """Wait; return a sentence about workers that is ignored, or None.
@@ -211,8 +218,12 @@ class _BeforeSwitch:
         writable = is_writable(month.month, self._now())
         end = time.monotonic() + self._patience
         while True:
-            workers = self._workers.problem() if writable else None
-            problem = self._snapshot(index) or (None if self._ignore else workers)
+            workers = None
+            problem = self._snapshot(index)
+            # each question waits for the workers' answers
+            if problem is None and writable:
+                workers = self._workers.problem()
+                problem = None if self._ignore else workers
             if problem is None:
                 return workers
             if time.monotonic() >= end:

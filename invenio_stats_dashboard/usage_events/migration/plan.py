@@ -70,7 +70,7 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(client, names, event_types, ranges, now, worker_problem):
+def make_plan(client, names, event_types, ranges, now, worker_problem=None):
     """Survey the months and check what a migration needs.
 
     Args:
@@ -79,7 +79,9 @@ def make_plan(client, names, event_types, ranges, now, worker_problem):
         event_types: the event types asked for.
         ranges: the months asked for.
         now: aware datetime.
-        worker_problem: sentence about workers that would lose events, or None.
+        worker_problem: returns a sentence about workers that would lose events, or
+            None. It is called only where a month may still get events, since it waits
+            for the workers' answers.
 
     Returns:
         tuple: the :class:`Plan`, and the months as surveyed.
@@ -120,7 +122,7 @@ def make_plan(client, names, event_types, ranges, now, worker_problem):
             "that SEARCH_HOSTS is right, and run the same command again."
         ) from error
     if worker_problem and any(is_writable(m.month, now) for m in to_do):
-        warnings.append(worker_problem)
+        warnings += filter(None, [worker_problem()])
     plan = Plan(planned, blockers, warnings, disk, shards)
     return plan, months
 

@@ -77,7 +77,7 @@ class EventReindexingService:
             event_types,
             ranges,
             now(),
-            StockWorkers().problem(),
+            StockWorkers.of(self.app).problem,
         )
         try:
             plan.check_community_events(backfill_state(self._client, self.names))
@@ -147,7 +147,7 @@ class EventReindexingService:
         self._check_ready()
         with self._locked() as lock:
             made, found = plan.make_plan(
-                self._client, self.names, event_types, ranges, now(), None
+                self._client, self.names, event_types, ranges, now()
             )
             plan.check(made)
             report = Report(problems=list(made.warnings))
@@ -195,9 +195,7 @@ class EventReindexingService:
         limits_of(self.app.config, max_memory_percent)
         self._check_ready()
         self._check_unlocked()
-        made, _ = plan.make_plan(
-            self._client, self.names, event_types, ranges, now(), None
-        )
+        made, _ = plan.make_plan(self._client, self.names, event_types, ranges, now())
         plan.check(made)
 
     def status(self, event_types=(), months=(), now=utc_now):

@@ -27,6 +27,8 @@ For each of database, search, cache and queue, in this order:
 
 variables:
   SERVICES_HOME             folder for jars, data, logs (default: .services)
+  SERVICES_DATA             disk, or memory: tests are faster, and the data is gone
+                            when the services are stopped
   SERVICES_FROM             auto, native or docker; the last two leave aside what
                             the environment names
   SERVICES_PORT_OFFSET      number added to every port below
@@ -59,8 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o022)  # the services, as another user, must read what is made here
     try:
         settings = read_settings(os.environ)
-        if settings.home_note:
-            print(settings.home_note, file=sys.stderr)
+        if settings.note:
+            print(settings.note, file=sys.stderr)
         return options.run(options, settings)
     except ServicesError as error:
         print(f"scripts/services: {error}", file=sys.stderr)

@@ -37,6 +37,11 @@ class NativeService(ABC):
         return self.purpose
 
     @property
+    def data(self) -> Path:
+        """The folder of what it stores."""
+        return self.settings.data / self.folder_name() / "data"
+
+    @property
     def port(self) -> int:
         """The port that clients connect to."""
         return self.settings.port(self.port_variable, self.number)

@@ -29,7 +29,7 @@ network.host: 127.0.0.1
 http.port: {port}
 transport.port: {transport}
 discovery.seed_hosts: [{seeds}]
-path.data: {folder}/data
+path.data: {data}
 path.logs: {folder}/log
 path.repo: {repository}
 cluster.routing.allocation.disk.threshold_enabled: true
@@ -109,8 +109,9 @@ class OpenSearch(NativeService):
         """Make folders and configuration."""
         user = self.settings.user
         user.make_folder(self.folder.parent)
-        for name in ("", "config", "data", "log", "tmp"):
+        for name in ("", "config", "log", "tmp"):
             user.make_folder(self.folder / name)
+        user.make_folder(self.data)
         repository = user.make_folder(self.settings.home / "search" / "snapshots")
         variable = "SERVICES_PORT_OPENSEARCH_TRANSPORT"
         transports = [self.settings.port(variable, n) for n in range(MAX_NODES)]
@@ -121,6 +122,7 @@ class OpenSearch(NativeService):
             transport=transports[self.number],
             seeds=", ".join(f'"127.0.0.1:{port}"' for port in transports),
             folder=self.folder,
+            data=self.data,
             repository=repository,
         )
         if self.number == 0:

@@ -62,7 +62,7 @@ class PostgreSQL(NativeService):
 
     @property
     def data(self) -> Path:
-        """The folder of the cluster."""
+        """The folder of the cluster; it waits for no disk, so it is always on it."""
         return self.folder / "data"
 
     def prepare(self) -> None:

@@ -10,6 +10,9 @@ the node and is never shared with another RabbitMQ of the machine.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -24,9 +27,38 @@ CONFIGURATION = """\
 listeners.tcp.default = 127.0.0.1:{port}
 loopback_users.guest = true
 disk_free_limit.absolute = 100MB
+load_definitions = {definitions}
 log.file.level = warning
 log.console = false
 """
+
+VIRTUAL_HOSTS = ("/", *(f"gw{number}" for number in range(4)))
+"""The default one, and one for each process that runs tests beside others."""
+
+
+def definitions() -> str:
+    """Return what a new broker begins with: its virtual hosts, and a user of them all.
+
+    A broker that is given definitions makes no user of its own.
+    """
+    salt = bytes(4)
+    digest = hashlib.sha256(salt + b"guest").digest()
+    user = {
+        "name": "guest",
+        "password_hash": base64.b64encode(salt + digest).decode(),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": "administrator",
+    }
+    everything = {"configure": ".*", "read": ".*", "write": ".*"}
+    return json.dumps(
+        {
+            "users": [user],
+            "vhosts": [{"name": name} for name in VIRTUAL_HOSTS],
+            "permissions": [
+                {"user": "guest", "vhost": name, **everything} for name in VIRTUAL_HOSTS
+            ],
+        }
+    )
 
 
 def find_rabbitmq() -> Path | None:
@@ -109,9 +141,11 @@ class RabbitMQ(NativeService):
     def prepare(self) -> None:
         """Make folders and configuration and start the daemon."""
         user = self.settings.user
-        for name in ("", "log", "data"):
+        for name in ("", "log"):
             user.make_folder(self.folder / name)
-        configuration = CONFIGURATION.format(port=self.port)
+        user.make_folder(self.data)
+        file = user.write(self.folder / "definitions.json", definitions())
+        configuration = CONFIGURATION.format(port=self.port, definitions=file)
         user.write(self.folder / "rabbitmq.conf", configuration)
         user.write(self.folder / "enabled_plugins", "[].\n")
         # Else the one in /etc is read, which belongs to another node.
@@ -134,9 +168,9 @@ class RabbitMQ(NativeService):
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_MNESIA_BASE": str(self.data),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-            "RABBITMQ_PID_FILE": str(self.folder / "data" / "pid"),
+            "RABBITMQ_PID_FILE": str(self.data / "pid"),
             # Else a shell stands between us and the server, to translate signals.
             "RUNNING_UNDER_SYSTEMD": "true",
             # Schedulers that wait shall not burn the processor meanwhile.

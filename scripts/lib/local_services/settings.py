@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ServicesError
+from .memory import choose_data
 from .users import ServiceUser, service_user
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -37,8 +38,10 @@ class Settings:
 
     home: Path
     """Folder that holds jars, data, logs and process files."""
-    home_note: str
-    """Why the folder is not the usual one; empty if it is."""
+    data: Path
+    """Folder that holds the data of OpenSearch and RabbitMQ: the home, or in memory."""
+    note: str
+    """Why a folder is not the one that was asked for; empty if each is."""
     distribution: Path
     """Folder of the OpenSearch jars; may be shared between sets."""
     user: ServiceUser
@@ -65,6 +68,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     user = service_user(environ.get("SERVICES_USER", "nobody"))
     home, note = _choose_home(environ.get("SERVICES_HOME", ""), user)
+    data, data_note = choose_data(environ.get("SERVICES_DATA", ""), home)
     distribution = environ.get("SERVICES_OPENSEARCH_DIST")
     source = environ.get("SERVICES_FROM", "auto") or "auto"
     if source not in ("auto", "native", "docker"):
@@ -73,7 +77,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         )
     return Settings(
         home=home,
-        home_note=note,
+        data=data,
+        note=" ".join(filter(None, (note, data_note))),
         distribution=(
             Path(distribution).absolute()
             if distribution

@@ -29,6 +29,7 @@ from .addresses import (
     write_record,
 )
 from .errors import NoAnswer, ServicesError
+from .memory import folder_in_memory
 from .native import NativeService
 from .opensearch import OpenSearch
 from .settings import MAX_NODES, Settings
@@ -229,6 +230,7 @@ class Stack:
                 self.say(f"{service.purpose}: {service.label} stopped")
 
         in_parallel(stop, services)
+        shutil.rmtree(folder_in_memory(self.settings.home), ignore_errors=True)
         recorded = read_record(self.settings.home)
         if any(source.kind == "docker" for source in recorded.values()):
             docker.down(self.settings, self.say)

@@ -94,6 +94,7 @@ def test_frozen_switch_that_others_took_back_changes_nothing(events_of, step):
     assert_no_marks(usage)
 
 
+@pytest.mark.pairs("woken_at")
 @pytest.mark.parametrize("frozen_at", ["claim", "lift block", "remove clone"])
 @pytest.mark.parametrize("woken_at", ["delta", "cloned", "last call"])
 def test_frozen_recovery_that_wakes_in_anothers_switch_loses_no_event(

@@ -91,6 +91,7 @@ def _finish(usage, month, events, since=(), **arguments):
     usage.assert_seen({**events, **late})
 
 
+@pytest.mark.pairs("when")
 @pytest.mark.parametrize(
     "when, step, nth",
     [

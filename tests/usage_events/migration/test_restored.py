@@ -16,7 +16,7 @@ EVENTS = 60
 
 
 @pytest.fixture()
-def snapshots(events_of):
+def snapshots(alone, events_of):
     """Return functions that make a snapshot of an index and restore it."""
     client, name = events_of.client, f"{events_of.names.prefix}repository"
     node, *_ = client.nodes.info(metric="settings")["nodes"].values()

@@ -145,7 +145,7 @@ def test_switch_that_cannot_be_made_in_time_is_taken_back_and_tried_again(
 
 
 @pytest.fixture()
-def repository(events_of, tmp_path):
+def repository(alone, events_of, tmp_path):
     """Return a snapshot repository that writes slowly."""
     client, name = events_of.client, f"{events_of.names.prefix}slow"
     settings = client.nodes.info(metric="settings")

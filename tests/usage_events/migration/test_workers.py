@@ -10,9 +10,11 @@ from time import sleep
 
 import pytest
 
+from invenio_stats_dashboard import config
 from invenio_stats_dashboard.usage_events.workers import (
     MARKER_TASK,
     STOCK_TASK,
+    TIMEOUT,
     StockWorkers,
 )
 
@@ -25,6 +27,7 @@ def worker(usage, monkeypatch):
     """Return the name of a stock worker that is about."""
     patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
     monkeypatch.setitem(usage.app.config, patience, 5)
+    monkeypatch.setitem(usage.app.config, TIMEOUT, config.__dict__[TIMEOUT])
     with stock_worker(monkeypatch, usage.names.prefix.rstrip("-")) as name:
         yield name
 
@@ -54,6 +57,31 @@ def test_the_plan_warns_of_the_worker(usage, worker):
     usage.legacy("view", "2026-03", 100)
     assert any(worker in w for w in usage.service.plan(now=now).warnings)
     assert not any(worker in w for w in usage.service.plan(now=NOW).warnings)
+
+
+def test_workers_are_not_asked_where_no_month_may_still_get_events(usage, monkeypatch):
+    asked = []
+    monkeypatch.setattr(StockWorkers, "_ask", lambda workers: asked.append(1) or ())
+    usage.legacy("view", "2026-03", 100)
+    usage.service.plan(now=NOW)
+    assert month_of(usage.migrate(now=NOW), "view", "2026-03")["state"] == "done"
+    assert asked == []
+    usage.legacy("view", "2026-04", 100)
+    usage.service.plan(now=lambda: now().replace(month=4))
+    assert asked == [1, 1]
+
+
+def test_workers_have_as_long_to_answer_as_the_configuration_says(usage, monkeypatch):
+    waited = []
+    monkeypatch.setattr(
+        StockWorkers, "_ask", lambda workers: waited.append(workers._timeout) or ()
+    )
+    monkeypatch.setitem(usage.app.config, TIMEOUT, 0.03)
+    usage.legacy("view", "2026-03", 100)
+    usage.service.plan(now=now)
+    report = usage.migrate(now=now)
+    assert month_of(report, "view", "2026-03")["state"] == "done"
+    assert waited == [0.03] * 4
 
 
 def test_a_switch_that_is_forced_states_the_loss_it_may_have_caused(usage, worker):

@@ -13,10 +13,10 @@ from ...helpers.usage import Usage
 
 
 @pytest.fixture(scope="package")
-def whole_site(app, where):
-    """Return a site; its worker takes a quarter of a minute to start."""
+def whole_site(zygote, app, where):
+    """Return a site; its worker takes some seconds to start."""
     broker, proxy = RabbitMQ(), Proxy(app.config["SEARCH_HOSTS"][0])
-    site = Site(where, broker, proxy)
+    site = Site(zygote, where, broker, proxy)
     try:
         broker.start()
         yield site

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Processes that run tests beside each other, without seeing each other.
+
+Each has a database, an index prefix and a folder of its own, as any instance for tests,
+and besides a database of Redis and a virtual host of RabbitMQ. A test that touches what
+all of them share, such as settings of the cluster or its snapshots, uses the fixture
+``alone``, by which it is marked ``exclusive``. It waits until no other test runs, and no
+other one begins before it has ended.
+"""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from amqp.exceptions import NotAllowed
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from xdist.scheduler import LoadScopeScheduling
+
+EXCLUSIVE, ALONE = "exclusive", "alone"
+
+TOGETHER = (
+    "tests/queries/",
+    "tests/resources/",
+    "tests/usage_events/pipeline/",
+    ("tests/browser/", "tests/views/"),
+)
+"""Folders whose tests share what takes long to make; one process has them all."""
+
+FIRST: tuple[str, ...] = ()
+"""Groups that take longest, so that none of them is begun last."""
+
+_REDIS_DATABASES = 16
+
+
+def number() -> int | None:
+    """Return the number of this process among those that run tests; None if alone."""
+    name = os.environ.get("PYTEST_XDIST_WORKER")
+    return int(name.removeprefix("gw")) if name else None
+
+
+def have_services_of_its_own(environ: dict[str, str]) -> None:
+    """Let this process use a database of Redis and a virtual host of its own.
+
+    Args:
+        environ: variables that name the services; they are changed.
+    """
+    mine = number()
+    if mine is None:
+        return
+    if url := environ.get("CACHE_REDIS_URL"):
+        parts = urlsplit(url)
+        first = int(parts.path.strip("/") or 0)
+        # the ones before are those of an instance; see ``scripts/services env``
+        database = (first + 8 + mine) % _REDIS_DATABASES
+        environ["CACHE_REDIS_URL"] = urlunsplit(parts._replace(path=f"/{database}"))
+    url = environ.get("BROKER_URL", "")
+    if url.startswith("amqp"):
+        environ["BROKER_URL"] = urlunsplit(urlsplit(url)._replace(path=f"/gw{mine}"))
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group of a test: tests of a group run in one process."""
+    for folders in TOGETHER:
+        folders = (folders,) if isinstance(folders, str) else folders
+        if nodeid.startswith(folders):
+            return folders[0]
+    return nodeid.split("::")[0]
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives groups of tests to processes, those that take longest first."""
+
+    def __init__(self, config: pytest.Config, log: object = None) -> None:
+        """Take the order of the collection, which :func:`in_order` has made."""
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def mark(item: pytest.Item) -> None:
+    """Mark a test that uses the fixture for running alone."""
+    if ALONE in getattr(item, "fixturenames", ()):
+        item.add_marker(EXCLUSIVE)
+
+
+def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return tests in the order in which processes take them.
+
+    Those that are exclusive come last: the other processes have ended by then, or wait.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        group = group_of(item.nodeid)
+        return (
+            item.get_closest_marker(EXCLUSIVE) is not None,
+            FIRST.index(group) if group in FIRST else len(FIRST),
+        )
+
+    return sorted(items, key=place)
+
+
+@contextmanager
+def turn(exclusive: bool) -> Iterator[None]:
+    """Run while no exclusive test does; an exclusive one while no test does.
+
+    It holds among all processes that use the same services. An exclusive test closes
+    the gate while it waits, so the others do not go on forever.
+    """
+    digest = hashlib.sha256(os.environ.get("SEARCH_HOSTS", "").encode()).hexdigest()
+    path = Path(tempfile.gettempdir()) / f"stats-dashboard-tests-{digest[:8]}"
+    with path.open("a") as room, path.with_suffix(".gate").open("a") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
+
+
+def processes() -> int:
+    """Return how many processes can run tests beside each other; 0 is this one alone.
+
+    A broker that ``scripts/services`` has not started has no virtual hosts for them.
+    """
+    url = os.environ.get("BROKER_URL", "")
+    if (os.cpu_count() or 1) < 2 or not url.startswith("amqp"):
+        return 0
+    try:
+        with Connection(urlunsplit(urlsplit(url)._replace(path="/gw1"))) as connection:
+            connection.ensure_connection(max_retries=1)
+    except (OSError, OperationalError, NotAllowed):
+        return 0
+    return 2
+
+
+if __name__ == "__main__":
+    print(processes())

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Tests of all pairs of two things, of which one run takes a few.
+
+A test that is marked ``pairs("kind")`` and takes a point and a kind of month runs once
+for each point: with which kind comes from a seed, such that all kinds have their turn.
+The seed is printed at the start and can be given again; ``--all-kills`` runs all pairs.
+"""
+
+import os
+import random
+from collections import defaultdict
+from collections.abc import Hashable
+
+import pytest
+
+PAIRS = "pairs"
+
+_SEED = "TESTS_KILL_SEED"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the options of the command line."""
+    group = parser.getgroup("kills")
+    group.addoption(
+        "--all-kills",
+        action="store_true",
+        help="kill at each point in each kind of month, not in one of them",
+    )
+    group.addoption(
+        "--kill-seed", type=int, metavar="N", help="repeat the choice of another run"
+    )
+
+
+def choose_seed(config: pytest.Config) -> None:
+    """Choose the seed, in the first process; those that it starts take the same."""
+    given = config.getoption("--kill-seed")
+    if given is not None:
+        os.environ[_SEED] = str(given)
+    os.environ.setdefault(_SEED, str(random.randrange(10_000)))
+
+
+def header(config: pytest.Config) -> str:
+    """Return the line that says which pairs are run."""
+    if config.getoption("--all-kills"):
+        return "kills: at each point in each kind of month"
+    return f"kills: seed {os.environ[_SEED]} (--kill-seed, --all-kills)"
+
+
+def leave_out(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests that this run leaves out."""
+    tests: dict[str, dict[Hashable, dict[Hashable, pytest.Item]]] = {}
+    for item in items:
+        if marker := item.get_closest_marker(PAIRS):
+            values = item.callspec.params  # type: ignore[attr-defined]
+            sampled = tuple(values[name] for name in marker.args)
+            rest = tuple(v for k, v in values.items() if k not in marker.args)
+            name = item.nodeid.partition("[")[0]
+            points = tests.setdefault(name, defaultdict(dict))
+            points[rest][sampled] = item
+    return [
+        item for name, points in tests.items() for item in _not_chosen(name, points)
+    ]
+
+
+def _not_chosen(
+    name: str, points: dict[Hashable, dict[Hashable, pytest.Item]]
+) -> list[pytest.Item]:
+    """Choose one item of each point, each kind as often as the others."""
+    rng = random.Random(f"{os.environ[_SEED]} {name}")
+    taken: dict[Hashable, int] = defaultdict(int)
+    left_out = []
+    # those with the least choice first, so that the others even it out
+    for found in sorted(points.values(), key=len):
+        kinds = sorted(found, key=str)
+        rng.shuffle(kinds)
+        chosen = min(kinds, key=taken.__getitem__)
+        taken[chosen] += 1
+        left_out += [item for kind, item in found.items() if kind != chosen]
+    return left_out

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""What a process imports before it counts: neither Polars nor the writer of workbooks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from invenio_stats_dashboard.search.names import FAMILIES
+
+from .helpers import commands
+from .helpers.http import Http
+from .helpers.zygote import Zygote
+
+HEAVY = ("polars", "xlsxwriter")
+
+_LOAD_ALL_ENTRY_POINTS = """
+import json, sys
+from importlib.metadata import distribution
+
+def heavy():
+    return [name for name in %r if name in sys.modules]
+
+points = distribution("invenio-stats-dashboard").entry_points
+for point in points:
+    point.load()
+before = heavy()
+import invenio_stats_dashboard.aggregations.usage.work
+import invenio_stats_dashboard.services.aggregation
+print(json.dumps([len(points), before, heavy()]))
+"""
+
+THAT_COUNT_NOTHING = [
+    ("status",),
+    ("usage-events", "status"),
+    ("generate-community-events",),
+    ("migrate-events", "--dry-run"),
+    ("read", "--community", "global", "--family", FAMILIES[0]),
+]
+
+QUESTIONS = [
+    "/stats-dashboard/global?range=30d",
+    "/stats-dashboard/global?range=30d&breakdown=countries&format=csv",
+    "/stats-dashboard/global/records?range=30d",
+]
+
+
+@pytest.fixture(scope="module")
+def started(app, where):
+    """Return a process that has built the application and collected no tests."""
+    process = Zygote.started(where)
+    yield process
+    process.end()
+
+
+def test_entry_points_import_nothing_that_counts():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _LOAD_ALL_ENTRY_POINTS % (HEAVY,)],
+        cwd=Path(__file__).parent.parent,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    points, before, after = json.loads(done.stdout.splitlines()[-1])
+    assert points > 8
+    assert before == []
+    assert after == ["polars"]
+
+
+@pytest.mark.parametrize("words", THAT_COUNT_NOTHING, ids=" ".join)
+def test_commands_that_count_nothing_do_not_import_polars(fresh, started, words):
+    started.run(ran, ("generate-community-events",))  # the migration asks for it
+    before, outcome, after = started.run(ran, words)
+    assert outcome.exit_code in (0, 1), outcome.err
+    assert outcome.out
+    assert (before, after) == ([], [])
+
+
+@pytest.mark.parametrize("path", QUESTIONS)
+def test_requests_for_numbers_do_not_import_polars(fresh, started, path):
+    before, status, after = started.run(asked, path)
+    assert status == 200
+    assert (before, after) == ([], [])
+
+
+def test_the_first_aggregation_imports_polars(fresh, started):
+    before, outcome, after = started.run(ran, ("aggregate",))
+    assert outcome.exit_code == 0, outcome.err
+    assert (before, after) == ([], ["polars"])
+
+
+def ran(app, words):
+    """Run a command; return what was imported before, its outcome, and after."""
+    before = heavy()
+    return before, commands.run(app, *words), heavy()
+
+
+def asked(app, path):
+    """Send a request; return what was imported before, its status, and after."""
+    before = heavy()
+    return before, Http(app).get(path).status_code, heavy()
+
+
+def heavy():
+    """Return which of the modules are imported in this process."""
+    return [name for name in HEAVY if name in sys.modules]

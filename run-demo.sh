@@ -7,13 +7,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'USAGE'
-Show the main job on a real InvenioRDM: usage events of 18 months are enriched and
+Show the main job on a real InvenioRDM: usage events of 12 months are enriched and
 moved while the site goes on writing and reading, and nothing is lost.
 
     ./run-demo.sh [OPTIONS]
 
-    --events N         legacy view and download events (default: 400000)
-    --records N        published records (default: 300)
+    --full             300 records and 400,000 events in 18 months
+    --events N         legacy view and download events (default: 40000)
+    --records N        published records (default: 60)
+    --months N         how long the site has run (default: 12; at most 18)
     --rate N           events a second of the writer (default: 50)
     --seed TEXT        another seed, other content and events
     --fresh            make content anew, too; without it, that of the last run is
@@ -56,9 +58,13 @@ if [[ -n "$serve" && -n "$stop" ]]; then
 fi
 
 verdict="stopped"
+background=()
 
 finish() {
-    local code="$?"
+    local code="$?" pid
+    for pid in ${background[@]+"${background[@]}"}; do
+        kill "$pid" 2>/dev/null || true
+    done
     if [[ -n "$stop" ]]; then
         scripts/services down || true
     fi
@@ -66,18 +72,34 @@ finish() {
     exit "$code"
 }
 
-VIRTUAL_ENV="$(scripts/environment)"
-export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+make_environment() {
+    VIRTUAL_ENV="$(scripts/environment)"
+    export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+}
+
 if [[ "$serve" == stop ]]; then
+    make_environment
     eval "$(scripts/services env)"
     exec python -W ignore -m scripts.demo.serve stop
 fi
-scripts/services up
+trap finish EXIT
+# the services need no virtual environment, and start while it is made
+scripts/services up &
+services="$!"
+background+=("$services")
+make_environment
+wait "$services"
 eval "$(scripts/services env)"
 if [[ "$serve" == only ]]; then
+    trap - EXIT
     exec python -W ignore -m scripts.demo.serve start
 fi
-trap finish EXIT
+if [[ "$serve" == yes ]]; then
+    # the pages are built while the content is made; whatever fails is shown below
+    mkdir -p .demo
+    python -W ignore -m scripts.site >.demo/pages.log 2>&1 &
+    background+=("$!")
+fi
 # a log is wider than the 80 columns that programs take it for
 [[ -t 1 ]] || export COLUMNS="${COLUMNS:-130}"
 code=0

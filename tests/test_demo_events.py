@@ -20,7 +20,7 @@ from scripts.demo.legacy_events import (
     write,
 )
 from scripts.demo.proof import compare
-from scripts.demo.story import COMMUNITIES, deposits, exists
+from scripts.demo.story import COMMUNITIES, days_of, deposits, exists
 from scripts.demo.writer import Reader, Writer
 
 from .helpers import content
@@ -137,26 +137,44 @@ def test_what_the_dashboard_adds_does_not_change_the_digest():
     assert digest(source | {"country": "XX"}) != digest(source)
 
 
-def test_nothing_happens_to_a_record_before_it_is_there_or_after_the_end():
-    end = datetime(2026, 11, 25)
-    for deposit in deposits(300, end):
+END = datetime(2026, 11, 25)
+
+
+@pytest.fixture(params=[(60, 12), (300, 18)], ids=["small", "full"])
+def story(request):
+    """Return the records of a story, and its length in days."""
+    count, months = request.param
+    days = days_of(months)
+    return deposits(count, END, days=days), days
+
+
+def test_a_story_is_as_long_as_the_months_that_it_has(story):
+    planned, days = story
+    first = min(community.created(END, days) for community in COMMUNITIES)
+    assert days - 31 < (END - first).days <= days
+    assert min(deposit.published for deposit in planned) > first
+
+
+def test_nothing_happens_to_a_record_before_it_is_there_or_after_the_end(story):
+    end, (planned, _) = END, story
+    for deposit in planned:
         times = [deposit.drafted, deposit.published, *(s.at for s in deposit.steps)]
         assert times == sorted(times) and times[-1] < end
 
 
-def test_records_come_into_communities_that_are_there_and_may_take_them():
-    end = datetime(2026, 11, 25)
+def test_records_come_into_communities_that_are_there_and_may_take_them(story):
+    planned, days = story
     by_slug = {c.slug: c for c in COMMUNITIES}
-    for deposit in deposits(300, end):
+    for deposit in planned:
         joins = [(deposit.community, deposit.published)] if deposit.community else []
         joins += [(s.community, s.at) for s in deposit.steps if s.community]
         for slug, at in joins:
-            assert exists(by_slug[slug], at, end) or by_slug[slug].deleted
+            assert exists(by_slug[slug], at, END, days) or by_slug[slug].deleted
             assert deposit.access == "restricted" or not by_slug[slug].restricted
 
 
-def test_the_story_has_all_that_the_dashboard_must_cope_with():
-    story = deposits(300, datetime(2026, 11, 25))
+def test_the_story_has_all_that_the_dashboard_must_cope_with(story):
+    story, _ = story
     kinds = {step.kind for deposit in story for step in deposit.steps}
     assert kinds == {
         *("include", "declined", "bulk", "remove", "version", "delete", "restore")

@@ -3,7 +3,7 @@
 
 """Puts the dates of the story into the database, since services only know now."""
 
-from datetime import UTC, timedelta
+from datetime import UTC
 
 from invenio_db import db
 from sqlalchemy import text
@@ -49,7 +49,7 @@ STATEMENTS = {
 }
 
 
-def backdate(made, end):
+def backdate(made, end, days):
     """Give communities, records, requests and their events their dates.
 
     Needs an application context.
@@ -57,14 +57,15 @@ def backdate(made, end):
     Args:
         made: list of :class:`~.content.Made`.
         end: the moment at which the story ends (naive UTC).
+        days: the length of the story.
     """
-    for name, rows in _rows(made, end).items():
+    for name, rows in _rows(made, end, days).items():
         if rows:
             db.session.execute(text(STATEMENTS[name]), rows)
     db.session.commit()
 
 
-def _rows(made, end):
+def _rows(made, end, days):
     """Return the parameters of each statement, in the order of execution."""
     versions = [(m, v) for m in made for v in m.versions]
     ended = [c for c in COMMUNITIES if c.deleted]
@@ -77,15 +78,14 @@ def _rows(made, end):
         "communities": [
             {
                 "slug": c.slug,
-                "made": _utc(end - timedelta(days=c.age)),
-                "changed": _utc(end - timedelta(days=c.deleted or c.age)),
+                "made": _utc(c.created(end, days)),
+                "changed": _utc(c.gone(end, days) or c.created(end, days)),
             }
             for c in COMMUNITIES
         ],
         "members": [{}],
         "deleted communities": [
-            {"slug": c.slug, "day": _iso(end - timedelta(days=c.deleted))}
-            for c in ended
+            {"slug": c.slug, "day": _iso(c.gone(end, days))} for c in ended
         ],
         "parents": [
             {

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from .legacy_events import File, Record
 
-VERSION = 2
+VERSION = 3
 """Raise it when older content must not be used any more."""
 
 
@@ -21,12 +21,14 @@ class Catalogue:
     Attributes:
         deposits: records of the plan, new versions not counted.
         ended: the moment at which the story ends (naive UTC).
+        months: how long the story is.
         communities: slug -> id.
         records: all published versions, as events tell of them.
     """
 
     deposits: int
     ended: datetime
+    months: int
     communities: dict[str, str]
     records: tuple[Record, ...]
 
@@ -48,7 +50,7 @@ class Catalogue:
         return cls(records=records, ended=ended, **document)
 
 
-def of(author, deposits, end):
+def of(author, deposits, end, months):
     """Return the catalogue of what an author made.
 
     Needs an application context.
@@ -57,6 +59,7 @@ def of(author, deposits, end):
         author: the :class:`~.content.Author` when all is told.
         deposits: number of deposits of the plan.
         end: the moment at which the story ends (naive UTC).
+        months: how long the story is.
     """
     files = _files()
     records = [
@@ -71,7 +74,7 @@ def of(author, deposits, end):
         for made in author.made
         for version in made.versions
     ]
-    return Catalogue(deposits, end, dict(author.communities), tuple(records))
+    return Catalogue(deposits, end, months, dict(author.communities), tuple(records))
 
 
 _FILES = """

@@ -1,16 +1,29 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Runs what an operator would type, on the demonstration's instance."""
+"""Runs what an operator would type, on the demonstration's instance.
+
+The commands run in forks of an application that is built once.
+"""
 
 import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from rich.console import Console
+
+from .applications import Application
+from .settings import Settings
+from .steps import EVERY
 
 INVENIO = Path(sys.executable).parent / "invenio"
+
+_LOOK = 0.1
+"""Seconds between two looks at what a command has printed into a log."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +33,16 @@ class Outcome:
     Attributes:
         line: what was typed.
         exit_code: 0 if all is well.
-        seconds: how long it took, the start of the application included.
+        seconds: how long it took.
         document: what it printed with ``--json``, else None.
     """
 
     line: str
     exit_code: int
     seconds: float
-    document: object = None
+    document: Any = None
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the outcome as a JSON document."""
         return {
             "command": self.line,
@@ -44,64 +57,104 @@ class Operator:
     Args:
         settings: the :class:`~.settings.Settings`.
         console: a Rich console.
+
+    Attributes:
+        application: the one whose forks run the commands; set before the first one.
+        outcomes: of all commands.
     """
 
-    def __init__(self, settings, console):
-        """Prepare the environment of the commands."""
+    application: Application | None = None
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        """Run no command yet."""
         self.console = console
-        self.environment = settings.environment()
-        self.outcomes = []
+        self.outcomes: list[Outcome] = []
+        self._output = settings.root / "command.log"
 
-    def run(self, *words):
-        """Run ``invenio community-stats WORDS`` before everybody's eyes.
-
-        Returns:
-            Outcome: how it ended.
-        """
-        line = f"invenio community-stats {' '.join(words)}"
+    def run(self, *words: str) -> Outcome:
+        """Run ``invenio community-stats WORDS`` and show what it prints."""
+        line = _line(words)
         self.console.print(f"\n[bold cyan]$[/] [bold]{line}[/]")
-        return self._call(line, words)
+        begun = time.monotonic()
+        if self.console.is_terminal:
+            self.application.begin(invenio, words)
+            exit_code = self.application.ended()
+        else:
+            self._output.write_text("")
+            self.application.begin(
+                invenio, words, output=self._output, errors=self._output
+            )
+            exit_code = self._relayed(line, begun)
+        outcome = self._ended(line, exit_code, begun)
+        colour = "red" if exit_code else "dim"
+        code = f"exit code {exit_code}, " if exit_code else ""
+        self.console.print(f"[{colour}]({code}{outcome.seconds} s)[/]")
+        return outcome
 
-    def ask(self, *words):
-        """Run a command with ``--json``, unseen.
+    def ask(self, *words: str) -> Outcome:
+        """Run a command with ``--json`` and show nothing.
 
         Returns:
             Outcome: with the document.
         """
         words = (*words, "--json")
-        line = f"invenio community-stats {' '.join(words)}"
-        return self._call(line, words, stdout=subprocess.PIPE, text=True)
-
-    def python(self, module, *words):
-        """Run a module of the demonstration in a process of its own.
-
-        Raises:
-            subprocess.CalledProcessError: it failed.
-        """
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", module, *words], check=True
-        )
-
-    def _call(self, line, words, **options):
         begun = time.monotonic()
-        done = subprocess.run(
-            [str(INVENIO), "community-stats", *words],
-            env=self.environment,
-            check=False,
-            **options,
-        )
+        self._output.write_text("")
+        self.application.begin(invenio, words, output=self._output)
+        exit_code = self.application.ended()
+        document = _document(self._output.read_text())
+        return self._ended(_line(words), exit_code, begun, document)
+
+    def _ended(
+        self, line: str, exit_code: int, begun: float, document: Any = None
+    ) -> Outcome:
         seconds = round(time.monotonic() - begun, 1)
-        document = _document(done.stdout) if options else None
-        outcome = Outcome(line, done.returncode, seconds, document)
+        outcome = Outcome(line, exit_code, seconds, document)
         self.outcomes.append(outcome)
-        if not options:
-            colour = "dim" if not done.returncode else "red"
-            code = f"exit code {done.returncode}, " if done.returncode else ""
-            self.console.print(f"[{colour}]({code}{seconds} s)[/]")
         return outcome
 
+    def _relayed(self, line: str, begun: float) -> int:
+        """Copy what a command prints, and say that it goes on while it prints nothing."""
+        shown = time.monotonic()
+        with self._output.open() as printed:
+            while True:
+                exit_code = self.application.ended(timeout=_LOOK)
+                now = time.monotonic()
+                if text := printed.read():
+                    self.console.file.write(text)
+                    self.console.file.flush()
+                    shown = now
+                elif now - shown > EVERY:
+                    self.console.print(f"[dim]{now - begun:.0f} s so far: {line}[/]")
+                    shown = now
+                if exit_code is not None:
+                    return exit_code
 
-def _document(text):
+
+def invenio(app: Flask, words: tuple[str, ...]) -> int:
+    """Do what ``invenio community-stats WORDS`` does, with an application that is there.
+
+    Args:
+        app: the application.
+        words: what follows.
+
+    Returns:
+        int: the exit code.
+    """
+    from flask.cli import ScriptInfo
+    from invenio_app.cli import cli
+
+    sys.argv = ["invenio", "community-stats", *words]
+    return cli.main(
+        sys.argv[1:], prog_name="invenio", obj=ScriptInfo(create_app=lambda: app)
+    )
+
+
+def _line(words: tuple[str, ...]) -> str:
+    return f"invenio community-stats {' '.join(words)}"
+
+
+def _document(text: str) -> Any:
     """Return the JSON document that a command printed, or None."""
     try:
         return json.loads(text)

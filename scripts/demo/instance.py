@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 from flask import current_app
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy_utils import create_database, database_exists, drop_database
 
 from .settings import OVERRIDES, REDIS_IDENTITIES_DB
@@ -125,6 +125,21 @@ def make_app(settings, **config):
     return create_api(instance_path=str(settings.instance), **config)
 
 
+def make_site(settings):
+    """Return the application that commands have, with the dashboard switched on.
+
+    Args:
+        settings: the :class:`~.settings.Settings`.
+    """
+    from celery import Celery
+    from celery._state import set_default_app
+    from invenio_app.factory import create_app
+
+    # else it stays that of the application which this process was forked from
+    set_default_app(Celery("site", fixups=[]))
+    return create_app(instance_path=str(settings.instance))
+
+
 def wipe(settings, database=True):
     """Remove what earlier runs left, in the cluster and in the database.
 
@@ -204,6 +219,33 @@ def _system():
     return system_identity
 
 
+def own_indices(client, prefix):
+    """Return the indices that the dashboard has made, apart from the usage events.
+
+    Args:
+        client: an OpenSearch client.
+        prefix: ``SEARCH_INDEX_PREFIX``.
+
+    Returns:
+        dict[str, int]: name -> number of primary shards.
+    """
+    found = client.cat.indices(
+        index=f"{prefix}*stats-*", params={"format": "json", "h": "index,pri"}
+    )
+    stock = (
+        "events-stats-",
+        "backup-events-stats-",
+        "stats-record-view",
+        "stats-file-",
+    )
+    return {
+        item["index"]: int(item["pri"])
+        for item in found
+        if not item["index"].removeprefix(prefix).startswith(stock)
+        and item["index"] != f"{prefix}stats-bookmarks"
+    }
+
+
 def server_version(settings):
     """Return the versions of OpenSearch and PostgreSQL that answer.
 
@@ -211,6 +253,6 @@ def server_version(settings):
         Exception: one of them does not.
     """
     server = settings.database_uri.rsplit("/", 1)[0] + "/postgres"
-    with create_engine(server).connect() as connection:
+    with create_engine(server, poolclass=NullPool).connect() as connection:
         number = connection.exec_driver_sql("show server_version").scalar()
     return settings.client().info()["version"]["number"], number

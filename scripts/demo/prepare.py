@@ -1,18 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Makes an instance that has run for 18 months on the stock statistics.
+"""Makes an instance that has run for months on the stock statistics."""
 
-Run in a process of its own, so that one application serves all steps::
-
-    python -m scripts.demo.prepare --records 300 --events 400000
-"""
-
-import argparse
 import json
 import logging
-import os
-import sys
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -24,7 +16,6 @@ from . import instance, legacy_events
 from .bulk import write
 from .catalogue import Catalogue
 from .ledger import Ledger
-from .settings import Settings
 from .steps import Steps
 
 STALE = timedelta(days=3)
@@ -34,66 +25,61 @@ STALE = timedelta(days=3)
 PREPARED = "prepared.json"
 
 
-def main(argv=None):
-    """Prepare the demonstration and write its figures to a file."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.demo.prepare")
-    parser.add_argument("--root", default=".demo")
-    parser.add_argument("--records", type=int, default=300)
-    parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--seed", default="0")
-    parser.add_argument("--fresh", action="store_true")
-    options = parser.parse_args(argv)
-    settings = Settings.from_environment(options.root)
-    environment = settings.environment()
-    os.environ.clear()
-    os.environ.update(environment)
-    steps = Steps(Console(highlight=False))
-    figures = prepare(settings, steps, options)
-    path = settings.root / PREPARED
-    path.write_text(json.dumps(figures | {"seconds": steps.seconds}, indent=1))
-
-
-def prepare(settings, steps, options):
-    """Make instance, content and events; use the content of an earlier run.
+def clear(settings, steps, options):
+    """Remove what an earlier run left, apart from content that can be used again.
 
     Args:
         settings: the :class:`~.settings.Settings`.
         steps: the :class:`Steps`.
-        options: ``records``, ``events``, ``seed`` and ``fresh``.
+        options: ``records``, ``months`` and ``fresh``.
 
     Returns:
-        dict: figures of what there is.
+        Catalogue: the content that is left, or None.
     """
-    catalogue = None if options.fresh else _usable(settings, options.records)
+    catalogue = None if options.fresh else _usable(settings, options)
     with steps.step("remove what an earlier run left"):
         instance.wipe(settings, database=catalogue is None)
     if catalogue is None:
         settings.content.unlink(missing_ok=True)
         instance.write_config(settings)
-    with steps.step("build the application"):
-        app = instance.make_app(settings)
-        logging.getLogger("alembic").setLevel(logging.ERROR)
+    return catalogue
+
+
+def prepare(app, settings, options, catalogue):
+    """Make content and events, and write the figures of them to a file.
+
+    Args:
+        app: the application.
+        settings: the :class:`~.settings.Settings`.
+        options: ``records``, ``events``, ``months`` and ``seed``.
+        catalogue: the :class:`~.catalogue.Catalogue` of content that is there, or None.
+    """
+    steps = Steps(Console(highlight=False))
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     with app.app_context():
         if catalogue is None:
             with steps.step("tables, indices, queues, vocabularies"):
                 instance.set_up()
             catalogue = make_content(settings, steps, options)
         ledger = make_events(settings, steps, options, catalogue)
-        figures = _aggregate(settings, steps)
-    return figures | {
+        figures = _aggregate(settings, steps, options)
+    figures |= {
         "records": catalogue.deposits,
         "versions": len(catalogue.records),
         "communities": len(catalogue.communities),
         "views": ledger.count("view"),
         "downloads": ledger.count("download"),
         "months": len({month for _, month in ledger.months}),
+        "seconds": steps.seconds,
     }
+    (settings.root / PREPARED).write_text(json.dumps(figures, indent=1))
 
 
-def _usable(settings, records):
+def _usable(settings, options):
     """Return the content of an earlier run if it is what is asked for, or None."""
     catalogue = Catalogue.load(settings.content)
-    if catalogue is None or catalogue.deposits != records:
+    wanted = (options.records, options.months)
+    if catalogue is None or (catalogue.deposits, catalogue.months) != wanted:
         return None
     if _now() - catalogue.ended > STALE or not _is_there(settings, catalogue):
         return None
@@ -128,22 +114,23 @@ def make_content(settings, steps, options):
     from .content import Author
 
     end = _now()
-    deposits = story.deposits(options.records, end, options.seed)
+    days = story.days_of(options.months)
+    deposits = story.deposits(options.records, end, options.seed, days)
     name = f"communities and {len(deposits)} records by the services"
     with steps.counted(name, len(deposits)) as progress, indexing.postponed():
         author = Author(progress)
         author.tell(deposits)
-    with steps.step("dates of 18 months, search indices"):
-        backdate(author.made, end)
+    with steps.step(f"dates of {options.months} months, search indices"):
+        backdate(author.made, end, days)
         # records follow when there is usage to tell of them
         indexing.rebuild(indexing.BESIDE_RECORDS)
-    made = catalogue.of(author, options.records, end)
+    made = catalogue.of(author, options.records, end, options.months)
     made.save(settings.content)
     return made
 
 
 def make_events(settings, steps, options, catalogue):
-    """Write the events of 18 months as the stock indexer would have.
+    """Write the events of all months as the stock indexer would have.
 
     Returns:
         Ledger: what was written.
@@ -152,7 +139,7 @@ def make_events(settings, steps, options, catalogue):
     records = [*catalogue.records, *legacy_events.ghost_records(seed=options.seed)]
     ledger = Ledger(settings.legacy_ledger)
     client = settings.client()
-    plan = legacy_events.plan(options.events, until)
+    plan = legacy_events.plan(options.events, until, options.months)
     name = f"{options.events:,} legacy events in {len(plan)} indices"
     with steps.counted(name, options.events) as progress:
         for (event_type, month), count in plan.items():
@@ -166,7 +153,7 @@ def make_events(settings, steps, options, catalogue):
     return ledger
 
 
-def _aggregate(settings, steps):
+def _aggregate(settings, steps, options):
     """Run the stock aggregations and keep what they make of sample days."""
     from . import aggregates, indexing
 
@@ -174,7 +161,7 @@ def _aggregate(settings, steps):
         aggregates.catch_up(days=60)
     with steps.step("search documents of the records, with their usage"):
         indexing.rebuild(("records",))
-    days = aggregates.sample_days(_now().date())
+    days = aggregates.sample_days(_now().date(), options.months)
     with steps.step("stock aggregations of sample days, to compare with later"):
         digests = aggregates.digests(days)
     settings.aggregates.write_text(json.dumps(digests, indent=1))
@@ -183,7 +170,3 @@ def _aggregate(settings, steps):
 
 def _now():
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -114,6 +114,15 @@ def print_counted(console, counted):
         )
 
 
+def print_own_indices(console, indices):
+    """Print how many indices the extension has, beside those of the usage events."""
+    shards = sum(indices.values())
+    console.print(
+        f"The extension has {len(indices)} indices of its own, with {shards} primary "
+        "shards, beside the months of usage events."
+    )
+
+
 def print_times(console, seconds, outcomes):
     """Print how long each step took."""
     console.rule("[bold]Times[/]")

@@ -10,26 +10,33 @@ import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from subprocess import CalledProcessError
 
 from opensearchpy.exceptions import OpenSearchException
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import aggregates, instance, report
+from .applications import Application, ApplicationError
 from .catalogue import Catalogue
 from .commands import Operator
 from .counted import totals
 from .ledger import Ledger
-from .prepare import PREPARED
+from .prepare import PREPARED, clear, prepare
 from .proof import FastSerializer, compare
-from .recheck import RECHECKED
+from .recheck import RECHECKED, recheck
 from .settings import Settings
 from .steps import Steps
 from .writer import Reader, Writer
 
 TYPES = ("view", "download")
+
+SMALL = {"records": 60, "events": 40_000, "months": 12}
+FULL = {"records": 300, "events": 400_000, "months": 18}
+
+INDICES = 20
+"""Indices of the extension that a small site has at most, beside the usage events."""
 
 
 def main(argv=None):
@@ -37,12 +44,14 @@ def main(argv=None):
     options = _options(argv)
     console = Console(highlight=False)
     settings = Settings.from_environment(options.root)
+    settings.use_in()
     demo = Demonstration(settings, console, Steps(console), options)
     try:
         demo.run()
-    except (CalledProcessError, OpenSearchException, SQLAlchemyError) as error:
+    except (ApplicationError, OpenSearchException, SQLAlchemyError) as error:
         demo.fail(f"It ended before its end: {error}")
     demo.finish()
+    demo.end()
     if options.json:
         options.json.write_text(json.dumps(demo.figures, indent=2, default=str) + "\n")
         console.print(f"The figures are in {options.json}.")
@@ -52,15 +61,22 @@ def main(argv=None):
 def _options(argv):
     parser = argparse.ArgumentParser(prog="./run-demo.sh")
     parser.add_argument("--root", default=".demo", type=Path)
-    parser.add_argument("--events", default=400_000, type=int)
-    parser.add_argument("--records", default=300, type=int)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--events", type=int)
+    parser.add_argument("--records", type=int)
+    parser.add_argument("--months", type=int)
     parser.add_argument("--rate", default=50, type=int)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
-    if options.events < 1000 or options.records < 20 or not 1 <= options.rate <= 1000:
-        parser.error("at least 1,000 events and 20 records; a rate from 1 to 1,000")
+    for name, value in (FULL if options.full else SMALL).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.events < 1000 or options.records < 20:
+        parser.error("at least 1,000 events and 20 records")
+    if not 1 <= options.rate <= 1000 or not 3 <= options.months <= 18:
+        parser.error("a rate from 1 to 1,000, and 3 to 18 months")
     return options
 
 
@@ -86,10 +102,17 @@ class Demonstration:
         """Do all steps; a failed one is told of and counted, not hidden."""
         search, database = instance.server_version(self.settings)
         self.figures["versions"] = {"opensearch": search, "postgresql": database}
-        self.console.rule("[bold]An InvenioRDM that has run for 18 months[/]")
+        months = self.options.months
+        self.console.rule(f"[bold]An InvenioRDM that has run for {months} months[/]")
         self.console.print(f"OpenSearch {search}, PostgreSQL {database}")
         self.prepare()
         self.console.rule("[bold]The dashboard is switched on[/]")
+        site = self.operator.application = Application(
+            partial(instance.make_site, self.settings)
+        )
+        with self.steps.step("build the application, with the dashboard"):
+            site.wait()
+        self.expect(self.operator.run("database-indexes", "create"))
         self.expect(self.operator.run("generate-community-events"))
         self.operator.run("usage-events", "status")
         self.console.rule("[bold]Migration, with a writer and readers beside it[/]")
@@ -107,11 +130,15 @@ class Demonstration:
 
     def prepare(self):
         """Make the instance, its content and the legacy events."""
-        options = self.options
-        words = ["--events", options.events, "--records", options.records]
-        words += ["--root", options.root, "--seed", options.seed]
-        words += ["--fresh"] if options.fresh else []
-        self.operator.python("scripts.demo.prepare", *map(str, words))
+        settings, options = self.settings, self.options
+        catalogue = clear(settings, self.steps, options)
+        with self.steps.step("build the application"):
+            app = instance.make_app(settings)
+        # this process opens no connections, so that what is forked from it shares none
+        stock = Application(lambda: app)
+        stock.wait()
+        stock.run(prepare, settings, options, catalogue)
+        stock.end()
         prepared = json.loads((self.settings.root / PREPARED).read_text())
         self.steps.seconds |= prepared.pop("seconds")
         self.figures["prepared"] = prepared
@@ -197,9 +224,7 @@ class Demonstration:
     def ask_stock_aggregations(self):
         """Let invenio-stats aggregate the same days as before."""
         with self.steps.step("stock aggregations of the sample days, again"):
-            self.operator.python(
-                "scripts.demo.recheck", "--root", str(self.options.root)
-            )
+            self.operator.application.run(recheck, self.settings)
         result = json.loads((self.settings.root / RECHECKED).read_text())
         self.figures["stock_aggregations"] = result
         report.print_aggregations(self.console, result)
@@ -231,6 +256,11 @@ class Demonstration:
             "read", "--community", "climate", "--family", "usage-snapshot"
         )
         self.operator.run("status")
+        own = instance.own_indices(client, self.settings.prefix)
+        self.figures["own_indices"] = own
+        report.print_own_indices(self.console, own)
+        if len(own) > INDICES:
+            self.fail(f"{len(own)} indices of the extension, more than {INDICES}")
 
     def finish(self):
         """Sum up, and tell how to look further."""
@@ -241,6 +271,11 @@ class Demonstration:
         report.print_times(self.console, self.steps.seconds, self.operator.outcomes)
         report.print_verdict(self.console, self.failures)
         report.print_further(self.console, self.settings)
+
+    def end(self):
+        """End the application that commands are run with."""
+        if self.operator.application:
+            self.operator.application.end()
 
     def expect(self, outcome):
         """Count a command that did not end well."""

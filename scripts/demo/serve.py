@@ -27,6 +27,7 @@ from scripts.site.node import NodeMissingError
 from .commands import INVENIO
 from .content import PASSWORD
 from .settings import Settings
+from .steps import Steps
 from .story import COMMUNITIES
 
 PORT = 5000
@@ -80,7 +81,9 @@ def start(settings, console):
         TimeoutError: it does not answer; the sentence names its log.
     """
     stop(settings)
-    static = build(lambda what: console.print(f"  [dim]{what}[/]"))
+    steps = Steps(console)
+    with steps.step("JavaScript and styles of the pages"):
+        static = build(lambda what: console.print(f"  [dim]{what}[/]"))
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     log = settings.root / "server.log"
@@ -99,11 +102,13 @@ def start(settings, console):
         },
         folder=settings.root,
     )
-    deadline = time.monotonic() + PATIENCE
-    while not _answers(url):
-        if time.monotonic() > deadline or not processes.running(_pid_file(settings)):
-            raise TimeoutError(f"The site does not answer; {log} tells why.")
-        time.sleep(0.5)
+    with steps.step("start the site"):
+        deadline = time.monotonic() + PATIENCE
+        while not _answers(url):
+            ended = not processes.running(_pid_file(settings))
+            if ended or time.monotonic() > deadline:
+                raise TimeoutError(f"The site does not answer; {log} says why.")
+            time.sleep(0.5)
     return url
 
 

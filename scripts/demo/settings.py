@@ -98,6 +98,12 @@ class Settings:
         """Return the URL of one of the demonstration's Redis databases."""
         return f"{self.redis_url}/{database}"
 
+    def use_in(self, environ=os.environ):
+        """Let a process find the instance."""
+        environment = self.environment(environ)
+        environ.clear()
+        environ.update(environment)
+
     def environment(self, environ=os.environ):
         """Return the variables for commands on the demonstration's instance."""
         kept = {k: v for k, v in environ.items() if k not in OVERRIDES}

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What happened in the repository in the last 18 months, as a plan with dates.
+"""What happened in the repository in the last months, as a plan with dates.
 
 ``content.py`` makes it happen through the services, ``backdate.py`` puts the
 dates into the database afterwards.
@@ -25,10 +25,10 @@ class Community:
         slug: its slug.
         title: its title.
         owner: the user who makes it.
-        age: its age in days when the story ends.
+        age: its age in days when a story of :data:`DAYS` ends.
         restricted: only members can see it.
         parent: slug of the community that it belongs to.
-        deleted: days before the end of the story at which it is deleted.
+        deleted: days before the end of such a story at which it is deleted.
     """
 
     slug: str
@@ -39,6 +39,19 @@ class Community:
     parent: str | None = None
     deleted: int | None = None
 
+    def created(self, end: datetime, days: int) -> datetime:
+        """Return when it is made, in a story of some days that ends at a moment."""
+        return end - timedelta(days=self.age * days / DAYS)
+
+    def gone(self, end: datetime, days: int) -> datetime | None:
+        """Return when it is deleted, if it is; see :meth:`created`."""
+        return (
+            end - timedelta(days=self.deleted * days / DAYS) if self.deleted else None
+        )
+
+
+DAYS = 550
+"""Length of the longest story, of 18 months."""
 
 COMMUNITIES = (
     Community("climate", "Climate data", "ann", 545),
@@ -113,35 +126,41 @@ _access = Choice(
 )
 
 
-def deposits(count, end, seed=0):
+def days_of(months: int) -> int:
+    """Return the length of a story of some months, in days."""
+    return DAYS * months // 18
+
+
+def deposits(count, end, seed=0, days=DAYS):
     """Plan a number of records.
 
     Args:
         count: how many, new versions not counted.
         end: the moment at which the story ends (naive UTC).
         seed: the same seed gives the same story.
+        days: its length.
 
     Returns:
         list[Deposit]: in the order of their publication.
     """
     rng = random.Random(f"{seed} story")
-    oldest = max(c.age for c in COMMUNITIES)
+    oldest = (end - min(c.created(end, days) for c in COMMUNITIES)).days
     planned = []
     for number in range(1, count + 1):
         # a sixth is there from the beginning, the rest comes with some growth
         share = 1 - rng.random() ** 0.8 if number % 6 != 1 else 0.999
         age = timedelta(days=max(2, share * (oldest - 6)), seconds=rng.random() * 86400)
-        planned.append(_deposit(rng, number, end - age, end))
+        planned.append(_deposit(rng, number, end - age, end, days))
     return sorted(planned, key=lambda deposit: deposit.published)
 
 
-def _deposit(rng, number, published, end):
+def _deposit(rng, number, published, end, days):
     access = _access(rng)
     data, custom = metadata.metadata(rng, number, published.date())
     path = _path(rng)
     community = None
     if path != "direct":
-        community = _some_community(rng, published, end, access)
+        community = _some_community(rng, published, end, access, days=days)
     deposit = Deposit(
         number=number,
         owner=rng.choice(USERS),
@@ -157,18 +176,22 @@ def _deposit(rng, number, published, end):
     if deposit.path == "unreviewed":
         owner = next(c.owner for c in COMMUNITIES if c.slug == community)
         deposit = replace(deposit, owner=owner)
-    return replace(deposit, steps=tuple(_steps(rng, deposit, end)))
+    return replace(deposit, steps=tuple(_steps(rng, deposit, end, days)))
 
 
-def _steps(rng, deposit, end):
+def _steps(rng, deposit, end, days):
     """Yield what happens to a record; each step later than the one before."""
+
+    def some_community(at):
+        return _some_community(rng, at, end, deposit.access, inside, days)
+
     moment = _Moment(rng, deposit.published, end)
     inside = {deposit.community} - {None}
     joins = 1 if deposit.path == "direct" and rng.random() < 0.75 else 0
     joins += rng.choices((0, 1, 2), (80, 16, 4))[0] if inside or joins else 0
     for _ in range(joins):
         at = moment.next()
-        community = _some_community(rng, at, end, deposit.access, inside)
+        community = some_community(at)
         if community:
             inside.add(community)
             yield Step(rng.choice(("include", "include", "bulk")), at, community)
@@ -178,12 +201,12 @@ def _steps(rng, deposit, end):
         yield Step("remove", moment.next(), gone)
         if turn in (7, 27):  # moved
             at = moment.next()
-            target = _some_community(rng, at, end, deposit.access, inside)
+            target = some_community(at)
             if target:
                 yield Step("include", at, target)
     elif turn == 13:
         at = moment.next()
-        refused = _some_community(rng, at, end, deposit.access, inside)
+        refused = some_community(at)
         if refused:
             yield Step("declined", at, refused)
     elif turn in (3, 23, 43):
@@ -208,14 +231,15 @@ class _Moment:
         return self.now
 
 
-def exists(community, at, end):
+def exists(community, at, end, days=DAYS):
     """Return whether a community is there at a moment, with some hours to spare."""
-    made = end - timedelta(days=community.age) + timedelta(hours=6)
-    gone = community.deleted and end - timedelta(days=community.deleted, hours=6)
-    return made <= at and (not gone or at < gone)
+    spare, gone = timedelta(hours=6), community.gone(end, days)
+    return community.created(end, days) + spare <= at and (
+        not gone or at < gone - spare
+    )
 
 
-def _some_community(rng, at, end, access, but=()):
+def _some_community(rng, at, end, access, but=(), days=DAYS):
     """Return the slug of a community that can take a record then, or None.
 
     A restricted community takes restricted records only. The members of a child
@@ -226,7 +250,7 @@ def _some_community(rng, at, end, access, but=()):
     choice = [
         c.slug
         for c in COMMUNITIES
-        if exists(c, at, end)
+        if exists(c, at, end, days)
         and c.slug not in taken
         and (access == "restricted" or not c.restricted)
     ]

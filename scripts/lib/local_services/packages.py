@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from .errors import ServicesError
 from .opensearch import find_java
@@ -16,6 +19,9 @@ from .postgresql import find_postgres
 from .rabbitmq import find_rabbitmq
 
 JAVA_PACKAGES = ("openjdk-17-jre-headless", "openjdk-21-jre-headless")
+
+APT_LOCK = Path(tempfile.gettempdir(), "stats-dashboard-apt.lock")
+"""Locked while packages are installed, since apt-get does not wait for its own lists."""
 
 
 def missing(purposes: Iterable[str], with_maven: bool) -> list[str]:
@@ -73,6 +79,13 @@ def _rights(packages: list[str]) -> list[str]:
 
 
 def _apt(prefix: list[str], *arguments: str) -> None:
+    # scripts/environment may install packages at the same time
+    with APT_LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _call_apt(prefix, *arguments)
+
+
+def _call_apt(prefix: list[str], *arguments: str) -> None:
     command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
     command += ["-o", "DPkg::Lock::Timeout=120", *arguments]
     done = subprocess.run(

@@ -32,9 +32,7 @@ import sqlalchemy as sa
 
 from invenio_stats_dashboard.community_events import sql
 from invenio_stats_dashboard.community_events.database import PlanKind
-from invenio_stats_dashboard.community_events.database_indexes import (
-    DatabaseIndexes,
-)
+from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
 from invenio_stats_dashboard.community_events.membership import MembershipReader
 from invenio_stats_dashboard.community_events.selection import Selection
 from tests.helpers import instance

@@ -30,9 +30,7 @@ import pytest
 import sqlalchemy as sa
 
 from invenio_stats_dashboard.community_events import capture
-from invenio_stats_dashboard.community_events.database_indexes import (
-    DatabaseIndexes,
-)
+from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
 from invenio_stats_dashboard.search.client import json_client
 from invenio_stats_dashboard.search.names import Names
 from invenio_stats_dashboard.tasks import send_capture

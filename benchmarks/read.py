@@ -40,7 +40,7 @@ from invenio_stats_dashboard.queries.reader import SeriesReader
 from invenio_stats_dashboard.queries.searching import Aggregates
 from invenio_stats_dashboard.queries.series import DAY, MONTH, SeriesQuery
 from invenio_stats_dashboard.queries.small_numbers import SmallNumbers
-from invenio_stats_dashboard.search.memory import give_large_blocks_back
+from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES, USAGE_MONTH
 
 from .aggregation import REGISTRY, Instance, Made

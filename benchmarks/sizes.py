@@ -26,7 +26,7 @@ from invenio_stats_dashboard.aggregations.run import Options
 from invenio_stats_dashboard.aggregations.store import ensure_templates
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.community_events.store import EventStore
-from invenio_stats_dashboard.search.memory import give_large_blocks_back
+from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back
 from invenio_stats_dashboard.search.names import (
     RECORD_FAMILIES,
     USAGE_DELTA,

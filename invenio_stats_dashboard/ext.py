@@ -7,13 +7,13 @@ import json
 
 from werkzeug.utils import cached_property
 
-from . import config, settings, subcounts, tasks
+from . import config, config_validation, subcounts, tasks
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events import capture
 from .community_events.documents import index_templates as community_events_templates
 from .queries import registered
 from .search.names import Names
-from .search.templates import (
+from .search.site_templates import (
     extend_index_init,
     put_all_missing,
     register_templates,
@@ -43,7 +43,7 @@ class InvenioStatsDashboard:
         for key in dir(config):
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
-        settings.check(app.config)
+        config_validation.check(app.config)
         check_configured_layouts(app.config)
         if app.config["COMMUNITY_STATS_ENABLED"]:
             if indexer.install(app):

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from invenio_stats_dashboard import config, settings
+from invenio_stats_dashboard import config, config_validation
 from invenio_stats_dashboard.cli import community_stats
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -63,7 +63,7 @@ def test_config_variable_is_documented(name):
     "name", [n for n in VARIABLES if n != "COMMUNITY_STATS_SUBCOUNTS"]
 )
 def test_config_variable_is_checked_at_start(name):
-    assert name in settings.CHECKS
+    assert name in config_validation.CHECKS
 
 
 def test_documented_config_variables_exist():

@@ -14,6 +14,7 @@ from functools import cached_property
 import msgspec
 import xxhash
 
+from ..search.index_templates import strict, template
 from ..search.names import (
     FAMILIES,
     INTERNAL,
@@ -23,7 +24,6 @@ from ..search.names import (
     USAGE_SEEN,
     USAGE_SNAPSHOT,
 )
-from ..search.own_indices import strict, template
 
 CHECKSUM, UPDATED = "checksum", "updated_timestamp"
 """What storing adds to a document: a hash of all the rest, and when it was written."""

@@ -11,8 +11,8 @@ import msgspec
 
 from ..errors import SearchUnavailableError
 from ..search.client import patiently
-from ..search.overlap import ahead
-from ..search.pages import page_decoder
+from ..search.paging import page_decoder
+from ..search.pipelining import ahead
 from .documents import CHECKSUM, day_field, document_id
 
 LIMIT = 120.0

@@ -23,8 +23,8 @@ import msgspec
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.overlap import stored_in_order
-from ..search.own_indices import put_missing_templates
+from ..search.index_templates import put_missing_templates
+from ..search.pipelining import stored_in_order
 from .documents import index_templates
 from .reading import LIMIT, AggregateReader, order
 

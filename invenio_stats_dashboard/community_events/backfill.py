@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from ..search.memory import rare_collections
+from ..search.gc_tuning import rare_collections
 
 WORKERS = 2
 """Threads that compare and write."""

@@ -11,8 +11,8 @@ be read in real time without a search.
 
 from dataclasses import dataclass, fields
 
+from ..search.index_templates import strict, template
 from ..search.names import SCHEMA, yearly_patterns
-from ..search.own_indices import strict, template
 
 GLOBAL = "global"
 """The pseudo community of all records: its timeline is the record's existence."""

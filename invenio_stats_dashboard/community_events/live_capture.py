@@ -15,12 +15,7 @@ from dataclasses import dataclass
 
 from .backfill import BackfillReport
 from .database import StatementTimeoutError
-from .deferred_captures import (
-    NO_INDEX,
-    TIMEOUT,
-    DeferredCaptures,
-    MembershipChanges,
-)
+from .deferred_captures import NO_INDEX, TIMEOUT, DeferredCaptures, MembershipChanges
 from .scan_budget import ScanBudget
 
 _logger = logging.getLogger(__name__)

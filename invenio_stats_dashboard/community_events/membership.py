@@ -22,13 +22,7 @@ from .database_indexes import IndexStatus, index_statuses
 from .ended_requests import EndedRequests, RequestsByParent, collect_ended_requests
 from .facts import MAX_LENGTH
 from .pruning import record_decoder
-from .rows import (
-    AcceptedRequest,
-    CommunityRow,
-    DeletedSpan,
-    FilesSummary,
-    RecordRow,
-)
+from .rows import AcceptedRequest, CommunityRow, DeletedSpan, FilesSummary, RecordRow
 from .selection import SelectedIds, Selection, chunks
 from .times import moment_of
 

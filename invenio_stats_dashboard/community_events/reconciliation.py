@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from ..errors import NotReadyError
-from ..search.bookmarks import Bookmark
+from ..search.documents import Bookmark
 from ..search.lock import ClusterLock
 from . import times
 from .answers import decoded

@@ -11,7 +11,7 @@ from flask import Flask
 
 from ..search.client import json_client
 from ..search.names import Names
-from ..search.templates import shards_and_replicas
+from ..search.site_templates import shards_and_replicas
 from .database_indexes import has_all_indexes
 from .facts import FactsReader
 from .lookup import RecordContext

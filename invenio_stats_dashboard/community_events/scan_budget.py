@@ -14,7 +14,7 @@ from collections.abc import Callable
 from opensearchpy import OpenSearch
 
 from ..errors import LockLostError
-from ..search.bookmarks import Bookmark
+from ..search.documents import Bookmark
 from ..search.names import Names
 
 DOCUMENT_ID = "database-scans"

@@ -20,8 +20,8 @@ from ..search.client import (
     pauses,
     require_read,
 )
-from ..search.own_indices import put_missing_templates
-from ..search.templates import reindexing_template
+from ..search.index_templates import put_missing_templates
+from ..search.site_templates import reindexing_template
 from .answers import FIELDS, Docs, FactsState, Mark, Page, Results, decoded
 from .documents import event_id, index_templates
 from .facts import RecordFacts

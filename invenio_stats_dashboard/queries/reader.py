@@ -11,14 +11,7 @@ from .breakdowns import Breakdowns
 from .buckets import buckets, compared_range
 from .choosing import KEPT, ToldCells, all_cells
 from .metrics import METRICS
-from .series import (
-    COMPARED,
-    CURRENT,
-    Period,
-    Row,
-    Series,
-    SeriesResult,
-)
+from .series import COMPARED, CURRENT, Period, Row, Series, SeriesResult
 from .totals import read_totals
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ..errors import SearchUnavailableError
-from .pages import page_decoder
+from .paging import page_decoder
 
 NOTHING = -1
 """The position before the first sequence number."""

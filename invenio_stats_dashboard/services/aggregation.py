@@ -27,7 +27,7 @@ from ..aggregations.sharing import SharedSteps
 from ..aggregations.store import ensure_templates
 from ..aggregations.usage.counted import queries, rules
 from ..errors import LockLostError, NotReadyError, UsageError
-from ..search import own_indices
+from ..search import index_templates
 from ..search.client import json_client, text_client
 from ..search.health import HealthGate, Limits
 from ..search.lock import ClusterLock
@@ -38,7 +38,7 @@ from ..search.names import (
     USAGE_SNAPSHOT,
     Names,
 )
-from ..search.templates import shards_and_replicas
+from ..search.site_templates import shards_and_replicas
 
 
 def aggregate(app, options, progress=None, waiting=None, call=None):
@@ -276,7 +276,7 @@ def locked(app, client, names, name=LOCK):
     # first, since the index of a site on which OpenSearch was away when the application
     # started has no template yet
     ensure_templates(client, names, partial(shards_and_replicas, app))
-    own_indices.make(client, names.bookmarks, bookmarks_mapping())
+    index_templates.make(client, names.bookmarks, bookmarks_mapping())
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
     lock = ClusterLock(client, names.bookmarks, name, uuid.uuid4().hex[:12], ttl)
     lock.acquire()

@@ -25,7 +25,7 @@ from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..search.templates import shards_and_replicas
+from ..search.site_templates import shards_and_replicas
 from ..usage_events.attribution import noting
 from . import arguments
 from .aggregation import (

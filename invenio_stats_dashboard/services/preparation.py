@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from ..aggregations.run import PREPARATION
 from ..community_events.state import backfill_state
 from ..errors import LockedError, StatsDashboardError
-from ..search.bookmarks import Bookmark
+from ..search.documents import Bookmark
 from ..search.names import Names
 from ..usage_events.migration.report import (
     DONE,

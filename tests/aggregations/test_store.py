@@ -10,11 +10,7 @@ from invenio_stats_dashboard.aggregations import store as module
 from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
 from invenio_stats_dashboard.aggregations.documents import Document, index_templates
 from invenio_stats_dashboard.aggregations.reading import Part
-from invenio_stats_dashboard.aggregations.store import (
-    AggregateStore,
-    Change,
-    Written,
-)
+from invenio_stats_dashboard.aggregations.store import AggregateStore, Change, Written
 from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.search.names import FAMILIES
 

@@ -14,9 +14,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from invenio_stats_dashboard.community_events import capture
-from invenio_stats_dashboard.community_events.database_indexes import (
-    DatabaseIndexes,
-)
+from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
 from tests.helpers import content
 from tests.helpers.capturing import without_listeners
 from tests.helpers.cluster import Cluster, living_on

@@ -12,9 +12,7 @@ from invenio_db import db
 from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.community_events import capture
-from invenio_stats_dashboard.community_events.database_indexes import (
-    DatabaseIndexes,
-)
+from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
 from invenio_stats_dashboard.community_events.deferred_captures import DeferredCaptures
 from invenio_stats_dashboard.community_events.resolver import DatabaseResolver
 from invenio_stats_dashboard.community_events.scan_budget import ScanBudget

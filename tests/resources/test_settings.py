@@ -5,11 +5,11 @@
 
 import pytest
 
-from invenio_stats_dashboard import config, settings
+from invenio_stats_dashboard import config, config_validation
 from invenio_stats_dashboard.errors import ConfigurationError
 from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
 
-GOOD = {name: getattr(config, name) for name in settings.CHECKS}
+GOOD = {name: getattr(config, name) for name in config_validation.CHECKS}
 POLICY = "STATS_DASHBOARD_PERMISSION_POLICY"
 SETTINGS = "STATS_DASHBOARD_INDEX_SETTINGS"
 
@@ -40,16 +40,18 @@ SETTINGS = "STATS_DASHBOARD_INDEX_SETTINGS"
 )
 def test_a_value_that_cannot_work_is_refused_by_name(name, value):
     with pytest.raises(ConfigurationError, match=f"{name} is .*; it must be "):
-        settings.check({**GOOD, name: value})
+        config_validation.check({**GOOD, name: value})
 
 
 def test_a_policy_can_be_given_as_a_class():
-    settings.check(GOOD)
-    settings.check({**GOOD, POLICY: StatsDashboardPermissionPolicy})
-    settings.check({**GOOD, "STATS_DASHBOARD_CACHE_SECONDS": 0})
+    config_validation.check(GOOD)
+    config_validation.check({**GOOD, POLICY: StatsDashboardPermissionPolicy})
+    config_validation.check({**GOOD, "STATS_DASHBOARD_CACHE_SECONDS": 0})
 
 
 def test_shards_replicas_and_sizes_that_opensearch_takes_are_taken():
-    settings.check({**GOOD, SETTINGS: {"auto_expand_replicas": "0-all"}})
-    settings.check({**GOOD, SETTINGS: {"number_of_shards": 2, "number_of_replicas": 0}})
-    settings.check({**GOOD, "COMMUNITY_STATS_AGGREGATES_SHARD_GB": 0.5})
+    config_validation.check({**GOOD, SETTINGS: {"auto_expand_replicas": "0-all"}})
+    config_validation.check(
+        {**GOOD, SETTINGS: {"number_of_shards": 2, "number_of_replicas": 0}}
+    )
+    config_validation.check({**GOOD, "COMMUNITY_STATS_AGGREGATES_SHARD_GB": 0.5})

@@ -7,7 +7,7 @@ import pytest
 from invenio_app_rdm.config import STATS_EVENTS
 from invenio_stats.processors import EventsIndexer
 
-from invenio_stats_dashboard import config, settings
+from invenio_stats_dashboard import config, config_validation
 from invenio_stats_dashboard.errors import ConfigurationError
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
 
@@ -76,9 +76,9 @@ def test_the_window_is_that_of_views_and_downloads_of_this_package_only(app):
 
 @pytest.mark.parametrize("value", [0, 3601, -5, 30.0, "30", True])
 def test_a_window_that_cannot_be_is_refused_at_start(value):
-    good = {name: getattr(config, name) for name in settings.CHECKS}
-    settings.check(good)
-    settings.check({**good, VARIABLE: 1})
-    settings.check({**good, VARIABLE: 3600})
+    good = {name: getattr(config, name) for name in config_validation.CHECKS}
+    config_validation.check(good)
+    config_validation.check({**good, VARIABLE: 1})
+    config_validation.check({**good, VARIABLE: 3600})
     with pytest.raises(ConfigurationError, match=f"{VARIABLE} is {value!r}; it must"):
-        settings.check({**good, VARIABLE: value})
+        config_validation.check({**good, VARIABLE: value})

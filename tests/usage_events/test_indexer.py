@@ -16,7 +16,7 @@ from invenio_stats.tasks import process_events
 from kombu import Exchange
 from opensearchpy.serializer import JSONSerializer
 
-from invenio_stats_dashboard.search.bookmarks import Bookmark
+from invenio_stats_dashboard.search.documents import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.finished import encode

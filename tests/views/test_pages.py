@@ -10,10 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from invenio_records_permissions.generators import Disable
 
-from invenio_stats_dashboard.custom_fields import (
-    DASHBOARD_CUSTOM_FIELDS_UI,
-    LAYOUT,
-)
+from invenio_stats_dashboard.custom_fields import DASHBOARD_CUSTOM_FIELDS_UI, LAYOUT
 from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
 from invenio_stats_dashboard.views.layout import offer_layouts
 

@@ -17,7 +17,7 @@ import msgspec
 import polars as pl
 
 from ...errors import StatsDashboardError
-from ...search import bulk, own_indices
+from ...search import bulk, index_templates
 from ...search.client import patiently, require_read
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
@@ -235,7 +235,9 @@ class Kept:
     def make(self):
         """Make the index where it is missing."""
         self._patiently(
-            lambda: own_indices.make(self._client, self._index, between_runs_mapping())
+            lambda: index_templates.make(
+                self._client, self._index, between_runs_mapping()
+            )
         )
 
     def forget(self, communities):

@@ -16,8 +16,8 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
-from ...search.overlap import ahead
-from ...search.pages import page_decoder
+from ...search.paging import page_decoder
+from ...search.pipelining import ahead
 from .columns import Event
 
 PAGE = 10_000

@@ -16,7 +16,7 @@ import msgspec
 
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
-from ...search.bookmarks import Bookmark
+from ...search.documents import Bookmark
 from ..reading import FIRST_DAY, LAST_DAY, Part
 from .months import Months
 from .running import Running

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
-from ...search import own_indices
+from ...search import index_templates
 from ...search.names import (
     USAGE_DELTA,
     USAGE_FAMILIES,
@@ -199,7 +199,7 @@ class Usage:
         groups = self.groups(options.communities)
         if groups:
             self._indices.prepare(_FAMILIES)
-            own_indices.make(
+            index_templates.make(
                 self._client, self._names.between_runs, between_runs_mapping()
             )
         return [

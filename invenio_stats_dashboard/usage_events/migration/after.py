@@ -10,7 +10,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import LockLostError, StatsDashboardError
 from ...search import bulk
-from ...search.bookmarks import Bookmark, by_shard
+from ...search.documents import Bookmark, by_shard
 from ...search.seqno import NOTHING, page
 from . import aliases
 from .comparison import Side, compare_day, fingerprints_of_both

@@ -12,8 +12,8 @@ from ...community_events.lookup import RecordLookup
 from ...community_events.resolver import DatabaseResolver
 from ...errors import ClusterNotHealthyError, UsageError
 from ...search.client import text_client
+from ...search.gc_tuning import give_large_blocks_back
 from ...search.health import HealthGate, Limits
-from ...search.memory import give_large_blocks_back
 from ..attribution import KNOWN_SECONDS, noting
 from ..enrichment import Splicer
 from ..workers import StockWorkers

@@ -6,8 +6,8 @@
 import time
 
 from ...errors import ClusterNotHealthyError
-from ...search.bookmarks import by_shard
-from ...search.overlap import Ahead, stored_in_order
+from ...search.documents import by_shard
+from ...search.pipelining import Ahead, stored_in_order
 from ...search.seqno import NOTHING
 from .copying import ReadBack, settled_positions
 from .delta import Delta, bring_delta

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import LockLostError, StatsDashboardError
-from ...search.bookmarks import Bookmark
+from ...search.documents import Bookmark
 from . import aliases, target
 from .months import migrated_serves
 from .report import ROLLING_BACK, SWITCHING

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...errors import StatsDashboardError
 from ...search import bulk
-from ...search.bookmarks import Bookmark
+from ...search.documents import Bookmark
 from ...search.seqno import NOTHING, page
 from ..rewriting import if_unchanged
 from .copying import settled_positions

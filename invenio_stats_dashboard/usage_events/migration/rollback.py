@@ -13,8 +13,8 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ...search import bulk
-from ...search.bookmarks import Bookmark, by_shard
 from ...search.client import describe, is_transient
+from ...search.documents import Bookmark, by_shard
 from ...search.seqno import NOTHING, page, positions
 from ..enrichment import native_bytes
 from . import aliases, target

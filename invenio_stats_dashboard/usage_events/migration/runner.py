@@ -13,8 +13,8 @@ from ...errors import (
     SearchUnavailableError,
     StatsDashboardError,
 )
-from ...search.bookmarks import Bookmark
 from ...search.client import describe, is_transient
+from ...search.documents import Bookmark
 from ...search.seqno import positions
 from . import aliases, target
 from .after import compare_with_backup, delete_backup, merge_beside
@@ -37,12 +37,7 @@ from .report import (
 )
 from .rollback import undo_anothers
 from .running import PAUSES
-from .switching import (
-    Switch,
-    SwitchTakenBackError,
-    remove_leftover,
-    take_back_anothers,
-)
+from .switching import Switch, SwitchTakenBackError, remove_leftover, take_back_anothers
 from .verification import VerificationError
 
 _SWITCHES = 5

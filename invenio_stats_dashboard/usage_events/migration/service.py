@@ -20,10 +20,10 @@ from ...errors import (
     StatsDashboardError,
     UsageError,
 )
-from ...search.bookmarks import Bookmark
 from ...search.client import describe, json_client, text_client
+from ...search.documents import Bookmark
+from ...search.gc_tuning import rare_collections
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ...search.memory import rare_collections
 from ...search.names import Names
 from ..attribution import KNOWN_SECONDS, REST, RUN_SECONDS, Attribution, noting
 from ..enrichment import Splicer

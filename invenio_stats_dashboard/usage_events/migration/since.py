@@ -11,7 +11,7 @@ was then; those above it are compared one by one; and if both together are as ma
 as the backup holds, none is missing.
 """
 
-from ...search.bookmarks import by_shard
+from ...search.documents import by_shard
 from ...search.seqno import NOTHING, page, scan
 from ..enrichment import native_bytes
 from .comparison import counts_per_day

@@ -9,7 +9,7 @@ from datetime import datetime
 from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import StatsDashboardError
-from ...search.bookmarks import read_many
+from ...search.documents import read_many
 from ...search.lock import describe_holder, is_held, read_lock
 from .. import dead_letters
 from ..dead_letters import DeadLetters

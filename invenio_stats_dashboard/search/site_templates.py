@@ -19,7 +19,7 @@ from flask import Flask
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchWarning
 
-from . import own_indices
+from . import index_templates
 from .client import describe, json_client
 from .health import cluster_settings
 from .mappings import enriched
@@ -45,7 +45,7 @@ def reindexing_template(names):
         "_meta": {META_KEY: {"schema": SCHEMA}},
     }
     return {
-        f"{names.reindexing}-v{SCHEMA}": own_indices.template(
+        f"{names.reindexing}-v{SCHEMA}": index_templates.template(
             [names.reindexing], mapping
         )
     }
@@ -113,7 +113,7 @@ def put_missing(app, client, names, fixed, compose):
     stale = [name for name in wanted if _is_older(found.get(name), mark)]
     if not stale:
         return []
-    bodies = own_indices.with_settings(fixed, shards_and_replicas(app, client))
+    bodies = index_templates.with_settings(fixed, shards_and_replicas(app, client))
     if set(stale) - set(fixed):
         bodies.update(compose())
     for name in stale:
@@ -272,7 +272,7 @@ def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict:
         client: an ordinary client; None to make one.
 
     Returns:
-        dict: some of :data:`~.own_indices.SHARDS` and :data:`~.own_indices.REPLICAS`.
+        dict: some of :data:`~.index_templates.SHARDS` and :data:`~.index_templates.REPLICAS`.
     """
     client = client or json_client(app)
     configured = app.config["STATS_DASHBOARD_INDEX_SETTINGS"]
@@ -280,17 +280,17 @@ def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict:
     base = site_template(app, client, sample, _aggregate_package(app))
     found = _flat(base.get("settings", {}))
     replicas = _replicas(configured) or _replicas(found) or _default_replicas(client)
-    shards = {k: v for k, v in found.items() if k == own_indices.SHARDS}
+    shards = {k: v for k, v in found.items() if k == index_templates.SHARDS}
     return {**shards, **replicas, **configured}
 
 
 def _replicas(settings: dict) -> dict:
-    return {k: v for k, v in settings.items() if k in own_indices.REPLICAS}
+    return {k: v for k, v in settings.items() if k in index_templates.REPLICAS}
 
 
 def _default_replicas(client: OpenSearch) -> dict:
     found = cluster_settings(client, _DEFAULT_REPLICAS).get(_DEFAULT_REPLICAS, "1")
-    return {} if found == "1" else {own_indices.REPLICAS[0]: found}
+    return {} if found == "1" else {index_templates.REPLICAS[0]: found}
 
 
 def _aggregate_package(app: Flask) -> str | None:

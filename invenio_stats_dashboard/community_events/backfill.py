@@ -114,7 +114,7 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
     """Bring the records of pages up to date.
 
     Args:
-        pages: generator of lists of :class:`.rows.RecordRow`; it is closed in any
+        pages: generator of lists of :class:`.record_rows.RecordRow`; it is closed in any
             case, which ends its database transactions.
         recorder: a :class:`.recorder.Recorder`.
         cause: what made the caller ask; see :data:`.documents.CAUSES`.

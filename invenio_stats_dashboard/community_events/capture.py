@@ -35,7 +35,7 @@ from invenio_rdm_records.records.models import (
 )
 from sqlalchemy.orm import Session
 
-from . import times
+from . import timestamps
 
 IN_A_MESSAGE = 500
 """Parents that one message names at most."""
@@ -74,7 +74,10 @@ class Changes:
     def row(self, parent_id, community_id, added):
         """Add that a row of the parent-community table was inserted or deleted."""
         self.parents.add(str(parent_id))
-        self.rows[(str(parent_id), str(community_id))] = (added, times.moment_now())
+        self.rows[(str(parent_id), str(community_id))] = (
+            added,
+            timestamps.moment_now(),
+        )
 
     def messages(self):
         """Yield the arguments of as many messages as it takes, bounded in size."""

@@ -47,7 +47,7 @@ class CommunityEvent:
         parent_id: UUID of the parent, which all versions share.
         community_id: UUID of the community, or ``global``.
         event_type: ``added`` or ``removed``.
-        event_date: when it happened; see :mod:`.times` for the form.
+        event_date: when it happened; see :mod:`.timestamps` for the form.
         place: 1 for the first event of this record and community, and so on.
         cause: what made somebody write the event, one of :data:`CAUSES`.
         evidence: where the date is from; see :mod:`.evidence`.

@@ -37,7 +37,7 @@ def truth_of(row, written=None):
     """Return the membership of a record with its dates.
 
     Args:
-        row: a :class:`.rows.RecordRow`.
+        row: a :class:`.record_rows.RecordRow`.
         written: community -> (whether the row of the membership was inserted or
             deleted, moment), for those of which that was noticed.
 

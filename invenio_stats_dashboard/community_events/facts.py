@@ -100,7 +100,7 @@ class FactsReader:
         """Return the facts of one record.
 
         Args:
-            row: a :class:`.rows.RecordRow`.
+            row: a :class:`.record_rows.RecordRow`.
             timestamp: when the facts are to be written.
         """
         indexed = _as_indexed(row)

@@ -21,10 +21,16 @@ from .database import Database, PlanKind
 from .database_indexes import IndexStatus, index_statuses
 from .ended_requests import EndedRequests, RequestsByParent, collect_ended_requests
 from .facts import MAX_LENGTH
-from .pruning import record_decoder
-from .rows import AcceptedRequest, CommunityRow, DeletedSpan, FilesSummary, RecordRow
+from .json_projection import record_decoder
+from .record_rows import (
+    AcceptedRequest,
+    CommunityRow,
+    DeletedSpan,
+    FilesSummary,
+    RecordRow,
+)
 from .selection import SelectedIds, Selection, chunks
-from .times import moment_of
+from .timestamps import moment_of
 
 PAGE_BYTES = 8_000_000
 """Bytes of record JSON after which a page is full."""
@@ -42,7 +48,7 @@ class MembershipReader:
         engine: the site's engine.
         page_size: records in a page at most.
         subcounts: the registry of breakdowns, if no more of a record's JSON is
-            needed than they name; see :mod:`.pruning`.
+            needed than they name; see :mod:`.json_projection`.
         timeout: seconds that a statement may take.
     """
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from ..errors import NotReadyError
 from ..search.documents import Bookmark
 from ..search.lock import ClusterLock
-from . import times
-from .answers import decoded
+from . import timestamps
+from .backfill_state import backfill_state
+from .responses import decoded
 from .selection import Selection
-from .state import backfill_state
 
 DOCUMENT_ID = "community-events-reconciliation"
 """The document's ``_id`` in the index of bookmarks."""
@@ -108,7 +108,7 @@ class Reconciliation:
         """Look at records, and write what their timelines lack.
 
         Args:
-            generation: a :class:`.generation.Generation` that writes.
+            generation: a :class:`.backfill_run.Generation` that writes.
             selection: a :class:`.membership.Selection`; an empty one is all records.
             changed_only: of these only the ones that were changed since the last time.
             dry_run: count what would be written and write nothing.
@@ -138,7 +138,7 @@ class Reconciliation:
             lock.release()
 
     def _run(self, generation, selection, changed_only, dry_run):
-        bookmark, started = self._bookmark(), times.now()
+        bookmark, started = self._bookmark(), timestamps.now()
         of_all = selection == Selection()
         since = bookmark.data.get("looked_at") if changed_only else None
         if since is not None:

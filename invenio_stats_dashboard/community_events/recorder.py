@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
-from . import times
-from .answers import Mark
+from . import timestamps
 from .documents import ADDED, GLOBAL
 from .evidence import truth_of
 from .facts import FactsReader, RecordFacts
+from .responses import Mark
 from .timeline import Timeline, cause_of, compare
 
 _ATTEMPTS = 10
@@ -69,7 +69,7 @@ class Recorder:
         self,
         store,
         subcounts,
-        clock=times.now,
+        clock=timestamps.now,
         late=None,
         written=None,
         verified=None,
@@ -85,7 +85,7 @@ class Recorder:
         """Bring records up to date.
 
         Args:
-            rows: list of :class:`.rows.RecordRow`.
+            rows: list of :class:`.record_rows.RecordRow`.
             cause: what made the caller ask, one of :data:`.documents.CAUSES`; None is
                 told for each event from its evidence.
             dry_run: count what would be written and write nothing.

@@ -602,6 +602,6 @@ def _text(column: Any, name: str | None = None) -> sa.Label[str]:
 
 
 def _timestamp(column: Any, name: str | None = None) -> sa.Label[str]:
-    """Return a timestamp as text in UTC; see :mod:`.rows`."""
+    """Return a timestamp as text in UTC; see :mod:`.record_rows`."""
     utc = sa.func.timezone("UTC", column)
     return sa.func.to_char(utc, _TIMESTAMP).label(name or column.name)

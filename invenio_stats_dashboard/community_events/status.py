@@ -7,11 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from . import sql
-from .answers import decoded
+from .backfill_state import BackfillState, backfill_state
 from .database import PlanKind
 from .documents import ADDED, GLOBAL
 from .reconciliation import ReconciliationState, reconciliation_state
-from .state import BackfillState, backfill_state
+from .responses import decoded
 
 _PAGE = 1000
 

@@ -22,9 +22,9 @@ from ..search.client import (
 )
 from ..search.index_templates import put_missing_templates
 from ..search.site_templates import reindexing_template
-from .answers import FIELDS, Docs, FactsState, Mark, Page, Results, decoded
 from .documents import event_id, index_templates
 from .facts import RecordFacts
+from .responses import FIELDS, Docs, FactsState, Mark, Page, Results, decoded
 
 MAX_RECIDS = 1000
 """Identifiers in one request."""

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from .documents import ADDED, GLOBAL, REMOVED, CommunityEvent
-from .times import second_of
+from .timestamps import second_of
 
 
 class Timeline:

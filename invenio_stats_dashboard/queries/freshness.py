@@ -17,7 +17,7 @@ from invenio_i18n import gettext as _
 
 from ..aggregations.documents import UPDATED, day_field
 from ..aggregations.run import LAST_RUN, LOCK, PREPARATION
-from ..community_events.state import DOCUMENT_ID as BACKFILL
+from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA
 from .metrics import METRICS

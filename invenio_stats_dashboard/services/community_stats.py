@@ -10,14 +10,14 @@ from invenio_db import db
 
 from ..aggregations.status import AggregatesReader
 from ..community_events.backfill import BackfillReport
+from ..community_events.backfill_locks import announced
+from ..community_events.backfill_run import Generation
 from ..community_events.database_indexes import DatabaseIndexes, has_all_indexes
 from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
-from ..community_events.generation import Generation
 from ..community_events.live_capture import LiveCapture, capture_all_deferred
 from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
-from ..community_events.running import announced
 from ..community_events.scan_budget import ScanBudget
 from ..community_events.selection import Selection
 from ..community_events.status import events_status

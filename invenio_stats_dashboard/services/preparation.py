@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from ..aggregations.run import PREPARATION
-from ..community_events.state import backfill_state
+from ..community_events.backfill_state import backfill_state
 from ..errors import LockedError, StatsDashboardError
 from ..search.documents import Bookmark
 from ..search.names import Names

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 
 from ..aggregations import removal
 from ..aggregations.run import LOCK
+from ..community_events.backfill_locks import DELETION, require_none
+from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..community_events.reconciliation import DOCUMENT_ID as RECONCILIATION
 from ..community_events.reconciliation import LOCK as RECONCILING
-from ..community_events.running import DELETION, require_none
-from ..community_events.state import DOCUMENT_ID as BACKFILL
 from ..search.client import json_client
 from ..search.lock import ClusterLock
 from ..search.names import Names

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from ..aggregations.index_layout import read_layout
 from ..aggregations.run import LOCK as AGGREGATION
 from ..aggregations.status import AggregatesReader, FamilyStatus
+from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
-from ..community_events.state import BackfillState, backfill_state
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..usage_events.migration.service import LOCK as MIGRATION
@@ -67,7 +67,7 @@ class StatsStatus:
             looked at.
         communities: those shown.
         communities_total: how many there are.
-        community_events: the :class:`~..community_events.state.BackfillState`.
+        community_events: the :class:`~..community_events.backfill_state.BackfillState`.
         reconciliation: the
             :class:`~..community_events.reconciliation.ReconciliationState`.
         migration: the :class:`~..usage_events.migration.status.Status`.

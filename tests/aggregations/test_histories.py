@@ -6,9 +6,9 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from invenio_stats_dashboard.community_events.answers import Mark
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts
+from invenio_stats_dashboard.community_events.responses import Mark
 from invenio_stats_dashboard.community_events.timeline import Timeline
 
 from ..conftest import remove_statistics

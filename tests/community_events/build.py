@@ -6,13 +6,13 @@
 from datetime import datetime, timedelta
 
 from invenio_stats_dashboard import config, subcounts
-from invenio_stats_dashboard.community_events.answers import Mark
-from invenio_stats_dashboard.community_events.rows import (
+from invenio_stats_dashboard.community_events.record_rows import (
     AcceptedRequest,
     CommunityRow,
     RecordRow,
 )
-from invenio_stats_dashboard.community_events.times import as_second
+from invenio_stats_dashboard.community_events.responses import Mark
+from invenio_stats_dashboard.community_events.timestamps import as_second
 
 REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
 

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from invenio_db import db
 
+from invenio_stats_dashboard.community_events.backfill_run import Generation
+from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.community_events.database import DatabaseUnavailableError
-from invenio_stats_dashboard.community_events.generation import Generation
 from invenio_stats_dashboard.community_events.membership import MembershipReader
 from invenio_stats_dashboard.community_events.recorder import Recorder
-from invenio_stats_dashboard.community_events.state import backfill_state
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.errors import SearchUnavailableError
 from invenio_stats_dashboard.search.client import text_client

@@ -55,7 +55,7 @@ from invenio_rdm_records.requests.user_moderation.actions import on_block, on_re
 from invenio_records_resources.services.uow import UnitOfWork
 from invenio_requests.proxies import current_requests_service
 
-from invenio_stats_dashboard.community_events import capture, times
+from invenio_stats_dashboard.community_events import capture, timestamps
 from invenio_stats_dashboard.usage_events.attribution import KIND
 from tests.helpers import content
 from tests.helpers.statistics import community_events, documents, facts
@@ -154,12 +154,12 @@ def test_bulk_addition_is_dated_by_when_it_was_made(told, client, names):
     _forget(client, names)
     for recid in recids:
         content.edit(recid, title="Seen once more")
-    before = times.now()
+    before = timestamps.now()
     content.include_in_bulk(recids, community)
     for recid in recids:
         assert told(recid) == {"global": PUBLISHED, community: [("added", "bulk")]}
         (event,) = _events(client, names, recid, community)
-        assert before <= event["event_date"] <= times.now()
+        assert before <= event["event_date"] <= timestamps.now()
         (event,) = _events(client, names, recid, "global")
         assert event["event_date"] == past
 
@@ -455,7 +455,7 @@ def test_rows_changed_behind_the_application_are_found_by_the_sweep(
     service.generate_record_community_events()
     assert service.reconcile_if_due().events == 0
     time.sleep(1.1)  # they were compared in an earlier second than what follows
-    before = times.now()
+    before = timestamps.now()
     db.session.execute(sa.text("DELETE FROM rdm_parents_community"))
     parent = current_rdm_records_service.record_cls.pid.resolve(came).parent.id
     _insert(str(parent), two)
@@ -471,7 +471,7 @@ def test_rows_changed_behind_the_application_are_found_by_the_sweep(
     for recid, community in ((left, one), (came, two), (gone, "global")):
         # the rows' last change is years ago, but they were as told since
         event = _events(client, names, recid, community)[-1]
-        assert before <= event["event_date"] <= times.now()
+        assert before <= event["event_date"] <= timestamps.now()
         assert event["evidence"] == "now"
     assert service.reconcile_community_events().events == 0
     status = service.community_events_status()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.community_events.evidence import truth_of
-from invenio_stats_dashboard.community_events.rows import DeletedSpan
+from invenio_stats_dashboard.community_events.record_rows import DeletedSpan
 from invenio_stats_dashboard.community_events.timeline import (
     Bound,
     Stay,

@@ -4,7 +4,7 @@
 """Rules of dates: the best evidence there is, and the kind of it."""
 
 from invenio_stats_dashboard.community_events.evidence import truth_of
-from invenio_stats_dashboard.community_events.rows import DeletedSpan
+from invenio_stats_dashboard.community_events.record_rows import DeletedSpan
 from invenio_stats_dashboard.community_events.timeline import Timeline, compare
 
 from .build import added, community, day, ended, removed, row, second

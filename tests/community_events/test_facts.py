@@ -15,7 +15,7 @@ from invenio_stats_dashboard.community_events.facts import (
     file_type,
     registry_mark,
 )
-from invenio_stats_dashboard.community_events.rows import FilesSummary
+from invenio_stats_dashboard.community_events.record_rows import FilesSummary
 
 from .build import REGISTRY, row, second
 

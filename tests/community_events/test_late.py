@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from invenio_communities.proxies import current_communities
 from invenio_db import db
 
-from invenio_stats_dashboard.community_events import capture, times
+from invenio_stats_dashboard.community_events import capture, timestamps
 from invenio_stats_dashboard.tasks import send_capture
 from scripts.demo.legacy_events import generate, synthetic_records
 from tests.helpers import content
@@ -100,11 +100,11 @@ def _made_yesterday(late):
     (updated,) = db.session.execute(
         sa.text("SELECT max(updated) FROM rdm_parents_metadata")
     ).one()
-    late.removed = times.as_second(updated)
+    late.removed = timestamps.as_second(updated)
 
 
 def _yesterday():
-    return times.moment_of((datetime.now(UTC) - DAY).isoformat())
+    return timestamps.moment_of((datetime.now(UTC) - DAY).isoformat())
 
 
 def _age(span):
@@ -130,7 +130,7 @@ def _rename(community):
 
 def _near(late, seconds):
     moment = datetime.fromisoformat(late.removed) + timedelta(seconds=seconds)
-    return times.as_second(moment)
+    return timestamps.as_second(moment)
 
 
 def _apart(one, other):

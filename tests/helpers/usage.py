@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from invenio_search.proxies import current_search
 from opensearchpy.exceptions import OpenSearchException
 
+from invenio_stats_dashboard.community_events.backfill_state import save_state
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
-from invenio_stats_dashboard.community_events.state import save_state
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.search.names import STOCK_EVENTS

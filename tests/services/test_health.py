@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from invenio_stats_dashboard.community_events.backfill_state import BackfillState
 from invenio_stats_dashboard.community_events.reconciliation import ReconciliationState
-from invenio_stats_dashboard.community_events.state import BackfillState
 from invenio_stats_dashboard.services.health import problems
 from invenio_stats_dashboard.services.status import StatsStatus
 from invenio_stats_dashboard.usage_events.dead_letters import DeadLetters

@@ -9,7 +9,7 @@ import pytest
 
 from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.aggregations.usage import work
-from invenio_stats_dashboard.community_events.state import backfill_state
+from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.search.documents import Bookmark
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.services.preparation import (

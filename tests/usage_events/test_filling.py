@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.community_events.state import save_state
+from invenio_stats_dashboard.community_events.backfill_state import save_state
 from invenio_stats_dashboard.errors import NotReadyError
 from invenio_stats_dashboard.search.names import EVENT_TYPES
 from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, fill_usage_events

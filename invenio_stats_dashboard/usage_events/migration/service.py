@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from opensearchpy.exceptions import OpenSearchException
 
+from ...community_events.backfill_state import backfill_state
 from ...community_events.lookup import RecordLookup
 from ...community_events.resolver import DatabaseResolver
-from ...community_events.state import backfill_state
 from ...errors import (
     LockedError,
     NotReadyError,

@@ -5,7 +5,7 @@
 
 from dataclasses import asdict, dataclass, fields
 
-from .answers import decoded
+from .responses import decoded
 
 DOCUMENT_ID = "community-events-backfill"
 """The document's ``_id`` in the index of bookmarks."""

@@ -7,10 +7,10 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from . import times
+from . import timestamps
 from .backfill import MAX_LACKING, BackfillReport, Pace, Progress, Totals, fill
+from .backfill_state import backfill_state, save_state
 from .selection import Selection
-from .state import backfill_state, save_state
 
 _CAUSE = "backfill"
 _SAVED_EVERY, _SHOWN_EVERY = 2.0, 0.2
@@ -74,7 +74,7 @@ class Generation:
             lambda: backfill_state(self._client, self._names)
         )
         position = None if dry_run else before.position
-        started_at = before.started_at if position else times.now()
+        started_at = before.started_at if position else timestamps.now()
         seen = before.seen if position else 0
         save_pace = Pace(self._save_every)
 
@@ -110,7 +110,7 @@ class Generation:
             seen=0,
             records=records,
             started_at=started_at,
-            finished_at=times.now(),
+            finished_at=timestamps.now(),
         )
         return replace(self._report(), went_on=position is not None, complete=True)
 

@@ -19,7 +19,13 @@ from .search.site_templates import (
     register_templates,
     reindexing_template,
 )
-from .usage_events import connections, dead_letters, indexer, journal, workers
+from .usage_events import (
+    connections,
+    dead_letters,
+    indexer,
+    redelivery_journal,
+    stock_workers,
+)
 from .views.layout import check_configured as check_configured_layouts
 
 
@@ -47,7 +53,7 @@ class InvenioStatsDashboard:
         check_configured_layouts(app.config)
         if app.config["COMMUNITY_STATS_ENABLED"]:
             if indexer.install(app):
-                workers.announce()
+                stock_workers.announce()
             capture.install(tasks.send_capture)
             connections.install(app)
             registered.register(app)
@@ -120,7 +126,7 @@ def fixed_templates(names):
         **community_events_templates(names),
         **dead_letters.index_templates(names),
         **aggregates_templates(names),
-        **journal.index_templates(names),
+        **redelivery_journal.index_templates(names),
     }
 
 

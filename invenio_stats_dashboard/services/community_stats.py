@@ -26,7 +26,7 @@ from ..errors import LockedError, NotReadyError, UsageError
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
-from ..usage_events.attribution import noting
+from ..usage_events.maintenance.reattribution import noting
 from . import arguments
 from .aggregation import (
     aggregate,

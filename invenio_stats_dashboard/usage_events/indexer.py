@@ -17,9 +17,9 @@ from invenio_stats.processors import EventsIndexer
 from kombu import Exchange
 
 from ..search.names import STOCK_EVENTS
-from .deliveries import opened
+from .consumer import opened
+from .event_writer import EventWriter
 from .preprocessing import salts_kept, watched
-from .storing import EventWriter
 
 _CHUNK = 1000
 
@@ -64,7 +64,7 @@ class PatientEventsIndexer(EventsIndexer):
         """Return what the stock code makes of messages in hand.
 
         Args:
-            delivery: the :class:`~.deliveries.Delivery`.
+            delivery: the :class:`~.consumer.Delivery`.
 
         Returns:
             list: (body of the message, action) of each event.

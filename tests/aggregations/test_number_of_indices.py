@@ -11,7 +11,7 @@ import pytest
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.names import FAMILIES, INTERNAL, META_KEY
 from invenio_stats_dashboard.usage_events import dead_letters
-from invenio_stats_dashboard.usage_events.journal import Journal
+from invenio_stats_dashboard.usage_events.redelivery_journal import Journal
 
 from .records.conftest import Known
 from .usage.build import Events

@@ -56,7 +56,7 @@ from invenio_records_resources.services.uow import UnitOfWork
 from invenio_requests.proxies import current_requests_service
 
 from invenio_stats_dashboard.community_events import capture, timestamps
-from invenio_stats_dashboard.usage_events.attribution import KIND
+from invenio_stats_dashboard.usage_events.maintenance.reattribution import KIND
 from tests.helpers import content
 from tests.helpers.statistics import community_events, documents, facts
 

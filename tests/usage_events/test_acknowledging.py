@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from invenio_stats_dashboard.search import bulk
-from invenio_stats_dashboard.usage_events import dead_letters, storing
+from invenio_stats_dashboard.usage_events import dead_letters, event_writer
 from invenio_stats_dashboard.usage_events.migration import aliases
 
 from ..helpers.processes import Forked, kill_me
@@ -119,7 +119,7 @@ def test_month_that_stays_closed_does_not_keep_the_events_of_others(
     closed = usage.names.events_month("view", past.strftime("%Y-%m"))
     usage.client.indices.create(index=closed)
     aliases.block_writes(usage.client, closed)
-    monkeypatch.setattr(storing, "_LIMIT", 2.0)
+    monkeypatch.setattr(event_writer, "_LIMIT", 2.0)
     late = [{**view, "timestamp": past.isoformat()} for view in views(30)]
     now = views(30)
     for pair in zip(late, now, strict=True):

@@ -13,8 +13,8 @@ from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.errors import SearchUnavailableError, StatsDashboardError
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, attribute_usage_events_again
-from invenio_stats_dashboard.usage_events import attribution
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
+from invenio_stats_dashboard.usage_events.maintenance import reattribution
 from invenio_stats_dashboard.usage_events.migration import making, service
 from scripts.demo.bulk import write
 
@@ -67,13 +67,13 @@ def note(usage, since=SINCE, recids=None):
     """Note the record for re-attribution, or others."""
     client = text_client(usage.app)
     recids = recids or [usage.record.recid]
-    attribution.note(client, usage.names, dict.fromkeys(recids, since), limit=5)
+    reattribution.note(client, usage.names, dict.fromkeys(recids, since), limit=5)
 
 
 def noted(usage):
     """Return what is on the list."""
     usage.client.indices.refresh(index=usage.names.reindexing)
-    query = {"query": {"term": {"kind": attribution.KIND}}}
+    query = {"query": {"term": {"kind": reattribution.KIND}}}
     hits = usage.client.search(index=usage.names.reindexing, body=query)["hits"]["hits"]
     return {hit["_id"]: hit["_source"] for hit in hits}
 
@@ -184,8 +184,8 @@ def test_a_migration_forgets_what_a_note_that_is_done_has_changed(usage, monkeyp
 
 
 def test_no_look_up_keeps_a_membership_for_as_long_as_a_note_rests(usage, monkeypatch):
-    assert attribution.KNOWN_SECONDS <= attribution.REST / 2
-    assert making.KNOWN_SECONDS == service.KNOWN_SECONDS == attribution.KNOWN_SECONDS
+    assert reattribution.KNOWN_SECONDS <= reattribution.REST / 2
+    assert making.KNOWN_SECONDS == service.KNOWN_SECONDS == reattribution.KNOWN_SECONDS
     monkeypatch.setattr(service, "KNOWN_SECONDS", 0.0)
     usage.all = dict(usage.events("view", MONTH, 400, 1))
     record, splicer = busiest(usage), usage.service._splicer()
@@ -327,7 +327,7 @@ def test_an_index_that_takes_nothing_keeps_no_other_waiting(late, monkeypatch):
     note(late, "2020-01-01T00:00:00", [other])
     put(late, "index.blocks.write", True)
     with monkeypatch.context() as patch:
-        patch.setattr(attribution, "LIMIT", 0.5)
+        patch.setattr(reattribution, "LIMIT", 0.5)
         with pytest.raises(SearchUnavailableError, match="taken no documents"):
             late.service.attribute_again(records=1, rest=0)
     assert late.service.attribute_again(records=1, rest=0, seconds=0).records == 1

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import urllib3
 from invenio_db import db
 
-from invenio_stats_dashboard.usage_events.storing import EventWriter
+from invenio_stats_dashboard.usage_events.event_writer import EventWriter
 
 from ..helpers.usage import Usage
 

@@ -19,7 +19,7 @@ from opensearchpy.serializer import JSONSerializer
 from invenio_stats_dashboard.search.documents import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
-from invenio_stats_dashboard.usage_events.finished import encode
+from invenio_stats_dashboard.usage_events.bulk_action import encode
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
 from invenio_stats_dashboard.usage_events.migration import aliases
 

@@ -12,7 +12,7 @@ from invenio_stats import processors
 
 from invenio_stats_dashboard.errors import SearchUnavailableError
 from invenio_stats_dashboard.search import bulk
-from invenio_stats_dashboard.usage_events import dead_letters, storing
+from invenio_stats_dashboard.usage_events import dead_letters, event_writer
 from invenio_stats_dashboard.usage_events.preprocessing import salts_kept
 
 from ..helpers.processes import Forked, kill_me
@@ -87,7 +87,7 @@ def test_index_that_cannot_be_read_is_no_reason_to_store_again(
     client = broker.usage.client
     month = broker.usage.names.events_month("view", NOW.strftime("%Y-%m"))
     client.indices.close(index=month)
-    monkeypatch.setattr(storing, "_LIMIT", 1.0)
+    monkeypatch.setattr(event_writer, "_LIMIT", 1.0)
     with pytest.raises(SearchUnavailableError):
         broker.indexer().run()
     client.indices.open(index=month, params={"wait_for_active_shards": 1})

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from invenio_stats_dashboard.usage_events.mapped import MappedMonths
+from invenio_stats_dashboard.usage_events.mapping_guard import MappedMonths
 
 from .test_dead_letters import MONTH, usage
 
@@ -19,7 +19,7 @@ def pauses(monkeypatch):
     """Return the pauses that are made."""
     made, sleep = [], time.sleep
     monkeypatch.setattr(
-        "invenio_stats_dashboard.usage_events.mapped.time.sleep",
+        "invenio_stats_dashboard.usage_events.mapping_guard.time.sleep",
         lambda seconds: (made.append(seconds), sleep(seconds)),
     )
     return made

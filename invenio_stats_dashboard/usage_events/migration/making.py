@@ -14,9 +14,9 @@ from ...errors import ClusterNotHealthyError, UsageError
 from ...search.client import text_client
 from ...search.gc_tuning import give_large_blocks_back
 from ...search.health import HealthGate, Limits
-from ..attribution import KNOWN_SECONDS, noting
 from ..enrichment import Splicer
-from ..workers import StockWorkers
+from ..maintenance.reattribution import KNOWN_SECONDS, noting
+from ..stock_workers import StockWorkers
 from .copying import Copier
 from .months import is_writable, utc_now
 from .plan import running_snapshots

@@ -13,7 +13,7 @@ from ...errors import StatsDashboardError
 from ...search import bulk
 from ...search.documents import Bookmark
 from ...search.seqno import NOTHING, page
-from ..rewriting import if_unchanged
+from ..maintenance.event_rewriter import if_unchanged
 from .copying import settled_positions
 from .months import serving
 from .report import Progress

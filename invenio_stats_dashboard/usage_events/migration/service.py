@@ -25,11 +25,17 @@ from ...search.documents import Bookmark
 from ...search.gc_tuning import rare_collections
 from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ...search.names import Names
-from ..attribution import KNOWN_SECONDS, REST, RUN_SECONDS, Attribution, noting
 from ..enrichment import Splicer
-from ..filling import Filling
+from ..maintenance.fill_missing import Filling
+from ..maintenance.reattribution import (
+    KNOWN_SECONDS,
+    REST,
+    RUN_SECONDS,
+    Attribution,
+    noting,
+)
 from ..replay import Replay
-from ..workers import StockWorkers
+from ..stock_workers import StockWorkers
 from . import after, overdue, plan, re_enriching, rollback, status
 from .making import Watch, ignore, limits_of, make_run, options_of
 from .months import check_event_types, parse_months, survey, utc_now

@@ -15,8 +15,8 @@ import msgspec
 from ...errors import ClusterNotHealthyError, StatsDashboardError
 from ...search import bulk
 from ...search.seqno import NOTHING, page
-from ..attribution import noted_among
 from ..enrichment import decode_head, enrich
+from ..maintenance.reattribution import noted_among
 from .comparison import Side, compare_day, counts_per_day
 from .copying import settled_positions
 

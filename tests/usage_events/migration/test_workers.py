@@ -11,7 +11,7 @@ from time import sleep
 import pytest
 
 from invenio_stats_dashboard import config
-from invenio_stats_dashboard.usage_events.workers import (
+from invenio_stats_dashboard.usage_events.stock_workers import (
     MARKER_TASK,
     STOCK_TASK,
     TIMEOUT,

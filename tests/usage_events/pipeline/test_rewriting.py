@@ -13,7 +13,7 @@ from invenio_stats.proxies import current_stats
 
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.search.client import text_client
-from invenio_stats_dashboard.usage_events import attribution
+from invenio_stats_dashboard.usage_events.maintenance import reattribution
 
 from ...helpers.faults import until
 from ...helpers.sites import VIEW, Beat, Listed, views
@@ -79,7 +79,7 @@ def know_late(usage):
     store.create_events([replace(event, cause="accepted") for event in events])
     store.refresh()
     usage.histories[record.recid] = history
-    attribution.note(text_client(usage.app), usage.names, {record.recid: SINCE})
+    reattribution.note(text_client(usage.app), usage.names, {record.recid: SINCE})
     return record
 
 
@@ -122,7 +122,7 @@ def test_filling_and_attribution_go_on_all_along_the_switch_of_a_month(site):
     assert rewriting.written >= 400
     # a worker may have written since what it knew of before
     (record,) = late
-    attribution.note(text_client(usage.app), usage.names, {record: SINCE})
+    reattribution.note(text_client(usage.app), usage.names, {record: SINCE})
     until(lambda: not once(usage), "all is filled and attributed")
     found = usage.seen()
     assert sorted(id for id, _ in found) == sorted(expected)

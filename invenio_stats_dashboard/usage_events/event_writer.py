@@ -16,13 +16,13 @@ from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.mappings import ENRICHED_FIELDS
 from ..search.names import EVENT_TYPES, Names
-from .attribution import noting
+from .bulk_action import FinishedEvent
 from .dead_letters import keep
 from .enrichment import Splicer
-from .finished import FinishedEvent
-from .journal import Journal
-from .mapped import MappedMonths
+from .maintenance.reattribution import noting
+from .mapping_guard import MappedMonths
 from .migration.overdue import recover
+from .redelivery_journal import Journal
 
 _LIMIT = 1200.0
 """Seconds to wait for OpenSearch; a broker may ask after its messages after 1800."""
@@ -204,7 +204,7 @@ class EventWriter:
         Their messages are acknowledged after this.
 
         Args:
-            refused: list of (:class:`~.finished.FinishedEvent`, reason).
+            refused: list of (:class:`~.bulk_action.FinishedEvent`, reason).
         """
         if refused:
             self._logger.error(

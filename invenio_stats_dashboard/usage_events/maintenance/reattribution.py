@@ -18,14 +18,14 @@ from functools import partial
 import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import SearchUnavailableError, StatsDashboardError
-from ..search import bulk
-from ..search.client import text_client
-from ..search.names import EVENT_TYPES
-from ..search.seqno import NOTHING
-from .migration.copying import settled_positions
-from .rewriting import LIMIT, events_of, if_unchanged
-from .served import ENRICHED, buckets, look
+from ...errors import SearchUnavailableError, StatsDashboardError
+from ...search import bulk
+from ...search.client import text_client
+from ...search.names import EVENT_TYPES
+from ...search.seqno import NOTHING
+from ..migration.copying import settled_positions
+from ..read_aliases import ENRICHED, buckets, look
+from .event_rewriter import LIMIT, events_of, if_unchanged
 
 KIND = "re-attribution"
 REST = 1800.0
@@ -124,7 +124,7 @@ class Attribution:
         client: an ordinary client.
         text_client: a client that does not decode.
         names: the instance's names.
-        splicer: brings communities up to date (:class:`~.enrichment.Splicer`); its
+        splicer: brings communities up to date (:class:`~..enrichment.Splicer`); its
             look-up must know the change, so it is a fresh one for each run, and
             forgets after :data:`KNOWN_SECONDS`.
         waiting: called with a sentence before each pause.

@@ -11,13 +11,13 @@ next run.
 
 from dataclasses import dataclass
 
-from ..errors import SearchUnavailableError
-from ..search import bulk
-from ..search.seqno import NOTHING
-from .migration.copying import settled_positions
-from .migration.status import not_enriched
-from .rewriting import LIMIT, events_of, if_unchanged
-from .served import look
+from ...errors import SearchUnavailableError
+from ...search import bulk
+from ...search.seqno import NOTHING
+from ..migration.copying import settled_positions
+from ..migration.status import not_enriched
+from ..read_aliases import look
+from .event_rewriter import LIMIT, events_of, if_unchanged
 
 LACKING = {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}}
 """The query for events without enrichment."""
@@ -47,7 +47,7 @@ class Filling:
         client: an ordinary client.
         text_client: a client that does not decode.
         names: the instance's names.
-        splicer: adds the enrichment (:class:`~.enrichment.Splicer`). A record that
+        splicer: adds the enrichment (:class:`~..enrichment.Splicer`). A record that
             nobody knows gets empty lists, so that its events are done, too.
         waiting: called with a sentence before each pause.
     """

@@ -5,8 +5,8 @@
 
 import msgspec
 
-from ..search.client import patiently
-from ..search.seqno import page
+from ...search.client import patiently
+from ...search.seqno import page
 
 LIMIT = 120.0
 """Seconds to go on trying while OpenSearch takes no requests."""

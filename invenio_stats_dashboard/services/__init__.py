@@ -3,7 +3,7 @@
 
 """The face of the package to code."""
 
-from ..usage_events.migration.service import EventReindexingService
 from .community_stats import CommunityStatsService
+from .event_reindexing import EventReindexingService
 
 __all__ = ("CommunityStatsService", "EventReindexingService")

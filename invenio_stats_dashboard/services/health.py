@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..aggregations.aggregate_indices import earlier_layout
-from ..usage_events.migration.report import PLANNED
+from ..migration.report import PLANNED
 from .preparation import READY
 
 if TYPE_CHECKING:

@@ -16,9 +16,7 @@ from dataclasses import asdict, dataclass
 from ..aggregations.run import PREPARATION
 from ..community_events.backfill_state import backfill_state
 from ..errors import LockedError, StatsDashboardError
-from ..search.documents import Bookmark
-from ..search.names import Names
-from ..usage_events.migration.report import (
+from ..migration.report import (
     DONE,
     EMPTY,
     ENRICHED,
@@ -28,6 +26,8 @@ from ..usage_events.migration.report import (
     SWITCHED,
     retry_command,
 )
+from ..search.documents import Bookmark
+from ..search.names import Names
 
 EVENTS, MIGRATION, READY = "community events", "migration", "ready"
 """What is being prepared, in this order."""

@@ -15,8 +15,8 @@ from ..community_events.reconciliation import LOCK as RECONCILING
 from ..search.client import json_client
 from ..search.lock import ClusterLock
 from ..search.names import Names
-from ..usage_events.migration.service import LOCK as MIGRATION
 from .aggregation import locked
+from .event_reindexing import LOCK as MIGRATION
 
 
 def destroy_indices(app, everything=False, dry_run=False):

@@ -19,12 +19,12 @@ from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
+from ..migration.migration_status import Status as MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
-from ..usage_events.migration.service import LOCK as MIGRATION
-from ..usage_events.migration.status import Status as MigrationStatus
 from ..usage_events.queues import lengths
 from .catching_up import LOCK as CATCHING_UP
+from .event_reindexing import LOCK as MIGRATION
 from .health import SCHEDULED, aware, problems
 from .preparation import read_preparation
 
@@ -70,7 +70,7 @@ class StatsStatus:
         community_events: the :class:`~..community_events.backfill_state.BackfillState`.
         reconciliation: the
             :class:`~..community_events.reconciliation.ReconciliationState`.
-        migration: the :class:`~..usage_events.migration.status.Status`.
+        migration: the :class:`~..migration.migration_status.Status`.
         preparation: of :func:`~.preparation.read_preparation`.
         database_indexes: the indexes that live capture uses, whether they exist or
             not.

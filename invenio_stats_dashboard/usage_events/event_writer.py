@@ -12,6 +12,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
 from ..errors import SearchUnavailableError, StatsDashboardError
+from ..migration.recovery import recover
 from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.mappings import ENRICHED_FIELDS
@@ -21,7 +22,6 @@ from .dead_letters import keep
 from .enrichment import Splicer
 from .maintenance.reattribution import noting
 from .mapping_guard import MappedMonths
-from .migration.overdue import recover
 from .redelivery_journal import Journal
 
 _LIMIT = 1200.0

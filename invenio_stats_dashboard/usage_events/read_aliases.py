@@ -10,7 +10,7 @@ events are enriched as they come like those of any other.
 from dataclasses import dataclass
 
 from ..errors import SearchUnavailableError
-from .migration.months import EventsIndex, serving, survey, undated
+from ..migration.months import EventsIndex, serving, survey, undated
 
 ENRICHED = {"exists": {"field": "enriched_at"}}
 """The query for events with enrichment."""

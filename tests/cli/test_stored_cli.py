@@ -14,7 +14,7 @@ from invenio_stats_dashboard.community_events.backfill_locks import DELETION, an
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
-from invenio_stats_dashboard.usage_events.migration.service import LOCK as MIGRATION
+from invenio_stats_dashboard.services.event_reindexing import LOCK as MIGRATION
 
 from ..aggregations.usage.build import BLUE, Events, changed
 from ..helpers import content

@@ -6,7 +6,7 @@
 import pytest
 
 from invenio_stats_dashboard.cli import usage_display as display
-from invenio_stats_dashboard.usage_events.migration.report import Progress
+from invenio_stats_dashboard.migration.report import Progress
 
 COPYING = Progress(
     "view", "2026-03", "copying", 120_000, 400_000, 8123.4, 280_000, None, 34.2

@@ -15,8 +15,8 @@ from flask import Flask
 from invenio_stats_dashboard import InvenioStatsDashboard
 from invenio_stats_dashboard.errors import ConfigurationError
 from invenio_stats_dashboard.search.lock import ClusterLock
+from invenio_stats_dashboard.services.event_reindexing import LOCK
 from invenio_stats_dashboard.subcounts import load
-from invenio_stats_dashboard.usage_events.migration.service import LOCK
 
 from ..conftest import remove_statistics
 from ..helpers.cluster import living_on

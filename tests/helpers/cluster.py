@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
-from invenio_stats_dashboard.usage_events.migration.service import (
-    EventReindexingService,
-)
+from invenio_stats_dashboard.services.event_reindexing import EventReindexingService
 
 from .ports import HTTP
 from .services import OwnServices

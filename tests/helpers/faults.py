@@ -13,10 +13,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from invenio_stats_dashboard.errors import LockedError, StatsDashboardError
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
-from invenio_stats_dashboard.usage_events.migration.service import (
-    EventReindexingService,
-)
+from invenio_stats_dashboard.migration.months import utc_now
+from invenio_stats_dashboard.services.event_reindexing import EventReindexingService
 
 from .processes import Forked, kill_me
 

@@ -9,10 +9,10 @@ import pytest
 
 from invenio_stats_dashboard.community_events.backfill_state import BackfillState
 from invenio_stats_dashboard.community_events.reconciliation import ReconciliationState
+from invenio_stats_dashboard.migration.migration_status import MonthStatus, Status
 from invenio_stats_dashboard.services.health import problems
 from invenio_stats_dashboard.services.status import StatsStatus
 from invenio_stats_dashboard.usage_events.dead_letters import DeadLetters
-from invenio_stats_dashboard.usage_events.migration.status import MonthStatus, Status
 from invenio_stats_dashboard.usage_events.queues import QueueLength
 
 NOW = "2026-03-10T12:00:00+00:00"

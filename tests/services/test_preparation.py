@@ -10,8 +10,10 @@ import pytest
 from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.aggregations.usage import work
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
+from invenio_stats_dashboard.migration.report import FAILED
 from invenio_stats_dashboard.search.documents import Bookmark
 from invenio_stats_dashboard.search.lock import ClusterLock
+from invenio_stats_dashboard.services.event_reindexing import LOCK
 from invenio_stats_dashboard.services.preparation import (
     EVENTS,
     MIGRATION,
@@ -19,8 +21,6 @@ from invenio_stats_dashboard.services.preparation import (
     Preparation,
     read_preparation,
 )
-from invenio_stats_dashboard.usage_events.migration.report import FAILED
-from invenio_stats_dashboard.usage_events.migration.service import LOCK
 
 from ..helpers.content import make_community, make_record
 from ..helpers.faults import until

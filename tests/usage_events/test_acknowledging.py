@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 import redis
 
+from invenio_stats_dashboard.migration import alias_actions
 from invenio_stats_dashboard.search import bulk
 from invenio_stats_dashboard.usage_events import dead_letters, event_writer
-from invenio_stats_dashboard.usage_events.migration import aliases
 
 from ..helpers.processes import Forked, kill_me
 from ..helpers.queues import COUNT, NOW, Broker, seen, views, wait_for
@@ -97,13 +97,13 @@ def test_messages_of_other_queues_of_a_redis_are_left_where_they_are(redis_broke
 def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
     usage, month = broker.usage, NOW.strftime("%Y-%m")
     index = usage.legacy_index("view", month)
-    aliases.block_writes(usage.client, index)
+    alias_actions.block_writes(usage.client, index)
     worker = Forked(usage.app, lambda: broker.indexer(broker.connected()).run())
     wait_for(broker, COUNT - 40)  # a chunk in hand, and one sent ahead
     worker.kill()  # while it waits for the block
     assert worker.wait() is None
     wait_for(broker, COUNT)
-    lift = threading.Timer(1.5, aliases.lift_block, (usage.client, index))
+    lift = threading.Timer(1.5, alias_actions.lift_block, (usage.client, index))
     lift.start()
     assert broker.indexer().run() == (COUNT, 0)
     lift.join()
@@ -118,7 +118,7 @@ def test_month_that_stays_closed_does_not_keep_the_events_of_others(
     past = NOW.replace(day=1) - timedelta(days=20)
     closed = usage.names.events_month("view", past.strftime("%Y-%m"))
     usage.client.indices.create(index=closed)
-    aliases.block_writes(usage.client, closed)
+    alias_actions.block_writes(usage.client, closed)
     monkeypatch.setattr(event_writer, "_LIMIT", 2.0)
     late = [{**view, "timestamp": past.isoformat()} for view in views(30)]
     now = views(30)
@@ -130,7 +130,7 @@ def test_month_that_stays_closed_does_not_keep_the_events_of_others(
     assert len(usage.seen(index=month)) == 30
     assert broker.left() == 0
     assert dead_letters.read(usage.client, usage.names).count == 30
-    aliases.lift_block(usage.client, closed)
+    alias_actions.lift_block(usage.client, closed)
     assert usage.service.replay().stored == 30
     assert len(usage.seen("view")) == 60
 

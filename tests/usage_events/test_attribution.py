@@ -11,11 +11,12 @@ import pytest
 
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.errors import SearchUnavailableError, StatsDashboardError
+from invenio_stats_dashboard.migration import run_factory
 from invenio_stats_dashboard.search.client import text_client
+from invenio_stats_dashboard.services import event_reindexing
 from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, attribute_usage_events_again
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
 from invenio_stats_dashboard.usage_events.maintenance import reattribution
-from invenio_stats_dashboard.usage_events.migration import making, service
 from scripts.demo.bulk import write
 
 from ..helpers.usage import RED, _events
@@ -164,7 +165,7 @@ def test_a_record_that_is_noted_again_meanwhile_stays_on_the_list(late, monkeypa
 
 
 def test_a_migration_forgets_what_a_note_that_is_done_has_changed(usage, monkeypatch):
-    monkeypatch.setattr(making, "KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(run_factory, "KNOWN_SECONDS", 0.0)
     usage.all = usage.legacy("view", MONTH, 400)
     later = usage.legacy("view", "2026-04", 400, seed=3)
     usage.record = busiest(usage)
@@ -185,8 +186,12 @@ def test_a_migration_forgets_what_a_note_that_is_done_has_changed(usage, monkeyp
 
 def test_no_look_up_keeps_a_membership_for_as_long_as_a_note_rests(usage, monkeypatch):
     assert reattribution.KNOWN_SECONDS <= reattribution.REST / 2
-    assert making.KNOWN_SECONDS == service.KNOWN_SECONDS == reattribution.KNOWN_SECONDS
-    monkeypatch.setattr(service, "KNOWN_SECONDS", 0.0)
+    assert (
+        run_factory.KNOWN_SECONDS
+        == event_reindexing.KNOWN_SECONDS
+        == reattribution.KNOWN_SECONDS
+    )
+    monkeypatch.setattr(event_reindexing, "KNOWN_SECONDS", 0.0)
     usage.all = dict(usage.events("view", MONTH, 400, 1))
     record, splicer = busiest(usage), usage.service._splicer()
     event = f'{{"recid":"{record.recid}","timestamp":"{SINCE}"}}'.encode()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from invenio_stats_dashboard.community_events.facts import RecordFacts
 from invenio_stats_dashboard.community_events.lookup import RecordContext
 from invenio_stats_dashboard.community_events.timeline import Timeline
+from invenio_stats_dashboard.migration.fingerprints import fingerprint
 from invenio_stats_dashboard.usage_events.enrichment import Splicer, native_bytes
-from invenio_stats_dashboard.usage_events.migration.fingerprints import fingerprint
 
 STAMP = "2026-11-01T00:00:00+00:00"
 TEXTS = st.text(st.sampled_from('ab"\\{}[],:é \n') | st.characters(codec="utf-8"))

@@ -7,10 +7,10 @@ import pytest
 
 from invenio_stats_dashboard.community_events.backfill_state import save_state
 from invenio_stats_dashboard.errors import NotReadyError
+from invenio_stats_dashboard.migration.migration_status import UndatedStatus
 from invenio_stats_dashboard.search.names import EVENT_TYPES
 from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, fill_usage_events
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
-from invenio_stats_dashboard.usage_events.migration.status import UndatedStatus
 from scripts.demo.bulk import write
 
 from .test_dead_letters import MONTH, usage

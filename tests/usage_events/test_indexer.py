@@ -16,12 +16,12 @@ from invenio_stats.tasks import process_events
 from kombu import Exchange
 from opensearchpy.serializer import JSONSerializer
 
+from invenio_stats_dashboard.migration import alias_actions
 from invenio_stats_dashboard.search.documents import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.bulk_action import encode
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
-from invenio_stats_dashboard.usage_events.migration import aliases
 
 from ..helpers.faults import killed_at
 from ..helpers.queues import NOW, views
@@ -55,9 +55,9 @@ def publish(count, **fields):
 def test_events_refused_by_a_write_block_are_stored_when_it_is_lifted(queue):
     month = NOW.strftime("%Y-%m")
     index = queue.legacy_index("view", month)
-    aliases.block_writes(queue.client, index)
+    alias_actions.block_writes(queue.client, index)
     publish(30)
-    lift = threading.Timer(1.5, aliases.lift_block, (queue.client, index))
+    lift = threading.Timer(1.5, alias_actions.lift_block, (queue.client, index))
     lift.start()
     assert process_events(["record-view"]) == [("record-view", (30, 0))]
     lift.join()
@@ -85,7 +85,9 @@ def test_a_switch_that_nobody_finished_is_taken_back_by_who_waits_for_it(queue):
     publish(5)
     assert process_events(["record-view"]) == [("record-view", (5, 0))]
     assert len(queue.seen("view")) == 25
-    assert not aliases.is_blocked(queue.client, queue.names.events_month("view", month))
+    assert not alias_actions.is_blocked(
+        queue.client, queue.names.events_month("view", month)
+    )
 
 
 def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app, caplog):
@@ -324,7 +326,7 @@ def test_index_that_takes_over_during_a_block_gets_the_mapping_too(queue):
         for suffix in ("old", "new")
     )
     queue.client.indices.put_alias(index=old, name=name)
-    aliases.block_writes(queue.client, old)
+    alias_actions.block_writes(queue.client, old)
     publish(10, recid=lambda number: queue.records[1].recid)
     move = [
         {"remove": {"index": old, "alias": name}},

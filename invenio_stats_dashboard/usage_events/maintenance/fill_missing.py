@@ -12,10 +12,10 @@ next run.
 from dataclasses import dataclass
 
 from ...errors import SearchUnavailableError
+from ...migration.copier import settled_positions
+from ...migration.migration_status import not_enriched
 from ...search import bulk
 from ...search.seqno import NOTHING
-from ..migration.copying import settled_positions
-from ..migration.status import not_enriched
 from ..read_aliases import look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 

@@ -19,11 +19,11 @@ import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import SearchUnavailableError, StatsDashboardError
+from ...migration.copier import settled_positions
 from ...search import bulk
 from ...search.client import text_client
 from ...search.names import EVENT_TYPES
 from ...search.seqno import NOTHING
-from ..migration.copying import settled_positions
 from ..read_aliases import ENRICHED, buckets, look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 

@@ -5,8 +5,8 @@
 
 import pytest
 
-from invenio_stats_dashboard.usage_events.migration import aliases
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
+from invenio_stats_dashboard.migration import alias_actions
+from invenio_stats_dashboard.migration.months import utc_now
 
 from ...helpers.faults import (
     At,
@@ -163,7 +163,7 @@ def test_frozen_block_never_hits_what_serves_under_the_old_name(usage):
     assert migrate_when_free(usage, **ARGUMENTS)["completed"]
     assert frozen.wake()["exit_code"] == 3
     target = usage.names.events_target("view", MONTH)
-    assert not aliases.is_blocked(usage.client, target)
+    assert not alias_actions.is_blocked(usage.client, target)
 
 
 def test_frozen_deletion_of_a_backup_spares_one_that_serves_again(usage):

@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
+from invenio_stats_dashboard.migration.months import utc_now
 
 from ...helpers.faults import (
     assert_no_marks,

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from invenio_stats.tasks import aggregate_events
 
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
+from invenio_stats_dashboard.migration.months import utc_now
 from scripts.demo.bulk import write
 
 from ...helpers.faults import At

@@ -6,8 +6,8 @@
 import pytest
 
 from invenio_stats_dashboard.errors import UsageError
+from invenio_stats_dashboard.migration.months import utc_now
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
 
 from ...helpers.faults import (
     At,

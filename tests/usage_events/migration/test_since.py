@@ -5,9 +5,9 @@
 
 import pytest
 
-from invenio_stats_dashboard.usage_events.migration import after
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
-from invenio_stats_dashboard.usage_events.migration.since import holds_all
+from invenio_stats_dashboard.migration import post_switch
+from invenio_stats_dashboard.migration.backup_proof import holds_all
+from invenio_stats_dashboard.migration.months import utc_now
 
 from ...helpers.faults import At
 
@@ -25,7 +25,7 @@ def told(monkeypatch):
         answers.append(holds_all(run, month, data))
         return answers[-1]
 
-    monkeypatch.setattr(after, "holds_all", holds)
+    monkeypatch.setattr(post_switch, "holds_all", holds)
     return answers
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 from opensearchpy.exceptions import OpenSearchException
 
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
+from invenio_stats_dashboard.migration.months import utc_now
 from scripts.demo.bulk import write
 
 from ...helpers.faults import At, assert_no_marks, until

@@ -6,8 +6,8 @@
 import pytest
 
 from invenio_stats_dashboard.errors import LockedError
-from invenio_stats_dashboard.usage_events.migration.months import utc_now
-from invenio_stats_dashboard.usage_events.migration.service import LOCK
+from invenio_stats_dashboard.migration.months import utc_now
+from invenio_stats_dashboard.services.event_reindexing import LOCK
 
 from ...helpers import commands
 from ...helpers.faults import Frozen, cluster_of, killed_at, migrate_when_free

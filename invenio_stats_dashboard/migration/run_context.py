@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from ...errors import (
+from ..errors import (
     ClusterNotHealthyError,
     LockLostError,
     SearchUnavailableError,
@@ -67,7 +67,7 @@ class Run:
         id: unique id of the run.
         client: an ordinary client.
         names: the instance's names.
-        copier: the :class:`~.copying.Copier`.
+        copier: the :class:`~.copier.Copier`.
         fresh_lookup: makes a record look-up that has cached nothing.
         options: the :class:`Options`.
         progress: called with a :class:`~.report.Progress`.

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 import msgspec
 from opensearchpy.exceptions import NotFoundError
 
-from ...errors import LockLostError, StatsDashboardError
-from ...search import bulk
-from ...search.documents import Bookmark, by_shard
-from ...search.seqno import NOTHING, page
-from . import aliases
+from ..errors import LockLostError, StatsDashboardError
+from ..search import bulk
+from ..search.documents import Bookmark, by_shard
+from ..search.seqno import NOTHING, page
+from . import alias_actions
+from .backup_proof import holds_all
 from .comparison import Side, compare_day, fingerprints_of_both
-from .copying import ALIAS_MISSING, settled_positions
+from .copier import ALIAS_MISSING, settled_positions
 from .report import DONE
-from .since import holds_all
 
 _ROUNDS = 3
 _IDS = 1000
@@ -29,10 +29,10 @@ class NotTheSameError(StatsDashboardError):
 def compare_with_backup(run, month, bookmark):
     """See that the index that serves holds all of a backup; bring what is missing.
 
-    Both are read, event by event, where :func:`~.since.holds_all` cannot tell.
+    Both are read, event by event, where :func:`~.backup_proof.holds_all` cannot tell.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`, switched.
         bookmark: its bookmark.
 
@@ -76,7 +76,7 @@ def bring_over(run, month, old, settled, bookmark):
     What is there is never overwritten.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`, switched.
         old: name of the index that holds the old data.
         settled: shard of the new index -> position above which an event was
@@ -154,7 +154,7 @@ def _create(run, old, new, ids):
         refusals = bulk.write(
             run.copier.text_client,
             # by this run's mark: after a rollback the name would be made anew
-            aliases.mark_of(new, run.id),
+            alias_actions.mark_of(new, run.id),
             actions,
             run.copier.write_limit,
             params={"require_alias": "true"},
@@ -208,7 +208,7 @@ def delete_backup(run, month, bookmark, accept_deletions=False):
     meant.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`, switched.
         bookmark: its bookmark.
         accept_deletions: what the index in service lacks was deleted on purpose.
@@ -253,14 +253,16 @@ def _delete(run, month, name):
         found = client.indices.get_alias(index=name)[name]["aliases"]
     except NotFoundError:
         return
-    read = sorted(a for a in found if not aliases.is_mark(name, a))
+    read = sorted(a for a in found if not alias_actions.is_mark(name, a))
     if read:
         raise StatsDashboardError(
             f"{name} is in the alias {read[0]}; an index that is read is not deleted."
         )
     run.step("delete backup")
     serving = month.target.name
-    aliases.remove_index(client, (serving, aliases.mark_of(serving, run.id)), name)
+    alias_actions.remove_index(
+        client, (serving, alias_actions.mark_of(serving, run.id)), name
+    )
     run.step("backup deleted")
 
 
@@ -282,12 +284,12 @@ def serving_claimed(run, month, bookmark):
     """
     run.copier.check()
     found = [i.name for i in (month.target, month.backup) if i]
-    aliases.claim(run.client, run.id, *found)
+    alias_actions.claim(run.client, run.id, *found)
     try:
         bookmark.write(run=run.id)
         yield
     finally:
-        aliases.release(run.client, run.id, *found)
+        alias_actions.release(run.client, run.id, *found)
 
 
 def _parts(ids):

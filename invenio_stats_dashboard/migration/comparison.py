@@ -6,8 +6,8 @@
 from dataclasses import dataclass
 from threading import Thread
 
-from ...search.seqno import NOTHING, page, scan
-from ..enrichment import native_bytes
+from ..search.seqno import NOTHING, page, scan
+from ..usage_events.enrichment import native_bytes
 from .fingerprints import NO_DAY, event_hash, fingerprint, read
 
 _IN_MEMORY = 100_000

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from opensearchpy.exceptions import OpenSearchException
 
-from ...errors import StatsDashboardError
-from ...search.documents import read_many
-from ...search.lock import describe_holder, is_held, read_lock
-from .. import dead_letters
-from ..dead_letters import DeadLetters
-from .after import bring_over_check
+from ..errors import StatsDashboardError
+from ..search.documents import read_many
+from ..search.lock import describe_holder, is_held, read_lock
+from ..usage_events import dead_letters
+from ..usage_events.dead_letters import DeadLetters
 from .months import migrated_serves, strangers, survey, undated
+from .post_switch import bring_over_check
 from .report import (
     DONE,
     EMPTY,
@@ -94,7 +94,7 @@ class Status:
         undated: the :class:`UndatedStatus`.
         running: who migrates right now, as a clause, or None.
         problems: sentences that belong to no month.
-        dead_letters: the :class:`~..dead_letters.DeadLetters`.
+        dead_letters: the :class:`~..usage_events.dead_letters.DeadLetters`.
     """
 
     months: list
@@ -299,7 +299,7 @@ def verify(run, month):
     """Compare one month's backup with the index in service; changes nothing.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`.
 
     Returns:

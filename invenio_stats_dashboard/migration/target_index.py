@@ -11,10 +11,10 @@ from opensearchpy.exceptions import (
     RequestError,
 )
 
-from ...errors import ClusterNotHealthyError, StatsDashboardError
-from ...search.client import describe
-from ...search.mappings import enriched
-from . import aliases
+from ..errors import ClusterNotHealthyError, StatsDashboardError
+from ..search.client import describe
+from ..search.mappings import enriched
+from . import alias_actions
 
 _OF_THE_INDEX = (
     "uuid",
@@ -116,12 +116,12 @@ def drop(client, name, guard):
         found = client.indices.get_alias(index=name)[name]["aliases"]
     except NotFoundError:
         return
-    served = [alias for alias in found if not aliases.is_mark(name, alias)]
+    served = [alias for alias in found if not alias_actions.is_mark(name, alias)]
     if served:
         raise StatsDashboardError(
             f"{name} is in the alias {served[0]}; an index that is read is not deleted."
         )
-    aliases.remove_index(client, guard, name)
+    alias_actions.remove_index(client, guard, name)
 
 
 def make_fit(client, name, source, timeout, sleep=time.sleep):

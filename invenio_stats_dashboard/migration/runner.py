@@ -8,21 +8,18 @@ from dataclasses import replace
 
 from opensearchpy.exceptions import OpenSearchException
 
-from ...errors import (
-    ClusterNotHealthyError,
-    SearchUnavailableError,
-    StatsDashboardError,
-)
-from ...search.client import describe, is_transient
-from ...search.documents import Bookmark
-from ...search.seqno import positions
-from . import aliases, target
-from .after import compare_with_backup, delete_backup, merge_beside
+from ..errors import ClusterNotHealthyError, SearchUnavailableError, StatsDashboardError
+from ..search.client import describe, is_transient
+from ..search.documents import Bookmark
+from ..search.seqno import positions
+from . import alias_actions, target_index
 from .comparison import counts_per_day
+from .cutover import Switch, SwitchTakenBackError, remove_leftover, take_back_anothers
 from .fingerprints import HASH
 from .month_copy import MonthCopy
 from .months import is_writable, migrated_serves, source_problem, survey
 from .plan import ignored_workers_sentence
+from .post_switch import compare_with_backup, delete_backup, merge_beside
 from .report import (
     COPYING,
     DONE,
@@ -36,8 +33,7 @@ from .report import (
     MonthReport,
 )
 from .rollback import undo_anothers
-from .running import PAUSES
-from .switching import Switch, SwitchTakenBackError, remove_leftover, take_back_anothers
+from .run_context import PAUSES
 from .verification import VerificationError
 
 _SWITCHES = 5
@@ -47,7 +43,7 @@ class MonthMigration:
     """One event type and month.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month` as surveyed.
     """
 
@@ -140,7 +136,7 @@ class MonthMigration:
         return names.events_fence(self.month.event_type, self.month.month, self.run.id)
 
     def _switch_names(self, old):
-        return aliases.Names(
+        return alias_actions.Names(
             read=self.run.names.events_alias(self.month.event_type),
             month=self._stock,
             old=old,
@@ -152,7 +148,7 @@ class MonthMigration:
     def _guard(self):
         """Return this run's mark on the source, without which nothing is deleted."""
         source = self.month.source.name
-        return source, aliases.mark_of(source, self.run.id)
+        return source, alias_actions.mark_of(source, self.run.id)
 
     @property
     def _backup(self):
@@ -214,11 +210,11 @@ class MonthMigration:
         left = [
             i.name
             for i in indices
-            if any(aliases.is_mark(i.name, a) for a in i.aliases)
+            if any(alias_actions.is_mark(i.name, a) for a in i.aliases)
         ]
         if left:
             run.copier.check()
-            aliases.remove_marks(run.client, *left)
+            alias_actions.remove_marks(run.client, *left)
             self._refresh()
         if state not in (SWITCHED, DONE, FAILED):
             self.bookmark.write(state=SWITCHED)
@@ -232,7 +228,7 @@ class MonthMigration:
         self.run.copier.check()
         self.run.step("claim")
         found = (self.month.source, self.month.target)
-        aliases.claim(self.run.client, self.run.id, *[i.name for i in found if i])
+        alias_actions.claim(self.run.client, self.run.id, *[i.name for i in found if i])
         self.bookmark.write(
             kind="month",
             event_type=self.month.event_type,
@@ -279,9 +275,9 @@ class MonthMigration:
         if source.name != self._backup:
             remove_leftover(client, source.name, self._backup, self._guard)
         self.run.step("drop target")
-        target.drop(client, self._target, self._guard)
+        target_index.drop(client, self._target, self._guard)
         self.run.step("create target")
-        uuid = target.create(client, source, self._target, self._fence)
+        uuid = target_index.create(client, source, self._target, self._fence)
         self.run.step("store bookmark")
         now = self.run.now().isoformat()
         document = {
@@ -315,7 +311,7 @@ class MonthMigration:
         run, source = self.run, self.month.source
         run.step("replicas")
         self.copy.show("replicas")
-        target.make_fit(
+        target_index.make_fit(
             run.client, self._target, source, run.options.fit_seconds, run.copier.sleep
         )
         self.copy.show("switching")
@@ -421,7 +417,7 @@ class MonthMigration:
             self.bookmark.write(state=kept, error=str(error))
         self.report.fail(error)
         if self.month.source is not None and not self._serves_enriched():
-            aliases.release(self.run.client, self.run.id, self.month.source.name)
+            alias_actions.release(self.run.client, self.run.id, self.month.source.name)
 
     def _start_anew_next_time(self, error):
         """Drop a copy that is not the same; its source serves on."""
@@ -430,7 +426,7 @@ class MonthMigration:
         if self._serves_enriched():
             self._fail(error)
             return
-        target.drop(self.run.client, self._target, self._guard)
+        target_index.drop(self.run.client, self._target, self._guard)
         self._note_totals()
         self.report.target_index = None
         self.report.events_target = 0
@@ -441,7 +437,7 @@ class MonthMigration:
         self.bookmark.write(
             state=FAILED, error=str(error), shards={}, prints={}, copied=0, target={}
         )
-        aliases.release(self.run.client, self.run.id, self.month.source.name)
+        alias_actions.release(self.run.client, self.run.id, self.month.source.name)
 
 
 def _total(client, index):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from ...errors import LockLostError
+from ..errors import LockLostError
 
 _SWITCH = "-switch-"
 

@@ -11,11 +11,11 @@ was then; those above it are compared one by one; and if both together are as ma
 as the backup holds, none is missing.
 """
 
-from ...search.documents import by_shard
-from ...search.seqno import NOTHING, page, scan
-from ..enrichment import native_bytes
+from ..search.documents import by_shard
+from ..search.seqno import NOTHING, page, scan
+from ..usage_events.enrichment import native_bytes
 from .comparison import counts_per_day
-from .copying import settled_positions
+from .copier import settled_positions
 from .fingerprints import event_hash
 
 _MOST = 100_000
@@ -26,7 +26,7 @@ def holds_all(run, month, data):
     """Tell whether nothing of a backup is missing from the index in service.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`, switched.
         data: its bookmark's.
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
-from ...errors import LockLostError, StatsDashboardError
-from ...search.documents import Bookmark
-from . import aliases, target
+from ..errors import LockLostError, StatsDashboardError
+from ..search.documents import Bookmark
+from . import alias_actions, target_index
+from .cutover import take_back_anothers
 from .months import migrated_serves
 from .report import ROLLING_BACK, SWITCHING
 from .rollback import undo_anothers
-from .switching import take_back_anothers
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -76,7 +76,7 @@ def _recover(client, names, id, now, step):
     if datetime.fromisoformat(switch["until"]) > now:
         return False
     event_type = bookmark.data["event_type"]
-    found = aliases.Names(
+    found = alias_actions.Names(
         read=names.events_alias(event_type),
         month=names.events_month(event_type, bookmark.data["month"]),
         old=switch["old"],
@@ -98,7 +98,7 @@ def clear(run, month, fresh_start):
     """Forget how far a month was copied.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`.
         fresh_start: delete its half-filled target, too.
 
@@ -117,10 +117,10 @@ def clear(run, month, fresh_start):
     if fresh_start and month.target is not None and month.source is not None:
         run.copier.check()
         source = month.source.name
-        aliases.claim(run.client, run.id, source, month.target.name)
-        guard = (source, aliases.mark_of(source, run.id))
-        target.drop(run.client, month.target.name, guard)
-        aliases.release(run.client, run.id, source)
+        alias_actions.claim(run.client, run.id, source, month.target.name)
+        guard = (source, alias_actions.mark_of(source, run.id))
+        target_index.drop(run.client, month.target.name, guard)
+        alias_actions.release(run.client, run.id, source)
     if bookmark.exists:
         bookmark.delete()
     return True

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 
 from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 
-from ...errors import NotReadyError, SearchUnavailableError, StatsDashboardError
-from ...search.client import describe
-from ...search.health import cluster_settings, data_nodes, disk_problem
+from ..errors import NotReadyError, SearchUnavailableError, StatsDashboardError
+from ..search.client import describe
+from ..search.health import cluster_settings, data_nodes, disk_problem
 from .months import is_writable, migrated_serves, source_problem, strangers, survey
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
@@ -150,7 +150,7 @@ def check_community_events(state):
     """Refuse to enrich events before it is known who was in which community.
 
     Args:
-        state: what :func:`~....community_events.state.backfill_state` returned.
+        state: what :func:`~...community_events.state.backfill_state` returned.
 
     Raises:
         NotReadyError: the text says which command makes them.

@@ -14,8 +14,8 @@ from collections import defaultdict
 
 from xxhash import xxh3_64_intdigest
 
-from ...search.seqno import NOTHING, page, scan
-from ..enrichment import native_bytes
+from ..search.seqno import NOTHING, page, scan
+from ..usage_events.enrichment import native_bytes
 
 _MODULUS = 2**64
 _PAGE = 2000
@@ -78,7 +78,7 @@ def fingerprint(id, native):
 
     Args:
         id: its ``_id``.
-        native: what the site wrote, see :func:`~..enrichment.native_bytes`.
+        native: what the site wrote, see :func:`~..usage_events.enrichment.native_bytes`.
 
     Returns:
         tuple: ``YYYY-MM-DD``, or ``no date`` where no timestamp stands in the usual

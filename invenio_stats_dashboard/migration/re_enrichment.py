@@ -9,12 +9,12 @@ live site is never overwritten; such an event has the new breakdown already.
 
 from dataclasses import dataclass
 
-from ...errors import StatsDashboardError
-from ...search import bulk
-from ...search.documents import Bookmark
-from ...search.seqno import NOTHING, page
-from ..maintenance.event_rewriter import if_unchanged
-from .copying import settled_positions
+from ..errors import StatsDashboardError
+from ..search import bulk
+from ..search.documents import Bookmark
+from ..search.seqno import NOTHING, page
+from ..usage_events.maintenance.event_rewriter import if_unchanged
+from .copier import settled_positions
 from .months import serving
 from .report import Progress
 
@@ -42,7 +42,7 @@ def re_enrich(run, month, key):
     It can be interrupted and goes on where it was.
 
     Args:
-        run: the :class:`~.running.Run`; its splicer refreshes the key.
+        run: the :class:`~.run_context.Run`; its splicer refreshes the key.
         month: the :class:`~.months.Month`.
         key: of the breakdown.
 

@@ -10,38 +10,45 @@ from dataclasses import replace
 
 from opensearchpy.exceptions import OpenSearchException
 
-from ...community_events.backfill_state import backfill_state
-from ...community_events.lookup import RecordLookup
-from ...community_events.resolver import DatabaseResolver
-from ...errors import (
+from ..community_events.backfill_state import backfill_state
+from ..community_events.lookup import RecordLookup
+from ..community_events.resolver import DatabaseResolver
+from ..errors import (
     LockedError,
     NotReadyError,
     SearchUnavailableError,
     StatsDashboardError,
     UsageError,
 )
-from ...search.client import describe, json_client, text_client
-from ...search.documents import Bookmark
-from ...search.gc_tuning import rare_collections
-from ...search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ...search.names import Names
-from ..enrichment import Splicer
-from ..maintenance.fill_missing import Filling
-from ..maintenance.reattribution import (
+from ..migration import (
+    migration_status,
+    plan,
+    post_switch,
+    re_enrichment,
+    recovery,
+    rollback,
+)
+from ..migration.months import check_event_types, parse_months, survey, utc_now
+from ..migration.report import Report
+from ..migration.run_context import PAUSES, StoppedError
+from ..migration.run_factory import Watch, ignore, limits_of, make_run, options_of
+from ..migration.runner import MonthMigration
+from ..search.client import describe, json_client, text_client
+from ..search.documents import Bookmark
+from ..search.gc_tuning import rare_collections
+from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
+from ..search.names import Names
+from ..usage_events.enrichment import Splicer
+from ..usage_events.maintenance.fill_missing import Filling
+from ..usage_events.maintenance.reattribution import (
     KNOWN_SECONDS,
     REST,
     RUN_SECONDS,
     Attribution,
     noting,
 )
-from ..replay import Replay
-from ..stock_workers import StockWorkers
-from . import after, overdue, plan, re_enriching, rollback, status
-from .making import Watch, ignore, limits_of, make_run, options_of
-from .months import check_event_types, parse_months, survey, utc_now
-from .report import Report
-from .runner import MonthMigration
-from .running import PAUSES, StoppedError
+from ..usage_events.replay import Replay
+from ..usage_events.stock_workers import StockWorkers
 
 LOCK = "migration-lock"
 
@@ -123,7 +130,7 @@ class EventReindexingService:
             fresh_start: forget earlier progress and start each month anew.
             ignore_stock_workers: switch months that may still get events although
                 workers are about that lose what is refused meanwhile.
-            progress: called with a :class:`~.report.Progress`.
+            progress: called with a :class:`~..migration.report.Progress`.
             step: called with the name of each step before it is made.
             stop: :class:`threading.Event`; when set the run ends politely.
             now: returns the present moment, aware.
@@ -212,7 +219,9 @@ class EventReindexingService:
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
-        return status.read(self._client, self.names, LOCK, event_types, ranges, now())
+        return migration_status.read(
+            self._client, self.names, LOCK, event_types, ranges, now()
+        )
 
     def verify(self, event_types=(), months=(), progress=None, now=utc_now):
         """Compare every backup that is still there with the index in service.
@@ -222,7 +231,9 @@ class EventReindexingService:
         """
         watch = Watch(progress=progress or ignore, now=now)
         with self._work(event_types, months, watch) as (run, found):
-            return [status.verify(run, month) for month in found if month.target]
+            return [
+                migration_status.verify(run, month) for month in found if month.target
+            ]
 
     def cleanup(
         self,
@@ -274,7 +285,7 @@ class EventReindexingService:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; they must be named.
             ignore_stock_workers: as for :meth:`reindex_events`.
-            progress: called with a :class:`~.report.Progress`.
+            progress: called with a :class:`~..migration.report.Progress`.
             step: called with the name of each step before it is made.
             now: returns the present moment, aware.
 
@@ -310,7 +321,7 @@ class EventReindexingService:
         self._check_ready()
         watch = Watch(progress=progress or ignore, stop=stop, now=now)
         with self._work(event_types, months, watch, (key,)) as (run, found):
-            return [re_enriching.re_enrich(run, month, key) for month in found]
+            return [re_enrichment.re_enrich(run, month, key) for month in found]
 
     def check_re_enrichment(self, key, event_types=(), months=(), now=utc_now):
         """Refuse now what :meth:`re_enrich` would refuse before it begins.
@@ -344,7 +355,7 @@ class EventReindexingService:
         """
         with self._work(event_types, months, Watch(now=now)) as (run, found):
             return [
-                month.id for month in found if overdue.clear(run, month, fresh_start)
+                month.id for month in found if recovery.clear(run, month, fresh_start)
             ]
 
     def recover_overdue(self, now=utc_now, step=None):
@@ -357,7 +368,7 @@ class EventReindexingService:
         Returns:
             list[str]: ids of the months that were brought back.
         """
-        return overdue.recover(self._client, self.names, now(), step or ignore)
+        return recovery.recover(self._client, self.names, now(), step or ignore)
 
     def replay(self, dry_run=False, step=None, batch=500):
         """Put back what OpenSearch had refused, and have its days counted again.
@@ -471,7 +482,7 @@ class EventReindexingService:
 
     def _check_ready(self):
         """See that community events exist and our templates are in the cluster."""
-        from ...ext import put_templates
+        from ..ext import put_templates
 
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
@@ -578,7 +589,7 @@ class EventReindexingService:
                     "migration of that month again"
                 )
             if not dry_run:
-                after.delete_backup(run, month, bookmark, accept_deletions)
+                post_switch.delete_backup(run, month, bookmark, accept_deletions)
         except StatsDashboardError as error:
             return month.backup.name, str(error)
         return month.backup.name, None

@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
-from ...errors import ClusterNotHealthyError, LockLostError, StatsDashboardError
-from ...search.client import describe
-from ...search.names import META_KEY
-from ...search.seqno import positions
-from . import aliases
-from .delta import bring_delta
-from .draining import Readers
+from ..errors import ClusterNotHealthyError, LockLostError, StatsDashboardError
+from ..search.client import describe
+from ..search.names import META_KEY
+from ..search.seqno import positions
+from . import alias_actions
+from .catch_up import bring_delta
+from .search_drain import Readers
 
 _SETTLE = 5.0
 MARGIN = 0.7
@@ -51,8 +51,8 @@ class Switch:
     Attributes:
         client: an ordinary client.
         text_client: a client that does not decode.
-        copier: the :class:`~.copying.Copier` of the run.
-        names: the :class:`~.aliases.Names`.
+        copier: the :class:`~.copier.Copier` of the run.
+        names: the :class:`~.alias_actions.Names`.
         backup: name for the old data.
         bookmark: the month's bookmark, to store intent and outcome.
         seconds: how long writers may be refused.
@@ -63,7 +63,7 @@ class Switch:
     client: object
     text_client: object
     copier: object
-    names: aliases.Names
+    names: alias_actions.Names
     backup: str
     bookmark: object
     seconds: float
@@ -76,7 +76,7 @@ class Switch:
         Args:
             copied: shard -> position up to which the source was copied and
                 verified.
-            only_written: see :class:`~.delta.Delta`, of what was brought since the
+            only_written: see :class:`~.catch_up.Delta`, of what was brought since the
                 verification.
 
         Returns:
@@ -96,7 +96,7 @@ class Switch:
                 "old": self.names.old,
                 "new": self.names.new,
                 "backup": self.backup,
-                "was_blocked": aliases.is_blocked(self.client, self.names.old),
+                "was_blocked": alias_actions.is_blocked(self.client, self.names.old),
             },
         )
         start = time.monotonic()
@@ -112,7 +112,9 @@ class Switch:
         client, names = self.client, self.names
         self._in_time(deadline)
         self.step("block")
-        aliases.block_writes(client, names.mark, max(deadline - time.monotonic(), 1))
+        alias_actions.block_writes(
+            client, names.mark, max(deadline - time.monotonic(), 1)
+        )
         self.step("flush")
         upto = flushed_positions(client, names.old, deadline)
         self.step("delta")
@@ -134,7 +136,7 @@ class Switch:
         self._note_proof(upto, only_written and delta.only_written)
         self._in_time(deadline)
         self.step("read alias")
-        aliases.move_read_alias(client, names)
+        alias_actions.move_read_alias(client, names)
         readers = Readers(client, names.read, names.old, names.month)
         if self.backup != names.old:
             self._in_time(deadline)
@@ -144,7 +146,9 @@ class Switch:
             readers.wait(lambda: self._in_time(deadline))
         self._in_time(deadline)
         self.step("last call")
-        aliases.take_over_month(client, names, remove_old=self.backup != names.old)
+        alias_actions.take_over_month(
+            client, names, remove_old=self.backup != names.old
+        )
         self.step("after last call")
         return delta.events
 
@@ -273,7 +277,7 @@ def take_back(client, names, backup, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.aliases.Names`, with fence and mark in place.
+        names: the :class:`~.alias_actions.Names`, with fence and mark in place.
         backup: the name that its clone has, if there is one already.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
@@ -285,12 +289,12 @@ def take_back(client, names, backup, bookmark, step):
         LockLostError: somebody else has claimed the month.
     """
     switch = bookmark.data.get("switch") or {}
-    if not aliases.bring_back(client, names):
+    if not alias_actions.bring_back(client, names):
         bookmark.write(state="switched")
         return False
     if not switch.get("was_blocked"):
         step("lift block")
-        aliases.lift_block(client, names.mark)
+        alias_actions.lift_block(client, names.mark)
     if backup != names.old:
         step("remove clone")
         try:
@@ -300,7 +304,7 @@ def take_back(client, names, backup, bookmark, step):
         except StatsDashboardError:
             pass  # it is not ours; the next attempt says so before anything changes
     bookmark.write(state="copying", switch=None)
-    aliases.release(client, names.run, names.old)
+    alias_actions.release(client, names.run, names.old)
     return True
 
 
@@ -311,7 +315,7 @@ def take_back_anothers(client, names, backup, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.aliases.Names`, with the caller's id.
+        names: the :class:`~.alias_actions.Names`, with the caller's id.
         backup: the name that its clone has, if there is one already.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
@@ -324,8 +328,8 @@ def take_back_anothers(client, names, backup, bookmark, step):
     """
     bookmark.write(run=names.run)
     step("claim")
-    if not aliases.serves(client, names):
-        aliases.claim(client, names.run, names.old, names.new)
+    if not alias_actions.serves(client, names):
+        alias_actions.claim(client, names.run, names.old, names.new)
     return take_back(client, names, backup, bookmark, step)
 
 
@@ -352,11 +356,11 @@ def remove_leftover(client, old, backup, guard):
         raise LockLostError(f"{old} was switched by another run; this one has stopped.")
     uuid = source["settings"]["index"]["uuid"]
     made_of = details["settings"]["index"].get("resize", {}).get("source", {})
-    used = [a for a in details.get("aliases", ()) if not aliases.is_mark(name, a)]
+    used = [a for a in details.get("aliases", ()) if not alias_actions.is_mark(name, a)]
     if name != backup or used or made_of.get("uuid") != uuid:
         raise StatsDashboardError(
             f"There is an index {backup} already, which is not a copy of {old}. "
             "If it is the backup of an earlier migration, delete it with "
             "'invenio community-stats usage-events cleanup'; otherwise rename it."
         )
-    aliases.remove_index(client, guard, backup)
+    alias_actions.remove_index(client, guard, backup)

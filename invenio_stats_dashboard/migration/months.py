@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ...errors import UsageError
-from ...search.mappings import schema_of
-from ...search.names import EVENT_TYPES
-from .aliases import is_mark
+from ..errors import UsageError
+from ..search.mappings import schema_of
+from ..search.names import EVENT_TYPES
+from .alias_actions import is_mark
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _LATE_EVENTS = timedelta(days=7)

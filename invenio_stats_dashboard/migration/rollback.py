@@ -11,20 +11,20 @@ from functools import partial
 import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
-from ...errors import LockLostError, SearchUnavailableError, StatsDashboardError
-from ...search import bulk
-from ...search.client import describe, is_transient
-from ...search.documents import Bookmark, by_shard
-from ...search.seqno import NOTHING, page, positions
-from ..enrichment import native_bytes
-from . import aliases, target
+from ..errors import LockLostError, SearchUnavailableError, StatsDashboardError
+from ..search import bulk
+from ..search.client import describe, is_transient
+from ..search.documents import Bookmark, by_shard
+from ..search.seqno import NOTHING, page, positions
+from ..usage_events.enrichment import native_bytes
+from . import alias_actions, target_index
 from .comparison import Side, compare_day, fingerprints_of_both
-from .copying import ALIAS_MISSING, settled_positions
-from .draining import Readers
+from .copier import ALIAS_MISSING, settled_positions
+from .cutover import MARGIN, flushed_positions
 from .months import migrated_serves
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
-from .switching import MARGIN, flushed_positions
+from .search_drain import Readers
 
 _SMALL = 500
 _ROUNDS = 20
@@ -56,7 +56,7 @@ def roll_back(run, month):
     Safe to run again, and to kill: the next run goes on.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         month: the :class:`~.months.Month`.
 
     Returns:
@@ -107,7 +107,7 @@ def _finished(run, month, bookmark):
         return _failed(RolledBack(month.event_type, month.month), "it is not migrated")
     run.copier.check()
     found = [source, *([month.target] if month.target else [])]
-    aliases.claim(run.client, run.id, *[i.name for i in found])
+    alias_actions.claim(run.client, run.id, *[i.name for i in found])
     _close(run, month, bookmark, source.name)
     return RolledBack(month.event_type, month.month, source.name)
 
@@ -124,11 +124,11 @@ def _close(run, month, bookmark, serving):
         }
     )
     run.step("rolled back")
-    guard = (serving, aliases.mark_of(serving, run.id))
-    target.drop(
+    guard = (serving, alias_actions.mark_of(serving, run.id))
+    target_index.drop(
         run.client, run.names.events_target(month.event_type, month.month), guard
     )
-    aliases.release(run.client, run.id, serving)
+    alias_actions.release(run.client, run.id, serving)
 
 
 class _Back:
@@ -138,7 +138,7 @@ class _Back:
         self.run, self.month, self.bookmark = run, month, bookmark
         self.new, self.old = month.backup.name, month.target.name
         names = run.names
-        self.names = aliases.Names(
+        self.names = alias_actions.Names(
             read=names.events_alias(month.event_type),
             month=names.events_month(month.event_type, month.month),
             old=self.old,
@@ -177,7 +177,7 @@ class _Back:
 
     def _prepare(self):
         self.run.step("rollback carry")
-        aliases.lift_block(self.run.client, self.names.fence)
+        alias_actions.lift_block(self.run.client, self.names.fence)
         carried, at = self._carry_all()
         self.run.step("rollback compare")
         self._compare(at)
@@ -185,8 +185,8 @@ class _Back:
 
     def _leave(self):
         """Leave both indices as they were found, but for what was carried over."""
-        aliases.block_writes(self.run.client, self.names.fence)
-        aliases.release(self.run.client, self.run.id, self.old, self.new)
+        alias_actions.block_writes(self.run.client, self.names.fence)
+        alias_actions.release(self.run.client, self.run.id, self.old, self.new)
 
     def _claim(self):
         run = self.run
@@ -194,7 +194,7 @@ class _Back:
         if self.bookmark.data["state"] == ROLLING_BACK:
             run.step("recover")
             undo_anothers(run.client, self.names, self.bookmark, run.step)
-        aliases.claim(run.client, run.id, self.old, self.new)
+        alias_actions.claim(run.client, run.id, self.old, self.new)
         self.bookmark.write(run=run.id)
 
     def _note_intent(self):
@@ -215,7 +215,7 @@ class _Back:
         in_time = partial(self._in_time, deadline, seconds)
         step("rollback block")
         in_time()
-        aliases.block_writes(client, self.names.mark, max(seconds, 1))
+        alias_actions.block_writes(client, self.names.mark, max(seconds, 1))
         step("rollback flush")
         upto = flushed_positions(client, self.old, deadline)
         step("rollback delta")
@@ -223,7 +223,7 @@ class _Back:
         self._same_totals()
         in_time()
         step("rollback last call")
-        aliases.give_back(client, self.names)
+        alias_actions.give_back(client, self.names)
         step("rollback after last call")
         return carried
 
@@ -341,7 +341,7 @@ def undo(client, names, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.aliases.Names` of the rollback, with fence and mark.
+        names: the :class:`~.alias_actions.Names` of the rollback, with fence and mark.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
 
@@ -354,17 +354,17 @@ def undo(client, names, bookmark, step):
     back = replace(names, run=f"{names.run}-back")
     try:
         # a last call that is on its way finds no fence any more
-        aliases.hand_on(client, names, back)
+        alias_actions.hand_on(client, names, back)
     except LockLostError:
-        if aliases.serves(client, names):
+        if alias_actions.serves(client, names):
             return False
         raise
     step("rollback keep backup")
-    aliases.block_writes(client, back.fence)
+    alias_actions.block_writes(client, back.fence)
     step("rollback lift block")
-    aliases.lift_block(client, back.mark)
+    alias_actions.lift_block(client, back.mark)
     bookmark.write(state=SWITCHED)
-    aliases.release(client, back.run, names.old, names.new)
+    alias_actions.release(client, back.run, names.old, names.new)
     return True
 
 
@@ -373,7 +373,7 @@ def undo_anothers(client, names, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.aliases.Names` of the rollback, with the caller's id.
+        names: the :class:`~.alias_actions.Names` of the rollback, with the caller's id.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
 
@@ -382,10 +382,10 @@ def undo_anothers(client, names, bookmark, step):
     """
     bookmark.write(run=names.run)
     step("claim")
-    if aliases.serves(client, names):
+    if alias_actions.serves(client, names):
         bookmark.write(state=ROLLED_BACK)
-        aliases.remove_marks(client, names.new)
+        alias_actions.remove_marks(client, names.new)
         return
-    aliases.claim(client, names.run, names.old, names.new)
+    alias_actions.claim(client, names.run, names.old, names.new)
     if not undo(client, names, bookmark, step):
         bookmark.write(state=ROLLED_BACK)

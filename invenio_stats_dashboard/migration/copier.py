@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
-from ...errors import LockLostError, StatsDashboardError
-from ...search import bulk
-from ...search.client import patiently
-from ...search.seqno import NOTHING, IncompletePageError, page, positions, scan
+from ..errors import LockLostError, StatsDashboardError
+from ..search import bulk
+from ..search.client import patiently
+from ..search.seqno import NOTHING, IncompletePageError, page, positions, scan
 from .fingerprints import Fingerprints, fingerprint, read
 
 _READ_BACK_EVERY = 50_000
@@ -171,7 +171,7 @@ class ReadBack:
     """Reads what has been written to a target, beside the writing.
 
     Attributes:
-        read_upto: shard -> :class:`~....search.seqno.ShardPosition` up to which
+        read_upto: shard -> :class:`~...search.seqno.ShardPosition` up to which
             :meth:`finish` has read.
 
     Args:
@@ -237,7 +237,7 @@ def settled_positions(client, index, timeout=60):
     visible before a smaller one does.
 
     Returns:
-        dict: shard -> :class:`~....search.seqno.ShardPosition`.
+        dict: shard -> :class:`~...search.seqno.ShardPosition`.
     """
     found = positions(client, index)
     client.indices.refresh(index=index, params={"request_timeout": timeout})

@@ -5,9 +5,9 @@
 
 from dataclasses import dataclass
 
-from ...errors import StatsDashboardError
-from ...search.seqno import NOTHING, page, positions
-from ..enrichment import native_bytes
+from ..errors import StatsDashboardError
+from ..search.seqno import NOTHING, page, positions
+from ..usage_events.enrichment import native_bytes
 from .fingerprints import fingerprint
 
 _IDS = 1000
@@ -36,7 +36,7 @@ def bring_delta(copier, source, target, fence, copied, upto, check):
     """Copy what came after a position and compare every event of it.
 
     Args:
-        copier: the :class:`~.copying.Copier` of the run.
+        copier: the :class:`~.copier.Copier` of the run.
         source: name of the source; it must be refreshed.
         target: name of the target.
         fence: alias through which the target is written.

@@ -5,15 +5,15 @@
 
 import time
 
-from ...errors import ClusterNotHealthyError
-from ...search.documents import by_shard
-from ...search.pipelining import Ahead, stored_in_order
-from ...search.seqno import NOTHING
-from .copying import ReadBack, settled_positions
-from .delta import Delta, bring_delta
+from ..errors import ClusterNotHealthyError
+from ..search.documents import by_shard
+from ..search.pipelining import Ahead, stored_in_order
+from ..search.seqno import NOTHING
+from .catch_up import Delta, bring_delta
+from .copier import ReadBack, settled_positions
 from .fingerprints import Fingerprints
 from .report import COPYING, VERIFIED, Progress
-from .running import StoppedError
+from .run_context import StoppedError
 from .verification import Verifier
 
 _SMALL = 500
@@ -24,7 +24,7 @@ class MonthCopy:
     """Copies one month; its bookmark says how far.
 
     Args:
-        run: the :class:`~.running.Run`.
+        run: the :class:`~.run_context.Run`.
         bookmark: the month's.
         report: the month's :class:`~.report.MonthReport`.
         target: name of the target.
@@ -185,7 +185,7 @@ class MonthCopy:
             settled: shard -> position up to which everything is verified.
 
         Returns:
-            tuple: the same, further on, and the :class:`~.delta.Delta` in between,
+            tuple: the same, further on, and the :class:`~.catch_up.Delta` in between,
             which is not in the report yet.
         """
         events, only_written = 0, True

@@ -8,19 +8,19 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ...community_events.lookup import RecordLookup
-from ...community_events.resolver import DatabaseResolver
-from ...errors import ClusterNotHealthyError, UsageError
-from ...search.client import text_client
-from ...search.gc_tuning import give_large_blocks_back
-from ...search.health import HealthGate, Limits
-from ..enrichment import Splicer
-from ..maintenance.reattribution import KNOWN_SECONDS, noting
-from ..stock_workers import StockWorkers
-from .copying import Copier
+from ..community_events.lookup import RecordLookup
+from ..community_events.resolver import DatabaseResolver
+from ..errors import ClusterNotHealthyError, UsageError
+from ..search.client import text_client
+from ..search.gc_tuning import give_large_blocks_back
+from ..search.health import HealthGate, Limits
+from ..usage_events.enrichment import Splicer
+from ..usage_events.maintenance.reattribution import KNOWN_SECONDS, noting
+from ..usage_events.stock_workers import StockWorkers
+from .copier import Copier
 from .months import is_writable, utc_now
 from .plan import running_snapshots
-from .running import Options, Run, StoppedError
+from .run_context import Options, Run, StoppedError
 
 _REQUEST_TIMEOUT = 60
 
@@ -55,7 +55,7 @@ def options_of(config, batch_size=None, max_batches=None, **flags):
         config: the application's.
         batch_size: events in a batch, 1 to 10,000; None is the config's.
         max_batches: batches a month; None is the config's.
-        **flags: others of :class:`~.running.Options`.
+        **flags: others of :class:`~.run_context.Options`.
 
     Returns:
         Options: for one run.
@@ -109,9 +109,9 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
         app: the Flask application.
         client: an ordinary client.
         names: the instance's names.
-        lock: the :class:`~....search.lock.ClusterLock` that it holds; its holder
+        lock: the :class:`~...search.lock.ClusterLock` that it holds; its holder
             is the id of the run.
-        options: the :class:`~.running.Options`.
+        options: the :class:`~.run_context.Options`.
         limits: the limits of the health gate.
         watch: the :class:`Watch`.
         refresh: breakdown keys to write again in events that have them.

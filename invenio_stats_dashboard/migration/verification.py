@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ...errors import ClusterNotHealthyError, StatsDashboardError
-from ...search import bulk
-from ...search.seqno import NOTHING, page
-from ..enrichment import decode_head, enrich
-from ..maintenance.reattribution import noted_among
+from ..errors import ClusterNotHealthyError, StatsDashboardError
+from ..search import bulk
+from ..search.seqno import NOTHING, page
+from ..usage_events.enrichment import decode_head, enrich
+from ..usage_events.maintenance.reattribution import noted_among
 from .comparison import Side, compare_day, counts_per_day
-from .copying import settled_positions
+from .copier import settled_positions
 
 _ROUNDS = 3
 _IDS = 1000
@@ -48,7 +48,7 @@ class Verifier:
     """Compares a month's target with its source, and repairs it.
 
     Args:
-        copier: the :class:`~.copying.Copier` of the run.
+        copier: the :class:`~.copier.Copier` of the run.
         source: name of the source.
         target: name of the target.
         fence: alias through which the target is written.

@@ -30,9 +30,9 @@ from invenio_app_rdm.config import STATS_AGGREGATIONS, STATS_EVENTS
 from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard import config, subcounts
-from invenio_stats_dashboard.aggregations.run import Options
-from invenio_stats_dashboard.aggregations.store import ensure_templates
-from invenio_stats_dashboard.aggregations.usage.work import Usage
+from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
+from invenio_stats_dashboard.aggregations.runner import Options
+from invenio_stats_dashboard.aggregations.usage.aggregator import Usage
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back

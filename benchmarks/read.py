@@ -28,11 +28,14 @@ from types import SimpleNamespace
 import msgspec
 
 from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
+from invenio_stats_dashboard.aggregations.aggregate_store import (
+    AggregateStore,
+    ensure_templates,
+)
 from invenio_stats_dashboard.aggregations.documents import Document
-from invenio_stats_dashboard.aggregations.store import AggregateStore, ensure_templates
-from invenio_stats_dashboard.aggregations.usage.months import Months
-from invenio_stats_dashboard.aggregations.usage.running import Running, Shown
+from invenio_stats_dashboard.aggregations.usage.month_sums import Months
 from invenio_stats_dashboard.aggregations.usage.sums import decode_delta
+from invenio_stats_dashboard.aggregations.usage.usage_totals import Running, Shown
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.queries.freshness import FreshnessReader
 from invenio_stats_dashboard.queries.metrics import METRICS

@@ -26,9 +26,9 @@ from types import SimpleNamespace
 from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard import config, subcounts
-from invenio_stats_dashboard.aggregations.records.work import Records
-from invenio_stats_dashboard.aggregations.run import Options
-from invenio_stats_dashboard.aggregations.store import ensure_templates
+from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
+from invenio_stats_dashboard.aggregations.records.aggregator import Records
+from invenio_stats_dashboard.aggregations.runner import Options
 from invenio_stats_dashboard.community_events.documents import GLOBAL, CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
 from invenio_stats_dashboard.community_events.store import EventStore

@@ -21,9 +21,9 @@ from datetime import date
 import msgspec
 
 from invenio_stats_dashboard import config
+from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
 from invenio_stats_dashboard.aggregations.documents import day_field
-from invenio_stats_dashboard.aggregations.run import Options
-from invenio_stats_dashboard.aggregations.store import ensure_templates
+from invenio_stats_dashboard.aggregations.runner import Options
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back

@@ -29,7 +29,7 @@ points = distribution("invenio-stats-dashboard").entry_points
 for point in points:
     point.load()
 before = heavy()
-import invenio_stats_dashboard.aggregations.usage.work
+import invenio_stats_dashboard.aggregations.usage.aggregator
 import invenio_stats_dashboard.services.aggregation
 print(json.dumps([len(points), before, heavy()]))
 """

@@ -23,7 +23,7 @@ def report(done, missing=None, restricted=False):
     """Print what an aggregation did.
 
     Args:
-        done: an :class:`~..aggregations.run.AggregationReport`.
+        done: an :class:`~..aggregations.runner.AggregationReport`.
         missing: what must be there before everything can be counted, as a sentence.
         restricted: only some communities, families or days were asked for.
     """

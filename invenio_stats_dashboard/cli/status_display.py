@@ -8,8 +8,8 @@ from datetime import datetime
 
 import click
 
-from ..aggregations.status import FamilyStatus
 from ..community_events.documents import GLOBAL
+from ..services.aggregation_status import FamilyStatus
 from ..services.preparation import READY
 from .output import console
 from .usage_display import bar, duration

@@ -11,7 +11,7 @@ def of_community(only, community, first, last):
 
     Args:
         only: the query for what counts, of
-            :func:`~..aggregations.usage.counted.queries`.
+            :func:`~..aggregations.usage.event_filter.queries`.
         community: UUID, or ``global`` for all events.
         first: first UTC day, ``YYYY-MM-DD``.
         last: last day, inclusive.

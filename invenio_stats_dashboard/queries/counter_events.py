@@ -5,7 +5,7 @@
 
 from opensearchpy.exceptions import NotFoundError
 
-from ..aggregations.usage.reading import EventReader
+from ..aggregations.usage.event_reader import EventReader
 from ..community_events.documents import GLOBAL
 from .counted_events import of_community, whose
 from .counter_counts import Use
@@ -22,7 +22,7 @@ class CountedEvents:
         text_client: a client that does not decode.
         names: the instance's :class:`~..search.names.Names`.
         only: event type -> the query for what counts, of
-            :func:`~..aggregations.usage.counted.queries`.
+            :func:`~..aggregations.usage.event_filter.queries`.
         community: UUID, or ``global``.
         waiting: called with a sentence before each pause.
     """

@@ -16,7 +16,7 @@ import xxhash
 from invenio_i18n import gettext as _
 
 from ..aggregations.documents import UPDATED, day_field
-from ..aggregations.run import LAST_RUN, LOCK, PREPARATION
+from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA

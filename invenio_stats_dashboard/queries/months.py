@@ -15,7 +15,7 @@ from operator import add, attrgetter
 import msgspec
 
 from ..aggregations.documents import CHECKSUM
-from ..aggregations.usage.months import mark
+from ..aggregations.usage.month_sums import mark
 from ..search.names import USAGE_MONTH
 from .cells import Running, Sums, numbers
 from .searching import Search, days, ordinal

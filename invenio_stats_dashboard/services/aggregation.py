@@ -18,14 +18,14 @@ from importlib import metadata
 from flask import Flask
 from opensearchpy import OpenSearch
 
-from ..aggregations import forks
+from ..aggregations import polars_guard
 from ..aggregations.aggregate_indices import AggregateIndices
-from ..aggregations.bookmarks import Sources
+from ..aggregations.aggregate_store import ensure_templates
 from ..aggregations.documents import bookmarks_mapping
-from ..aggregations.run import LOCK, Options, Run, check_families
-from ..aggregations.sharing import SharedSteps
-from ..aggregations.store import ensure_templates
-from ..aggregations.usage.counted import queries, rules
+from ..aggregations.run_sharing import SharedSteps
+from ..aggregations.runner import LOCK, Options, Run, check_families
+from ..aggregations.source_positions import Sources
+from ..aggregations.usage.event_filter import queries, rules
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
@@ -46,8 +46,8 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
 
     Args:
         app: the Flask application.
-        options: the :class:`~..aggregations.run.Options`.
-        progress: called with a :class:`~..aggregations.run.Progress` after each step.
+        options: the :class:`~..aggregations.runner.Options`.
+        progress: called with a :class:`~..aggregations.runner.Progress` after each step.
         waiting: called with a sentence whenever the run waits.
         call: called with the id of the run and a number of steps; sends for helpers,
             each of which calls :func:`help_with`. None does all steps here.
@@ -56,7 +56,7 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
         AggregationReport: what was done.
     """
     check_enabled(app)
-    forks.check()
+    polars_guard.check()
     names, client = Names.of(app), json_client(app, timeout=60)
     with locked(app, client, names) as lock:
         if options.dry_run:
@@ -102,7 +102,7 @@ def help_with(app, run):
     Returns:
         int: how many steps were done; 0 if what this worker would count differs.
     """
-    forks.check()
+    polars_guard.check()
     names, client = Names.of(app), json_client(app, timeout=60)
     shared, gate = _shared(app, client, names, run), HealthGate(client, _limits(app))
 
@@ -142,7 +142,7 @@ def _rules(app):
 
 
 def _usage(app, client, names, check, waiting=None):
-    from ..aggregations.usage.work import Usage
+    from ..aggregations.usage.aggregator import Usage
 
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     indices = _indices(app, client, names, check)
@@ -223,7 +223,7 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
 
 
 def _halves(app, client, names, lock, gate, options, waiting):
-    from ..aggregations.records.work import Records
+    from ..aggregations.records.aggregator import Records
 
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     halves = []

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from ..aggregations.run import AggregationReport
+from ..aggregations.runner import AggregationReport
 from ..search.client import json_client
 from ..search.names import Names
 from .aggregation import locked

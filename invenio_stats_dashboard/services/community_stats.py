@@ -8,7 +8,6 @@ from functools import cached_property, partial
 
 from invenio_db import db
 
-from ..aggregations.status import AggregatesReader
 from ..community_events.backfill import BackfillReport
 from ..community_events.backfill_locks import announced
 from ..community_events.backfill_run import Generation
@@ -35,6 +34,7 @@ from .aggregation import (
     help_with,
     options_of,
 )
+from .aggregation_status import AggregatesReader
 from .catching_up import catch_up
 from .preparation import Preparation
 from .reading import read_stats
@@ -286,7 +286,7 @@ class CommunityStatsService:
             end_date: only this day and earlier.
             rebuild: count all again, not only what has changed.
             dry_run: count and compare; write nothing.
-            progress: called with a :class:`~..aggregations.run.Progress` after each
+            progress: called with a :class:`~..aggregations.runner.Progress` after each
                 piece of work.
             waiting: called with a sentence whenever the run waits.
             call: called with the id of the run and a number of steps when there is

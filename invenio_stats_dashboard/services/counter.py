@@ -11,8 +11,8 @@ from itertools import islice
 from invenio_base import invenio_url_for
 from invenio_stats.proxies import current_stats
 
-from ..aggregations import forks
-from ..aggregations.usage.counted import queries
+from ..aggregations import polars_guard
+from ..aggregations.usage.event_filter import queries
 from ..community_events.documents import GLOBAL
 from ..errors import TooManyEventsError
 from ..queries import counter, seen_records
@@ -95,7 +95,7 @@ def counter_report(
     """
     first, last, has_ended = arguments.month(month, today)
     (community,) = arguments.with_global([community_id])
-    forks.check()
+    polars_guard.check()
     progress = progress or (lambda progress: None)
     only = queries(app)
     client = json_client(app, timeout=60)

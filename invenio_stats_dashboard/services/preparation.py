@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
-from ..aggregations.run import PREPARATION
+from ..aggregations.runner import PREPARATION
 from ..community_events.backfill_state import backfill_state
 from ..errors import LockedError, StatsDashboardError
 from ..migration.report import (

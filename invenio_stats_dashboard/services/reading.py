@@ -6,12 +6,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..aggregations.run import check_families
-from ..aggregations.status import AggregatesReader
-from ..aggregations.stored import StoredDays
+from ..aggregations.daily_documents import StoredDays
+from ..aggregations.runner import check_families
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from . import arguments
+from .aggregation_status import AggregatesReader
 
 
 @dataclass(frozen=True)

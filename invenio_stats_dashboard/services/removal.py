@@ -6,8 +6,8 @@
 import secrets
 from contextlib import ExitStack, contextmanager
 
-from ..aggregations import removal
-from ..aggregations.run import LOCK
+from ..aggregations import aggregate_removal
+from ..aggregations.runner import LOCK
 from ..community_events.backfill_locks import DELETION, require_none
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..community_events.reconciliation import DOCUMENT_ID as RECONCILIATION
@@ -32,7 +32,7 @@ def destroy_indices(app, everything=False, dry_run=False):
     """
     names, client = Names.of(app), json_client(app, timeout=120)
     if dry_run:
-        return removal.own_indices(client, names, everything)
+        return aggregate_removal.own_indices(client, names, everything)
     with ExitStack() as stack:
         if everything:
             stack.enter_context(_sources_locked(app, client, names))
@@ -42,13 +42,13 @@ def destroy_indices(app, everything=False, dry_run=False):
 def _destroy(app, client, names, everything):
     if not client.indices.exists(index=names.bookmarks):
         # nothing was ever counted; a lock would make the index
-        found = removal.own_indices(client, names, everything)
+        found = aggregate_removal.own_indices(client, names, everything)
         _delete(client, names, found, everything)
         return found
     with locked(app, client, names):
-        found = removal.own_indices(client, names, everything)
+        found = aggregate_removal.own_indices(client, names, everything)
         # first, so that after a crash nothing counts as counted that is gone
-        removal.forget(client, names, but=LOCK)
+        aggregate_removal.forget(client, names, but=LOCK)
         _delete(
             client,
             names,
@@ -56,7 +56,9 @@ def _destroy(app, client, names, everything):
             everything,
         )
     # given back first: renewing the lock would make the index again
-    removal.delete(client, [index for index in found if index.name == names.bookmarks])
+    aggregate_removal.delete(
+        client, [index for index in found if index.name == names.bookmarks]
+    )
     return found
 
 
@@ -65,7 +67,7 @@ def _delete(client, names, indices, everything):
         # else a back-fill that was interrupted would go on behind what is gone
         for id in (BACKFILL, RECONCILIATION):
             client.delete(index=names.reindexing, id=id, ignore=[404])
-    removal.delete(client, indices)
+    aggregate_removal.delete(client, indices)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import xxhash
 
-from ..aggregations.usage.counted import queries
+from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
 from ..queries import seen_records
 from ..queries.caching import cache, cached

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from ..aggregations.index_layout import read_layout
-from ..aggregations.run import LOCK as AGGREGATION
-from ..aggregations.status import AggregatesReader, FamilyStatus
+from ..aggregations.runner import LOCK as AGGREGATION
 from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
@@ -23,6 +22,7 @@ from ..migration.migration_status import Status as MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..usage_events.queues import lengths
+from .aggregation_status import AggregatesReader, FamilyStatus
 from .catching_up import LOCK as CATCHING_UP
 from .event_reindexing import LOCK as MIGRATION
 from .health import SCHEDULED, aware, problems
@@ -39,7 +39,7 @@ class CommunityStatus:
     Attributes:
         community_id: UUID, or ``global``.
         slug: its slug; None for ``global`` and for one that is gone.
-        families: a :class:`~..aggregations.status.FamilyStatus` each.
+        families: a :class:`~.aggregation_status.FamilyStatus` each.
     """
 
     community_id: str

@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.usage import months
+from invenio_stats_dashboard.aggregations.usage import month_sums
 from invenio_stats_dashboard.search.client import text_client
 
 
@@ -13,7 +13,7 @@ from invenio_stats_dashboard.search.client import text_client
 def every_month():
     """Have sums made of every month, so that they are looked at."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(months, "LEAST", 1)
+        patch.setattr(month_sums, "LEAST", 1)
         yield
 
 

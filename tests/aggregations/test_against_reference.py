@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations import run as run_of_aggregation
-from invenio_stats_dashboard.aggregations.usage import months
+from invenio_stats_dashboard.aggregations import runner as run_of_aggregation
+from invenio_stats_dashboard.aggregations.usage import month_sums
 from invenio_stats_dashboard.services import aggregation as service
 from invenio_stats_dashboard.services.aggregation import options_of
 from invenio_stats_dashboard.subcounts import load
@@ -130,7 +130,7 @@ def check(app, client, names):
         registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
         assert_equal_to_reference(client, names, stored, registry, today, TOP, families)
         if families[-1] == USAGE[-1]:
-            assert_sums_of_months(client, names, registry, months.LEAST)
+            assert_sums_of_months(client, names, registry, month_sums.LEAST)
 
     return check
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.bookmarks import Source, Sources
+from invenio_stats_dashboard.aggregations.source_positions import Source, Sources
 from invenio_stats_dashboard.errors import LockLostError
 
 SOURCE = Source(

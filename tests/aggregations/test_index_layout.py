@@ -13,9 +13,9 @@ from invenio_stats_dashboard.aggregations.aggregate_indices import (
     DOCUMENT_ID,
     AggregateIndices,
 )
+from invenio_stats_dashboard.aggregations.aggregate_reader import Part
+from invenio_stats_dashboard.aggregations.aggregate_store import AggregateStore
 from invenio_stats_dashboard.aggregations.documents import mapping
-from invenio_stats_dashboard.aggregations.reading import Part
-from invenio_stats_dashboard.aggregations.store import AggregateStore
 from invenio_stats_dashboard.errors import (
     ClusterNotHealthyError,
     LockLostError,

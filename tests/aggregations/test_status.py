@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.status import UsageMarks
+from invenio_stats_dashboard.services.aggregation_status import UsageMarks
 
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-05", "2026-03-06")
 

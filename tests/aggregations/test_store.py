@@ -5,12 +5,16 @@
 
 import pytest
 
-from invenio_stats_dashboard.aggregations import reading
-from invenio_stats_dashboard.aggregations import store as module
+from invenio_stats_dashboard.aggregations import aggregate_reader
+from invenio_stats_dashboard.aggregations import aggregate_store as module
 from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
+from invenio_stats_dashboard.aggregations.aggregate_reader import Part
+from invenio_stats_dashboard.aggregations.aggregate_store import (
+    AggregateStore,
+    Change,
+    Written,
+)
 from invenio_stats_dashboard.aggregations.documents import Document, index_templates
-from invenio_stats_dashboard.aggregations.reading import Part
-from invenio_stats_dashboard.aggregations.store import AggregateStore, Change, Written
 from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.search.names import FAMILIES
 
@@ -107,9 +111,9 @@ def test_only_the_parts_are_touched(store, stored):
 def test_pages_and_batches_are_bounded_and_nothing_is_left_out(
     store, stored, monkeypatch
 ):
-    monkeypatch.setattr(reading, "PAGE", 7)
+    monkeypatch.setattr(aggregate_reader, "PAGE", 7)
     monkeypatch.setattr(module, "MAX_ACTIONS", 5)
-    monkeypatch.setattr(reading, "MAX_PARTS", 3)
+    monkeypatch.setattr(aggregate_reader, "MAX_PARTS", 3)
     days = [f"2026-01-{n:02d}" for n in range(1, 31)]
     everything = [document(c, d) for d in days for c in (A, B)]
     assert store.replace(everything, [Part()]).created == 60

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import LAST_RUN
+from invenio_stats_dashboard.aggregations.runner import LAST_RUN
 from invenio_stats_dashboard.errors import LockedError, LockLostError
 
 from ..conftest import remove_statistics

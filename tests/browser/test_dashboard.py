@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from invenio_stats_dashboard.aggregations.run import LAST_RUN
+from invenio_stats_dashboard.aggregations.runner import LAST_RUN
 from invenio_stats_dashboard.custom_fields import ENABLED
 
 from ..helpers import content

@@ -10,7 +10,7 @@ import pytest
 from celery import current_app as current_celery
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import LOCK
+from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from tests.aggregations.usage.build import RED, Events
 from tests.helpers.brokers import unreachable_broker

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import LOCK
+from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.search.seqno import positions_of_all

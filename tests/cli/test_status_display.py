@@ -9,9 +9,9 @@ import click
 import pytest
 from rich.console import Console
 
-from invenio_stats_dashboard.aggregations.status import FamilyStatus
 from invenio_stats_dashboard.cli import status_display
 from invenio_stats_dashboard.search.names import FAMILIES
+from invenio_stats_dashboard.services.aggregation_status import FamilyStatus
 from invenio_stats_dashboard.services.status import CommunityStatus, StatsStatus
 
 LONG = "A sentence that says what is wrong, why, and what to do about it. " * 4

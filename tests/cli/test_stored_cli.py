@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import LOCK
-from invenio_stats_dashboard.aggregations.stored import StoredDays
+from invenio_stats_dashboard.aggregations.daily_documents import StoredDays
+from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.community_events.backfill_locks import DELETION, announced
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.lock import ClusterLock

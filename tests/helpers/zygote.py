@@ -147,11 +147,11 @@ def _receive(pipe):
 
 def _work(app, reading, writing):
     """Run jobs until there are no more."""
-    from invenio_stats_dashboard.aggregations.usage import months
+    from invenio_stats_dashboard.aggregations.usage import month_sums
 
     from .processes import Forked
 
-    months.LEAST = 1  # as the tests of the aggregations have it
+    month_sums.LEAST = 1  # as the tests of the aggregations have it
     tiers.begin(tiers.SYSTEM)
 
     started = []

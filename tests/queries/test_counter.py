@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from invenio_access.permissions import system_identity
 from invenio_rdm_records.proxies import current_rdm_records_service
 
-from invenio_stats_dashboard.aggregations.usage import reading
+from invenio_stats_dashboard.aggregations.usage import event_reader
 from invenio_stats_dashboard.errors import TooManyEventsError, UsageError
 from invenio_stats_dashboard.queries import counter
 from invenio_stats_dashboard.queries.counter_counts import METRICS, Use, UseCounts
@@ -206,7 +206,7 @@ def exceptions(found):
 
 
 def test_every_number_is_that_of_a_plain_count(events, monkeypatch):
-    monkeypatch.setattr(reading, "PAGE", 20)
+    monkeypatch.setattr(event_reader, "PAGE", 20)
     days = ["2026-02-28", "2026-03-01", "2026-03-02", "2026-03-31", "2026-04-01"]
     events.days(days, each=30, communities=(RED, BLUE))
     events.days(days, each=20, kind="download", communities=(RED,), first=400)

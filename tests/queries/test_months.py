@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.usage.months import LEAST
+from invenio_stats_dashboard.aggregations.usage.month_sums import LEAST
 from invenio_stats_dashboard.queries import cells, months
 from invenio_stats_dashboard.queries.metrics import METRICS
 from invenio_stats_dashboard.queries.series import SeriesQuery

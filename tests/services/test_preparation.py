@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from invenio_stats_dashboard import tasks
-from invenio_stats_dashboard.aggregations.usage import work
+from invenio_stats_dashboard.aggregations.usage import aggregator
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.migration.report import FAILED
 from invenio_stats_dashboard.search.documents import Bookmark
@@ -112,7 +112,7 @@ def test_killed_at_any_point_the_next_piece_goes_on(site, point, monkeypatch):
         return preparation(site).advance()
 
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_REINDEXING_LOCK_TTL", 1)
-    assert Forked(site.app, work).wait() is None
+    assert Forked(site.app, aggregator).wait() is None
     until(lambda: preparation(site).advance().is_ready, "the next pieces")
     site.assert_enriched_once(site.stored)
 
@@ -164,7 +164,7 @@ def test_month_that_was_rolled_back_is_left_to_a_person(site):
 
 
 def test_the_scheduled_task_sends_for_helpers(site, monkeypatch):
-    monkeypatch.setattr(work.units, "__defaults__", (1,))
+    monkeypatch.setattr(aggregator.units, "__defaults__", (1,))
     sent = []
     monkeypatch.setattr(
         tasks.help_aggregating, "apply_async", lambda **sending: sent.append(sending)

@@ -9,7 +9,7 @@ import signal
 import pytest
 from celery import Celery
 
-from invenio_stats_dashboard.aggregations.run import LAST_RUN, LOCK
+from invenio_stats_dashboard.aggregations.runner import LAST_RUN, LOCK
 from invenio_stats_dashboard.search.lock import read_lock
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 

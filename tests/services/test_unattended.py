@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from invenio_db import db
 from opensearchpy.exceptions import OpenSearchException
 
-from invenio_stats_dashboard.aggregations.run import LAST_RUN
+from invenio_stats_dashboard.aggregations.runner import LAST_RUN
 from invenio_stats_dashboard.services.preparation import MIGRATION, read_preparation
 from scripts.demo.bulk import write
 from scripts.demo.legacy_events import File, Record, generate

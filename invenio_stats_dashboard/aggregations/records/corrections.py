@@ -57,10 +57,10 @@ class Corrections:
         correction is made that is not told, and none is told twice.
 
         Args:
-            states: the :class:`~.pending.State` s of the communities.
+            states: the :class:`~.dirty_communities.State` s of the communities.
 
         Returns:
-            a function of a list of :class:`~..store.Change`.
+            a function of a list of :class:`~..aggregate_store.Change`.
         """
         through = self._complete_through()
         told = {state.community: _Entry(state) for state in states}

@@ -17,7 +17,7 @@ import polars as pl
 from ..documents import Document
 from .counting import METRICS, TOTAL
 from .dates import day_text
-from .states import stretches
+from .running_totals import stretches
 
 ROWS = 20_000
 """Rows of which documents are made at a time."""
@@ -41,7 +41,7 @@ def delta_documents(frames, communities, cells):
         frames: iterable of what :func:`.counting.summed` returns, none ending within
             a day, in the order of the documents.
         communities: number -> UUID or ``global``.
-        cells: the :class:`~.cells.Cells`.
+        cells: the :class:`~.interning.Cells`.
 
     Yields:
         Document: sorted as the frames are.
@@ -72,9 +72,9 @@ def snapshot_documents(frames, communities, cells, limits):
 
     Args:
         frames: iterable of frames, as for :func:`delta_documents`, from the first day;
-            what is of the day :data:`.states.BEFORE` has no document.
+            what is of the day :data:`.running_totals.BEFORE` has no document.
         communities: number -> UUID or ``global``.
-        cells: the :class:`~.cells.Cells`.
+        cells: the :class:`~.interning.Cells`.
         limits: breakdown key -> how many of its cells a snapshot keeps; None for
             all.
 

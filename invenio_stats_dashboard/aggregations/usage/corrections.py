@@ -28,7 +28,7 @@ class Corrections:
     Args:
         client: an ordinary client.
         names: the instance's :class:`~...search.names.Names`.
-        deltas: the :class:`~..store.AggregateStore` of usage deltas.
+        deltas: the :class:`~..aggregate_store.AggregateStore` of usage deltas.
     """
 
     def __init__(self, client, names, deltas):
@@ -55,12 +55,12 @@ class Corrections:
         """Return what is to be told of changes of a unit before they are written.
 
         Args:
-            unit: the :class:`~.work.Unit`.
+            unit: the :class:`~.aggregator.Unit`.
             counted: the new :class:`~.counting.Counted`.
             why: day -> reason.
 
         Returns:
-            a function of a list of :class:`~..store.Change`.
+            a function of a list of :class:`~..aggregate_store.Change`.
         """
         days = {day for day in unit.days if day <= self._through}
         told = set()

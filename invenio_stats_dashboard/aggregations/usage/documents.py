@@ -80,7 +80,7 @@ def seen_documents(columns):
     """Return what was seen in each community and day, as documents.
 
     Args:
-        columns: a :class:`~.columns.Columns`.
+        columns: a :class:`~.event_columns.Columns`.
 
     Yields:
         Document: sorted by day, then community.

@@ -17,11 +17,11 @@ import msgspec
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
 from ...search.documents import Bookmark
-from ..reading import FIRST_DAY, LAST_DAY, Part
-from .months import Months
-from .running import Running
-from .states import LATEST, Kept, SeenThings, States
+from ..aggregate_reader import FIRST_DAY, LAST_DAY, Part
+from .checkpoints import LATEST, Kept, SeenThings, States
+from .month_sums import Months
 from .sums import decode_delta
+from .usage_totals import Running
 
 GROUP = 40
 """Communities that are continued at a time."""
@@ -124,11 +124,11 @@ class Snapshots:
     Args:
         client: an ordinary client.
         names: the instance's names.
-        deltas: the :class:`~..store.AggregateStore` of usage deltas.
+        deltas: the :class:`~..aggregate_store.AggregateStore` of usage deltas.
         seen: the one of what was seen.
         snapshots: the one of usage snapshots.
         months: the one of sums of months.
-        shown: a :class:`~.running.Shown`.
+        shown: a :class:`~.usage_totals.Shown`.
     """
 
     def __init__(self, client, names, deltas, seen, snapshots, months, shown):

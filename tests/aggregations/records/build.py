@@ -12,10 +12,10 @@ from invenio_stats_dashboard.aggregations.records import (
     counting,
     documents,
     presence,
-    states,
+    running_totals,
 )
-from invenio_stats_dashboard.aggregations.records.cells import Cells
 from invenio_stats_dashboard.aggregations.records.dates import day_number, first_day
+from invenio_stats_dashboard.aggregations.records.interning import Cells
 
 KEYS = ("subjects", "languages")
 
@@ -96,7 +96,7 @@ class Counted:
         """
         early = pl.col("day") < day_number(since)
         frame = self._frame.with_columns(
-            day=pl.when(early).then(states.BEFORE).otherwise("day")
+            day=pl.when(early).then(running_totals.BEFORE).otherwise("day")
         )
         days = counting.summed(frame).partition_by(
             "community", "day", maintain_order=True

@@ -9,9 +9,12 @@ from datetime import date
 import pytest
 
 from invenio_stats_dashboard import config, subcounts
-from invenio_stats_dashboard.aggregations.records.work import Records
-from invenio_stats_dashboard.aggregations.run import Options
-from invenio_stats_dashboard.aggregations.store import Written, ensure_templates
+from invenio_stats_dashboard.aggregations.aggregate_store import (
+    Written,
+    ensure_templates,
+)
+from invenio_stats_dashboard.aggregations.records.aggregator import Records
+from invenio_stats_dashboard.aggregations.runner import Options
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts
 from invenio_stats_dashboard.community_events.store import EventStore

@@ -9,16 +9,16 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from invenio_stats_dashboard.aggregations.aggregate_store import Written
 from invenio_stats_dashboard.aggregations.records import (
-    changes,
+    aggregator,
+    change_detection,
+    contribution_updates,
     documents,
-    intake,
-    spool,
-    work,
+    spill_file,
 )
-from invenio_stats_dashboard.aggregations.records.kept import Kept
-from invenio_stats_dashboard.aggregations.run import Options
-from invenio_stats_dashboard.aggregations.store import Written
+from invenio_stats_dashboard.aggregations.records.contribution_store import Kept
+from invenio_stats_dashboard.aggregations.runner import Options
 from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
 from invenio_stats_dashboard.search.health import HealthGate, Limits
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
@@ -88,11 +88,11 @@ def test_a_rebuild_finds_nothing_to_change(some):
         {"owner": "9"},
         {"created": "2024-02-20T00:00:00"},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=lambda changes: next(iter(change_detection)),
 )
 def test_an_edited_record_changes_the_documents_of_its_communities(some, changes):
     some.aggregate()
-    some.edit("r4", **changes)
+    some.edit("r4", **change_detection)
     some.aggregate()
     # nothing of A, in which the record never was
     assert some.read == ["changes of 1 records"]
@@ -372,7 +372,9 @@ def test_what_lacks_facts_is_known_however_much_it_is(some, monkeypatch):
     ],
 )
 def test_sorted_values_without_others(values, others, left):
-    assert list(changes._without(iter(values), *map(iter, others))) == list(left)
+    assert list(change_detection._without(iter(values), *map(iter, others))) == list(
+        left
+    )
 
 
 # -- corrections ------------------------------------------------------------
@@ -512,10 +514,10 @@ def test_a_cluster_that_is_not_fit_stops_the_work_and_nothing_is_lost(some, clie
 
 
 def test_parts_and_slices_make_no_difference(some, monkeypatch):
-    monkeypatch.setattr(intake, "EVENTS", 1)
-    monkeypatch.setattr(intake, "PARTS", 1)
-    monkeypatch.setattr(work, "_COUNTED_TOGETHER", 1)
-    monkeypatch.setattr(spool, "ROWS", 3)
+    monkeypatch.setattr(contribution_updates, "EVENTS", 1)
+    monkeypatch.setattr(contribution_updates, "PARTS", 1)
+    monkeypatch.setattr(aggregator, "_COUNTED_TOGETHER", 1)
+    monkeypatch.setattr(spill_file, "ROWS", 3)
     monkeypatch.setattr(documents, "ROWS", 2)
     for number, facts in enumerate(some.facts.values()):
         # parents begin with random digits
@@ -537,8 +539,8 @@ def test_parts_and_slices_make_no_difference(some, monkeypatch):
 
 def test_a_community_that_has_grown_is_divided_further(some, monkeypatch):
     some.aggregate()
-    monkeypatch.setattr(intake, "EVENTS", 2)
-    monkeypatch.setattr(intake, "MOST", 2)
+    monkeypatch.setattr(contribution_updates, "EVENTS", 2)
+    monkeypatch.setattr(contribution_updates, "MOST", 2)
     some.put(record("r6", "p6", created=8), record("r7", "p7", created=9))
     some.happen(
         *timeline("r6", 8, community="global"), *timeline("r7", 9, community="global")

@@ -3,7 +3,7 @@
 
 """Usage events as a test writes them, and what must come out of them."""
 
-from invenio_stats_dashboard.aggregations.usage import months
+from invenio_stats_dashboard.aggregations.usage import month_sums
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
 from ...helpers import reference
@@ -115,7 +115,7 @@ class Events:
         """Check that all documents are what the reference counts."""
         assert_same(self.found(), self.wanted())
         registry = self.app.config["COMMUNITY_STATS_SUBCOUNTS"]
-        assert_sums_of_months(self.client, self.names, registry, months.LEAST)
+        assert_sums_of_months(self.client, self.names, registry, month_sums.LEAST)
 
 
 def changed(done):

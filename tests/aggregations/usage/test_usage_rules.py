@@ -9,10 +9,10 @@ from array import array
 import pytest
 from opensearchpy import NotFoundError
 
-from invenio_stats_dashboard.aggregations.usage import counting, work
-from invenio_stats_dashboard.aggregations.usage.columns import day_of
+from invenio_stats_dashboard.aggregations.usage import aggregator, counting
+from invenio_stats_dashboard.aggregations.usage.aggregator import Unit, units
 from invenio_stats_dashboard.aggregations.usage.corrections import Corrections
-from invenio_stats_dashboard.aggregations.usage.work import Unit, units
+from invenio_stats_dashboard.aggregations.usage.event_columns import day_of
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
 from ...helpers import reference
@@ -58,7 +58,7 @@ def test_the_split_of_the_work_does_not_matter(events, monkeypatch):
     events.aggregate()
     events.assert_right()
     for chunk, portion, piece in ((1, 7, 50), (25, 20, 5), (10**6, 10**6, 10**6)):
-        monkeypatch.setattr(work.units, "__defaults__", (chunk,))
+        monkeypatch.setattr(aggregator.units, "__defaults__", (chunk,))
         monkeypatch.setattr(counting, "PORTION", portion)
         monkeypatch.setattr(counting, "ROWS", portion)
         monkeypatch.setattr(counting, "PIECE", piece)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import LOCK
-from invenio_stats_dashboard.aggregations.usage import snapshots, states
+from invenio_stats_dashboard.aggregations.runner import LOCK
+from invenio_stats_dashboard.aggregations.usage import checkpoints, snapshots
 from invenio_stats_dashboard.errors import LockedError, SearchUnavailableError
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
@@ -167,7 +167,7 @@ def test_a_late_event_of_years_ago_goes_on_from_the_end_of_the_year_before(
 def test_a_state_that_is_larger_than_a_document_goes_on_or_is_not_used(
     events, monkeypatch, lost
 ):
-    monkeypatch.setattr(states, "PIECE", 300)
+    monkeypatch.setattr(checkpoints, "PIECE", 300)
     events.days(["2022-06-01", "2023-12-31", "2024-06-01", "2024-06-02"])
     events.aggregate()
     index, client = events.names.between_runs, events.client

@@ -8,10 +8,10 @@ import threading
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.run import LOCK, Done
-from invenio_stats_dashboard.aggregations.sharing import SharedSteps
-from invenio_stats_dashboard.aggregations.store import Written
-from invenio_stats_dashboard.aggregations.usage import snapshots, work
+from invenio_stats_dashboard.aggregations.aggregate_store import Written
+from invenio_stats_dashboard.aggregations.run_sharing import SharedSteps
+from invenio_stats_dashboard.aggregations.runner import LOCK, Done
+from invenio_stats_dashboard.aggregations.usage import aggregator, snapshots
 from invenio_stats_dashboard.errors import LockLostError
 
 from ...helpers.processes import kill_me
@@ -48,7 +48,7 @@ def help_with(app, run, kill_at=None):
 @pytest.fixture()
 def much(events, monkeypatch):
     """Return events of some days and communities, to be counted in many steps."""
-    monkeypatch.setattr(work.units, "__defaults__", (1,))
+    monkeypatch.setattr(aggregator.units, "__defaults__", (1,))
     monkeypatch.setattr(snapshots, "GROUP", 1)
     days = [f"2026-03-{n:02d}" for n in range(1, 17)]
     events.days(days, communities=(RED, *MORE))

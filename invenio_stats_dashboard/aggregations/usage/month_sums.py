@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import xxhash
 
-from ..reading import LAST_DAY, Part, query_of
-from ..store import Actions
+from ..aggregate_reader import LAST_DAY, Part, query_of
+from ..aggregate_store import Actions
 from .sums import sums_of
 
 LEAST = 8
@@ -130,7 +130,7 @@ class Months:
 
     Args:
         client: an ordinary client.
-        store: the :class:`~..store.AggregateStore` of the family ``usage-month``.
+        store: the :class:`~..aggregate_store.AggregateStore` of the family ``usage-month``.
     """
 
     def __init__(self, client, store):
@@ -144,7 +144,7 @@ class Months:
 
         Args:
             community: UUID or ``global``.
-            running: its :class:`~.running.Running`.
+            running: its :class:`~.usage_totals.Running`.
         """
         month = running.month
         if not month.is_told:

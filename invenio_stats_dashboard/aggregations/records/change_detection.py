@@ -21,7 +21,7 @@ from ...errors import NotReadyError
 from ...search.client import patiently
 from ...search.names import RECORD_FAMILIES
 from ...search.seqno import NOTHING, positions_of_all
-from ..bookmarks import Source, Sources
+from ..source_positions import Source, Sources
 from .distinct import distinct
 
 SCOPE = "records"

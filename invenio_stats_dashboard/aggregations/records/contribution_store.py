@@ -22,7 +22,7 @@ from ...search.client import patiently, require_read
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
 from .distinct import distinct
-from .reading import bounds
+from .record_reader import bounds
 
 AT_ONCE = 16
 """Documents in one request; each can have half a megabyte."""
@@ -113,7 +113,7 @@ class Stored:
 
         Args:
             parents: the :class:`~.numbers.Numbers` of parents' ids.
-            cells: the :class:`~.cells.Cells`.
+            cells: the :class:`~.interning.Cells`.
         """
         source = _decode_source(self.source)
         rows = _rows(source.kept, cells)
@@ -205,7 +205,7 @@ class Kept:
         Args:
             contributions: list of (:class:`Place`, :class:`Contributions`, version).
             parents: number -> id.
-            cells: the :class:`~.cells.Cells`.
+            cells: the :class:`~.interning.Cells`.
 
         Raises:
             StatsDashboardError: OpenSearch refuses one for good.
@@ -224,7 +224,7 @@ class Kept:
         Args:
             contributions: list of (:class:`Place`, :class:`Contributions`).
             parents: number -> id.
-            cells: the :class:`~.cells.Cells`.
+            cells: the :class:`~.interning.Cells`.
         """
         for chunk in _chunks(contributions, AT_ONCE):
             places = [place for place, _ in chunk]

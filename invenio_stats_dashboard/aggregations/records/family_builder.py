@@ -14,12 +14,12 @@ from functools import partial
 import polars as pl
 
 from ...search.names import BASES
-from ..reading import FIRST_DAY, LAST_DAY, Part
-from .cells import Cells
+from ..aggregate_reader import FIRST_DAY, LAST_DAY, Part
 from .dates import day_number
 from .documents import delta_documents, snapshot_documents
-from .spool import Spool
-from .states import BEFORE
+from .interning import Cells
+from .running_totals import BEFORE
+from .spill_file import Spool
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Counts:
     Args:
         communities: UUIDs, or ``global``; their places are their numbers.
         keys: the breakdowns of records.
-        wanted: family -> the :class:`~..store.Part` s whose documents are to be made.
+        wanted: family -> the :class:`~..aggregate_store.Part` s whose documents are to be made.
         in_memory: whether all of it has room there; if not, there must be one community
             only.
     """

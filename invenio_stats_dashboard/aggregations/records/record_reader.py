@@ -147,7 +147,7 @@ class Reader:
     Args:
         text_client: a client that does not decode.
         names: the instance's :class:`~...search.names.Names`.
-        cells: the :class:`~.cells.Cells`.
+        cells: the :class:`~.interning.Cells`.
         parents: the :class:`~.numbers.Numbers` of parents' ids.
         communities: the :class:`~.numbers.Numbers` of UUIDs, and of ``global``.
         limit: seconds to go on trying while OpenSearch takes no requests.

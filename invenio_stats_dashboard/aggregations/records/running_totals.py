@@ -56,7 +56,7 @@ def stretches(frames, cells, limits):
         frames: iterable of what :func:`.counting.summed` returns, from the first day
             on, none ending within a day; of the day :data:`BEFORE` is what came before
             the first day of which the states are asked for.
-        cells: the :class:`~.cells.Cells`.
+        cells: the :class:`~.interning.Cells`.
         limits: breakdown key -> how many of its cells are shown; None for all.
 
     Yields:

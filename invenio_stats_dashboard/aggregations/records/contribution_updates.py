@@ -9,11 +9,11 @@ killed after it has replaced some, or all, leaves nothing undone that nobody kno
 
 from dataclasses import replace
 
-from .cells import Cells
+from .contribution_store import Place, part_of
 from .contributions import Contributions, changed_days, of_part
-from .kept import Place, part_of
+from .interning import Cells
 from .numbers import Numbers
-from .reading import Parents, Reader
+from .record_reader import Parents, Reader
 
 PARENTS = 1000
 """Changed parents that are read at a time."""
@@ -53,8 +53,8 @@ class Intake:
         names: the instance's :class:`~...search.names.Names`.
         keys: the breakdowns of records.
         today: the present day, a date.
-        kept: the :class:`~.kept.Kept`.
-        pending: the :class:`~.pending.Pending`.
+        kept: the :class:`~.contribution_store.Kept`.
+        pending: the :class:`~.dirty_communities.Pending`.
         before: called before each part is read; may raise to end the work.
         waiting: called with a sentence while OpenSearch takes no requests.
     """
@@ -131,7 +131,7 @@ class Intake:
         """Read all parents of some communities.
 
         Args:
-            states: list of :class:`~.pending.State` s; one alone is read range by range,
+            states: list of :class:`~.dirty_communities.State` s; one alone is read range by range,
                 several are read at once.
             sizes: community -> how many events it has.
         """

@@ -18,7 +18,7 @@ from ...errors import SearchUnavailableError
 from ...search.client import patiently
 from ...search.paging import page_decoder
 from ...search.pipelining import ahead
-from .columns import Event
+from .event_columns import Event
 
 PAGE = 10_000
 """Events in one answer."""

@@ -16,7 +16,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import SearchUnavailableError
 from ...search.seqno import positions_of_all
-from ..bookmarks import Source
+from ..source_positions import Source
 
 RESTATED = "restatement"
 """The index is another one: a migration, a restored snapshot, other rules."""
@@ -66,7 +66,7 @@ class DirtyDays:
         """Return what has changed, for storing; the indices are kept as attribute.
 
         Args:
-            known: name of the index -> :class:`~..bookmarks.Source`, as stored.
+            known: name of the index -> :class:`~..source_positions.Source`, as stored.
 
         Returns:
             list[Source]: those that differ from what is stored.
@@ -94,7 +94,7 @@ class DirtyDays:
         """Know the indices as another worker's scan has found them.
 
         Args:
-            known: name of the index -> :class:`~..bookmarks.Source`.
+            known: name of the index -> :class:`~..source_positions.Source`.
         """
         self.indices = {}
         for event_type in self._event_types:

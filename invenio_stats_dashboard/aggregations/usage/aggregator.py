@@ -18,21 +18,21 @@ from ...search.names import (
     USAGE_SNAPSHOT,
 )
 from ..aggregate_indices import AggregateIndices
-from ..bookmarks import Source, Sources
+from ..aggregate_reader import Part
+from ..aggregate_store import AggregateStore
 from ..documents import between_runs_mapping, day_field
-from ..reading import Part
-from ..run import Done, Options, Step
-from ..store import AggregateStore
-from .columns import KINDS, Columns
+from ..runner import Done, Options, Step
+from ..source_positions import Source, Sources
+from .change_detection import REBUILT, RESTATED, DirtyDays
 from .corrections import Corrections
-from .counted import queries, rules
 from .counting import Counted
-from .dirty import REBUILT, RESTATED, DirtyDays
+from .day_batches import Unit, units
 from .documents import deltas, seen_documents
-from .reading import EventReader
-from .running import Shown
+from .event_columns import KINDS, Columns
+from .event_filter import queries, rules
+from .event_reader import EventReader
 from .snapshots import Redo, Snapshots
-from .units import Unit, units
+from .usage_totals import Shown
 
 SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
@@ -95,7 +95,7 @@ class Usage:
         """Do a step of another worker's run.
 
         Args:
-            key: of the :class:`~..run.Step`.
+            key: of the :class:`~..runner.Step`.
 
         Returns:
             Done: what was done.
@@ -109,10 +109,10 @@ class Usage:
         return self._count(Unit(*rest), Options())
 
     def phases(self, options):
-        """Yield what is to be done, as lists of :class:`~..run.Step`.
+        """Yield what is to be done, as lists of :class:`~..runner.Step`.
 
         Args:
-            options: a :class:`~..run.Options`.
+            options: a :class:`~..runner.Options`.
         """
         self._left = 0
         untrusted = () if options.dry_run else self._indices.begin(_FAMILIES)

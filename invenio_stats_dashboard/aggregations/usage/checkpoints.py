@@ -20,7 +20,7 @@ import polars as pl
 import xxhash
 from opensearchpy.exceptions import NotFoundError
 
-from ..store import Actions
+from ..aggregate_store import Actions
 from .counting import SEEN
 from .documents import array_of, packed
 
@@ -122,7 +122,7 @@ class States:
             kept: the :class:`Kept`, its first part.
 
         Returns:
-            tuple: for :class:`~.running.Running`, and kind -> array of hashes; or None
+            tuple: for :class:`~.usage_totals.Running`, and kind -> array of hashes; or None
             if it is not there as a whole: a run was killed while it stored it.
         """
         first = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
@@ -142,7 +142,7 @@ class States:
 
         Args:
             kept: the :class:`Kept`.
-            state: of :meth:`~.running.Running.state`.
+            state: of :meth:`~.usage_totals.Running.state`.
             seen: kind -> column of hashes.
 
         Returns:

@@ -14,6 +14,10 @@ from functools import cached_property
 
 from opensearchpy.exceptions import NotFoundError
 
+from ..aggregations.documents import day_field
+from ..aggregations.records.distinct import distinct
+from ..aggregations.runner import LAST_RUN
+from ..aggregations.source_positions import Sources
 from ..community_events.documents import GLOBAL
 from ..search.names import (
     EVENT_TYPES,
@@ -23,10 +27,6 @@ from ..search.names import (
     USAGE_FAMILIES,
 )
 from ..search.seqno import positions_of_all
-from .bookmarks import Sources
-from .documents import day_field
-from .records.distinct import distinct
-from .run import LAST_RUN
 
 PAGE = 1000
 """Communities in one answer."""

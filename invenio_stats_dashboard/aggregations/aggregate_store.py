@@ -25,8 +25,8 @@ from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.index_templates import put_missing_templates
 from ..search.pipelining import stored_in_order
+from .aggregate_reader import LIMIT, AggregateReader, order
 from .documents import index_templates
-from .reading import LIMIT, AggregateReader, order
 
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Documents and bytes in one bulk request."""
@@ -115,7 +115,7 @@ class AggregateStore(AggregateReader):
         Args:
             documents: iterable of :class:`~.documents.Document`, all that should
                 exist in the parts and nothing else; sorted by day, then community.
-            parts: the :class:`~.reading.Part` s.
+            parts: the :class:`~.aggregate_reader.Part` s.
             by_community: the documents are sorted by community, then day.
             before: called with a list of :class:`Change` before these are written,
                 in that thread.

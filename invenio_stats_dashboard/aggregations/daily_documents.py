@@ -12,8 +12,8 @@ from datetime import date, timedelta
 import msgspec
 
 from ..search.names import USAGE_FAMILIES, USAGE_SNAPSHOT
+from .aggregate_reader import FIRST_DAY, AggregateReader, Part
 from .documents import CHECKSUM, UPDATED, day_field, mapping
-from .reading import FIRST_DAY, AggregateReader, Part
 
 PAGE = 100
 """Documents in one answer; those of a large instance have a megabyte each."""

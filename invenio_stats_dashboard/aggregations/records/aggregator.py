@@ -17,18 +17,18 @@ from ...community_events.documents import GLOBAL
 from ...search.names import RECORD_FAMILIES
 from ...subcounts import for_records
 from ..aggregate_indices import AggregateIndices
-from ..run import Done, Step
-from ..store import AggregateStore
-from .changes import SCOPE, Look
+from ..aggregate_store import AggregateStore
+from ..runner import Done, Step
+from .change_detection import SCOPE, Look
+from .contribution_store import Kept, Place
+from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
 from .contributions import of_part
 from .corrections import FAMILY, Corrections
+from .dirty_communities import Pending, State
 from .distinct import distinct
-from .intake import EVENTS, PARENTS, PARTS, Intake, parts_for
-from .kept import Kept, Place
+from .family_builder import Counts, Wanted, units
 from .numbers import Numbers
-from .pending import Pending, State
-from .reading import Parents, Reader
-from .unit import Counts, Wanted, units
+from .record_reader import Parents, Reader
 
 _REVISION = 2
 """Raised when the same events and facts would give other documents, or when what is kept
@@ -48,7 +48,7 @@ _DAY = "a day has come on which records begin or cease to count"
 
 
 class Records:
-    """The record families of one instance, as a :class:`~..run.Half`.
+    """The record families of one instance, as a :class:`~..runner.Half`.
 
     Args:
         client: an ordinary client.
@@ -123,10 +123,10 @@ class Records:
     # -- the half -----------------------------------------------------------
 
     def phases(self, options):
-        """Yield what is to be done, as lists of :class:`~..run.Step`.
+        """Yield what is to be done, as lists of :class:`~..runner.Step`.
 
         Args:
-            options: a :class:`~..run.Options`.
+            options: a :class:`~..runner.Options`.
 
         Raises:
             NotReadyError: all community events or record facts are gone.

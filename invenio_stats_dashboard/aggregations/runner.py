@@ -18,7 +18,7 @@ from opensearchpy.exceptions import ConflictError, OpenSearchException
 
 from ..errors import LockLostError, UsageError
 from ..search.names import FAMILIES
-from .store import Written
+from .aggregate_store import Written
 
 LOCK = "lock:aggregation"
 """Id of the lock's document in the index of bookmarks."""
@@ -68,7 +68,7 @@ class Done:
     """What one step has done.
 
     Attributes:
-        written: family -> :class:`~.store.Written`.
+        written: family -> :class:`~.aggregate_store.Written`.
         events: usage events that were counted.
         days: days that were counted.
         communities: whose records were counted.
@@ -154,7 +154,7 @@ class AggregationReport:
     """What a run has done.
 
     Attributes:
-        families: family -> :class:`~.store.Written`.
+        families: family -> :class:`~.aggregate_store.Written`.
         days: days that were counted.
         days_left: days that the next run counts; 0 when all is done.
         events: usage events that were counted.
@@ -218,7 +218,7 @@ class Run:
         gate: a :class:`~..search.health.HealthGate`.
         halves: the :class:`Half` s to work on.
         progress: called with a :class:`Progress` after each step.
-        shared: the :class:`~.sharing.SharedSteps` to do steps with helpers, or None.
+        shared: the :class:`~.run_sharing.SharedSteps` to do steps with helpers, or None.
         call: called with the number of steps that helpers may do; sends for them.
     """
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ..documents import Document
 from .documents import DOWNLOAD, VIEW
-from .months import Month
+from .month_sums import Month
 from .sums import Downloads, Totals, Views, add, cell_of, sums_of
 
 _encode = msgspec.json.Encoder().encode
@@ -64,7 +64,7 @@ class Running:
         state: what :meth:`state` returned, to go on from there.
 
     Attributes:
-        month: the :class:`~.months.Month` of the last day that was added.
+        month: the :class:`~.month_sums.Month` of the last day that was added.
     """
 
     def __init__(self, shown, state=None):
@@ -131,7 +131,7 @@ class Running:
 
         Yields:
             tuple: key of a breakdown of which snapshots have the largest cells, and its
-            cells as :meth:`~.months.Month.columns` has them.
+            cells as :meth:`~.month_sums.Month.columns` has them.
         """
         for key in self._largest:
             yield key, self.month.columns(key, self._cells[key])

@@ -37,12 +37,12 @@ from invenio_stats_dashboard.aggregations.usage.month_sums import Months
 from invenio_stats_dashboard.aggregations.usage.sums import decode_delta
 from invenio_stats_dashboard.aggregations.usage.usage_totals import Running, Shown
 from invenio_stats_dashboard.community_events.documents import GLOBAL
+from invenio_stats_dashboard.queries.aggregate_search import Aggregates
 from invenio_stats_dashboard.queries.freshness import FreshnessReader
 from invenio_stats_dashboard.queries.metrics import METRICS
-from invenio_stats_dashboard.queries.reader import SeriesReader
-from invenio_stats_dashboard.queries.searching import Aggregates
-from invenio_stats_dashboard.queries.series import DAY, MONTH, SeriesQuery
-from invenio_stats_dashboard.queries.small_numbers import SmallNumbers
+from invenio_stats_dashboard.queries.query import DAY, MONTH, SeriesQuery
+from invenio_stats_dashboard.queries.series_reader import SeriesReader
+from invenio_stats_dashboard.queries.suppression import SmallNumbers
 from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES, USAGE_MONTH
 

@@ -11,7 +11,7 @@ from . import config, config_validation, subcounts, tasks
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events import capture
 from .community_events.documents import index_templates as community_events_templates
-from .queries import registered
+from .resources import stats_queries
 from .search.names import Names
 from .search.site_templates import (
     extend_index_init,
@@ -56,7 +56,7 @@ class InvenioStatsDashboard:
                 stock_workers.announce()
             capture.install(tasks.send_capture)
             connections.install(app)
-            registered.register(app)
+            stats_queries.register(app)
         tasks.extend_beat_schedule(app)
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self

@@ -3,21 +3,21 @@
 
 """Which documents the cells of breakdowns are read from, and putting them together."""
 
-from . import months, ways
-from .cells import Columns, Differences, Running, States, Sums
+from . import month_sums_reader, read_strategy
+from .breakdown_sources import Columns, Differences, Running, States, Sums
 from .metrics import DISTINCT, LEVEL, METRICS
-from .series import DAY
-from .small_numbers import PARTS, VISITORS
+from .query import DAY
+from .suppression import PARTS, VISITORS
 
 
 class Breakdowns:
     """The cells of some breakdowns.
 
     Args:
-        aggregates: the :class:`~.searching.Aggregates`.
-        query: the :class:`~.series.SeriesQuery`.
+        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        query: the :class:`~.query.SeriesQuery`.
         subcounts: list of :class:`~...subcounts.Subcount`.
-        small: the :class:`~.small_numbers.SmallNumbers`.
+        small: the :class:`~.suppression.SmallNumbers`.
 
     Attributes:
         metrics: breakdown -> list of the :class:`~.metrics.Metric` s that it has.
@@ -29,7 +29,7 @@ class Breakdowns:
         self._subcounts = {subcount.key: subcount for subcount in subcounts}
         wanted = [METRICS[key] for key in query.metrics]
         self.metrics = {
-            subcount.key: [m for m in wanted if ways.has_cells(m, subcount)]
+            subcount.key: [m for m in wanted if read_strategy.has_cells(m, subcount)]
             for subcount in subcounts
         }
         self._columns = {
@@ -41,7 +41,7 @@ class Breakdowns:
         """Yield the cells of each bucket, in the order of time.
 
         Args:
-            buckets: tuple of :class:`~.series.Bucket`.
+            buckets: tuple of :class:`~.query.Bucket`.
             only: breakdown -> ids that are wanted; None for all.
 
         Yields:
@@ -126,23 +126,25 @@ class Breakdowns:
     def _what(self, metric, subcount):
         """Return what a metric's cells are read with, and from which family."""
         basis = self._query.basis
-        way = ways.of_cells(metric, self._query, subcount)
-        if way == ways.UNKNOWN:
+        way = read_strategy.of_cells(metric, self._query, subcount)
+        if way == read_strategy.UNKNOWN:
             return None
-        if way == ways.LAST:
+        if way == read_strategy.LAST:
             return States, metric.snapshot_family(basis)
         of_months = (
             metric.of == "usage"
             and subcount.show == "top"
-            and self._query.interval in months.INTERVALS
+            and self._query.interval in month_sums_reader.INTERVALS
         )
-        if way == ways.RUNNING:
-            kind = months.MonthlyRunning if of_months else Running
+        if way == read_strategy.RUNNING:
+            kind = month_sums_reader.MonthlyRunning if of_months else Running
             return kind, metric.delta_family(basis)
         in_snapshots = metric.of == "usage" and metric.kind != DISTINCT
         if in_snapshots and subcount.show == "all" and self._query.interval != DAY:
             return Differences, metric.snapshot_family(basis)
-        return months.MonthlySums if of_months else Sums, metric.delta_family(basis)
+        return (
+            month_sums_reader.MonthlySums if of_months else Sums
+        ), metric.delta_family(basis)
 
     def _empty(self, key):
         """Return the numbers of a cell in which nothing has happened."""

@@ -20,8 +20,8 @@ from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA
+from .aggregate_search import Search
 from .metrics import METRICS
-from .searching import Search
 
 LATE = timedelta(hours=3)
 """Numbers that are older are late: the scheduled aggregation runs every hour."""
@@ -79,7 +79,7 @@ class FreshnessReader:
     """Reads how fresh the numbers are.
 
     Args:
-        aggregates: the :class:`~.searching.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.Aggregates`.
         clock: returns the present moment, aware.
     """
 
@@ -92,7 +92,7 @@ class FreshnessReader:
         """Return how fresh the answer to a question is.
 
         Args:
-            query: the :class:`~.series.SeriesQuery`.
+            query: the :class:`~.query.SeriesQuery`.
 
         Returns:
             Freshness: also when nothing was ever counted.

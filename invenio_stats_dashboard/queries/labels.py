@@ -25,7 +25,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ..subcounts import FILE_TYPES
 from .caching import cache, cached
-from .series import OTHER
+from .query import OTHER
 
 SECONDS = 3600
 """How long a label of a vocabulary is kept in the cache."""

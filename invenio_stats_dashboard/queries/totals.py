@@ -13,8 +13,8 @@ from itertools import accumulate
 import msgspec
 
 from ..aggregations.documents import day_field
-from . import ways
-from .searching import ordinal
+from . import read_strategy
+from .aggregate_search import ordinal
 
 PAGE = 10_000
 """Stored days in one answer."""
@@ -45,10 +45,10 @@ def read_totals(aggregates, query, metrics, buckets):
     """Return the totals.
 
     Args:
-        aggregates: the :class:`~.searching.Aggregates`.
-        query: the :class:`~.series.SeriesQuery`; its range is not looked at.
+        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        query: the :class:`~.query.SeriesQuery`; its range is not looked at.
         metrics: list of :class:`~.metrics.Metric`.
-        buckets: tuple of :class:`~.series.Bucket`.
+        buckets: tuple of :class:`~.query.Bucket`.
 
     Returns:
         dict: key of a metric -> list of a number for each bucket, or of None.
@@ -68,12 +68,12 @@ def _readings(aggregates, query, metrics, buckets):
     """Return what is to be read: metrics of one family that are had the same way."""
     groups = {}
     for metric in metrics:
-        way = ways.of_totals(metric, query)
-        if way == ways.LAST:
+        way = read_strategy.of_totals(metric, query)
+        if way == read_strategy.LAST:
             groups.setdefault((way, metric.snapshot_family(query.basis)), []).append(
                 metric
             )
-        elif way != ways.UNKNOWN:
+        elif way != read_strategy.UNKNOWN:
             groups.setdefault((way, metric.delta_family(query.basis)), []).append(
                 metric
             )
@@ -193,7 +193,11 @@ class _Last(_Reading):
         return found
 
 
-_READINGS = {ways.SUM: _Sums, ways.RUNNING: _Running, ways.LAST: _Last}
+_READINGS = {
+    read_strategy.SUM: _Sums,
+    read_strategy.RUNNING: _Running,
+    read_strategy.LAST: _Last,
+}
 
 
 def _value(fields, paths):

@@ -5,7 +5,7 @@
 
 from msgspec.json import encode
 
-from ..queries.series import COMPARED, OTHER
+from ..queries.query import COMPARED, OTHER
 
 
 def series_answer(subject, result, labels, links):
@@ -13,7 +13,7 @@ def series_answer(subject, result, labels, links):
 
     Args:
         subject: the :class:`~..permissions.Subject` whose numbers they are.
-        result: the :class:`~..queries.series.SeriesResult`.
+        result: the :class:`~..queries.query.SeriesResult`.
         labels: a :class:`~.labels.AnswerLabels`.
         links: name -> URL.
 
@@ -110,7 +110,7 @@ def counter_pieces(report):
     """Yield a COUNTER report as JSON, a dataset at a time.
 
     Args:
-        report: a :class:`~..services.counter.CounterReport`.
+        report: a :class:`~..reports.counter.assembly.CounterReport`.
 
     Yields:
         bytes: pieces of one JSON document.

@@ -11,7 +11,7 @@ def cover(subject, query, metrics, freshness, labels):
 
     Args:
         subject: the :class:`~..permissions.Subject` whose numbers they are.
-        query: the :class:`~..queries.series.SeriesQuery`.
+        query: the :class:`~..queries.query.SeriesQuery`.
         metrics: its metrics.
         freshness: the :class:`~..queries.freshness.Freshness` of the answer.
         labels: a :class:`~.labels.AnswerLabels`.

@@ -21,7 +21,7 @@ def csv_response(subject, query, series, labels, headers):
 
     Args:
         subject: the :class:`~..permissions.Subject` whose numbers they are.
-        query: the :class:`~..queries.series.SeriesQuery`.
+        query: the :class:`~..queries.query.SeriesQuery`.
         series: the :class:`~..services.series.SeriesService`.
         labels: a :class:`~.labels.AnswerLabels`.
         headers: further headers.

@@ -58,7 +58,7 @@ class AnswerLabels:
         """Yield rows with their labels.
 
         Args:
-            rows: iterable of :class:`~..queries.series.Row`.
+            rows: iterable of :class:`~..queries.query.Row`.
 
         Yields:
             tuple: the row and its label.

@@ -5,7 +5,7 @@
 
 from .. import __version__
 from ..queries.metrics import METRICS
-from ..queries.series import INTERVALS
+from ..queries.query import INTERVALS
 from ..search.names import BASES
 from . import http
 from .csv_file import COLUMNS

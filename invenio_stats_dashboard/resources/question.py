@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from marshmallow import ValidationError
 
-from ..queries import ways
-from ..queries.buckets import buckets
+from ..queries import read_strategy
+from ..queries.calendar import buckets
 from ..queries.metrics import DEFAULT_METRICS, DISTINCT, METRICS
-from ..queries.series import DAY, EARLIEST, SeriesQuery
+from ..queries.query import DAY, EARLIEST, SeriesQuery
 from . import ranges
 from .schema import ALL, shown
 
@@ -254,7 +254,7 @@ def _has_cells(metric, subcount, cumulative):
     """
     if cumulative and metric.kind == DISTINCT:
         return False
-    return ways.has_cells(metric, subcount)
+    return read_strategy.has_cells(metric, subcount)
 
 
 def _unknown(key, what, known):
@@ -262,12 +262,14 @@ def _unknown(key, what, known):
 
 
 def _no_cells(metric, key, cumulative, subcounts):
-    if cumulative and ways.has_cells(METRICS[metric], subcounts[key]):
+    if cumulative and read_strategy.has_cells(METRICS[metric], subcounts[key]):
         return (
             f"Running totals of {metric} are known of everything together only, not by "
             f"{key}."
         )
-    having = [k for k, s in subcounts.items() if ways.has_cells(METRICS[metric], s)]
+    having = [
+        k for k, s in subcounts.items() if read_strategy.has_cells(METRICS[metric], s)
+    ]
     more = f"; it has {', '.join(having)}" if having else ""
     return f"{metric} has no breakdown by {key}{more}."
 

@@ -6,7 +6,7 @@
 import re
 from datetime import date, timedelta
 
-from ..queries.series import DAY, EARLIEST, MONTH, YEAR
+from ..queries.query import DAY, EARLIEST, MONTH, YEAR
 
 ALL = "all"
 """From the first day that has numbers."""
@@ -32,7 +32,7 @@ def first_day(name, today, first=None):
         first: first day that has numbers, for ``all``; None if there is none.
 
     Returns:
-        date: not before :data:`~..queries.series.EARLIEST`; None for a name that means nothing.
+        date: not before :data:`~..queries.query.EARLIEST`; None for a name that means nothing.
     """
     if name == ALL:
         return max(EARLIEST, min(first or today, today))

@@ -15,7 +15,7 @@ from marshmallow import fields
 from werkzeug.datastructures import MultiDict
 
 from ..queries.metrics import METRICS
-from ..queries.series import COMPARISONS, INTERVALS, OTHER
+from ..queries.query import COMPARISONS, INTERVALS, OTHER
 from ..search.names import BASES
 from . import ranges
 

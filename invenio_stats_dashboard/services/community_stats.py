@@ -470,11 +470,11 @@ class CommunityStatsService:
         else from deltas; the number of requests to OpenSearch is bounded.
 
         Args:
-            query: a :class:`~..queries.series.SeriesQuery`. Its days should not be
+            query: a :class:`~..queries.query.SeriesQuery`. Its days should not be
                 after today: they would be told as if nothing happened in them.
 
         Returns:
-            SeriesResult: see :mod:`~..queries.series`. A community without documents
+            SeriesResult: see :mod:`~..queries.query`. A community without documents
             has zeros.
 
         Raises:
@@ -492,7 +492,7 @@ class CommunityStatsService:
         bucket of cells is held in memory, however many lines there are.
 
         Args:
-            query: a :class:`~..queries.series.SeriesQuery`.
+            query: a :class:`~..queries.query.SeriesQuery`.
 
         Returns:
             Iterator[Row]: bucket by bucket, totals first; those of the range before
@@ -617,7 +617,7 @@ class CommunityStatsService:
             month: ``YYYY-MM``; the present one is reported up to today.
             identity: of the caller, who decides which records are named; None for those
                 that anybody may see.
-            progress: called with a :class:`~.counter.Progress` now and then.
+            progress: called with a :class:`~..reports.counter.assembly.Progress` now and then.
             waiting: called with a sentence whenever OpenSearch takes no requests for
                 now.
             hidden: the records that the caller may not see are in it, too, by their DOI
@@ -634,7 +634,7 @@ class CommunityStatsService:
             SearchUnavailableError: OpenSearch did not answer, or not completely.
             OpenSearchException: the cluster does not answer at the start.
         """
-        from .counter import counter_report  # it needs Polars
+        from ..reports.counter.assembly import counter_report  # it needs Polars
 
         return counter_report(
             self.app, community_id, month, identity, progress, waiting, hidden, most

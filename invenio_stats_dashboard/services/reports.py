@@ -9,10 +9,10 @@ import xxhash
 
 from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
-from ..queries import seen_records
+from ..queries import visible_records
 from ..queries.caching import cache, cached
-from ..queries.counted_events import of_community
-from ..queries.top_records import TopRecords, TopRecordsReader
+from ..queries.event_filters import of_community
+from ..reports.top_records import TopRecords, TopRecordsReader
 from ..search.client import json_client
 from ..search.names import Names
 from . import arguments
@@ -24,8 +24,8 @@ LARGEST = 100
 
 _EVENT_TYPES = {VIEWS: "view", DOWNLOADS: "download"}
 _FIELDS = {
-    PARENTS: ("parent_recid", seen_records.PARENT),
-    RECORDS: ("recid", seen_records.RECID),
+    PARENTS: ("parent_recid", visible_records.PARENT),
+    RECORDS: ("recid", visible_records.RECID),
 }
 
 
@@ -145,8 +145,8 @@ def _read(reader, question, size, seconds):
 
 def _rows(counts, key, identity):
     ids = [id for id, _ in counts]
-    seen = seen_records.seen(identity, key, ids)
-    hidden = seen_records.exists(key, [id for id in ids if id not in seen])
+    seen = visible_records.seen(identity, key, ids)
+    hidden = visible_records.exists(key, [id for id in ids if id not in seen])
     for rank, (id, count) in enumerate(counts, 1):
         if record := seen.get(id):
             yield UsedRecord(

@@ -3,11 +3,11 @@
 
 """Reading series of an application: what is shared between the questions."""
 
+from ..queries.aggregate_search import Aggregates
 from ..queries.freshness import FreshnessReader
 from ..queries.labels import Labels
-from ..queries.reader import SeriesReader
-from ..queries.searching import Aggregates
-from ..queries.small_numbers import small_numbers
+from ..queries.series_reader import SeriesReader
+from ..queries.suppression import small_numbers
 from ..search.client import text_client
 from ..search.names import Names
 
@@ -24,10 +24,10 @@ class SeriesService:
         app: the Flask application.
 
     Attributes:
-        reader: the :class:`~..queries.reader.SeriesReader`.
+        reader: the :class:`~..queries.series_reader.SeriesReader`.
         freshness: the :class:`~..queries.freshness.FreshnessReader`.
         labels: the :class:`~..queries.labels.Labels`.
-        small_numbers: the :class:`~..queries.small_numbers.SmallNumbers`.
+        small_numbers: the :class:`~..queries.suppression.SmallNumbers`.
     """
 
     def __init__(self, app):

@@ -13,7 +13,7 @@ from ..config import COMMUNITY_STATS_SUBCOUNTS
 from ..custom_fields import LAYOUT
 from ..errors import ConfigurationError
 from ..queries.metrics import METRICS
-from ..queries.series import INTERVALS
+from ..queries.query import INTERVALS
 from ..subcounts import VARIABLE
 
 COLUMNS = 16

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.errors import UsageError
-from invenio_stats_dashboard.queries.buckets import buckets, compared_range
-from invenio_stats_dashboard.queries.series import INTERVALS, Bucket
+from invenio_stats_dashboard.queries.calendar import buckets, compared_range
+from invenio_stats_dashboard.queries.query import INTERVALS, Bucket
 
 from ..helpers import series as expected
 

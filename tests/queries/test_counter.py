@@ -16,9 +16,9 @@ from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.aggregations.usage import event_reader
 from invenio_stats_dashboard.errors import TooManyEventsError, UsageError
-from invenio_stats_dashboard.queries import counter
-from invenio_stats_dashboard.queries.counter_counts import METRICS, Use, UseCounts
-from invenio_stats_dashboard.services.counter import counter_report
+from invenio_stats_dashboard.reports.counter import report
+from invenio_stats_dashboard.reports.counter.assembly import counter_report
+from invenio_stats_dashboard.reports.counter.usage import METRICS, Use, UseCounts
 
 from ..aggregations.usage.build import BLUE, RED, Events
 from ..conftest import remove_statistics
@@ -473,7 +473,7 @@ def test_a_report_that_fails_leaves_the_file_as_it_was(events, tmp_path, monkeyp
     def failing(*_, **__):
         raise UsageError("It cannot be.")
 
-    monkeypatch.setattr(counter, "dataset", failing)
+    monkeypatch.setattr(report, "dataset", failing)
     done = run(events.app, "counter-report", "--month", MONTH, "--output", str(path))
     assert (done.exit_code, done.err) == (2, "Error: It cannot be.\n")
     assert path.read_text() == "an older one"

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from invenio_stats_dashboard.queries.freshness import State, late
-from invenio_stats_dashboard.queries.series import SeriesQuery
+from invenio_stats_dashboard.queries.query import SeriesQuery
 
 from ..aggregations.usage.build import BLUE, RED, Events
 

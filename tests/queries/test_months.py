@@ -9,9 +9,9 @@ from datetime import date, timedelta
 import pytest
 
 from invenio_stats_dashboard.aggregations.usage.month_sums import LEAST
-from invenio_stats_dashboard.queries import cells, months
+from invenio_stats_dashboard.queries import breakdown_sources, month_sums_reader
 from invenio_stats_dashboard.queries.metrics import METRICS
-from invenio_stats_dashboard.queries.series import SeriesQuery
+from invenio_stats_dashboard.queries.query import SeriesQuery
 
 from ..helpers.simulation import COMMUNITIES
 from .conftest import FIRST, LAST
@@ -34,7 +34,7 @@ def from_deltas(service, monkeypatch):
 
     def read(query):
         with monkeypatch.context() as patch:
-            patch.setattr(months, "INTERVALS", frozenset())
+            patch.setattr(month_sums_reader, "INTERVALS", frozenset())
             return service.read_series(query).periods
 
     return read
@@ -75,14 +75,15 @@ def of(community, month, **terms):
 
 def doubled(source):
     """Return the sums of a month, each twice as large."""
-    cells = source["cells"]
+    breakdown_sources = source["cells"]
     twice = {
         part: {
-            field: [2 * n for n in numbers] for field, numbers in cells[part].items()
+            field: [2 * n for n in numbers]
+            for field, numbers in breakdown_sources[part].items()
         }
         for part in ("view", "download")
     }
-    return {**source, "cells": {**cells, **twice}}
+    return {**source, "cells": {**breakdown_sources, **twice}}
 
 
 @pytest.mark.parametrize("community", ["global", *COMMUNITIES])
@@ -127,8 +128,10 @@ def test_sums_that_are_not_those_of_the_deltas_are_not_told(
     """As it is while a late event is counted: the delta is there before the sums."""
 
     def another(source):
-        cells = [{"id": "late", "view": {"total_events": 7, "unique_visitors": 7}}]
-        subcounts = {**source["subcounts"], "subjects": cells}
+        breakdown_sources = [
+            {"id": "late", "view": {"total_events": 7, "unique_visitors": 7}}
+        ]
+        subcounts = {**source["subcounts"], "subjects": breakdown_sources}
         return {**source, "subcounts": subcounts, "checksum": "another"}
 
     before = service.read_series(QUERY).periods
@@ -155,9 +158,9 @@ def test_pages_of_months_and_of_checksums_have_the_same_cells(
     service, instance, from_deltas, monkeypatch
 ):
     whole = from_deltas(QUERY)
-    monkeypatch.setattr(months, "FIRST_PAGE", 1)
-    monkeypatch.setattr(months, "CHECKED", 10)
-    monkeypatch.setattr(cells, "PAGE_BYTES", 1)
+    monkeypatch.setattr(month_sums_reader, "FIRST_PAGE", 1)
+    monkeypatch.setattr(month_sums_reader, "CHECKED", 10)
+    monkeypatch.setattr(breakdown_sources, "PAGE_BYTES", 1)
     assert service.read_series(QUERY).periods == whole
 
 

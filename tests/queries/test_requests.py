@@ -11,9 +11,9 @@ import pytest
 from opensearchpy import Transport
 
 from invenio_stats_dashboard.errors import UsageError
-from invenio_stats_dashboard.queries import cells, reader, totals
+from invenio_stats_dashboard.queries import breakdown_sources, series_reader, totals
 from invenio_stats_dashboard.queries.metrics import METRICS
-from invenio_stats_dashboard.queries.series import INTERVALS, SeriesQuery
+from invenio_stats_dashboard.queries.query import INTERVALS, SeriesQuery
 
 from ..helpers.simulation import COMMUNITIES
 from .conftest import FIRST, LAST
@@ -128,7 +128,9 @@ def test_snapshots_and_deltas_have_the_same_cells(
     )
     from_snapshots = service.read_series(query).periods
     with monkeypatch.context() as patch:
-        patch.setattr(cells.States, "part", lambda self: set(self._breakdowns))
+        patch.setattr(
+            breakdown_sources.States, "part", lambda self: set(self._breakdowns)
+        )
         from_deltas = service.read_series(query).periods
     assert from_snapshots == from_deltas
 
@@ -144,16 +146,16 @@ def test_groups_of_buckets_and_pages_have_the_same_cells(
     )
     whole = service.read_series(query).periods
     with monkeypatch.context() as patch:
-        patch.setattr(cells, "TOGETHER", 3)
-        patch.setattr(cells, "FIRST_PAGE", 4)
-        patch.setattr(cells, "PAGE_BYTES", 1)
+        patch.setattr(breakdown_sources, "TOGETHER", 3)
+        patch.setattr(breakdown_sources, "FIRST_PAGE", 4)
+        patch.setattr(breakdown_sources, "PAGE_BYTES", 1)
         assert service.read_series(query).periods == whole
 
 
 def test_cells_that_are_too_many_to_keep_are_read_again(service, instance, monkeypatch):
     query = replace(QUERY, breakdowns=("subjects", "countries"), top=2, other=True)
     whole, rows = service.read_series(query).periods, list(service.series_rows(query))
-    monkeypatch.setattr(reader, "KEPT", 3)
+    monkeypatch.setattr(series_reader, "KEPT", 3)
     assert service.read_series(query).periods == whole
     assert list(service.series_rows(query)) == rows
 
@@ -195,9 +197,12 @@ def test_snapshots_that_do_not_have_all_cells_are_not_used(
     def how(source):
         subcounts = dict(source["subcounts"])
         if source["snapshot_date"] <= until:
-            cells = subcounts.pop("countries")
+            breakdown_sources = subcounts.pop("countries")
             if kind == "top":
-                subcounts["countries"] = {"by_view": cells[:1], "by_download": []}
+                subcounts["countries"] = {
+                    "by_view": breakdown_sources[:1],
+                    "by_download": [],
+                }
         return subcounts
 
     changed(how)

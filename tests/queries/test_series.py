@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.queries.metrics import METRICS
-from invenio_stats_dashboard.queries.series import (
+from invenio_stats_dashboard.queries.query import (
     COMPARED,
     CURRENT,
     INTERVALS,

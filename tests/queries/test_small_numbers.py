@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invenio_stats_dashboard.queries.series import OTHER, SeriesQuery
-from invenio_stats_dashboard.queries.small_numbers import SmallNumbers
+from invenio_stats_dashboard.queries.query import OTHER, SeriesQuery
+from invenio_stats_dashboard.queries.suppression import SmallNumbers
 
 from .conftest import FIRST, LAST
 

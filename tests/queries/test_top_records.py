@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.errors import UsageError
-from invenio_stats_dashboard.queries import top_records
-from invenio_stats_dashboard.queries.top_records import Listing, candidates, most
+from invenio_stats_dashboard.reports import top_records
+from invenio_stats_dashboard.reports.top_records import Listing, candidates, most
 
 from ..aggregations.usage.build import BLUE, RED, Events
 from ..conftest import remove_statistics

@@ -6,7 +6,7 @@
 import pytest
 
 from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
-from invenio_stats_dashboard.queries.top_records import TopRecordsReader
+from invenio_stats_dashboard.reports.top_records import TopRecordsReader
 
 from ..helpers import content
 from ..helpers.commands import run

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.queries.metrics import METRICS
-from invenio_stats_dashboard.queries.registered import queries
-from invenio_stats_dashboard.queries.series import INTERVALS
+from invenio_stats_dashboard.queries.query import INTERVALS
+from invenio_stats_dashboard.resources.stats_queries import queries
 from invenio_stats_dashboard.search.names import BASES
 
 from ..helpers.counted_site import HOSTILE, TODAY

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from invenio_stats_dashboard.queries.registered import queries
 from invenio_stats_dashboard.resources.config import StatsDashboardResourceConfig
+from invenio_stats_dashboard.resources.stats_queries import queries
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 SITE = "https://repository.example/api"

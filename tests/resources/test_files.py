@@ -13,7 +13,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from invenio_stats_dashboard.permissions import Subject
-from invenio_stats_dashboard.queries.series import Bucket, Row
+from invenio_stats_dashboard.queries.query import Bucket, Row
 from invenio_stats_dashboard.resources.csv_file import COLUMNS, csv_pieces, harmless
 from invenio_stats_dashboard.resources.http import CSV, XLSX
 from invenio_stats_dashboard.resources.xlsx_file import write_xlsx

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invenio_stats_dashboard.queries.series import EARLIEST
+from invenio_stats_dashboard.queries.query import EARLIEST
 from invenio_stats_dashboard.resources.ranges import default_interval, first_day
 
 days = st.dates(date(1950, 1, 1), date(2200, 12, 31))

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.queries.registered import queries
+from invenio_stats_dashboard.resources.stats_queries import queries
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.services import CommunityStatsService
 
@@ -190,7 +190,7 @@ def test_days_after_today_are_left_out(anyone):
 def test_the_stock_queries_are_as_before_and_the_sites_own_entry_wins(app):
     from invenio_app_rdm.config import STATS_QUERIES
 
-    from invenio_stats_dashboard.queries.registered import register
+    from invenio_stats_dashboard.resources.stats_queries import register
 
     assert STATS_QUERIES.keys() < app.config["STATS_QUERIES"].keys()
     assert not STATS_QUERIES.keys() & queries().keys()

@@ -17,9 +17,9 @@ import msgspec
 from ..aggregations.documents import CHECKSUM
 from ..aggregations.usage.month_sums import mark
 from ..search.names import USAGE_MONTH
-from .cells import Running, Sums, numbers
-from .searching import Search, days, ordinal
-from .series import MONTH, QUARTER, YEAR
+from .aggregate_search import Search, days, ordinal
+from .breakdown_sources import Running, Sums, numbers
+from .query import MONTH, QUARTER, YEAR
 
 INTERVALS = frozenset({MONTH, QUARTER, YEAR})
 """Those whose ends no month lies across."""
@@ -55,7 +55,7 @@ class _Lists:
     """Numbers of cells as they are stored for a month: a list for each column.
 
     Args:
-        columns: the :class:`~.cells.Columns`; each is one number of a cell.
+        columns: the :class:`~.breakdown_sources.Columns`; each is one number of a cell.
     """
 
     def __init__(self, columns):

@@ -25,8 +25,8 @@ from ..permissions import (
     readable_global,
 )
 from ..proxies import current_stats_dashboard
+from ..queries.query import EARLIEST
 from ..search.names import FAMILIES, RECORD_FAMILIES, USAGE_FAMILIES
-from .series import EARLIEST
 
 logger = logging.getLogger(__name__)
 

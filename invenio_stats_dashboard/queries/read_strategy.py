@@ -4,7 +4,7 @@
 """How a metric is had from documents: pure rules, for totals and for cells."""
 
 from .metrics import DISTINCT, FLOW, LEVEL
-from .series import DAY
+from .query import DAY
 
 SUM, LAST, RUNNING, UNKNOWN = "sum", "last", "running", "unknown"
 """Add up the deltas of a bucket; take the last snapshot; add up all deltas so far; or
@@ -16,7 +16,7 @@ def of_totals(metric, query):
 
     Args:
         metric: a :class:`~.metrics.Metric`.
-        query: the :class:`~.series.SeriesQuery`.
+        query: the :class:`~.query.SeriesQuery`.
 
     Returns:
         str: :data:`SUM` and so on.
@@ -38,7 +38,7 @@ def of_cells(metric, query, subcount):
 
     Args:
         metric: a :class:`~.metrics.Metric`.
-        query: the :class:`~.series.SeriesQuery`.
+        query: the :class:`~.query.SeriesQuery`.
         subcount: the :class:`~...subcounts.Subcount`.
 
     Returns:
@@ -70,7 +70,7 @@ def total(values, metric, query):
     Args:
         values: of the buckets; None where it is not known or not told.
         metric: a :class:`~.metrics.Metric`.
-        query: the :class:`~.series.SeriesQuery`.
+        query: the :class:`~.query.SeriesQuery`.
 
     Returns:
         int | None: the sum of what is told of a flow; the last value of a level or a

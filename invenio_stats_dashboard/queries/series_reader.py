@@ -6,12 +6,12 @@
 from dataclasses import dataclass, replace
 
 from ..errors import UsageError
-from . import ways
+from . import read_strategy
 from .breakdowns import Breakdowns
-from .buckets import buckets, compared_range
-from .choosing import KEPT, ToldCells, all_cells
+from .calendar import buckets, compared_range
 from .metrics import METRICS
-from .series import COMPARED, CURRENT, Period, Row, Series, SeriesResult
+from .query import COMPARED, CURRENT, Period, Row, Series, SeriesResult
+from .top_cells import KEPT, ToldCells, all_cells
 from .totals import read_totals
 
 
@@ -28,10 +28,10 @@ class SeriesReader:
     """Reads series from the aggregates.
 
     Args:
-        aggregates: the :class:`~.searching.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.Aggregates`.
         subcounts: the registry of breakdowns.
-        small: the :class:`~.small_numbers.SmallNumbers`.
-        freshness: a function of a :class:`~.series.SeriesQuery` that returns its
+        small: the :class:`~.suppression.SmallNumbers`.
+        freshness: a function of a :class:`~.query.SeriesQuery` that returns its
             :class:`~.freshness.Freshness`.
     """
 
@@ -44,7 +44,7 @@ class SeriesReader:
         """Return the answer to a question, whole.
 
         Args:
-            query: the :class:`~.series.SeriesQuery`.
+            query: the :class:`~.query.SeriesQuery`.
 
         Returns:
             SeriesResult: the answer.
@@ -84,7 +84,7 @@ class SeriesReader:
         sorted within it; else they have the order of :meth:`read`.
 
         Args:
-            query: the :class:`~.series.SeriesQuery`.
+            query: the :class:`~.query.SeriesQuery`.
 
         Yields:
             Row: totals first, then the breakdowns, bucket by bucket.
@@ -153,7 +153,7 @@ def _ranges(query):
 
 def _totals_series(period, totals):
     for key, values in totals.items():
-        whole = ways.total(values, METRICS[key], period.query)
+        whole = read_strategy.total(values, METRICS[key], period.query)
         yield Series(key, None, None, tuple(values), whole)
 
 
@@ -165,7 +165,7 @@ def _cells_series(period, told):
             for id, row in table:
                 values.setdefault((key, id), []).append(row or told.nothing(key))
     return [
-        Series(metric.key, key, id, its, ways.total(its, metric, period.query))
+        Series(metric.key, key, id, its, read_strategy.total(its, metric, period.query))
         for (key, id), rows in values.items()
         for metric, its in zip(told.metrics[key], zip(*rows, strict=True), strict=True)
     ]

@@ -5,10 +5,10 @@
 
 from opensearchpy.exceptions import NotFoundError
 
-from ..aggregations.usage.event_reader import EventReader
-from ..community_events.documents import GLOBAL
-from .counted_events import of_community, whose
-from .counter_counts import Use
+from ...aggregations.usage.event_reader import EventReader
+from ...community_events.documents import GLOBAL
+from ...queries.event_filters import of_community, whose
+from .usage import Use
 
 _NO_ROBOTS = {"bool": {"must_not": [{"term": {"is_robot": True}}]}}
 _NOT_ENRICHED = {"bool": {"must_not": [{"exists": {"field": "enriched_at"}}]}}
@@ -20,9 +20,9 @@ class CountedEvents:
     Args:
         client: an ordinary client.
         text_client: a client that does not decode.
-        names: the instance's :class:`~..search.names.Names`.
+        names: the instance's :class:`~...search.names.Names`.
         only: event type -> the query for what counts, of
-            :func:`~..aggregations.usage.event_filter.queries`.
+            :func:`~...aggregations.usage.event_filter.queries`.
         community: UUID, or ``global``.
         waiting: called with a sentence before each pause.
     """
@@ -70,7 +70,7 @@ class CountedEvents:
             day: ``YYYY-MM-DD``, UTC.
 
         Yields:
-            tuple: event type, and a list of :class:`~.counter_counts.Use`.
+            tuple: event type, and a list of :class:`~.usage.Use`.
 
         Raises:
             SearchUnavailableError: OpenSearch did not answer, or not completely.

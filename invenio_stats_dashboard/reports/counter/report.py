@@ -10,9 +10,9 @@ counted otherwise here.
 
 from dataclasses import dataclass
 
-from ..aggregations.records.dates import day_text, first_day
-from ..community_events.documents import GLOBAL
-from .counter_counts import METRICS
+from ...aggregations.records.dates import day_text, first_day
+from ...community_events.documents import GLOBAL
+from .usage import METRICS
 
 NO_USAGE = 3030, "No Usage Available for Requested Dates"
 PARTIAL = 3040, "Partial Data Returned"
@@ -80,8 +80,8 @@ def dataset(cells, record, link, platform, first, last, countries=True):
     """Return the entry of one record.
 
     Args:
-        cells: its :class:`~.counter_counts.Cell` s.
-        record: what may be told of it, a :class:`~.seen_records.Seen`, or None.
+        cells: its :class:`~.usage.Cell` s.
+        record: what may be told of it, a :class:`~...queries.visible_records.Seen`, or None.
         link: address of its page.
         platform: name of the site.
         first: first day of the report.

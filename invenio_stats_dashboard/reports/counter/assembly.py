@@ -11,18 +11,19 @@ from itertools import islice
 from invenio_base import invenio_url_for
 from invenio_stats.proxies import current_stats
 
-from ..aggregations import polars_guard
-from ..aggregations.usage.event_filter import queries
-from ..community_events.documents import GLOBAL
-from ..errors import TooManyEventsError
-from ..queries import counter, seen_records
-from ..queries.counter_counts import UseCounts
-from ..queries.counter_events import CountedEvents
-from ..queries.small_numbers import VARIABLE as MIN_VISITORS
-from ..search.client import json_client, text_client
-from ..search.names import STOCK_EVENTS, Names
-from ..usage_events.indexer import double_click_window
-from . import arguments
+from ...aggregations import polars_guard
+from ...aggregations.usage.event_filter import queries
+from ...community_events.documents import GLOBAL
+from ...errors import TooManyEventsError
+from ...queries import visible_records
+from ...queries.suppression import VARIABLE as MIN_VISITORS
+from ...search.client import json_client, text_client
+from ...search.names import STOCK_EVENTS, Names
+from ...services import arguments
+from ...usage_events.indexer import double_click_window
+from . import report
+from .events import CountedEvents
+from .usage import UseCounts
 
 _REQUEST = "download"
 _BATCH = 1000
@@ -116,8 +117,8 @@ def counter_report(
         progress(Progress(f"counted {day}", done, len(days), number))
     countries = app.config[MIN_VISITORS] is None
     platform = str(app.config.get("THEME_SITENAME") or app.config["SITE_UI_URL"])
-    header = counter.header(
-        counter.Facts(
+    header = report.header(
+        report.Facts(
             community=community,
             platform=platform,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -147,7 +148,7 @@ def counter_report(
                 link = invenio_url_for(
                     "invenio_app_rdm_records.record_detail", pid_value=recid
                 )
-                yield counter.dataset(
+                yield report.dataset(
                     cells, told.get(recid), link, platform, first, last, countries
                 )
             done += len(batch)
@@ -158,11 +159,11 @@ def counter_report(
 
 def _told(identity, recids, hidden):
     """Return what is told of records, maybe of those too that the caller may not see."""
-    seen = seen_records.seen(identity, seen_records.RECID, recids)
+    seen = visible_records.seen(identity, visible_records.RECID, recids)
     if not hidden:
         return seen
     rest = [recid for recid in recids if recid not in seen]
-    return {**seen_records.exists(seen_records.RECID, rest), **seen}
+    return {**visible_records.exists(visible_records.RECID, rest), **seen}
 
 
 def _batches(items):

@@ -16,7 +16,7 @@ from operator import itemgetter
 import msgspec
 import polars as pl
 
-from ..aggregations.usage.event_columns import Numbered
+from ...aggregations.usage.event_columns import Numbered
 
 REGULAR, MACHINE = ACCESS_METHODS = ("regular", "machine")
 """By people, and by machines that act for people."""

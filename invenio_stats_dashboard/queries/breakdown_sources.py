@@ -14,7 +14,7 @@ from operator import attrgetter
 import msgspec
 
 from ..aggregations.documents import day_field
-from .searching import ordinal
+from .aggregate_search import ordinal
 
 TOGETHER = 64
 """Buckets of which the last snapshots are asked for in one request."""
@@ -150,12 +150,12 @@ class Source:
     """Cells of some breakdowns from one family.
 
     Args:
-        aggregates: the :class:`~.searching.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.Aggregates`.
         community: UUID or ``global``.
         family: of :data:`~..search.names.FAMILIES`.
         columns: the :class:`Columns`.
         breakdowns: keys.
-        buckets: tuple of :class:`~.series.Bucket`.
+        buckets: tuple of :class:`~.query.Bucket`.
         only: breakdown -> set of the ids that are wanted; all of others.
     """
 

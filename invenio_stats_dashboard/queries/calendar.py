@@ -6,7 +6,7 @@
 from datetime import date, timedelta
 
 from ..errors import UsageError
-from .series import COMPARISONS, DAY, INTERVALS, MONTH, QUARTER, WEEK, YEAR, Bucket
+from .query import COMPARISONS, DAY, INTERVALS, MONTH, QUARTER, WEEK, YEAR, Bucket
 
 _ONE = timedelta(days=1)
 _MONTHS = {MONTH: 1, QUARTER: 3, YEAR: 12}
@@ -21,7 +21,7 @@ def buckets(first, last, interval):
     Args:
         first: first day, a date.
         last: last day, inclusive.
-        interval: one of :data:`~.series.INTERVALS`.
+        interval: one of :data:`~.query.INTERVALS`.
 
     Returns:
         tuple[Bucket, ...]: without gaps.

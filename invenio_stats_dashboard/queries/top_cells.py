@@ -5,9 +5,9 @@
 
 import heapq
 
-from . import ways
+from . import read_strategy
 from .metrics import DISTINCT, LEVEL
-from .series import OTHER
+from .query import OTHER
 
 KEPT = 200_000
 """Lists of numbers that are kept, so that documents need not be read again."""
@@ -17,7 +17,7 @@ class Survey:
     """What the cells of one breakdown did in a range.
 
     Args:
-        query: the :class:`~.series.SeriesQuery`.
+        query: the :class:`~.query.SeriesQuery`.
         metrics: list of the :class:`~.metrics.Metric` s of the tables.
         buckets: how many there are.
 
@@ -30,7 +30,7 @@ class Survey:
         """Begin with nothing."""
         self.ids, self.sums = set(), []
         self._buckets = buckets
-        self._added = [ways.adds_up(metric, query) for metric in metrics]
+        self._added = [read_strategy.adds_up(metric, query) for metric in metrics]
         self._last = [m.kind == LEVEL or query.cumulative for m in metrics]
         self._adds = [metric.kind != DISTINCT for metric in metrics]
         self._needs_sums = query.other
@@ -121,8 +121,8 @@ class ToldCells:
 
     Args:
         cells: the :class:`~.breakdowns.Breakdowns`.
-        query: the :class:`~.series.SeriesQuery`.
-        buckets: tuple of :class:`~.series.Bucket`.
+        query: the :class:`~.query.SeriesQuery`.
+        buckets: tuple of :class:`~.query.Bucket`.
         chosen: breakdown -> ids that are told; None for the largest.
         limit: lists of numbers that are kept at most; None for no limit.
 
@@ -202,8 +202,8 @@ def all_cells(cells, query, buckets):
 
     Args:
         cells: the :class:`~.breakdowns.Breakdowns`.
-        query: the :class:`~.series.SeriesQuery`.
-        buckets: tuple of :class:`~.series.Bucket`.
+        query: the :class:`~.query.SeriesQuery`.
+        buckets: tuple of :class:`~.query.Bucket`.
     """
     only = None if query.only is None else {query.only[0]: {query.only[1]}}
     for tables in cells.tables(buckets, only):

@@ -26,7 +26,7 @@ from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
 from ..usage_events.maintenance.reattribution import noting
-from . import arguments
+from . import argument_parsing
 from .aggregation import (
     aggregate,
     check_enabled,
@@ -35,11 +35,11 @@ from .aggregation import (
     options_of,
 )
 from .aggregation_status import AggregatesReader
-from .catching_up import catch_up
 from .preparation import Preparation
 from .reading import read_stats
 from .removal import destroy_indices
 from .reports import most_used_records
+from .scheduler import catch_up
 from .series import SeriesService
 from .status import read_status
 
@@ -340,10 +340,10 @@ class CommunityStatsService:
     def _options(self, community_ids, families, start_date, end_date, rebuild, dry_run):
         return options_of(
             self.app,
-            arguments.with_global(community_ids),
+            argument_parsing.with_global(community_ids),
             families,
-            arguments.day(start_date, "start"),
-            arguments.day(end_date, "end"),
+            argument_parsing.day(start_date, "start"),
+            argument_parsing.day(end_date, "end"),
             rebuild,
             dry_run,
         )
@@ -414,7 +414,7 @@ class CommunityStatsService:
             json_client(self.app, timeout=60),
             self._reader(),
             self.app.extensions["invenio-stats-dashboard"].event_reindexing_service,
-            arguments.with_global(community_ids),
+            argument_parsing.with_global(community_ids),
             every,
         )
 
@@ -748,20 +748,30 @@ class CommunityStatsService:
             OpenSearchException: the cluster does not answer.
         """
         reader = self._reader()
-        ids = arguments.communities(reader, community_ids) if community_ids else None
+        ids = (
+            argument_parsing.communities(reader, community_ids)
+            if community_ids
+            else None
+        )
         return events_status(text_client(self.app), self.names, reader, ids)
 
     def _selection(self, reader, community_ids, recids, start_date, end_date):
-        start = arguments.moment(start_date, "start") if start_date else None
-        end = arguments.moment(end_date, "end", whole_day=True) if end_date else None
+        start = argument_parsing.moment(start_date, "start") if start_date else None
+        end = (
+            argument_parsing.moment(end_date, "end", whole_day=True)
+            if end_date
+            else None
+        )
         if start and end and start >= end:
             raise UsageError(
                 f"The start date {start_date} is after the end date {end_date}."
             )
         return Selection(
-            recids=arguments.records(reader, recids) if recids else None,
+            recids=argument_parsing.records(reader, recids) if recids else None,
             community_ids=(
-                arguments.communities(reader, community_ids) if community_ids else None
+                argument_parsing.communities(reader, community_ids)
+                if community_ids
+                else None
             ),
             created_from=start,
             created_before=end,

@@ -10,7 +10,7 @@ from ..aggregations.daily_documents import StoredDays
 from ..aggregations.runner import check_families
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from . import arguments
+from . import argument_parsing
 from .aggregation_status import AggregatesReader
 
 
@@ -51,8 +51,8 @@ def read_stats(app, community_id, family, start_date=None, end_date=None, today=
         StatsRead: what is read.
     """
     (family,) = check_families([family])
-    (community,) = arguments.with_global([community_id])
-    first, last = arguments.range_of_days(start_date, end_date, today)
+    (community,) = argument_parsing.with_global([community_id])
+    first, last = argument_parsing.range_of_days(start_date, end_date, today)
     names, client = Names.of(app), json_client(app, timeout=60)
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     days = StoredDays(client, text_client(app), names, subcounts, family, community)

@@ -15,7 +15,7 @@ from ..queries.event_filters import of_community
 from ..reports.top_records import TopRecords, TopRecordsReader
 from ..search.client import json_client
 from ..search.names import Names
-from . import arguments
+from . import argument_parsing
 
 VIEWS, DOWNLOADS = "views", "downloads"
 PARENTS, RECORDS = "parents", "records"
@@ -112,12 +112,12 @@ def most_used_records(
     Returns:
         MostUsedRecords: the list.
     """
-    arguments.one_of(by, _EVENT_TYPES, "by")
-    arguments.one_of(of, _FIELDS, "of")
+    argument_parsing.one_of(by, _EVENT_TYPES, "by")
+    argument_parsing.one_of(of, _FIELDS, "of")
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise UsageError(f"The size is {size!r}; it can be from 1 to {LARGEST}.")
-    (community,) = arguments.with_global([community_id])
-    first, last = arguments.range_of_days(start_date, end_date)
+    (community,) = argument_parsing.with_global([community_id])
+    first, last = argument_parsing.range_of_days(start_date, end_date)
     event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
     found = TopRecords([], 0)
     if only := queries(app).get(event_type):  # a site may not have such events

@@ -23,10 +23,10 @@ from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..usage_events.queues import lengths
 from .aggregation_status import AggregatesReader, FamilyStatus
-from .catching_up import LOCK as CATCHING_UP
 from .event_reindexing import LOCK as MIGRATION
 from .health import SCHEDULED, aware, problems
 from .preparation import read_preparation
+from .scheduler import LOCK as CATCHING_UP
 
 LARGEST = 10
 """Communities that are shown if none is asked for, beside the instance."""

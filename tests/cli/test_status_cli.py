@@ -13,7 +13,7 @@ from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.search.seqno import positions_of_all
-from invenio_stats_dashboard.services.catching_up import LOCK as CATCHING_UP
+from invenio_stats_dashboard.services.scheduler import LOCK as CATCHING_UP
 
 from ..aggregations.usage.build import Events
 from ..helpers import content

@@ -138,7 +138,7 @@ def report(events, community="global", month=MONTH, identity=None, **arguments):
     with pytest.MonkeyPatch.context() as patch:
         if community in (RED, BLUE):  # they are in no database
             patch.setattr(
-                "invenio_stats_dashboard.services.arguments.with_global", tuple
+                "invenio_stats_dashboard.services.argument_parsing.with_global", tuple
             )
         made = counter_report(events.app, community, month, identity, **arguments)
         found = json.loads(json.dumps(made.as_json()))

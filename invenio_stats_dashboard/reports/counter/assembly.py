@@ -19,7 +19,7 @@ from ...queries import visible_records
 from ...queries.suppression import VARIABLE as MIN_VISITORS
 from ...search.client import json_client, text_client
 from ...search.names import STOCK_EVENTS, Names
-from ...services import arguments
+from ...services import argument_parsing
 from ...usage_events.indexer import double_click_window
 from . import report
 from .events import CountedEvents
@@ -94,8 +94,8 @@ def counter_report(
     Returns:
         CounterReport: the report.
     """
-    first, last, has_ended = arguments.month(month, today)
-    (community,) = arguments.with_global([community_id])
+    first, last, has_ended = argument_parsing.month(month, today)
+    (community,) = argument_parsing.with_global([community_id])
     polars_guard.check()
     progress = progress or (lambda progress: None)
     only = queries(app)

@@ -8,7 +8,7 @@ from ..queries.metrics import METRICS
 from ..queries.query import INTERVALS
 from ..search.names import BASES
 from . import http
-from .csv_file import COLUMNS
+from .serializers.csv import COLUMNS
 
 DATE = {"type": "string", "format": "date"}
 TEXT = {"type": "string"}

@@ -18,11 +18,11 @@ from ..errors import TooManyEventsError
 from ..permissions import readable_community, readable_global
 from ..proxies import current_stats_dashboard
 from . import http
-from .answers import counter_pieces, records_answer, series_answer
-from .files import csv_response, xlsx_response
 from .labels import AnswerLabels
 from .openapi import description
-from .question import Limits, bounds_question, question, range_of, refuse
+from .query_parser import Limits, bounds_question, question, range_of, refuse
+from .serializers.json import counter_pieces, records_answer, series_answer
+from .serializers.tables import csv_response, xlsx_response
 
 _BY_CALLER = "private, no-cache"
 """Of answers in which titles are told or not, depending on who asks."""

@@ -4,7 +4,7 @@
 """The parameters of the resource: their form, and what they mean.
 
 What a parameter allows in the light of the others is looked at by
-:mod:`~.question`.
+:mod:`~.query_parser`.
 """
 
 import re

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from invenio_stats_dashboard.queries.metrics import DISTINCT, METRICS
-from invenio_stats_dashboard.resources.answers import change
+from invenio_stats_dashboard.resources.serializers.json import change
 from invenio_stats_dashboard.search.names import BASES
 
 from ..helpers.counted_site import HOSTILE, TODAY

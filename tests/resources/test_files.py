@@ -14,9 +14,13 @@ from python_calamine import CalamineWorkbook
 
 from invenio_stats_dashboard.permissions import Subject
 from invenio_stats_dashboard.queries.query import Bucket, Row
-from invenio_stats_dashboard.resources.csv_file import COLUMNS, csv_pieces, harmless
 from invenio_stats_dashboard.resources.http import CSV, XLSX
-from invenio_stats_dashboard.resources.xlsx_file import write_xlsx
+from invenio_stats_dashboard.resources.serializers.csv import (
+    COLUMNS,
+    csv_pieces,
+    harmless,
+)
+from invenio_stats_dashboard.resources.serializers.xlsx import write_xlsx
 
 from ..helpers.counted_site import HOSTILE, TODAY
 

@@ -5,16 +5,16 @@
 
 from msgspec.json import encode
 
-from ..queries.query import COMPARED, OTHER
+from ...queries.query import COMPARED, OTHER
 
 
 def series_answer(subject, result, labels, links):
     """Return an answer as plain values.
 
     Args:
-        subject: the :class:`~..permissions.Subject` whose numbers they are.
-        result: the :class:`~..queries.query.SeriesResult`.
-        labels: a :class:`~.labels.AnswerLabels`.
+        subject: the :class:`~...permissions.Subject` whose numbers they are.
+        result: the :class:`~...queries.query.SeriesResult`.
+        labels: a :class:`~..labels.AnswerLabels`.
         links: name -> URL.
 
     Returns:
@@ -49,8 +49,8 @@ def records_answer(subject, found, link):
     """Return the most used records as plain values.
 
     Args:
-        subject: the :class:`~..permissions.Subject` whose records they are.
-        found: a :class:`~..services.reports.MostUsedRecords`.
+        subject: the :class:`~...permissions.Subject` whose records they are.
+        found: a :class:`~...services.reports.MostUsedRecords`.
         link: URL of this answer.
 
     Returns:
@@ -110,7 +110,7 @@ def counter_pieces(report):
     """Yield a COUNTER report as JSON, a dataset at a time.
 
     Args:
-        report: a :class:`~..reports.counter.assembly.CounterReport`.
+        report: a :class:`~...reports.counter.assembly.CounterReport`.
 
     Yields:
         bytes: pieces of one JSON document.

@@ -10,11 +10,11 @@ def cover(subject, query, metrics, freshness, labels):
     """Return the lines of a cover sheet, in the language of the request.
 
     Args:
-        subject: the :class:`~..permissions.Subject` whose numbers they are.
-        query: the :class:`~..queries.query.SeriesQuery`.
+        subject: the :class:`~...permissions.Subject` whose numbers they are.
+        query: the :class:`~...queries.query.SeriesQuery`.
         metrics: its metrics.
-        freshness: the :class:`~..queries.freshness.Freshness` of the answer.
-        labels: a :class:`~.labels.AnswerLabels`.
+        freshness: the :class:`~...queries.freshness.Freshness` of the answer.
+        labels: a :class:`~..labels.AnswerLabels`.
 
     Returns:
         list[tuple[str, ...]]: each line's cells.

@@ -6,7 +6,7 @@
 import csv
 import io
 
-from ..queries.metrics import METRICS
+from ...queries.metrics import METRICS
 
 COLUMNS = (
     "community",
@@ -40,8 +40,8 @@ def csv_pieces(subject, rows):
     """Yield a table in pieces.
 
     Args:
-        subject: the :class:`~..permissions.Subject` whose numbers they are.
-        rows: iterable of (:class:`~..queries.query.Row`, label).
+        subject: the :class:`~...permissions.Subject` whose numbers they are.
+        rows: iterable of (:class:`~...queries.query.Row`, label).
 
     Yields:
         bytes: about 64 KiB each; the first one begins with the header.

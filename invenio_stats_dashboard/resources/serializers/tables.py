@@ -9,21 +9,21 @@ from tempfile import TemporaryFile
 from flask import Response, request, stream_with_context
 from werkzeug.wsgi import wrap_file
 
-from ..queries.metrics import METRICS
-from . import http
+from ...queries.metrics import METRICS
+from .. import http
 from .cover import cover
-from .csv_file import csv_pieces
-from .xlsx_file import write_xlsx
+from .csv import csv_pieces
+from .xlsx import write_xlsx
 
 
 def csv_response(subject, query, series, labels, headers):
     """Return a table that is sent while it is made.
 
     Args:
-        subject: the :class:`~..permissions.Subject` whose numbers they are.
-        query: the :class:`~..queries.query.SeriesQuery`.
-        series: the :class:`~..services.series.SeriesService`.
-        labels: a :class:`~.labels.AnswerLabels`.
+        subject: the :class:`~...permissions.Subject` whose numbers they are.
+        query: the :class:`~...queries.query.SeriesQuery`.
+        series: the :class:`~...services.series.SeriesService`.
+        labels: a :class:`~..labels.AnswerLabels`.
         headers: further headers.
     """
     rows = labels.rows(series.reader.rows(query))

@@ -3,29 +3,16 @@
 
 """The Flask extension: wires configuration, services and templates to the app."""
 
-import json
-
 from werkzeug.utils import cached_property
 
 from . import config, config_validation, subcounts, tasks
-from .aggregations.documents import index_templates as aggregates_templates
 from .community_events import capture
-from .community_events.documents import index_templates as community_events_templates
+from .migration.recovery import recover_cutovers
+from .package_templates import fixed_templates, record_mapping
 from .resources import stats_queries
 from .search.names import Names
-from .search.site_templates import (
-    extend_index_init,
-    put_all_missing,
-    register_templates,
-    reindexing_template,
-)
-from .usage_events import (
-    connections,
-    dead_letters,
-    indexer,
-    redelivery_journal,
-    stock_workers,
-)
+from .search.site_templates import extend_index_init, register_templates
+from .usage_events import connections, indexer, stock_workers
 from .views.layout import check_configured as check_configured_layouts
 
 
@@ -61,6 +48,9 @@ class InvenioStatsDashboard:
         self.app = app
         app.extensions["invenio-stats-dashboard"] = self
 
+    recover_cutovers = staticmethod(recover_cutovers)
+    """Take back cut-overs that no run has finished; the event writer calls it."""
+
     @property
     def names(self):
         """Return the :class:`~.search.names.Names` of this instance."""
@@ -70,7 +60,7 @@ class InvenioStatsDashboard:
     def subcounts(self):
         """Return the registry of breakdowns, checked against the record mapping."""
         return subcounts.load(
-            self.app.config["COMMUNITY_STATS_SUBCOUNTS"], _record_mapping(self.app)
+            self.app.config["COMMUNITY_STATS_SUBCOUNTS"], record_mapping(self.app)
         )
 
     @cached_property
@@ -94,47 +84,3 @@ def finalize_app(app):
         _ = app.extensions["invenio-stats-dashboard"].subcounts
         extend_index_init(app, fixed_templates)
         register_templates(app, fixed_templates)
-
-
-def put_templates(app, client):
-    """Put the index templates that are missing or older.
-
-    Args:
-        app: the Flask application.
-        client: an ordinary client.
-
-    Returns:
-        list[str]: names of the templates that were put.
-
-    Raises:
-        OpenSearchException: the cluster did not answer, or refused.
-    """
-    return put_all_missing(app, client, fixed_templates)
-
-
-def fixed_templates(names):
-    """Return the templates that depend on nothing but the instance's names.
-
-    Args:
-        names: the instance's :class:`~.search.names.Names`.
-
-    Returns:
-        dict: template name -> body of a composable template.
-    """
-    return {
-        **reindexing_template(names),
-        **community_events_templates(names),
-        **dead_letters.index_templates(names),
-        **aggregates_templates(names),
-        **redelivery_journal.index_templates(names),
-    }
-
-
-def _record_mapping(app):
-    """Return the properties of the newest record mapping, or None without one."""
-    mappings = app.extensions["invenio-search"].mappings
-    paths = [v for k, v in mappings.items() if k.startswith("rdmrecords-records-")]
-    if not paths:
-        return None
-    with open(sorted(paths)[-1]) as file:
-        return json.load(file)["mappings"]["properties"]

@@ -12,10 +12,9 @@ as the backup holds, none is missing.
 """
 
 from ..search.documents import by_shard
-from ..search.seqno import NOTHING, page, scan
+from ..search.seqno import NOTHING, page, scan, settled_positions
 from ..usage_events.enrichment import native_bytes
 from .comparison import counts_per_day
-from .copier import settled_positions
 from .fingerprints import event_hash
 
 _MOST = 100_000
@@ -27,7 +26,7 @@ def holds_all(run, month, data):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`, switched.
+        month: the :class:`~..usage_events.indices.Month`, switched.
         data: its bookmark's.
 
     Returns:

@@ -228,17 +228,3 @@ class ReadBack:
             after=self._after,
             prints=self.prints,
         )
-
-
-def settled_positions(client, index, timeout=60):
-    """Return how far an index can be read, and make it visible up to there.
-
-    The checkpoint is read before the refresh: a number above it can become
-    visible before a smaller one does.
-
-    Returns:
-        dict: shard -> :class:`~...search.seqno.ShardPosition`.
-    """
-    found = positions(client, index)
-    client.indices.refresh(index=index, params={"request_timeout": timeout})
-    return found

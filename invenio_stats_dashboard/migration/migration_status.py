@@ -13,7 +13,8 @@ from ..search.documents import read_many
 from ..search.lock import describe_holder, is_held, read_lock
 from ..usage_events import dead_letters
 from ..usage_events.dead_letters import DeadLetters
-from .months import migrated_serves, strangers, survey, undated
+from ..usage_events.indices import migrated_serves, strangers, survey, undated
+from ..usage_events.maintenance.fill_missing import not_enriched
 from .post_switch import bring_over_check
 from .report import (
     DONE,
@@ -170,40 +171,6 @@ def _undated(indices, lacking):
     )
 
 
-def not_enriched(client, names, event_types):
-    """Return how many events without enrichment each index that serves has.
-
-    Args:
-        client: an ordinary client.
-        names: the instance's names.
-        event_types: the event types to look at.
-
-    Returns:
-        dict | None: name of the index -> number; None if the cluster does not tell
-        of all of them.
-    """
-    try:
-        answer = _search_not_enriched(client, names, event_types)
-    except OpenSearchException:
-        return None
-    if answer["timed_out"] or answer["_shards"]["failed"]:
-        return None
-    buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", ())
-    return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
-
-
-def _search_not_enriched(client, names, event_types):
-    return client.search(
-        index=[names.events_alias(event_type) for event_type in event_types],
-        body={
-            "size": 0,
-            "query": {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}},
-            "aggs": {"indices": {"terms": {"field": "_index", "size": 10_000}}},
-        },
-        params={"ignore_unavailable": "true", "request_timeout": 120},
-    )
-
-
 def _month(names, month, bookmark, lacking, holder, now):
     read_alias = names.events_alias(month.event_type)
     serving = migrated_serves(names, month)
@@ -300,7 +267,7 @@ def verify(run, month):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`.
+        month: the :class:`~..usage_events.indices.Month`.
 
     Returns:
         Check: the outcome.

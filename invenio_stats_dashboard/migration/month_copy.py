@@ -8,9 +8,9 @@ import time
 from ..errors import ClusterNotHealthyError
 from ..search.documents import by_shard
 from ..search.pipelining import Ahead, stored_in_order
-from ..search.seqno import NOTHING
+from ..search.seqno import NOTHING, settled_positions
 from .catch_up import Delta, bring_delta
-from .copier import ReadBack, settled_positions
+from .copier import ReadBack
 from .fingerprints import Fingerprints
 from .report import COPYING, VERIFIED, Progress
 from .run_context import StoppedError
@@ -45,7 +45,7 @@ class MonthCopy:
         """Copy until little is left, and compare all of it.
 
         Args:
-            source: the :class:`~.months.EventsIndex` to be copied.
+            source: the :class:`~..usage_events.indices.EventsIndex` to be copied.
 
         Returns:
             dict: shard -> position up to which everything is verified.
@@ -181,7 +181,7 @@ class MonthCopy:
         """Bring and check what came since, until the block has little to do.
 
         Args:
-            source: the :class:`~.months.EventsIndex` that is copied.
+            source: the :class:`~..usage_events.indices.EventsIndex` that is copied.
             settled: shard -> position up to which everything is verified.
 
         Returns:

@@ -10,7 +10,8 @@ from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 from ..errors import NotReadyError, SearchUnavailableError, StatsDashboardError
 from ..search.client import describe
 from ..search.health import cluster_settings, data_nodes, disk_problem
-from .months import is_writable, migrated_serves, source_problem, strangers, survey
+from ..usage_events.indices import is_writable, migrated_serves, strangers, survey
+from .months import source_problem
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6

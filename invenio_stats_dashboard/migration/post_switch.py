@@ -11,11 +11,11 @@ from opensearchpy.exceptions import NotFoundError
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.documents import Bookmark, by_shard
-from ..search.seqno import NOTHING, page
+from ..search.seqno import NOTHING, page, settled_positions
 from . import alias_actions
 from .backup_proof import holds_all
 from .comparison import Side, compare_day, fingerprints_of_both
-from .copier import ALIAS_MISSING, settled_positions
+from .copier import ALIAS_MISSING
 from .report import DONE
 
 _ROUNDS = 3
@@ -33,7 +33,7 @@ def compare_with_backup(run, month, bookmark):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`, switched.
+        month: the :class:`~..usage_events.indices.Month`, switched.
         bookmark: its bookmark.
 
     Returns:
@@ -77,7 +77,7 @@ def bring_over(run, month, old, settled, bookmark):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`, switched.
+        month: the :class:`~..usage_events.indices.Month`, switched.
         old: name of the index that holds the old data.
         settled: shard of the new index -> position above which an event was
             written since, and may differ.
@@ -209,7 +209,7 @@ def delete_backup(run, month, bookmark, accept_deletions=False):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`, switched.
+        month: the :class:`~..usage_events.indices.Month`, switched.
         bookmark: its bookmark.
         accept_deletions: what the index in service lacks was deleted on purpose.
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.documents import Bookmark
-from ..search.seqno import NOTHING, page
+from ..search.seqno import NOTHING, page, settled_positions
+from ..usage_events.indices import serving
 from ..usage_events.maintenance.event_rewriter import if_unchanged
-from .copier import settled_positions
-from .months import serving
 from .report import Progress
 
 
@@ -43,7 +42,7 @@ def re_enrich(run, month, key):
 
     Args:
         run: the :class:`~.run_context.Run`; its splicer refreshes the key.
-        month: the :class:`~.months.Month`.
+        month: the :class:`~..usage_events.indices.Month`.
         key: of the breakdown.
 
     Returns:

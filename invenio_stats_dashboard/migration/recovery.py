@@ -11,9 +11,9 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search.documents import Bookmark
+from ..usage_events.indices import migrated_serves
 from . import alias_actions, target_index
 from .cutover import take_back_anothers
-from .months import migrated_serves
 from .report import ROLLING_BACK, SWITCHING
 from .rollback import undo_anothers
 
@@ -49,6 +49,11 @@ def recover(client, names, now, step):
     if error is not None:
         raise error
     return brought
+
+
+def recover_cutovers(client, names):
+    """Take back every overdue cut-over now; see :func:`recover`."""
+    recover(client, names, datetime.now(UTC), lambda _: None)
 
 
 def _switching(client, names):
@@ -99,7 +104,7 @@ def clear(run, month, fresh_start):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`.
+        month: the :class:`~..usage_events.indices.Month`.
         fresh_start: delete its half-filled target, too.
 
     Returns:

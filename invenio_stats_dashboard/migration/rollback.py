@@ -15,13 +15,13 @@ from ..errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import describe, is_transient
 from ..search.documents import Bookmark, by_shard
-from ..search.seqno import NOTHING, page, positions
+from ..search.seqno import NOTHING, page, positions, settled_positions
 from ..usage_events.enrichment import native_bytes
+from ..usage_events.indices import migrated_serves
 from . import alias_actions, target_index
 from .comparison import Side, compare_day, fingerprints_of_both
-from .copier import ALIAS_MISSING, settled_positions
+from .copier import ALIAS_MISSING
 from .cutover import MARGIN, flushed_positions
-from .months import migrated_serves
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
 from .search_drain import Readers
@@ -57,7 +57,7 @@ def roll_back(run, month):
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month`.
+        month: the :class:`~..usage_events.indices.Month`.
 
     Returns:
         RolledBack: the outcome; a failed one is reported, not raised.

@@ -15,10 +15,11 @@ from ..search.client import text_client
 from ..search.gc_tuning import give_large_blocks_back
 from ..search.health import HealthGate, Limits
 from ..usage_events.enrichment import Splicer
+from ..usage_events.indices import is_writable
 from ..usage_events.maintenance.reattribution import KNOWN_SECONDS, noting
 from ..usage_events.stock_workers import StockWorkers
 from .copier import Copier
-from .months import is_writable, utc_now
+from .months import utc_now
 from .plan import running_snapshots
 from .run_context import Options, Run, StoppedError
 
@@ -207,7 +208,7 @@ class _BeforeSwitch:
         """Wait; return a sentence about workers that is ignored, or None.
 
         Args:
-            month: the :class:`~.months.Month`.
+            month: the :class:`~..usage_events.indices.Month`.
             index: name of the index that serves until then.
 
         Raises:

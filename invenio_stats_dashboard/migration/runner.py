@@ -12,12 +12,13 @@ from ..errors import ClusterNotHealthyError, SearchUnavailableError, StatsDashbo
 from ..search.client import describe, is_transient
 from ..search.documents import Bookmark
 from ..search.seqno import positions
+from ..usage_events.indices import is_writable, migrated_serves, survey
 from . import alias_actions, target_index
 from .comparison import counts_per_day
 from .cutover import Switch, SwitchTakenBackError, remove_leftover, take_back_anothers
 from .fingerprints import HASH
 from .month_copy import MonthCopy
-from .months import is_writable, migrated_serves, source_problem, survey
+from .months import source_problem
 from .plan import ignored_workers_sentence
 from .post_switch import compare_with_backup, delete_backup, merge_beside
 from .report import (
@@ -44,7 +45,7 @@ class MonthMigration:
 
     Args:
         run: the :class:`~.run_context.Run`.
-        month: the :class:`~.months.Month` as surveyed.
+        month: the :class:`~..usage_events.indices.Month` as surveyed.
     """
 
     def __init__(self, run, month):

@@ -44,7 +44,7 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
 
     Args:
         client: an ordinary client.
-        source: the :class:`~.months.EventsIndex` to be copied.
+        source: the :class:`~..usage_events.indices.EventsIndex` to be copied.
         name: of the target.
         fence: the only alias that it gets: writes go through it, so that a run
             which has lost the month cannot write any more.
@@ -130,7 +130,7 @@ def make_fit(client, name, source, timeout, sleep=time.sleep):
     Args:
         client: an ordinary client.
         name: of the target.
-        source: the :class:`~.months.EventsIndex` whose place it takes.
+        source: the :class:`~..usage_events.indices.EventsIndex` whose place it takes.
         timeout: seconds for all copies to be in sync.
         sleep: waits for the given seconds; may raise to end the waiting.
 

@@ -14,11 +14,10 @@ import msgspec
 
 from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search import bulk
-from ..search.seqno import NOTHING, page
+from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.enrichment import decode_head, enrich
 from ..usage_events.maintenance.reattribution import noted_among
 from .comparison import Side, compare_day, counts_per_day
-from .copier import settled_positions
 
 _ROUNDS = 3
 _IDS = 1000

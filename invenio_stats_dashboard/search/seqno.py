@@ -205,3 +205,17 @@ def scan(fetch, after, upto, size):
         sparse = len(hits) < size // 4
         width = min(width * 2, size * _WIDEST) if sparse else size
         yield after, hits
+
+
+def settled_positions(client, index, timeout=60):
+    """Return how far an index can be read, and make it visible up to there.
+
+    The checkpoint is read before the refresh: a number above it can become
+    visible before a smaller one does.
+
+    Returns:
+        dict: shard -> :class:`ShardPosition`.
+    """
+    found = positions(client, index)
+    client.indices.refresh(index=index, params={"request_timeout": timeout})
+    return found

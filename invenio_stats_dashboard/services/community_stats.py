@@ -22,11 +22,11 @@ from ..community_events.selection import Selection
 from ..community_events.status import events_status
 from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
+from ..queries import argument_parsing
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
 from ..usage_events.maintenance.reattribution import noting
-from . import argument_parsing
 from .aggregation import (
     aggregate,
     check_enabled,

@@ -28,17 +28,19 @@ from ..migration import (
     recovery,
     rollback,
 )
-from ..migration.months import check_event_types, parse_months, survey, utc_now
+from ..migration.months import check_event_types, parse_months, utc_now
 from ..migration.report import Report
 from ..migration.run_context import PAUSES, StoppedError
 from ..migration.run_factory import Watch, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
+from ..package_templates import put_templates
 from ..search.client import describe, json_client, text_client
 from ..search.documents import Bookmark
 from ..search.gc_tuning import rare_collections
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.names import Names
 from ..usage_events.enrichment import Splicer
+from ..usage_events.indices import survey
 from ..usage_events.maintenance.fill_missing import Filling
 from ..usage_events.maintenance.reattribution import (
     KNOWN_SECONDS,
@@ -482,8 +484,6 @@ class EventReindexingService:
 
     def _check_ready(self):
         """See that community events exist and our templates are in the cluster."""
-        from ..ext import put_templates
-
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
                 "COMMUNITY_STATS_ENABLED is False, so nothing is migrated. Set it to "

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from ..aggregations.daily_documents import StoredDays
 from ..aggregations.runner import check_families
+from ..queries import argument_parsing
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from . import argument_parsing
 from .aggregation_status import AggregatesReader
 
 

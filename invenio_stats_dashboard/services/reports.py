@@ -9,13 +9,12 @@ import xxhash
 
 from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
-from ..queries import visible_records
+from ..queries import argument_parsing, visible_records
 from ..queries.caching import cache, cached
 from ..queries.event_filters import of_community
 from ..reports.top_records import TopRecords, TopRecordsReader
 from ..search.client import json_client
 from ..search.names import Names
-from . import argument_parsing
 
 VIEWS, DOWNLOADS = "views", "downloads"
 PARENTS, RECORDS = "parents", "records"

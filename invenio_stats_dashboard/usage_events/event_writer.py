@@ -12,7 +12,6 @@ from opensearchpy.exceptions import OpenSearchException
 from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
 from ..errors import SearchUnavailableError, StatsDashboardError
-from ..migration.recovery import recover
 from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.mappings import ENRICHED_FIELDS
@@ -48,6 +47,7 @@ class EventWriter:
         self._families = tuple(f"{names.events_alias(t)}-" for t in EVENT_TYPES)
         self._logger, self._names = app.logger, names
         self._client = text_client(app)
+        self._recover = app.extensions["invenio-stats-dashboard"].recover_cutovers
         self._months = MappedMonths(client, app.logger.warning)
         self._lookup = RecordLookup(
             client,
@@ -190,7 +190,7 @@ class EventWriter:
         """
         time.sleep(seconds)
         with suppress(OpenSearchException, StatsDashboardError):
-            recover(self._client_json, self._names, datetime.now(UTC), lambda _: None)
+            self._recover(self._client_json, self._names)
         months = {e.index for e in events if e.index.startswith(self._families)}
         with suppress(SearchUnavailableError):  # then the write fails, and waits again
             lost = months - self._months.of(months, limit=0.1)

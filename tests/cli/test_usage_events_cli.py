@@ -511,9 +511,9 @@ BAD_SUBCOUNTS = [
 
 @pytest.mark.parametrize(("value", "sentence"), BAD_SUBCOUNTS)
 def test_a_bad_breakdown_is_refused_by_name(value, sentence, app):
-    from invenio_stats_dashboard.ext import _record_mapping
+    from invenio_stats_dashboard.package_templates import record_mapping
 
     with pytest.raises(ConfigurationError) as raised:
-        load(value, _record_mapping(app))
+        load(value, record_mapping(app))
     assert sentence in str(raised.value)
     assert str(raised.value).startswith("COMMUNITY_STATS_SUBCOUNTS")

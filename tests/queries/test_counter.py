@@ -16,7 +16,7 @@ from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.aggregations.usage import event_reader
 from invenio_stats_dashboard.errors import TooManyEventsError, UsageError
-from invenio_stats_dashboard.reports.counter import report
+from invenio_stats_dashboard.reports.counter import report as dataset_report
 from invenio_stats_dashboard.reports.counter.assembly import counter_report
 from invenio_stats_dashboard.reports.counter.usage import METRICS, Use, UseCounts
 
@@ -138,7 +138,7 @@ def report(events, community="global", month=MONTH, identity=None, **arguments):
     with pytest.MonkeyPatch.context() as patch:
         if community in (RED, BLUE):  # they are in no database
             patch.setattr(
-                "invenio_stats_dashboard.services.argument_parsing.with_global", tuple
+                "invenio_stats_dashboard.queries.argument_parsing.with_global", tuple
             )
         made = counter_report(events.app, community, month, identity, **arguments)
         found = json.loads(json.dumps(made.as_json()))
@@ -473,7 +473,7 @@ def test_a_report_that_fails_leaves_the_file_as_it_was(events, tmp_path, monkeyp
     def failing(*_, **__):
         raise UsageError("It cannot be.")
 
-    monkeypatch.setattr(report, "dataset", failing)
+    monkeypatch.setattr(dataset_report, "dataset", failing)
     done = run(events.app, "counter-report", "--month", MONTH, "--output", str(path))
     assert (done.exit_code, done.err) == (2, "Error: It cannot be.\n")
     assert path.read_text() == "an older one"

@@ -168,7 +168,7 @@ def found_by_id(events, community, by, of):
         return found(events, community, by, of)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "invenio_stats_dashboard.services.argument_parsing.with_global",
+            "invenio_stats_dashboard.queries.argument_parsing.with_global",
             lambda names: tuple(names),
         )
         return found(events, community, by, of)

@@ -7,7 +7,7 @@ import pytest
 from celery import current_app as current_celery
 
 from invenio_stats_dashboard import tasks
-from invenio_stats_dashboard.ext import put_templates
+from invenio_stats_dashboard.package_templates import put_templates
 
 from ..helpers.brokers import unreachable_broker
 

@@ -15,11 +15,10 @@ from ...aggregations import polars_guard
 from ...aggregations.usage.event_filter import queries
 from ...community_events.documents import GLOBAL
 from ...errors import TooManyEventsError
-from ...queries import visible_records
+from ...queries import argument_parsing, visible_records
 from ...queries.suppression import VARIABLE as MIN_VISITORS
 from ...search.client import json_client, text_client
 from ...search.names import STOCK_EVENTS, Names
-from ...services import argument_parsing
 from ...usage_events.indexer import double_click_window
 from . import report
 from .events import CountedEvents

@@ -11,12 +11,12 @@ next run.
 
 from dataclasses import dataclass
 
+from opensearchpy.exceptions import OpenSearchException
+
 from ...errors import SearchUnavailableError
-from ...migration.copier import settled_positions
-from ...migration.migration_status import not_enriched
 from ...search import bulk
-from ...search.seqno import NOTHING
-from ..read_aliases import look
+from ...search.seqno import NOTHING, settled_positions
+from ..indices import look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 
 LACKING = {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}}
@@ -121,3 +121,37 @@ class Filling:
         done.refused += len(refusals)
         if refusals:
             done.reason = str(refusals[-1])
+
+
+def not_enriched(client, names, event_types):
+    """Return how many events without enrichment each index that serves has.
+
+    Args:
+        client: an ordinary client.
+        names: the instance's names.
+        event_types: the event types to look at.
+
+    Returns:
+        dict | None: name of the index -> number; None if the cluster does not tell
+        of all of them.
+    """
+    try:
+        answer = _search_not_enriched(client, names, event_types)
+    except OpenSearchException:
+        return None
+    if answer["timed_out"] or answer["_shards"]["failed"]:
+        return None
+    buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", ())
+    return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
+
+
+def _search_not_enriched(client, names, event_types):
+    return client.search(
+        index=[names.events_alias(event_type) for event_type in event_types],
+        body={
+            "size": 0,
+            "query": {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}},
+            "aggs": {"indices": {"terms": {"field": "_index", "size": 10_000}}},
+        },
+        params={"ignore_unavailable": "true", "request_timeout": 120},
+    )

@@ -19,12 +19,11 @@ import msgspec
 from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import SearchUnavailableError, StatsDashboardError
-from ...migration.copier import settled_positions
 from ...search import bulk
 from ...search.client import text_client
 from ...search.names import EVENT_TYPES
-from ...search.seqno import NOTHING
-from ..read_aliases import ENRICHED, buckets, look
+from ...search.seqno import NOTHING, settled_positions
+from ..indices import ENRICHED, buckets, look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 
 KIND = "re-attribution"

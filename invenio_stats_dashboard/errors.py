@@ -39,6 +39,12 @@ class SearchUnavailableError(StatsDashboardError):
     exit_code = 3
 
 
+class LookupPostponedError(StatsDashboardError):
+    """The database may not be asked now; ask again later."""
+
+    exit_code = 3
+
+
 class ClusterNotHealthyError(StatsDashboardError):
     """The cluster is in no state to be given more work; go on later."""
 

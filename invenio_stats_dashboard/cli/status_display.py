@@ -124,7 +124,16 @@ def _facts(status):
     letters = status.migration.dead_letters.count
     yield "Dead letters", f"{letters:,}" if letters else "none"
     yield "Queues", ", ".join(_queue(queue) for queue in status.queues) or "none"
+    yield from _deferred_captures(status.deferred_captures)
     yield from _locks(status)
+
+
+def _deferred_captures(deferred):
+    if deferred.waiting or deferred.timed_out:
+        yield "Deferred captures", (
+            f"{deferred.waiting:,} for the next batch, {deferred.timed_out:,} for the "
+            f"reconciliation; the oldest since {_moment(deferred.since)}"
+        )
 
 
 def _data(status):

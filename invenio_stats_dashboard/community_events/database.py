@@ -67,6 +67,9 @@ class PlanKind(Enum):
     )
 
 
+_NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())")
+
+
 class Database:
     """Opens read-only transactions.
 
@@ -78,6 +81,17 @@ class Database:
     def __init__(self, engine: sa.Engine, timeout: float = 600) -> None:
         self._engine = engine
         self._timeout = timeout
+
+    def now(self) -> float:
+        """Return the database's clock, in seconds since the epoch.
+
+        Unlike those of the machines that run the site, it is the same for all processes.
+
+        Raises:
+            DatabaseUnavailableError: the database did not answer.
+        """
+        with self.transaction(PlanKind.LOOKUP) as connection:
+            return float(connection.execute(_NOW).scalar_one())
 
     @contextmanager
     def transaction(self, kind: PlanKind) -> Iterator[sa.Connection]:

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Two indexes on tables of InvenioRDM, and whether the database has them.
+"""The indexes on tables of InvenioRDM that lookups need, and whether they exist.
 
 With them, what live capture reads for a changed membership does not grow with the
-site. InvenioRDM has neither: its tables are indexed by primary key, and it finds the
-versions of a record and the requests about it in OpenSearch.
+site. InvenioRDM has no index for the versions of a record and for the requests about
+it, since it finds them in OpenSearch. Its later versions have the other three.
 
 An operator creates them by command. An Alembic recipe would run inside a transaction,
 where ``CREATE INDEX CONCURRENTLY`` is not allowed, and would not run at all on a site
@@ -20,10 +20,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import StatsDashboardError
+from ..errors import LockedError, StatsDashboardError
 from .database import Database, DatabaseUnavailableError, PlanKind
 
 _CATALOG_TIMEOUT = 10
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,32 @@ REQUEST_INDEX = IndexDefinition(
     purpose="the accepted requests about a record",
 )
 
-INDEXES = (PARENT_INDEX, REQUEST_INDEX)
-"""All of them."""
+INDEXES = (
+    PARENT_INDEX,
+    REQUEST_INDEX,
+    IndexDefinition(
+        name="ix_stats_dashboard_request_event_request",
+        table="request_events",
+        key="request_id",
+        condition=None,
+        purpose="the events of a request",
+    ),
+    IndexDefinition(
+        name="ix_stats_dashboard_parent_community_record",
+        table="rdm_parents_community",
+        key="record_id",
+        condition=None,
+        purpose="the communities of a record",
+    ),
+    IndexDefinition(
+        name="ix_stats_dashboard_record_file_record",
+        table="rdm_records_files",
+        key="record_id",
+        condition=None,
+        purpose="the files of a record",
+    ),
+)
+"""All of them; a site that was upgraded without Alembic can lack any."""
 
 _FOUND = sa.text("""
     SELECT name.relname AS name, of_table.relname AS "table", i.indisvalid AS valid,
@@ -86,8 +111,13 @@ _FOUND = sa.text("""
     JOIN pg_class name ON name.oid = i.indexrelid
     JOIN pg_class of_table ON of_table.oid = i.indrelid
     JOIN pg_am method ON method.oid = name.relam
-    WHERE i.indrelid IN (to_regclass(:records), to_regclass(:requests))
-    """).bindparams(records=PARENT_INDEX.table, requests=REQUEST_INDEX.table)
+    WHERE i.indrelid IN (SELECT to_regclass(name) FROM unnest(CAST(:tables AS text[])) name)
+    """).bindparams(tables=[definition.table for definition in INDEXES])
+
+_BUILDING = sa.text("""
+    SELECT p.pid FROM pg_stat_progress_create_index p
+    JOIN pg_class c ON c.oid = p.index_relid WHERE c.relname = :name
+    """)
 
 _PROGRESS = sa.text("""
     SELECT phase, blocks_done, blocks_total, tuples_done, tuples_total
@@ -222,12 +252,14 @@ class DatabaseIndexes:
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
+            LockedError: another session is creating one of them.
             StatsDashboardError: the database refused the statement.
         """
         statuses = {status.name: status for status in self.statuses()}
         missing = [d for d in INDEXES if not statuses[d.name].exists]
         for definition in missing:
             if statuses[definition.name].invalid:
+                self._require_unfinished(definition)
                 self._execute(definition.drop)
             self._create(definition)
         return [definition.name for definition in missing]
@@ -256,6 +288,19 @@ class DatabaseIndexes:
         with self._connected() as connection:
             names = {row.name for row in connection.execute(_FOUND)}
         return [definition for definition in INDEXES if definition.name in names]
+
+    def _require_unfinished(self, definition: IndexDefinition) -> None:
+        """Check that no session is still creating an index that is not valid.
+
+        The database goes on with a statement whose client was killed.
+        """
+        with self._connected() as connection:
+            pid = connection.scalar(_BUILDING, {"name": definition.name})
+        if pid is not None:
+            raise LockedError(
+                f"{definition.name} is being created by another session (process {pid} "
+                "of PostgreSQL). Wait for its end and run the same command again."
+            )
 
     def _create(self, definition: IndexDefinition) -> None:
         """Create one index, and report the progress from a second connection."""
@@ -298,7 +343,8 @@ class DatabaseIndexes:
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
-                # settings of this session: it does not return to the pool
+                # settings of this session: it does not return to the engine's pool. A
+                # pooler of transactions, such as pgbouncer, has to be bypassed.
                 connection.detach()
                 connection.exec_driver_sql("SET statement_timeout = 0")
                 yield connection
@@ -308,13 +354,20 @@ class DatabaseIndexes:
 
 def _sentence(error: DBAPIError) -> StatsDashboardError:
     reason = " ".join(str(error.orig).split())
-    if error.connection_invalidated or not getattr(error.orig, "pgcode", None):
+    # the name of the SQLSTATE in psycopg 2, and in psycopg 3
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated or code is None:
         return DatabaseUnavailableError(
             f"The database did not answer ({reason}). See that it is up and run the "
             "same command again."
         )
+    if code == _INSUFFICIENT_PRIVILEGE:
+        return StatsDashboardError(
+            f"The database refused the statement ({reason}). The role of "
+            "SQLALCHEMY_DATABASE_URI must own the table; 'invenio community-stats "
+            "database-indexes create --dry-run' prints the statements for the owner."
+        )
     return StatsDashboardError(
-        f"The database refused the statement ({reason}). The role of "
-        "SQLALCHEMY_DATABASE_URI must own the table; 'invenio community-stats "
-        "database-indexes create --dry-run' prints the statements for somebody who does."
+        f"The database refused the statement ({reason}). Fix the cause and run the same "
+        "command again."
     )

@@ -24,8 +24,11 @@ KIND = "deferred-capture"
 NO_INDEX, TIMEOUT = "no-index", "timeout"
 """Why a change was put off; the ``state`` of its document."""
 
-BATCH = 20
-"""Documents that are captured together; each is one message, of at most 500 parents."""
+BATCH = 500
+"""Documents that are captured together at most; each is one message."""
+
+PARENTS = 2000
+"""Parents and communities after which a batch has enough; a scan serves all of them."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class MembershipChanges:
     community_ids: tuple[str, ...] = ()
     rows: tuple[tuple[str, str, bool, str], ...] = ()
 
-    def __add__(self, other: "MembershipChanges") -> "MembershipChanges":
-        """Return both together; what the other one knows of a row is newer."""
-        return MembershipChanges(
-            tuple(dict.fromkeys(self.parent_ids + other.parent_ids)),
-            tuple(dict.fromkeys(self.community_ids + other.community_ids)),
-            self.rows + other.rows,
+    @classmethod
+    def together(cls, changes: Iterable["MembershipChanges"]) -> "MembershipChanges":
+        """Return many changes as one; what a later one knows of a row is newer."""
+        changes = list(changes)
+        return cls(
+            tuple(dict.fromkeys(id_ for c in changes for id_ in c.parent_ids)),
+            tuple(dict.fromkeys(id_ for c in changes for id_ in c.community_ids)),
+            tuple(row for c in changes for row in c.rows),
         )
 
     @property
@@ -67,10 +72,12 @@ class DeferredBatch:
     Attributes:
         ids: of their documents.
         changes: all of them.
+        since: when the oldest of them was put off, ISO 8601; None without any.
     """
 
     ids: list[str] = field(default_factory=list)
     changes: MembershipChanges = field(default_factory=MembershipChanges)
+    since: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,24 +125,31 @@ class DeferredCaptures:
             },
         )
 
-    def next_batch(self, reasons: Iterable[str] = (NO_INDEX,)) -> DeferredBatch:
+    def next_batch(self, reason: str = NO_INDEX, most: int = BATCH) -> DeferredBatch:
         """Return the oldest changes, in the order in which they were put off.
 
         Args:
-            reasons: only those that were put off for one of these.
+            reason: only those that were put off for it.
+            most: documents at most; there are fewer where these have :data:`PARENTS`.
         """
         self._client.indices.refresh(index=self._index, ignore_unavailable=True)
         hits = self._search(
             {
-                "size": BATCH,
-                "query": _query({"terms": {"state": list(reasons)}}),
+                "size": most,
+                "query": _query({"term": {"state": reason}}),
                 "sort": ["updated_at"],
             }
         )["hits"]["hits"]
-        changes = MembershipChanges()
+        ids, found, size = [], [], 0
         for hit in hits:
-            changes += _changes(hit["_source"])
-        return DeferredBatch([hit["_id"] for hit in hits], changes)
+            if ids and size >= PARENTS:
+                break
+            changes = _changes(hit["_source"])
+            size += len(changes.parent_ids) + len(changes.community_ids)
+            ids.append(hit["_id"])
+            found.append(changes)
+        since = hits[0]["_source"]["updated_at"] if hits else None
+        return DeferredBatch(ids, MembershipChanges.together(found), since)
 
     def remove(self, batch: DeferredBatch) -> None:
         """Remove changes that were captured."""
@@ -143,12 +157,16 @@ class DeferredCaptures:
             self._client.delete(index=self._index, id=id_, ignore=[404])
 
     def leave_to_reconciliation(self, batch: DeferredBatch) -> None:
-        """Keep changes whose statement the database canceled out of later batches."""
+        """Put changes off again whose statement the database canceled.
+
+        They follow all others that are left to the reconciliation.
+        """
+        now = datetime.now(UTC).isoformat()
         for id_ in batch.ids:
             self._client.update(
                 index=self._index,
                 id=id_,
-                body={"doc": {"state": TIMEOUT}},
+                body={"doc": {"state": TIMEOUT, "updated_at": now}},
                 ignore=[404],
             )
 

@@ -58,6 +58,7 @@ class RequestsByParent:
     ) -> None:
         self._database = database
         self._versions: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+        self._scanned: dict[str, list[sa.Row[Any]]] | None = None
         for version in versions:
             self._versions[version.parent_id].append(version)
 
@@ -72,13 +73,9 @@ class RequestsByParent:
         for version in versions_of(self._database, connection, unknown):
             self._versions[version.parent_id].append(version)
         versions = {v.id: v for parent in parent_ids for v in self._versions[parent]}
-        topics = {
-            row.pid_value: versions[row.id]
-            for chunk in chunks(versions, LOOKUP_SIZE)
-            for row in connection.execute(sql.recids(), {"values": chunk})
-        }
+        topics = _recids_of(connection, versions)
         found = [
-            (topics[request.recid], request)
+            (versions[topics[request.recid]], request)
             for request in self._requests_about(connection, topics)
         ]
         return _ended(found, _present(memberships))
@@ -88,19 +85,29 @@ class RequestsByParent:
     ) -> list[sa.Row[Any]]:
         if not recids:
             return []
-        is_indexed = REQUEST_INDEX in usable_indexes(connection)
-        if not is_indexed:
-            self._database.plan_as(connection, PlanKind.SCAN)
-        found = [
-            request
-            for chunk in chunks(recids, LOOKUP_SIZE if is_indexed else SCAN_SIZE)
-            for request in connection.execute(
-                sql.accepted_requests_about(is_indexed), {"values": chunk}
-            )
-        ]
-        if not is_indexed:
-            self._database.plan_as(connection, PlanKind.LOOKUP)
-        return found
+        if REQUEST_INDEX in usable_indexes(connection):
+            statement = sql.accepted_requests_about(True)
+            return [
+                request
+                for chunk in chunks(recids, LOOKUP_SIZE)
+                for request in connection.execute(statement, {"values": chunk})
+            ]
+        if self._scanned is None or set(recids) - self._scanned.keys():
+            self._scan(connection, recids)
+        return [request for recid in recids for request in self._scanned[recid]]
+
+    def _scan(self, connection: sa.Connection, recids: Collection[str]) -> None:
+        """Read the requests about all versions that are known, for later pages, too."""
+        known = {v.id for versions in self._versions.values() for v in versions}
+        wanted = {*_recids_of(connection, known), *recids}
+        found: dict[str, list[sa.Row[Any]]] = {recid: [] for recid in wanted}
+        self._database.plan_as(connection, PlanKind.SCAN)
+        statement = sql.accepted_requests_about(False)
+        for chunk in chunks(wanted, SCAN_SIZE):
+            for request in connection.execute(statement, {"values": chunk}):
+                found[request.recid].append(request)
+        self._database.plan_as(connection, PlanKind.LOOKUP)
+        self._scanned = found
 
 
 class CollectedRequests:
@@ -187,6 +194,17 @@ def _present(memberships: Iterable[sa.Row[Any]]) -> set[tuple[str, str, str]]:
         (row.parent_id, row.community_id, row.request_id)
         for row in memberships
         if row.request_id is not None
+    }
+
+
+def _recids_of(
+    connection: sa.Connection, record_ids: Collection[str]
+) -> dict[str, str]:
+    """Return the UUIDs of records by persistent identifier."""
+    return {
+        row.pid_value: row.id
+        for chunk in chunks(record_ids, LOOKUP_SIZE)
+        for row in connection.execute(sql.recids(), {"values": chunk})
     }
 
 

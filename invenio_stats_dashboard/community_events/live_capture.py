@@ -10,12 +10,24 @@ left to the reconciliation, whose statements may take longer.
 """
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from opensearchpy.exceptions import OpenSearchException
+
+from ..errors import StatsDashboardError
 from .backfill import BackfillReport
 from .database import StatementTimeoutError
-from .deferred_captures import NO_INDEX, TIMEOUT, DeferredCaptures, MembershipChanges
+from .deferred_captures import (
+    BATCH,
+    NO_INDEX,
+    TIMEOUT,
+    DeferredBatch,
+    DeferredCaptures,
+    MembershipChanges,
+)
 from .scan_budget import ScanBudget
 
 _logger = logging.getLogger(__name__)
@@ -60,7 +72,12 @@ class LiveCapture:
         """Capture changes, or put them off."""
         if not self._is_indexed():
             self._deferred.add(changes, NO_INDEX)
-            return self.capture_batch()
+            try:
+                return self.capture_batch()
+            except (StatsDashboardError, OpenSearchException) as error:
+                # these changes are stored; tried again, they would be stored twice
+                _logger.warning("The next batch of captures is put off. %s", error)
+                return CaptureReport(deferred=True, next_batch=self._budget.interval)
         try:
             return CaptureReport(self._capture(changes))
         except StatementTimeoutError as error:
@@ -70,22 +87,28 @@ class LiveCapture:
 
     def capture_batch(self) -> CaptureReport:
         """Capture what was put off, if the budget allows a scan now."""
-        seconds = 0.0 if self._is_indexed() else self._budget.take()
-        if seconds:
+        if self._is_indexed():
+            return self._next_batch()
+        if seconds := self._budget.take():
             return self._later(seconds)
+        with self._budget.released():
+            return self._next_batch()
+
+    def _next_batch(self) -> CaptureReport:
         batch = self._deferred.next_batch()
         if not batch.ids:
             return CaptureReport()
+        written = None
         try:
             written = self._capture(batch.changes)
         except StatementTimeoutError as error:
             self._deferred.leave_to_reconciliation(batch)
             _warn(error)
-            return CaptureReport(deferred=True)
-        self._deferred.remove(batch)
-        if self._deferred.next_batch().ids:
+        else:
+            self._deferred.remove(batch)
+        if self._deferred.next_batch(most=1).ids:
             return self._later(self._budget.interval, written)
-        return CaptureReport(written)
+        return CaptureReport(written, deferred=written is None)
 
     def _later(
         self, seconds: float, written: BackfillReport | None = None
@@ -94,27 +117,60 @@ class LiveCapture:
         return CaptureReport(written, True, seconds if is_ours else None)
 
 
-def capture_all_deferred(
-    deferred: DeferredCaptures, capture: Callable[[MembershipChanges], BackfillReport]
-) -> list[BackfillReport]:
-    """Capture everything that was put off, for whatever reason.
+class DeferredCaptureRun:
+    """Captures what was put off, for whatever reason, as the reconciliation does.
+
+    What the database canceled before is captured one message at a time, so that one
+    that always takes too long holds up no other.
 
     Args:
-        deferred: the changes that were put off.
         capture: writes what timelines lack.
-
-    Returns:
-        What was written for each batch.
+        is_indexed: whether the database has the indexes.
+        deferred: the changes that were put off.
+        budget: of scans, for a database without the indexes.
+        batches: how many are captured at most; the next run goes on.
+        sleep: waits for the given seconds.
     """
-    reports = []
-    while (batch := deferred.next_batch((NO_INDEX, TIMEOUT))).ids:
-        try:
-            reports.append(capture(batch.changes))
-        except StatementTimeoutError as error:
-            _warn(error)
-            break
-        deferred.remove(batch)
-    return reports
+
+    def __init__(
+        self,
+        capture: Callable[[MembershipChanges], BackfillReport],
+        is_indexed: Callable[[], bool],
+        deferred: DeferredCaptures,
+        budget: ScanBudget,
+        batches: int = 100,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._capture, self._is_indexed = capture, is_indexed
+        self._deferred, self._budget = deferred, budget
+        self._left, self._sleep = batches, sleep
+
+    def run(self) -> list[BackfillReport]:
+        """Capture the changes; return what was written for each batch."""
+        started = datetime.now(UTC).isoformat()
+        return [*self._batches(NO_INDEX, BATCH), *self._batches(TIMEOUT, 1, started)]
+
+    def _batches(
+        self, reason: str, most: int, until: str | None = None
+    ) -> Iterator[BackfillReport]:
+        while self._left and (batch := self._deferred.next_batch(reason, most)).ids:
+            if until is not None and batch.since >= until:
+                return  # tried by this run already
+            self._left -= 1
+            try:
+                yield self._captured(batch)
+            except StatementTimeoutError as error:
+                self._deferred.leave_to_reconciliation(batch)
+                _warn(error)
+            else:
+                self._deferred.remove(batch)
+
+    def _captured(self, batch: DeferredBatch) -> BackfillReport:
+        if self._is_indexed():
+            return self._capture(batch.changes)
+        self._budget.wait(self._sleep)
+        with self._budget.released():
+            return self._capture(batch.changes)
 
 
 def _warn(error: StatementTimeoutError) -> None:

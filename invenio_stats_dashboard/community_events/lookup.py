@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Lock
 
+from ..errors import LookupPostponedError
 from .facts import RecordFacts, registry_mark
 from .store import EventStore
 from .timeline import Timeline
@@ -52,6 +53,9 @@ class RecordLookup:
         waiting: called with a sentence before each pause.
         ttl: seconds for which a context is kept; None is for ever.
         unknown_ttl: the same for a record without facts; None is ``ttl``.
+        postponed_is_unknown: whether a record that the resolver may not look up now is
+            returned as unknown. Only a caller that leaves events of unknown records
+            unenriched may set it; otherwise the error of the resolver is raised.
         clock: returns seconds that never go back.
     """
 
@@ -66,6 +70,7 @@ class RecordLookup:
         waiting=None,
         ttl=None,
         unknown_ttl=None,
+        postponed_is_unknown=False,
         clock=time.monotonic,
     ):
         """Keep what is needed."""
@@ -75,6 +80,7 @@ class RecordLookup:
         self._resolver = resolver
         self._ttl = ttl
         self._unknown_ttl = ttl if unknown_ttl is None else unknown_ttl
+        self._postponed_is_unknown = postponed_is_unknown
         self._clock = clock
         self._contexts = OrderedDict()
         self._pool = _Pool()
@@ -91,6 +97,7 @@ class RecordLookup:
 
         Raises:
             SearchUnavailableError: OpenSearch took no requests for too long.
+            LookupPostponedError: the resolver may not look records up now.
         """
         with self._lock:
             contexts, missing, now = {}, [], self._clock()
@@ -130,8 +137,17 @@ class RecordLookup:
             else:
                 found[recid] = UNKNOWN
         if doubtful and self._resolver:
-            found.update(self._resolver(doubtful))
+            found.update(self._resolved(doubtful))
         return {recid: self._pool.shared(context) for recid, context in found.items()}
+
+    def _resolved(self, recids):
+        try:
+            return self._resolver(recids)
+        except LookupPostponedError:
+            if not self._postponed_is_unknown:
+                raise
+            # also those with facts: without events their communities are not known
+            return dict.fromkeys(recids, UNKNOWN)
 
     def _keep(self, contexts, now):
         for recid, context in contexts.items():

@@ -18,7 +18,13 @@ import sqlalchemy as sa
 from ..subcounts import Subcount
 from . import sql
 from .database import Database, PlanKind
-from .database_indexes import IndexStatus, index_statuses
+from .database_indexes import (
+    PARENT_INDEX,
+    REQUEST_INDEX,
+    IndexStatus,
+    index_statuses,
+    usable_indexes,
+)
 from .ended_requests import EndedRequests, RequestsByParent, collect_ended_requests
 from .facts import MAX_LENGTH
 from .json_projection import record_decoder
@@ -29,11 +35,14 @@ from .record_rows import (
     FilesSummary,
     RecordRow,
 )
-from .selection import SelectedIds, Selection, chunks
+from .selection import SelectedIds, Selection, chunks, parents_in
 from .timestamps import moment_of
 
 PAGE_BYTES = 8_000_000
 """Bytes of record JSON after which a page is full."""
+
+MOST_LOOKED_UP = 100_000
+"""Records of a selection of which ended requests are looked up page by page."""
 
 _FETCHED = 100
 _FIRST = str(UUID(int=0))
@@ -97,6 +106,13 @@ class MembershipReader:
                     sql.known_recids(), {"values": list(recids)}
                 ).scalars()
             )
+
+    def parents_in(self, community_ids: Collection[str]) -> set[str]:
+        """Return the UUIDs of the parents that are in communities now."""
+        if not community_ids:
+            return set()
+        with self.database.transaction(PlanKind.LOOKUP) as connection:
+            return parents_in(connection, community_ids)
 
     def communities(self, ids_or_slugs: Collection[str]) -> dict[str, str]:
         """Return the UUIDs of communities, deleted ones included.
@@ -221,9 +237,16 @@ class SelectedRecords:
         Without the indexes, what a page needs costs a scan of records and requests; so
         do all requests together.
         """
-        if self._ids is not None and len(self._ids) <= self._reader.page_size:
-            return RequestsByParent(self._reader.database, self._versions)
-        return collect_ended_requests(self._reader.database)
+        database = self._reader.database
+        if self._ids is not None:
+            if len(self._ids) <= self._reader.page_size:
+                return RequestsByParent(database, self._versions)
+            with database.transaction(PlanKind.LOOKUP) as connection:
+                is_indexed = usable_indexes(connection) >= {PARENT_INDEX, REQUEST_INDEX}
+            # of very many records the scan is cheaper
+            if is_indexed and len(self._ids) <= MOST_LOOKED_UP:
+                return RequestsByParent(database, self._versions)
+        return collect_ended_requests(database)
 
 
 def _bounded(

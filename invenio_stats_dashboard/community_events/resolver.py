@@ -3,15 +3,19 @@
 
 """Looking up in the database what OpenSearch does not know of a record."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 from flask import Flask
+from invenio_db import db
 
+from ..errors import LookupPostponedError
 from ..search.client import json_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
+from .database import Database
 from .database_indexes import has_all_indexes
 from .facts import FactsReader
 from .lookup import RecordContext
@@ -33,8 +37,8 @@ class DatabaseResolver:
             before events that are enriched.
         cause: what made the caller ask; see :data:`.documents.CAUSES`.
         wait: called with the budget of scans before a look-up that scans tables for
-            want of an index. Without it, such a look-up is made only if the budget
-            allows it at once; otherwise the records remain unknown for now.
+            want of an index. Without it, such a look-up is postponed unless the budget
+            allows it at once.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class DatabaseResolver:
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
+            LookupPostponedError: the budget of scans is used up.
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
         with self._app.app_context():
@@ -80,8 +85,6 @@ class DatabaseResolver:
         }
 
     def _rows(self, recids: Collection[str], subcounts: dict[str, Any]) -> Page:
-        from invenio_db import db
-
         config = self._app.config
         limit = "SCAN" if self._wait else "STATEMENT"
         timeout = config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
@@ -89,14 +92,21 @@ class DatabaseResolver:
         records = reader.select(Selection(recids=tuple(sorted(recids))))
         if not records.count():
             return []
-        if not has_all_indexes(db.engine) and not self._may_scan():
-            return []
-        return [row for page in records.pages() for row in page]
+        with nullcontext() if has_all_indexes(db.engine) else self._scan():
+            return [row for page in records.pages() for row in page]
 
-    def _may_scan(self) -> bool:
+    @contextmanager
+    def _scan(self) -> Iterator[None]:
+        """Scan tables as often as the budget allows."""
         per_minute = self._app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
-        budget = ScanBudget(json_client(self._app), self._names, per_minute)
+        clock = Database(db.engine).now
+        budget = ScanBudget(json_client(self._app), self._names, per_minute, clock)
         if self._wait:
             self._wait(budget)
-            return True
-        return not budget.take()
+        elif budget.take():
+            raise LookupPostponedError(
+                "An index is missing in the database, and the budget of scans is used "
+                "up. Run 'invenio community-stats database-indexes create'."
+            )
+        with budget.released():
+            yield

@@ -9,9 +9,11 @@ document beside the bookmarks.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError
 from ..search.documents import Bookmark
@@ -19,6 +21,9 @@ from ..search.names import Names
 
 DOCUMENT_ID = "database-scans"
 """The document's ``_id`` in the index of bookmarks."""
+
+LEASE = 60.0
+"""Seconds after which a scan that has not ended no longer holds up the next one."""
 
 WAITING = (
     "An index is missing in the database, so that each look-up scans whole tables. Run "
@@ -30,14 +35,17 @@ WAITING = (
 class ScanBudget:
     """Permits scans, and schedules the next batch of captures.
 
+    One scan runs at a time, and the next one starts an interval after its end.
+
     Args:
         client: an OpenSearch client that decodes its answers.
         names: the instance's index names.
         per_minute: scans that may start in a minute.
-        clock: returns seconds since the epoch.
+        clock: returns seconds since the epoch, the same in all processes of the site:
+            :meth:`.database.Database.now`.
 
     Attributes:
-        interval: seconds between two scans.
+        interval: seconds between the end of a scan and the next one.
     """
 
     def __init__(
@@ -45,7 +53,7 @@ class ScanBudget:
         client: OpenSearch,
         names: Names,
         per_minute: int,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
         self._client, self._names, self._clock = client, names, clock
         self.interval = 60 / per_minute
@@ -58,11 +66,28 @@ class ScanBudget:
         """
         document = self._document()
         now = self._clock()
-        wait = document.data.get("scanned_at", 0) + self.interval - now
-        if wait > 0:
-            # a clock that is ahead must not hold up the others for longer than a turn
-            return min(wait, self.interval)
-        return 0 if self._store(document, scanned_at=now, batch_at=0) else self.interval
+        next_at = document.data.get("next_at", 0)
+        if next_at > now + LEASE + self.interval:
+            # the clock was set back
+            self._store(document, next_at=now + self.interval)
+            return self.interval
+        if next_at > now:
+            return min(next_at - now, self.interval)
+        taken = self._store(document, next_at=now + LEASE, batch_at=0)
+        return 0 if taken else self.interval
+
+    def release(self) -> None:
+        """Report that the scan that :meth:`take` permitted has ended."""
+        with suppress(OpenSearchException):  # then the next scan waits for the lease
+            self._store(self._document(), next_at=self._clock() + self.interval)
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Call :meth:`release` at the end of the block, however it ends."""
+        try:
+            yield
+        finally:
+            self.release()
 
     def schedule(self, seconds: float) -> bool:
         """Reserve the next batch of captures.

@@ -3,7 +3,7 @@
 
 """Which records to read, and finding their UUIDs."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -36,9 +36,8 @@ class Selection:
 
     Attributes:
         recids: persistent identifiers.
-        community_ids: UUIDs; records that are in one of these communities.
-        with_former: of these communities also records that one of them accepted and
-            that have left it since.
+        community_ids: UUIDs; records that are in one of these communities, or that one
+            of them accepted and that have left it since.
         parent_ids: UUIDs of parents; all their versions.
         created_from: created at this moment or later.
         created_before: created before this moment.
@@ -48,7 +47,6 @@ class Selection:
 
     recids: tuple[str, ...] | None = None
     community_ids: tuple[str, ...] | None = None
-    with_former: bool = True
     parent_ids: tuple[str, ...] | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
@@ -97,7 +95,7 @@ class SelectedIds:
             finders = (
                 (selection.recids, self._by_recids),
                 (selection.parent_ids, self._by_parents),
-                (selection.community_ids, self._by_communities(selection.with_former)),
+                (selection.community_ids, self._by_communities),
                 (selection.changed_since, self._changed_since),
             )
             found = [
@@ -123,20 +121,17 @@ class SelectedIds:
         self.versions += versions
         return {version.id for version in versions if version.is_published}
 
-    def _by_communities(self, with_former: bool) -> Callable[..., set[str]]:
-        def find(connection: sa.Connection, community_ids: Collection[str]) -> set[str]:
-            statement = sql.parents_in_communities()
-            parents = _looked_up(connection, statement, community_ids)
-            if with_former:
-                recids = self._accepted_by(connection, community_ids)
-                parents |= {
-                    topic.parent_id
-                    for chunk in chunks(recids, LOOKUP_SIZE)
-                    for topic in connection.execute(sql.topics(), {"values": chunk})
-                }
-            return self._by_parents(connection, parents)
-
-        return find
+    def _by_communities(
+        self, connection: sa.Connection, community_ids: Collection[str]
+    ) -> set[str]:
+        parents = parents_in(connection, community_ids)
+        recids = self._accepted_by(connection, community_ids)
+        parents |= {
+            topic.parent_id
+            for chunk in chunks(recids, LOOKUP_SIZE)
+            for topic in connection.execute(sql.topics(), {"values": chunk})
+        }
+        return self._by_parents(connection, parents)
 
     def _accepted_by(
         self, connection: sa.Connection, community_ids: Collection[str]
@@ -158,7 +153,7 @@ class SelectedIds:
         found = self._scan(connection, sql.records_changed(most), since=since)
         parents = self._scan(connection, sql.parents_changed(most), since=since)
         communities = self._scan(connection, sql.communities_changed(), since=since)
-        parents |= _looked_up(connection, sql.parents_in_communities(), communities)
+        parents |= parents_in(connection, communities)
         if len(found) + len(parents) > MAX_CHANGED:
             return None
         return found | self._by_parents(connection, parents)
@@ -174,6 +169,11 @@ class SelectedIds:
         found = set(connection.execute(statement, parameters).scalars())
         self._database.plan_as(connection, PlanKind.LOOKUP)
         return found
+
+
+def parents_in(connection: sa.Connection, community_ids: Collection[str]) -> set[str]:
+    """Return the UUIDs of the parents that are in communities now."""
+    return _looked_up(connection, sql.parents_in_communities(), community_ids)
 
 
 def versions_of(

@@ -161,7 +161,7 @@ class Names:
         """Return the index that holds documents of a family from a year on.
 
         It holds them up to the year from which on the next one does; see
-        :mod:`..aggregations.layout`.
+        :mod:`..aggregations.index_layout`.
         """
         return f"{self.aggregates(family)}-from-{year:04d}"
 

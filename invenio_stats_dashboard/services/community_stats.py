@@ -11,9 +11,10 @@ from invenio_db import db
 from ..community_events.backfill import BackfillReport
 from ..community_events.backfill_locks import announced
 from ..community_events.backfill_run import Generation
+from ..community_events.database import Database
 from ..community_events.database_indexes import DatabaseIndexes, has_all_indexes
 from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
-from ..community_events.live_capture import LiveCapture, capture_all_deferred
+from ..community_events.live_capture import DeferredCaptureRun, LiveCapture
 from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
@@ -170,7 +171,7 @@ class CommunityStatsService:
 
     def _scan_budget(self, client):
         per_minute = self.app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
-        return ScanBudget(client, self.names, per_minute)
+        return ScanBudget(client, self.names, per_minute, Database(db.engine).now)
 
     def _capture(self, changes, timeout="STATS_DASHBOARD_STATEMENT_TIMEOUT"):
         """Write what the timelines of records lack that may have changed.
@@ -179,18 +180,14 @@ class CommunityStatsService:
             changes: a :class:`~..community_events.deferred_captures.MembershipChanges`.
             timeout: name of the variable that limits the statements.
         """
-        run, _ = self._generation(
+        run, reader = self._generation(
             cause=None, limit=_SHORT, timeout=timeout, written=changes.written
         )
-        selections = []
-        if changes.parent_ids:
-            selections.append(Selection(parent_ids=changes.parent_ids))
-        if ids := changes.community_ids:
-            selections.append(Selection(community_ids=ids, with_former=False))
-        report = BackfillReport()
-        for selection in selections:
-            report = run.run_some(selection)
-        return report
+        # one selection, since without the indexes each one scans tables
+        parents = {*changes.parent_ids, *reader.parents_in(changes.community_ids)}
+        if not parents:
+            return BackfillReport()
+        return run.run_some(Selection(parent_ids=tuple(sorted(parents))))
 
     def reconcile_community_events(
         self,
@@ -244,7 +241,12 @@ class CommunityStatsService:
             selection,
             changed_only,
             dry_run,
-            lambda: capture_all_deferred(DeferredCaptures(client, self.names), capture),
+            DeferredCaptureRun(
+                capture,
+                lambda: has_all_indexes(db.engine),
+                DeferredCaptures(client, self.names),
+                self._scan_budget(client),
+            ).run,
         )
 
     def reconcile_if_due(self):

@@ -13,6 +13,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ..community_events.backfill_state import backfill_state
 from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
+from ..community_events.scan_budget import ScanBudget
 from ..errors import (
     LockedError,
     NotReadyError,
@@ -472,7 +473,9 @@ class EventReindexingService:
     def _splicer(self):
         """Return what enriches events by what is known now."""
         late = noting(self.app, self.names)
-        resolver = DatabaseResolver(self.app, self._client, self.names, late)
+        resolver = DatabaseResolver(
+            self.app, self._client, self.names, late, wait=ScanBudget.wait
+        )
         lookup = RecordLookup(
             self._client,
             self.names,

@@ -159,10 +159,18 @@ def _database_indexes(status):
 
 def _deferred_captures(status):
     deferred = status.deferred_captures
+    if deferred.waiting and _age(status, deferred.since) > LATE:
+        yield (
+            f"{deferred.waiting:,} captures of changed memberships were put off and have "
+            f"waited for up to {_hours(_age(status, deferred.since))}. Create the "
+            f"database indexes with '{COMMAND} database-indexes create', and see that a "
+            "worker runs."
+        )
     if deferred.timed_out:
         yield (
-            f"{deferred.timed_out:,} changes of memberships wait for the reconciliation "
-            "of community events, since the database canceled their statements after "
+            f"{deferred.timed_out:,} captures of changed memberships wait for the "
+            "reconciliation of community events, since the database canceled their "
+            "statements after "
             "STATS_DASHBOARD_STATEMENT_TIMEOUT seconds. See what slows the database "
             f"down; to capture them now run '{COMMAND} community-events reconcile'."
         )

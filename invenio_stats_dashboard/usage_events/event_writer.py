@@ -58,6 +58,7 @@ class EventWriter:
             waiting=app.logger.warning,
             ttl=_KNOWN_SECONDS,
             unknown_ttl=_UNKNOWN_SECONDS,
+            postponed_is_unknown=True,
         )
         self._journal = Journal(
             client,

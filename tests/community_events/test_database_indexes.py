@@ -3,20 +3,26 @@
 
 """The indexes that live capture uses: found, created, removed, by service and command."""
 
+import threading
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 from invenio_db import db
 
+from invenio_stats_dashboard.community_events import database_indexes
 from invenio_stats_dashboard.community_events.database_indexes import (
     INDEXES,
     PARENT_INDEX,
     DatabaseIndexes,
 )
-from invenio_stats_dashboard.errors import StatsDashboardError
+from invenio_stats_dashboard.errors import LockedError, StatsDashboardError
 from tests.helpers import content
 from tests.helpers.commands import run
+from tests.helpers.faults import until
 
-NAMES = [definition.name for definition in INDEXES]
+NAMES = [definition.name for definition in INDEXES[:2]]
+"""Of the indexes that this version of InvenioRDM has not."""
 
 
 @pytest.fixture()
@@ -48,6 +54,20 @@ def test_an_index_of_the_site_is_used(engine):
         _execute(engine, "DROP INDEX site_own")
 
 
+def test_an_index_of_a_newer_invenio_rdm_is_created_where_it_is_missing(engine):
+    definition = INDEXES[2]
+    status = DatabaseIndexes(engine).statuses()[2]
+    assert status.exists and status.used != definition.name
+    _execute(engine, f"DROP INDEX {status.used}")
+    try:
+        assert definition.name in DatabaseIndexes(engine).create()
+        assert DatabaseIndexes(engine).statuses()[2].used == definition.name
+        assert definition.name in DatabaseIndexes(engine).drop()
+    finally:
+        table, key = definition.table, definition.key
+        _execute(engine, f"CREATE INDEX {status.used} ON {table} ({key})")
+
+
 @pytest.mark.parametrize(
     "index",
     [
@@ -75,6 +95,33 @@ def test_an_unfinished_index_is_replaced(engine):
     assert (status.exists, status.invalid) == (False, True)
     assert DatabaseIndexes(engine).create() == NAMES
     assert DatabaseIndexes(engine).statuses()[0].exists
+
+
+def test_an_index_that_another_session_still_creates_is_left_alone(engine):
+    content.make_record()
+    db.session.rollback()
+    blocker = sa.create_engine(engine.url).connect()
+    blocker.execute(sa.text("UPDATE rdm_records_metadata SET index = index"))
+    builder = threading.Thread(target=_execute, args=(engine, PARENT_INDEX.create))
+    builder.start()
+    try:
+        until(lambda: DatabaseIndexes(engine).statuses()[0].invalid, "it has begun", 30)
+        with pytest.raises(LockedError, match="being created by another session"):
+            DatabaseIndexes(engine).create()
+    finally:
+        blocker.rollback()
+        builder.join()
+        blocker.close()
+    assert DatabaseIndexes(engine).statuses()[0].exists
+    assert DatabaseIndexes(engine).create() == NAMES[1:]
+
+
+def test_a_refusal_with_another_cause_does_not_blame_the_role(engine, monkeypatch):
+    wrong = replace(PARENT_INDEX, key="no_such_column")
+    monkeypatch.setattr(database_indexes, "INDEXES", (wrong,))
+    with pytest.raises(StatsDashboardError, match="no_such_column") as refusal:
+        DatabaseIndexes(engine).create()
+    assert "own the table" not in str(refusal.value)
 
 
 def test_a_role_that_does_not_own_the_tables_is_one_sentence(engine):
@@ -128,7 +175,7 @@ def test_the_commands(engine, fresh):
 
     present = run(fresh, "database-indexes", "status", "--json")
     assert present.exit_code == 0
-    assert [i["used"] for i in present.document["indexes"]] == NAMES
+    assert [i["used"] for i in present.document["indexes"]][:2] == NAMES
 
     planned = run(fresh, "database-indexes", "drop", "--dry-run", "--json")
     assert len(planned.document["statements"]) == 2

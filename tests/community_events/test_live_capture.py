@@ -3,19 +3,43 @@
 
 """Capture without the database indexes, and when the database is slow."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 import sqlalchemy as sa
 from invenio_db import db
 from invenio_rdm_records.proxies import current_rdm_records_service
 
-from invenio_stats_dashboard.community_events import capture
+from invenio_stats_dashboard.community_events import (
+    capture,
+    deferred_captures,
+    membership,
+)
+from invenio_stats_dashboard.community_events.database import (
+    Database,
+    StatementTimeoutError,
+)
 from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
-from invenio_stats_dashboard.community_events.deferred_captures import DeferredCaptures
+from invenio_stats_dashboard.community_events.deferred_captures import (
+    NO_INDEX,
+    TIMEOUT,
+    DeferredCaptures,
+    MembershipChanges,
+)
+from invenio_stats_dashboard.community_events.live_capture import (
+    DeferredCaptureRun,
+    LiveCapture,
+)
+from invenio_stats_dashboard.community_events.lookup import RecordLookup
+from invenio_stats_dashboard.community_events.membership import MembershipReader
 from invenio_stats_dashboard.community_events.resolver import DatabaseResolver
-from invenio_stats_dashboard.community_events.scan_budget import ScanBudget
+from invenio_stats_dashboard.community_events.scan_budget import LEASE, ScanBudget
+from invenio_stats_dashboard.community_events.selection import Selection
+from invenio_stats_dashboard.errors import LookupPostponedError, SearchUnavailableError
+from invenio_stats_dashboard.usage_events.enrichment import Splicer
 from tests.helpers import content
 from tests.helpers.plans import recorded
 from tests.helpers.statistics import community_events, history
@@ -66,6 +90,10 @@ def _deliver(service, messages):
 def _deferred(service, client, names):
     client.indices.refresh(index=names.reindexing)
     return service.status().deferred_captures
+
+
+def _budget(client, names, per_minute):
+    return ScanBudget(client, names, per_minute, Database(db.engine).now)
 
 
 def _per_minute(fresh, monkeypatch, number):
@@ -159,7 +187,7 @@ def test_the_reconciliation_captures_what_waits(
 
 
 def test_only_one_of_many_processes_may_scan(fresh, client, names):
-    budgets = [ScanBudget(client, names, per_minute=1) for _ in range(6)]
+    budgets = [_budget(client, names, 1) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         waits = list(pool.map(lambda budget: budget.take(), budgets))
     assert waits.count(0) == 1
@@ -178,9 +206,41 @@ def test_a_batch_that_nobody_ran_is_scheduled_again(fresh, client, names):
     assert budget.schedule(10)
 
 
-def test_a_clock_that_is_ahead_holds_up_the_others_for_one_turn(fresh, client, names):
-    assert ScanBudget(client, names, 6, clock=lambda: time.time() + 3600).take() == 0
-    assert ScanBudget(client, names, 6).take() <= 10
+def test_a_clock_that_was_set_back_holds_up_nobody_for_longer_than_a_turn(
+    fresh, client, names
+):
+    clock = [1_000_000.0]
+    budget = ScanBudget(client, names, 6, clock=lambda: clock[0])
+    assert budget.take() == 0
+    clock[0] -= 3600
+    assert budget.take() == 10
+    clock[0] += 10
+    assert budget.take() == 0
+
+
+def test_all_processes_go_by_the_clock_of_the_database(fresh):
+    with db.engine.connect() as connection:
+        statement = sa.text("SELECT extract(epoch FROM clock_timestamp())")
+        before = float(connection.scalar(statement))
+        now = Database(db.engine).now()
+        assert before <= now <= float(connection.scalar(statement))
+
+
+def test_the_next_scan_starts_an_interval_after_the_end_of_this_one(
+    fresh, client, names
+):
+    clock = [1_000_000.0]
+    budget = ScanBudget(client, names, 6, clock=lambda: clock[0])
+    assert budget.take() == 0
+    clock[0] += 50
+    assert budget.take() > 0  # it has not ended
+    budget.release()
+    clock[0] += 9
+    assert budget.take() == pytest.approx(1)
+    clock[0] += 1
+    assert budget.take() == 0
+    clock[0] += LEASE  # whoever took it was killed
+    assert budget.take() == 0
 
 
 @pytest.fixture()
@@ -237,13 +297,14 @@ def _resolver(fresh, client, names, **options):
     return DatabaseResolver(fresh, client, names, lambda _: None, **options)
 
 
-def test_an_unknown_record_remains_unknown_while_no_scan_is_allowed(
+def test_a_look_up_is_postponed_while_no_scan_is_allowed(
     unknown, without_indexes, fresh, client, names, monkeypatch
 ):
     _per_minute(fresh, monkeypatch, 1)
-    assert ScanBudget(client, names, 1).take() == 0
+    assert _budget(client, names, 1).take() == 0
     resolver = _resolver(fresh, client, names)
-    assert resolver([unknown]) == {}
+    with pytest.raises(LookupPostponedError, match="database-indexes create"):
+        resolver([unknown])
     slept = []
 
     def sleep(seconds):
@@ -261,7 +322,37 @@ def test_records_that_do_not_exist_take_nothing_of_the_budget(
 ):
     _per_minute(fresh, monkeypatch, 1)
     assert _resolver(fresh, client, names)(["nobody", "no-one"]) == {}
-    assert ScanBudget(client, names, 1).take() == 0
+    assert _budget(client, names, 1).take() == 0
+
+
+def test_events_of_a_postponed_record_are_not_enriched(
+    unknown, without_indexes, fresh, client, names, monkeypatch
+):
+    _per_minute(fresh, monkeypatch, 1)
+    assert _budget(client, names, 1).take() == 0
+    subcounts = fresh.extensions["invenio-stats-dashboard"].subcounts
+    resolver = _resolver(fresh, client, names)
+    event = json.dumps({"recid": unknown, "timestamp": "2026-01-01T00:00:00"}).encode()
+
+    def splicer(**options):
+        lookup = RecordLookup(client, names, subcounts, resolver=resolver, **options)
+        return Splicer(lookup, "2026-01-01T00:00:00+00:00")
+
+    # who would enrich the events of an unknown record with empty lists gets an error
+    with pytest.raises(LookupPostponedError):
+        splicer().splice([event])
+    live = splicer(postponed_is_unknown=True, unknown_ttl=0)
+    assert live.splice_known([event]) == [event]
+    _per_minute(fresh, monkeypatch, 600)
+    monkeypatch.setattr(ScanBudget, "take", lambda self: 0.0)
+    assert b"enriched_at" in live.splice_known([event])[0]
+
+
+def test_filling_waits_for_the_budget(fresh):
+    service = fresh.extensions["invenio-stats-dashboard"].event_reindexing_service
+    lookup = service._splicer()._lookup
+    assert lookup._resolver._wait is ScanBudget.wait
+    assert not lookup._postponed_is_unknown
 
 
 def test_a_deleted_community_is_captured_without_reading_its_requests(
@@ -276,11 +367,6 @@ def test_a_deleted_community_is_captured_without_reading_its_requests(
 
 
 def test_changes_are_stored_in_the_order_in_which_they_came(fresh, client, names):
-    from invenio_stats_dashboard.community_events.deferred_captures import (
-        NO_INDEX,
-        MembershipChanges,
-    )
-
     deferred = DeferredCaptures(client, names)
     fresh.extensions[
         "invenio-stats-dashboard"
@@ -293,6 +379,151 @@ def test_changes_are_stored_in_the_order_in_which_they_came(fresh, client, names
     assert batch.changes.parent_ids == ("parent",)
     deferred.remove(batch)
     assert deferred.next_batch().ids == []
+
+
+class _Budget:
+    """A budget that always permits a scan, and counts them."""
+
+    interval = 10.0
+    taken = 0
+
+    def take(self):
+        """Permit a scan."""
+        self.taken += 1
+        return 0.0
+
+    def wait(self, sleep):
+        """Permit a scan."""
+        self.taken += 1
+
+    released = nullcontext
+
+    def schedule(self, seconds):
+        """Reserve the next batch."""
+        return True
+
+
+def _parents(number, start=0):
+    return [MembershipChanges((f"parent {n}",)) for n in range(start, start + number)]
+
+
+def test_a_batch_has_as_many_messages_as_have_enough_parents(
+    service, client, names, monkeypatch
+):
+    monkeypatch.setattr(deferred_captures, "PARENTS", 5)
+    deferred = DeferredCaptures(client, names)
+    for changes in (*_parents(4), MembershipChanges(("a", "b", "c")), *_parents(2, 4)):
+        deferred.add(changes, NO_INDEX)
+    batch = deferred.next_batch()
+    assert len(batch.ids) == 5 and len(batch.changes.parent_ids) == 7
+    deferred.remove(batch)
+    assert deferred.next_batch().changes.parent_ids == ("parent 4", "parent 5")
+
+
+def test_one_message_that_always_takes_too_long_holds_up_no_other(
+    service, client, names
+):
+    deferred, captured = DeferredCaptures(client, names), []
+    for changes in _parents(4):
+        deferred.add(changes, TIMEOUT)
+
+    def capture(changes):
+        if "parent 0" in changes.parent_ids:
+            raise StatementTimeoutError("The database canceled a statement.")
+        captured.extend(changes.parent_ids)
+        return len(captured)
+
+    budget = _Budget()
+    run = DeferredCaptureRun(capture, lambda: False, deferred, budget)
+    assert len(run.run()) == 3
+    assert captured == ["parent 1", "parent 2", "parent 3"]
+    # each of them once, as often as the budget allows
+    assert budget.taken == 4
+    assert deferred.next_batch(TIMEOUT).changes.parent_ids == ("parent 0",)
+
+
+def test_a_run_captures_a_bounded_number_of_batches(service, client, names):
+    deferred, captured = DeferredCaptures(client, names), []
+    for changes in _parents(4):
+        deferred.add(changes, TIMEOUT)
+    run = DeferredCaptureRun(
+        captured.append, lambda: True, deferred, _Budget(), batches=3
+    )
+    run.run()
+    assert len(captured) == 3
+    assert len(deferred.next_batch(TIMEOUT).ids) == 1
+
+
+def test_changes_are_stored_once_although_their_batch_fails(service, client, names):
+    deferred = DeferredCaptures(client, names)
+
+    def capture(changes):
+        raise SearchUnavailableError("OpenSearch takes no requests.")
+
+    live = LiveCapture(capture, lambda: False, deferred, _Budget())
+    report = live.capture(*_parents(1))
+    assert report.deferred and report.next_batch == 10
+    assert len(deferred.next_batch().ids) == 1
+    # the task of the batch does fail, and is tried again
+    with pytest.raises(SearchUnavailableError):
+        live.capture_batch()
+
+
+def test_what_follows_a_batch_that_took_too_long_is_scheduled(
+    service, client, names, monkeypatch
+):
+    monkeypatch.setattr(deferred_captures, "PARENTS", 1)
+    deferred = DeferredCaptures(client, names)
+    for changes in _parents(2):
+        deferred.add(changes, NO_INDEX)
+
+    def capture(changes):
+        raise StatementTimeoutError("The database canceled a statement.")
+
+    live = LiveCapture(capture, lambda: False, deferred, _Budget())
+    assert live.capture_batch().next_batch == 10
+    assert len(deferred.next_batch(TIMEOUT).ids) == 1
+    assert len(deferred.next_batch().ids) == 1
+
+
+def test_pages_of_one_selection_scan_the_requests_once(
+    service, without_indexes, messages, monkeypatch
+):
+    community = content.make_community()
+    recids = [content.make_record() for _ in range(3)]
+    for recid in recids:
+        content.include(recid, community)
+    monkeypatch.setattr(membership, "PAGE_BYTES", 10)
+    reader = MembershipReader(db.engine)
+    with recorded(db.engine) as sent:
+        pages = list(reader.select(Selection(recids=tuple(recids))).pages())
+    assert len(pages) == 3
+    table = "FROM request_metadata AS request"
+    assert sum(table in s.sql and "LATERAL" not in s.sql for s in sent) == 1
+
+
+def test_with_the_indexes_no_selection_scans_the_requests(service, messages):
+    recids = [content.make_record() for _ in range(3)]
+    reader = MembershipReader(db.engine, page_size=2)
+    with recorded(db.engine) as sent:
+        list(reader.select(Selection(recids=tuple(recids))).pages())
+    assert not any(s.planner["enable_seqscan"] == "on" for s in sent)
+
+
+def test_a_backlog_that_nobody_captures_is_a_problem(service, client, names):
+    deferred = DeferredCaptures(client, names)
+    deferred.add(_parents(1)[0], NO_INDEX)
+    assert not any("put off" in problem for problem in service.status().problems)
+    client.update_by_query(
+        index=names.reindexing,
+        body={
+            "query": {"term": {"kind": deferred_captures.KIND}},
+            "script": "ctx._source.updated_at = '2026-01-01T00:00:00+00:00'",
+        },
+        refresh=True,
+    )
+    (problem,) = [p for p in service.status().problems if "put off" in p]
+    assert "1 captures" in problem
 
 
 def test_missing_indexes_are_a_problem(service, without_indexes):

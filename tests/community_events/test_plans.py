@@ -31,6 +31,9 @@ RECORDS = 6000
 FACTOR, ALLOWANCE = 8, 60
 """Rows that a lookup may visit for each that it needs, and in addition."""
 
+BLOCKS = 6
+"""Blocks that a node may read for each loop and each row; a whole index has more."""
+
 ID_COLUMNS = {
     "rdm_records_metadata": ("id", "parent_id"),
     "rdm_parents_metadata": ("id",),
@@ -49,9 +52,6 @@ SELECTIONS = {
     "recids": Selection(recids=tuple(WORLD.recids(500))),
     "an unknown recid": Selection(recids=("nobody",)),
     "a community": Selection(community_ids=tuple(WORLD.community_ids(1))),
-    "its present records": Selection(
-        community_ids=tuple(WORLD.community_ids(1)), with_former=False
-    ),
     "what has changed": Selection(changed_since=datetime(2025, 6, 1, tzinfo=UTC)),
     "what was created": Selection(created_from=datetime(2025, 6, 1, tzinfo=UTC)),
     "all": Selection(),
@@ -121,6 +121,11 @@ def _excess(plans):
         (plan.statement.sql, [n for n in plan.nodes if n.rows > _bound(plan)])
         for plan in plans
         if plan.visited > _bound(plan)
+    ] + [
+        (plan.statement.sql, node)
+        for plan in plans
+        for node in plan.nodes
+        if node.blocks > BLOCKS * (node.loops + node.rows) + ALLOWANCE
     ]
 
 
@@ -188,12 +193,13 @@ def test_what_is_read_does_not_depend_on_the_indexes(engine):
 
 
 def test_the_indexes_are_those_that_are_asked_for(engine):
-    indexes = DatabaseIndexes(engine)
+    indexes, names = DatabaseIndexes(engine), [d.name for d in INDEXES[:2]]
     indexes.drop()
-    assert [status.exists for status in indexes.statuses()] == [False, False]
-    assert indexes.create() == [definition.name for definition in INDEXES]
-    assert [status.exists for status in indexes.statuses()] == [True, True]
+    # this version of InvenioRDM has the others
+    assert [s.exists for s in indexes.statuses()] == [False, False, True, True, True]
+    assert indexes.create() == names
+    assert all(status.exists for status in indexes.statuses())
     assert all(status.bytes > 0 for status in indexes.statuses())
     assert indexes.create() == []
-    assert indexes.drop() == [definition.name for definition in INDEXES]
+    assert indexes.drop() == names
     assert indexes.drop() == []

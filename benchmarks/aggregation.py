@@ -31,8 +31,8 @@ from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard import config, subcounts
 from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
-from invenio_stats_dashboard.aggregations.runner import Options
-from invenio_stats_dashboard.aggregations.usage.aggregator import Usage
+from invenio_stats_dashboard.aggregations.runner import AggregationOptions
+from invenio_stats_dashboard.aggregations.usage.aggregator import UsageAggregator
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back
@@ -184,10 +184,10 @@ class Instance:
         ensure_templates(self.client, self.names)
         before = sum(r.number for r in self.requests)
         began, cpu = time.monotonic(), time.process_time()
-        usage = Usage(self.app, self.client, self.text, self.names, REGISTRY)
+        usage = UsageAggregator(self.app, self.client, self.text, self.names, REGISTRY)
         events = changed = 0
         phases = []
-        for phase in usage.phases(options or Options()):
+        for phase in usage.phases(options or AggregationOptions()):
             start = time.monotonic()
             for step in phase:
                 done = step.do()

@@ -33,11 +33,14 @@ from invenio_stats_dashboard.aggregations.aggregate_store import (
     ensure_templates,
 )
 from invenio_stats_dashboard.aggregations.documents import Document
-from invenio_stats_dashboard.aggregations.usage.month_sums import Months
+from invenio_stats_dashboard.aggregations.usage.month_sums import MonthSums
 from invenio_stats_dashboard.aggregations.usage.sums import decode_delta
-from invenio_stats_dashboard.aggregations.usage.usage_totals import Running, Shown
+from invenio_stats_dashboard.aggregations.usage.usage_totals import (
+    ShownBreakdowns,
+    UsageTotals,
+)
 from invenio_stats_dashboard.community_events.documents import GLOBAL
-from invenio_stats_dashboard.queries.aggregate_search import Aggregates
+from invenio_stats_dashboard.queries.aggregate_search import AggregateSearch
 from invenio_stats_dashboard.queries.freshness import FreshnessReader
 from invenio_stats_dashboard.queries.metrics import METRICS
 from invenio_stats_dashboard.queries.query import DAY, MONTH, SeriesQuery
@@ -80,8 +83,8 @@ class Days:
         self._weights = [weight for _, weight in inside]
         share = sum(self._weights) / sum(made._weights)
         self._events = events * share
-        self.running = Running(
-            Shown({key: s.show == "all" for key, s in REGISTRY.items()}, _TOP)
+        self.running = UsageTotals(
+            ShownBreakdowns({key: s.show == "all" for key, s in REGISTRY.items()}, _TOP)
         )
 
     def documents(self, day):
@@ -181,7 +184,7 @@ def fill(instance, events):
     """Write the documents of a year, and totals of nine years before."""
     writer, made = Writer(instance), instance.made
     store = AggregateStore(instance.text, instance.names, USAGE_MONTH, writer.indices)
-    months = Months(instance.client, store)
+    months = MonthSums(instance.client, store)
     ranked = _ranked(made)
     large, median = _chosen(made).values()
     told = [Days(made, c, events, n) for n, c in enumerate((GLOBAL, large, median))]
@@ -305,7 +308,7 @@ def _chosen(made):
 
 def _ask(instance, communities, runs):
     client = Measured(instance.text)
-    aggregates = Aggregates(client, instance.names)
+    aggregates = AggregateSearch(client, instance.names)
     fresh = FreshnessReader(aggregates).read
     reader = SeriesReader(aggregates, REGISTRY, SmallNumbers(), fresh)
 

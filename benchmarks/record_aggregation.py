@@ -27,8 +27,8 @@ from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard import config, subcounts
 from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
-from invenio_stats_dashboard.aggregations.records.aggregator import Records
-from invenio_stats_dashboard.aggregations.runner import Options
+from invenio_stats_dashboard.aggregations.records.aggregator import RecordsAggregator
+from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.community_events.documents import GLOBAL, CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
 from invenio_stats_dashboard.community_events.store import EventStore
@@ -200,7 +200,14 @@ def main():
             what = f"{number} old records edited"
             _measure(what, client, text, names, requests)
         if not options.brief:
-            _measure("all again", client, text, names, requests, Options(rebuild=True))
+            _measure(
+                "all again",
+                client,
+                text,
+                names,
+                requests,
+                AggregationOptions(rebuild=True),
+            )
         _tell_size(client, names)
     finally:
         if not options.keep:
@@ -250,9 +257,11 @@ def _fill(client, store, made, records, names):
 def _measure(what, client, text, names, requests, options=None):
     before = sum(r.number for r in requests)
     began, cpu = time.monotonic(), time.process_time()
-    records = Records(client, text, names, REGISTRY, 20, datetime.now(UTC).date())
+    records = RecordsAggregator(
+        client, text, names, REGISTRY, 20, datetime.now(UTC).date()
+    )
     steps = changed = 0
-    for phase in records.phases(options or Options()):
+    for phase in records.phases(options or AggregationOptions()):
         for step in phase:
             done = step.do()
             steps += 1

@@ -23,7 +23,7 @@ import msgspec
 from invenio_stats_dashboard import config
 from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
 from invenio_stats_dashboard.aggregations.documents import day_field
-from invenio_stats_dashboard.aggregations.runner import Options
+from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.search.gc_tuning import give_large_blocks_back
@@ -266,7 +266,7 @@ def _usage(instance, options):
     began = time.monotonic()
     instance.fill(months, options.events * options.communities)
     print(f"usage events written in {time.monotonic() - began:.0f} s", flush=True)
-    instance.aggregate("usage", Options())
+    instance.aggregate("usage", AggregationOptions())
     families = (USAGE_DELTA, USAGE_SNAPSHOT, USAGE_SEEN, USAGE_MONTH)
     return [measure(instance, family) for family in families]
 

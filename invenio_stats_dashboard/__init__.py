@@ -4,7 +4,6 @@
 """Usage and content statistics of communities for InvenioRDM."""
 
 from .ext import InvenioStatsDashboard
-
-__version__ = "0.1.0"
+from .version import __version__
 
 __all__ = ("InvenioStatsDashboard", "__version__")

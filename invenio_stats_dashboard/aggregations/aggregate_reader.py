@@ -28,7 +28,7 @@ MAX_PARTS = 500
 """Parts in one query."""
 
 
-class Part(NamedTuple):
+class DocumentRange(NamedTuple):
     """A part of a family: days of one community, or of all.
 
     Attributes:
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     community: str | None = None
 
 
-class Stored(msgspec.Struct):
+class StoredHead(msgspec.Struct):
     """What a store needs of a stored document.
 
     Attributes:
@@ -79,7 +79,7 @@ class _Source(msgspec.Struct):
     sort: list[int | str]
 
 
-_decode_stored = page_decoder(Stored)
+_decode_stored = page_decoder(StoredHead)
 _decode_sources = page_decoder(_Source)
 
 
@@ -107,7 +107,7 @@ class AggregateReader:
         """Yield the stored sources of some parts, whole and in order.
 
         Args:
-            parts: up to :data:`MAX_PARTS` of :class:`Part`.
+            parts: up to :data:`MAX_PARTS` of :class:`DocumentRange`.
             by_community: order by community, then day; else by day, then community.
             size: documents in one answer.
 
@@ -123,7 +123,7 @@ class AggregateReader:
         """Yield what a store needs of the documents of some parts, in order.
 
         Args:
-            parts: list of :class:`Part`, as many as there may be.
+            parts: list of :class:`DocumentRange`, as many as there may be.
             by_community: order by community, then day; else by day, then community.
 
         Yields:
@@ -209,7 +209,7 @@ def query_of(parts, day):
     """Return the query of the documents of some parts.
 
     Args:
-        parts: list of :class:`Part`.
+        parts: list of :class:`DocumentRange`.
         day: name of the field that holds the day.
     """
     clauses = []

@@ -36,7 +36,7 @@ _NO_INDEX = "index_not_found_exception"
 CREATED, CHANGED, DELETED = "created", "changed", "deleted"
 
 
-class Change(NamedTuple):
+class DocumentChange(NamedTuple):
     """One document that is about to be written or deleted.
 
     Attributes:
@@ -51,7 +51,7 @@ class Change(NamedTuple):
 
 
 @dataclass
-class Written:
+class WriteCounts:
     """What was done with the documents of some parts.
 
     Attributes:
@@ -68,7 +68,7 @@ class Written:
 
     def __add__(self, other):
         """Return both together."""
-        return Written(
+        return WriteCounts(
             self.created + other.created,
             self.changed + other.changed,
             self.deleted + other.deleted,
@@ -115,9 +115,9 @@ class AggregateStore(AggregateReader):
         Args:
             documents: iterable of :class:`~.documents.Document`, all that should
                 exist in the parts and nothing else; sorted by day, then community.
-            parts: the :class:`~.aggregate_reader.Part` s.
+            parts: the :class:`~.aggregate_reader.DocumentRange` s.
             by_community: the documents are sorted by community, then day.
-            before: called with a list of :class:`Change` before these are written,
+            before: called with a list of :class:`DocumentChange` before these are written,
                 in that thread.
 
         Returns:
@@ -135,7 +135,7 @@ class AggregateStore(AggregateReader):
             self.write(batch.actions)
 
         self.refresh()
-        written = Written()
+        written = WriteCounts()
         pairs = self._pairs(documents, parts, by_community)
         for _ in stored_in_order(self._batches(pairs, written), write, writers=1):
             pass
@@ -143,7 +143,7 @@ class AggregateStore(AggregateReader):
 
     def dry(self, documents, parts, by_community=False):
         """Return what :meth:`replace` would do, and do nothing."""
-        written = Written()
+        written = WriteCounts()
         for document, hit in self._pairs(documents, parts, by_community):
             _count(written, _kind(document, hit))
         return written
@@ -198,7 +198,7 @@ class AggregateStore(AggregateReader):
             if kind is None:
                 continue
             key = (document.community, document.day) if document else hit.key
-            batch.add(Change(*key, kind), self._action(document, hit, now))
+            batch.add(DocumentChange(*key, kind), self._action(document, hit, now))
             if batch.is_full:
                 yield batch
                 batch = _Batch()

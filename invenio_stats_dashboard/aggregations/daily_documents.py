@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import msgspec
 
 from ..search.names import USAGE_FAMILIES, USAGE_SNAPSHOT
-from .aggregate_reader import FIRST_DAY, AggregateReader, Part
+from .aggregate_reader import FIRST_DAY, AggregateReader, DocumentRange
 from .documents import CHECKSUM, UPDATED, day_field, mapping
 
 PAGE = 100
@@ -89,7 +89,7 @@ class StoredDays:
     # -- inside -------------------------------------------------------------
 
     def _stored(self, first, last):
-        parts = [Part(first, last, self.community)]
+        parts = [DocumentRange(first, last, self.community)]
         for source in self._documents.sources(parts, size=PAGE):
             yield self._told(msgspec.json.decode(source))
 

@@ -17,8 +17,8 @@ import xxhash
 
 from ..errors import LockedError, LockLostError
 from ..search.lock import ClusterLock, is_held, read_lock
-from .aggregate_store import Written
-from .runner import LOCK, Done
+from .aggregate_store import WriteCounts
+from .runner import LOCK, StepResult
 
 _POLL = 0.5
 _MARKS = ("plan:", "step:", "did:")
@@ -60,7 +60,7 @@ class SharedSteps:
         return plan["keys"] if plan.get("rules") == self._rules else []
 
     def done(self, key):
-        """Return what was done in a step as a :class:`~.runner.Done`, or None."""
+        """Return what was done in a step as a :class:`~.runner.StepResult`, or None."""
         found = self._client.get(
             index=self._index, id=self._id("did", key), ignore=[404]
         )
@@ -72,7 +72,7 @@ class SharedSteps:
         Args:
             key: of the step.
             do: called with a function that raises when the step is another's by now;
-                returns a :class:`~.runner.Done`.
+                returns a :class:`~.runner.StepResult`.
 
         Returns:
             Done: what was done; None if it is another's, or of a phase that has ended.
@@ -146,5 +146,5 @@ class SharedSteps:
 
 
 def _done(stored):
-    written = {f: Written(**counts) for f, counts in stored["written"].items()}
-    return Done(written, stored["events"], stored["days"])
+    written = {f: WriteCounts(**counts) for f, counts in stored["written"].items()}
+    return StepResult(written, stored["events"], stored["days"])

@@ -18,7 +18,7 @@ from opensearchpy.exceptions import ConflictError, OpenSearchException
 
 from ..errors import LockLostError, UsageError
 from ..search.names import FAMILIES
-from .aggregate_store import Written
+from .aggregate_store import WriteCounts
 
 LOCK = "lock:aggregation"
 """Id of the lock's document in the index of bookmarks."""
@@ -34,7 +34,7 @@ PREPARATION = "preparation"
 
 
 @dataclass(frozen=True)
-class Options:
+class AggregationOptions:
     """What a run is asked to do.
 
     Attributes:
@@ -64,11 +64,11 @@ class Options:
 
 
 @dataclass
-class Done:
+class StepResult:
     """What one step has done.
 
     Attributes:
-        written: family -> :class:`~.aggregate_store.Written`.
+        written: family -> :class:`~.aggregate_store.WriteCounts`.
         events: usage events that were counted.
         days: days that were counted.
         communities: whose records were counted.
@@ -89,7 +89,7 @@ class Step:
     Attributes:
         label: what it is, for a person.
         weight: how much it is, in any unit that is the same within a phase.
-        do: does it and returns a :class:`Done`.
+        do: does it and returns a :class:`StepResult`.
         key: text by which a helper knows it, or None if it cannot be shared.
     """
 
@@ -99,7 +99,7 @@ class Step:
     key: str | None = None
 
 
-class Half(Protocol):
+class AggregationPipeline(Protocol):
     """What a run needs of usage, and of records.
 
     Attributes:
@@ -124,7 +124,7 @@ class Half(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class AggregationProgress:
     """How far a run is.
 
     Attributes:
@@ -154,7 +154,7 @@ class AggregationReport:
     """What a run has done.
 
     Attributes:
-        families: family -> :class:`~.aggregate_store.Written`.
+        families: family -> :class:`~.aggregate_store.WriteCounts`.
         days: days that were counted.
         days_left: days that the next run counts; 0 when all is done.
         events: usage events that were counted.
@@ -183,7 +183,7 @@ class AggregationReport:
     def add(self, done):
         """Add what a step has done."""
         for family, written in done.written.items():
-            self.families[family] = self.families.get(family, Written()) + written
+            self.families[family] = self.families.get(family, WriteCounts()) + written
         self.days += done.days
         self.events += done.events
         self.communities += done.communities
@@ -208,7 +208,7 @@ def check_families(families):
     return tuple(f for f in FAMILIES if not families or f in families)
 
 
-class Run:
+class AggregationRun:
     """One run.
 
     Args:
@@ -216,8 +216,8 @@ class Run:
         names: the instance's :class:`~..search.names.Names`.
         lock: a :class:`~..search.lock.ClusterLock` that is held.
         gate: a :class:`~..search.health.HealthGate`.
-        halves: the :class:`Half` s to work on.
-        progress: called with a :class:`Progress` after each step.
+        halves: the :class:`AggregationPipeline` s to work on.
+        progress: called with a :class:`AggregationProgress` after each step.
         shared: the :class:`~.run_sharing.SharedSteps` to do steps with helpers, or None.
         call: called with the number of steps that helpers may do; sends for them.
     """
@@ -244,7 +244,7 @@ class Run:
         """Do what is asked.
 
         Args:
-            options: the :class:`Options`.
+            options: the :class:`AggregationOptions`.
 
         Returns:
             AggregationReport: what was done.
@@ -278,7 +278,9 @@ class Run:
             if self._progress:
                 seconds = time.monotonic() - start
                 events = self.report.events
-                self._progress(Progress(step.label, done, total, events, seconds))
+                self._progress(
+                    AggregationProgress(step.label, done, total, events, seconds)
+                )
 
     def _did(self, half, steps):
         """Do steps, and yield each with what was done."""

@@ -21,7 +21,7 @@ _MOST = 10_000
 
 
 @dataclass(frozen=True)
-class Source:
+class SourcePosition:
     """What is known of one source index.
 
     Attributes:
@@ -60,7 +60,7 @@ class Source:
         )
 
 
-class Sources:
+class SourcePositions:
     """The bookmarks of all source indices of one scope.
 
     Args:
@@ -77,7 +77,7 @@ class Sources:
         """Return all of them.
 
         Returns:
-            dict: name of the index -> :class:`Source`.
+            dict: name of the index -> :class:`SourcePosition`.
         """
         try:
             self._client.indices.refresh(index=self._index)
@@ -100,7 +100,7 @@ class Sources:
         """Store one; it must not have been written by anybody else since it was read.
 
         Args:
-            source: the :class:`Source`.
+            source: the :class:`SourcePosition`.
 
         Returns:
             Source: the same with its new version.
@@ -167,7 +167,7 @@ class Sources:
             LockLostError: ``check`` says so.
         """
         while True:
-            id = Source(self.scope, index).id
+            id = SourcePosition(self.scope, index).id
             found = self._client.get(index=self._index, id=id, ignore=[404])
             if check:
                 check()
@@ -183,7 +183,7 @@ class Sources:
 
     def _source(self, hit):
         stored = hit["_source"]
-        return Source(
+        return SourcePosition(
             scope=stored["scope"],
             index=stored["index"],
             uuid=stored["uuid"],

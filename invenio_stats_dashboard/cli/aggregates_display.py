@@ -6,7 +6,7 @@
 import click
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
-from .progress import Look, shown
+from .progress import ProgressView, shown
 from .usage_display import duration
 
 
@@ -84,7 +84,7 @@ def _fields(progress):
     }
 
 
-_LOOK = Look(
+_LOOK = ProgressView(
     title="aggregation",
     columns=(
         TextColumn("{task.description}"),

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from .output import sentences_for_errors
-from .progress import Look, shown
+from .progress import ProgressView, shown
 
 
 @click.command("counter-report")
@@ -99,7 +99,7 @@ def _fields(progress):
     }
 
 
-_LOOK = Look(
+_LOOK = ProgressView(
     title="report",
     columns=(
         TextColumn("{task.description}"),

@@ -19,7 +19,7 @@ from rich.progress import (
 from ..community_events.database_indexes import IndexProgress, IndexStatus
 from ..proxies import current_stats_dashboard
 from .output import json_option, print_json, sentences_for_errors
-from .progress import Look, shown
+from .progress import ProgressView, shown
 
 
 def _service():
@@ -123,7 +123,7 @@ def _share(progress: IndexProgress) -> str:
     return f"{progress.phase}{share}"
 
 
-_LOOK = Look(
+_LOOK = ProgressView(
     title="creating an index",
     columns=(
         TextColumn("{task.description}"),

@@ -12,7 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .progress import Look, shown
+from .progress import ProgressView, shown
 
 _GENERATE = "invenio community-stats generate-community-events"
 _RECONCILE = "invenio community-stats community-events reconcile"
@@ -189,7 +189,7 @@ def _fields(progress):
     }
 
 
-_LOOK = Look(
+_LOOK = ProgressView(
     title="records",
     columns=(
         TextColumn("{task.description}"),

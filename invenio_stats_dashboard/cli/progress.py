@@ -17,7 +17,7 @@ _EVERY = 10.0
 
 
 @dataclass(frozen=True)
-class Look:
+class ProgressView:
     """How the progress of one kind of work looks.
 
     Attributes:
@@ -79,7 +79,7 @@ def shown(look, wanted=True):
     """Yield an object whose methods show how far a piece of work is.
 
     Args:
-        look: the :class:`Look`.
+        look: the :class:`ProgressView`.
         wanted: False shows nothing but why nothing goes on.
     """
     out = console()

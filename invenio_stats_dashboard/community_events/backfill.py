@@ -28,7 +28,7 @@ MAX_LACKING = 1000
 
 
 @dataclass(frozen=True)
-class Progress:
+class BackfillProgress:
     """How far a back-fill is.
 
     Attributes:
@@ -80,7 +80,7 @@ class BackfillReport:
 
 
 @dataclass
-class Totals:
+class BackfillTotals:
     """Running totals of a back-fill."""
 
     records: int = 0

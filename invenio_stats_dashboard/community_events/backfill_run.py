@@ -8,7 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from . import timestamps
-from .backfill import MAX_LACKING, BackfillReport, Pace, Progress, Totals, fill
+from .backfill import (
+    MAX_LACKING,
+    BackfillProgress,
+    BackfillReport,
+    BackfillTotals,
+    Pace,
+    fill,
+)
 from .backfill_state import backfill_state, save_state
 from .selection import Selection
 
@@ -17,7 +24,7 @@ _SAVED_EVERY, _SHOWN_EVERY = 2.0, 0.2
 _OVERLAP = timedelta(minutes=1)
 
 
-class Generation:
+class BackfillRun:
     """One run of the back-fill.
 
     Args:
@@ -26,7 +33,7 @@ class Generation:
         store: an :class:`.store.EventStore`.
         reader: a :class:`.membership.MembershipReader`.
         recorder: a :class:`.recorder.Recorder`.
-        progress: called with a :class:`.backfill.Progress` now and then.
+        progress: called with a :class:`.backfill.BackfillProgress` now and then.
         save_every: seconds between two savings of the position.
         cause: of the events; see :func:`.timeline.compare`.
         refresh: make what was written visible to searches at the end of a run. Live
@@ -52,7 +59,7 @@ class Generation:
         self._save_every = save_every
         self._cause = cause
         self._refresh = refresh
-        self._totals = Totals()
+        self._totals = BackfillTotals()
         self._start = time.monotonic()
         self._show_pace = Pace(_SHOWN_EVERY)
 
@@ -91,7 +98,7 @@ class Generation:
             return self._report(dry_run=True)
         records = seen + self._totals.records
         since = datetime.fromisoformat(started_at).replace(tzinfo=UTC) - _OVERLAP
-        again = Totals()
+        again = BackfillTotals()
         fill(
             self._reader.select(Selection(changed_since=since)).pages(),
             self._recorder,
@@ -165,7 +172,9 @@ class Generation:
         if self._progress and (always or self._show_pace.is_due()):
             totals = self._totals
             seconds = time.monotonic() - self._start
-            self._progress(Progress(totals.records, total, totals.events, seconds))
+            self._progress(
+                BackfillProgress(totals.records, total, totals.events, seconds)
+            )
 
     def _report(self, dry_run=False):
         totals = self._totals

@@ -47,7 +47,7 @@ _KEY, _ANSWERED = "stats_dashboard_changes", "stats_dashboard_answered"
 
 
 @dataclass
-class Changes:
+class NoticedChanges:
     """What may have changed.
 
     Attributes:
@@ -180,7 +180,7 @@ def _inserted(state):
 
 
 def _changes(session):
-    return session.info.setdefault(_KEY, Changes())
+    return session.info.setdefault(_KEY, NoticedChanges())
 
 
 def _notice(session, row, added=None):

@@ -108,7 +108,7 @@ class Reconciliation:
         """Look at records, and write what their timelines lack.
 
         Args:
-            generation: a :class:`.backfill_run.Generation` that writes.
+            generation: a :class:`.backfill_run.BackfillRun` that writes.
             selection: a :class:`.membership.Selection`; an empty one is all records.
             changed_only: of these only the ones that were changed since the last time.
             dry_run: count what would be written and write nothing.

@@ -14,7 +14,7 @@ from . import timestamps
 from .documents import ADDED, GLOBAL
 from .evidence import truth_of
 from .facts import FactsReader, RecordFacts
-from .responses import Mark
+from .responses import TimelineEntry
 from .timeline import Timeline, cause_of, compare
 
 _ATTEMPTS = 10
@@ -41,7 +41,7 @@ class Recorded:
     changed: int
     refused: list[str]
     lacking: set[str]
-    marks: dict[str, dict[str, list[Mark]]]
+    marks: dict[str, dict[str, list[TimelineEntry]]]
     causes: dict[str, int]
 
     def timeline(self, recid):
@@ -181,7 +181,7 @@ class Recorder:
             for event in events:
                 if id(event) not in lost:
                     written.append(event)
-                    mark = Mark(
+                    mark = TimelineEntry(
                         event.community_id,
                         event.place,
                         event.event_type,

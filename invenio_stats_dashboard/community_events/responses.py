@@ -11,7 +11,7 @@ import msgspec
 from .facts import RecordFacts
 
 
-class Mark(msgspec.Struct, frozen=True, gc=False):
+class TimelineEntry(msgspec.Struct, frozen=True, gc=False):
     """What a timeline is made of; see :class:`.documents.CommunityEvent`."""
 
     community_id: str
@@ -31,12 +31,12 @@ class FactsState(msgspec.Struct, frozen=True, gc=False):
 FIELDS = {
     RecordFacts: [field.name for field in fields(RecordFacts)],
     FactsState: FactsState.__struct_fields__,
-    Mark: Mark.__struct_fields__,
+    TimelineEntry: TimelineEntry.__struct_fields__,
 }
 """The fields to ask for, by the type that they are read into."""
 
 
-class Error(msgspec.Struct):
+class ReadError(msgspec.Struct):
     """Why a document could not be read."""
 
     type: str
@@ -46,51 +46,51 @@ class Error(msgspec.Struct):
 _Source = TypeVar("_Source")
 
 
-class Doc(msgspec.Struct, Generic[_Source]):
+class StoredState(msgspec.Struct, Generic[_Source]):
     """A document of a multi-get; without a source there is none."""
 
     id: str = msgspec.field(name="_id")
     index: str = msgspec.field(name="_index")
     source: _Source | None = msgspec.field(name="_source", default=None)
-    error: Error | None = None
+    error: ReadError | None = None
 
 
-class Docs(msgspec.Struct, Generic[_Source]):
+class StoredStates(msgspec.Struct, Generic[_Source]):
     """The answer to a multi-get."""
 
-    docs: list[Doc[_Source]]
+    docs: list[StoredState[_Source]]
 
 
-class Hit(msgspec.Struct):
+class EventHit(msgspec.Struct):
     """A community event that a search found."""
 
-    source: Mark = msgspec.field(name="_source")
+    source: TimelineEntry = msgspec.field(name="_source")
     sort: list
 
 
 class Hits(msgspec.Struct, frozen=True):
     """A list of them."""
 
-    hits: list[Hit] = []
+    hits: list[EventHit] = []
 
 
-class Page(msgspec.Struct):
+class EventPage(msgspec.Struct):
     """The answer to a search for community events."""
 
     hits: Hits = Hits()
 
 
-class Result(msgspec.Struct):
+class BulkResult(msgspec.Struct):
     """What became of one document of a bulk request."""
 
     status: int
-    error: Error | None = None
+    error: ReadError | None = None
 
 
-class Results(msgspec.Struct):
+class BulkResults(msgspec.Struct):
     """The answer to a bulk request."""
 
-    items: list[dict[str, Result]]
+    items: list[dict[str, BulkResult]]
 
 
 def decoded(answer, kind=Any):

@@ -24,7 +24,15 @@ from ..search.index_templates import put_missing_templates
 from ..search.site_templates import reindexing_template
 from .documents import event_id, index_templates
 from .facts import RecordFacts
-from .responses import FIELDS, Docs, FactsState, Mark, Page, Results, decoded
+from .responses import (
+    FIELDS,
+    BulkResults,
+    EventPage,
+    FactsState,
+    StoredStates,
+    TimelineEntry,
+    decoded,
+)
 
 MAX_RECIDS = 1000
 """Identifiers in one request."""
@@ -40,7 +48,7 @@ _BLOCKED = "cluster_block_exception"
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteOutcome:
     """The outcome of writing documents.
 
     Attributes:
@@ -126,7 +134,7 @@ class EventStore:
             recids: identifiers.
 
         Returns:
-            dict: recid -> list of :class:`Mark`, for those that have events.
+            dict: recid -> list of :class:`TimelineEntry`, for those that have events.
         """
         found = defaultdict(list)
         for chunk in _chunks(sorted(recids), MAX_RECIDS):
@@ -142,7 +150,7 @@ class EventStore:
                 the record was created) of each.
 
         Returns:
-            dict: (record, community) -> list of :class:`Mark`, by place.
+            dict: (record, community) -> list of :class:`TimelineEntry`, by place.
         """
         marks = {(record, community): [] for record, community, _ in timelines}
         years = {(record, community): year for record, community, year in timelines}
@@ -158,7 +166,7 @@ class EventStore:
             ]
             found = {}
             for chunk in _chunks(docs, MAX_RECIDS):
-                found.update(self._mget(chunk, None, Mark))
+                found.update(self._mget(chunk, None, TimelineEntry))
             longer = []
             for key in wanted:
                 for place in range(first, first + places):
@@ -181,7 +189,7 @@ class EventStore:
 
         def read():
             answer = self._request("POST", path, {"docs": docs}, params)
-            return require_read(decoded(answer, Docs[kind]).docs)
+            return require_read(decoded(answer, StoredStates[kind]).docs)
 
         found = self.patiently(read)
         return {doc.id: doc.source for doc in found if doc.source is not None}
@@ -192,7 +200,7 @@ class EventStore:
             "size": PAGE,
             "query": query,
             "sort": ["recid", "community_id", "place"],
-            "_source": list(Mark.__struct_fields__),
+            "_source": list(TimelineEntry.__struct_fields__),
             "track_total_hits": False,
         }
         params = {
@@ -202,7 +210,7 @@ class EventStore:
         }
         while True:
             path = f"/{self._names.community_events}/_search"
-            hits = self._send("POST", path, body, params, Page).hits.hits
+            hits = self._send("POST", path, body, params, EventPage).hits.hits
             yield from (hit.source for hit in hits)
             if len(hits) < PAGE:
                 return
@@ -284,7 +292,7 @@ class EventStore:
                     backoff = pauses(self._limit)
                 if pending:
                     self._pause(backoff, reason)
-        return Written(stored, conflicts, refused)
+        return WriteOutcome(stored, conflicts, refused)
 
     def _attempt(self, pending, conflicts, refused):
         """Send documents once; return what to send again, the stored, a reason."""
@@ -302,7 +310,7 @@ class EventStore:
                 raise
             return pending, 0, describe(error)
         again, done, reason = [], 0, None
-        items = decoded(answer, Results).items
+        items = decoded(answer, BulkResults).items
         for entry, item in zip(pending, items, strict=True):
             (result,) = item.values()
             if (error := result.error) is None:

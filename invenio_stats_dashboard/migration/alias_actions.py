@@ -29,7 +29,7 @@ def mark_of(index, run):
 
 
 @dataclass(frozen=True)
-class Names:
+class CutoverNames:
     """The names that a switch moves.
 
     Attributes:
@@ -185,7 +185,7 @@ def take_over_month(client, names, remove_old):
 
     Args:
         client: an ordinary client.
-        names: the :class:`Names`.
+        names: the :class:`CutoverNames`.
         remove_old: delete the old index in the same call, because its own name is
             the month's; otherwise only the alias moves.
     """
@@ -264,7 +264,7 @@ def hand_on(client, names, other):
 
     Args:
         client: an ordinary client.
-        names: the :class:`Names` with the marks that are there.
+        names: the :class:`CutoverNames` with the marks that are there.
         other: the same with another ``run``.
     """
     guards = [(names.new, names.fence), (names.old, names.mark)]

@@ -25,7 +25,7 @@ def holds_all(run, month, data):
     """Tell whether nothing of a backup is missing from the index in service.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`, switched.
         data: its bookmark's.
 

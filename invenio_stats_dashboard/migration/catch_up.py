@@ -14,7 +14,7 @@ _IDS = 1000
 
 
 @dataclass(frozen=True)
-class Delta:
+class CatchUp:
     """What was brought.
 
     Attributes:
@@ -65,7 +65,7 @@ def bring_delta(copier, source, target, fence, copied, upto, check):
             f"are, the first is {wrong[0]}"
         )
     operations = sum(at - copied.get(shard, NOTHING) for shard, at in upto.items())
-    return Delta(len(brought), operations == len(brought))
+    return CatchUp(len(brought), operations == len(brought))
 
 
 def _hashes(copier, target, ids):

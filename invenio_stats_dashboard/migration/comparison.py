@@ -15,7 +15,7 @@ _PAGE = 2000
 
 
 @dataclass(frozen=True)
-class Difference:
+class DayDifference:
     """What one day's events differ in, as sets of ``_id``.
 
     Attributes:
@@ -34,7 +34,7 @@ class Difference:
 
     def __or__(self, other):
         """Return both differences together."""
-        return Difference(
+        return DayDifference(
             self.missing | other.missing,
             self.extra | other.extra,
             self.changed | other.changed,
@@ -49,7 +49,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedIndex:
     """One side of a comparison.
 
     Attributes:
@@ -69,8 +69,8 @@ def fingerprints_of_both(text_client, left, right, size=_PAGE, pause=None):
 
     Args:
         text_client: a client that does not decode.
-        left: a :class:`Side`.
-        right: a :class:`Side`.
+        left: a :class:`ComparedIndex`.
+        right: a :class:`ComparedIndex`.
         size: events in a page.
         pause: called between pages; may raise to stop.
 
@@ -102,8 +102,8 @@ def compare_day(text_client, left, right, day, count, pause=None):
 
     Args:
         text_client: a client that does not decode.
-        left: the :class:`Side` that is right by definition.
-        right: the :class:`Side` that is checked.
+        left: the :class:`ComparedIndex` that is right by definition.
+        right: the :class:`ComparedIndex` that is checked.
         day: ``YYYY-MM-DD``.
         count: about how many events the day has.
         pause: called between pages; may raise to stop.
@@ -112,7 +112,7 @@ def compare_day(text_client, left, right, day, count, pause=None):
         Difference: empty if the day is the same on both sides.
     """
     parts = max(1, -(-count // _IN_MEMORY))
-    found = Difference()
+    found = DayDifference()
     for part in range(parts):
         mine = _hashes(text_client, left, day, part, parts, pause)
         theirs = _hashes(text_client, right, day, part, parts, pause)
@@ -130,7 +130,7 @@ def _difference(mine, theirs):
         elif other[0] != hash and not newer and not other[1]:
             changed.add(id)
     extra = {id for id, (_, newer) in theirs.items() if not newer}
-    return Difference(frozenset(missing), frozenset(extra), frozenset(changed))
+    return DayDifference(frozenset(missing), frozenset(extra), frozenset(changed))
 
 
 def _hashes(text_client, side, day, part, parts, pause):

@@ -30,7 +30,7 @@ class RefusedEventsError(StatsDashboardError):
 
 
 @dataclass(frozen=True)
-class Batch:
+class EventBatch:
     """Events ready to be written.
 
     Attributes:
@@ -134,7 +134,7 @@ class Copier:
                 b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n'
                 % (msgspec.json.encode(hit.id), hit.seq_no, source)
             )
-        return Batch(shard, position, actions, prints)
+        return EventBatch(shard, position, actions, prints)
 
     def write(self, fence, batch):
         """Store a batch in the target through the run's fence.

@@ -21,18 +21,18 @@ from ..search.names import META_KEY
 from ..search.seqno import positions
 from . import alias_actions
 from .catch_up import bring_delta
-from .search_drain import Readers
+from .search_drain import SearchDrain
 
 _SETTLE = 5.0
 MARGIN = 0.7
 
 
-class SwitchTakenBackError(StatsDashboardError):
+class CutoverTakenBackError(StatsDashboardError):
     """A switch could not be finished in time and was taken back; try again."""
 
 
 @dataclass(frozen=True)
-class Switched:
+class CutoverResult:
     """What a switch leaves.
 
     Attributes:
@@ -45,14 +45,14 @@ class Switched:
 
 
 @dataclass(frozen=True)
-class Switch:
+class Cutover:
     """One attempt to switch one month.
 
     Attributes:
         client: an ordinary client.
         text_client: a client that does not decode.
         copier: the :class:`~.copier.Copier` of the run.
-        names: the :class:`~.alias_actions.Names`.
+        names: the :class:`~.alias_actions.CutoverNames`.
         backup: name for the old data.
         bookmark: the month's bookmark, to store intent and outcome.
         seconds: how long writers may be refused.
@@ -63,7 +63,7 @@ class Switch:
     client: object
     text_client: object
     copier: object
-    names: alias_actions.Names
+    names: alias_actions.CutoverNames
     backup: str
     bookmark: object
     seconds: float
@@ -76,7 +76,7 @@ class Switch:
         Args:
             copied: shard -> position up to which the source was copied and
                 verified.
-            only_written: see :class:`~.catch_up.Delta`, of what was brought since the
+            only_written: see :class:`~.catch_up.CatchUp`, of what was brought since the
                 verification.
 
         Returns:
@@ -106,7 +106,7 @@ class Switch:
             # whatever it is, writers must not stay locked out
             self._take_back(error)
             delta = 0
-        return Switched(time.monotonic() - start, delta)
+        return CutoverResult(time.monotonic() - start, delta)
 
     def _steps(self, copied, only_written, deadline):
         client, names = self.client, self.names
@@ -137,7 +137,7 @@ class Switch:
         self._in_time(deadline)
         self.step("read alias")
         alias_actions.move_read_alias(client, names)
-        readers = Readers(client, names.read, names.old, names.month)
+        readers = SearchDrain(client, names.read, names.old, names.month)
         if self.backup != names.old:
             self._in_time(deadline)
             self.step("clone")
@@ -161,7 +161,7 @@ class Switch:
         total = self._same_totals()
         serving = {n: p.last for n, p in positions(self.client, self.names.new).items()}
         if set(serving) != set(upto):
-            raise SwitchTakenBackError(
+            raise CutoverTakenBackError(
                 f"Not every shard of {self.names.new} has a started primary"
             )
         self.bookmark.write(
@@ -179,7 +179,7 @@ class Switch:
         self.check()
         left = deadline - time.monotonic()
         if left < self.seconds * (1 - MARGIN):
-            raise SwitchTakenBackError(
+            raise CutoverTakenBackError(
                 f"The switch took more than {self.seconds * MARGIN:.0f} seconds"
             )
 
@@ -187,7 +187,7 @@ class Switch:
         old = self._count(self.names.old)
         new = self._count(self.names.new)
         if old != new:
-            raise SwitchTakenBackError(
+            raise CutoverTakenBackError(
                 f"{self.names.old} holds {old} events and its copy {new}: something "
                 "was deleted meanwhile"
             )
@@ -196,7 +196,7 @@ class Switch:
     def _count(self, index):
         answer = self.client.count(index=index)
         if answer["_shards"]["failed"]:
-            raise SwitchTakenBackError(f"Not every shard of {index} could be counted")
+            raise CutoverTakenBackError(f"Not every shard of {index} could be counted")
         return answer["count"]
 
     def _clone(self, deadline):
@@ -233,7 +233,7 @@ class Switch:
         if getattr(error, "exit_code", None) == LockLostError.exit_code:
             raise error
         reason = describe(error) if isinstance(error, OpenSearchException) else error
-        raise SwitchTakenBackError(
+        raise CutoverTakenBackError(
             f"{str(reason).rstrip('.')}; the switch was taken back, and nothing "
             "has changed for readers and writers."
         ) from error
@@ -266,7 +266,7 @@ def flushed_positions(client, index, deadline):
         if found and all(p.checkpoint == p.last for p in found.values()):
             return {shard: p.last for shard, p in found.items()}
         if time.monotonic() > end:
-            raise SwitchTakenBackError(
+            raise CutoverTakenBackError(
                 f"Not every write to {index} was confirmed by all its copies"
             )
         time.sleep(0.05)
@@ -277,7 +277,7 @@ def take_back(client, names, backup, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.alias_actions.Names`, with fence and mark in place.
+        names: the :class:`~.alias_actions.CutoverNames`, with fence and mark in place.
         backup: the name that its clone has, if there is one already.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
@@ -315,7 +315,7 @@ def take_back_anothers(client, names, backup, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.alias_actions.Names`, with the caller's id.
+        names: the :class:`~.alias_actions.CutoverNames`, with the caller's id.
         backup: the name that its clone has, if there is one already.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.

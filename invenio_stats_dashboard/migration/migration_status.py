@@ -87,7 +87,7 @@ class UndatedStatus:
 
 
 @dataclass(frozen=True)
-class Status:
+class MigrationStatus:
     """All months, and who works on them.
 
     Attributes:
@@ -145,7 +145,7 @@ def read(client, names, lock, event_types, ranges, now):
         if document and is_held(document):
             holder = describe_holder(document)
     lacking = not_enriched(client, names, event_types)
-    return Status(
+    return MigrationStatus(
         months=[
             _month(names, m, bookmarks.get(m.id, {}), lacking, holder, now)
             for m in months
@@ -240,7 +240,7 @@ def _problem(month, serving, read_alias, bookmark, now):
 
 
 @dataclass(frozen=True)
-class Check:
+class BackupCheck:
     """The outcome of comparing a month's backup with what serves.
 
     Attributes:
@@ -266,7 +266,7 @@ def verify(run, month):
     """Compare one month's backup with the index in service; changes nothing.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`.
 
     Returns:
@@ -283,7 +283,7 @@ def verify(run, month):
         except (StatsDashboardError, OpenSearchException) as error:
             difference = str(error)
         same = difference is None
-    return Check(
+    return BackupCheck(
         event_type=month.event_type,
         month=month.month,
         index=month.target.name,

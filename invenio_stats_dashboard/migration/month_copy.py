@@ -7,12 +7,12 @@ import time
 
 from ..errors import ClusterNotHealthyError
 from ..search.documents import by_shard
-from ..search.pipelining import Ahead, stored_in_order
+from ..search.pipelining import ReadAhead, stored_in_order
 from ..search.seqno import NOTHING, settled_positions
-from .catch_up import Delta, bring_delta
+from .catch_up import CatchUp, bring_delta
 from .copier import ReadBack
 from .fingerprints import Fingerprints
-from .report import COPYING, VERIFIED, Progress
+from .report import COPYING, VERIFIED, MonthProgress
 from .run_context import StoppedError
 from .verification import Verifier
 
@@ -24,7 +24,7 @@ class MonthCopy:
     """Copies one month; its bookmark says how far.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         bookmark: the month's.
         report: the month's :class:`~.report.MonthReport`.
         target: name of the target.
@@ -105,7 +105,7 @@ class MonthCopy:
 
     def _copy(self, source, upto, prints, back):
         self._run.step("copy")
-        ahead = Ahead(self._run.copier.batches(source.name, self._copied(), upto))
+        ahead = ReadAhead(self._run.copier.batches(source.name, self._copied(), upto))
         clock = time.monotonic()
         before, spent = self._report.copied, self._bookmark.data["seconds"]
         try:
@@ -162,7 +162,7 @@ class MonthCopy:
         """
         total = self.before + self._report.copied + backlog
         self._run.progress(
-            Progress(
+            MonthProgress(
                 event_type=self._event_type,
                 month=self._month,
                 state=state,
@@ -185,7 +185,7 @@ class MonthCopy:
             settled: shard -> position up to which everything is verified.
 
         Returns:
-            tuple: the same, further on, and the :class:`~.catch_up.Delta` in between,
+            tuple: the same, further on, and the :class:`~.catch_up.CatchUp` in between,
             which is not in the report yet.
         """
         events, only_written = 0, True
@@ -208,4 +208,4 @@ class MonthCopy:
             settled = upto
             if left <= _SMALL:
                 break
-        return settled, Delta(events, only_written)
+        return settled, CatchUp(events, only_written)

@@ -44,7 +44,7 @@ class PlannedMonth:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MigrationPlan:
     """The whole of a plan.
 
     Attributes:
@@ -85,7 +85,7 @@ def make_plan(client, names, event_types, ranges, now, worker_problem=None):
             for the workers' answers.
 
     Returns:
-        tuple: the :class:`Plan`, and the months as surveyed.
+        tuple: the :class:`MigrationPlan`, and the months as surveyed.
 
     Raises:
         SearchUnavailableError: the cluster does not answer.
@@ -124,7 +124,7 @@ def make_plan(client, names, event_types, ranges, now, worker_problem=None):
         ) from error
     if worker_problem and any(is_writable(m.month, now) for m in to_do):
         warnings += filter(None, [worker_problem()])
-    plan = Plan(planned, blockers, warnings, disk, shards)
+    plan = MigrationPlan(planned, blockers, warnings, disk, shards)
     return plan, months
 
 

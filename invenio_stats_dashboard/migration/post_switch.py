@@ -14,7 +14,7 @@ from ..search.documents import Bookmark, by_shard
 from ..search.seqno import NOTHING, page, settled_positions
 from . import alias_actions
 from .backup_proof import holds_all
-from .comparison import Side, compare_day, fingerprints_of_both
+from .comparison import ComparedIndex, compare_day, fingerprints_of_both
 from .copier import ALIAS_MISSING
 from .report import DONE
 
@@ -32,7 +32,7 @@ def compare_with_backup(run, month, bookmark):
     Both are read, event by event, where :func:`~.backup_proof.holds_all` cannot tell.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`, switched.
         bookmark: its bookmark.
 
@@ -76,7 +76,7 @@ def bring_over(run, month, old, settled, bookmark):
     What is there is never overwritten.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`, switched.
         old: name of the index that holds the old data.
         settled: shard of the new index -> position above which an event was
@@ -127,7 +127,7 @@ def _differences(run, old, new, settled):
 def _side(run, index, settled):
     found = settled_positions(run.client, index)
     upto = {shard: p.last for shard, p in found.items()}
-    return Side(index, upto, upto if settled is None else {**settled})
+    return ComparedIndex(index, upto, upto if settled is None else {**settled})
 
 
 def _create(run, old, new, ids):
@@ -208,7 +208,7 @@ def delete_backup(run, month, bookmark, accept_deletions=False):
     meant.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`, switched.
         bookmark: its bookmark.
         accept_deletions: what the index in service lacks was deleted on purpose.

@@ -15,11 +15,11 @@ from ..search.documents import Bookmark
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.indices import serving
 from ..usage_events.maintenance.event_rewriter import if_unchanged
-from .report import Progress
+from .report import MonthProgress
 
 
 @dataclass(frozen=True)
-class ReEnriched:
+class ReEnrichmentResult:
     """What was done with one month.
 
     Attributes:
@@ -41,7 +41,7 @@ def re_enrich(run, month, key):
     It can be interrupted and goes on where it was.
 
     Args:
-        run: the :class:`~.run_context.Run`; its splicer refreshes the key.
+        run: the :class:`~.run_context.MigrationRun`; its splicer refreshes the key.
         month: the :class:`~..usage_events.indices.Month`.
         key: of the breakdown.
 
@@ -50,7 +50,7 @@ def re_enrich(run, month, key):
     """
     index = serving(run.names, month)
     if index is None:
-        return ReEnriched(month.event_type, month.month, None, 0)
+        return ReEnrichmentResult(month.event_type, month.month, None, 0)
     bookmark = Bookmark(run.client, run.names.reindexing, f"re-enrich-{key}-{month.id}")
     data = bookmark.data
     if data.get("uuid") != index.uuid or data.get("state") == "done":
@@ -71,7 +71,7 @@ def re_enrich(run, month, key):
     for shard, upto in bookmark.data["upto"].items():
         _shard(run, month, index, bookmark, int(shard), upto)
     bookmark.write(state="done")
-    return ReEnriched(
+    return ReEnrichmentResult(
         month.event_type, month.month, index.name, bookmark.data["events"] - start
     )
 
@@ -99,7 +99,7 @@ def _shard(run, month, index, bookmark, shard, upto):
             events=bookmark.data["events"] + len(hits),
         )
         run.progress(
-            Progress(
+            MonthProgress(
                 event_type=month.event_type,
                 month=month.month,
                 state="re-enriching",

@@ -81,7 +81,7 @@ def _recover(client, names, id, now, step):
     if datetime.fromisoformat(switch["until"]) > now:
         return False
     event_type = bookmark.data["event_type"]
-    found = alias_actions.Names(
+    found = alias_actions.CutoverNames(
         read=names.events_alias(event_type),
         month=names.events_month(event_type, bookmark.data["month"]),
         old=switch["old"],
@@ -103,7 +103,7 @@ def clear(run, month, fresh_start):
     """Forget how far a month was copied.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`.
         fresh_start: delete its half-filled target, too.
 

@@ -67,7 +67,7 @@ class MonthReport:
 
 
 @dataclass
-class Report:
+class MigrationReport:
     """A whole run.
 
     Attributes:
@@ -119,7 +119,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Progress:
+class MonthProgress:
     """Where a month is right now.
 
     Attributes:

@@ -19,12 +19,12 @@ from ..search.seqno import NOTHING, page, positions, settled_positions
 from ..usage_events.enrichment import native_bytes
 from ..usage_events.indices import migrated_serves
 from . import alias_actions, target_index
-from .comparison import Side, compare_day, fingerprints_of_both
+from .comparison import ComparedIndex, compare_day, fingerprints_of_both
 from .copier import ALIAS_MISSING
 from .cutover import MARGIN, flushed_positions
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
-from .search_drain import Readers
+from .search_drain import SearchDrain
 
 _SMALL = 500
 _ROUNDS = 20
@@ -32,7 +32,7 @@ _PAGE = 5000
 
 
 @dataclass(frozen=True)
-class RolledBack:
+class RollbackResult:
     """The outcome for one month.
 
     Attributes:
@@ -56,7 +56,7 @@ def roll_back(run, month):
     Safe to run again, and to kill: the next run goes on.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month`.
 
     Returns:
@@ -66,7 +66,7 @@ def roll_back(run, month):
         StatsDashboardError: the run was stopped, has lost its lock, or OpenSearch
             does not answer; it can be run again.
     """
-    outcome = RolledBack(month.event_type, month.month)
+    outcome = RollbackResult(month.event_type, month.month)
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
     state = bookmark.data.get("state")
     serving = migrated_serves(run.names, month)
@@ -91,11 +91,11 @@ def roll_back(run, month):
             f"OpenSearch did not answer ({error}). Run the same command again when it "
             "does."
         ) from error
-    return RolledBack(month.event_type, month.month, month.backup.name, carried)
+    return RollbackResult(month.event_type, month.month, month.backup.name, carried)
 
 
 def _failed(outcome, reason):
-    return RolledBack(outcome.event_type, outcome.month, error=reason)
+    return RollbackResult(outcome.event_type, outcome.month, error=reason)
 
 
 def _finished(run, month, bookmark):
@@ -104,12 +104,14 @@ def _finished(run, month, bookmark):
     if source is None or source.name != run.names.events_backup(
         month.event_type, month.month
     ):
-        return _failed(RolledBack(month.event_type, month.month), "it is not migrated")
+        return _failed(
+            RollbackResult(month.event_type, month.month), "it is not migrated"
+        )
     run.copier.check()
     found = [source, *([month.target] if month.target else [])]
     alias_actions.claim(run.client, run.id, *[i.name for i in found])
     _close(run, month, bookmark, source.name)
-    return RolledBack(month.event_type, month.month, source.name)
+    return RollbackResult(month.event_type, month.month, source.name)
 
 
 def _close(run, month, bookmark, serving):
@@ -138,7 +140,7 @@ class _Back:
         self.run, self.month, self.bookmark = run, month, bookmark
         self.new, self.old = month.backup.name, month.target.name
         names = run.names
-        self.names = alias_actions.Names(
+        self.names = alias_actions.CutoverNames(
             read=names.events_alias(month.event_type),
             month=names.events_month(month.event_type, month.month),
             old=self.old,
@@ -169,7 +171,9 @@ class _Back:
                 error, (OpenSearchException, StatsDashboardError)
             ):
                 raise
-        readers = Readers(self.run.client, self.names.read, self.old, self.names.month)
+        readers = SearchDrain(
+            self.run.client, self.names.read, self.old, self.names.month
+        )
         self.run.step("rollback readers")
         readers.wait(self.run.copier.check, self.run.copier.sleep)
         _close(self.run, self.month, self.bookmark, self.new)
@@ -333,7 +337,7 @@ class _Back:
     def _side(self, index, settled=None):
         found = positions(self.run.client, index)
         upto = {shard: p.last for shard, p in found.items()}
-        return Side(index, upto, settled or upto)
+        return ComparedIndex(index, upto, settled or upto)
 
 
 def undo(client, names, bookmark, step):
@@ -341,7 +345,7 @@ def undo(client, names, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.alias_actions.Names` of the rollback, with fence and mark.
+        names: the :class:`~.alias_actions.CutoverNames` of the rollback, with fence and mark.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
 
@@ -373,7 +377,7 @@ def undo_anothers(client, names, bookmark, step):
 
     Args:
         client: an ordinary client.
-        names: the :class:`~.alias_actions.Names` of the rollback, with the caller's id.
+        names: the :class:`~.alias_actions.CutoverNames` of the rollback, with the caller's id.
         bookmark: the month's bookmark.
         step: called with the name of each step before it is made.
 

@@ -34,7 +34,7 @@ PAUSES = (ClusterNotHealthyError, SearchUnavailableError, LockLostError, Stopped
 
 
 @dataclass(frozen=True)
-class Options:
+class MigrationOptions:
     """What a run was asked for.
 
     Attributes:
@@ -60,7 +60,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Run:
+class MigrationRun:
     """What all months of a run share.
 
     Attributes:
@@ -69,8 +69,8 @@ class Run:
         names: the instance's names.
         copier: the :class:`~.copier.Copier`.
         fresh_lookup: makes a record look-up that has cached nothing.
-        options: the :class:`Options`.
-        progress: called with a :class:`~.report.Progress`.
+        options: the :class:`MigrationOptions`.
+        progress: called with a :class:`~.report.MonthProgress`.
         step: called with the name of each step before it is made.
         before_switch: called with a month and the name of the index that serves before
             it is switched; waits for
@@ -85,7 +85,7 @@ class Run:
     names: object
     copier: object
     fresh_lookup: object
-    options: Options
+    options: MigrationOptions
     progress: object
     step: object
     before_switch: object

@@ -13,7 +13,7 @@ from ..community_events.resolver import DatabaseResolver
 from ..errors import ClusterNotHealthyError, UsageError
 from ..search.client import text_client
 from ..search.gc_tuning import give_large_blocks_back
-from ..search.health import HealthGate, Limits
+from ..search.health import HealthGate, HealthLimits
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import is_writable
 from ..usage_events.maintenance.reattribution import KNOWN_SECONDS, noting
@@ -21,7 +21,7 @@ from ..usage_events.stock_workers import StockWorkers
 from .copier import Copier
 from .months import utc_now
 from .plan import running_snapshots
-from .run_context import Options, Run, StoppedError
+from .run_context import MigrationOptions, MigrationRun, StoppedError
 
 _REQUEST_TIMEOUT = 60
 
@@ -31,11 +31,11 @@ def ignore(*_):
 
 
 @dataclass(frozen=True)
-class Watch:
+class RunObserver:
     """Who watches a run, and who ends it.
 
     Attributes:
-        progress: called with a :class:`~.report.Progress`.
+        progress: called with a :class:`~.report.MonthProgress`.
         step: called with the name of each step before it is made.
         stop: :class:`threading.Event`; when set the run ends politely.
         note: called with a sentence for the report.
@@ -56,7 +56,7 @@ def options_of(config, batch_size=None, max_batches=None, **flags):
         config: the application's.
         batch_size: events in a batch, 1 to 10,000; None is the config's.
         max_batches: batches a month; None is the config's.
-        **flags: others of :class:`~.run_context.Options`.
+        **flags: others of :class:`~.run_context.MigrationOptions`.
 
     Returns:
         Options: for one run.
@@ -72,7 +72,7 @@ def options_of(config, batch_size=None, max_batches=None, **flags):
         max_batches = config["STATS_DASHBOARD_REINDEXING_MAX_BATCHES"]
     if max_batches is not None and max_batches < 1:
         raise UsageError(f"At most {max_batches} batches is nothing to do.")
-    return Options(
+    return MigrationOptions(
         batch_size=batch_size,
         max_batches=max_batches,
         switch_seconds=config["STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT"],
@@ -97,7 +97,7 @@ def limits_of(config, percent=None):
         percent = config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"]
     if not 1 <= percent <= 100:
         raise UsageError(f"The memory limit is {percent} %; it can be 1 to 100.")
-    return Limits(
+    return HealthLimits(
         memory_percent=percent,
         patience=config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
     )
@@ -112,9 +112,9 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
         names: the instance's names.
         lock: the :class:`~...search.lock.ClusterLock` that it holds; its holder
             is the id of the run.
-        options: the :class:`~.run_context.Options`.
+        options: the :class:`~.run_context.MigrationOptions`.
         limits: the limits of the health gate.
-        watch: the :class:`Watch`.
+        watch: the :class:`RunObserver`.
         refresh: breakdown keys to write again in events that have them.
 
     Returns:
@@ -171,7 +171,7 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
         waiting=waiting,
         sleep=sleep,
     )
-    return Run(
+    return MigrationRun(
         id=lock.holder,
         client=client,
         names=names,

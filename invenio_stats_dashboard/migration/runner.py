@@ -15,7 +15,7 @@ from ..search.seqno import positions
 from ..usage_events.indices import is_writable, migrated_serves, survey
 from . import alias_actions, target_index
 from .comparison import counts_per_day
-from .cutover import Switch, SwitchTakenBackError, remove_leftover, take_back_anothers
+from .cutover import Cutover, CutoverTakenBackError, remove_leftover, take_back_anothers
 from .fingerprints import HASH
 from .month_copy import MonthCopy
 from .months import source_problem
@@ -44,7 +44,7 @@ class MonthMigration:
     """One event type and month.
 
     Args:
-        run: the :class:`~.run_context.Run`.
+        run: the :class:`~.run_context.MigrationRun`.
         month: the :class:`~..usage_events.indices.Month` as surveyed.
     """
 
@@ -112,7 +112,7 @@ class MonthMigration:
             try:
                 self._switch(settled)
                 break
-            except SwitchTakenBackError as error:
+            except CutoverTakenBackError as error:
                 last = error
                 self._refresh()
                 self._claim()
@@ -137,7 +137,7 @@ class MonthMigration:
         return names.events_fence(self.month.event_type, self.month.month, self.run.id)
 
     def _switch_names(self, old):
-        return alias_actions.Names(
+        return alias_actions.CutoverNames(
             read=self.run.names.events_alias(self.month.event_type),
             month=self._stock,
             old=old,
@@ -323,7 +323,7 @@ class MonthMigration:
             index=source.name,
             params={"wait_if_ongoing": "true", "request_timeout": 120},
         )
-        switched = Switch(
+        switched = Cutover(
             client=run.client,
             text_client=run.copier.text_client,
             copier=run.copier,

@@ -18,7 +18,7 @@ _INDICES = re.compile(r"indices\[([^\]]*)\]")
 _POLL = 0.05
 
 
-class Readers:
+class SearchDrain:
     """Tells when the searches that may read an index under its old names have ended.
 
     Make it right after the alias was moved.

@@ -17,7 +17,7 @@ from ..search import bulk
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.enrichment import decode_head, enrich
 from ..usage_events.maintenance.reattribution import noted_among
-from .comparison import Side, compare_day, counts_per_day
+from .comparison import ComparedIndex, compare_day, counts_per_day
 
 _ROUNDS = 3
 _IDS = 1000
@@ -29,7 +29,7 @@ class VerificationError(StatsDashboardError):
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerificationResult:
     """What a verification has found.
 
     Attributes:
@@ -86,15 +86,17 @@ class Verifier:
         if days:
             _, right = self._sides(settled)
         total = self._all_enriched()
-        return Verified(total, repaired, self._sample(right))
+        return VerificationResult(total, repaired, self._sample(right))
 
     def _sides(self, settled):
         source = settled_positions(self._client, self._source)
         target = settled_positions(self._client, self._target)
         upto = {shard: p.last for shard, p in target.items()}
         return (
-            Side(self._source, {n: p.checkpoint for n, p in source.items()}, settled),
-            Side(self._target, upto, upto),
+            ComparedIndex(
+                self._source, {n: p.checkpoint for n, p in source.items()}, settled
+            ),
+            ComparedIndex(self._target, upto, upto),
         )
 
     def _differing_counts(self, settled):

@@ -108,7 +108,7 @@ def _change_to(file):
     text = _decode(file.content)
     if has_hooks(file.target, text):
         return None
-    return files.Change(file.path, patched(file.target, text).encode())
+    return files.FileChange(file.path, patched(file.target, text).encode())
 
 
 def _revert(installed):

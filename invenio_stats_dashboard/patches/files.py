@@ -24,7 +24,7 @@ BACKUP = ".before-stats-dashboard"
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """A file and what shall be in it.
 
     Attributes:

@@ -31,7 +31,7 @@ _decode_answers = msgspec.json.Decoder(_Answers).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
-class Search(msgspec.Struct, frozen=True):
+class SearchRequest(msgspec.Struct, frozen=True):
     """One search.
 
     Attributes:
@@ -47,7 +47,7 @@ class Search(msgspec.Struct, frozen=True):
     told: tuple[str, ...] = ()
 
 
-class Aggregates:
+class AggregateSearch:
     """Sends searches.
 
     Args:
@@ -64,7 +64,7 @@ class Aggregates:
         """Send some searches in one request.
 
         Args:
-            searches: list of :class:`Search`; either each or none says what is wanted
+            searches: list of :class:`SearchRequest`; either each or none says what is wanted
                 of its answer, and each gets what any of them wants.
 
         Returns:
@@ -108,14 +108,16 @@ class Aggregates:
             family: of :data:`~..search.names.FAMILIES`.
             community: UUID or ``global``.
             body: of the request, without its query.
-            told: see :class:`Search`.
+            told: see :class:`SearchRequest`.
             **bounds: ``gte``, ``lte`` and ``lt``: dates that limit the days.
 
         Returns:
             Search: to be sent.
         """
         query = days(day_field(family), community, bounds)
-        return Search(self.names.aggregates(family), {**body, "query": query}, told)
+        return SearchRequest(
+            self.names.aggregates(family), {**body, "query": query}, told
+        )
 
 
 def _params(searches):

@@ -59,7 +59,7 @@ _decode_page = msgspec.json.Decoder(_Page).decode
 _decode_ends = msgspec.json.Decoder(_Ends).decode
 
 
-class Columns:
+class CellProjection:
     """Numbers of cells, as columns.
 
     Args:
@@ -146,16 +146,16 @@ def numbers(paths, fields=(), leaf=(int, 0)):
     return msgspec.defstruct("Numbers", fields, frozen=True, gc=False)
 
 
-class Source:
+class BreakdownSource:
     """Cells of some breakdowns from one family.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
         community: UUID or ``global``.
         family: of :data:`~..search.names.FAMILIES`.
-        columns: the :class:`Columns`.
+        columns: the :class:`CellProjection`.
         breakdowns: keys.
-        buckets: tuple of :class:`~.query.Bucket`.
+        buckets: tuple of :class:`~.query.Interval`.
         only: breakdown -> set of the ids that are wanted; all of others.
     """
 
@@ -223,7 +223,7 @@ class Source:
             answer = None
 
 
-class Sums(Source):
+class DeltaBuckets(BreakdownSource):
     """What the deltas of each bucket add up to."""
 
     def tables(self):
@@ -259,7 +259,7 @@ class Sums(Source):
         return {key: {} for key in self._breakdowns}
 
 
-class Running(Sums):
+class RunningDeltas(DeltaBuckets):
     """What all deltas up to the end of each bucket add up to."""
 
     def tables(self):
@@ -277,7 +277,7 @@ class Running(Sums):
         return tables
 
 
-class States(Source):
+class SnapshotLists(BreakdownSource):
     """The last snapshot at the end of each bucket."""
 
     def __init__(self, *args):
@@ -372,7 +372,7 @@ class States(Source):
         return self._search(body, told, gte=buckets[0].start, lte=buckets[-1].end)
 
 
-class Differences(States):
+class SnapshotDifferences(SnapshotLists):
     """What lies between the snapshots at the ends of the buckets."""
 
     def tables(self):

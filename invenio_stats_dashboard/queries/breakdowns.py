@@ -4,7 +4,13 @@
 """Which documents the cells of breakdowns are read from, and putting them together."""
 
 from . import month_sums_reader, read_strategy
-from .breakdown_sources import Columns, Differences, Running, States, Sums
+from .breakdown_sources import (
+    CellProjection,
+    DeltaBuckets,
+    RunningDeltas,
+    SnapshotDifferences,
+    SnapshotLists,
+)
 from .metrics import DISTINCT, LEVEL, METRICS
 from .query import DAY
 from .suppression import PARTS, VISITORS
@@ -14,7 +20,7 @@ class Breakdowns:
     """The cells of some breakdowns.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
         query: the :class:`~.query.SeriesQuery`.
         subcounts: list of :class:`~...subcounts.Subcount`.
         small: the :class:`~.suppression.SmallNumbers`.
@@ -41,7 +47,7 @@ class Breakdowns:
         """Yield the cells of each bucket, in the order of time.
 
         Args:
-            buckets: tuple of :class:`~.query.Bucket`.
+            buckets: tuple of :class:`~.query.Interval`.
             only: breakdown -> ids that are wanted; None for all.
 
         Yields:
@@ -103,7 +109,7 @@ class Breakdowns:
                 self._aggregates,
                 self._query.community_id,
                 family,
-                Columns([_terms(metric, kind) for metric in metrics]),
+                CellProjection([_terms(metric, kind) for metric in metrics]),
                 sorted(keys),
                 buckets,
                 only,
@@ -130,20 +136,20 @@ class Breakdowns:
         if way == read_strategy.UNKNOWN:
             return None
         if way == read_strategy.LAST:
-            return States, metric.snapshot_family(basis)
+            return SnapshotLists, metric.snapshot_family(basis)
         of_months = (
             metric.of == "usage"
             and subcount.show == "top"
             and self._query.interval in month_sums_reader.INTERVALS
         )
         if way == read_strategy.RUNNING:
-            kind = month_sums_reader.MonthlyRunning if of_months else Running
+            kind = month_sums_reader.MonthlyRunning if of_months else RunningDeltas
             return kind, metric.delta_family(basis)
         in_snapshots = metric.of == "usage" and metric.kind != DISTINCT
         if in_snapshots and subcount.show == "all" and self._query.interval != DAY:
-            return Differences, metric.snapshot_family(basis)
+            return SnapshotDifferences, metric.snapshot_family(basis)
         return (
-            month_sums_reader.MonthlySums if of_months else Sums
+            month_sums_reader.MonthlySums if of_months else DeltaBuckets
         ), metric.delta_family(basis)
 
     def _empty(self, key):
@@ -180,13 +186,13 @@ class Breakdowns:
         }
 
 
-_INSTEAD = {States: Running, Differences: Sums}
+_INSTEAD = {SnapshotLists: RunningDeltas, SnapshotDifferences: DeltaBuckets}
 """What reads the same from deltas."""
 
 
 def _terms(metric, kind):
     """Return the (path, sign) pairs that add up to a metric in the cells of a source."""
-    if metric.kind != LEVEL or kind is States:
+    if metric.kind != LEVEL or kind is SnapshotLists:
         return [(path, 1) for path in metric.cell]
     terms = []
     for path in metric.cell:

@@ -6,7 +6,7 @@
 from datetime import date, timedelta
 
 from ..errors import UsageError
-from .query import COMPARISONS, DAY, INTERVALS, MONTH, QUARTER, WEEK, YEAR, Bucket
+from .query import COMPARISONS, DAY, INTERVALS, MONTH, QUARTER, WEEK, YEAR, Interval
 
 _ONE = timedelta(days=1)
 _MONTHS = {MONTH: 1, QUARTER: 3, YEAR: 12}
@@ -39,8 +39,8 @@ def buckets(first, last, interval):
     while True:
         end = _end(start, interval)
         if end >= last:
-            return (*found, Bucket(start, last))
-        found.append(Bucket(start, end))
+            return (*found, Interval(start, last))
+        found.append(Interval(start, end))
         start = end + _ONE
 
 

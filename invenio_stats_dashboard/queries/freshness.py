@@ -20,7 +20,7 @@ from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA
-from .aggregate_search import Search
+from .aggregate_search import SearchRequest
 from .metrics import METRICS
 
 LATE = timedelta(hours=3)
@@ -59,7 +59,7 @@ class Freshness:
 
 
 @dataclass(frozen=True)
-class State:
+class FreshnessState:
     """What is noted of the work that makes numbers.
 
     Attributes:
@@ -79,7 +79,7 @@ class FreshnessReader:
     """Reads how fresh the numbers are.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
         clock: returns the present moment, aware.
     """
 
@@ -131,7 +131,7 @@ class FreshnessReader:
         Raises:
             SearchUnavailableError: OpenSearch took no requests for too long.
         """
-        written = Search(
+        written = SearchRequest(
             ",".join(self._names.aggregates(family) for family in FAMILIES),
             {
                 "size": 0,
@@ -156,7 +156,7 @@ class FreshnessReader:
 
     def _state(self):
         ids = [LAST_RUN, LOCK, PREPARATION, BACKFILL]
-        return Search(
+        return SearchRequest(
             f"{self._names.bookmarks},{self._names.reindexing}",
             {"size": len(ids), "query": {"ids": {"values": ids}}},
         )
@@ -182,7 +182,7 @@ class FreshnessReader:
                 }
             },
         ]
-        return Search(
+        return SearchRequest(
             self._names.bookmarks,
             {
                 "size": _LOOKED_AT,
@@ -198,7 +198,7 @@ class FreshnessReader:
             {METRICS[key].delta_family(query.basis) for key in query.metrics}
         )
         day = {"field": day_field(USAGE_DELTA), "format": "strict_date"}
-        return Search(
+        return SearchRequest(
             ",".join(self._names.aggregates(family) for family in families),
             {
                 "size": 0,
@@ -213,7 +213,7 @@ def late(state, now):
     """Return why numbers are late.
 
     Args:
-        state: the :class:`State`.
+        state: the :class:`FreshnessState`.
         now: the present moment, aware.
 
     Returns:
@@ -252,7 +252,9 @@ def _concerning(community, answer):
 
 def _state_of(answer):
     found = {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
-    return State(*(found.get(id, {}) for id in (LAST_RUN, LOCK, PREPARATION, BACKFILL)))
+    return FreshnessState(
+        *(found.get(id, {}) for id in (LAST_RUN, LOCK, PREPARATION, BACKFILL))
+    )
 
 
 def _day(end):

@@ -17,8 +17,8 @@ import msgspec
 from ..aggregations.documents import CHECKSUM
 from ..aggregations.usage.month_sums import mark
 from ..search.names import USAGE_MONTH
-from .aggregate_search import Search, days, ordinal
-from .breakdown_sources import Running, Sums, numbers
+from .aggregate_search import SearchRequest, days, ordinal
+from .breakdown_sources import DeltaBuckets, RunningDeltas, numbers
 from .query import MONTH, QUARTER, YEAR
 
 INTERVALS = frozenset({MONTH, QUARTER, YEAR})
@@ -55,7 +55,7 @@ class _Lists:
     """Numbers of cells as they are stored for a month: a list for each column.
 
     Args:
-        columns: the :class:`~.breakdown_sources.Columns`; each is one number of a cell.
+        columns: the :class:`~.breakdown_sources.CellProjection`; each is one number of a cell.
     """
 
     def __init__(self, columns):
@@ -177,7 +177,7 @@ class _Monthly:
         order = [{"period_start": "asc"}, {"breakdown": "asc"}]
         body = {**body, "query": query, "sort": order, "track_total_hits": False}
         alias = self._aggregates.names.aggregates(USAGE_MONTH)
-        return Search(alias, body, self._lists.told)
+        return SearchRequest(alias, body, self._lists.told)
 
     def _search_of_checksums(self, body, bounds):
         body = {
@@ -191,11 +191,11 @@ class _Monthly:
         return self._search(body, told, **bounds)
 
 
-class MonthlySums(_Monthly, Sums):
+class MonthlySums(_Monthly, DeltaBuckets):
     """What the deltas of each bucket add up to, from sums of months where possible."""
 
 
-class MonthlyRunning(_Monthly, Running):
+class MonthlyRunning(_Monthly, RunningDeltas):
     """What all deltas up to each bucket's end add up to, in the same way."""
 
 

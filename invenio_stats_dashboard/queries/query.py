@@ -66,7 +66,7 @@ class SeriesQuery:
 
 
 @dataclass(frozen=True)
-class Bucket:
+class Interval:
     """One interval, cut off at the ends of the range.
 
     Attributes:
@@ -99,7 +99,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Period:
+class PeriodResult:
     """The numbers of one range.
 
     Attributes:
@@ -111,13 +111,13 @@ class Period:
     """
 
     name: str
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[Interval, ...]
     series: tuple[Series, ...]
     cells: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Row:
+class SeriesRow:
     """One number, as a line of a table.
 
     Attributes:
@@ -133,7 +133,7 @@ class Row:
     metric: str
     breakdown: str | None
     id: str | None
-    bucket: Bucket
+    bucket: Interval
     value: int | None
 
 
@@ -154,7 +154,7 @@ class SeriesResult:
 
     query: SeriesQuery
     metrics: tuple[Metric, ...]
-    periods: tuple[Period, ...]
+    periods: tuple[PeriodResult, ...]
     first_day: date | None
     last_day: date | None
     data_as_of: str | None

@@ -10,8 +10,8 @@ from . import read_strategy
 from .breakdowns import Breakdowns
 from .calendar import buckets, compared_range
 from .metrics import METRICS
-from .query import COMPARED, CURRENT, Period, Row, Series, SeriesResult
-from .top_cells import KEPT, ToldCells, all_cells
+from .query import COMPARED, CURRENT, PeriodResult, Series, SeriesResult, SeriesRow
+from .top_cells import KEPT, TopCells, all_cells
 from .totals import read_totals
 
 
@@ -28,7 +28,7 @@ class SeriesReader:
     """Reads series from the aggregates.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
         subcounts: the registry of breakdowns.
         small: the :class:`~.suppression.SmallNumbers`.
         freshness: a function of a :class:`~.query.SeriesQuery` that returns its
@@ -60,11 +60,13 @@ class SeriesReader:
             totals = self._totals(period)
             cells = self._breakdowns(period.query, query.breakdowns)
             limit = None if query.top is None else KEPT
-            told = ToldCells(cells, period.query, period.buckets, chosen, limit)
+            told = TopCells(cells, period.query, period.buckets, chosen, limit)
             chosen = told.chosen if query.top is not None else None
             series = [*_totals_series(period, totals), *_cells_series(period, told)]
             counts = {key: told.count(key) for key in query.breakdowns}
-            periods.append(Period(period.name, period.buckets, tuple(series), counts))
+            periods.append(
+                PeriodResult(period.name, period.buckets, tuple(series), counts)
+            )
         return SeriesResult(
             query=query,
             metrics=tuple(METRICS[key] for key in query.metrics),
@@ -101,7 +103,7 @@ class SeriesReader:
             if query.top is None:
                 lines = all_cells(cells, period.query, period.buckets)
             else:
-                told = ToldCells(cells, period.query, period.buckets, chosen, KEPT)
+                told = TopCells(cells, period.query, period.buckets, chosen, KEPT)
                 chosen, lines = told.chosen, told.lines()
             for place, tables in enumerate(lines):
                 yield from _total_rows(period, totals, place)
@@ -173,7 +175,9 @@ def _cells_series(period, told):
 
 def _total_rows(period, totals, place):
     for key, values in totals.items():
-        yield Row(period.name, key, None, None, period.buckets[place], values[place])
+        yield SeriesRow(
+            period.name, key, None, None, period.buckets[place], values[place]
+        )
 
 
 def _cell_rows(period, cells, tables, place):
@@ -182,6 +186,6 @@ def _cell_rows(period, cells, tables, place):
             if not row or not any(row):
                 continue
             for metric, value in zip(cells.metrics[key], row, strict=True):
-                yield Row(
+                yield SeriesRow(
                     period.name, metric.key, key, id, period.buckets[place], value
                 )

@@ -13,7 +13,7 @@ KEPT = 200_000
 """Lists of numbers that are kept, so that documents need not be read again."""
 
 
-class Survey:
+class CellTotals:
     """What the cells of one breakdown did in a range.
 
     Args:
@@ -81,7 +81,7 @@ class Survey:
                 total[place] += number
 
 
-class Kept:
+class BufferedTables:
     """The tables of a range, as long as they are small.
 
     Args:
@@ -116,13 +116,13 @@ class Kept:
         )
 
 
-class ToldCells:
+class TopCells:
     """The cells of a period that are told: the largest, and the others together.
 
     Args:
         cells: the :class:`~.breakdowns.Breakdowns`.
         query: the :class:`~.query.SeriesQuery`.
-        buckets: tuple of :class:`~.query.Bucket`.
+        buckets: tuple of :class:`~.query.Interval`.
         chosen: breakdown -> ids that are told; None for the largest.
         limit: lists of numbers that are kept at most; None for no limit.
 
@@ -136,13 +136,13 @@ class ToldCells:
         self._cells, self._buckets, self._other = cells, buckets, query.other
         self.metrics = cells.metrics
         self._surveys = {
-            key: Survey(query, metrics, len(buckets))
+            key: CellTotals(query, metrics, len(buckets))
             for key, metrics in cells.metrics.items()
         }
         only = None
         if query.only is not None:
             only = {query.only[0]: {query.only[1]}}
-        kept = Kept(limit)
+        kept = BufferedTables(limit)
         for tables in cells.tables(buckets, only):
             for key, table in tables.items():
                 self._surveys[key].add(table)
@@ -203,7 +203,7 @@ def all_cells(cells, query, buckets):
     Args:
         cells: the :class:`~.breakdowns.Breakdowns`.
         query: the :class:`~.query.SeriesQuery`.
-        buckets: tuple of :class:`~.query.Bucket`.
+        buckets: tuple of :class:`~.query.Interval`.
     """
     only = None if query.only is None else {query.only[0]: {query.only[1]}}
     for tables in cells.tables(buckets, only):

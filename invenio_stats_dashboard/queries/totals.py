@@ -45,10 +45,10 @@ def read_totals(aggregates, query, metrics, buckets):
     """Return the totals.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.Aggregates`.
+        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
         query: the :class:`~.query.SeriesQuery`; its range is not looked at.
         metrics: list of :class:`~.metrics.Metric`.
-        buckets: tuple of :class:`~.query.Bucket`.
+        buckets: tuple of :class:`~.query.Interval`.
 
     Returns:
         dict: key of a metric -> list of a number for each bucket, or of None.

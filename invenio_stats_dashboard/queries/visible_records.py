@@ -28,7 +28,7 @@ _FIELDS = (
 
 
 @dataclass(frozen=True)
-class Seen:
+class VisibleRecord:
     """A record.
 
     Attributes:
@@ -66,7 +66,7 @@ def seen(identity, by, ids):
         ids: of records or parents; at most 10,000.
 
     Returns:
-        dict: id -> :class:`Seen`.
+        dict: id -> :class:`VisibleRecord`.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -85,7 +85,7 @@ def exists(by, ids):
         ids: of records or parents; at most 10,000.
 
     Returns:
-        dict: id -> :class:`Seen` without what a caller would have to be allowed to see.
+        dict: id -> :class:`VisibleRecord` without what a caller would have to be allowed to see.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -119,7 +119,7 @@ def _found(identity, by, ids):
 
 def _seen(source):
     metadata = source.get("metadata", {})
-    return Seen(
+    return VisibleRecord(
         recid=source["id"],
         parent_recid=source["parent"]["id"],
         title=metadata.get("title"),

@@ -35,7 +35,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class TopRecords:
+class TopRecordsResult:
     """The most used.
 
     Attributes:
@@ -103,12 +103,12 @@ class TopRecordsReader:
         for depth in DEPTHS:
             listing, total = self._listing(max(depth, size))
             if not listing.error:  # every number is exact already
-                return TopRecords(listing.counts[:size], total)
+                return TopRecordsResult(listing.counts[:size], total)
             found = candidates(listing, size)
             if found is not None:
                 exact, total = self._listing(len(found), {"include": found})
-                return TopRecords(most(exact.counts, size), total)
-        return TopRecords(most(self._all(), size), total)
+                return TopRecordsResult(most(exact.counts, size), total)
+        return TopRecordsResult(most(self._all(), size), total)
 
     def _listing(self, depth, options=None):
         terms = {"field": self._field, "size": depth, "shard_size": depth}

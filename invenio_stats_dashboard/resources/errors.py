@@ -18,7 +18,7 @@ RETRY_SECONDS = 60
 logger = logging.getLogger(__name__)
 
 
-class Unkept(HTTPJSONException):
+class NotCached(HTTPJSONException):
     """What is answered now, to whoever asks; no cache gives it to somebody else."""
 
     def get_headers(self, environ=None, scope=None):
@@ -27,7 +27,7 @@ class Unkept(HTTPJSONException):
         return [*headers, ("Cache-Control", "no-store")]
 
 
-class ServiceAway(Unkept):
+class ServiceUnavailable(NotCached):
     """Something that is needed does not answer; it may later."""
 
     code = 503
@@ -46,11 +46,13 @@ class ServiceAway(Unkept):
 def _away(error):
     # what OpenSearch or the database say is for the operator alone
     logger.error("statistics cannot be read: %s", error, exc_info=error)
-    return ServiceAway()
+    return ServiceUnavailable()
 
 
 def _answered(code):
-    return create_error_handler(lambda error: Unkept(code=code, description=str(error)))
+    return create_error_handler(
+        lambda error: NotCached(code=code, description=str(error))
+    )
 
 
 ERROR_HANDLERS = {

@@ -58,7 +58,7 @@ class AnswerLabels:
         """Yield rows with their labels.
 
         Args:
-            rows: iterable of :class:`~..queries.query.Row`.
+            rows: iterable of :class:`~..queries.query.SeriesRow`.
 
         Yields:
             tuple: the row and its label.

@@ -3,10 +3,10 @@
 
 """The description of the resource, as OpenAPI 3.1."""
 
-from .. import __version__
 from ..queries.metrics import METRICS
 from ..queries.query import INTERVALS
 from ..search.names import BASES
+from ..version import __version__
 from . import http
 from .serializers.csv import COLUMNS
 

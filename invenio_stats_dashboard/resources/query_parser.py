@@ -23,7 +23,7 @@ _PREVIOUS_DAYS = timedelta(days=29)
 
 
 @dataclass(frozen=True)
-class Limits:
+class QueryLimits:
     """What a question may ask for at most; see the variables of the same names.
 
     Attributes:
@@ -54,7 +54,7 @@ def range_of(arguments, limits, today, first_day):
 
     Args:
         arguments: loaded by a :class:`~.schema.RangeArguments`.
-        limits: the :class:`Limits`.
+        limits: the :class:`QueryLimits`.
         today: the present UTC day.
         first_day: called without arguments for the first day that has numbers, or None.
 
@@ -110,7 +110,7 @@ def question(arguments, community_id, subcounts, limits, today, first_day, file=
         arguments: loaded by a :class:`~.schema.SeriesArguments`.
         community_id: UUID or ``global``.
         subcounts: the registry of breakdowns.
-        limits: the :class:`Limits`.
+        limits: the :class:`QueryLimits`.
         today: the present UTC day.
         first_day: called without arguments for the first day that has numbers, or None.
         file: for a file, whose length has no limit.

@@ -13,14 +13,14 @@ from flask_resources import Resource, route
 from invenio_access.permissions import authenticated_user
 from invenio_i18n.ext import current_i18n
 
-from .. import __version__
 from ..errors import TooManyEventsError
 from ..permissions import readable_community, readable_global
 from ..proxies import current_stats_dashboard
+from ..version import __version__
 from . import http
 from .labels import AnswerLabels
 from .openapi import description
-from .query_parser import Limits, bounds_question, question, range_of, refuse
+from .query_parser import QueryLimits, bounds_question, question, range_of, refuse
 from .serializers.json import counter_pieces, records_answer, series_answer
 from .serializers.tables import csv_response, xlsx_response
 
@@ -91,7 +91,7 @@ class StatsDashboardResource(Resource):
             arguments,
             subject.id,
             _extension().subcounts,
-            Limits.of(current_app.config),
+            QueryLimits.of(current_app.config),
             _now().date(),
             lambda: series.freshness.read(
                 bounds_question(arguments, subject.id)
@@ -127,7 +127,7 @@ class StatsDashboardResource(Resource):
         http.negotiated({"json": http.JSON})
         first, last = range_of(
             arguments,
-            Limits.of(current_app.config),
+            QueryLimits.of(current_app.config),
             _now().date(),
             lambda: (
                 _service()

@@ -35,7 +35,7 @@ def shown(value):
     return repr(text)
 
 
-class Day(fields.Field):
+class DayArgument(fields.Field):
     """A day, written as YYYY-MM-DD."""
 
     def _deserialize(self, value, attr, data, **_):
@@ -49,7 +49,7 @@ class Day(fields.Field):
             ) from None
 
 
-class Month(fields.Field):
+class MonthArgument(fields.Field):
     """A month, written as YYYY-MM; given as its first day."""
 
     def _deserialize(self, value, attr, data, **_):
@@ -109,7 +109,7 @@ class Whole(fields.Field):
         return int(value)
 
 
-class Switch(fields.Field):
+class SwitchArgument(fields.Field):
     """True or false."""
 
     def _deserialize(self, value, attr, data, **_):
@@ -118,7 +118,7 @@ class Switch(fields.Field):
         return value in ("true", "1")
 
 
-class Cell(fields.Field):
+class CellArgument(fields.Field):
     """One cell: the breakdown's key, a colon, the id."""
 
     def _deserialize(self, value, attr, data, **_):
@@ -191,7 +191,7 @@ class Arguments(ma.Schema):
 
 
 def _day(name, description):
-    return Day(
+    return DayArgument(
         data_key=name,
         metadata={
             "description": description,
@@ -232,7 +232,7 @@ def _one_of(words, description, default=None):
 
 
 def _switch(description):
-    return Switch(
+    return SwitchArgument(
         load_default=False,
         metadata={
             "description": description,
@@ -311,7 +311,7 @@ class SeriesArguments(RangeArguments):
         "Also tell the days just before, as many (previous), or the same days of the "
         "year before (year).",
     )
-    only = Cell(
+    only = CellArgument(
         data_key="filter",
         metadata={
             "description": "Count one cell of a breakdown alone: <breakdown>:<id>. Goes "
@@ -349,7 +349,7 @@ class RecordsArguments(RangeArguments):
 class CounterArguments(Arguments):
     """A question for the COUNTER report of a month."""
 
-    month = Month(
+    month = MonthArgument(
         required=True,
         error_messages={"required": "Give the month of the report as YYYY-MM."},
         metadata={

@@ -25,7 +25,7 @@ _POLL = 2.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class HealthLimits:
     """What the gate lets pass.
 
     Attributes:
@@ -44,7 +44,7 @@ class HealthGate:
 
     Args:
         client: an ordinary client.
-        limits: the :class:`Limits`.
+        limits: the :class:`HealthLimits`.
         waiting: called with a sentence while the gate is closed.
         sleep: waits for the given seconds; may raise to end the waiting.
     """

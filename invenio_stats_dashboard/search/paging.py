@@ -19,7 +19,7 @@ class _Hits(msgspec.Struct, Generic[_Hit]):
     hits: list[_Hit]
 
 
-class Page(msgspec.Struct, Generic[_Hit]):
+class SearchPage(msgspec.Struct, Generic[_Hit]):
     """An answer, with hits of some type.
 
     Attributes:
@@ -48,4 +48,4 @@ def page_decoder(hit, strict=True):
         hit: type of a hit, a :class:`msgspec.Struct`.
         strict: refuse values that would have to be converted.
     """
-    return msgspec.json.Decoder(Page[hit], strict=strict).decode
+    return msgspec.json.Decoder(SearchPage[hit], strict=strict).decode

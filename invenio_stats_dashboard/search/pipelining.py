@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 
-class Ahead:
+class ReadAhead:
     """Runs an iterator in a thread, a bounded number of items ahead."""
 
     def __init__(self, iterator, ahead=1):
@@ -63,7 +63,7 @@ def ahead(iterator):
     Args:
         iterator: any; it is run in that thread, and what it raises rises here.
     """
-    with closing(Ahead(iterator)) as items:
+    with closing(ReadAhead(iterator)) as items:
         yield from items
 
 

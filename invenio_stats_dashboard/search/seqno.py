@@ -51,7 +51,7 @@ class IndexPositions:
     shards: dict[int, ShardPosition]
 
 
-class Hit(msgspec.Struct, gc=False):
+class StoredDocument(msgspec.Struct, gc=False):
     """One document of a page: its exact source bytes and its number."""
 
     id: str = msgspec.field(name="_id")
@@ -65,7 +65,7 @@ class Hit(msgspec.Struct, gc=False):
         return self.sort[0]
 
 
-_decode_page = page_decoder(Hit)
+_decode_page = page_decoder(StoredDocument)
 
 
 class IncompletePageError(SearchUnavailableError):

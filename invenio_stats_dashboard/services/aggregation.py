@@ -23,13 +23,18 @@ from ..aggregations.aggregate_indices import AggregateIndices
 from ..aggregations.aggregate_store import ensure_templates
 from ..aggregations.documents import bookmarks_mapping
 from ..aggregations.run_sharing import SharedSteps
-from ..aggregations.runner import LOCK, Options, Run, check_families
-from ..aggregations.source_positions import Sources
+from ..aggregations.runner import (
+    LOCK,
+    AggregationOptions,
+    AggregationRun,
+    check_families,
+)
+from ..aggregations.source_positions import SourcePositions
 from ..aggregations.usage.event_filter import queries, rules
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
-from ..search.health import HealthGate, Limits
+from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
 from ..search.names import (
     RECORD_FAMILIES,
@@ -46,8 +51,8 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
 
     Args:
         app: the Flask application.
-        options: the :class:`~..aggregations.runner.Options`.
-        progress: called with a :class:`~..aggregations.runner.Progress` after each step.
+        options: the :class:`~..aggregations.runner.AggregationOptions`.
+        progress: called with a :class:`~..aggregations.runner.AggregationProgress` after each step.
         waiting: called with a sentence whenever the run waits.
         call: called with the id of the run and a number of steps; sends for helpers,
             each of which calls :func:`help_with`. None does all steps here.
@@ -63,10 +68,10 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
             _indices(app, client, names, lock.check).require_current()
         gate = HealthGate(client, _limits(app), waiting)
         halves = _halves(app, client, names, lock, gate, options, waiting)
-        run = Run(client, names, lock, gate, halves, progress)
+        run = AggregationRun(client, names, lock, gate, halves, progress)
         if call:
             shared = _shared(app, client, names, lock.holder)
-            run = Run(
+            run = AggregationRun(
                 client,
                 names,
                 lock,
@@ -142,11 +147,11 @@ def _rules(app):
 
 
 def _usage(app, client, names, check, waiting=None):
-    from ..aggregations.usage.aggregator import Usage
+    from ..aggregations.usage.aggregator import UsageAggregator
 
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     indices = _indices(app, client, names, check)
-    return Usage(
+    return UsageAggregator(
         app, client, text_client(app), names, subcounts, check, waiting, indices
     )
 
@@ -174,7 +179,7 @@ def clear_bookmarks(app, dry_run=False):
     with locked(app, client, names) as lock:
         found = _bookmarks(client, names)
         gate = HealthGate(client, _limits(app))
-        for half in _halves(app, client, names, lock, gate, Options(), None):
+        for half in _halves(app, client, names, lock, gate, AggregationOptions(), None):
             half.forget()
         return found
 
@@ -183,7 +188,7 @@ def _bookmarks(client, names):
     return {
         scope: sorted(
             source.index
-            for source in Sources(client, names, scope).read().values()
+            for source in SourcePositions(client, names, scope).read().values()
             # some hold what belongs to no index
             if source.uuid and source.shards
         )
@@ -205,7 +210,7 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
     families = check_families(families)
     if USAGE_SNAPSHOT in families and USAGE_DELTA not in families:
         families = (USAGE_DELTA, *families)
-    return Options(
+    return AggregationOptions(
         communities=communities,
         families=families,
         first=first,
@@ -223,7 +228,7 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
 
 
 def _halves(app, client, names, lock, gate, options, waiting):
-    from ..aggregations.records.aggregator import Records
+    from ..aggregations.records.aggregator import RecordsAggregator
 
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     halves = []
@@ -234,7 +239,7 @@ def _halves(app, client, names, lock, gate, options, waiting):
         today = datetime.now(UTC).date()
         clients = client, text_client(app)
         halves.append(
-            Records(
+            RecordsAggregator(
                 *clients,
                 names,
                 subcounts,
@@ -251,7 +256,7 @@ def _halves(app, client, names, lock, gate, options, waiting):
 
 
 def _limits(app):
-    return Limits(
+    return HealthLimits(
         memory_percent=app.config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"],
         patience=app.config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
     )

@@ -17,7 +17,7 @@ from opensearchpy.exceptions import NotFoundError
 from ..aggregations.documents import day_field
 from ..aggregations.records.distinct import distinct
 from ..aggregations.runner import LAST_RUN
-from ..aggregations.source_positions import Sources
+from ..aggregations.source_positions import SourcePositions
 from ..community_events.documents import GLOBAL
 from ..search.names import (
     EVENT_TYPES,
@@ -67,7 +67,7 @@ class FamilyStatus:
 
 
 @dataclass(frozen=True)
-class UsageMarks:
+class UsageBacklog:
     """What is still to be counted of usage.
 
     Attributes:
@@ -129,7 +129,7 @@ def _percent(settled, left):
     return min(round(100.0 * settled / (settled + left), 1), 99.9)
 
 
-class AggregatesReader:
+class AggregationStatusReader:
     """Reads how far the aggregates are; changes nothing.
 
     Args:
@@ -158,7 +158,7 @@ class AggregatesReader:
         return everything or bool(self._sources(scope))
 
     def usage(self, last_run):
-        """Return the :class:`UsageMarks`.
+        """Return the :class:`UsageBacklog`.
 
         Args:
             last_run: of :meth:`last_run`.
@@ -168,7 +168,7 @@ class AggregatesReader:
             days.update(source.counts)
             redo.update(source.redo)
         noted = self._get(_REDO) or {}
-        return UsageMarks(
+        return UsageBacklog(
             days=tuple(sorted(days | redo)),
             redo=tuple(sorted(redo)),
             continued=dict(noted.get("communities", {})),
@@ -324,7 +324,7 @@ class AggregatesReader:
     def _sources(self, scope):
         """Return the bookmarks of sources, which are read once."""
         if scope not in self._known:
-            sources = Sources(self._client, self._names, scope)
+            sources = SourcePositions(self._client, self._names, scope)
             self._known[scope] = sources.read()
         return self._known[scope]
 

@@ -10,7 +10,7 @@ from invenio_db import db
 
 from ..community_events.backfill import BackfillReport
 from ..community_events.backfill_locks import announced
-from ..community_events.backfill_run import Generation
+from ..community_events.backfill_run import BackfillRun
 from ..community_events.database import Database
 from ..community_events.database_indexes import DatabaseIndexes, has_all_indexes
 from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
@@ -35,7 +35,7 @@ from .aggregation import (
     help_with,
     options_of,
 )
-from .aggregation_status import AggregatesReader
+from .aggregation_status import AggregationStatusReader
 from .preparation import Preparation
 from .reading import read_stats
 from .removal import destroy_indices
@@ -89,7 +89,7 @@ class CommunityStatsService:
             end_date: only records created then or earlier; a date includes its
                 whole day.
             dry_run: count what would be written and write nothing.
-            progress: called with a :class:`~..community_events.backfill.Progress`
+            progress: called with a :class:`~..community_events.backfill.BackfillProgress`
                 now and then.
             waiting: called with a sentence whenever OpenSearch takes no requests
                 for now.
@@ -209,7 +209,7 @@ class CommunityStatsService:
             recids: only these records.
             changed_only: only records that were changed since the last time.
             dry_run: count what would be written and write nothing.
-            progress: called with a :class:`~..community_events.backfill.Progress`
+            progress: called with a :class:`~..community_events.backfill.BackfillProgress`
                 now and then.
             waiting: called with a sentence whenever OpenSearch takes no requests
                 for now.
@@ -288,7 +288,7 @@ class CommunityStatsService:
             end_date: only this day and earlier.
             rebuild: count all again, not only what has changed.
             dry_run: count and compare; write nothing.
-            progress: called with a :class:`~..aggregations.runner.Progress` after each
+            progress: called with a :class:`~..aggregations.runner.AggregationProgress` after each
                 piece of work.
             waiting: called with a sentence whenever the run waits.
             call: called with the id of the run and a number of steps when there is
@@ -436,7 +436,9 @@ class CommunityStatsService:
         Raises:
             OpenSearchException: the cluster does not answer.
         """
-        return AggregatesReader(json_client(self.app), self.names).corrections(size)
+        return AggregationStatusReader(json_client(self.app), self.names).corrections(
+            size
+        )
 
     def read_stats(self, community_id, family, start_date=None, end_date=None):
         """Return the documents of one community and family, one for each day.
@@ -619,7 +621,8 @@ class CommunityStatsService:
             month: ``YYYY-MM``; the present one is reported up to today.
             identity: of the caller, who decides which records are named; None for those
                 that anybody may see.
-            progress: called with a :class:`~..reports.counter.assembly.Progress` now and then.
+            progress: called with a
+                :class:`~..reports.counter.assembly.ReportProgress` now and then.
             waiting: called with a sentence whenever OpenSearch takes no requests for
                 now.
             hidden: the records that the caller may not see are in it, too, by their DOI
@@ -709,7 +712,7 @@ class CommunityStatsService:
         )
         late = noting(self.app, self.names)
         recorder = Recorder(store, subcounts, late=late, **evidence)
-        run = Generation(
+        run = BackfillRun(
             client,
             self.names,
             store,

@@ -30,9 +30,9 @@ from ..migration import (
     rollback,
 )
 from ..migration.months import check_event_types, parse_months, utc_now
-from ..migration.report import Report
+from ..migration.report import MigrationReport
 from ..migration.run_context import PAUSES, StoppedError
-from ..migration.run_factory import Watch, ignore, limits_of, make_run, options_of
+from ..migration.run_factory import RunObserver, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
 from ..package_templates import put_templates
 from ..search.client import describe, json_client, text_client
@@ -42,12 +42,12 @@ from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.names import Names
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import survey
-from ..usage_events.maintenance.fill_missing import Filling
+from ..usage_events.maintenance.fill_missing import FillMissing
 from ..usage_events.maintenance.reattribution import (
     KNOWN_SECONDS,
     REST,
     RUN_SECONDS,
-    Attribution,
+    Reattribution,
     noting,
 )
 from ..usage_events.replay import Replay
@@ -133,7 +133,7 @@ class EventReindexingService:
             fresh_start: forget earlier progress and start each month anew.
             ignore_stock_workers: switch months that may still get events although
                 workers are about that lose what is refused meanwhile.
-            progress: called with a :class:`~..migration.report.Progress`.
+            progress: called with a :class:`~..migration.report.MonthProgress`.
             step: called with the name of each step before it is made.
             stop: :class:`threading.Event`; when set the run ends politely.
             now: returns the present moment, aware.
@@ -166,8 +166,8 @@ class EventReindexingService:
                 self._client, self.names, event_types, ranges, now()
             )
             plan.check(made)
-            report = Report(problems=list(made.warnings))
-            watch = Watch(
+            report = MigrationReport(problems=list(made.warnings))
+            watch = RunObserver(
                 progress or ignore, step or ignore, stop, report.problems.append, now
             )
             run = self._run(lock, options, limits, watch)
@@ -232,7 +232,7 @@ class EventReindexingService:
         Returns:
             list[status.Check]: one for each month.
         """
-        watch = Watch(progress=progress or ignore, now=now)
+        watch = RunObserver(progress=progress or ignore, now=now)
         with self._work(event_types, months, watch) as (run, found):
             return [
                 migration_status.verify(run, month) for month in found if month.target
@@ -266,7 +266,7 @@ class EventReindexingService:
             raise UsageError(
                 "Say with --months in which months events were deleted on purpose."
             )
-        with self._work(event_types, months, Watch(now=now)) as (run, found):
+        with self._work(event_types, months, RunObserver(now=now)) as (run, found):
             return [
                 self._delete_backup(run, month, dry_run, accept_deletions)
                 for month in found
@@ -288,7 +288,7 @@ class EventReindexingService:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; they must be named.
             ignore_stock_workers: as for :meth:`reindex_events`.
-            progress: called with a :class:`~..migration.report.Progress`.
+            progress: called with a :class:`~..migration.report.MonthProgress`.
             step: called with the name of each step before it is made.
             now: returns the present moment, aware.
 
@@ -300,7 +300,7 @@ class EventReindexingService:
         """
         if not months:
             raise UsageError("Say which months to roll back, with --months.")
-        watch = Watch(progress=progress or ignore, step=step or ignore, now=now)
+        watch = RunObserver(progress=progress or ignore, step=step or ignore, now=now)
         flags = {"ignore_stock_workers": ignore_stock_workers}
         with self._work(event_types, months, watch, **flags) as (run, found):
             return [rollback.roll_back(run, month) for month in found]
@@ -322,7 +322,7 @@ class EventReindexingService:
         """
         self._check_key(key)
         self._check_ready()
-        watch = Watch(progress=progress or ignore, stop=stop, now=now)
+        watch = RunObserver(progress=progress or ignore, stop=stop, now=now)
         with self._work(event_types, months, watch, (key,)) as (run, found):
             return [re_enrichment.re_enrich(run, month, key) for month in found]
 
@@ -356,7 +356,7 @@ class EventReindexingService:
         Returns:
             list[str]: ids of the bookmarks that were cleared.
         """
-        with self._work(event_types, months, Watch(now=now)) as (run, found):
+        with self._work(event_types, months, RunObserver(now=now)) as (run, found):
             return [
                 month.id for month in found if recovery.clear(run, month, fresh_start)
             ]
@@ -420,7 +420,7 @@ class EventReindexingService:
         event_types = check_event_types(event_types)
         with _answering():
             plan.check_community_events(backfill_state(self._client, self.names))
-            return Filling(
+            return FillMissing(
                 self._client,
                 text_client(self.app),
                 self.names,
@@ -450,7 +450,7 @@ class EventReindexingService:
             SearchUnavailableError: OpenSearch does not answer.
         """
         with _answering():
-            return Attribution(
+            return Reattribution(
                 self._client,
                 text_client(self.app),
                 self.names,

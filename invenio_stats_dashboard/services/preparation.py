@@ -37,7 +37,7 @@ _FINISHED = (DONE, SWITCHED, ENRICHED, EMPTY)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparationReport:
     """How far the preparation is after a piece of it.
 
     Attributes:
@@ -109,19 +109,19 @@ class Preparation:
     def missing(self):
         """Return how far it is; see :meth:`look`."""
         if not backfill_state(self._client, self._names).complete:
-            return Prepared(
+            return PreparationReport(
                 EVENTS,
                 waits_for="The community events have not been generated yet. Run "
                 "'invenio community-stats generate-community-events'.",
             )
         if left := self._left():
-            return Prepared(
+            return PreparationReport(
                 MIGRATION,
                 months_left=len(left),
                 waits_for=f"{len(left)} months of usage events are not migrated yet. "
                 "Run 'invenio community-stats migrate-events'.",
             )
-        return Prepared(READY)
+        return PreparationReport(READY)
 
     def _advance(self):
         end = time.monotonic() + self._seconds
@@ -130,9 +130,9 @@ class Preparation:
             if not backfill_state(self._client, self._names).complete:
                 records, is_complete = self._generate(end)
                 if not is_complete:
-                    return Prepared(EVENTS, records)
+                    return PreparationReport(EVENTS, records)
         except StatsDashboardError as error:
-            return Prepared(EVENTS, waits_for=str(error))
+            return PreparationReport(EVENTS, waits_for=str(error))
         return self._migrate(records, end)
 
     def _generate(self, end):
@@ -157,7 +157,7 @@ class Preparation:
         """Migrate month after month until the time is over."""
         left, hindrances, events = self._left(), [], 0
         if not left:
-            return Prepared(READY, records)
+            return PreparationReport(READY, records)
         for month in left:
             if month.state == FAILED:
                 # it is a person's: each attempt would copy it anew
@@ -174,9 +174,9 @@ class Preparation:
                 break
         left = self._left()
         if not left:
-            return Prepared(READY, records, events)
+            return PreparationReport(READY, records, events)
         hindrance = hindrances[0] if hindrances else None
-        return Prepared(MIGRATION, records, events, len(left), hindrance)
+        return PreparationReport(MIGRATION, records, events, len(left), hindrance)
 
     def _left(self):
         """Return the status of the months that are legacy."""
@@ -235,7 +235,7 @@ def read_preparation(client, names):
         names: the instance's names.
 
     Returns:
-        dict | None: the fields of :class:`Prepared` and ``updated_at``; None if the
+        dict | None: the fields of :class:`PreparationReport` and ``updated_at``; None if the
         scheduled task has never run.
     """
     data = Bookmark(client, names.bookmarks, PREPARATION).data

@@ -11,7 +11,7 @@ from ..aggregations.runner import check_families
 from ..queries import argument_parsing
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from .aggregation_status import AggregatesReader
+from .aggregation_status import AggregationStatusReader
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read_stats(app, community_id, family, start_date=None, end_date=None, today=
     names, client = Names.of(app), json_client(app, timeout=60)
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     days = StoredDays(client, text_client(app), names, subcounts, family, community)
-    run = AggregatesReader(client, names).last_run() or {}
+    run = AggregationStatusReader(client, names).last_run() or {}
     return StatsRead(
         community_id=community,
         family=family,

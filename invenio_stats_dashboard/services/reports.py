@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..queries import argument_parsing, visible_records
 from ..queries.caching import cache, cached
 from ..queries.event_filters import of_community
-from ..reports.top_records import TopRecords, TopRecordsReader
+from ..reports.top_records import TopRecordsReader, TopRecordsResult
 from ..search.client import json_client
 from ..search.names import Names
 
@@ -118,7 +118,7 @@ def most_used_records(
     (community,) = argument_parsing.with_global([community_id])
     first, last = argument_parsing.range_of_days(start_date, end_date)
     event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
-    found = TopRecords([], 0)
+    found = TopRecordsResult([], 0)
     if only := queries(app).get(event_type):  # a site may not have such events
         alias = Names.of(app).events_alias(event_type)
         query = of_community(only, community, first, last)
@@ -136,7 +136,7 @@ def _read(reader, question, size, seconds):
     key = f"stats-dashboard-top-records:{digest}"
     if kept := cached({key: key}):
         counts, total = kept[key]
-        return TopRecords([(id, count) for id, count in counts], total)
+        return TopRecordsResult([(id, count) for id, count in counts], total)
     found = reader.read(size)
     cache({key: (found.counts, found.total)}, seconds)
     return found

@@ -9,14 +9,14 @@ from ..aggregations.runner import AggregationReport
 from ..search.client import json_client
 from ..search.names import Names
 from .aggregation import locked
-from .preparation import Preparation, Prepared
+from .preparation import Preparation, PreparationReport
 
 LOCK = "lock:catch-up"
 """Id of the lock's document in the index of bookmarks."""
 
 
 @dataclass(frozen=True)
-class CaughtUp:
+class ScheduledRunReport:
     """What one run of the scheduled task has done.
 
     Attributes:
@@ -25,7 +25,7 @@ class CaughtUp:
             be counted then would be too little.
     """
 
-    prepared: Prepared
+    prepared: PreparationReport
     report: AggregationReport | None = None
 
 
@@ -55,5 +55,5 @@ def catch_up(app, statistics, reindexing, call=None):
         else:
             prepared = preparation.look()
         if not prepared.is_ready:
-            return CaughtUp(prepared)
-        return CaughtUp(prepared, statistics.aggregate(call=call))
+            return ScheduledRunReport(prepared)
+        return ScheduledRunReport(prepared, statistics.aggregate(call=call))

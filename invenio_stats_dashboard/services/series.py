@@ -3,7 +3,7 @@
 
 """Reading series of an application: what is shared between the questions."""
 
-from ..queries.aggregate_search import Aggregates
+from ..queries.aggregate_search import AggregateSearch
 from ..queries.freshness import FreshnessReader
 from ..queries.labels import Labels
 from ..queries.series_reader import SeriesReader
@@ -33,7 +33,7 @@ class SeriesService:
     def __init__(self, app):
         """Make them; opens no connection yet."""
         subcounts = app.extensions["invenio-stats-dashboard"].subcounts
-        aggregates = Aggregates(text_client(app, timeout=_TIMEOUT), Names.of(app))
+        aggregates = AggregateSearch(text_client(app, timeout=_TIMEOUT), Names.of(app))
         self.small_numbers = small_numbers(app.config, subcounts)
         self.freshness = FreshnessReader(aggregates)
         self.labels = Labels(subcounts)

@@ -18,11 +18,11 @@ from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
-from ..migration.migration_status import Status as MigrationStatus
+from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..usage_events.queues import lengths
-from .aggregation_status import AggregatesReader, FamilyStatus
+from .aggregation_status import AggregationStatusReader, FamilyStatus
 from .event_reindexing import LOCK as MIGRATION
 from .health import SCHEDULED, aware, problems
 from .preparation import read_preparation
@@ -70,7 +70,7 @@ class StatsStatus:
         community_events: the :class:`~..community_events.backfill_state.BackfillState`.
         reconciliation: the
             :class:`~..community_events.reconciliation.ReconciliationState`.
-        migration: the :class:`~..migration.migration_status.Status`.
+        migration: the :class:`~..migration.migration_status.MigrationStatus`.
         preparation: of :func:`~.preparation.read_preparation`.
         database_indexes: the indexes that live capture uses, whether they exist or
             not.
@@ -202,7 +202,7 @@ class _Communities:
 
     def __init__(self, client, names, reader, today):
         self._reader, self._today = reader, today
-        self.aggregates = AggregatesReader(client, names)
+        self.aggregates = AggregationStatusReader(client, names)
 
     def read(self, communities, every, last_run):
         """Return fields of :class:`StatsStatus`."""

@@ -294,7 +294,7 @@ def strangers(client, names, event_types):
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedIndices:
     """The indices of usage events, but for legacy months nobody has begun with.
 
     Attributes:
@@ -365,7 +365,7 @@ def look(client, names, event_types):
             indices.append(index)
         if month.target is not None and index is not month.target:
             copied |= {i.name for i in (month.target, *month.legacy)}
-    return Served(
+    return ServedIndices(
         aliases=tuple(names.events_alias(kind) for kind in event_types),
         indices=(*indices, *undated(client, names, event_types)),
         copied=frozenset(copied),

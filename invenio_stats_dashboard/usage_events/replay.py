@@ -26,7 +26,7 @@ _LIMIT = 600.0
 
 
 @dataclass
-class Replayed:
+class ReplayReport:
     """What was done with the dead letters.
 
     Attributes:
@@ -96,7 +96,7 @@ class Replay:
                 written; what was not finished is done by the next run.
             SearchUnavailableError: OpenSearch takes nothing.
         """
-        done = Replayed(dry_run=dry_run)
+        done = ReplayReport(dry_run=dry_run)
         if not self._client.indices.exists(index=self._names.dead_letter):
             return done
         # letters that are refused again get a higher number, and are not met again

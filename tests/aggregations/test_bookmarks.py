@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.source_positions import Source, Sources
+from invenio_stats_dashboard.aggregations.source_positions import (
+    SourcePosition,
+    SourcePositions,
+)
 from invenio_stats_dashboard.errors import LockLostError
 
-SOURCE = Source(
+SOURCE = SourcePosition(
     scope="usage",
     index="some-index-2026-01",
     uuid="u",
@@ -23,13 +26,13 @@ SOURCE = Source(
 @pytest.fixture()
 def sources(fresh, client, names):
     """Return the bookmarks of usage, none yet."""
-    return Sources(client, names, "usage")
+    return SourcePositions(client, names, "usage")
 
 
 def test_what_is_written_is_read(sources, client, names):
     assert sources.read() == {}
     stored = sources.write(SOURCE)
-    Sources(client, names, "records").write(replace(SOURCE, scope="records"))
+    SourcePositions(client, names, "records").write(replace(SOURCE, scope="records"))
     assert sources.read() == {SOURCE.index: SOURCE} == {SOURCE.index: stored}
     again = sources.save(stored.without({"2026-01-01"}))
     assert sources.read()[SOURCE.index].redo == ("2026-01-02",)

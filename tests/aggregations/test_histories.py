@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts
-from invenio_stats_dashboard.community_events.responses import Mark
+from invenio_stats_dashboard.community_events.responses import TimelineEntry
 from invenio_stats_dashboard.community_events.timeline import Timeline
 
 from ..conftest import remove_statistics
@@ -53,7 +53,9 @@ def test_stored_documents_are_as_the_product_writes_and_reads_them(history):
     for id, source in stored.community_events.items():
         event = CommunityEvent.from_document(source)
         assert event.to_document() == source and event.id == id
-        mark = Mark(event.community_id, event.place, event.event_type, event.event_date)
+        mark = TimelineEntry(
+            event.community_id, event.place, event.event_type, event.event_date
+        )
         marks.setdefault(event.recid, []).append(mark)
     for recid, events in marks.items():
         timeline = Timeline(events)

@@ -13,7 +13,7 @@ from invenio_stats_dashboard.aggregations.aggregate_indices import (
     DOCUMENT_ID,
     AggregateIndices,
 )
-from invenio_stats_dashboard.aggregations.aggregate_reader import Part
+from invenio_stats_dashboard.aggregations.aggregate_reader import DocumentRange
 from invenio_stats_dashboard.aggregations.aggregate_store import AggregateStore
 from invenio_stats_dashboard.aggregations.documents import mapping
 from invenio_stats_dashboard.errors import (
@@ -84,7 +84,7 @@ def write(client, text, names, indices, *days):
     """Write a delta on each of some days, as a run does, and make them visible."""
     store = AggregateStore(text, names, DELTA, indices)
     for day in days:
-        store.replace([document(A, day)], [Part(day, day)])
+        store.replace([document(A, day)], [DocumentRange(day, day)])
     store.refresh()
     return store
 
@@ -295,12 +295,12 @@ def test_a_frozen_run_writes_nothing_when_all_was_deleted_meanwhile(
             other.prepare([DELTA], [2023])
             documents.append(document(A, "2023-06-02", 9))
             AggregateStore(text, names, DELTA, other).replace(
-                documents, [Part(days[1])]
+                documents, [DocumentRange(days[1])]
             )
 
     with pytest.raises(LockLostError, match="was deleted since this run began"):
         wanted = [document(A, day, 5) for day in days]
-        store.replace(wanted, [Part(*days)], before=meanwhile)
+        store.replace(wanted, [DocumentRange(*days)], before=meanwhile)
     there = client.indices.get(index=f"{names.aggregates(DELTA)}*")
     assert list(there) == ([] if gone else [names.aggregates_from(DELTA, 1)])
     if not gone:

@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.services.aggregation_status import UsageMarks
+from invenio_stats_dashboard.services.aggregation_status import UsageBacklog
 
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-05", "2026-03-06")
 
@@ -32,7 +32,7 @@ DAYS = ("2026-03-01", "2026-03-02", "2026-03-05", "2026-03-06")
     ],
 )
 def test_usage_is_as_complete_as_its_days(redo, continued, first, family, wanted):
-    marks = UsageMarks(DAYS, redo, continued)
+    marks = UsageBacklog(DAYS, redo, continued)
     found = marks.of("c", family, 1, first, DAYS[-1])
     assert (found.percent, found.redo_days, found.redo_from) == wanted
 
@@ -41,10 +41,10 @@ def test_while_a_day_is_to_be_counted_not_all_is_counted():
     days = tuple(
         f"{year}-{day:04d}" for year in range(2000, 2010) for day in range(400)
     )
-    marks = UsageMarks(days, days[-1:])
+    marks = UsageBacklog(days, days[-1:])
     found = marks.of("c", "usage-delta", 1, days[0], days[-1])
     assert (found.percent, found.redo_days) == (99.9, 1)
 
 
 def test_where_nothing_is_to_be_counted_all_is_counted():
-    assert UsageMarks().of("c", "usage-delta", 0, None, None).percent == 100.0
+    assert UsageBacklog().of("c", "usage-delta", 0, None, None).percent == 100.0

@@ -8,11 +8,11 @@ import pytest
 from invenio_stats_dashboard.aggregations import aggregate_reader
 from invenio_stats_dashboard.aggregations import aggregate_store as module
 from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
-from invenio_stats_dashboard.aggregations.aggregate_reader import Part
+from invenio_stats_dashboard.aggregations.aggregate_reader import DocumentRange
 from invenio_stats_dashboard.aggregations.aggregate_store import (
     AggregateStore,
-    Change,
-    Written,
+    DocumentChange,
+    WriteCounts,
 )
 from invenio_stats_dashboard.aggregations.documents import Document, index_templates
 from invenio_stats_dashboard.errors import StatsDashboardError
@@ -71,7 +71,7 @@ def test_differences_are_written_and_what_is_equal_is_left_alone(store, stored, 
         document(B, "2025-12-31"),
         document(A, "2026-01-01"),
     ]
-    assert store.replace(first, [Part()]) == Written(created=3)
+    assert store.replace(first, [DocumentRange()]) == WriteCounts(created=3)
     before = stored()
     assert {index for index, _ in before.values()} == {names.aggregates_from(FAMILY, 1)}
     changes = []
@@ -80,30 +80,33 @@ def test_differences_are_written_and_what_is_equal_is_left_alone(store, stored, 
         document(A, "2026-01-01", 2),
         document(B, "2026-01-01"),
     ]
-    done = store.replace(then, [Part()], before=changes.extend)
-    assert done == Written(created=1, changed=1, deleted=1, equal=1)
+    done = store.replace(then, [DocumentRange()], before=changes.extend)
+    assert done == WriteCounts(created=1, changed=1, deleted=1, equal=1)
     assert changes == [
-        Change(B, "2025-12-31", "deleted"),
-        Change(A, "2026-01-01", "changed"),
-        Change(B, "2026-01-01", "created"),
+        DocumentChange(B, "2025-12-31", "deleted"),
+        DocumentChange(A, "2026-01-01", "changed"),
+        DocumentChange(B, "2026-01-01", "created"),
     ]
     after = stored()
     assert set(after) == {d.id for d in then}
     assert after[f"{A}:2025-12-31"] == before[f"{A}:2025-12-31"]
     assert after[f"{A}:2026-01-01"][1]["totals"]["view"]["total_events"] == 2
-    assert store.dry([], [Part()]) == Written(deleted=3)
+    assert store.dry([], [DocumentRange()]) == WriteCounts(deleted=3)
     assert set(stored()) == set(after)
 
 
 def test_only_the_parts_are_touched(store, stored):
     days = ["2026-01-01", "2026-01-02", "2026-01-03"]
-    store.replace([document(c, d) for d in days for c in (A, B)], [Part()])
-    assert store.replace([], [Part("2026-01-02", "2026-01-02")]).deleted == 2
-    assert store.replace([], [Part("2026-01-02", community=A)]).deleted == 1
-    parts = [Part("2026-01-03", community=B), Part("2026-01-01", "2026-01-01", A)]
+    store.replace([document(c, d) for d in days for c in (A, B)], [DocumentRange()])
+    assert store.replace([], [DocumentRange("2026-01-02", "2026-01-02")]).deleted == 2
+    assert store.replace([], [DocumentRange("2026-01-02", community=A)]).deleted == 1
+    parts = [
+        DocumentRange("2026-01-03", community=B),
+        DocumentRange("2026-01-01", "2026-01-01", A),
+    ]
     kept = [document(A, "2026-01-01"), document(B, "2026-01-03", 5)]
     done = store.replace(kept, parts, by_community=True)
-    assert done == Written(equal=1, changed=1)
+    assert done == WriteCounts(equal=1, changed=1)
     left = {f"{A}:2026-01-01", f"{B}:2026-01-01", f"{B}:2026-01-03"}
     assert set(stored()) == left
 
@@ -116,45 +119,47 @@ def test_pages_and_batches_are_bounded_and_nothing_is_left_out(
     monkeypatch.setattr(aggregate_reader, "MAX_PARTS", 3)
     days = [f"2026-01-{n:02d}" for n in range(1, 31)]
     everything = [document(c, d) for d in days for c in (A, B)]
-    assert store.replace(everything, [Part()]).created == 60
-    assert store.replace(everything, [Part()]) == Written(equal=60)
+    assert store.replace(everything, [DocumentRange()]).created == 60
+    assert store.replace(everything, [DocumentRange()]) == WriteCounts(equal=60)
     by_community = sorted(everything, key=lambda d: (d.community, d.day))
-    parts = [Part(d, d, c) for d in days for c in (A, B)]
+    parts = [DocumentRange(d, d, c) for d in days for c in (A, B)]
     done = store.replace(by_community, parts, by_community=True)
-    assert done == Written(equal=60)
-    sources = list(store.sources([Part(days[3], days[7])], size=3))
+    assert done == WriteCounts(equal=60)
+    sources = list(store.sources([DocumentRange(days[3], days[7])], size=3))
     assert len(sources) == 10
-    assert store.replace(everything[::2], [Part()]).deleted == 30
+    assert store.replace(everything[::2], [DocumentRange()]).deleted == 30
     assert len(stored()) == 30
 
 
 def test_a_run_that_wakes_late_cannot_put_an_old_document_over_a_newer_one(
     store, stored, text, names, indices
 ):
-    store.replace([document(A, "2026-01-01", 1)], [Part()])
+    store.replace([document(A, "2026-01-01", 1)], [DocumentRange()])
     other = AggregateStore(text, names, FAMILY, indices)
 
     def meanwhile(_):
-        other.replace([document(A, "2026-01-01", 3)], [Part()])
+        other.replace([document(A, "2026-01-01", 3)], [DocumentRange()])
 
-    store.replace([document(A, "2026-01-01", 2)], [Part()], before=meanwhile)
+    store.replace([document(A, "2026-01-01", 2)], [DocumentRange()], before=meanwhile)
     (source,) = [source for _, source in stored().values()]
     assert source["totals"]["view"]["total_events"] == 3
 
 
 def test_a_breakdown_of_anything_is_taken_and_a_foreign_field_is_refused(store, stored):
     cells = [{"id": "x" * 40_000, "view": {"total_events": 1}}, {"id": "2026-01-01"}]
-    store.replace([document(A, "2026-01-01", 1, subjects=cells)], [Part()])
+    store.replace([document(A, "2026-01-01", 1, subjects=cells)], [DocumentRange()])
     assert stored()[f"{A}:2026-01-01"][1]["subcounts"]["subjects"] == cells
     wrong = document(A, "2026-01-02")
     wrong.body["foreign"] = 1
     with pytest.raises(StatsDashboardError, match="strict_dynamic_mapping_exception"):
-        store.replace([wrong], [Part("2026-01-02")])
+        store.replace([wrong], [DocumentRange("2026-01-02")])
 
 
 def test_two_documents_of_one_day_are_a_mistake(store):
     with pytest.raises(ValueError, match="two documents"):
-        store.replace([document(A, "2026-01-01"), document(A, "2026-01-01")], [Part()])
+        store.replace(
+            [document(A, "2026-01-01"), document(A, "2026-01-01")], [DocumentRange()]
+        )
 
 
 def test_each_family_has_a_template_that_swallows_no_other(names, client, fresh):

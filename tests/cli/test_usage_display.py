@@ -6,15 +6,15 @@
 import pytest
 
 from invenio_stats_dashboard.cli import usage_display as display
-from invenio_stats_dashboard.migration.report import Progress
+from invenio_stats_dashboard.migration.report import MonthProgress
 
-COPYING = Progress(
+COPYING = MonthProgress(
     "view", "2026-03", "copying", 120_000, 400_000, 8123.4, 280_000, None, 34.2
 )
-WAITING = Progress(
+WAITING = MonthProgress(
     "download", "2026-03", "copying", 1, 2, 0.0, 1, "The heap of node a is at 91 %"
 )
-DONE = Progress("download", "2026-02", "done", 5, 5)
+DONE = MonthProgress("download", "2026-02", "done", 5, 5)
 
 
 def shown(updates, width=140, height=40):
@@ -53,20 +53,20 @@ def test_a_month_is_one_line_that_fits(width):
 
 
 def test_the_newest_months_fit_the_height():
-    many = [Progress("view", f"20{n:02d}-01", "done", 1, 1) for n in range(60)]
+    many = [MonthProgress("view", f"20{n:02d}-01", "done", 1, 1) for n in range(60)]
     lines = shown(many, height=24)
     assert len(lines) <= 24 and lines[-1].startswith("2059-01")
 
 
 def test_a_full_bar_is_a_finished_month_only():
-    almost = Progress("view", "2026-03", "copying", 399_999, 400_000)
+    almost = MonthProgress("view", "2026-03", "copying", 399_999, 400_000)
     assert "░" in shown([almost])[0] and "░" not in shown([DONE])[0]
 
 
 def test_without_a_terminal_a_plain_line_comes_now_and_then(capsys):
     with display.progress() as show:
         for copied in range(0, 400_000, 5_000):
-            show(Progress("view", "2026-03", "copying", copied, 400_000, 9_000.0))
+            show(MonthProgress("view", "2026-03", "copying", copied, 400_000, 9_000.0))
         show(WAITING)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [

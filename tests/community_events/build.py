@@ -11,7 +11,7 @@ from invenio_stats_dashboard.community_events.record_rows import (
     CommunityRow,
     RecordRow,
 )
-from invenio_stats_dashboard.community_events.responses import Mark
+from invenio_stats_dashboard.community_events.responses import TimelineEntry
 from invenio_stats_dashboard.community_events.timestamps import as_second
 
 REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
@@ -29,12 +29,12 @@ def second(number):
 
 def added(community_id, place, number):
     """Return what a timeline is made of: added on a day."""
-    return Mark(community_id, place, "added", second(number))
+    return TimelineEntry(community_id, place, "added", second(number))
 
 
 def removed(community_id, place, number):
     """Return what a timeline is made of: removed on a day."""
-    return Mark(community_id, place, "removed", second(number))
+    return TimelineEntry(community_id, place, "removed", second(number))
 
 
 def community(community_id, created=-10, accepted=None, requested=None, **changes):

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from invenio_db import db
 
-from invenio_stats_dashboard.community_events.backfill_run import Generation
+from invenio_stats_dashboard.community_events.backfill_run import BackfillRun
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.community_events.database import DatabaseUnavailableError
 from invenio_stats_dashboard.community_events.membership import MembershipReader
@@ -42,7 +42,7 @@ def _generation(app, names, page_size=1, store_class=EventStore, **options):
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     reader = MembershipReader(db.engine, page_size)
     recorder = Recorder(store, subcounts)
-    return Generation(client, names, store, reader, recorder, save_every=0)
+    return BackfillRun(client, names, store, reader, recorder, save_every=0)
 
 
 def _told(client, names):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from invenio_stats_dashboard.errors import UsageError
 from invenio_stats_dashboard.queries.calendar import buckets, compared_range
-from invenio_stats_dashboard.queries.query import INTERVALS, Bucket
+from invenio_stats_dashboard.queries.query import INTERVALS, Interval
 
 from ..helpers import series as expected
 
@@ -57,7 +57,7 @@ def test_a_leap_day_is_compared_with_the_day_before_march():
 
 
 def test_the_ends_of_the_calendar_are_ends():
-    assert buckets(date(9999, 12, 28), date.max, "week")[-1] == Bucket(
+    assert buckets(date(9999, 12, 28), date.max, "week")[-1] == Interval(
         date(9999, 12, 27) + ONE, date.max
     )
     assert len(buckets(date.max, date.max, "year")) == 1

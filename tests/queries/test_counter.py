@@ -18,7 +18,7 @@ from invenio_stats_dashboard.aggregations.usage import event_reader
 from invenio_stats_dashboard.errors import TooManyEventsError, UsageError
 from invenio_stats_dashboard.reports.counter import report as dataset_report
 from invenio_stats_dashboard.reports.counter.assembly import counter_report
-from invenio_stats_dashboard.reports.counter.usage import METRICS, Use, UseCounts
+from invenio_stats_dashboard.reports.counter.usage import METRICS, UseCounts, UseEvent
 
 from ..aggregations.usage.build import BLUE, RED, Events
 from ..conftest import remove_statistics
@@ -241,7 +241,7 @@ def test_counting_is_that_of_a_plain_count(made):
         for part, when, recid, session, country, machine in made:
             if when == day:
                 pages.append(
-                    (part == "download", [Use(recid, session, country, machine)])
+                    (part == "download", [UseEvent(recid, session, country, machine)])
                 )
                 stored[part].append(
                     {

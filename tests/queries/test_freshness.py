@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.queries.freshness import State, late
+from invenio_stats_dashboard.queries.freshness import FreshnessState, late
 from invenio_stats_dashboard.queries.query import SeriesQuery
 
 from ..aggregations.usage.build import BLUE, RED, Events
@@ -20,7 +20,7 @@ QUERY = SeriesQuery(RED, date(2026, 1, 1), date(2026, 1, 31))
 def state(hours=None, run=None, lock=None, preparation=None, backfill=True):
     """Return a state, with numbers that are some hours old."""
     as_of = None if hours is None else (NOW - timedelta(hours=hours)).isoformat()
-    return State(
+    return FreshnessState(
         run={"data_as_of": as_of, **(run or {})},
         lock=lock or {},
         preparation=preparation or {},

@@ -129,7 +129,7 @@ def test_snapshots_and_deltas_have_the_same_cells(
     from_snapshots = service.read_series(query).periods
     with monkeypatch.context() as patch:
         patch.setattr(
-            breakdown_sources.States, "part", lambda self: set(self._breakdowns)
+            breakdown_sources.SnapshotLists, "part", lambda self: set(self._breakdowns)
         )
         from_deltas = service.read_series(query).periods
     assert from_snapshots == from_deltas

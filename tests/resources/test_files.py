@@ -13,7 +13,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from invenio_stats_dashboard.permissions import Subject
-from invenio_stats_dashboard.queries.query import Bucket, Row
+from invenio_stats_dashboard.queries.query import Interval, SeriesRow
 from invenio_stats_dashboard.resources.http import CSV, XLSX
 from invenio_stats_dashboard.resources.serializers.csv import (
     COLUMNS,
@@ -190,7 +190,7 @@ def test_no_text_is_a_formula(path, anyone):
 
 
 def test_a_negative_number_is_a_number():
-    row = Row("current", "views", None, None, Bucket(TODAY, TODAY), -5)
+    row = SeriesRow("current", "views", None, None, Interval(TODAY, TODAY), -5)
     subject = Subject("global", "global", None, True)
     (piece,) = csv_pieces(subject, [(row, "Views")])
     assert piece.decode().splitlines()[1].endswith(",-5")
@@ -226,7 +226,7 @@ def test_a_full_sheet_goes_on_in_another_one():
     file = io.BytesIO()
     days = [date(2024, 1, 1) + timedelta(days=n) for n in range(25)]
     rows = [
-        (Row("current", "views", "subjects", "=a", Bucket(day, day), n), "=a")
+        (SeriesRow("current", "views", "subjects", "=a", Interval(day, day), n), "=a")
         for n, day in enumerate(days)
     ]
     write_xlsx(
@@ -251,8 +251,8 @@ def test_a_table_is_sent_while_it_is_made():
     def rows():
         for n in range(100_000):
             taken.append(n)
-            day = Bucket(TODAY, TODAY)
-            yield Row("current", "views", "subjects", f"s{n}", day, n), f"s{n}"
+            day = Interval(TODAY, TODAY)
+            yield SeriesRow("current", "views", "subjects", f"s{n}", day, n), f"s{n}"
 
     pieces = csv_pieces(Subject("global", "global", None, True), rows())
     next(pieces)

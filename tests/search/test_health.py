@@ -7,7 +7,7 @@ import pytest
 
 from invenio_stats_dashboard.errors import ClusterNotHealthyError
 from invenio_stats_dashboard.search.client import json_client
-from invenio_stats_dashboard.search.health import HealthGate, Limits
+from invenio_stats_dashboard.search.health import HealthGate, HealthLimits
 
 DISK = "cluster.routing.allocation.disk"
 
@@ -35,13 +35,13 @@ def set_watermarks(client, low, high, flood):
 def test_a_fit_cluster_lets_pass_without_a_word(client, index):
     client.indices.create(index=index)
     told = []
-    HealthGate(client, Limits(memory_percent=100), told.append).wait([index])
+    HealthGate(client, HealthLimits(memory_percent=100), told.append).wait([index])
     assert told == []
 
 
 def test_a_red_index_of_ours_closes_the_gate(client, index):
     red(client, index)
-    gate = HealthGate(client, Limits(memory_percent=100))
+    gate = HealthGate(client, HealthLimits(memory_percent=100))
     assert gate.problem([index]) == f"The index {index} is red"
 
 
@@ -50,7 +50,9 @@ def test_a_red_index_of_others_does_not(client, index, names):
     client.indices.create(index=mine)
     red(client, index)
     try:
-        assert HealthGate(client, Limits(memory_percent=100)).problem([mine]) is None
+        assert (
+            HealthGate(client, HealthLimits(memory_percent=100)).problem([mine]) is None
+        )
     finally:
         client.indices.delete(index=mine)
 
@@ -58,7 +60,7 @@ def test_a_red_index_of_others_does_not(client, index, names):
 def test_a_full_heap_closes_the_gate_until_patience_ends(client, index):
     client.indices.create(index=index)
     told, slept = [], []
-    limits = Limits(memory_percent=1, patience=0.3)
+    limits = HealthLimits(memory_percent=1, patience=0.3)
     gate = HealthGate(client, limits, told.append, slept.append)
     with pytest.raises(ClusterNotHealthyError) as raised:
         gate.wait([index])
@@ -77,7 +79,7 @@ def test_the_gate_opens_when_the_cluster_is_better(client, index):
         )
         client.cluster.health(index=index, wait_for_status="yellow")
 
-    gate = HealthGate(client, Limits(memory_percent=100), told.append, heal)
+    gate = HealthGate(client, HealthLimits(memory_percent=100), told.append, heal)
     gate.wait([index])
     assert told == [f"The index {index} is red"]
 
@@ -86,7 +88,7 @@ def test_a_cluster_that_is_away_closes_the_gate(app, monkeypatch):
     monkeypatch.setitem(app.config, "SEARCH_HOSTS", ["localhost:1"])
     away = json_client(app, timeout=1, max_retries=0)
     with pytest.raises(ClusterNotHealthyError, match="OpenSearch does not answer"):
-        HealthGate(away, Limits(patience=0.3)).wait(["any"])
+        HealthGate(away, HealthLimits(patience=0.3)).wait(["any"])
 
 
 @pytest.mark.cluster
@@ -96,7 +98,7 @@ def test_a_cluster_that_is_away_closes_the_gate(app, monkeypatch):
 def test_a_disk_above_the_high_watermark_closes_the_gate(marks, cluster):
     client = cluster.client
     client.indices.create(index="t-some")
-    gate = HealthGate(client, Limits(memory_percent=100))
+    gate = HealthGate(client, HealthLimits(memory_percent=100))
     assert gate.problem(["t-some"]) is None
     set_watermarks(client, *marks)
     assert "to stay below the high watermark" in gate.problem(["t-some"])
@@ -109,4 +111,6 @@ def test_a_cluster_that_keeps_no_watermarks_is_not_asked_for_space(cluster):
     set_watermarks(client, "1%", "2%", "3%")
     off = {f"{DISK}.threshold_enabled": False}
     client.cluster.put_settings(body={"transient": off})
-    assert HealthGate(client, Limits(memory_percent=100)).problem(["t-some"]) is None
+    assert (
+        HealthGate(client, HealthLimits(memory_percent=100)).problem(["t-some"]) is None
+    )

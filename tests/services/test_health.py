@@ -9,7 +9,10 @@ import pytest
 
 from invenio_stats_dashboard.community_events.backfill_state import BackfillState
 from invenio_stats_dashboard.community_events.reconciliation import ReconciliationState
-from invenio_stats_dashboard.migration.migration_status import MonthStatus, Status
+from invenio_stats_dashboard.migration.migration_status import (
+    MigrationStatus,
+    MonthStatus,
+)
 from invenio_stats_dashboard.services.health import problems
 from invenio_stats_dashboard.services.status import StatsStatus
 from invenio_stats_dashboard.usage_events.dead_letters import DeadLetters
@@ -64,7 +67,7 @@ def test_a_long_piece_of_the_preparation_needs_nobody():
 
 
 def test_a_site_that_was_just_set_up_needs_nobody():
-    planned = Status([month("planned")])
+    planned = MigrationStatus([month("planned")])
     assert problems(StatsStatus(now=NOW, migration=planned)) == ()
 
 
@@ -79,18 +82,30 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
     ("changes", "told", "to_do"),
     [
         (
-            {"migration": Status([month("failed", "Differs.", retry="again")])},
+            {
+                "migration": MigrationStatus(
+                    [month("failed", "Differs.", retry="again")]
+                )
+            },
             "view 2026-02: Differs.",
             "again",
         ),
         (
-            {"migration": Status([month("switching", problem="Not finished.")])},
+            {
+                "migration": MigrationStatus(
+                    [month("switching", problem="Not finished.")]
+                )
+            },
             "view 2026-02: Not finished.",
             "",
         ),
-        ({"migration": Status([], problems=["An index."])}, "An index.", ""),
+        ({"migration": MigrationStatus([], problems=["An index."])}, "An index.", ""),
         (
-            {"migration": Status([], dead_letters=DeadLetters(2, "No number."))},
+            {
+                "migration": MigrationStatus(
+                    [], dead_letters=DeadLetters(2, "No number.")
+                )
+            },
             "2 usage events are refused",
             "usage-events replay",
         ),
@@ -106,7 +121,7 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
             "generate-community-events",
         ),
         (
-            {"migration": Status([month("planned")]), "preparing": False},
+            {"migration": MigrationStatus([month("planned")]), "preparing": False},
             "1 months of usage events are not migrated",
             "migrate-events",
         ),
@@ -168,7 +183,7 @@ def test_what_is_being_done_needs_nobody(changes, lock):
 def test_a_month_that_failed_is_told_once():
     failed = month("failed", "Differs.", retry="again")
     waits = {**WAITS, "waits_for": "view 2026-02: Differs. Try again with: again"}
-    found = replace(WELL, migration=Status([failed]), preparation=waits)
+    found = replace(WELL, migration=MigrationStatus([failed]), preparation=waits)
     assert len(problems(found)) == 1
 
 

@@ -18,17 +18,17 @@ from ...search.names import RECORD_FAMILIES
 from ...subcounts import for_records
 from ..aggregate_indices import AggregateIndices
 from ..aggregate_store import AggregateStore
-from ..runner import Done, Step
-from .change_detection import SCOPE, Look
-from .contribution_store import Kept, Place
+from ..runner import Step, StepResult
+from .change_detection import SCOPE, ChangeScan
+from .contribution_store import ContributionPlace, ContributionStore
 from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
 from .contributions import of_part
-from .corrections import FAMILY, Corrections
-from .dirty_communities import Pending, State
+from .corrections import FAMILY, RecordCorrections
+from .dirty_communities import CommunityState, DirtyCommunities
 from .distinct import distinct
-from .family_builder import Counts, Wanted, units
+from .family_builder import FamilyCounts, WantedDocuments, units
 from .numbers import Numbers
-from .record_reader import Parents, Reader
+from .record_reader import Parents, RecordReader
 
 _REVISION = 2
 """Raised when the same events and facts would give other documents, or when what is kept
@@ -47,8 +47,8 @@ _FEW = 1000
 _DAY = "a day has come on which records begin or cease to count"
 
 
-class Records:
-    """The record families of one instance, as a :class:`~..runner.Half`.
+class RecordsAggregator:
+    """The record families of one instance, as a :class:`~..runner.AggregationPipeline`.
 
     Args:
         client: an ordinary client.
@@ -91,8 +91,10 @@ class Records:
         self._limits = {s.key: top for s in records if s.show == "top"}
         self._today = today
         self._check, self._gate, self._waiting = check, gate, waiting
-        self._pending = Pending(client, text_client, names)
-        self._kept = Kept(client, text_client, names, check, waiting=waiting)
+        self._pending = DirtyCommunities(client, text_client, names)
+        self._kept = ContributionStore(
+            client, text_client, names, check, waiting=waiting
+        )
         self._intake = Intake(
             text_client,
             names,
@@ -109,7 +111,7 @@ class Records:
             )
             for family in RECORD_FAMILIES
         }
-        self._corrections = Corrections(
+        self._corrections = RecordCorrections(
             client, text_client, names, today, keep_corrections
         )
 
@@ -126,7 +128,7 @@ class Records:
         """Yield what is to be done, as lists of :class:`~..runner.Step`.
 
         Args:
-            options: a :class:`~..runner.Options`.
+            options: a :class:`~..runner.AggregationOptions`.
 
         Raises:
             NotReadyError: all community events or record facts are gone.
@@ -185,7 +187,7 @@ class Records:
             self._pending.open(chosen, "rebuild")
 
     def _look(self):
-        return Look(self._client, self._names, self._rules(), self._kept.missing)
+        return ChangeScan(self._client, self._names, self._rules(), self._kept.missing)
 
     def _due(self):
         self._kept.refresh()
@@ -213,7 +215,7 @@ class Records:
             sizes, states = self._sizes(crowded), self._pending.states(crowded)
             grown = {c for c in crowded if parts_for(sizes[c]) > states[c].parts}
             self._pending.open(grown, "there are many more records than before")
-        return Done()
+        return StepResult()
 
     # -- reading ------------------------------------------------------------
 
@@ -232,7 +234,7 @@ class Records:
 
     def _read(self, states, sizes):
         self._intake.whole(states, sizes)
-        return Done()
+        return StepResult()
 
     def _sizes(self, communities):
         """Return community -> how many events it has."""
@@ -275,13 +277,13 @@ class Records:
         wanted = {family for state in states for family in state.families}
         families = [f for f in self._families(options) if f in wanted]
         communities = [state.community for state in states]
-        done = Done(communities=len(states))
+        done = StepResult(communities=len(states))
         parts = {f: _parts(options, f, states) for f in families}
         ranges = sum(state.parts for state in states)
         with self._counts(communities, parts, ranges) as counts:
             if gone := self._add_kept(counts, states):
                 self._pending.open(gone, "what was counted is gone")
-                return Done()
+                return StepResult()
             for family in families:
                 before = None
                 if family == FAMILY:
@@ -304,12 +306,12 @@ class Records:
 
     def _counts(self, communities, parts, ranges):
         in_memory = len(communities) > 1 or ranges <= _COUNTED_TOGETHER
-        return Counts(communities, self._keys, parts, in_memory)
+        return FamilyCounts(communities, self._keys, parts, in_memory)
 
     def _add_kept(self, counts, states):
         """Add up what is kept; return the communities of which something is gone."""
         places = (
-            Place(state.community, part, state.parts)
+            ContributionPlace(state.community, part, state.parts)
             for state in states
             for part in range(state.parts)
         )
@@ -338,7 +340,7 @@ class Records:
             found = look.all_communities()
         else:
             found = look.communities_of(looked.parents | self._due())
-        states = [State(c, RECORD_FAMILIES) for c in {*found, *noted}]
+        states = [CommunityState(c, RECORD_FAMILIES) for c in {*found, *noted}]
         sizes = self._sizes({s.community for s in states if _is_chosen(s, options)})
         return [
             Step(
@@ -351,8 +353,8 @@ class Records:
 
     def _rehearse(self, options, communities, size):
         families, ranges = self._families(options), parts_for(size)
-        done = Done(communities=len(communities))
-        states = [State(community, days=None) for community in communities]
+        done = StepResult(communities=len(communities))
+        states = [CommunityState(community, days=None) for community in communities]
         parts = {f: _parts(options, f, states, every=True) for f in families}
         with self._counts(communities, parts, ranges) as counts:
             missing = self._add_read(counts, ranges if len(communities) == 1 else 1)
@@ -370,7 +372,7 @@ class Records:
         missing = 0
         for first in range(0, parts, PARTS):
             self._ready()
-            reader = Reader(
+            reader = RecordReader(
                 self._text,
                 self._names,
                 counts.cells,
@@ -398,7 +400,7 @@ def _parts(options, family, states, every=False):
     days = {
         s.community: s.days_of(family) for s in states if every or family in s.families
     }
-    wanted = Wanted(days, options.first, options.last)
+    wanted = WantedDocuments(days, options.first, options.last)
     return wanted.deltas() if family.startswith("records-delta") else wanted.snapshots()
 
 

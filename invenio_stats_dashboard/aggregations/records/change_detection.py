@@ -21,7 +21,7 @@ from ...errors import NotReadyError
 from ...search.client import patiently
 from ...search.names import RECORD_FAMILIES
 from ...search.seqno import NOTHING, positions_of_all
-from ..source_positions import Source, Sources
+from ..source_positions import SourcePosition, SourcePositions
 from .distinct import distinct
 
 SCOPE = "records"
@@ -48,10 +48,10 @@ class Looked:
     everything: bool
     parents: frozenset[str]
     reasons: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[SourcePosition, ...]
 
 
-class Look:
+class ChangeScan:
     """One look at what has changed.
 
     Args:
@@ -68,7 +68,7 @@ class Look:
         """Keep what is needed; asks nothing yet."""
         self._client, self._names = client, names
         self._rules, self._missing, self._limit = rules, missing, limit
-        self._bookmarks = Sources(client, names, SCOPE)
+        self._bookmarks = SourcePositions(client, names, SCOPE)
         self._everything, self._parents = False, set()
         self._reasons, self._sources = [], []
 
@@ -172,7 +172,7 @@ class Look:
         if stored is not None and stored.uuid == self._rules:
             return
         self._all("nothing was counted yet" if first else "the breakdowns have changed")
-        source = stored or Source(scope=SCOPE, index=_RULES)
+        source = stored or SourcePosition(scope=SCOPE, index=_RULES)
         self._sources.append(replace(source, uuid=self._rules))
 
     def _look_at_kept(self, stored, now):
@@ -182,11 +182,11 @@ class Look:
             return
         if stored:
             self._all(f"{stored.index} was restored or is gone")
-        source = stored or Source(scope=SCOPE, index=self._names.between_runs)
+        source = stored or SourcePosition(scope=SCOPE, index=self._names.between_runs)
         self._sources.append(replace(source, uuid=uuid))
 
     def _look_at(self, name, stored, now):
-        start = stored or Source(scope=SCOPE, index=name, uuid=now.uuid)
+        start = stored or SourcePosition(scope=SCOPE, index=name, uuid=now.uuid)
         known = _known(start, now)
         if not known:
             self._all(f"{name} was restored or created anew")

@@ -31,7 +31,7 @@ _PARAMS = {"ignore_unavailable": "true", "allow_partial_search_results": "false"
 
 
 @dataclass(frozen=True)
-class Place:
+class ContributionPlace:
     """Where contributions are kept.
 
     Attributes:
@@ -95,7 +95,7 @@ _decode_source = msgspec.json.Decoder(_Source).decode
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredContribution:
     """One document as it was read.
 
     Attributes:
@@ -104,7 +104,7 @@ class Stored:
         source: its JSON.
     """
 
-    place: Place
+    place: ContributionPlace
     version: tuple[int, int]
     source: bytes
 
@@ -113,7 +113,7 @@ class Stored:
 
         Args:
             parents: the :class:`~.numbers.Numbers` of parents' ids.
-            cells: the :class:`~.interning.Cells`.
+            cells: the :class:`~.interning.CellNumbers`.
         """
         source = _decode_source(self.source)
         rows = _rows(source.kept, cells)
@@ -169,7 +169,7 @@ def _source(place, contributions, parents, cells):
     )
 
 
-class Kept:
+class ContributionStore:
     """The contributions that are kept.
 
     Args:
@@ -191,10 +191,10 @@ class Kept:
         """Yield what is stored in some places, as of this moment.
 
         Args:
-            places: iterable of :class:`Place`.
+            places: iterable of :class:`ContributionPlace`.
 
         Yields:
-            tuple: the place, and its :class:`Stored` or None.
+            tuple: the place, and its :class:`StoredContribution` or None.
         """
         for chunk in _chunks(list(places), AT_ONCE):
             yield from self._read(chunk, {})
@@ -203,9 +203,9 @@ class Kept:
         """Store contributions, in place of what was read.
 
         Args:
-            contributions: list of (:class:`Place`, :class:`Contributions`, version).
+            contributions: list of (:class:`ContributionPlace`, :class:`Contributions`, version).
             parents: number -> id.
-            cells: the :class:`~.interning.Cells`.
+            cells: the :class:`~.interning.CellNumbers`.
 
         Raises:
             StatsDashboardError: OpenSearch refuses one for good.
@@ -222,9 +222,9 @@ class Kept:
         """Store contributions, in place of whatever there is.
 
         Args:
-            contributions: list of (:class:`Place`, :class:`Contributions`).
+            contributions: list of (:class:`ContributionPlace`, :class:`Contributions`).
             parents: number -> id.
-            cells: the :class:`~.interning.Cells`.
+            cells: the :class:`~.interning.CellNumbers`.
         """
         for chunk in _chunks(contributions, AT_ONCE):
             places = [place for place, _ in chunk]
@@ -337,7 +337,9 @@ class Kept:
 
         for place, doc in zip(places, self._patiently(read), strict=True):
             version = (doc.seq_no, doc.term)
-            yield place, Stored(place, version, doc.source) if doc.found else None
+            yield place, (
+                StoredContribution(place, version, doc.source) if doc.found else None
+            )
 
     def _action(self, place, version, source):
         head = {"_index": self._index, "_id": place.id}

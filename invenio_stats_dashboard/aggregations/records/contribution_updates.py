@@ -9,11 +9,11 @@ killed after it has replaced some, or all, leaves nothing undone that nobody kno
 
 from dataclasses import replace
 
-from .contribution_store import Place, part_of
+from .contribution_store import ContributionPlace, part_of
 from .contributions import Contributions, changed_days, of_part
-from .interning import Cells
+from .interning import CellNumbers
 from .numbers import Numbers
-from .record_reader import Parents, Reader
+from .record_reader import Parents, RecordReader
 
 PARENTS = 1000
 """Changed parents that are read at a time."""
@@ -53,8 +53,8 @@ class Intake:
         names: the instance's :class:`~...search.names.Names`.
         keys: the breakdowns of records.
         today: the present day, a date.
-        kept: the :class:`~.contribution_store.Kept`.
-        pending: the :class:`~.dirty_communities.Pending`.
+        kept: the :class:`~.contribution_store.ContributionStore`.
+        pending: the :class:`~.dirty_communities.DirtyCommunities`.
         before: called before each part is read; may raise to end the work.
         waiting: called with a sentence while OpenSearch takes no requests.
     """
@@ -131,8 +131,8 @@ class Intake:
         """Read all parents of some communities.
 
         Args:
-            states: list of :class:`~.dirty_communities.State` s; one alone is read range by range,
-                several are read at once.
+            states: list of :class:`~.dirty_communities.CommunityState` s; one alone is
+                read range by range, several are read at once.
             sizes: community -> how many events it has.
         """
         began = [state for state in states if not state.read]
@@ -166,7 +166,7 @@ class Intake:
             own = found.get(state.community, _nothing())
             divided = dict(step.divided(state, *own))
             for part in range(state.read, upto or state.parts):
-                place = Place(state.community, part, state.parts)
+                place = ContributionPlace(state.community, part, state.parts)
                 _, contributions = divided.get(place, _nothing())
                 wanted.append((place, contributions))
         self._kept.put(wanted, step.parent_ids, step.cells)
@@ -179,9 +179,9 @@ class _Step:
     """What is read at a time; its numbers hold for it alone."""
 
     def __init__(self, text, names, keys, today, waiting):
-        self.cells, self.parents = Cells(keys), Numbers()
+        self.cells, self.parents = CellNumbers(keys), Numbers()
         self.communities, self._today = Numbers(), today
-        self.reader = Reader(
+        self.reader = RecordReader(
             text, names, self.cells, self.parents, self.communities, waiting=waiting
         )
 
@@ -202,7 +202,7 @@ class _Step:
             part = part_of(ids[parent], state.parts)
             by_part.setdefault(part, set()).add(parent)
         for part, its in sorted(by_part.items()):
-            place = Place(state.community, part, state.parts)
+            place = ContributionPlace(state.community, part, state.parts)
             yield place, (its, own if len(by_part) == 1 else own.only(its))
 
 

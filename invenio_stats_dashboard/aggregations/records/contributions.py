@@ -84,8 +84,8 @@ def of_part(part, today):
     """Return what the parents that were read contribute.
 
     Args:
-        part: the :class:`~.record_reader.Part`, with all that there is of each parent in each
-            of the communities.
+        part: the :class:`~.record_reader.RecordBatch`, with all that there is of each
+            parent in each of the communities.
         today: the present day.
 
     Returns:

@@ -22,7 +22,7 @@ FAMILY = "records-delta-added"
 """The family whose changes are told."""
 
 
-class Corrections:
+class RecordCorrections:
     """Writes the correction log of records.
 
     Args:
@@ -57,10 +57,10 @@ class Corrections:
         correction is made that is not told, and none is told twice.
 
         Args:
-            states: the :class:`~.dirty_communities.State` s of the communities.
+            states: the :class:`~.dirty_communities.CommunityState` s of the communities.
 
         Returns:
-            a function of a list of :class:`~..aggregate_store.Change`.
+            a function of a list of :class:`~..aggregate_store.DocumentChange`.
         """
         through = self._complete_through()
         told = {state.community: _Entry(state) for state in states}

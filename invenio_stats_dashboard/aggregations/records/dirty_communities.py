@@ -28,7 +28,7 @@ _IDS = 1000
 
 
 @dataclass(frozen=True)
-class State:
+class CommunityState:
     """What is known of a community.
 
     Attributes:
@@ -67,7 +67,7 @@ class State:
         return self.days.get(family.rpartition("-")[2], ())
 
 
-class Pending:
+class DirtyCommunities:
     """What is to be done for each community.
 
     Args:
@@ -91,18 +91,18 @@ class Pending:
             communities: UUIDs, and ``global``.
 
         Returns:
-            dict: community -> :class:`State`; one that is not known yet is as one
+            dict: community -> :class:`CommunityState`; one that is not known yet is as one
             without any record.
         """
         communities, found = sorted(communities), {}
         for start in range(0, len(communities), _IDS):
             chunk = communities[start : start + _IDS]
-            found |= {community: State(community) for community in chunk}
+            found |= {community: CommunityState(community) for community in chunk}
             found |= {state.community: state for state in self._read(chunk)}
         return found
 
     def read(self):
-        """Return the :class:`State` s of communities that are open, sorted."""
+        """Return the :class:`CommunityState` s of communities that are open, sorted."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
@@ -146,7 +146,7 @@ class Pending:
             why: why, as a sentence.
         """
         # all families: what is read can be newer than what any of them is written from
-        every = State("", RECORD_FAMILIES, days=None, parts=0, read=0, why=why)
+        every = CommunityState("", RECORD_FAMILIES, days=None, parts=0, read=0, why=why)
         self._open(dict.fromkeys(communities, every))
 
     def touch(self, days, why):
@@ -158,7 +158,9 @@ class Pending:
         """
         self._open(
             {
-                community: State("", _families_of(of_bases), _sorted(of_bases), why=why)
+                community: CommunityState(
+                    "", _families_of(of_bases), _sorted(of_bases), why=why
+                )
                 for community, of_bases in days.items()
             }
         )
@@ -167,7 +169,7 @@ class Pending:
         """Note how much is read, unless somebody has changed what is to be done.
 
         Args:
-            states: list of :class:`State` s as they should be, with the versions that
+            states: list of :class:`CommunityState` s as they should be, with the versions that
                 were read.
         """
         self._write(states)
@@ -176,7 +178,7 @@ class Pending:
         """Tell that documents were written.
 
         Args:
-            done: list of :class:`State` s, as they were read.
+            done: list of :class:`CommunityState` s, as they were read.
             families: names of the families that were written.
         """
         self._write(_closed(state, families) for state in done)
@@ -187,7 +189,7 @@ class Pending:
         """Add what is to be done to what is noted, until it is there.
 
         Args:
-            wanted: community -> :class:`State` that says what is to be done.
+            wanted: community -> :class:`CommunityState` that says what is to be done.
         """
         note = uuid.uuid4().hex
         while wanted:
@@ -301,7 +303,7 @@ def _id(community):
 def _state(hit):
     stored = hit["_source"]
     days = stored.get("days")
-    return State(
+    return CommunityState(
         community=stored["community_id"],
         families=tuple(stored["redo"]),
         days=None if days is None else {b: tuple(d) for b, d in days.items()},

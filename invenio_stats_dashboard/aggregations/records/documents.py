@@ -41,7 +41,7 @@ def delta_documents(frames, communities, cells):
         frames: iterable of what :func:`.counting.summed` returns, none ending within
             a day, in the order of the documents.
         communities: number -> UUID or ``global``.
-        cells: the :class:`~.interning.Cells`.
+        cells: the :class:`~.interning.CellNumbers`.
 
     Yields:
         Document: sorted as the frames are.
@@ -74,7 +74,7 @@ def snapshot_documents(frames, communities, cells, limits):
         frames: iterable of frames, as for :func:`delta_documents`, from the first day;
             what is of the day :data:`.running_totals.BEFORE` has no document.
         communities: number -> UUID or ``global``.
-        cells: the :class:`~.interning.Cells`.
+        cells: the :class:`~.interning.CellNumbers`.
         limits: breakdown key -> how many of its cells a snapshot keeps; None for
             all.
 

@@ -14,16 +14,16 @@ from functools import partial
 import polars as pl
 
 from ...search.names import BASES
-from ..aggregate_reader import FIRST_DAY, LAST_DAY, Part
+from ..aggregate_reader import FIRST_DAY, LAST_DAY, DocumentRange
 from .dates import day_number
 from .documents import delta_documents, snapshot_documents
-from .interning import Cells
+from .interning import CellNumbers
 from .running_totals import BEFORE
-from .spill_file import Spool
+from .spill_file import SpillFile
 
 
 @dataclass(frozen=True)
-class Unit:
+class CommunityBatch:
     """Communities that are done together.
 
     Attributes:
@@ -46,21 +46,21 @@ def units(weights, most, first=()):
     Returns:
         list[Unit]: the same for the same weights.
     """
-    found = [Unit((c,), weights[c]) for c in first if c in weights]
+    found = [CommunityBatch((c,), weights[c]) for c in first if c in weights]
     group, together = [], 0
     for community in sorted(set(weights) - set(first)):
         weight = weights[community]
         if group and together + weight > most:
-            found.append(Unit(tuple(group), together))
+            found.append(CommunityBatch(tuple(group), together))
             group, together = [], 0
         group.append(community)
         together += weight
     if group:
-        found.append(Unit(tuple(group), together))
+        found.append(CommunityBatch(tuple(group), together))
     return found
 
 
-class Wanted:
+class WantedDocuments:
     """Which documents of one family are to be made.
 
     Args:
@@ -80,10 +80,10 @@ class Wanted:
             part
             for community, days in self._days.items()
             for part in (
-                [Part(self._first, self._last, community)]
+                [DocumentRange(self._first, self._last, community)]
                 if days is None
                 else [
-                    Part(day, day, community)
+                    DocumentRange(day, day, community)
                     for day in days
                     if self._first <= day <= self._last
                 ]
@@ -93,13 +93,15 @@ class Wanted:
     def snapshots(self):
         """Return the parts of the family if it is of snapshots: all from a day on."""
         return [
-            Part(max(self._first, (days or [FIRST_DAY])[0]), self._last, community)
+            DocumentRange(
+                max(self._first, (days or [FIRST_DAY])[0]), self._last, community
+            )
             for community, days in self._days.items()
             if days is None or days
         ]
 
 
-class Counts:
+class FamilyCounts:
     """What the documents of some communities are made of; a context.
 
     It ends with its files.
@@ -114,7 +116,7 @@ class Counts:
 
     def __init__(self, communities, keys, wanted, in_memory):
         """Begin with nothing."""
-        self.communities, self.cells = tuple(communities), Cells(keys)
+        self.communities, self.cells = tuple(communities), CellNumbers(keys)
         self._parts = wanted
         self._stack = ExitStack()
         self._needs, self._spools = [], {}
@@ -185,9 +187,9 @@ class Counts:
 
     def _spool(self, in_memory):
         if in_memory:
-            return Spool()
+            return SpillFile()
         folder = tempfile.TemporaryDirectory(prefix="record-aggregates-")
-        return Spool(self._stack.enter_context(folder))
+        return SpillFile(self._stack.enter_context(folder))
 
 
 def _is_delta(family):

@@ -12,7 +12,7 @@ UNKNOWN = "unknown"
 """The cell of what has no value."""
 
 
-class Cells:
+class CellNumbers:
     """Gives each cell, a value of a breakdown or an owner, a number.
 
     Args:

@@ -74,7 +74,7 @@ def bounds(number):
 
 
 @dataclass(frozen=True)
-class Part:
+class RecordBatch:
     """What was read.
 
     Attributes:
@@ -141,13 +141,13 @@ _decode_page = msgspec.json.Decoder(_Page).decode
 _decode_docs = msgspec.json.Decoder(_Docs).decode
 
 
-class Reader:
+class RecordReader:
     """Reads parts, and numbers what they have in common.
 
     Args:
         text_client: a client that does not decode.
         names: the instance's :class:`~...search.names.Names`.
-        cells: the :class:`~.interning.Cells`.
+        cells: the :class:`~.interning.CellNumbers`.
         parents: the :class:`~.numbers.Numbers` of parents' ids.
         communities: the :class:`~.numbers.Numbers` of UUIDs, and of ``global``.
         limit: seconds to go on trying while OpenSearch takes no requests.
@@ -190,7 +190,7 @@ class Reader:
         recids, parents = Numbers(), []
         events = self._events(filters, recids, parents)
         records = self._records(recids, parents)
-        return Part(events, records, list(recids), parents)
+        return RecordBatch(events, records, list(recids), parents)
 
     def _events(self, filters, recids, parents):
         columns = {name: [] for name in EVENTS}

@@ -32,7 +32,7 @@ BEFORE = 0
 
 
 @dataclass(frozen=True)
-class Stretch:
+class DayStretch:
     """The states of some days that follow each other.
 
     Attributes:
@@ -56,7 +56,7 @@ def stretches(frames, cells, limits):
         frames: iterable of what :func:`.counting.summed` returns, from the first day
             on, none ending within a day; of the day :data:`BEFORE` is what came before
             the first day of which the states are asked for.
-        cells: the :class:`~.interning.Cells`.
+        cells: the :class:`~.interning.CellNumbers`.
         limits: breakdown key -> how many of its cells are shown; None for all.
 
     Yields:
@@ -137,7 +137,7 @@ def _stretch(states, cells, limits):
         .sort("community", "day", "cell")
         .select("community", "day", pl.col("net").fill_null(0), "cell", *STATE)
     )
-    return Stretch(begin, uploaders, rows.iter_rows())
+    return DayStretch(begin, uploaders, rows.iter_rows())
 
 
 def _owners(states):

@@ -19,7 +19,7 @@ ROWS = 150_000
 """Rows that are added up at a time."""
 
 
-class Spool:
+class SpillFile:
     """The deltas of some communities on one basis, as their parts come in.
 
     Args:

@@ -18,21 +18,21 @@ from ...search.names import (
     USAGE_SNAPSHOT,
 )
 from ..aggregate_indices import AggregateIndices
-from ..aggregate_reader import Part
+from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore
 from ..documents import between_runs_mapping, day_field
-from ..runner import Done, Options, Step
-from ..source_positions import Source, Sources
+from ..runner import AggregationOptions, Step, StepResult
+from ..source_positions import SourcePosition, SourcePositions
 from .change_detection import REBUILT, RESTATED, DirtyDays
-from .corrections import Corrections
-from .counting import Counted
-from .day_batches import Unit, units
+from .corrections import UsageCorrections
+from .counting import DayCounts
+from .day_batches import DayBatch, units
 from .documents import deltas, seen_documents
-from .event_columns import KINDS, Columns
+from .event_columns import KINDS, EventColumns
 from .event_filter import queries, rules
 from .event_reader import EventReader
-from .snapshots import Redo, Snapshots
-from .usage_totals import Shown
+from .snapshots import SnapshotRestart, Snapshots
+from .usage_totals import ShownBreakdowns
 
 SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
@@ -45,7 +45,7 @@ _NO_INDEX = "-"
 """Stands for no index: holds days that are to be redone though no index has them."""
 
 
-class Usage:
+class UsageAggregator:
     """The usage families of one instance.
 
     Args:
@@ -78,15 +78,17 @@ class Usage:
         top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
         mark = rules(self._queries, subcounts, top)
         self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
-        self._sources = Sources(client, names, SCOPE)
+        self._sources = SourcePositions(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting)
         self._deltas, self._seen, self._snapshots, self._months = self._stores = [
             AggregateStore(text_client, names, family, self._indices, check, waiting)
             for family in _FAMILIES
         ]
-        shown = Shown({s.key: s.show == "all" for s in subcounts.values()}, top)
+        shown = ShownBreakdowns(
+            {s.key: s.show == "all" for s in subcounts.values()}, top
+        )
         self._continued = Snapshots(client, names, *self._stores, shown)
-        self._corrections = Corrections(client, names, self._deltas)
+        self._corrections = UsageCorrections(client, names, self._deltas)
         self._known, self._left, self._check = {}, 0, check
 
     name = SCOPE
@@ -106,13 +108,13 @@ class Usage:
         self._corrections.begin()
         self._known = self._sources.read()
         self._dirty.find(self._known)
-        return self._count(Unit(*rest), Options())
+        return self._count(DayBatch(*rest), AggregationOptions())
 
     def phases(self, options):
         """Yield what is to be done, as lists of :class:`~..runner.Step`.
 
         Args:
-            options: a :class:`~..runner.Options`.
+            options: a :class:`~..runner.AggregationOptions`.
         """
         self._left = 0
         untrusted = () if options.dry_run else self._indices.begin(_FAMILIES)
@@ -148,7 +150,7 @@ class Usage:
         return [f"{alias}-*" for alias in (*events, *written)]
 
     def _chosen(
-        self, options: Options, untrusted: Sequence[str]
+        self, options: AggregationOptions, untrusted: Sequence[str]
     ) -> Iterator[list[str]]:
         """Yield lists of days to count, one after the other.
 
@@ -176,7 +178,7 @@ class Usage:
         years = groupby(chosen, key=lambda day: max(day[:4], until))
         yield from [list(of_year) for _, of_year in years] or [[]]
 
-    def _counting(self, options: Options, days: list[str]) -> list[Step]:
+    def _counting(self, options: AggregationOptions, days: list[str]) -> list[Step]:
         """Return the steps that count some days."""
         unshared = options.communities or options.dry_run
         return [
@@ -193,7 +195,7 @@ class Usage:
         written, events = self.count(unit, options.communities, options.dry_run)
         if options.communities is None and not options.dry_run:
             self.done(unit.days)
-        return Done({USAGE_DELTA: written}, events, len(unit.days))
+        return StepResult({USAGE_DELTA: written}, events, len(unit.days))
 
     def _continuing(self, options):
         groups = self.groups(options.communities)
@@ -213,7 +215,7 @@ class Usage:
         ]
 
     def _continue(self, group):
-        return Done({USAGE_SNAPSHOT: self.continue_snapshots(group)})
+        return StepResult({USAGE_SNAPSHOT: self.continue_snapshots(group)})
 
     # -- what is to be done -------------------------------------------------
 
@@ -247,7 +249,7 @@ class Usage:
         return why
 
     def units(self, days):
-        """Return the :class:`Unit` s of some days."""
+        """Return the :class:`DayBatch` s of some days."""
         counts = {}
         for source in self._known.values():
             for day in days:
@@ -271,14 +273,16 @@ class Usage:
         days = {
             d for d in days if (not first or d >= first) and (not last or d <= last)
         }
-        source = self._known.get(_NO_INDEX) or Source(SCOPE, _NO_INDEX, gone=True)
+        source = self._known.get(_NO_INDEX) or SourcePosition(
+            SCOPE, _NO_INDEX, gone=True
+        )
         reasons = {**dict.fromkeys(days, why), **source.why}
         source = replace(source, redo=tuple(sorted(reasons)), why=reasons)
         unsaved = dry_run or communities is not None
         self._keep(source if unsaved else self._sources.save(source), source)
         if days and not dry_run:
             found = self._communities() if communities is None else communities
-            redo = Redo(self._client, self._names, self._check)
+            redo = SnapshotRestart(self._client, self._names, self._check)
             redo.note([_Noted(community, min(days)) for community in found])
 
     def forget(self):
@@ -297,7 +301,7 @@ class Usage:
         """Count the events of a unit and write its deltas.
 
         Args:
-            unit: the :class:`Unit`.
+            unit: the :class:`DayBatch`.
             communities: only these; None for all.
             dry_run: write nothing.
 
@@ -305,18 +309,18 @@ class Usage:
             tuple[Written, int]: of the deltas, and the number of events counted.
         """
         columns = self._columns(unit)
-        counted = Counted(columns)
+        counted = DayCounts(columns)
         documents = deltas(counted)
         seen = seen_documents(columns)
-        parts = [Part(unit.first, unit.last)]
+        parts = [DocumentRange(unit.first, unit.last)]
         if communities is not None:
             wanted = set(communities)
-            parts = [Part(unit.first, unit.last, c) for c in sorted(wanted)]
+            parts = [DocumentRange(unit.first, unit.last, c) for c in sorted(wanted)]
             documents = (d for d in documents if d.community in wanted)
             seen = (d for d in seen if d.community in wanted)
         if dry_run:
             return self._deltas.dry(documents, parts), len(columns)
-        redo = Redo(self._client, self._names, self._check)
+        redo = SnapshotRestart(self._client, self._names, self._check)
         tell = self._corrections.watch(unit, counted, self.pending())
 
         def before(changes):
@@ -337,7 +341,7 @@ class Usage:
 
     def groups(self, communities=None):
         """Return the communities whose snapshots are to be continued, in groups."""
-        days = Redo(self._client, self._names).days
+        days = SnapshotRestart(self._client, self._names).days
         if communities is not None:
             days = {c: day for c, day in days.items() if c in communities}
         return self._continued.groups(days)
@@ -352,11 +356,11 @@ class Usage:
             Written: of the snapshots.
         """
         written = self._continued.redo(group)
-        Redo(self._client, self._names, self._check).done(group)
+        SnapshotRestart(self._client, self._names, self._check).done(group)
         return written
 
     def _columns(self, unit):
-        columns = Columns(self._subcounts)
+        columns = EventColumns(self._subcounts)
         for name, index in sorted(self._dirty.indices.items()):
             source = self._known.get(name)
             if source is None or not any(day in source.counts for day in unit.days):

@@ -16,7 +16,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import SearchUnavailableError
 from ...search.seqno import positions_of_all
-from ..source_positions import Source
+from ..source_positions import SourcePosition
 
 RESTATED = "restatement"
 """The index is another one: a migration, a restored snapshot, other rules."""
@@ -66,7 +66,7 @@ class DirtyDays:
         """Return what has changed, for storing; the indices are kept as attribute.
 
         Args:
-            known: name of the index -> :class:`~..source_positions.Source`, as stored.
+            known: name of the index -> :class:`~..source_positions.SourcePosition`, as stored.
 
         Returns:
             list[Source]: those that differ from what is stored.
@@ -81,7 +81,7 @@ class DirtyDays:
                 shards = tuple(sorted(state.shards))
                 self.indices[name] = Index(name, event_type, shards)
         for name, state in found.items():
-            before = known.get(name) or Source(scope="usage", index=name)
+            before = known.get(name) or SourcePosition(scope="usage", index=name)
             after = self._scanned(name, state, before)
             if after is not None:
                 changed.append(after)
@@ -94,7 +94,7 @@ class DirtyDays:
         """Know the indices as another worker's scan has found them.
 
         Args:
-            known: name of the index -> :class:`~..source_positions.Source`.
+            known: name of the index -> :class:`~..source_positions.SourcePosition`.
         """
         self.indices = {}
         for event_type in self._event_types:

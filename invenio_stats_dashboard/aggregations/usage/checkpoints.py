@@ -38,7 +38,7 @@ _MOST = 10_000
 
 
 @dataclass(frozen=True)
-class Kept:
+class Checkpoint:
     """A state that there is, or a part of one.
 
     Attributes:
@@ -78,7 +78,7 @@ class Kept:
         return cls(fields["community_id"][0], anchor, fields["day"][0], int(piece or 0))
 
 
-class States:
+class Checkpoints:
     """The kept states of usage.
 
     Args:
@@ -113,16 +113,16 @@ class States:
         }
         params = {"allow_partial_search_results": "false"}
         answer = self._client.search(index=self._index, body=body, params=params)
-        return [Kept.of(hit["fields"]) for hit in answer["hits"]["hits"]]
+        return [Checkpoint.of(hit["fields"]) for hit in answer["hits"]["hits"]]
 
     def read(self, kept):
         """Return a state's totals and what was seen.
 
         Args:
-            kept: the :class:`Kept`, its first part.
+            kept: the :class:`Checkpoint`, its first part.
 
         Returns:
-            tuple: for :class:`~.usage_totals.Running`, and kind -> array of hashes; or None
+            tuple: for :class:`~.usage_totals.UsageTotals`, and kind -> array of hashes; or None
             if it is not there as a whole: a run was killed while it stored it.
         """
         first = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
@@ -141,8 +141,8 @@ class States:
         """Store a state, with others: :meth:`flush` must follow.
 
         Args:
-            kept: the :class:`Kept`.
-            state: of :meth:`~.usage_totals.Running.state`.
+            kept: the :class:`Checkpoint`.
+            state: of :meth:`~.usage_totals.UsageTotals.state`.
             seen: kind -> column of hashes.
 
         Returns:

@@ -22,7 +22,7 @@ _NAMED = 50
 """Communities that an entry names."""
 
 
-class Corrections:
+class UsageCorrections:
     """Writes and reads the correction log of usage.
 
     Args:
@@ -56,11 +56,11 @@ class Corrections:
 
         Args:
             unit: the :class:`~.aggregator.Unit`.
-            counted: the new :class:`~.counting.Counted`.
+            counted: the new :class:`~.counting.DayCounts`.
             why: day -> reason.
 
         Returns:
-            a function of a list of :class:`~..aggregate_store.Change`.
+            a function of a list of :class:`~..aggregate_store.DocumentChange`.
         """
         days = {day for day in unit.days if day <= self._through}
         told = set()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from .event_columns import KINDS, NOBODY, Breakdown, Lists
+from .event_columns import KINDS, NOBODY, BreakdownColumn, Lists
 
 PORTION = 400_000
 """Rows that are in memory at a time, after they were multiplied."""
@@ -51,7 +51,7 @@ class _Many:
     sizes: pl.Series
 
 
-class Counted:
+class DayCounts:
     """The counts of some days.
 
     Attributes:
@@ -60,7 +60,7 @@ class Counted:
         totals: data frame of day, community, kind and all metrics.
 
     Args:
-        columns: a :class:`~.event_columns.Columns`.
+        columns: a :class:`~.event_columns.EventColumns`.
     """
 
     def __init__(self, columns):
@@ -73,7 +73,7 @@ class Counted:
         nothing = Lists()
         for _ in range(columns.objects):
             nothing.append(("",))
-        ((_, totals),) = self._counts([Breakdown("", "sub", nothing)]).values()
+        ((_, totals),) = self._counts([BreakdownColumn("", "sub", nothing)]).values()
         self.totals = totals.drop("value")
 
     def groups(self):
@@ -154,7 +154,7 @@ def seen(columns):
     """Return what was seen in each community and day, as hashes.
 
     Args:
-        columns: a :class:`~.event_columns.Columns`.
+        columns: a :class:`~.event_columns.EventColumns`.
 
     Yields:
         tuple: kind of thing (``view_records`` …), and a data frame of day, community
@@ -189,7 +189,7 @@ def _placed(frame, communities):
     """Return events with the number of the places that each is counted in.
 
     Args:
-        frame: of :meth:`~.event_columns.Columns.frame`.
+        frame: of :meth:`~.event_columns.EventColumns.frame`.
         communities: one row for each number in the column ``com`` and community.
 
     Returns:
@@ -264,7 +264,7 @@ class _Counting:
     """Counts one breakdown; a cell is a number made of a place and a value.
 
     Args:
-        breakdown: the :class:`~.event_columns.Breakdown`.
+        breakdown: the :class:`~.event_columns.BreakdownColumn`.
         where: the :class:`_Many` of places.
     """
 

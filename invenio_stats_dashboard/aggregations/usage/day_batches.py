@@ -11,7 +11,7 @@ CHUNK = 60_000
 
 
 @dataclass(frozen=True)
-class Unit:
+class DayBatch:
     """Days that are counted together.
 
     Attributes:
@@ -51,7 +51,7 @@ def units(days, counts, limit=CHUNK):
         if found and _goes_on(found[-1], day) and found[-1].events + events <= limit:
             found[-1] = replace(found[-1], last=day, events=found[-1].events + events)
         else:
-            found.append(Unit(day, day, events))
+            found.append(DayBatch(day, day, events))
     return found
 
 

@@ -33,7 +33,7 @@ def deltas(counted):
     """Return the usage deltas of some days.
 
     Args:
-        counted: a :class:`~.counting.Counted`.
+        counted: a :class:`~.counting.DayCounts`.
 
     Yields:
         Document: sorted by day, then community.
@@ -65,7 +65,7 @@ def totals_of(counted, community):
     """Return the totals of one community by day.
 
     Args:
-        counted: a :class:`~.counting.Counted`.
+        counted: a :class:`~.counting.DayCounts`.
         community: UUID or ``global``.
     """
     totals = _totals(counted.totals)
@@ -80,7 +80,7 @@ def seen_documents(columns):
     """Return what was seen in each community and day, as documents.
 
     Args:
-        columns: a :class:`~.event_columns.Columns`.
+        columns: a :class:`~.event_columns.EventColumns`.
 
     Yields:
         Document: sorted by day, then community.

@@ -35,7 +35,7 @@ _REMEMBERED = 50_000
 """Texts of events, such as referrers, whose value is remembered."""
 
 
-class Event(msgspec.Struct, gc=False):
+class CountedEvent(msgspec.Struct, gc=False):
     """What counting needs of a stored event."""
 
     timestamp: str
@@ -116,7 +116,7 @@ class Lists:
 
 
 @dataclass(frozen=True)
-class Breakdown:
+class BreakdownColumn:
     """How one breakdown's values are found.
 
     Attributes:
@@ -153,7 +153,7 @@ class _Raws:
         return number
 
 
-class Columns:
+class EventColumns:
     """Collects events as columns.
 
     Args:
@@ -201,7 +201,7 @@ class Columns:
 
         Args:
             kind: number of their type in :data:`KINDS`.
-            events: list of :class:`Event`.
+            events: list of :class:`CountedEvent`.
         """
         for name, numbered, texts in (
             ("day", self._days, [day_of(e.timestamp) for e in events]),
@@ -236,9 +236,9 @@ class Columns:
         return pl.DataFrame(columns)
 
     def breakdowns(self):
-        """Return the :class:`Breakdown` s, in the order of the registry."""
+        """Return the :class:`BreakdownColumn` s, in the order of the registry."""
         return [
-            Breakdown(
+            BreakdownColumn(
                 s.key, "sub" if s.of_record else _column(s.key), self._lists[s.key]
             )
             for s in self._subcounts

@@ -18,7 +18,7 @@ from ...errors import SearchUnavailableError
 from ...search.client import patiently
 from ...search.paging import page_decoder
 from ...search.pipelining import ahead
-from .event_columns import Event
+from .event_columns import CountedEvent
 
 PAGE = 10_000
 """Events in one answer."""
@@ -54,7 +54,7 @@ class EventReader:
         event: the :class:`msgspec.Struct` of what is needed of an event.
     """
 
-    def __init__(self, text_client, waiting=None, limit=LIMIT, event=Event):
+    def __init__(self, text_client, waiting=None, limit=LIMIT, event=CountedEvent):
         """Keep what is needed."""
         self._client, self._waiting, self._limit = text_client, waiting, limit
         self._decode_page = page_decoder(_Hit[event], strict=False)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import xxhash
 
-from ..aggregate_reader import LAST_DAY, Part, query_of
+from ..aggregate_reader import LAST_DAY, DocumentRange, query_of
 from ..aggregate_store import Actions
 from .sums import sums_of
 
@@ -30,7 +30,7 @@ def mark(checksums):
     return xxhash.xxh3_64_hexdigest("\n".join(checksums).encode())
 
 
-class Month:
+class MonthSum:
     """What cells have gained since a month began.
 
     Kept is what the running sums of a cell were before the month, for cells that have
@@ -62,7 +62,7 @@ class Month:
         """Take in that a day is going to be added, maybe the first of another month.
 
         Args:
-            delta: a :class:`~.sums.Delta`.
+            delta: a :class:`~.sums.StoredDelta`.
         """
         name = delta.period_start[:7]
         if name != self.name:
@@ -75,7 +75,7 @@ class Month:
 
         Args:
             key: of a breakdown.
-            cells: id -> :class:`~.sums.Cell` with running sums.
+            cells: id -> :class:`~.sums.ValueSums` with running sums.
             changed: those of the day, as a list.
         """
         before = self._before[key]
@@ -99,7 +99,7 @@ class Month:
 
         Args:
             key: of the breakdown.
-            cells: id -> :class:`~.sums.Cell` with running sums.
+            cells: id -> :class:`~.sums.ValueSums` with running sums.
 
         Returns:
             dict: ``ids``, and a list of as many numbers under each of
@@ -125,7 +125,7 @@ class Month:
         }
 
 
-class Months:
+class MonthSums:
     """Writes the sums of months.
 
     Args:
@@ -144,7 +144,7 @@ class Months:
 
         Args:
             community: UUID or ``global``.
-            running: its :class:`~.usage_totals.Running`.
+            running: its :class:`~.usage_totals.UsageTotals`.
         """
         month = running.month
         if not month.is_told:
@@ -171,7 +171,9 @@ class Months:
         """
         self._actions.flush()
         self._store.refresh()
-        since = [Part(f"{day[:7]}-01", LAST_DAY, c) for c, day in starts.items()]
+        since = [
+            DocumentRange(f"{day[:7]}-01", LAST_DAY, c) for c, day in starts.items()
+        ]
         query = query_of(since, "period_start")
         query["bool"]["must_not"] = [{"term": {"updated_timestamp": self._now}}]
         self._client.delete_by_query(

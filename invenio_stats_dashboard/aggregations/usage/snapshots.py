@@ -17,11 +17,11 @@ import msgspec
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
 from ...search.documents import Bookmark
-from ..aggregate_reader import FIRST_DAY, LAST_DAY, Part
-from .checkpoints import LATEST, Kept, SeenThings, States
-from .month_sums import Months
+from ..aggregate_reader import FIRST_DAY, LAST_DAY, DocumentRange
+from .checkpoints import LATEST, Checkpoint, Checkpoints, SeenThings
+from .month_sums import MonthSums
 from .sums import decode_delta
-from .usage_totals import Running
+from .usage_totals import UsageTotals
 
 GROUP = 40
 """Communities that are continued at a time."""
@@ -32,7 +32,7 @@ _SMALL, _LARGE = 500, 8
 _REDO = "redo:usage-snapshot"
 
 
-class Redo:
+class SnapshotRestart:
     """From which day each community's snapshots are to be continued.
 
     Args:
@@ -128,14 +128,14 @@ class Snapshots:
         seen: the one of what was seen.
         snapshots: the one of usage snapshots.
         months: the one of sums of months.
-        shown: a :class:`~.usage_totals.Shown`.
+        shown: a :class:`~.usage_totals.ShownBreakdowns`.
     """
 
     def __init__(self, client, names, deltas, seen, snapshots, months, shown):
         """Keep what is needed."""
         self._client, self._deltas, self._seen = client, deltas, seen
         self._snapshots, self._months, self._shown = snapshots, months, shown
-        self._states = States(client, names, snapshots.write)
+        self._states = Checkpoints(client, names, snapshots.write)
 
     def groups(self, days):
         """Return the communities to continue, in groups.
@@ -163,9 +163,9 @@ class Snapshots:
         """
         self._deltas.refresh()
         self._seen.refresh()
-        months = Months(self._client, self._months)
+        months = MonthSums(self._client, self._months)
         group = _Group(self, days, months)
-        parts = [Part(days[c], LAST_DAY, c) for c in sorted(days)]
+        parts = [DocumentRange(days[c], LAST_DAY, c) for c in sorted(days)]
         written = self._snapshots.replace(group.documents(), parts)
         self._states.flush()
         self._states.delete(group.outdated())
@@ -227,7 +227,7 @@ class _Group:
                 self._seen.start(community, seen)
                 replay = _next(kept.day)
                 break
-        self._running[community] = Running(self._own._shown, state)
+        self._running[community] = UsageTotals(self._own._shown, state)
         self._starts[community] = _Start(replay, day)
 
     def outdated(self):
@@ -240,7 +240,10 @@ class _Group:
 
     def documents(self):
         """Yield the snapshots, sorted by day, then community."""
-        parts = [Part(s.replay, LAST_DAY, c) for c, s in sorted(self._starts.items())]
+        parts = [
+            DocumentRange(s.replay, LAST_DAY, c)
+            for c, s in sorted(self._starts.items())
+        ]
         size = _LARGE if GLOBAL in self._starts else _SMALL
         seen = groupby(
             map(msgspec.json.decode, self._own._seen.sources(parts, size=size)),
@@ -269,7 +272,7 @@ class _Group:
         community, day = delta.community_id, delta.period_start
         running = self._running[community]
         if day == self._newest.get(community):
-            self._save(Kept(community, LATEST, _previous(day)))
+            self._save(Checkpoint(community, LATEST, _previous(day)))
         if day[:7] != running.month.name:
             self._save_month(community)
         running.add(delta, new.get((community, day), {}))
@@ -287,7 +290,7 @@ class _Group:
         """Keep the states at the end of a year of communities that go on after it."""
         for community in sorted(self._active):
             if self._newest.get(community, "")[:4] > year:
-                self._save(Kept(community, year, f"{year}-12-31"))
+                self._save(Checkpoint(community, year, f"{year}-12-31"))
         self._active.clear()
 
     def _save(self, kept):

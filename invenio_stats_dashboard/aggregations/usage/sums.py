@@ -30,7 +30,7 @@ class Downloads(msgspec.Struct, gc=False):
     total_volume: int = 0
 
 
-class Cell(msgspec.Struct, gc=False, omit_defaults=True):
+class ValueSums(msgspec.Struct, gc=False, omit_defaults=True):
     """Sums of one value; None where it has no events of a type."""
 
     id: str
@@ -38,31 +38,31 @@ class Cell(msgspec.Struct, gc=False, omit_defaults=True):
     download: Downloads | None = None
 
 
-class Totals(msgspec.Struct, gc=False):
+class EventTotals(msgspec.Struct, gc=False):
     """Sums of all events."""
 
     view: Views
     download: Downloads
 
 
-class Delta(msgspec.Struct):
+class StoredDelta(msgspec.Struct):
     """What snapshots and months need of a stored usage delta."""
 
     community_id: str
     period_start: str
-    totals: Totals
-    subcounts: dict[str, list[Cell]]
+    totals: EventTotals
+    subcounts: dict[str, list[ValueSums]]
     checksum: str = ""
 
 
-decode_delta = msgspec.json.Decoder(Delta).decode
+decode_delta = msgspec.json.Decoder(StoredDelta).decode
 
 _NO_VIEWS, _NO_DOWNLOADS = Views(), Downloads()
 
 
 def cell_of(id, sums):
     """Return the cell of a value with these sums."""
-    return Cell(
+    return ValueSums(
         id,
         Views(*sums[:2]) if sums[0] else None,
         Downloads(*sums[2:]) if sums[2] else None,

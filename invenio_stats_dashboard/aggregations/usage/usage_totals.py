@@ -14,8 +14,8 @@ import msgspec
 
 from ..documents import Document
 from .documents import DOWNLOAD, VIEW
-from .month_sums import Month
-from .sums import Downloads, Totals, Views, add, cell_of, sums_of
+from .month_sums import MonthSum
+from .sums import Downloads, EventTotals, Views, add, cell_of, sums_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,7 +44,7 @@ _ORDERS = (("view", by_views), ("download", by_downloads))
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownBreakdowns:
     """Which breakdowns there are, and how much of them a snapshot has.
 
     Attributes:
@@ -56,15 +56,15 @@ class Shown:
     top: int
 
 
-class Running:
+class UsageTotals:
     """Running totals of one community.
 
     Args:
-        shown: a :class:`Shown`.
+        shown: a :class:`ShownBreakdowns`.
         state: what :meth:`state` returned, to go on from there.
 
     Attributes:
-        month: the :class:`~.month_sums.Month` of the last day that was added.
+        month: the :class:`~.month_sums.MonthSum` of the last day that was added.
     """
 
     def __init__(self, shown, state=None):
@@ -72,7 +72,7 @@ class Running:
         state = state or {"totals": [0] * 5, "cells": {}, "distinct": {}}
         self._shown = shown
         totals = state["totals"]
-        self._totals = Totals(Views(*totals[:2]), Downloads(*totals[2:]))
+        self._totals = EventTotals(Views(*totals[:2]), Downloads(*totals[2:]))
         self.distinct = dict(state["distinct"])
         self._cells = {
             key: {
@@ -89,7 +89,7 @@ class Running:
             for key, cells in self._cells.items()
             if not shown.every[key]
         }
-        self.month = Month(self._largest, state.get("month"))
+        self.month = MonthSum(self._largest, state.get("month"))
 
     def state(self):
         """Return all that is needed to go on, as JSON values."""
@@ -131,7 +131,7 @@ class Running:
 
         Yields:
             tuple: key of a breakdown of which snapshots have the largest cells, and its
-            cells as :meth:`~.month_sums.Month.columns` has them.
+            cells as :meth:`~.month_sums.MonthSum.columns` has them.
         """
         for key in self._largest:
             yield key, self.month.columns(key, self._cells[key])

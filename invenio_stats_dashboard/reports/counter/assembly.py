@@ -30,7 +30,7 @@ _BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReportProgress:
     """How far a report is.
 
     Attributes:
@@ -84,7 +84,7 @@ def counter_report(
         community_id: UUID, slug, or ``global``.
         month: ``YYYY-MM``.
         identity: of the caller; None for somebody who is not logged in.
-        progress: called with a :class:`Progress` now and then.
+        progress: called with a :class:`ReportProgress` now and then.
         waiting: called with a sentence whenever OpenSearch takes no requests.
         hidden: what the caller may not see is in it, too, without a title.
         most: events that may be counted; None for any number.
@@ -113,11 +113,11 @@ def counter_report(
     for done, day in enumerate(days, 1):
         pages = ((kind == _REQUEST, page) for kind, page in events.day(indices, day))
         number += counts.add_day(pages)
-        progress(Progress(f"counted {day}", done, len(days), number))
+        progress(ReportProgress(f"counted {day}", done, len(days), number))
     countries = app.config[MIN_VISITORS] is None
     platform = str(app.config.get("THEME_SITENAME") or app.config["SITE_UI_URL"])
     header = report.header(
-        report.Facts(
+        report.ReportFacts(
             community=community,
             platform=platform,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -151,7 +151,7 @@ def counter_report(
                     cells, told.get(recid), link, platform, first, last, countries
                 )
             done += len(batch)
-            progress(Progress("records written", done, len(counts), number))
+            progress(ReportProgress("records written", done, len(counts), number))
 
     return CounterReport(header, len(counts), datasets())
 

@@ -8,7 +8,7 @@ from opensearchpy.exceptions import NotFoundError
 from ...aggregations.usage.event_reader import EventReader
 from ...community_events.documents import GLOBAL
 from ...queries.event_filters import of_community, whose
-from .usage import Use
+from .usage import UseEvent
 
 _NO_ROBOTS = {"bool": {"must_not": [{"term": {"is_robot": True}}]}}
 _NOT_ENRICHED = {"bool": {"must_not": [{"exists": {"field": "enriched_at"}}]}}
@@ -30,7 +30,7 @@ class CountedEvents:
     def __init__(self, client, text_client, names, only, community, waiting=None):
         """Keep what is needed; asks nothing yet."""
         self._client, self._names, self._community = client, names, community
-        self._reader = EventReader(text_client, waiting, event=Use)
+        self._reader = EventReader(text_client, waiting, event=UseEvent)
         self._only = {
             event_type: {"bool": {"filter": [query, _NO_ROBOTS]}}
             for event_type, query in only.items()
@@ -70,7 +70,7 @@ class CountedEvents:
             day: ``YYYY-MM-DD``, UTC.
 
         Yields:
-            tuple: event type, and a list of :class:`~.usage.Use`.
+            tuple: event type, and a list of :class:`~.usage.UseEvent`.
 
         Raises:
             SearchUnavailableError: OpenSearch did not answer, or not completely.

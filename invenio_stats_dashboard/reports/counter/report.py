@@ -22,7 +22,7 @@ _YEAR_UNKNOWN = "0001"
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """What a report's header tells.
 
     Attributes:
@@ -57,7 +57,7 @@ def header(facts):
     """Return the header of a report.
 
     Args:
-        facts: the :class:`Facts`.
+        facts: the :class:`ReportFacts`.
 
     Returns:
         dict: ``report-header``.
@@ -80,8 +80,9 @@ def dataset(cells, record, link, platform, first, last, countries=True):
     """Return the entry of one record.
 
     Args:
-        cells: its :class:`~.usage.Cell` s.
-        record: what may be told of it, a :class:`~...queries.visible_records.Seen`, or None.
+        cells: its :class:`~.usage.RecordCounts` s.
+        record: the :class:`~...queries.visible_records.VisibleRecord`; None if it must
+            not be shown.
         link: address of its page.
         platform: name of the site.
         first: first day of the report.

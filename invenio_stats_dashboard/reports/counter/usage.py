@@ -38,7 +38,7 @@ _ALL = -1
 _KEYS = ["record", "method", "country"]
 
 
-class Use(msgspec.Struct, gc=False):
+class UseEvent(msgspec.Struct, gc=False):
     """What counting needs of a stored event."""
 
     recid: str | None = None
@@ -48,7 +48,7 @@ class Use(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True)
-class Cell:
+class RecordCounts:
     """The counts of one record.
 
     Attributes:
@@ -79,7 +79,7 @@ class UseCounts:
         """Add all events of one day.
 
         Args:
-            pages: of (whether they are requests, list of :class:`Use`).
+            pages: of (whether they are requests, list of :class:`UseEvent`).
 
         Returns:
             int: how many events there were.
@@ -111,7 +111,7 @@ class UseCounts:
         rows = ordered.select(*_KEYS, *METRICS).iter_rows()
         for record, cells in groupby(rows, key=itemgetter(0)):
             yield recids[record], [
-                Cell(
+                RecordCounts(
                     ACCESS_METHODS[method],
                     None if country == _ALL else countries[country],
                     tuple(counts),

@@ -41,7 +41,7 @@ def csv_pieces(subject, rows):
 
     Args:
         subject: the :class:`~...permissions.Subject` whose numbers they are.
-        rows: iterable of (:class:`~...queries.query.Row`, label).
+        rows: iterable of (:class:`~...queries.query.SeriesRow`, label).
 
     Yields:
         bytes: about 64 KiB each; the first one begins with the header.

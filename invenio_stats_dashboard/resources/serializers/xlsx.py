@@ -31,7 +31,7 @@ def write_xlsx(file, cover, names, rows, limit=ROWS):
         file: open for writing bytes.
         cover: lines of the first sheet, each a tuple of texts.
         names: breakdown -> name of its sheet; None -> that of the totals.
-        rows: iterable of (:class:`~...queries.query.Row`, label).
+        rows: iterable of (:class:`~...queries.query.SeriesRow`, label).
         limit: rows of a sheet.
     """
     from xlsxwriter import Workbook  # a web process may never write one

@@ -24,7 +24,7 @@ LACKING = {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}}
 
 
 @dataclass
-class Filled:
+class FillReport:
     """What one run has done.
 
     Attributes:
@@ -40,7 +40,7 @@ class Filled:
     reason: str | None = None
 
 
-class Filling:
+class FillMissing:
     """Enriches events of enriched indices that have no enrichment.
 
     Args:
@@ -71,7 +71,7 @@ class Filling:
         Raises:
             SearchUnavailableError: OpenSearch does not answer, or not completely.
         """
-        done = Filled()
+        done = FillReport()
         lacking = not_enriched(self._client, self._names, event_types)
         if lacking is None:
             raise SearchUnavailableError(

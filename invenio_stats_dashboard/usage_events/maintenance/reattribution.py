@@ -44,7 +44,7 @@ RUN_SECONDS = 480.0
 
 
 @dataclass
-class Attributed:
+class ReattributionReport:
     """What one run has done.
 
     Attributes:
@@ -116,7 +116,7 @@ def noting(app, names):
     return partial(note, text_client(app), names)
 
 
-class Attribution:
+class Reattribution:
     """Works the list off.
 
     Args:
@@ -154,7 +154,7 @@ class Attribution:
             SearchUnavailableError: OpenSearch does not answer completely, or takes
                 nothing; the records worked on go to the end of the list.
         """
-        done, end, served = Attributed(), time.monotonic() + seconds, None
+        done, end, served = ReattributionReport(), time.monotonic() + seconds, None
         # the same for the whole run: what is noted meanwhile is unknown to its look-up
         before = datetime.now(UTC) - timedelta(seconds=rest)
         while noted := self._noted(records, before):

@@ -15,7 +15,7 @@ from invenio_stats_dashboard.aggregations.records import (
     running_totals,
 )
 from invenio_stats_dashboard.aggregations.records.dates import day_number, first_day
-from invenio_stats_dashboard.aggregations.records.interning import Cells
+from invenio_stats_dashboard.aggregations.records.interning import CellNumbers
 
 KEYS = ("subjects", "languages")
 
@@ -72,7 +72,7 @@ class Counted:
     def __init__(self, records, events, basis="added", today=60, limits=None):
         """Count."""
         communities = sorted({event["community_id"] for event in events})
-        self._numbers, self.cells = {}, Cells(KEYS)
+        self._numbers, self.cells = {}, CellNumbers(KEYS)
         self.stays = presence.stays(self._events(events, communities))
         self.known = self._records(records)
         self.dated = presence.dated(self.stays, self.known, basis)

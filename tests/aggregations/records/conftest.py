@@ -10,11 +10,11 @@ import pytest
 
 from invenio_stats_dashboard import config, subcounts
 from invenio_stats_dashboard.aggregations.aggregate_store import (
-    Written,
+    WriteCounts,
     ensure_templates,
 )
-from invenio_stats_dashboard.aggregations.records.aggregator import Records
-from invenio_stats_dashboard.aggregations.runner import Options
+from invenio_stats_dashboard.aggregations.records.aggregator import RecordsAggregator
+from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts
 from invenio_stats_dashboard.community_events.store import EventStore
@@ -111,13 +111,13 @@ class Known:
     def half(self, today=TODAY, top=20, registry=REGISTRY, gate=None):
         """Return the aggregation of records."""
         rules = subcounts.load(registry), top, today
-        return Records(self.client, self.text, self.names, *rules, gate=gate)
+        return RecordsAggregator(self.client, self.text, self.names, *rules, gate=gate)
 
     def aggregate(self, today=TODAY, half=None, **options):
         """Run it; what was done is returned, the steps' labels are kept."""
         half = half or self.half(today)
-        self.labels, self.without_facts, written = [], 0, Written()
-        for phase in half.phases(Options(**options)):
+        self.labels, self.without_facts, written = [], 0, WriteCounts()
+        for phase in half.phases(AggregationOptions(**options)):
             for step in phase:
                 self.labels.append(step.label)
                 done = step.do()

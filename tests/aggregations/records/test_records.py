@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.aggregations.aggregate_store import Written
+from invenio_stats_dashboard.aggregations.aggregate_store import WriteCounts
 from invenio_stats_dashboard.aggregations.records import (
     aggregator,
     change_detection,
@@ -17,10 +17,12 @@ from invenio_stats_dashboard.aggregations.records import (
     documents,
     spill_file,
 )
-from invenio_stats_dashboard.aggregations.records.contribution_store import Kept
-from invenio_stats_dashboard.aggregations.runner import Options
+from invenio_stats_dashboard.aggregations.records.contribution_store import (
+    ContributionStore,
+)
+from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
-from invenio_stats_dashboard.search.health import HealthGate, Limits
+from invenio_stats_dashboard.search.health import HealthGate, HealthLimits
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
 
 from .build import day, record, text, timeline
@@ -62,20 +64,20 @@ def test_documents_are_what_the_reference_counts(some):
     written = some.aggregate()
     some.check()
     found = some.found()
-    assert written == Written(created=sum(map(len, found.values())))
+    assert written == WriteCounts(created=sum(map(len, found.values())))
     assert all(found[family] for family in RECORD_FAMILIES)
 
 
 def test_what_has_not_changed_is_not_counted_again(some):
     some.aggregate()
-    assert some.aggregate() == Written()
+    assert some.aggregate() == WriteCounts()
     assert some.labels == []
 
 
 def test_a_rebuild_finds_nothing_to_change(some):
     some.aggregate()
     written = some.aggregate(rebuild=True)
-    assert written == Written(equal=sum(map(len, some.found().values())))
+    assert written == WriteCounts(equal=sum(map(len, some.found().values())))
     assert some.counted == ["records of global", "records of 2 communities"]
 
 
@@ -151,12 +153,12 @@ def test_a_record_counts_from_its_publication_date_without_any_change(some):
     some.edit("r4", published=due.isoformat())
     some.aggregate()
     some.check()
-    assert some.aggregate(today=due - timedelta(days=1)) == Written()
+    assert some.aggregate(today=due - timedelta(days=1)) == WriteCounts()
     written = some.aggregate(today=due)
     # a delta and a snapshot for the instance and for B
     assert (written.created, written.changed, written.deleted) == (4, 0, 0)
     some.check(today=due)
-    assert some.aggregate(today=due + timedelta(days=400)) == Written()
+    assert some.aggregate(today=due + timedelta(days=400)) == WriteCounts()
 
 
 def test_centuries_of_publication_dates_take_one_index(some, client, names):
@@ -243,7 +245,7 @@ def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
     written = some.aggregate(families=("records-delta-added",))
     # the days on which it came or went: three of the instance, three of A, one of B
     assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
-    assert written == Written(changed=7)
+    assert written == WriteCounts(changed=7)
     some.aggregate()
     some.check()
 
@@ -281,7 +283,7 @@ def test_kept_contributions_that_are_gone_before_they_are_added_up(some, client,
     some.aggregate()
     some.edit("r4", owner="5")
     half = some.half()
-    phases = half.phases(Options())
+    phases = half.phases(AggregationOptions())
     for step in next(phases):
         step.do()
     client.delete(index=names.between_runs, id=f"{B}:0/1", refresh=True)
@@ -296,7 +298,7 @@ def test_another_run_notes_a_change_of_the_same_day(some):
     for owner in ("6", "7"):
         some.edit("r4", owner=owner)
         # what is to be written is noted twice, and not written in between
-        for step in next(some.half().phases(Options())):
+        for step in next(some.half().phases(AggregationOptions())):
             step.do()
     some.aggregate()
     some.check()
@@ -490,7 +492,7 @@ def test_a_community_that_changes_while_it_is_counted_is_counted_again(
         # its documents are written; nothing is noted as done yet
         if not late:
             late.append(some.edit("r4", file_count=5))
-            phases = some.half().phases(Options())
+            phases = some.half().phases(AggregationOptions())
             for step in next(phases):
                 step.do()
         close(*arguments)
@@ -502,7 +504,7 @@ def test_a_community_that_changes_while_it_is_counted_is_counted_again(
 
 
 def test_a_cluster_that_is_not_fit_stops_the_work_and_nothing_is_lost(some, client):
-    gate = HealthGate(client, Limits(memory_percent=1, patience=0.1, interval=0))
+    gate = HealthGate(client, HealthLimits(memory_percent=1, patience=0.1, interval=0))
     with pytest.raises(ClusterNotHealthyError):
         some.aggregate(half=some.half(gate=gate))
     assert not any(some.found().values())
@@ -601,7 +603,9 @@ def _requests(known, monkeypatch):
 
             patch.setattr(client.transport, "perform_request", counted)
         half = known.half()
-        assert not [step for phase in half.phases(Options()) for step in phase]
+        assert not [
+            step for phase in half.phases(AggregationOptions()) for step in phase
+        ]
     return sent
 
 
@@ -610,7 +614,7 @@ def test_running_totals_of_usage_stay_where_contributions_are_removed(some, name
     index, total = names.between_runs, f"{B}:latest"
     body = {"community_id": B, "anchor": "latest", "day": "2024-02-01", "state": {}}
     some.client.index(index=index, id=total, body=body, refresh=True)
-    Kept(some.client, some.text, names).forget([B])
+    ContributionStore(some.client, some.text, names).forget([B])
     assert some.client.exists(index=index, id=total)
     assert not some.client.exists(index=index, id=f"{B}:0/1")
     some.aggregate(rebuild=True)

@@ -10,8 +10,8 @@ import pytest
 from opensearchpy import NotFoundError
 
 from invenio_stats_dashboard.aggregations.usage import aggregator, counting
-from invenio_stats_dashboard.aggregations.usage.aggregator import Unit, units
-from invenio_stats_dashboard.aggregations.usage.corrections import Corrections
+from invenio_stats_dashboard.aggregations.usage.aggregator import DayBatch, units
+from invenio_stats_dashboard.aggregations.usage.corrections import UsageCorrections
 from invenio_stats_dashboard.aggregations.usage.event_columns import day_of
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
@@ -155,7 +155,7 @@ def _wanted(app, usage):
 
 def corrections(events):
     """Return the correction log as (day, reason, views before, views after)."""
-    found = Corrections(events.client, events.names, None).read()
+    found = UsageCorrections(events.client, events.names, None).read()
 
     def views(totals):
         return totals and totals["view"]["total_events"]
@@ -212,12 +212,12 @@ def test_days_are_put_together_within_a_month_up_to_a_number_of_events():
     days = ["2026-03-30", "2026-03-31", "2026-04-01", "2026-04-02", "2026-04-04"]
     counts = {**dict.fromkeys(days, 4), "2026-04-04": 99}
     assert units(days, counts, limit=8) == [
-        Unit("2026-03-30", "2026-03-31", 8),
-        Unit("2026-04-01", "2026-04-02", 8),
-        Unit("2026-04-04", "2026-04-04", 99),
+        DayBatch("2026-03-30", "2026-03-31", 8),
+        DayBatch("2026-04-01", "2026-04-02", 8),
+        DayBatch("2026-04-04", "2026-04-04", 99),
     ]
     assert [u.first for u in units(days, counts, limit=1)] == days
-    assert Unit("2026-02-28", "2026-03-01", 1).days == ["2026-02-28", "2026-03-01"]
+    assert DayBatch("2026-02-28", "2026-03-01", 1).days == ["2026-02-28", "2026-03-01"]
 
 
 def test_what_was_counted_is_freed_at_once_and_needs_no_collector(events):

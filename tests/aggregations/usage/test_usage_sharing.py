@@ -8,9 +8,9 @@ import threading
 import pytest
 from opensearchpy import Transport
 
-from invenio_stats_dashboard.aggregations.aggregate_store import Written
+from invenio_stats_dashboard.aggregations.aggregate_store import WriteCounts
 from invenio_stats_dashboard.aggregations.run_sharing import SharedSteps
-from invenio_stats_dashboard.aggregations.runner import LOCK, Done
+from invenio_stats_dashboard.aggregations.runner import LOCK, StepResult
 from invenio_stats_dashboard.aggregations.usage import aggregator, snapshots
 from invenio_stats_dashboard.errors import LockLostError
 
@@ -145,7 +145,7 @@ def test_what_a_run_has_left_that_was_killed_is_removed(much):
 
 def test_a_step_is_done_once(much):
     shared = SharedSteps(much.client, much.names.bookmarks, "run", 60)
-    did = Done({"usage-delta": Written(created=2)}, events=7, days=1)
+    did = StepResult({"usage-delta": WriteCounts(created=2)}, events=7, days=1)
 
     def while_it_is_done(check):
         check()

@@ -167,7 +167,7 @@ CHECKS = {
 """Config variable -> a check that returns None, or what the value must be."""
 
 
-def check(config):
+def check_config(config):
     """Refuse the first value that cannot work.
 
     Args:

@@ -36,7 +36,7 @@ class InvenioStatsDashboard:
         for key in dir(config):
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
-        config_validation.check(app.config)
+        config_validation.check_config(app.config)
         check_configured_layouts(app.config)
         if app.config["COMMUNITY_STATS_ENABLED"]:
             if indexer.install(app):

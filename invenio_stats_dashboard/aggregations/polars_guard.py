@@ -15,7 +15,7 @@ from ..errors import StatsDashboardError
 _used_by = None
 
 
-def check():
+def require_same_process():
     """Note that this process counts.
 
     Raises:

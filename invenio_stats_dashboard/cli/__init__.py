@@ -10,7 +10,7 @@ from .community_events import community_events, generate_community_events
 from .counter import counter_report
 from .database_indexes import database_indexes
 from .status import status
-from .stored import clear_bookmarks, destroy_indices, read
+from .stored import clear_bookmarks, destroy_indices, read_documents
 from .usage_events import migrate_events, usage_events
 
 
@@ -26,7 +26,7 @@ community_stats.add_command(usage_events)
 community_stats.add_command(migrate_events)
 community_stats.add_command(aggregate)
 community_stats.add_command(status)
-community_stats.add_command(read)
+community_stats.add_command(read_documents)
 community_stats.add_command(counter_report)
 community_stats.add_command(clear_bookmarks)
 community_stats.add_command(destroy_indices)

@@ -46,7 +46,7 @@ def _service():
 @json_option
 @with_appcontext
 @sentences_for_errors
-def read(community, family, start_date, end_date, as_json):
+def read_documents(community, family, start_date, end_date, as_json):
     """Show the documents of a community, one for each day.
 
     On a day on which nothing happened a delta is zero and a snapshot is the one before.

@@ -8,7 +8,7 @@ from threading import Thread
 
 from ..search.seqno import NOTHING, page, scan
 from ..usage_events.enrichment import native_bytes
-from .fingerprints import NO_DAY, event_hash, fingerprint, read
+from .fingerprints import NO_DAY, event_hash, fingerprint, read_fingerprints
 
 _IN_MEMORY = 100_000
 _PAGE = 2000
@@ -81,7 +81,7 @@ def fingerprints_of_both(text_client, left, right, size=_PAGE, pause=None):
 
     def work(side):
         try:
-            results[side.index] = read(
+            results[side.index] = read_fingerprints(
                 text_client, side.index, side.upto, size=size, pause=pause
             )
         except BaseException as error:  # noqa: BLE001 - raised again below

@@ -19,7 +19,7 @@ from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
 from ..search.seqno import NOTHING, IncompletePageError, page, positions, scan
-from .fingerprints import Fingerprints, fingerprint, read
+from .fingerprints import Fingerprints, fingerprint, read_fingerprints
 
 _READ_BACK_EVERY = 50_000
 ALIAS_MISSING = "index_not_found_exception"
@@ -221,7 +221,7 @@ class ReadBack:
         self._client.indices.refresh(
             index=self._target, params={"request_timeout": 120}
         )
-        read(
+        read_fingerprints(
             self._text_client,
             self._target,
             upto,

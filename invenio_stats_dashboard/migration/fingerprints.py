@@ -101,7 +101,7 @@ def _day(native):
     return found.group(1).decode() if found else NO_DAY
 
 
-def read(
+def read_fingerprints(
     text_client, index, positions, after=None, size=_PAGE, prints=None, pause=None
 ):
     """Fingerprint what an index holds, by its own sequence numbers.

@@ -123,7 +123,7 @@ class MigrationStatus:
         }
 
 
-def read(client, names, lock, event_types, ranges, now):
+def read_migration_status(client, names, lock, event_types, ranges, now):
     """Read the status; changes nothing.
 
     Args:
@@ -157,7 +157,7 @@ def read(client, names, lock, event_types, ranges, now):
             for index in strange
         ]
         + strangers(client, names, event_types),
-        dead_letters=dead_letters.read(client, names),
+        dead_letters=dead_letters.read_dead_letters(client, names),
     )
 
 

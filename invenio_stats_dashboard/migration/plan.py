@@ -137,7 +137,7 @@ def ignored_workers_sentence(id, problem):
     )
 
 
-def check(plan):
+def require_no_blockers(plan):
     """Refuse to start what cannot succeed.
 
     Raises:

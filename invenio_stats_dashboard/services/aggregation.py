@@ -61,7 +61,7 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
         AggregationReport: what was done.
     """
     check_enabled(app)
-    polars_guard.check()
+    polars_guard.require_same_process()
     names, client = Names.of(app), json_client(app, timeout=60)
     with locked(app, client, names) as lock:
         if options.dry_run:
@@ -107,7 +107,7 @@ def help_with(app, run):
     Returns:
         int: how many steps were done; 0 if what this worker would count differs.
     """
-    polars_guard.check()
+    polars_guard.require_same_process()
     names, client = Names.of(app), json_client(app, timeout=60)
     shared, gate = _shared(app, client, names, run), HealthGate(client, _limits(app))
 

@@ -165,7 +165,7 @@ class EventReindexingService:
             made, found = plan.make_plan(
                 self._client, self.names, event_types, ranges, now()
             )
-            plan.check(made)
+            plan.require_no_blockers(made)
             report = MigrationReport(problems=list(made.warnings))
             watch = RunObserver(
                 progress or ignore, step or ignore, stop, report.problems.append, now
@@ -212,7 +212,7 @@ class EventReindexingService:
         self._check_ready()
         self._check_unlocked()
         made, _ = plan.make_plan(self._client, self.names, event_types, ranges, now())
-        plan.check(made)
+        plan.require_no_blockers(made)
 
     def status(self, event_types=(), months=(), now=utc_now):
         """Say how far each month is.
@@ -222,7 +222,7 @@ class EventReindexingService:
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
-        return migration_status.read(
+        return migration_status.read_migration_status(
             self._client, self.names, LOCK, event_types, ranges, now()
         )
 

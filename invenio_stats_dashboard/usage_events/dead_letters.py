@@ -179,7 +179,7 @@ def store(text_client, names, actions, limit=_LIMIT, waiting=None):
         )
 
 
-def read(client, names):
+def read_dead_letters(client, names):
     """Return how many events are kept, and why the newest was refused.
 
     Args:

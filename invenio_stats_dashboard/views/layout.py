@@ -117,9 +117,9 @@ def check_configured(config):
     own = config[VARIABLE]
     # breakdowns of the usual ones may be removed, and are left out then
     known = COMMUNITY_STATS_SUBCOUNTS | (own if isinstance(own, dict) else {})
-    check(config["STATS_DASHBOARD_LAYOUT"], known)
+    check_layout(config["STATS_DASHBOARD_LAYOUT"], known)
     for name, further in config["STATS_DASHBOARD_LAYOUTS"].items():
-        check(further, known, f"STATS_DASHBOARD_LAYOUTS[{name!r}]")
+        check_layout(further, known, f"STATS_DASHBOARD_LAYOUTS[{name!r}]")
 
 
 def offer_layouts(app):
@@ -150,7 +150,7 @@ def _with_options(fields, options):
             yield {**field, "props": {**field["props"], "options": options}}
 
 
-def check(layout, breakdowns, variable="STATS_DASHBOARD_LAYOUT"):
+def check_layout(layout, breakdowns, variable="STATS_DASHBOARD_LAYOUT"):
     """Refuse the first thing in a layout that cannot work.
 
     Args:

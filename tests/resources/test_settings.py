@@ -40,18 +40,20 @@ SETTINGS = "STATS_DASHBOARD_INDEX_SETTINGS"
 )
 def test_a_value_that_cannot_work_is_refused_by_name(name, value):
     with pytest.raises(ConfigurationError, match=f"{name} is .*; it must be "):
-        config_validation.check({**GOOD, name: value})
+        config_validation.check_config({**GOOD, name: value})
 
 
 def test_a_policy_can_be_given_as_a_class():
-    config_validation.check(GOOD)
-    config_validation.check({**GOOD, POLICY: StatsDashboardPermissionPolicy})
-    config_validation.check({**GOOD, "STATS_DASHBOARD_CACHE_SECONDS": 0})
+    config_validation.check_config(GOOD)
+    config_validation.check_config({**GOOD, POLICY: StatsDashboardPermissionPolicy})
+    config_validation.check_config({**GOOD, "STATS_DASHBOARD_CACHE_SECONDS": 0})
 
 
 def test_shards_replicas_and_sizes_that_opensearch_takes_are_taken():
-    config_validation.check({**GOOD, SETTINGS: {"auto_expand_replicas": "0-all"}})
-    config_validation.check(
+    config_validation.check_config(
+        {**GOOD, SETTINGS: {"auto_expand_replicas": "0-all"}}
+    )
+    config_validation.check_config(
         {**GOOD, SETTINGS: {"number_of_shards": 2, "number_of_replicas": 0}}
     )
-    config_validation.check({**GOOD, "COMMUNITY_STATS_AGGREGATES_SHARD_GB": 0.5})
+    config_validation.check_config({**GOOD, "COMMUNITY_STATS_AGGREGATES_SHARD_GB": 0.5})

@@ -129,7 +129,7 @@ def test_month_that_stays_closed_does_not_keep_the_events_of_others(
     month = usage.names.events_month("view", NOW.strftime("%Y-%m"))
     assert len(usage.seen(index=month)) == 30
     assert broker.left() == 0
-    assert dead_letters.read(usage.client, usage.names).count == 30
+    assert dead_letters.read_dead_letters(usage.client, usage.names).count == 30
     alias_actions.lift_block(usage.client, closed)
     assert usage.service.replay().stored == 30
     assert len(usage.seen("view")) == 60

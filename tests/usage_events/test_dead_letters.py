@@ -67,7 +67,7 @@ def test_keeping_twice_is_keeping_once_with_the_newest_reason(usage):
     keep(usage, found)
     keep(usage, [(head, source, "another") for head, source, _ in found])
     assert {letter["reason"] for letter in kept(usage).values()} == {"another"}
-    status = dead_letters.read(usage.client, usage.names)
+    status = dead_letters.read_dead_letters(usage.client, usage.names)
     assert (status.count, status.reason) == (3, "another")
 
 
@@ -100,4 +100,7 @@ def test_what_cannot_be_kept_is_an_error(usage):
 
 
 def test_there_are_none_where_nothing_was_ever_refused(usage):
-    assert dead_letters.read(usage.client, usage.names) == dead_letters.DeadLetters()
+    assert (
+        dead_letters.read_dead_letters(usage.client, usage.names)
+        == dead_letters.DeadLetters()
+    )

@@ -77,8 +77,8 @@ def test_the_window_is_that_of_views_and_downloads_of_this_package_only(app):
 @pytest.mark.parametrize("value", [0, 3601, -5, 30.0, "30", True])
 def test_a_window_that_cannot_be_is_refused_at_start(value):
     good = {name: getattr(config, name) for name in config_validation.CHECKS}
-    config_validation.check(good)
-    config_validation.check({**good, VARIABLE: 1})
-    config_validation.check({**good, VARIABLE: 3600})
+    config_validation.check_config(good)
+    config_validation.check_config({**good, VARIABLE: 1})
+    config_validation.check_config({**good, VARIABLE: 3600})
     with pytest.raises(ConfigurationError, match=f"{VARIABLE} is {value!r}; it must"):
-        config_validation.check({**good, VARIABLE: value})
+        config_validation.check_config({**good, VARIABLE: value})

@@ -68,7 +68,7 @@ def test_what_is_refused_for_good_is_a_dead_letter_and_the_rest_is_stored(queue)
     publish(5, country=lambda n: {"no": "text"} if n == 2 else "CH")
     assert process_events(["record-view"]) == [("record-view", (4, 1))]
     assert len(queue.seen("view")) == 4
-    found = dead_letters.read(queue.client, queue.names)
+    found = dead_letters.read_dead_letters(queue.client, queue.names)
     assert found.count == 1 and "country" in found.reason
     ((_, letter),) = queue.seen(index=queue.names.dead_letter)
     assert not {"user_agent", "ip_address", "session_id"} & set(letter["source"])
@@ -171,7 +171,7 @@ def test_an_event_that_cannot_be_encoded_is_a_dead_letter(broker, value, kept):
     ]
     assert indexer.run() == (2, 1)
     assert len(broker.usage.seen("view")) == 2
-    found = dead_letters.read(broker.usage.client, broker.usage.names)
+    found = dead_letters.read_dead_letters(broker.usage.client, broker.usage.names)
     assert found.count == 1 and "cannot be encoded" in found.reason
     ((_, letter),) = broker.usage.seen(index=broker.usage.names.dead_letter)
     assert letter["source"]["referrer"] == kept

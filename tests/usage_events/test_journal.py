@@ -169,7 +169,10 @@ def test_dead_letter_of_another_salt_is_kept_once(broker):
     lose_salt()
     assert broker.indexer().run() == (10, 0)
     assert len(seen(broker)) == 9
-    assert dead_letters.read(broker.usage.client, broker.usage.names).count == 1
+    assert (
+        dead_letters.read_dead_letters(broker.usage.client, broker.usage.names).count
+        == 1
+    )
 
 
 def test_nothing_of_a_visitor_is_noted(broker, ids):

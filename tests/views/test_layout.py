@@ -11,8 +11,8 @@ from invenio_stats_dashboard import config
 from invenio_stats_dashboard.default_layout import DEFAULT_LAYOUT
 from invenio_stats_dashboard.errors import ConfigurationError
 from invenio_stats_dashboard.views.layout import (
-    check,
     check_configured,
+    check_layout,
     choose,
     resolve,
 )
@@ -79,7 +79,7 @@ def defaults():
 )
 def test_a_widget_that_cannot_work_is_refused_with_the_path_to_it(widget, sentence):
     with pytest.raises(ConfigurationError) as error:
-        check(layout(widget), BREAKDOWNS)
+        check_layout(layout(widget), BREAKDOWNS)
     assert sentence in str(error.value)
 
 
@@ -106,12 +106,12 @@ def test_a_widget_that_cannot_work_is_refused_with_the_path_to_it(widget, senten
 )
 def test_a_layout_that_cannot_work_is_refused_with_the_path(wrong, sentence):
     with pytest.raises(ConfigurationError) as error:
-        check(wrong, BREAKDOWNS)
+        check_layout(wrong, BREAKDOWNS)
     assert sentence in str(error.value)
 
 
 def test_the_usual_layout_is_one():
-    check(DEFAULT_LAYOUT, BREAKDOWNS)
+    check_layout(DEFAULT_LAYOUT, BREAKDOWNS)
 
 
 def test_layouts_are_checked_at_start():

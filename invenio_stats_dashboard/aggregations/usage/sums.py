@@ -81,7 +81,7 @@ def sums_of(cell):
     )
 
 
-def add(cell, found):
+def add_sums(cell, found):
     """Add the sums of one cell to another; what this has none of becomes the other's."""
     if (more := found.view) is not None:
         if (view := cell.view) is None:

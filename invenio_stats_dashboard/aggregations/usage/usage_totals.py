@@ -15,7 +15,7 @@ import msgspec
 from ..documents import Document
 from .documents import DOWNLOAD, VIEW
 from .month_sums import MonthSum
-from .sums import Downloads, EventTotals, Views, add, cell_of, sums_of
+from .sums import Downloads, EventTotals, Views, add_sums, cell_of, sums_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -104,14 +104,14 @@ class UsageTotals:
             "month": self.month.state(),
         }
 
-    def add(self, delta, new):
+    def add_sums(self, delta, new):
         """Add a day.
 
         Args:
             delta: a :class:`Delta`; its cells must not be used any more.
             new: kind of thing -> how many were seen for the first time.
         """
-        add(self._totals, delta.totals)
+        add_sums(self._totals, delta.totals)
         self.month.begin(delta)
         for kind, count in new.items():
             self.distinct[kind] = self.distinct.get(kind, 0) + count
@@ -122,7 +122,7 @@ class UsageTotals:
             for found in changed:
                 cell = cells.setdefault(found.id, found)
                 if cell is not found:
-                    add(cell, found)
+                    add_sums(cell, found)
             if not every and changed:
                 self._choose(key, changed)
 

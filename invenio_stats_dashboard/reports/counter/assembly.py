@@ -95,7 +95,7 @@ def counter_report(
     """
     first, last, has_ended = argument_parsing.month(month, today)
     (community,) = argument_parsing.with_global([community_id])
-    polars_guard.check()
+    polars_guard.require_same_process()
     progress = progress or (lambda progress: None)
     only = queries(app)
     client = json_client(app, timeout=60)

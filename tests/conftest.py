@@ -75,6 +75,8 @@ def only_what_the_tier_allows(request, monkeypatch):
     """Let a unit test fail that connects to a service."""
     if tiers.tier_of(request.node) == tiers.UNIT:
         tiers.refuse_connections(monkeypatch)
+    elif request.node.get_closest_marker(balance.EXCLUSIVE) is None:
+        balance.refuse_changes_of_the_cluster(monkeypatch)
 
 
 @pytest.fixture()

@@ -4,6 +4,7 @@
 """The command that makes COUNTER reports."""
 
 import json
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def _write(report, out):
 def _written(path):
     """Yield a text file that is there under its name when all is written."""
     if path is None:
-        yield click.get_text_stream("stdout")
+        yield sys.stdout
         return
     part = path.with_name(f".{path.name}.part")
     try:

@@ -490,7 +490,7 @@ def test_an_index_of_somebody_else_is_neither_used_nor_deleted(events):
 # -- what the cluster allows -----------------------------------------------------------
 
 
-def test_indices_are_created_where_none_is_created_by_writing(two):
+def test_indices_are_created_where_none_is_created_by_writing(alone, two):
     settings = {"transient": {"action.auto_create_index": "false"}}
     two.days(["2024-03-01"], first=40)
     events_of_2025 = two.names.events_month("view", "2025-01")
@@ -507,7 +507,7 @@ def test_indices_are_created_where_none_is_created_by_writing(two):
     assert starts(two.client, two.names, DELTA) == [1, 2024, 2025]
 
 
-def test_a_cluster_that_creates_no_indices_stops_the_run(two):
+def test_a_cluster_that_creates_no_indices_stops_the_run(alone, two):
     two.days(["2025-01-01"], first=50)
     block = {"persistent": {"cluster.blocks.create_index": True}}
     two.client.cluster.put_settings(body=block)

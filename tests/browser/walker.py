@@ -12,6 +12,11 @@ PATIENCE = 60_000
 
 
 @dataclass
+_NEXT_FRAME = """() => new Promise(
+    done => requestAnimationFrame(() => requestAnimationFrame(done))
+)"""
+
+
 class Walker:
     """One visitor: a browser context of its own, with one page.
 
@@ -80,7 +85,11 @@ class Walker:
 
     def wait(self):
         """Wait until the page shows numbers and asks for nothing more."""
-        self.page.wait_for_selector(".stats-dashboard[data-ready=true]")
+        # what was clicked has an effect in the next frame
+        self.page.evaluate(_NEXT_FRAME)
+        self.page.wait_for_selector(
+            ".stats-dashboard[data-ready=true]:not(:has([aria-busy=true]))"
+        )
         self.page.wait_for_load_state("networkidle")
 
     def _listen(self):

@@ -10,6 +10,7 @@ all of them share, such as settings of the cluster or its snapshots, uses the fi
 other one begins before it has ended.
 """
 
+import ast
 import fcntl
 import hashlib
 import os
@@ -23,6 +24,7 @@ import pytest
 from amqp.exceptions import NotAllowed
 from kombu import Connection
 from kombu.exceptions import OperationalError
+from opensearchpy.client.cluster import ClusterClient
 from xdist.scheduler import LoadScopeScheduling
 
 EXCLUSIVE, ALONE = "exclusive", "alone"
@@ -124,6 +126,26 @@ def turn(exclusive: bool) -> Iterator[None]:
         fcntl.flock(room, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
         yield
+
+
+def refuse_changes_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test fail that changes settings of the cluster which all tests share."""
+    ports = {host.rpartition(":")[2] for host in _hosts()}
+    put_settings = ClusterClient.put_settings
+
+    def checked(self: ClusterClient, *args: object, **kwargs: object) -> object:
+        mine = {str(host.get("port")) for host in self.transport.hosts}
+        assert not mine & ports, (
+            "A test changes settings of the cluster that all tests share: let it use "
+            f"the fixture {ALONE!r}."
+        )
+        return put_settings(self, *args, **kwargs)
+
+    monkeypatch.setattr(ClusterClient, "put_settings", checked)
+
+
+def _hosts() -> list[str]:
+    return ast.literal_eval(os.environ.get("SEARCH_HOSTS", "[]"))
 
 
 def processes() -> int:

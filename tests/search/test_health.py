@@ -93,7 +93,9 @@ def test_a_cluster_that_is_away_closes_the_gate(app, monkeypatch):
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    "marks", [("1%", "2%", "3%"), ("900tb", "800tb", "700tb")], ids=["percent", "size"]
+    "marks",
+    [("0.001%", "0.002%", "0.003%"), ("900tb", "800tb", "700tb")],
+    ids=["percent", "size"],
 )
 def test_a_disk_above_the_high_watermark_closes_the_gate(marks, cluster):
     client = cluster.client
@@ -108,7 +110,7 @@ def test_a_disk_above_the_high_watermark_closes_the_gate(marks, cluster):
 def test_a_cluster_that_keeps_no_watermarks_is_not_asked_for_space(cluster):
     client = cluster.client
     client.indices.create(index="t-some")
-    set_watermarks(client, "1%", "2%", "3%")
+    set_watermarks(client, "0.001%", "0.002%", "0.003%")
     off = {f"{DISK}.threshold_enabled": False}
     client.cluster.put_settings(body={"transient": off})
     assert (

@@ -15,14 +15,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from ..errors import StatsDashboardError
-from ..search import bulk, index_templates
+from ..search import bulk
+from ..search import index_templates as templates
 from ..search.client import patiently
 from ..search.names import SCHEMA
 
 _LIMIT = 3600.0
 _LONGEST_REASON = 2000
 _TEXT = {"type": "keyword", "index": False, "doc_values": False}
-_MAPPING = index_templates.strict(
+_MAPPING = templates.strict(
     {
         "index": {"type": "keyword", "ignore_above": 512},
         "id": _TEXT,
@@ -80,7 +81,7 @@ def index_templates(names):
         names: the instance's :class:`~..search.names.Names`.
     """
     return {
-        f"{names.dead_letter}-v{SCHEMA}": index_templates.template(
+        f"{names.dead_letter}-v{SCHEMA}": templates.template(
             [names.dead_letter], _MAPPING
         )
     }
@@ -105,7 +106,7 @@ def keep(text_client, names, letters, limit=_LIMIT, waiting=None):
     if not letters:
         return
     patiently(
-        lambda: index_templates.make(text_client, names.dead_letter, _MAPPING),
+        lambda: templates.make(text_client, names.dead_letter, _MAPPING),
         limit,
         waiting,
     )

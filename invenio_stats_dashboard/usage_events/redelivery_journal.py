@@ -24,14 +24,14 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
-from ..search import index_templates
+from ..search import index_templates as templates
 from ..search.client import describe, is_transient, patiently
 from ..search.names import SCHEMA
 from .dead_letters import letter_id
 
 _FORGOTTEN = timedelta(days=30)
 _PAGE = 100
-_MAPPING = index_templates.strict(
+_MAPPING = templates.strict(
     {
         "queue": {"type": "keyword", "ignore_above": 512},
         "run": {"type": "keyword"},
@@ -48,7 +48,7 @@ def index_templates(names):
         names: the instance's :class:`~..search.names.Names`.
     """
     return {
-        f"{names.unacknowledged}-v{SCHEMA}": index_templates.template(
+        f"{names.unacknowledged}-v{SCHEMA}": templates.template(
             [names.unacknowledged], _MAPPING
         )
     }
@@ -225,7 +225,7 @@ class Journal:
 
     def _put(self, document):
         if not self._is_written:
-            index_templates.make(self._client, self._index, _MAPPING)
+            templates.make(self._client, self._index, _MAPPING)
         self._client.index(
             index=self._index, id=self._id, body=msgspec.json.encode(document)
         )

@@ -11,12 +11,12 @@ PATIENCE = 60_000
 """Milliseconds that a page gets on a busy machine."""
 
 
-@dataclass
 _NEXT_FRAME = """() => new Promise(
     done => requestAnimationFrame(() => requestAnimationFrame(done))
 )"""
 
 
+@dataclass
 class Walker:
     """One visitor: a browser context of its own, with one page.
 

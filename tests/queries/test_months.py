@@ -75,15 +75,14 @@ def of(community, month, **terms):
 
 def doubled(source):
     """Return the sums of a month, each twice as large."""
-    breakdown_sources = source["cells"]
+    cells = source["cells"]
     twice = {
         part: {
-            field: [2 * n for n in numbers]
-            for field, numbers in breakdown_sources[part].items()
+            field: [2 * n for n in numbers] for field, numbers in cells[part].items()
         }
         for part in ("view", "download")
     }
-    return {**source, "cells": {**breakdown_sources, **twice}}
+    return {**source, "cells": {**cells, **twice}}
 
 
 @pytest.mark.parametrize("community", ["global", *COMMUNITIES])
@@ -128,10 +127,8 @@ def test_sums_that_are_not_those_of_the_deltas_are_not_told(
     """As it is while a late event is counted: the delta is there before the sums."""
 
     def another(source):
-        breakdown_sources = [
-            {"id": "late", "view": {"total_events": 7, "unique_visitors": 7}}
-        ]
-        subcounts = {**source["subcounts"], "subjects": breakdown_sources}
+        cells = [{"id": "late", "view": {"total_events": 7, "unique_visitors": 7}}]
+        subcounts = {**source["subcounts"], "subjects": cells}
         return {**source, "subcounts": subcounts, "checksum": "another"}
 
     before = service.read_series(QUERY).periods

@@ -197,10 +197,10 @@ def test_snapshots_that_do_not_have_all_cells_are_not_used(
     def how(source):
         subcounts = dict(source["subcounts"])
         if source["snapshot_date"] <= until:
-            breakdown_sources = subcounts.pop("countries")
+            cells = subcounts.pop("countries")
             if kind == "top":
                 subcounts["countries"] = {
-                    "by_view": breakdown_sources[:1],
+                    "by_view": cells[:1],
                     "by_download": [],
                 }
         return subcounts

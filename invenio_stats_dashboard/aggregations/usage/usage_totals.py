@@ -104,7 +104,7 @@ class UsageTotals:
             "month": self.month.state(),
         }
 
-    def add_sums(self, delta, new):
+    def add(self, delta, new):
         """Add a day.
 
         Args:

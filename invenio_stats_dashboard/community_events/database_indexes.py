@@ -102,15 +102,18 @@ INDEXES = (
 )
 """All of them; a site that was upgraded without Alembic can lack any."""
 
+# from the catalog alone: functions such as pg_relation_size() wait for locks of tables
 _FOUND = sa.text("""
     SELECT name.relname AS name, of_table.relname AS "table", i.indisvalid AS valid,
-           pg_relation_size(i.indexrelid) AS bytes,
-           pg_get_indexdef(i.indexrelid, 1, true) AS key,
+           name.relpages * CAST(current_setting('block_size') AS bigint) AS bytes,
+           of_column.attname AS key,
            i.indpred IS NULL AND method.amname = 'btree' AS whole
     FROM pg_index i
     JOIN pg_class name ON name.oid = i.indexrelid
     JOIN pg_class of_table ON of_table.oid = i.indrelid
     JOIN pg_am method ON method.oid = name.relam
+    LEFT JOIN pg_attribute of_column
+        ON of_column.attrelid = i.indrelid AND of_column.attnum = i.indkey[0]
     WHERE i.indrelid IN (SELECT to_regclass(name) FROM unnest(CAST(:tables AS text[])) name)
     """).bindparams(tables=[definition.table for definition in INDEXES])
 
@@ -135,7 +138,7 @@ class IndexStatus:
         purpose: what is read with it.
         exists: a usable index exists, this one or an equal one of the site.
         used: name of the index that is used; None if none is.
-        bytes: size of that index.
+        bytes: size of that index when it was created or last vacuumed.
         invalid: an unfinished index of this name exists, which ``create`` replaces.
         create: the statement that creates it.
     """

@@ -69,9 +69,7 @@ class RequestsByParent:
         memberships: Iterable[sa.Row[Any]],
     ) -> Requests:
         """Return the ended requests of parents; see :class:`EndedRequests`."""
-        unknown = set(parent_ids) - self._versions.keys()
-        for version in versions_of(self._database, connection, unknown):
-            self._versions[version.parent_id].append(version)
+        self.know(connection, parent_ids)
         versions = {v.id: v for parent in parent_ids for v in self._versions[parent]}
         topics = _recids_of(connection, versions)
         found = [
@@ -95,6 +93,12 @@ class RequestsByParent:
         if self._scanned is None or set(recids) - self._scanned.keys():
             self._scan(connection, recids)
         return [request for recid in recids for request in self._scanned[recid]]
+
+    def know(self, connection: sa.Connection, parent_ids: Collection[str]) -> None:
+        """Read the versions of parents, so that no page has to scan for its own."""
+        unknown = set(parent_ids) - self._versions.keys()
+        for version in versions_of(self._database, connection, unknown):
+            self._versions[version.parent_id].append(version)
 
     def _scan(self, connection: sa.Connection, recids: Collection[str]) -> None:
         """Read the requests about all versions that are known, for later pages, too."""

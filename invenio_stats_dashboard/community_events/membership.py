@@ -238,15 +238,18 @@ class SelectedRecords:
         do all requests together.
         """
         database = self._reader.database
-        if self._ids is not None:
-            if len(self._ids) <= self._reader.page_size:
-                return RequestsByParent(database, self._versions)
-            with database.transaction(PlanKind.LOOKUP) as connection:
-                is_indexed = usable_indexes(connection) >= {PARENT_INDEX, REQUEST_INDEX}
-            # of very many records the scan is cheaper
-            if is_indexed and len(self._ids) <= MOST_LOOKED_UP:
-                return RequestsByParent(database, self._versions)
-        return collect_ended_requests(database)
+        # of very many records a scan of everything is cheaper
+        if self._ids is None or len(self._ids) > MOST_LOOKED_UP:
+            return collect_ended_requests(database)
+        requests = RequestsByParent(database, self._versions)
+        with database.transaction(PlanKind.LOOKUP) as connection:
+            if usable_indexes(connection) >= {PARENT_INDEX, REQUEST_INDEX}:
+                return requests
+            if len(self._ids) > self._reader.page_size:
+                return collect_ended_requests(database)
+            parents = connection.execute(sql.parents(), {"values": self._ids})
+            requests.know(connection, parents.scalars().all())
+        return requests
 
 
 def _bounded(

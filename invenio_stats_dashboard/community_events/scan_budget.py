@@ -66,20 +66,21 @@ class ScanBudget:
         """
         document = self._document()
         now = self._clock()
-        next_at = document.data.get("next_at", 0)
-        if next_at > now + LEASE + self.interval:
+        busy = document.data.get("busy_until", 0) - now
+        rest = document.data.get("ended_at", 0) + self.interval - now
+        if busy > LEASE or rest > self.interval:
             # the clock was set back
-            self._store(document, next_at=now + self.interval)
+            self._store(document, busy_until=0, ended_at=now)
             return self.interval
-        if next_at > now:
-            return min(next_at - now, self.interval)
-        taken = self._store(document, next_at=now + LEASE, batch_at=0)
+        if busy > 0 or rest > 0:
+            return min(max(busy, rest), self.interval)
+        taken = self._store(document, busy_until=now + LEASE, batch_at=0)
         return 0 if taken else self.interval
 
     def release(self) -> None:
         """Report that the scan that :meth:`take` permitted has ended."""
         with suppress(OpenSearchException):  # then the next scan waits for the lease
-            self._store(self._document(), next_at=self._clock() + self.interval)
+            self._store(self._document(), busy_until=0, ended_at=self._clock())
 
     @contextmanager
     def released(self) -> Iterator[None]:

@@ -134,6 +134,14 @@ def topics() -> Statement:
 
 
 @cache
+def parents() -> Statement:
+    """Select the UUIDs of the parents of records, by the records' UUIDs."""
+    wanted = _wanted(_UUID)
+    record = _matching(_Record, _Record.c.id == wanted.c.value)
+    return sa.select(_text(record.c.parent_id)).select_from(_chain(wanted, record))
+
+
+@cache
 def parents_in_communities() -> Statement:
     """Select the UUIDs of the parents that are in some communities now."""
     wanted = _wanted(_UUID)

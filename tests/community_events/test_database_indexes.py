@@ -118,9 +118,10 @@ def test_an_index_that_another_session_still_creates_is_left_alone(engine):
 
 def test_a_refusal_with_another_cause_does_not_blame_the_role(engine, monkeypatch):
     wrong = replace(PARENT_INDEX, key="no_such_column")
-    monkeypatch.setattr(database_indexes, "INDEXES", (wrong,))
-    with pytest.raises(StatsDashboardError, match="no_such_column") as refusal:
-        DatabaseIndexes(engine).create()
+    with monkeypatch.context() as patch:
+        patch.setattr(database_indexes, "INDEXES", (wrong,))
+        with pytest.raises(StatsDashboardError, match="no_such_column") as refusal:
+            DatabaseIndexes(engine).create()
     assert "own the table" not in str(refusal.value)
 
 

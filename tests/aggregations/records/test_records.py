@@ -90,11 +90,11 @@ def test_a_rebuild_finds_nothing_to_change(some):
         {"owner": "9"},
         {"created": "2024-02-20T00:00:00"},
     ],
-    ids=lambda changes: next(iter(change_detection)),
+    ids=lambda changes: next(iter(changes)),
 )
 def test_an_edited_record_changes_the_documents_of_its_communities(some, changes):
     some.aggregate()
-    some.edit("r4", **change_detection)
+    some.edit("r4", **changes)
     some.aggregate()
     # nothing of A, in which the record never was
     assert some.read == ["changes of 1 records"]

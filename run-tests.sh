@@ -139,9 +139,9 @@ check_style() {
     isort --check-only --diff --skip-gitignore "${sources[@]}"
     ruff check --quiet "${sources[@]}"
     pydocstyle invenio_stats_dashboard scripts/lib
-    if grep -qs '^\[tool\.mypy\]' pyproject.toml; then
-        mypy
-    fi
+    python -m scripts.check_names
+    lint-imports
+    mypy --cache-dir .tests/mypy
     check-manifest --quiet
 }
 

@@ -35,6 +35,7 @@ from invenio_stats_dashboard.tasks import send_capture
 from tests.helpers import content, instance
 from tests.helpers.membership_changes import MembershipChanges
 from tests.helpers.workers import SiteWorker
+from tests.helpers.zygote import Zygote
 
 COMMUNITIES = 50
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -53,6 +54,7 @@ def main():
     with instance.place() as place:
         app = instance.create(place)
         instance.initialise(app, place)
+        zygote = Zygote.forked(app)  # before anything starts threads
         with app.app_context():
             start = time.perf_counter()
             expected = World(arguments.records).insert()
@@ -60,16 +62,18 @@ def main():
                 f"{arguments.records:,} records in {COMMUNITIES} communities made by "
                 f"SQL in {time.perf_counter() - start:.0f} s"
             )
-            figures = measure(app, place, expected, arguments.changes)
+            figures = measure(app, zygote, place, expected, arguments.changes)
+        zygote.end()
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def measure(app, place, expected, per_second):
+def measure(app, zygote, place, expected, per_second):
     """Run the back-fill twice, the first time beside live capture.
 
     Args:
         app: the application.
+        zygote: that the worker is forked from.
         place: where the instance lives.
         expected: number of events of the records as they are.
         per_second: changes of memberships during the first run.
@@ -79,7 +83,7 @@ def measure(app, place, expected, per_second):
     """
     service = app.extensions["invenio-stats-dashboard"].community_stats_service
     changes = MembershipChanges(app, json_client(app), Names(place.prefix), per_second)
-    worker, patch = SiteWorker(place, processes=2), pytest.MonkeyPatch()
+    worker, patch = SiteWorker(zygote, place, processes=2), pytest.MonkeyPatch()
     try:
         worker.start()
         with worker.used_by(patch):

@@ -39,6 +39,7 @@ from tests.helpers.capturing import without_listeners
 from tests.helpers.generated_database import GeneratedDatabase
 from tests.helpers.membership_changes import MembershipChanges
 from tests.helpers.workers import SiteWorker
+from tests.helpers.zygote import Zygote
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def main() -> None:
     with instance.place() as place:
         app = instance.create(place)
         instance.initialise(app, place)
+        zygote = Zygote.forked(app)  # before anything starts threads
         world = GeneratedDatabase(arguments.records)
         with app.app_context():
             from invenio_db import db
@@ -92,19 +94,20 @@ def main() -> None:
                 f"in {done.seconds:.0f} s",
                 flush=True,
             )
-        figures = _measure(app, place, world, arguments)
+        figures = _measure(app, zygote, place, world, arguments)
+        zygote.end()
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def _measure(app, place, world, arguments) -> dict:
+def _measure(app, zygote, place, world, arguments) -> dict:
     """Change memberships with capture off and on, and return the figures."""
     count = int(arguments.per_second * arguments.seconds)
     first, second = world.community_ids(2)
     changes = MembershipChanges(
         app, json_client(app), Names(place.prefix), arguments.per_second
     )
-    worker = SiteWorker(place, processes=arguments.processes)
+    worker = SiteWorker(zygote, place, processes=arguments.processes)
     patch = pytest.MonkeyPatch()
     try:
         worker.start()

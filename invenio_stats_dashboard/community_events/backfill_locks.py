@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Prevent that back-fills run while the community events are deleted.
+"""Prevent back-fills from running while the community events are deleted.
 
 Several back-fills may run at the same time, so each takes a lock of its own, which only
 shows that it runs. The deletion of community events first takes its one lock and then

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indexes on tables of InvenioRDM that lookups need, and whether they exist.
+"""Define, check and create the indexes on tables of InvenioRDM that lookups need.
 
 With them, what live capture reads for a changed membership does not grow with the
 site. InvenioRDM has no index for the versions of a record and for the requests about

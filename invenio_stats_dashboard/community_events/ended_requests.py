@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Accepted requests whose membership has ended since.
+"""Find accepted requests whose membership has ended since.
 
 A request is about one version of a record, and a membership about all of them. The
 submission of a later version changes no membership, since the record is in the
@@ -99,7 +99,7 @@ class RequestsByParent:
     def _scan(
         self, connection: sa.Connection, recids: Collection[str]
     ) -> dict[str, list[sa.Row[Any]]]:
-        """Return the requests about all known versions, which serve later pages, too."""
+        """Return the requests about all known versions; later pages use them, too."""
         known = {v.id for versions in self._versions.values() for v in versions}
         wanted = {*_recids_of(connection, known), *recids}
         found: dict[str, list[sa.Row[Any]]] = {recid: [] for recid in wanted}

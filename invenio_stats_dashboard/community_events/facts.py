@@ -18,13 +18,13 @@ from ..subcounts import Subcount, for_records
 from .record_rows import RecordRow
 
 MAX_VALUES = 1000
-"""How many values of one breakdown are stored for a record; the first ones are."""
+"""Values of one breakdown that are stored for a record, at most: the first ones."""
 
 MAX_LENGTH = 512
 """Characters of a value that are stored; the rest is cut off."""
 
 _REVISION = 1
-"""To be raised when a change of the code gives the same record other facts."""
+"""Increase it when a change of the code gives the same record other facts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ UNKNOWN = RecordContext(None, Timeline.empty())
 """The context of an unknown record."""
 
 Resolver: TypeAlias = Callable[[list[str]], Mapping[str, RecordContext]]
-"""Returns the contexts of those of some records that exist, by identifier."""
+"""Returns the contexts of records by identifier, without records that do not exist."""
 
 
 class RecordLookup:

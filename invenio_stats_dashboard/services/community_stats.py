@@ -311,7 +311,7 @@ class CommunityStatsService:
             dry_run: count and compare; write nothing.
             progress: called after each step.
             waiting: called with a sentence whenever the run waits.
-            call: called with the id of the run and a number of steps if there are many;
+            call: called with the id of the run and a number of steps if that is large;
                 starts helpers, each of which calls :meth:`help_aggregating`. None does
                 all steps in this process.
 

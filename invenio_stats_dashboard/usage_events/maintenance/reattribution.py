@@ -42,8 +42,9 @@ minutes until OpenSearch accepts them.
 KNOWN_SECONDS = 600.0
 """Seconds for which a long-running process may cache a membership.
 
-It must be clearly less than :data:`REST`. A migration can reach months whose records
-left the list long ago; by then its cache must not hold their old memberships.
+It must be clearly less than :data:`REST`. Otherwise a migration could begin a month
+after a record has left the list, and enrich its events with the membership that it had
+cached before the change.
 """
 RUN_SECONDS = 480.0
 """Seconds after which a run starts no more records; the next run starts after 600."""

@@ -1,35 +1,35 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Handing messages to a broker that may take connections and not answer."""
+"""Send messages to a broker that may accept connections and never answer."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kombu import pools
 
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu.messaging import Producer
+
 SECONDS = 3
-"""How long each answer of the broker is waited for."""
+"""How long to wait for each answer of the broker."""
 
 _TIMEOUTS = {
     "amqp": ("read_timeout", "write_timeout"),
     "redis": ("socket_timeout", "socket_connect_timeout"),
 }
-"""Transport options, by the kind of driver."""
+"""Transport options that limit the wait, by driver type."""
 
 
 @contextmanager
-def prompt_producer(celery):
-    """Yield a producer that gives up when the broker does not answer.
+def prompt_producer(celery: "Celery") -> Iterator["Producer"]:
+    """Yield a producer for ``apply_async`` that gives up if the broker does not answer.
 
-    Celery's own waits for as long as the site's options say, which is for ever with
-    Redis. So this one has a connection of its own, which is kept like Celery's. What
-    the site has set as options of the transport wins.
-
-    Args:
-        celery: the Celery application.
-
-    Yields:
-        kombu.Producer: for ``apply_async``.
+    Celery's own producer waits as long as the site's options allow, which is for ever
+    with Redis. So this producer has a connection of its own, pooled like Celery's. The
+    transport options of the site take precedence.
 
     Raises:
         kombu.exceptions.OperationalError: the broker does not answer.

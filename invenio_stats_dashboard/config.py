@@ -3,22 +3,24 @@
 
 """Configuration of the extension, each variable documented where it is defined."""
 
+from typing import Any
+
 from invenio_i18n import lazy_gettext as _
 
-from .default_layout import DEFAULT_LAYOUT
+from .default_layout import DEFAULT_LAYOUT, PageLayout
 
 COMMUNITY_STATS_ENABLED = True
 """Master switch of the extension.
 
-With ``False`` nothing is registered, put or written; the stock statistics go on
-as without the extension. Only the task that takes back the switch of a month stays
-scheduled, lest a migration that was under way leaves a month that takes no events.
+With ``False`` the extension registers and writes nothing, and the stock statistics work
+as without it. Only the task that takes back an unfinished cut-over stays scheduled,
+since an interrupted migration could otherwise leave a month that accepts no events.
 """
 
 COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED = True
-"""Run the extension's Celery tasks by the site's beat."""
+"""Add the extension's Celery tasks to the schedule of the site's beat."""
 
-COMMUNITY_STATS_SUBCOUNTS = {
+COMMUNITY_STATS_SUBCOUNTS: dict[str, dict[str, Any] | None] = {
     "resource_types": {
         "field": "metadata.resource_type",
         "vocabulary": "resourcetypes",
@@ -61,168 +63,167 @@ COMMUNITY_STATS_SUBCOUNTS = {
 """The breakdowns, by key. A value is a dict of:
 
 ``field``
-    Dotted path, or list of paths, into a record as it is indexed. Lists on the
-    way are walked through. A value that is a dict counts under its ``id``.
+    Dotted path, or list of paths, into an indexed record. A path may lead through
+    lists. A value that is a dict counts under its ``id``.
 ``text``
-    For dicts without an ``id``: the key whose text the value counts under.
+    For dicts without an ``id``: the key whose text identifies the value.
 ``event``
-    Instead of ``field``: a field of the usage event; such a breakdown exists
-    for usage only.
+    Instead of ``field``: a field of the usage event. Such a breakdown exists for
+    usage only.
 ``extract``
-    For ``event``: ``host`` (of a URL), ``agent`` (``machine`` or ``human`` of a
-    flag); default is the value itself.
+    For ``event``: ``host`` (of a URL) or ``agent`` (``machine`` or ``human``, from a
+    flag). By default the value itself is used.
 ``vocabulary``
     The vocabulary that holds the labels of the ids.
 ``show``
-    ``all`` (default) or ``top``: keep every value in running totals, or the
-    largest only.
+    ``all`` (default) or ``top``: store every value in snapshots, or only the largest.
 
-The key ``file_types`` is special in one way: for a download it is the type of
-the downloaded file. Remove a key with ``None``. A key added later is filled into
-stored events with ``invenio community-stats usage-events migrate --re-enrich
-KEY``.
+For a download, ``file_types`` is the type of the downloaded file. To remove a key, set
+it to ``None``. To add a new key to stored events, run ``invenio community-stats
+usage-events migrate --re-enrich KEY``.
 """
 
 STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS = 7
-"""Days after which the scheduled reconciliation looks at all records again.
+"""Days after which the scheduled reconciliation compares all records again.
 
-In between it looks, every hour, at those that were changed.
+In between, it compares the changed records every hour.
 """
 
 STATS_DASHBOARD_STATEMENT_TIMEOUT = 15
 """Seconds that an SQL statement of live capture or of the event indexer may take.
 
-The database cancels a statement that takes longer. A change of a membership is then left
-to the next reconciliation, and a usage event is enriched later.
+The database cancels a statement that takes longer. The next reconciliation then
+captures the change of the membership, and a usage event is enriched later.
 """
 
 STATS_DASHBOARD_SCAN_TIMEOUT = 600
 """Seconds that an SQL statement of a command or a scheduled task may take.
 
-These are the back-fill, the reconciliation, the migration and ``status``. They read
-whole tables, once.
+It applies to the back-fill, the reconciliation, the migration and ``status``, which
+read whole tables once.
 """
 
 STATS_DASHBOARD_SCANS_PER_MINUTE = 6
-"""How often a minute live capture and the event indexer may scan tables, 1 to 600.
+"""Table scans per minute that live capture and the event indexer may make, 1 to 600.
 
-They do so only as long as the indexes are missing that ``invenio community-stats
-database-indexes create`` creates. What they may not look up now they look up later.
+They scan tables only while the indexes are missing that ``invenio community-stats
+database-indexes create`` creates. Look-ups beyond the limit are postponed.
 """
 
 STATS_DASHBOARD_TEMPLATE_PRIORITY = 500
 """Priority of the index templates of the usage events.
 
-A second template, for the targets of a migration, has this plus one. Set it
-higher if the site has composable templates of its own for these indices.
+The template of the target indices of a migration has this priority plus one. Set a
+higher value if the site has composable templates of its own for these indices.
 """
 
-STATS_DASHBOARD_INDEX_SETTINGS = {}
-"""Shards and replicas of this package's own indices, where the site's do not suit.
+STATS_DASHBOARD_INDEX_SETTINGS: dict[str, int | str] = {}
+"""Shards and replicas of this package's own indices, if they differ from the site's.
 
-A dict of some of ``number_of_shards`` (of aggregates, community events, record facts and
-what is stored between runs; all others have one), and one of ``number_of_replicas`` and
-``auto_expand_replicas``. What is left out is that of the site's own index of daily record
+A dict with ``number_of_shards`` and one of ``number_of_replicas`` and
+``auto_expand_replicas``, each optional. ``number_of_shards`` applies to aggregates,
+community events, record facts and what is stored between runs; all other indices have
+one shard. A setting that is omitted is that of the site's own index of daily record
 views.
 """
 
 STATS_DASHBOARD_STARTUP_TIMEOUT = 3
-"""Seconds that an application start may wait for OpenSearch to check templates."""
+"""Seconds that the start of an application may wait for the check of templates."""
 
 STATS_DASHBOARD_DOUBLE_CLICK_SECONDS = None
-"""Length of the windows in which the same use by the same visitor counts once.
+"""Seconds within which repeated uses by the same visitor count once, 1 to 3,600.
 
-In seconds, 1 to 3,600, for new views and downloads; COUNTER asks for 30. ``None`` leaves
-it to the site's ``STATS_EVENTS`` (10 in the stock).
+It applies to new views and downloads; COUNTER asks for 30. ``None`` uses the value of
+the site's ``STATS_EVENTS``, by default 10.
 """
 
 STATS_DASHBOARD_REINDEXING_BATCH_SIZE = 5000
 """Events in a batch of the migration, 1 to 10,000."""
 
 STATS_DASHBOARD_REINDEXING_MAX_BATCHES = None
-"""Batches a month and run of the migration; ``None`` is no limit."""
+"""Batches of one month that one run of the migration copies; ``None`` is no limit."""
 
 STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT = 85
 """Heap of the busiest data node, in percent, above which the migration waits."""
 
 STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT = 120
-"""Seconds that the migration waits for a better state of the cluster.
+"""Seconds that the migration waits while the cluster is not healthy.
 
-After that it stops, keeps its bookmarks, and goes on when it is run again.
+After that it stops and retains its bookmarks. The next run continues.
 """
 
 STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT = 2.0
-"""Seconds that Celery workers have to answer which event indexer they run; asked twice.
+"""Seconds in which Celery workers must answer which event indexer they run.
 
-The migration asks before it switches a month that may still get events.
+The migration asks twice, before the cut-over of a month that may still receive events.
 """
 
 STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT = 30
-"""Seconds that writing to a month may be blocked while its index is switched.
+"""Seconds that writes to a month may be refused during its cut-over.
 
-When it takes longer the switch is taken back: by the run itself, by the next
-one, or by whoever else notices.
+A cut-over that takes longer is taken back: by the run itself, by the next run, by the
+event indexer or by a scheduled task.
 """
 
 STATS_DASHBOARD_REINDEXING_LOCK_TTL = 60
-"""Seconds after which the lock of a run that died is free again."""
+"""Seconds after which the lock of a killed migration expires."""
 
 COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT = 20
-"""Values of a breakdown with ``show: top`` that a snapshot keeps.
+"""Values of a breakdown with ``show: top`` that a snapshot stores.
 
-In a usage snapshot so many by views and so many by downloads, in a record snapshot
-so many by records.
+A usage snapshot stores this number by views and this number by downloads; a record
+snapshot stores this number by records.
 """
 
 COMMUNITY_STATS_CATCHUP_INTERVAL = 365
 """Days that one run of the aggregation counts at most; ``None`` is no limit.
 
-The rest is left to the next run.
+The next run counts the rest.
 """
 
 COMMUNITY_STATS_AGGREGATION_LOCK_TTL = 60
-"""Seconds after which the lock of an aggregation that died is free again."""
+"""Seconds after which the lock of a killed aggregation expires."""
 
 COMMUNITY_STATS_AGGREGATION_HELPERS = 2
-"""Other workers that an aggregation sends for when there is much to do.
+"""Other workers that an aggregation asks for help if it has much to count; 0 for none.
 
-Only one that runs as a Celery task does. 0 sends for none.
+Only an aggregation that runs as a Celery task asks for help.
 """
 
 COMMUNITY_STATS_AGGREGATES_SHARD_GB = 20
-"""Primary data in a shard of aggregates beyond which the next year begins another index.
+"""Size of a shard of aggregates, in GB, above which the next year gets a new index.
 
-In GB of 10^9 bytes.
+Only primary shards count. A GB is 10^9 bytes.
 """
 
 COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS = 730
-"""Days for which an entry of the correction log is kept after it was written."""
+"""Days for which an entry of the correction log is retained."""
 
 COMMUNITY_STATS_PREPARATION_ENABLED = True
-"""Let the scheduled task make what is missing before it counts.
+"""Let the scheduled task do the back-fill and the migration before it counts.
 
-These are the community events of existing records and the migration of legacy months,
-a piece with each run. False leaves both to the commands.
+Each run does a piece of the back-fill of community events or of the migration of legacy
+months. With ``False``, an operator runs the commands for both.
 """
 
 COMMUNITY_STATS_PREPARATION_SECONDS = 1800
-"""How long such a piece takes; the switch of a month is not cut off by it."""
+"""Seconds that such a piece may take; a cut-over is always completed."""
 
 STATS_DASHBOARD_GLOBAL_ENABLED = True
-"""Have a page of the whole instance's statistics."""
+"""Provide a page with the statistics of the whole instance."""
 
 STATS_DASHBOARD_COMMUNITIES = "all"
 """Which communities have a page of statistics: ``all``, ``opt-in`` or ``none``.
 
-With ``opt-in`` those whose custom field ``stats:dashboard_enabled`` is true. With
-``all`` those whose field is false have none.
+With ``opt-in``, only communities whose custom field ``stats:dashboard_enabled`` is true
+have a page. With ``all``, communities whose field is false have none.
 """
 
 STATS_DASHBOARD_ROUTES = {
     "global": "/stats",
     "community": "/communities/<pid_value>/stats",
 }
-"""Addresses of the pages."""
+"""URL paths of the pages."""
 
 STATS_DASHBOARD_MENU_ENABLED = True
 """Show the links to the pages in the main menu and in the communities' menus."""
@@ -231,13 +232,13 @@ STATS_DASHBOARD_MENU_TEXT = _("Statistics")
 """Text of the link in the main menu."""
 
 STATS_DASHBOARD_MENU_ORDER = 3
-"""Place of the link in the main menu; the stock one of communities has 1."""
+"""Order of the link in the main menu; the stock link to communities has 1."""
 
 STATS_DASHBOARD_COMMUNITY_MENU_TEXT = _("Statistics")
 """Text of the tab in the communities' menus."""
 
 STATS_DASHBOARD_COMMUNITY_MENU_ORDER = 35
-"""Place of the tab: the stock ones of members and settings have 30 and 40."""
+"""Order of the tab; the stock tabs of members and settings have 30 and 40."""
 
 STATS_DASHBOARD_TITLE = _("Statistics")
 """Title of the instance's page."""
@@ -245,7 +246,7 @@ STATS_DASHBOARD_TITLE = _("Statistics")
 STATS_DASHBOARD_DESCRIPTION = _(
     "Records, views and downloads of the whole repository, over time and in parts."
 )
-"""What the instance's page says below its title; an empty text for nothing."""
+"""Text below the title of the instance's page; empty for none."""
 
 STATS_DASHBOARD_COMMUNITY_TITLE = _("Statistics of {community}")
 """Title of a community's page; ``{community}`` is replaced by its title."""
@@ -253,78 +254,79 @@ STATS_DASHBOARD_COMMUNITY_TITLE = _("Statistics of {community}")
 STATS_DASHBOARD_COMMUNITY_DESCRIPTION = _(
     "Records, views and downloads of this community, over time and in parts."
 )
-"""What a community's page says below its title, as with the title."""
+"""Text below the title of a community's page; ``{community}`` is replaced as well."""
 
 STATS_DASHBOARD_DEFAULT_RANGE = "12mo"
-"""The days that a page shows first.
+"""The range of days that a page shows first.
 
 ``7d``, ``30d``, ``90d``, ``12mo``, ``mtd``, ``ytd`` (month or year to date) or
 ``all``.
 """
 
 STATS_DASHBOARD_DEFAULT_INTERVAL = None
-"""The interval that a page shows first: ``day``, ``week``, ``month``, ``quarter``,
-``year``; ``None`` for what suits the days that are shown.
+"""The interval that a page shows first.
+
+``day``, ``week``, ``month``, ``quarter`` or ``year``. With ``None``, it depends on the
+length of the range.
 """
 
 STATS_DASHBOARD_LAYOUT = DEFAULT_LAYOUT
 """Tabs, rows and widgets of the pages; see docs/dashboards.md."""
 
-STATS_DASHBOARD_LAYOUTS = {}
+STATS_DASHBOARD_LAYOUTS: dict[str, PageLayout] = {}
 """Further layouts by name, each with a ``label`` beside its ``tabs``.
 
-The one named ``global`` is that of the instance's page. The managers of a community can
-choose one of the others for theirs.
+The layout ``global`` is that of the instance's page. The managers of a community can
+choose one of the others for its page.
 """
 
 STATS_DASHBOARD_PERMISSION_POLICY = (
     "invenio_stats_dashboard.permissions.StatsDashboardPermissionPolicy"
 )
-"""Who may read which numbers: a ``BasePermissionPolicy``, or where to import it from.
+"""Who may read which statistics: a ``BasePermissionPolicy`` or its import path.
 
 Its actions are ``read_global_stats`` and ``read_community_stats`` (with the community
 as ``record``).
 """
 
 STATS_DASHBOARD_MAX_DAYS = 55_000
-"""Days in the range of a question to the REST resource, 1 to 1,000,000."""
+"""Days in the range of a request to the REST API, 1 to 1,000,000."""
 
 STATS_DASHBOARD_MAX_CELLS = 1000
-"""Cells of a breakdown that can be asked for in JSON, 1 to 1,000; files have all."""
+"""Values of a breakdown that a JSON response can list, 1 to 1,000; files list all."""
 
 STATS_DASHBOARD_MAX_SERIES = 5000
-"""Series that can be asked for in JSON; files have no limit."""
+"""Series that a JSON response can contain; files have no limit."""
 
 STATS_DASHBOARD_MAX_VALUES = 500_000
-"""Values that can be asked for in JSON: series times buckets; files have no limit."""
+"""Numbers in a JSON response, series times intervals; files have no limit."""
 
 STATS_DASHBOARD_MAX_DOCUMENTS = 500
-"""Documents that one request of ``POST /api/stats`` gives: days times families.
+"""Documents that one request of ``POST /api/stats`` returns: days times families.
 
-Those of all queries of the request together.
+The limit applies to all queries of a request together.
 """
 
 STATS_DASHBOARD_CACHE_SECONDS = 300
-"""Seconds for which browsers and proxies may keep an answer without asking again.
+"""Seconds for which browsers and proxies may cache a response without revalidation.
 
-0 has them ask each time, which costs one small request when nothing has changed. For as
-long the site's cache keeps the numbers of the most used records; their titles are looked
-up for everyone who asks.
+With 0 they revalidate each time, which is one small request if nothing has changed. The
+site's cache stores the numbers of the most used records equally long. Their titles are
+looked up for each request.
 """
 
 STATS_DASHBOARD_COUNTER_EVENTS_GUEST = 200_000
-"""Events that a month may have of which the REST resource makes a COUNTER report for
-somebody who is not logged in; ``None`` for no limit.
+"""Events of a month up to which a guest gets a COUNTER report; ``None`` for no limit.
 
-They are counted when it is asked for: 200,000 take some seconds. The command line has no
-limit.
+A guest is a user of the REST API who is not logged in. The report is counted for each
+request; 200,000 events take some seconds. The command line has no limit.
 """
 
 STATS_DASHBOARD_COUNTER_EVENTS_USER = 2_000_000
-"""The same for whoever is logged in, also by a token."""
+"""The same for a user who is logged in or sends a token."""
 
 STATS_DASHBOARD_MIN_VISITORS = None
-"""Visitors that a cell of countries, referrers and agents must have to be told.
+"""Visitors below which values of countries, referrers and agents are suppressed.
 
-A whole number of 2 or more; ``None`` tells all. See "Small numbers" in docs/api.md.
+A whole number of 2 or more; ``None`` shows all. See "Small numbers" in docs/api.md.
 """

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Checks of configuration values at start: a bad one is refused by name."""
+"""Check the configuration at start; refuse a bad value with the variable's name."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask_babel.speaklater import LazyString
 from invenio_records_permissions.policies import BasePermissionPolicy
@@ -12,11 +13,14 @@ from werkzeug.utils import import_string
 
 from .errors import ConfigurationError
 
+Check = Callable[[object], str | None]
+"""Returns None for a valid value, else what the value must be, as a noun phrase."""
 
-def _whole(low, high=None, optional=False):
-    """Return a check for a whole number within bounds, maybe None."""
 
-    def check(value):
+def _whole(low: int, high: int | None = None, optional: bool = False) -> Check:
+    """Return a check for a whole number within bounds; ``optional`` allows None."""
+
+    def check(value: object) -> str | None:
         if value is None and optional:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
@@ -28,12 +32,13 @@ def _whole(low, high=None, optional=False):
     return check
 
 
-def _above_zero(unit: str) -> Callable[[object], str | None]:
-    """Return a check for a number of something above 0."""
+def _above_zero(unit: str) -> Check:
+    """Return a check for a number above 0, of a unit that the message names."""
 
     def check(value: object) -> str | None:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return None if number and value > 0 else f"a number of {unit} above 0"
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return None
+        return f"a number of {unit} above 0"
 
     return check
 
@@ -42,7 +47,7 @@ _seconds = _above_zero("seconds")
 
 
 def _index_settings(value: object) -> str | None:
-    """Check shards and replicas, as OpenSearch takes them."""
+    """Check settings of shards and replicas, in the form of OpenSearch."""
     checks = {
         "number_of_shards": _whole(1, 1024),
         "number_of_replicas": _whole(0),
@@ -63,7 +68,7 @@ def _range_of_replicas(value: object) -> str | None:
     return None if matches else "a text such as '0-1' or '0-all'"
 
 
-def _policy(value):
+def _policy(value: object) -> str | None:
     try:
         found = import_string(value) if isinstance(value, str) else value
     except (ImportError, AttributeError, ValueError):
@@ -73,21 +78,21 @@ def _policy(value):
     return "a subclass of BasePermissionPolicy, or the place to import one from"
 
 
-def _switch(value):
+def _switch(value: object) -> str | None:
     return None if isinstance(value, bool) else "True or False"
 
 
-def _one_of(*allowed):
-    """Return a check for one of a few values."""
+def _one_of(*allowed: object) -> Check:
+    """Return a check for one of the allowed values."""
     names = ", ".join(repr(value) for value in allowed)
     return lambda value: None if value in allowed else f"one of {names}"
 
 
-def _text(value):
+def _text(value: object) -> str | None:
     return None if isinstance(value, str | LazyString) else "a text"
 
 
-def _routes(value):
+def _routes(value: object) -> str | None:
     if not isinstance(value, dict) or set(value) != {"global", "community"}:
         return "a dict with 'global' and 'community'"
     if not all(isinstance(v, str) and v.startswith("/") for v in value.values()):
@@ -97,19 +102,19 @@ def _routes(value):
     return None
 
 
-def _layout(value):
+def _layout(value: object) -> str | None:
     return None if isinstance(value, dict) else "a dict with 'tabs'"
 
 
-def _layouts(value):
+def _layouts(value: object) -> str | None:
     return None if isinstance(value, dict) else "a dict of layouts by name"
 
 
 RANGES = ("7d", "30d", "90d", "12mo", "mtd", "ytd", "all")
-"""The ranges of days that have a name."""
+"""The names of ranges of days."""
 
 
-CHECKS = {
+CHECKS: dict[str, Check] = {
     "COMMUNITY_STATS_ENABLED": _switch,
     "COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED": _switch,
     "STATS_DASHBOARD_MENU_ENABLED": _switch,
@@ -164,17 +169,17 @@ CHECKS = {
     "STATS_DASHBOARD_COUNTER_EVENTS_USER": _whole(0, optional=True),
     "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
 }
-"""Config variable -> a check that returns None, or what the value must be."""
+"""Config variable -> check of its value."""
 
 
-def check_config(config):
+def check_config(config: Mapping[str, Any]) -> None:
     """Refuse the first value that cannot work.
 
     Args:
         config: the application's configuration.
 
     Raises:
-        ConfigurationError: a sentence that names the variable and its value.
+        ConfigurationError: a value is invalid; the text names variable and value.
     """
     for name, wanted in CHECKS.items():
         problem = wanted(config[name])

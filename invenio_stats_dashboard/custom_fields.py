@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Custom fields of communities, by which their managers decide about the page.
+"""Custom fields with which the managers of a community configure its page.
 
-A site that wants them adds them to ``invenio.cfg``::
+To offer these fields, a site adds them to ``invenio.cfg``::
 
     COMMUNITIES_NAMESPACES = {**DASHBOARD_NAMESPACE}
     COMMUNITIES_CUSTOM_FIELDS = [*DASHBOARD_CUSTOM_FIELDS]
     COMMUNITIES_CUSTOM_FIELDS_UI = [DASHBOARD_CUSTOM_FIELDS_UI]
 """
+
+from typing import Any
 
 from invenio_i18n import lazy_gettext as _
 from invenio_records_resources.services.custom_fields import BooleanCF, KeywordCF
@@ -19,19 +21,19 @@ ENABLED = "stats:dashboard_enabled"
 LAYOUT = "stats:dashboard_layout"
 """Field: name of the layout of its page."""
 
-DASHBOARD_NAMESPACE = {"stats": None}
+DASHBOARD_NAMESPACE: dict[str, str | None] = {"stats": None}
 """For ``COMMUNITIES_NAMESPACES``."""
 
 DASHBOARD_CUSTOM_FIELDS = [BooleanCF(name=ENABLED), KeywordCF(name=LAYOUT)]
 """For ``COMMUNITIES_CUSTOM_FIELDS``."""
 
-DASHBOARD_CUSTOM_FIELDS_UI = {
+DASHBOARD_CUSTOM_FIELDS_UI: dict[str, Any] = {
     "section": _("Statistics"),
     "fields": [
         {
             "field": ENABLED,
             "ui_widget": "BooleanCheckbox",
-            # the page "About" shows custom fields: a link to the statistics here
+            # the "About" page of a community shows this as a link to its statistics
             "template": "invenio_stats_dashboard/custom_fields/enabled.html",
             "props": {
                 "label": _("Statistics page"),

@@ -1,9 +1,41 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The layout of the pages, unless the site has one of its own."""
+"""The layout of the pages on a site that configures no other one."""
+
+from typing import Any, NotRequired, TypedDict
 
 from invenio_i18n import lazy_gettext as _
+
+Widget = dict[str, Any]
+"""``kind``, optionally ``width`` and ``title``, and the options of that kind."""
+
+
+class PageTab(TypedDict):
+    """A tab of a page.
+
+    Attributes:
+        key: name in addresses; unique within a layout.
+        label: title, plain or lazily translated.
+        rows: rows of widgets.
+    """
+
+    key: str
+    label: str
+    rows: list[list[Widget]]
+
+
+class PageLayout(TypedDict):
+    """The layout of a page, in configuration and in the data of the page.
+
+    Attributes:
+        tabs: the tabs.
+        label: name that managers of communities see; only of a further layout.
+    """
+
+    tabs: list[PageTab]
+    label: NotRequired[str]
+
 
 FIGURES = (
     "records",
@@ -15,11 +47,11 @@ FIGURES = (
 )
 
 
-def _ranking(breakdown, *metrics):
+def _ranking(breakdown: str, *metrics: str) -> Widget:
     return {"kind": "breakdown", "breakdown": breakdown, "metrics": list(metrics)}
 
 
-def _chart(*metrics, **options):
+def _chart(*metrics: str, **options: Any) -> Widget:
     return {"kind": "chart", "metrics": list(metrics), **options}
 
 
@@ -77,11 +109,11 @@ _CONTENT = [
     [_ranking("rights", "records"), _ranking("file_types", "records", "stored_volume")],
 ]
 
-DEFAULT_LAYOUT = {
+DEFAULT_LAYOUT: PageLayout = {
     "tabs": [
         {"key": "overview", "label": _("Overview"), "rows": _OVERVIEW},
         {"key": "usage", "label": _("Usage"), "rows": _USAGE},
         {"key": "content", "label": _("Content"), "rows": _CONTENT},
     ]
 }
-"""Tabs of rows of widgets, as docs/dashboards.md describes them."""
+"""Tabs of rows of widgets; see docs/dashboards.md."""

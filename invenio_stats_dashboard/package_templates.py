@@ -1,25 +1,23 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which index templates this package puts into the cluster, and putting them."""
+"""Collect the index templates of this package and put them into the cluster."""
 
 import json
+from typing import Any
+
+from flask import Flask
+from opensearchpy import OpenSearch
 
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events.documents import index_templates as community_events_templates
+from .search.names import Names
 from .search.site_templates import put_all_missing, reindexing_template
 from .usage_events import dead_letters, redelivery_journal
 
 
-def put_templates(app, client):
-    """Put the index templates that are missing or older.
-
-    Args:
-        app: the Flask application.
-        client: an ordinary client.
-
-    Returns:
-        list[str]: names of the templates that were put.
+def put_templates(app: Flask, client: OpenSearch) -> list[str]:
+    """Put the index templates that are missing or outdated; return their names.
 
     Raises:
         OpenSearchException: the cluster did not answer, or refused.
@@ -27,14 +25,11 @@ def put_templates(app, client):
     return put_all_missing(app, client, fixed_templates)
 
 
-def fixed_templates(names):
-    """Return the templates that depend on nothing but the instance's names.
-
-    Args:
-        names: the instance's :class:`~.search.names.Names`.
+def fixed_templates(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the templates that depend only on the instance's names.
 
     Returns:
-        dict: template name -> body of a composable template.
+        Template name -> body of a composable template.
     """
     return {
         **reindexing_template(names),
@@ -45,8 +40,8 @@ def fixed_templates(names):
     }
 
 
-def record_mapping(app):
-    """Return the properties of the newest record mapping, or None without one."""
+def record_mapping(app: Flask) -> dict[str, Any] | None:
+    """Return the properties of the newest record mapping; None if no mapping exists."""
     mappings = app.extensions["invenio-search"].mappings
     paths = [v for k, v in mappings.items() if k.startswith("rdmrecords-records-")]
     if not paths:

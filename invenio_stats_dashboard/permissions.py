@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Who may read which numbers."""
+"""Permissions: who may read which statistics."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
-from flask_principal import AnonymousIdentity
+from flask_principal import AnonymousIdentity, Identity
 from invenio_access.permissions import any_user
 from invenio_base.utils import obj_or_import_string
 from invenio_communities.proxies import current_communities
@@ -16,32 +18,38 @@ from invenio_records_permissions.policies import BasePermissionPolicy
 
 from .errors import UsageError
 
+if TYPE_CHECKING:
+    from flask_principal import Need
+    from invenio_communities.communities.records.api import Community
+
 GLOBAL = "global"
-"""Names the numbers of the whole instance."""
+"""Stands for the whole instance instead of a community."""
 
 _LONGEST_NAME = 256
 
 
 class CommunityReaders(Generator):
-    """Whoever can read the community, as the site's own policy says."""
+    """Allows everyone who may read the community by the policy of the site."""
 
-    def needs(self, record=None, **_):
-        """Return what the communities service asks for."""
+    def needs(self, record: "Community | None" = None, **_: Any) -> Collection["Need"]:
+        """Return the needs that the communities service requires for reading."""
         return _read_policy(record).needs
 
-    def excludes(self, record=None, **_):
-        """Return what the communities service excludes."""
+    def excludes(
+        self, record: "Community | None" = None, **_: Any
+    ) -> Collection["Need"]:
+        """Return the needs that the communities service excludes from reading."""
         return _read_policy(record).excludes
 
 
-def _read_policy(record):
-    # a tombstone can be read by anyone, the numbers behind it cannot
+def _read_policy(record: "Community") -> BasePermissionPolicy:
+    # everyone can read a tombstone, but not the statistics of the deleted community
     action = "read_deleted" if record.deletion_status.is_deleted else "read"
     return current_communities.service.permission_policy(action, record=record)
 
 
 class StatsDashboardPermissionPolicy(BasePermissionPolicy):
-    """What a site can change by ``STATS_DASHBOARD_PERMISSION_POLICY``."""
+    """The default policy; ``STATS_DASHBOARD_PERMISSION_POLICY`` replaces it."""
 
     can_read_global_stats = [AnyUser(), SystemProcess()]
 
@@ -49,22 +57,25 @@ class StatsDashboardPermissionPolicy(BasePermissionPolicy):
 
 
 class NotReadableError(UsageError):
-    """There are no such numbers, or not for whoever asks; which, is not told."""
+    """The community does not exist, or the identity may not read its statistics.
+
+    The text does not reveal which, so that nobody can probe for hidden communities.
+    """
 
 
 class GlobalNotReadableError(UsageError):
-    """The numbers of the instance are there, but not for whoever asks."""
+    """The identity may not read the statistics of the instance."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose numbers are read.
+    """The instance or the community whose statistics are read.
 
     Attributes:
         id: UUID of a community, or ``global``.
         slug: of the community; ``global`` for the instance.
         title: of the community; None for the instance.
-        public: whether everyone may read them.
+        public: whether everyone may read the statistics.
     """
 
     id: str
@@ -73,14 +84,11 @@ class Subject:
     public: bool
 
 
-def readable_global(identity):
-    """Return the instance as a :class:`Subject`.
-
-    Args:
-        identity: of whoever asks.
+def readable_global(identity: Identity) -> Subject:
+    """Return the instance, if an identity may read its statistics.
 
     Raises:
-        GlobalNotReadableError: they may not read its numbers.
+        GlobalNotReadableError: the identity may not read them.
     """
     if not _allows(identity, "read_global_stats"):
         raise GlobalNotReadableError(
@@ -89,16 +97,12 @@ def readable_global(identity):
     return Subject(GLOBAL, GLOBAL, None, _allows(_anonymous(), "read_global_stats"))
 
 
-def readable_community(identity, id_or_slug):
-    """Return a community as a :class:`Subject`.
-
-    Args:
-        identity: of whoever asks.
-        id_or_slug: UUID or slug of the community.
+def readable_community(identity: Identity, id_or_slug: str) -> Subject:
+    """Return a community, if an identity may read its statistics.
 
     Raises:
-        NotReadableError: there is none, or they may not read its numbers; the sentence
-            is the same.
+        NotReadableError: the community does not exist, or the identity may not read
+            its statistics; the text is the same.
     """
     community = _community(id_or_slug)
     if community is None or not _allows(
@@ -115,21 +119,21 @@ def readable_community(identity, id_or_slug):
     )
 
 
-def _allows(identity, action, **over):
+def _allows(identity: Identity, action: str, **over: Any) -> bool:
     policy = obj_or_import_string(
         current_app.config["STATS_DASHBOARD_PERMISSION_POLICY"]
     )
     return policy(action, **over).allows(identity)
 
 
-def _anonymous():
+def _anonymous() -> Identity:
     identity = AnonymousIdentity()
     identity.provides.add(any_user)
     return identity
 
 
-def _community(name):
-    """Return a community, maybe one with a tombstone, or None."""
+def _community(name: str) -> "Community | None":
+    """Return a community, also a deleted one with a tombstone; None if none exists."""
     if not 0 < len(name) <= _LONGEST_NAME or not _storable(name):
         return None
     try:
@@ -138,6 +142,6 @@ def _community(name):
         return None
 
 
-def _storable(name):
-    """Tell whether the database can be asked for a text."""
+def _storable(name: str) -> bool:
+    """Return whether the database accepts a text as a parameter of a query."""
     return "\x00" not in name and not any("\ud800" <= c <= "\udfff" for c in name)

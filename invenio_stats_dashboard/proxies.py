@@ -1,12 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Proxies to the extension's state on the current application."""
+"""Proxies to the extension of the current application."""
+
+from typing import TYPE_CHECKING, cast
 
 from flask import current_app
 from werkzeug.local import LocalProxy
 
-current_stats_dashboard = LocalProxy(
-    lambda: current_app.extensions["invenio-stats-dashboard"]
+if TYPE_CHECKING:
+    from .ext import InvenioStatsDashboard
+
+# typed as the object behind it, as Flask types its own proxies
+current_stats_dashboard = cast(
+    "InvenioStatsDashboard",
+    LocalProxy(lambda: current_app.extensions["invenio-stats-dashboard"]),
 )
-"""The :class:`~invenio_stats_dashboard.ext.InvenioStatsDashboard` in use."""
+"""The extension of the current application."""

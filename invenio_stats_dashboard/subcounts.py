@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The registry of breakdowns, read from ``COMMUNITY_STATS_SUBCOUNTS``.
+"""Read and check the registry of breakdowns, ``COMMUNITY_STATS_SUBCOUNTS``.
 
-Live enrichment, migration, record aggregation, the API and the pages all ask
-this registry; a new key needs config only.
+Live enrichment, migration, record aggregation, the API and the pages all use this
+registry, so a new breakdown needs configuration only.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from .errors import ConfigurationError
 
@@ -21,7 +23,7 @@ EVENT_FIELDS = ("country", "referrer", "is_machine", "is_robot", "via_api")
 """Fields of a stored usage event that a breakdown may use."""
 
 FILE_TYPES = "file_types"
-"""The key whose value, for a download, is the type of the downloaded file."""
+"""Key whose value, for a download, is the type of the downloaded file."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class Subcount:
 
     Attributes:
         key: name in documents, API and pages.
-        fields: dotted paths into an indexed record; empty for an event's field.
-        text: key of the text of a value without an id.
-        event: field of the usage event; None for a record's field.
-        extract: how the event's value is read: value, host or agent.
-        vocabulary: where labels come from; None when the id is its own label.
+        fields: dotted paths into an indexed record; empty for a field of the event.
+        text: for a value without an id, the key of its text.
+        event: field of the usage event; None for a field of the record.
+        extract: how to read the value of the event: value, host or agent.
+        vocabulary: source of the labels; None if each id is its own label.
         show: ``all`` or ``top``.
     """
 
@@ -47,24 +49,26 @@ class Subcount:
     show: str = "all"
 
     @property
-    def of_record(self):
-        """Tell whether records have this breakdown, not only events."""
+    def of_record(self) -> bool:
+        """Return whether records have this breakdown, not only events."""
         return self.event is None
 
 
-def load(config, mapping=None):
+def load(
+    config: object, mapping: Mapping[str, Any] | None = None
+) -> dict[str, Subcount]:
     """Read and check the registry.
 
     Args:
         config: value of ``COMMUNITY_STATS_SUBCOUNTS``.
-        mapping: ``properties`` of the record index's mapping, to check paths
-            against; None checks their form only.
+        mapping: ``properties`` of the record mapping, in which each path must exist.
+            With None, only the form of the paths is checked.
 
     Returns:
-        dict: key -> :class:`Subcount`, in the order of the config.
+        Key -> breakdown, in the order of the configuration.
 
     Raises:
-        ConfigurationError: a sentence that names the key and what is wrong.
+        ConfigurationError: a breakdown is invalid; the text names its key.
     """
     if not isinstance(config, dict):
         raise ConfigurationError(f"{VARIABLE} must be a dict of breakdowns by key.")
@@ -75,13 +79,15 @@ def load(config, mapping=None):
     }
 
 
-def for_records(subcounts):
-    """Return the breakdowns that a record has, as a tuple."""
+def for_records(subcounts: Mapping[str, Subcount]) -> tuple[Subcount, ...]:
+    """Return the breakdowns that records have."""
     return tuple(s for s in subcounts.values() if s.of_record)
 
 
-def _subcount(key, options, mapping):
-    def refuse(reason):
+def _subcount(
+    key: object, options: object, mapping: Mapping[str, Any] | None
+) -> Subcount:
+    def refuse(reason: str) -> NoReturn:
         raise ConfigurationError(f"{VARIABLE}[{key!r}] {reason}.")
 
     if not isinstance(key, str) or not _KEY.match(key):
@@ -126,17 +132,18 @@ def _subcount(key, options, mapping):
     )
 
 
-def _is_mapped(path, properties):
-    """Tell whether a dotted path is a field of a mapping.
+def _is_mapped(path: str, properties: Mapping[str, Any]) -> bool:
+    """Return whether a dotted path is a field of a mapping.
 
-    Custom fields are put into the mapping by the site, later than the
-    application starts, so everything under ``custom_fields`` passes.
+    A site adds its custom fields to the mapping after the application has started, so
+    every path below ``custom_fields`` is accepted.
     """
     if path.startswith("custom_fields."):
         return True
-    here = {"properties": properties}
+    here: Mapping[str, Any] = {"properties": properties}
     for part in path.split("."):
-        here = here.get("properties", {}).get(part)
-        if here is None:
+        below = here.get("properties", {}).get(part)
+        if below is None:
             return False
+        here = below
     return True

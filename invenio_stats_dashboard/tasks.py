@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Celery tasks: each calls a service."""
+"""Celery tasks, each of which calls a service, and their schedule."""
 
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from celery import shared_task
-from flask import current_app
+from celery import Task, shared_task
+from flask import Flask, current_app
 from kombu.exceptions import KombuError
 from opensearchpy.exceptions import OpenSearchException
 
@@ -24,44 +26,64 @@ from .errors import (
 from .proxies import current_stats_dashboard
 from .search.client import describe, is_transient
 
+if TYPE_CHECKING:
+    from .community_events.backfill import BackfillReport
+    from .community_events.live_capture import CaptureReport
+
+
+class BeatEntry(TypedDict):
+    """An entry of ``CELERY_BEAT_SCHEDULE``.
+
+    Attributes:
+        task: name of the task.
+        schedule: how often it runs.
+    """
+
+    task: str
+    schedule: timedelta
+
 
 @shared_task
-def reindex_usage_events(**arguments):
+def reindex_usage_events(**arguments: Any) -> dict[str, Any]:
     """Migrate usage events; see ``EventReindexingService.reindex_events``.
 
     Args:
         arguments: keyword arguments of that method, as JSON values.
-
-    Returns:
-        dict: the report.
     """
     service = current_stats_dashboard.event_reindexing_service
     return service.reindex_events(**arguments).as_json()
 
 
 @shared_task(acks_late=True)
-def re_enrich_usage_events(**arguments):
+def re_enrich_usage_events(**arguments: Any) -> list[dict[str, Any]]:
     """Write one breakdown again; see ``EventReindexingService.re_enrich``.
 
     Args:
         arguments: keyword arguments of that method, as JSON values.
 
     Returns:
-        list[dict]: what was done with each month.
+        The outcome of each month.
     """
     service = current_stats_dashboard.event_reindexing_service
     return [asdict(month) for month in service.re_enrich(**arguments)]
 
 
 @shared_task(ignore_result=True)
-def recover_overdue_switches():
-    """Take back the switches of months that nobody has finished in time."""
+def recover_overdue_switches() -> None:
+    """Take back cut-overs that no run finished in time."""
     current_stats_dashboard.event_reindexing_service.recover_overdue()
 
 
 @shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
-def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
-    """Write community events of records that may have changed; again until it works.
+def capture_community_changes(
+    self: Task,
+    parent_ids: Sequence[str] = (),
+    community_ids: Sequence[str] = (),
+    rows: Iterable[Sequence[Any]] = (),
+) -> None:
+    """Write community events of records whose membership may have changed.
+
+    If a service does not answer, the task runs again later.
 
     Args:
         self: the task.
@@ -74,8 +96,8 @@ def capture_community_changes(self, parent_ids=(), community_ids=(), rows=()):
 
 
 @shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
-def capture_deferred_changes(self):
-    """Write community events of records whose capture was put off.
+def capture_deferred_changes(self: Task) -> None:
+    """Write community events of records whose capture was deferred.
 
     Args:
         self: the task.
@@ -84,35 +106,30 @@ def capture_deferred_changes(self):
     _capture(self, service.capture_deferred_changes)
 
 
-def _capture(task, work):
-    """Capture changes; try again later if a service is away.
-
-    Args:
-        task: the running task.
-        work: returns a :class:`~.community_events.live_capture.CaptureReport`.
-    """
+def _capture(task: Task, work: Callable[[], "CaptureReport"]) -> None:
+    """Capture changes; run the task again later if a service does not answer."""
     try:
         report = work()
     except NotReadyError:
-        return  # it was switched off since
+        return  # the extension was disabled since
     except (StatsDashboardError, OpenSearchException) as error:
         if task.request.is_eager or task.request.retries >= _TRIES:
             raise
         raise task.retry(exc=error, countdown=_pause(task.request.retries)) from error
     _tell_refused(report.written)
-    # an eager task would not wait
+    # an eager task would run at once, without the countdown
     if report.next_batch is not None and not task.request.is_eager:
         _send_later(capture_deferred_changes, report.next_batch)
 
 
-def send_capture(**arguments):
-    """Hand the work of :func:`capture_community_changes` to a worker.
+def send_capture(**arguments: Any) -> None:
+    """Send :func:`capture_community_changes` to a worker.
 
-    A broker that does not answer is waited for some seconds; the caller's work is done
-    already.
+    A broker that does not answer delays the caller by a few seconds only. The changes
+    are committed already.
 
     Args:
-        arguments: those of the task.
+        arguments: of the task.
 
     Raises:
         kombu.exceptions.OperationalError: the broker does not answer.
@@ -120,8 +137,8 @@ def send_capture(**arguments):
     _send(capture_community_changes, **arguments)
 
 
-def _send(task, **arguments):
-    """Hand a task to a worker, without waiting long for the broker."""
+def _send(task: Task, **arguments: Any) -> None:
+    """Send a task to a worker, without a long wait for the broker."""
     if task.app.conf.task_always_eager:
         task.apply_async(kwargs=arguments)
         return
@@ -129,13 +146,16 @@ def _send(task, **arguments):
         task.apply_async(
             kwargs=arguments,
             producer=producer,
-            # a connection that was kept may be stale; more than once it is not tried
+            # a pooled connection may be stale, so one retry and no more
             retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
         )
 
 
-def _send_later(task, seconds):
-    """Have a task run after some seconds; without a broker the reconciliation does."""
+def _send_later(task: Task, seconds: float) -> None:
+    """Send a task that runs after some seconds.
+
+    If the broker does not answer, the next reconciliation does the work.
+    """
     try:
         with prompt_producer(task.app) as producer:
             task.apply_async(countdown=seconds, producer=producer)
@@ -147,18 +167,19 @@ def _send_later(task, seconds):
         )
 
 
-def _pause(retries):
+def _pause(retries: int) -> int:
+    """Return the seconds before the next try."""
     return min(5 * 2**retries, 900)
 
 
 @shared_task(ignore_result=True)
-def reconcile_community_events():
-    """Look for changes of memberships that were missed."""
+def reconcile_community_events() -> None:
+    """Find changes of memberships that live capture has missed."""
     _tell_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
 
 
-def _tell_refused(report):
-    """Log what OpenSearch refuses for good: somebody has to mend it."""
+def _tell_refused(report: "BackfillReport | None") -> None:
+    """Log the documents that OpenSearch refuses; an operator must remove the cause."""
     if report is not None and report.refused:
         current_app.logger.error(
             "OpenSearch refuses %d community events or record facts; the first: %s. The "
@@ -170,9 +191,9 @@ def _tell_refused(report):
 
 
 @shared_task(ignore_result=True)
-def fill_usage_events():
-    """Enrich events that came into enriched months without their enrichment."""
-    # where nothing was generated or migrated yet, there is nothing to fill either
+def fill_usage_events() -> None:
+    """Enrich events that were written to enriched months without enrichment."""
+    # before the back-fill and the migration there is nothing to fill
     with suppress(NotReadyError):
         done = current_stats_dashboard.event_reindexing_service.fill_usage_events()
         if done.refused:
@@ -184,8 +205,8 @@ def fill_usage_events():
 
 
 @shared_task(ignore_result=True)
-def attribute_usage_events_again():
-    """Attribute enriched events again whose records are noted for it."""
+def attribute_usage_events_again() -> None:
+    """Correct the communities of enriched events after changes of timelines."""
     current_stats_dashboard.event_reindexing_service.attribute_again()
 
 
@@ -195,26 +216,23 @@ _PASSES = (
     LockLostError,
     SearchUnavailableError,
 )
-"""What the next run has no trouble with, maybe; a sentence, not a traceback."""
+"""Temporary failures: logged without a traceback, retried by the next run."""
 
 
 @shared_task(acks_late=True, throws=_PASSES)
-def aggregate_community_stats(**arguments):
+def aggregate_community_stats(**arguments: Any) -> dict[str, Any]:
     """Bring deltas and snapshots up to date; see ``CommunityStatsService.aggregate``.
 
     Args:
         arguments: keyword arguments of that method, as JSON values.
-
-    Returns:
-        dict: the report.
     """
     service = current_stats_dashboard.community_stats_service
     return service.aggregate(**arguments, call=_send_helpers).as_json()
 
 
 @shared_task(ignore_result=True)
-def help_aggregating(run):
-    """Do steps of a run of the aggregation that another worker has begun.
+def help_aggregating(run: str) -> None:
+    """Do steps of an aggregation that another worker has begun.
 
     Args:
         run: id of the run.
@@ -222,14 +240,14 @@ def help_aggregating(run):
     try:
         current_stats_dashboard.community_stats_service.help_aggregating(run)
     except _PASSES as error:
-        # the run itself does what is left
+        # the worker that began the run does the remaining steps
         current_app.logger.warning("The aggregation is not helped. %s", error)
 
 
-def _send_helpers(run, steps):
-    """Have other workers help with a run; one that comes too late does nothing.
+def _send_helpers(run: str, steps: int) -> None:
+    """Ask other workers to help with a run; one that starts too late does nothing.
 
-    Without a broker the run does all by itself.
+    If the broker does not answer, the run does all steps alone.
     """
     helpers = current_app.config["COMMUNITY_STATS_AGGREGATION_HELPERS"]
     try:
@@ -244,10 +262,10 @@ def _send_helpers(run, steps):
 
 
 @shared_task(ignore_result=True)
-def catch_up_community_stats():
+def catch_up_community_stats() -> None:
     """Make a piece of what is missing, or count what has changed.
 
-    What passes by itself is told in the log: the next run goes on.
+    Temporary failures are logged; the next run continues.
     """
     try:
         current_stats_dashboard.community_stats_service.catch_up(_send_helpers)
@@ -260,10 +278,10 @@ def catch_up_community_stats():
 
 
 _TRIES = 100
-"""After about a day the reconciliation is left to find it."""
+"""Retries of a capture, about a day; later the reconciliation finds the change."""
 
 
-BEAT_SCHEDULE = {
+BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "stats-dashboard-catch-up": {
         "task": f"{__name__}.catch_up_community_stats",
         "schedule": timedelta(hours=1),
@@ -288,19 +306,20 @@ BEAT_SCHEDULE = {
 """Entries for the site's beat, by name."""
 
 _ALWAYS = "stats-dashboard-recover-overdue-switches"
-"""What is done although the extension is disabled.
+"""The entry that stays scheduled while the extension is disabled.
 
-A switch that it was disabled in has left a month that takes no events.
+If the extension was disabled during a cut-over, the month accepts no events until the
+cut-over is taken back.
 """
 
 
-def extend_beat_schedule(app):
-    """Merge this package's tasks into the site's beat; its own entries win.
+def extend_beat_schedule(app: Flask) -> None:
+    """Add this package's tasks to the beat; entries of the site take precedence.
 
-    Of a disabled extension it is only the recovery of switches.
+    A disabled extension adds only the recovery of cut-overs.
 
     Args:
-        app: the Flask application; its schedule is replaced by a copy.
+        app: its schedule is replaced by a copy.
     """
     if app.config["COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"]:
         enabled = app.config["COMMUNITY_STATS_ENABLED"]

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The JavaScript and styles of the pages, for webpack and rspack."""
+"""Bundle the JavaScript and styles of the pages, for webpack and rspack."""
 
 from invenio_assets.webpack import WebpackThemeBundle
 

@@ -1,20 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indices of the aggregates: few, created as the data grows, written safely.
+"""Create, check and name the indices of the aggregates.
 
-The run that holds the aggregation's lock decides when a family gets another index. It
-announces, in a document that it writes by compare-and-set, up to which year documents
-go to the indices as they are. Only then it writes documents of these years, and an index
-begins only with a year that was never announced. So a run that was frozen, and writes
-after another run has taken over, writes to the same indices as that one.
+A family begins with one index and gets another when that one is too large. The run that
+holds the aggregation's lock decides when. It writes two things in this order:
+
+1. It announces, in a document that it writes by compare-and-set, up to which year
+   documents go to the existing indices.
+2. It writes documents of these years.
+
+A new index begins only with a year that was never announced. If a frozen run writes
+after another run has taken over, it therefore writes to the same indices as that run.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from itertools import zip_longest
+from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, TransportError
@@ -34,10 +39,10 @@ from .documents import day_field, mapping
 from .index_layout import FamilyIndex, Layout, read_layout, write_alias_name
 
 DOCUMENT_ID = "layout:aggregates"
-"""Id of the document, in the index of bookmarks, that says what was announced."""
+"""Id of the document that stores the announced years, in the index of bookmarks."""
 
 DESTROY = "invenio community-stats destroy-indices"
-"""The command that deletes all aggregates, so that the next run counts them again."""
+"""The command that deletes all aggregates; the next run counts them again."""
 
 _BLOCKED = ("cluster_block_exception", "index_create_block_exception")
 
@@ -46,7 +51,7 @@ def earlier_layout(indices: Sequence[str]) -> str:
     """Return a sentence about indices of an earlier layout.
 
     Args:
-        indices: names of at least one of them.
+        indices: their names, at least one.
     """
     more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
     return (
@@ -59,15 +64,14 @@ def earlier_layout(indices: Sequence[str]) -> str:
 class AggregateIndices:
     """The indices of all families, for those who write documents.
 
-    A helper of a run only asks where documents go. What changes indices is for the run
-    that holds the aggregation's lock.
+    A helper of a run only asks where documents go. Only the run that holds the
+    aggregation's lock changes indices.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
+        names: of the instance's indices.
         gigabytes: primary data in a shard, beyond which another index begins.
         check: raises when this run must not write any more.
-        today: returns the present UTC day, a date.
+        today: returns the present UTC day.
     """
 
     def __init__(
@@ -78,7 +82,6 @@ class AggregateIndices:
         check: Callable[[], None] | None = None,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
-        """Take what is needed; sends no request yet."""
         self._client, self._names = client, names
         self._bytes = gigabytes * 10**9
         self._check, self._today = check or (lambda: None), today
@@ -95,7 +98,7 @@ class AggregateIndices:
             day: of the document, ``YYYY-MM-DD``.
 
         Raises:
-            LockLostError: there is no such index: all were deleted since the run began.
+            LockLostError: no index holds the day: all were deleted since the run began.
         """
         index = self._layout.holding(family, day)
         if index is None:
@@ -112,7 +115,7 @@ class AggregateIndices:
             name: of the index that it is in.
         """
         index = self._layout.named(name)
-        # one that has no such alias was put into the family by somebody else
+        # an index without such an alias was put into the family by somebody else
         return index.write_alias if index else name
 
     @property
@@ -124,28 +127,28 @@ class AggregateIndices:
     # -- for the run that has the lock ------------------------------------------
 
     def require_current(self) -> None:
-        """See that no index of an earlier layout is there.
+        """Check that no index of an earlier layout exists.
 
         Raises:
-            NotReadyError: one is; the text names the command that deletes it.
+            NotReadyError: one exists; the message names the command that deletes it.
         """
         if self._layout.yearly:
             raise NotReadyError(earlier_layout(self._layout.yearly))
 
-    def begin(self, families: Iterable[str]) -> list[str]:
-        """Look at the indices of some families before anything is written.
+    def begin(self, families: Collection[str]) -> list[str]:
+        """Check the indices of some families before anything is written.
 
         Args:
             families: names of families.
 
         Returns:
-            list[str]: why stored documents may be wrong, a clause each: an index was
-            restored, deleted or created by somebody else. The caller notes that all
-            documents of the families have to be written again, then calls
+            Why stored documents may be wrong, a clause each: an index was restored,
+            deleted or created by somebody else. The caller then records that all
+            documents of the families have to be written again, and calls
             :meth:`settle`.
 
         Raises:
-            NotReadyError: an index of an earlier layout is there.
+            NotReadyError: an index of an earlier layout exists.
         """
         self._known, self._noted = None, None
         self.require_current()
@@ -165,11 +168,11 @@ class AggregateIndices:
             self._note_indices(families)
         return untrusted
 
-    def settle(self, families: Iterable[str]) -> None:
-        """Remove documents that belong to another index, and note the indices.
+    def settle(self, families: Collection[str]) -> None:
+        """Remove documents that belong to another index, and record the indices.
 
         Args:
-            families: names of families of which all documents are going to be written
+            families: names of families whose documents are all going to be written
                 again.
         """
         for family in families:
@@ -178,29 +181,32 @@ class AggregateIndices:
                 self._remove_others(index, following, day_field(family))
         self._note_indices(families)
 
-    def until(self, families: Iterable[str]) -> int:
-        """Return up to which year documents of all of some families can be written."""
+    def until(self, families: Collection[str]) -> int:
+        """Return the last year for which documents of all families can be written."""
         return min(self._announced(family) for family in families)
 
-    def prepare(self, families: Iterable[str], years: Iterable[int | str] = ()) -> None:
-        """Create what is missing for documents of some years.
+    def prepare(
+        self, families: Collection[str], years: Iterable[int | str] = ()
+    ) -> None:
+        """Create the missing indices for documents of some years.
 
-        Where the newest index of a family is too large, the first of the years that was
-        not announced yet begins another one.
+        If the newest index of a family is too large, another one begins with the first
+        of the years that was not announced yet.
 
         Args:
             families: names of families.
             years: of the documents that are going to be written.
 
         Raises:
-            LockLostError: another run has announced something since.
+            LockLostError: another run has announced years since.
             StatsDashboardError: OpenSearch refuses to create an index.
         """
-        years = sorted(y for y in {int(year) for year in years} if y <= self._last_year)
+        known = {int(year) for year in years}
+        wanted = sorted(year for year in known if year <= self._last_year)
         missing, announced = [], {}
         for family in families:
-            until = self._announced(family)
-            new = [year for year in years if year > until]
+            last = self._announced(family)
+            new = [year for year in wanted if year > last]
             starts = {index.start for index in self._layout.families[family]}
             if FIRST_YEAR not in starts:
                 missing.append((family, FIRST_YEAR))
@@ -209,7 +215,7 @@ class AggregateIndices:
             if new:
                 announced[family] = new[-1]
         if announced:
-            # first, so that nobody who has not seen it can decide otherwise
+            # before the index exists, so that no run decides otherwise
             until = {**self._note.data.get("until", {}), **announced}
             self._check()
             self._note.write(kind="layout", until=until)
@@ -235,20 +241,20 @@ class AggregateIndices:
     def _last_year(self) -> int:
         """Return the last year that is announced.
 
-        An event with a wrong clock, of 2199 for example, would otherwise keep all years
-        before it in the index that there is.
+        An event with a wrong clock, of 2199 for example, would otherwise bind all years
+        before it to the present index.
         """
         return self._today().year + 1
 
-    def _of(self, families: Iterable[str], uuids: dict[str, str]) -> dict[str, str]:
-        """Return those of some indices that are of some families."""
+    def _of(self, families: Collection[str], uuids: dict[str, str]) -> dict[str, str]:
+        """Return the indices that belong to some families."""
         return {
             name: uuid
             for name, uuid in uuids.items()
             if any(self._names.year_from(f, name) is not None for f in families)
         }
 
-    def _there(self, families: Iterable[str]) -> dict[str, str]:
+    def _there(self, families: Collection[str]) -> dict[str, str]:
         return {
             index.name: index.uuid
             for family in families
@@ -258,11 +264,11 @@ class AggregateIndices:
     def _announced(self, family: str) -> int:
         """Return the last year of which documents may have been written."""
         until = self._note.data.get("until", {})
-        # the note may be gone with the index of bookmarks
+        # the document may have been deleted with the index of bookmarks
         return until[family] if family in until else self._newest(family)
 
     def _newest(self, family: str) -> int:
-        """Return the year of the newest document, or 0; none that is to come."""
+        """Return the year of the newest document up to :attr:`_last_year`, or 0."""
         alias, field = self._names.aggregates(family), day_field(family)
         bound = {"range": {field: {"lt": f"{self._last_year + 1:04d}-01-01"}}}
         body = {"size": 1, "query": bound, "sort": [{field: "desc"}], "_source": False}
@@ -277,7 +283,7 @@ class AggregateIndices:
         )
 
     def _next(self, family: str, years: list[int]) -> int | None:
-        """Return the year that begins another index, or None if none has to."""
+        """Return the year that begins another index, or None if none is needed."""
         indices = self._layout.families[family]
         if not indices or self._size(indices[-1]) <= self._bytes * indices[-1].shards:
             return None
@@ -287,7 +293,7 @@ class AggregateIndices:
     def _size(self, index: FamilyIndex) -> int:
         """Return the bytes of an index's primary shards."""
         self._client.indices.refresh(index=index.name)
-        # statistics of stores are up to ten seconds old
+        # the statistics of stores can be ten seconds old, so segments are asked
         answer = self._client.indices.segments(index=index.name)
         return sum(
             segment["size_in_bytes"]
@@ -305,7 +311,7 @@ class AggregateIndices:
         """Create indices, and put them into their families when they can be searched.
 
         Args:
-            missing: list of (family, first year).
+            missing: (family, first year) of each.
         """
         actions = []
         for family, year in missing:
@@ -315,7 +321,7 @@ class AggregateIndices:
             for alias in (self._names.aggregates(family), write_alias):
                 actions.append({"add": {"index": name, "alias": alias}})
         names = sorted({action["add"]["index"] for action in actions})
-        # it waits for half a minute
+        # OpenSearch waits for half a minute
         health = self._client.cluster.health(
             index=",".join(names), params={"wait_for_status": "yellow", "ignore": 408}
         )
@@ -324,16 +330,17 @@ class AggregateIndices:
                 f"The shards of new indices ({', '.join(names)}) have not started yet. "
                 "Run the same command again when the cluster is better."
             )
-        # in a second request: what a run that was taken over creates is in no alias
+        # a second request, after the check: if another run has taken over, the indices
+        # that this run created are in no alias
         self._check()
         self._client.indices.update_aliases(body={"actions": actions})
 
-    def _create_one(self, name: str, mappings: dict) -> None:
+    def _create_one(self, name: str, mappings: dict[str, Any]) -> None:
         self._check()
         try:
             self._client.indices.create(
                 index=name,
-                # its shards and replicas are those of its template
+                # shards and replicas come from its template
                 body={"mappings": mappings},
                 params={"wait_for_active_shards": "0"},
             )
@@ -342,10 +349,10 @@ class AggregateIndices:
                 raise
             if not self._is_unused(name):
                 raise _refused(name, error) from error
-            # the answer to a first attempt was lost, or a run created it that has died
+            # the answer to a first attempt was lost, or the run that created it died
 
     def _is_unused(self, name: str) -> bool:
-        """Tell whether an index is of this package, empty and in no alias."""
+        """Return whether an index is of this package, empty and in no alias."""
         unused = read_layout(self._client, self._names).unused
         return name in unused and not self._count(name)
 
@@ -357,7 +364,7 @@ class AggregateIndices:
     def _remove_others(
         self, index: FamilyIndex, following: FamilyIndex | None, field: str
     ) -> None:
-        """Remove documents of an index that are of years that it does not hold."""
+        """Remove documents from an index that does not hold their years."""
         others = [{"range": {field: {"lt": f"{index.start:04d}-01-01"}}}]
         if following:
             others.append({"range": {field: {"gte": f"{following.start:04d}-01-01"}}})
@@ -369,8 +376,8 @@ class AggregateIndices:
             params={"conflicts": "proceed", "refresh": "true"},
         )
 
-    def _note_indices(self, families: Iterable[str]) -> None:
-        """Note which indices there are, unless that is noted."""
+    def _note_indices(self, families: Collection[str]) -> None:
+        """Record the existing indices, if they differ from the recorded ones."""
         of_others = {
             name: uuid
             for name, uuid in self._uuids.items()

@@ -1,35 +1,38 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading what is stored of an aggregate family, in order and page by page."""
+"""Read the stored documents of an aggregate family, in order and page by page."""
 
 import heapq
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ..errors import SearchUnavailableError
 from ..search.client import patiently
-from ..search.paging import page_decoder
+from ..search.names import Names
+from ..search.paging import SearchPage, page_decoder
 from ..search.pipelining import ahead
 from .documents import CHECKSUM, day_field, document_id
 
 LIMIT = 120.0
-"""Seconds to go on trying while OpenSearch takes no requests."""
+"""Seconds to retry while OpenSearch takes no requests."""
 
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
-"""Bounds of a part that is open on one side."""
+"""Bounds of a :class:`DocumentRange` that is open on one side."""
 
 PAGE = 5000
-"""Stored documents in one answer, where only their ids and checksums are asked for."""
+"""Documents in one answer, if only their ids and checksums are requested."""
 
 MAX_PARTS = 500
-"""Parts in one query."""
+"""Ranges in one query."""
 
 
 class DocumentRange(NamedTuple):
-    """A part of a family: days of one community, or of all.
+    """The documents of some days, of one community or of all.
 
     Attributes:
         first: first day, ``YYYY-MM-DD``.
@@ -43,12 +46,14 @@ class DocumentRange(NamedTuple):
 
 
 class StoredHead(msgspec.Struct):
-    """What a store needs of a stored document.
+    """A stored document without its source: identity, version and checksum.
 
     Attributes:
-        index: that holds it.
-        seq_no: of its last write.
-        term: of the primary that did it.
+        index: that holds the document.
+        seq_no: sequence number of the last write.
+        term: of the primary shard that wrote it.
+        sort: sort values of the hit.
+        fields: community, day and checksum.
     """
 
     index: str = msgspec.field(name="_index")
@@ -58,19 +63,19 @@ class StoredHead(msgspec.Struct):
     fields: dict[str, list[str]] = {}
 
     @property
-    def key(self):
-        """Return its community and day."""
+    def key(self) -> tuple[str, str]:
+        """Return community and day."""
         day = self.fields.get("period_start") or self.fields["snapshot_date"]
         return self.fields["community_id"][0], day[0]
 
     @property
-    def id(self):
-        """Return its ``_id``."""
+    def id(self) -> str:
+        """Return the ``_id``."""
         return document_id(*self.key)
 
     @property
-    def checksum(self):
-        """Return what tells its content from every other one, or None."""
+    def checksum(self) -> str | None:
+        """Return the checksum of the content, or None if none is stored."""
         return self.fields.get(CHECKSUM, [None])[0]
 
 
@@ -87,47 +92,53 @@ class AggregateReader:
     """The stored documents of one aggregate family.
 
     Args:
-        text_client: a client that does not decode.
-        names: the instance's :class:`~..search.names.Names`.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
         waiting: called with a sentence before each pause.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch takes no requests.
         sleep: waits for the given seconds; may raise to end the waiting.
     """
 
     def __init__(
-        self, text_client, names, family, waiting=None, limit=LIMIT, sleep=time.sleep
-    ):
-        """Keep what is needed."""
+        self,
+        text_client: OpenSearch,
+        names: Names,
+        family: str,
+        waiting: Callable[[str], None] | None = None,
+        limit: float = LIMIT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.family, self.alias = family, names.aggregates(family)
         self._client, self._names = text_client, names
         self._waiting, self._limit, self._sleep = waiting, limit, sleep
 
-    def sources(self, parts, by_community=False, size=500):
-        """Yield the stored sources of some parts, whole and in order.
+    def sources(
+        self,
+        parts: Sequence[DocumentRange],
+        by_community: bool = False,
+        size: int = 500,
+    ) -> Iterator[msgspec.Raw]:
+        """Yield the complete sources of the documents in some ranges, as JSON.
 
         Args:
-            parts: up to :data:`MAX_PARTS` of :class:`DocumentRange`.
-            by_community: order by community, then day; else by day, then community.
+            parts: up to :data:`MAX_PARTS` ranges.
+            by_community: sort by community, then day; else by day, then community.
             size: documents in one answer.
-
-        Yields:
-            bytes: the JSON of a source.
         """
         what = {"_source": True}
         pages = self._pages(parts, by_community, size, what, _decode_sources)
         for hits in ahead(pages):
             yield from (hit.source for hit in hits)
 
-    def stored(self, parts, by_community=False):
-        """Yield what a store needs of the documents of some parts, in order.
+    def stored(
+        self, parts: Sequence[DocumentRange], by_community: bool = False
+    ) -> Iterator[StoredHead]:
+        """Yield the documents in some ranges, without their sources.
 
         Args:
-            parts: list of :class:`DocumentRange`, as many as there may be.
-            by_community: order by community, then day; else by day, then community.
-
-        Yields:
-            Stored: of each document.
+            parts: any number of ranges.
+            by_community: sort by community, then day; else by day, then community.
         """
         key = order(by_community)
         return heapq.merge(
@@ -138,9 +149,11 @@ class AggregateReader:
             key=lambda hit: key(*hit.key),
         )
 
-    def _stored(self, parts, by_community):
+    def _stored(
+        self, parts: Sequence[DocumentRange], by_community: bool
+    ) -> Iterator[StoredHead]:
         what = {
-            # the _id lies beside the source, which would be read for nothing
+            # the _id is stored beside the source: OpenSearch would read both
             "stored_fields": "_none_",
             "docvalue_fields": [CHECKSUM, "community_id", day_field(self.family)],
             "seq_no_primary_term": True,
@@ -148,15 +161,22 @@ class AggregateReader:
         for hits in self._pages(parts, by_community, PAGE, what, _decode_stored):
             yield from hits
 
-    def refresh(self):
-        """Make what was written visible."""
+    def refresh(self) -> None:
+        """Make all written documents visible to searches."""
         self._send("POST", f"/{self.alias}/_refresh", None)
 
-    def _pages(self, parts, by_community, size, what, decode):
+    def _pages(
+        self,
+        parts: Sequence[DocumentRange],
+        by_community: bool,
+        size: int,
+        what: dict[str, Any],
+        decode: Callable[[bytes], SearchPage[Any]],
+    ) -> Iterator[list[Any]]:
         """Yield the hits of each page."""
         day = day_field(self.family)
         order = ["community_id", day] if by_community else [day, "community_id"]
-        body = {
+        body: dict[str, Any] = {
             **what,
             "size": size,
             "query": query_of(parts, day),
@@ -175,7 +195,7 @@ class AggregateReader:
                 return
             body["search_after"] = page.hits[-1].sort
 
-    def _send(self, method, path, body):
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         params = {"ignore_unavailable": "true", "allow_no_indices": "true"}
         if path.endswith("_search"):
             params["allow_partial_search_results"] = "false"
@@ -192,27 +212,27 @@ class AggregateReader:
         )
 
 
-def order(by_community):
-    """Return a function of community and day that documents are sorted by."""
+def order(by_community: bool) -> Callable[[str, str], tuple[str, str]]:
+    """Return the sort key of documents, a function of community and day."""
     return _by_community if by_community else _by_day
 
 
-def _by_day(community, day):
+def _by_day(community: str, day: str) -> tuple[str, str]:
     return day, community
 
 
-def _by_community(community, day):
+def _by_community(community: str, day: str) -> tuple[str, str]:
     return community, day
 
 
-def query_of(parts, day):
-    """Return the query of the documents of some parts.
+def query_of(parts: Iterable[DocumentRange], day: str) -> dict[str, Any]:
+    """Return the query for the documents in some ranges.
 
     Args:
-        parts: list of :class:`DocumentRange`.
+        parts: the ranges.
         day: name of the field that holds the day.
     """
-    clauses = []
+    clauses: list[dict[str, Any]] = []
     for part in parts:
         days = {"range": {day: {"gte": part.first, "lte": part.last}}}
         if part.community is None:

@@ -1,15 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which indices are this package's own and can be made again, and their deletion."""
+"""Find the indices that the next run can build again, and delete them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..search.names import FAMILIES, INTERNAL
+from opensearchpy import OpenSearch
+
+from ..search.names import FAMILIES, INTERNAL, Names
 
 _AT_ONCE = 20
-"""Names in one request: its line has room for four kilobytes."""
+"""Names in one request: a request line can have four kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class OwnIndex:
 
     Attributes:
         name: of the index.
-        documents: how many it holds.
-        bytes: of all its copies.
+        documents: number of documents.
+        bytes: size, with all replicas.
     """
 
     name: str
@@ -27,21 +30,15 @@ class OwnIndex:
     bytes: int
 
 
-def own_indices(client, names, with_sources=False):
-    """Return the indices of the aggregation that there are.
+def own_indices(
+    client: OpenSearch, names: Names, with_sources: bool = False
+) -> list[OwnIndex]:
+    """Return the existing indices of the aggregation, the bookmarks last.
 
-    Only concrete indices whose whole name is one of ours: not those of another
-    instance, not copies under a longer name, not what an alias of such a name leads to.
-    Usage events, their backups, dead letters and the migration's bookmarks are not
-    among them.
-
-    Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
-        with_sources: also community events and record facts.
-
-    Returns:
-        list[OwnIndex]: sorted by name, that of the bookmarks last.
+    Only concrete indices whose whole name belongs to this package: no index of another
+    instance, no copy under a longer name, no index behind an alias of such a name.
+    Usage events, their backups, dead letters and the migration's bookmarks are never
+    returned. With ``with_sources``, community events and record facts are.
     """
     aggregates = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
     single = [names.between_runs, names.bookmarks]
@@ -57,7 +54,7 @@ def own_indices(client, names, with_sources=False):
         )
     )
     found = client.cat.indices(
-        # with a wildcard a name that leads nowhere is no error
+        # a wildcard that matches nothing is no error
         index=f"{names.prefix}stats-community-*",
         params={
             "format": "json",
@@ -74,13 +71,8 @@ def own_indices(client, names, with_sources=False):
     return sorted(own, key=lambda index: (index.name == names.bookmarks, index.name))
 
 
-def delete(client, indices):
-    """Delete indices for good.
-
-    Args:
-        client: an ordinary client.
-        indices: list of :class:`OwnIndex`.
-    """
+def delete(client: OpenSearch, indices: Sequence[OwnIndex]) -> None:
+    """Delete indices. This cannot be undone."""
     targets = [index.name for index in indices]
     for start in range(0, len(targets), _AT_ONCE):
         client.indices.delete(
@@ -89,16 +81,16 @@ def delete(client, indices):
         )
 
 
-def forget(client, names, but):
+def forget(client: OpenSearch, names: Names, but: str) -> None:
     """Empty the index of bookmarks.
 
-    What is counted is compared with what is stored, so whatever is deleted or left
-    after that is put right by the next run.
+    The next run compares what it counts with what is stored, so it repairs all that was
+    deleted or left over afterwards.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        but: id of a document that stays.
+        client: for the deletion.
+        names: of the instance's indices.
+        but: id of a document that is not deleted.
     """
     client.delete_by_query(
         index=names.bookmarks,

@@ -1,33 +1,43 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Writing the documents that a part of an aggregate family should have.
+"""Write the documents of an aggregate family, by their differences from what is stored.
 
-What is stored is compared with what should be: what is equal is left alone, what
-differs is written, what should not exist is deleted. So a run can be killed and
-repeated at any point, and whatever the parts are that the work is cut into, the
-same documents come out.
+:meth:`AggregateStore.replace` compares the stored documents with the wanted ones. It
+leaves equal documents alone, writes those that differ, and deletes those that should
+not exist. So a run can be killed and repeated at any point, and the result does not
+depend on how the work is divided into ranges.
 
-Both sides are read in the same order and merged, so that memory holds one page of
-ids and checksums however large the part is. Each write names the version that it
-replaces: a run that was frozen and wakes later cannot put an old document over a
-newer one.
+Both sides are read in the same order and merged. Memory holds one page of ids and
+checksums, no matter how large a range is. Each write names the version that it
+replaces, so a run that was frozen cannot overwrite a newer document when it wakes.
 """
 
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.index_templates import put_missing_templates
+from ..search.names import Names
 from ..search.pipelining import stored_in_order
-from .aggregate_reader import LIMIT, AggregateReader, order
-from .documents import index_templates
+from .aggregate_reader import (
+    LIMIT,
+    AggregateReader,
+    DocumentRange,
+    StoredHead,
+    order,
+)
+from .documents import Document, index_templates
 
+if TYPE_CHECKING:
+    from .aggregate_indices import AggregateIndices
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Documents and bytes in one bulk request."""
 
@@ -35,9 +45,12 @@ _NO_INDEX = "index_not_found_exception"
 
 CREATED, CHANGED, DELETED = "created", "changed", "deleted"
 
+_Pair = tuple[Document | None, StoredHead | None]
+"""A wanted document and the stored one of the same community and day."""
+
 
 class DocumentChange(NamedTuple):
-    """One document that is about to be written or deleted.
+    """A document that is about to be written or deleted.
 
     Attributes:
         community: UUID or ``global``.
@@ -52,13 +65,13 @@ class DocumentChange(NamedTuple):
 
 @dataclass
 class WriteCounts:
-    """What was done with the documents of some parts.
+    """How many documents were created, changed, deleted or left alone.
 
     Attributes:
-        created: that were not there.
-        changed: that were there with another content.
-        deleted: that should not exist any more.
-        equal: that were left alone.
+        created: did not exist before.
+        changed: existed with another content.
+        deleted: should not exist any more.
+        equal: were left alone.
     """
 
     created: int = 0
@@ -66,8 +79,8 @@ class WriteCounts:
     deleted: int = 0
     equal: int = 0
 
-    def __add__(self, other):
-        """Return both together."""
+    def __add__(self, other: "WriteCounts") -> "WriteCounts":
+        """Return the sum of both."""
         return WriteCounts(
             self.created + other.created,
             self.changed + other.changed,
@@ -80,56 +93,59 @@ class AggregateStore(AggregateReader):
     """Reads and writes the documents of one aggregate family.
 
     Args:
-        text_client: a client that does not decode.
-        names: the instance's :class:`~..search.names.Names`.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
-        indices: the :class:`~.aggregate_indices.AggregateIndices`; None for a store
-            that only reads.
-        check: called without arguments before each write; raises when this run
-            must not write any more, as :meth:`~..search.lock.ClusterLock.check`.
+        indices: where documents are written; None for a store that only reads.
+        check: called before each write; raises when this run must not write any more,
+            as :meth:`~..search.lock.ClusterLock.check` does.
         waiting: called with a sentence before each pause.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch takes no requests.
         sleep: waits for the given seconds; may raise to end the waiting.
     """
 
     def __init__(
         self,
-        text_client,
-        names,
-        family,
-        indices=None,
-        check=None,
-        waiting=None,
-        limit=LIMIT,
-        sleep=time.sleep,
-    ):
-        """Keep what is needed."""
+        text_client: OpenSearch,
+        names: Names,
+        family: str,
+        indices: "AggregateIndices | None" = None,
+        check: Callable[[], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+        limit: float = LIMIT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(text_client, names, family, waiting, limit, sleep)
         self._indices, self._check = indices, check
 
-    def replace(self, documents, parts, by_community=False, before=None):
-        """Make the documents of some parts what they should be.
+    def replace(
+        self,
+        documents: Iterable[Document],
+        parts: Sequence[DocumentRange],
+        by_community: bool = False,
+        before: Callable[[list[DocumentChange]], None] | None = None,
+    ) -> WriteCounts:
+        """Make the stored documents of some ranges equal to the given ones.
 
-        The next documents are made while the last ones are written, in a thread.
+        A thread writes the last batch while the next documents are computed.
 
         Args:
-            documents: iterable of :class:`~.documents.Document`, all that should
-                exist in the parts and nothing else; sorted by day, then community.
-            parts: the :class:`~.aggregate_reader.DocumentRange` s.
+            documents: exactly those that should exist in the ranges, sorted by day,
+                then community.
+            parts: the ranges.
             by_community: the documents are sorted by community, then day.
-            before: called with a list of :class:`DocumentChange` before these are written,
-                in that thread.
+            before: called in the writing thread, before the changes are written.
 
         Returns:
-            Written: what was done; it is stored, though not refreshed.
+            How many documents were written; they are stored, but not yet refreshed.
 
         Raises:
-            StatsDashboardError: OpenSearch refuses a document for good.
+            StatsDashboardError: OpenSearch refuses a document.
             SearchUnavailableError: OpenSearch took no requests for too long.
-            LockLostError: ``check`` says that another run has taken over.
+            LockLostError: ``check`` reports that another run has taken over.
         """
 
-        def write(batch):
+        def write(batch: _Batch) -> None:
             if before:
                 before(batch.changes)
             self.write(batch.actions)
@@ -141,22 +157,25 @@ class AggregateStore(AggregateReader):
             pass
         return written
 
-    def dry(self, documents, parts, by_community=False):
-        """Return what :meth:`replace` would do, and do nothing."""
+    def dry(
+        self,
+        documents: Iterable[Document],
+        parts: Sequence[DocumentRange],
+        by_community: bool = False,
+    ) -> WriteCounts:
+        """Return what :meth:`replace` would write, without writing it."""
         written = WriteCounts()
         for document, hit in self._pairs(documents, parts, by_community):
             _count(written, _kind(document, hit))
         return written
 
-    def write(self, actions):
-        """Send bulk actions, each with its index.
-
-        Args:
-            actions: list of bytes.
+    def write(self, actions: Sequence[bytes]) -> None:
+        """Send bulk actions, each of which names its index.
 
         Raises:
-            LockLostError: ``check`` says so, or an index was deleted since the run began.
-            StatsDashboardError: OpenSearch refuses one for good.
+            LockLostError: ``check`` reports that another run has taken over, or an
+                index was deleted since the run began.
+            StatsDashboardError: OpenSearch refuses an action.
         """
         if self._check:
             self._check()
@@ -182,13 +201,21 @@ class AggregateStore(AggregateReader):
 
     def write_alias(self, day: str) -> str:
         """Return the alias through which a new document of a day is written."""
+        assert self._indices is not None  # only a store that reads has none
         return self._indices.write_alias(self.family, day)
 
-    def _pairs(self, documents, parts, by_community):
+    def _pairs(
+        self,
+        documents: Iterable[Document],
+        parts: Sequence[DocumentRange],
+        by_community: bool,
+    ) -> Iterator[_Pair]:
         stored = self.stored(parts, by_community)
         return _merged(iter(documents), stored, order(by_community))
 
-    def _batches(self, pairs, written):
+    def _batches(
+        self, pairs: Iterable[_Pair], written: WriteCounts
+    ) -> Iterator["_Batch"]:
         """Yield batches of a bounded size, and count what is in them."""
         now = datetime.now(UTC).isoformat()
         batch = _Batch()
@@ -197,7 +224,11 @@ class AggregateStore(AggregateReader):
             _count(written, kind)
             if kind is None:
                 continue
-            key = (document.community, document.day) if document else hit.key
+            if document:
+                key = document.community, document.day
+            else:
+                assert hit is not None
+                key = hit.key
             batch.add(DocumentChange(*key, kind), self._action(document, hit, now))
             if batch.is_full:
                 yield batch
@@ -205,11 +236,16 @@ class AggregateStore(AggregateReader):
         if batch.actions:
             yield batch
 
-    def _action(self, document, hit, now):
+    def _action(
+        self, document: Document | None, hit: StoredHead | None, now: str
+    ) -> bytes:
+        where: dict[str, Any]
         if hit is None:
+            assert document is not None
             where = {"_index": self.write_alias(document.day), "_id": document.id}
             head = {"create": {**where, "require_alias": True}}
             return msgspec.json.encode(head) + b"\n" + document.source(now) + b"\n"
+        assert self._indices is not None  # only a store that reads has none
         where = {
             "_index": self._indices.write_alias_of(hit.index),
             "_id": hit.id,
@@ -224,38 +260,41 @@ class AggregateStore(AggregateReader):
 
 
 class Actions:
-    """Bulk actions that are collected and sent together.
+    """Collects bulk actions and sends them together.
 
     Args:
-        write: stores a list of them.
+        write: stores some actions.
     """
 
-    def __init__(self, write):
-        """Begin with none."""
-        self._write, self._waiting, self._bytes = write, [], 0
+    def __init__(self, write: Callable[[list[bytes]], None]) -> None:
+        self._write = write
+        self._waiting: list[bytes] = []
+        self._bytes = 0
 
-    def add(self, action):
-        """Take in one, as bytes; those that wait are sent when they are many."""
+    def add(self, action: bytes) -> None:
+        """Add an action. Send all collected actions when they are many."""
         self._waiting.append(action)
         self._bytes += len(action)
         if self._bytes >= MAX_BYTES or len(self._waiting) >= MAX_ACTIONS:
             self.flush()
 
-    def index(self, index, id, source, is_alias=False):
-        """Take in that a document is to be stored, given as a dict.
+    def index(
+        self, index: str, id: str, source: Mapping[str, Any], is_alias: bool = False
+    ) -> None:
+        """Add the action that stores a document.
 
         Args:
             index: name of the index.
             id: of the document.
             source: the document.
-            is_alias: the name must be that of an alias, else nothing is stored.
+            is_alias: store nothing unless ``index`` is the name of an alias.
         """
         head = {"index": {"_index": index, "_id": id, "require_alias": is_alias}}
         lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
         self.add(b"\n".join(lines))
 
-    def flush(self):
-        """Send those that wait."""
+    def flush(self) -> None:
+        """Send the collected actions."""
         if self._waiting:
             self._write(self._waiting)
         self._waiting, self._bytes = [], 0
@@ -264,33 +303,44 @@ class Actions:
 class _Batch:
     """Writes that are sent in one request."""
 
-    def __init__(self):
-        self.actions, self.changes, self._bytes = [], [], 0
+    def __init__(self) -> None:
+        self.actions: list[bytes] = []
+        self.changes: list[DocumentChange] = []
+        self._bytes = 0
 
-    def add(self, change, action):
+    def add(self, change: DocumentChange, action: bytes) -> None:
         self.actions.append(action)
         self.changes.append(change)
         self._bytes += len(action)
 
     @property
-    def is_full(self):
+    def is_full(self) -> bool:
         return len(self.actions) >= MAX_ACTIONS or self._bytes >= MAX_BYTES
 
 
-def ensure_templates(client, names, settings=None):
+def ensure_templates(
+    client: OpenSearch,
+    names: Names,
+    settings: Callable[[], dict[str, Any]] | None = None,
+) -> None:
     """Put the templates of the aggregates that are missing.
 
-    Without them OpenSearch would guess mappings, and the site's shards and replicas
-    would be unknown.
+    Without them OpenSearch would guess mappings, and would not know the site's number
+    of shards and replicas.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        settings: returns the site's shards and replicas; called without arguments when
-            a template is missing.
+        client: for the requests.
+        names: of the instance's indices.
+        settings: returns the site's shards and replicas; called when a template is
+            missing.
     """
 
-    def send(method, path, body=None, params=None):
+    def send(
+        method: str,
+        path: str,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Any:
         return client.transport.perform_request(
             method, path, params=params or {}, body=body
         )
@@ -299,14 +349,18 @@ def ensure_templates(client, names, settings=None):
     put_missing_templates(send, pattern, index_templates(names), settings)
 
 
-def _merged(documents, stored, key):
-    """Yield (document, stored) pairs; None stands for what is missing."""
+def _merged(
+    documents: Iterator[Document],
+    stored: Iterator[StoredHead],
+    key: Callable[[str, str], tuple[str, str]],
+) -> Iterator[_Pair]:
+    """Yield (wanted, stored) pairs; None stands for a missing document."""
     document, hit = next(documents, None), next(stored, None)
     last = None
     while document is not None or hit is not None:
         wanted = key(document.community, document.day) if document else None
         there = key(*hit.key) if hit else None
-        if wanted is not None and wanted == last:
+        if document is not None and wanted == last:
             raise ValueError(f"two documents for {document.id}")
         if there is None or (wanted is not None and wanted < there):
             yield document, None
@@ -319,7 +373,7 @@ def _merged(documents, stored, key):
             document, hit, last = next(documents, None), next(stored, None), wanted
 
 
-def _kind(document, hit):
+def _kind(document: Document | None, hit: StoredHead | None) -> str | None:
     if document is None:
         return DELETED
     if hit is None:
@@ -327,6 +381,6 @@ def _kind(document, hit):
     return None if hit.checksum == document.checksum else CHANGED
 
 
-def _count(written, kind):
+def _count(written: WriteCounts, kind: str | None) -> None:
     name = kind or "equal"
     setattr(written, name, getattr(written, name) + 1)

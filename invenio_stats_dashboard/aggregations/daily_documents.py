@@ -1,57 +1,67 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading a community's documents of a family, one for each day.
+"""Read a community's documents of one family, one for each day.
 
-Stored are the days on which something happened. A delta of any other day is zero; a
-snapshot is the one before it.
+Only days on which something happened have a stored document. A delta of any other day
+is zero. A snapshot of any other day repeats the one before it.
 """
 
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 
-from ..search.names import USAGE_FAMILIES, USAGE_SNAPSHOT
+from ..search.names import USAGE_FAMILIES, USAGE_SNAPSHOT, Names
+from ..subcounts import Subcount
 from .aggregate_reader import FIRST_DAY, AggregateReader, DocumentRange
 from .documents import CHECKSUM, UPDATED, day_field, mapping
 
 PAGE = 100
-"""Documents in one answer; those of a large instance have a megabyte each."""
+"""Documents in one answer; on a large instance one can have a megabyte."""
 
 _NO_NUMBERS = ("community_id", "period_start", "snapshot_date", "subcounts", CHECKSUM)
-_BY_BOTH = {"by_view": [], "by_download": []}
+_BY_BOTH: dict[str, list[Any]] = {"by_view": [], "by_download": []}
 
 
 class StoredDays:
     """The documents of one community and family.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~..search.names.Names`.
+        client: decodes its answers.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         subcounts: the registry of breakdowns.
         family: of :data:`~..search.names.FAMILIES`.
         community: UUID or ``global``.
     """
 
-    def __init__(self, client, text_client, names, subcounts, family, community):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        subcounts: Mapping[str, Subcount],
+        family: str,
+        community: str,
+    ) -> None:
         self._client, self.family, self.community = client, family, community
         self._documents = AggregateReader(text_client, names, family)
         self._subcounts = subcounts
         self._day = day_field(family)
         self._goes_on = self._day == "snapshot_date"
 
-    def read(self, first, last):
+    def read(self, first: str, last: str) -> Iterator[dict[str, Any]]:
         """Yield a document for each day.
+
+        A document is returned as stored, but without its checksum. If nothing is stored
+        for a day, ``updated_timestamp`` is None.
 
         Args:
             first: first day, ``YYYY-MM-DD``.
             last: last day, inclusive.
-
-        Yields:
-            dict: as stored, without its checksum; ``updated_timestamp`` is None where
-            nothing is stored for that day.
 
         Raises:
             SearchUnavailableError: OpenSearch took no requests for too long.
@@ -66,8 +76,8 @@ class StoredDays:
         end = date.fromisoformat(last) + timedelta(days=1)
         yield from self._between(before, expected, end)
 
-    def empty(self, day):
-        """Return the document of a day on which nothing has happened yet.
+    def empty(self, day: str) -> dict[str, Any]:
+        """Return the document of a day before the first activity.
 
         Args:
             day: ``YYYY-MM-DD``.
@@ -88,13 +98,13 @@ class StoredDays:
 
     # -- inside -------------------------------------------------------------
 
-    def _stored(self, first, last):
+    def _stored(self, first: str, last: str) -> Iterator[dict[str, Any]]:
         parts = [DocumentRange(first, last, self.community)]
         for source in self._documents.sources(parts, size=PAGE):
             yield self._told(msgspec.json.decode(source))
 
-    def _before(self, first):
-        """Return the last document before a day, or None."""
+    def _before(self, first: str) -> dict[str, Any] | None:
+        """Return the last document before a day."""
         filters = [
             {"term": {"community_id": self.community}},
             {"range": {self._day: {"gte": FIRST_DAY, "lt": first}}},
@@ -114,8 +124,10 @@ class StoredDays:
         )["hits"]["hits"]
         return self._told(hits[0]["_source"]) if hits else None
 
-    def _between(self, before, first, end):
-        """Yield the documents of days for which nothing is stored."""
+    def _between(
+        self, before: dict[str, Any] | None, first: date, end: date
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the documents of days without a stored one."""
         for number in range((end - first).days):
             day = (first + timedelta(days=number)).isoformat()
             if before is None or not self._goes_on:
@@ -123,11 +135,11 @@ class StoredDays:
             else:
                 yield {**before, self._day: day, UPDATED: None}
 
-    def _told(self, source):
+    def _told(self, source: dict[str, Any]) -> dict[str, Any]:
         source.pop(CHECKSUM, None)
         return source
 
-    def _no_cells(self):
+    def _no_cells(self) -> dict[str, Any]:
         of_usage = self.family in USAGE_FAMILIES
         both = self.family == USAGE_SNAPSHOT
         return {
@@ -137,8 +149,8 @@ class StoredDays:
         }
 
 
-def _zeros(field):
-    """Return the zero of a field of the mapping."""
+def _zeros(field: dict[str, Any]) -> Any:
+    """Return the zero of a field of the mapping: a number, or an object of numbers."""
     if "properties" in field:
         return {name: _zeros(inner) for name, inner in field["properties"].items()}
     return 0

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Aggregate documents and the templates of their indices.
+"""Aggregate documents, and the mappings and templates of their indices.
 
-What is searched or summed is mapped: community, day, totals. ``subcounts`` are
-fetched with their document and never searched, so no value of a record can be one
-that the index refuses, and a document may have as many as it takes.
+Fields that are searched or summed are mapped: community, day and totals. ``subcounts``
+are returned with their document and never searched. They are not mapped, so OpenSearch
+cannot refuse a value of a record, and a document can have any number of values.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import xxhash
@@ -23,19 +24,22 @@ from ..search.names import (
     USAGE_MONTH,
     USAGE_SEEN,
     USAGE_SNAPSHOT,
+    Names,
 )
 
 CHECKSUM, UPDATED = "checksum", "updated_timestamp"
-"""What storing adds to a document: a hash of all the rest, and when it was written."""
+"""Fields that storing adds to a document: a hash of all others, and the time."""
 
-_ID = {"type": "keyword", "ignore_above": 512}
-_DAY = {"type": "date", "format": "strict_date"}
-_LONG = {"type": "long"}
-_CLASSES = {"metadata_only": _LONG, "with_files": _LONG}
-_FILES = {"file_count": _LONG, "data_volume": _LONG}
+_Mapping = dict[str, Any]
+
+_ID: _Mapping = {"type": "keyword", "ignore_above": 512}
+_DAY: _Mapping = {"type": "date", "format": "strict_date"}
+_LONG: _Mapping = {"type": "long"}
+_CLASSES: _Mapping = {"metadata_only": _LONG, "with_files": _LONG}
+_FILES: _Mapping = {"file_count": _LONG, "data_volume": _LONG}
 _VIEWS = ("total_events", "unique_visitors", "unique_records", "unique_parents")
 _DOWNLOADS = (*_VIEWS, "unique_files", "total_volume")
-_NOT_SEARCHED = {"type": "object", "enabled": False}
+_NOT_SEARCHED: _Mapping = {"type": "object", "enabled": False}
 
 
 @dataclass(frozen=True)
@@ -45,34 +49,34 @@ class Document:
     Attributes:
         community: UUID of the community, or ``global``.
         day: ``YYYY-MM-DD``.
-        body: all that is stored but what storing adds; equal bodies must have
-            their keys in the same order.
+        body: all fields but those that storing adds. Equal bodies must have their keys
+            in the same order, because the checksum is taken of the JSON.
     """
 
     community: str
     day: str
-    body: dict = field(repr=False)
+    body: dict[str, Any] = field(repr=False)
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the document's ``_id``."""
         return document_id(self.community, self.day)
 
     @cached_property
-    def encoded(self):
+    def encoded(self) -> bytes:
         """Return the body as JSON."""
         return msgspec.json.encode(self.body)
 
     @cached_property
-    def checksum(self):
-        """Return what tells the body from every other one."""
+    def checksum(self) -> str:
+        """Return the hash of the body."""
         return xxhash.xxh3_64_hexdigest(self.encoded)
 
-    def source(self, now):
-        """Return the source to store, as bytes.
+    def source(self, now: str) -> bytes:
+        """Return the source to store, as JSON.
 
         Args:
-            now: the moment of writing, ISO 8601.
+            now: the time of writing, ISO 8601.
         """
         return b'%b,"%b":"%b","%b":"%b"}' % (
             self.encoded[:-1],
@@ -83,21 +87,21 @@ class Document:
         )
 
 
-def document_id(community, day):
+def document_id(community: str, day: str) -> str:
     """Return the ``_id`` of a community's document of a day."""
     return f"{community}:{day}"
 
 
-def day_field(family):
-    """Return the name of a family's field that holds the day."""
+def day_field(family: str) -> str:
+    """Return the name of the field that holds the day."""
     return "snapshot_date" if "snapshot" in family else "period_start"
 
 
-def mapping(family):
+def mapping(family: str) -> dict[str, Any]:
     """Return the mapping of an aggregate family.
 
     Args:
-        family: one of :data:`~..search.names.FAMILIES`.
+        family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
     """
     if family == USAGE_SEEN:
         return _strict(family, {"seen": _NOT_SEARCHED})
@@ -130,11 +134,11 @@ def mapping(family):
     return _strict(family, {**numbers, "subcounts": _NOT_SEARCHED})
 
 
-def between_runs_mapping() -> dict:
-    """Return the mapping of what the next run goes on from.
+def between_runs_mapping() -> dict[str, Any]:
+    """Return the mapping of the intermediate results that the next run continues from.
 
-    A document with an ``anchor`` is a part of a running total of usage; all others are
-    what records contribute.
+    A document with an ``anchor`` belongs to a running total of usage. All others are
+    contributions of records.
     """
     totals = {"anchor": _ID, "day": _DAY, "state": _NOT_SEARCHED}
     contributions = {"due": _DAY, "missing": _ID}
@@ -144,18 +148,11 @@ def between_runs_mapping() -> dict:
     return strict({"community_id": _ID, **totals, **contributions})
 
 
-def index_templates(names):
-    """Return the composable templates of all that the aggregation writes.
-
-    Args:
-        names: the instance's :class:`~..search.names.Names`.
-
-    Returns:
-        dict: template name -> body.
-    """
+def index_templates(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the composable templates of all indices of the aggregation, by name."""
     templates = {}
     for family in (*FAMILIES, *INTERNAL):
-        # no alias: an index is put into it when it is ready
+        # no alias: an index is added to it when the index is ready
         templates[f"{names.aggregates(family)}-v{SCHEMA}"] = template(
             [names.aggregates_pattern(family)], mapping(family), one_shard=False
         )
@@ -168,20 +165,20 @@ def index_templates(names):
     return templates
 
 
-def bookmarks_mapping() -> dict:
+def bookmarks_mapping() -> dict[str, Any]:
     """Return the mapping of bookmarks, locks and the correction log."""
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
-    # corrections are found by the days that they concern
+    # corrections are searched by the days that they change
     bookmark |= {"day": _DAY, "last_day": _DAY}
     return {**strict(bookmark), "dynamic": "false"}
 
 
-def _object(**properties):
+def _object(**properties: _Mapping) -> _Mapping:
     return {"properties": properties}
 
 
-def _strict(family, properties):
+def _strict(family: str, properties: dict[str, _Mapping]) -> _Mapping:
     return strict(
         {
             "community_id": _ID,

@@ -3,18 +3,19 @@
 
 """Which index holds which documents of an aggregate family.
 
-An index holds the documents of all years from the one in its name up to the one from
-which on the next index does. So where a document belongs follows from its family, its
-day and the names of the indices that exist.
+The name of an index has the first year that the index holds. The index holds all years
+from then on, up to the first year of the next index of the family. So the index of a
+document follows from its family, its day and the names of the existing indices.
 
-Each index has a write alias of its own, with a random part in its name. A writer that
-was frozen while all indices were deleted and created again uses an alias that does not
-exist any more, and OpenSearch refuses what it sends.
+Each index has a write alias of its own, with a random suffix. If all indices are
+deleted and created again while a writer is frozen, that writer uses an alias that does
+not exist any more, and OpenSearch refuses its documents.
 """
 
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Any
 
 from opensearchpy import OpenSearch
 
@@ -36,8 +37,8 @@ class FamilyIndex:
     Attributes:
         name: of the index.
         start: the first year that it holds.
-        write_alias: the alias that documents are written through.
-        uuid: of the index; one that is created again or restored has another.
+        write_alias: the alias through which documents are written.
+        uuid: of the index. If it is created again or restored, it has another one.
         shards: number of its primary shards.
     """
 
@@ -53,10 +54,10 @@ class Layout:
     """The indices of all aggregate families at one moment.
 
     Attributes:
-        families: family -> its :class:`FamilyIndex` es, by the year they start.
-        unused: indices of this package that nothing is read or written through: a run
-            was killed while it created one, or it was restored without its aliases.
-        yearly: indices of one year each, as versions before the first release had.
+        families: family -> its indices, by their first year.
+        unused: indices of this package in no alias, so nothing reads or writes them: a
+            run was killed while it created them, or they were restored without aliases.
+        yearly: indices of a single year, from versions before the first release.
     """
 
     families: dict[str, tuple[FamilyIndex, ...]]
@@ -75,7 +76,7 @@ class Layout:
         return indices[found - 1] if found else None
 
     def named(self, name: str) -> FamilyIndex | None:
-        """Return the index of a name, or None if it is none of these."""
+        """Return the index of a name, or None if it belongs to no family."""
         for indices in self.families.values():
             for index in indices:
                 if index.name == name:
@@ -84,27 +85,22 @@ class Layout:
 
 
 def write_alias_name(index: str, token: str) -> str:
-    """Return the name of an alias that one index is written through.
+    """Return the name of the write alias of an index.
 
     Args:
         index: name of the index.
-        token: that no other index of this name ever has.
+        token: a suffix that no other index of this name ever has.
     """
     return f"{index}-{_WRITE}-{token}"
 
 
 def read_layout(client: OpenSearch, names: Names) -> Layout:
-    """Return the :class:`Layout` as the cluster has it, in one request.
-
-    Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
-    """
+    """Read the present layout from the cluster, in one request."""
     found = client.indices.get(
         index=",".join(f"{names.prefix}stats-community-{part}-*" for part in _PARTS),
         params={"filter_path": ",".join(_WANTED)},
     )
-    families: dict[str, list] = {family: [] for family in (*FAMILIES, *INTERNAL)}
+    families: dict[str, list[FamilyIndex]] = {f: [] for f in (*FAMILIES, *INTERNAL)}
     unused = []
     for name, details in sorted(found.items()):
         family, start = _place(names, name)
@@ -128,7 +124,7 @@ def read_layout(client: OpenSearch, names: Names) -> Layout:
 
 
 def is_yearly(names: Names, index: str) -> bool:
-    """Tell whether an index has the name of one that held a single year."""
+    """Return whether an index has the name of one that held a single year."""
     alias, _, year = index.rpartition("-")
     return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
         names.aggregates(family) for family in (*FAMILIES, *INTERNAL)
@@ -136,7 +132,7 @@ def is_yearly(names: Names, index: str) -> bool:
 
 
 _PARTS = sorted({family.partition("-")[0] for family in (*FAMILIES, *INTERNAL)})
-"""What the names of families begin with."""
+"""The first words of the names of families."""
 
 
 def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
@@ -147,5 +143,5 @@ def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
     return None, None
 
 
-def _meta(details: dict) -> dict:
+def _meta(details: dict[str, Any]) -> dict[str, Any]:
     return details.get("mappings", {}).get("_meta", {})

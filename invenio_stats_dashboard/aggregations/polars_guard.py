@@ -1,25 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Seeing that Polars can work in this process.
+"""Refuse to use Polars in a process that was forked after Polars was used.
 
-It keeps threads. They are not there in a process that was forked after they were
-started, which would wait for them for ever. Celery forks its workers before any task, so
-this happens only to a program that counts and forks then.
+Polars starts threads. They do not exist in a forked process, which would wait for them
+forever. Celery forks its workers before any task, so this happens only to a program
+that aggregates first and forks then.
 """
 
 import os
 
 from ..errors import StatsDashboardError
 
-_used_by = None
+_used_by: int | None = None
 
 
-def require_same_process():
-    """Note that this process counts.
+def require_same_process() -> None:
+    """Record that this process uses Polars.
 
     Raises:
-        StatsDashboardError: a parent of it did before it was forked.
+        StatsDashboardError: a parent process used Polars before this one was forked.
     """
     global _used_by
     if _used_by not in (None, os.getpid()):

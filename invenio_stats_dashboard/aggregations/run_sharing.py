@@ -1,19 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Sharing the steps of a run with other workers.
+"""Share the steps of a run with other workers.
 
-The run that holds the lock writes down the keys of its steps. It and its helpers take
-them one by one, each under a lock of its own, so that a helper that dies leaves its step
-to the others. Who has done a step writes down what was done. A helper works for one run
-only: when that has ended, or was taken over, it may write nothing more.
+The run that holds the lock stores the keys of its steps. The run and its helpers take
+the steps one by one, each under a lock of its own. If a helper dies, its step is free
+for the others. The worker that did a step stores the result.
+
+A helper works for one run only. When that run has ended or was taken over, the helper
+must not write any more.
 """
 
 import time
 import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from typing import Any
 
 import xxhash
+from opensearchpy import OpenSearch
 
 from ..errors import LockedError, LockLostError
 from ..search.lock import ClusterLock, is_held, read_lock
@@ -29,53 +34,52 @@ class SharedSteps:
     """The steps of one phase of a run.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         index: the index of bookmarks.
         run: id of the run that holds the lock.
-        ttl: seconds after which the step of a helper that died is free.
-        rules: text that is another one where the same step would give other documents;
-            such a worker cannot help.
+        ttl: seconds after which the step of a dead helper is free.
+        rules: a text that depends on all rules by which documents are made. A worker
+            with another text would make other documents and cannot help.
     """
 
-    def __init__(self, client, index, run, ttl, rules=""):
-        """Keep what is needed."""
+    def __init__(
+        self, client: OpenSearch, index: str, run: str, ttl: float, rules: str = ""
+    ) -> None:
         self._client, self._index, self.run, self._ttl = client, index, run, ttl
         self._rules = rules
 
-    def offer(self, keys):
-        """Write down the steps that there are.
-
-        Args:
-            keys: of the steps, in their order.
-        """
-        # what a run has left that was killed
+    def offer(self, keys: Iterable[str]) -> None:
+        """Store the keys of the steps, in their order."""
+        # a killed run may have left documents
         self._remove_marks()
         plan = {"kind": "plan", "keys": list(keys), "rules": self._rules}
         self._put(self._plan, plan)
 
-    def offered(self):
-        """Return the keys of the steps that there are for a worker with these rules."""
+    def offered(self) -> list[str]:
+        """Return the keys of the steps that a worker with these rules can do."""
         found = self._client.get(index=self._index, id=self._plan, ignore=[404])
         plan = found.get("_source", {})
         return plan["keys"] if plan.get("rules") == self._rules else []
 
-    def done(self, key):
-        """Return what was done in a step as a :class:`~.runner.StepResult`, or None."""
+    def done(self, key: str) -> StepResult | None:
+        """Return the result of a step, or None if it is not done."""
         found = self._client.get(
             index=self._index, id=self._id("did", key), ignore=[404]
         )
         return _done(found["_source"]["done"]) if found.get("found") else None
 
-    def take(self, key, do):
-        """Do a step unless somebody else does it or has done it.
+    def take(
+        self, key: str, do: Callable[[Callable[[], None]], StepResult]
+    ) -> StepResult | None:
+        """Do a step unless another worker does it or has done it.
 
         Args:
             key: of the step.
-            do: called with a function that raises when the step is another's by now;
-                returns a :class:`~.runner.StepResult`.
+            do: does the step. Its argument raises if another worker has taken the step
+                over.
 
         Returns:
-            Done: what was done; None if it is another's, or of a phase that has ended.
+            The result; None if the step is another worker's, or if its phase has ended.
         """
         holder = uuid.uuid4().hex[:12]
         lock = ClusterLock(
@@ -86,7 +90,7 @@ class SharedSteps:
         except LockedError:
             return None
         try:
-            # in this order: what is written down goes after the list of the steps, so
+            # in this order: close() removes the list of steps before their results, so
             # a step of a phase that has ended is either done or not on the list
             if self.done(key) is not None or key not in self.offered():
                 return None
@@ -97,11 +101,11 @@ class SharedSteps:
         finally:
             lock.release()
 
-    def check_run(self):
-        """Make sure that the run is still under way.
+    def check_run(self) -> None:
+        """Check that the run still holds its lock.
 
         Raises:
-            LockLostError: it is not.
+            LockLostError: it does not.
         """
         lock = read_lock(self._client, self._index, LOCK)
         if lock is None or lock["_source"]["run"] != self.run or not is_held(lock):
@@ -110,19 +114,22 @@ class SharedSteps:
                 "written for it."
             )
 
-    def wait(self):
-        """Wait a little for others."""
+    def wait(self) -> None:
+        """Wait a short time for other workers."""
         time.sleep(_POLL)
 
-    def close(self):
-        """Remove what was written down."""
-        # first, so that nobody takes a step any more
+    def close(self) -> None:
+        """Remove the list of steps and their results."""
+        # the list goes first, so that no worker takes another step
         self._client.delete(index=self._index, id=self._plan, ignore=[404])
         self._remove_marks()
 
-    def _remove_marks(self):
-        """Remove plans, steps and what was done, of whichever run: one has the lock."""
-        place = {"index": self._index, "params": {"ignore_unavailable": "true"}}
+    def _remove_marks(self) -> None:
+        """Remove plans, steps and results of all runs; only one run has the lock."""
+        place: dict[str, Any] = {
+            "index": self._index,
+            "params": {"ignore_unavailable": "true"},
+        }
         self._client.indices.refresh(**place)
         kinds = {"terms": {"kind": ["plan", "did", "lock"]}}
         body = {"size": _MOST, "query": kinds, "_source": False}
@@ -134,17 +141,17 @@ class SharedSteps:
             self._client.bulk(body=actions)
 
     @property
-    def _plan(self):
+    def _plan(self) -> str:
         return f"plan:{self.run}"
 
-    def _id(self, kind, key):
-        # a key may name many communities; an _id has room for 512 bytes
+    def _id(self, kind: str, key: str) -> str:
+        # a key may name many communities, but an _id can have only 512 bytes
         return f"{kind}:{self.run}:{xxhash.xxh3_128_hexdigest(key.encode())}"
 
-    def _put(self, id, body):
+    def _put(self, id: str, body: dict[str, Any]) -> None:
         self._client.index(index=self._index, id=id, body=body)
 
 
-def _done(stored):
+def _done(stored: dict[str, Any]) -> StepResult:
     written = {f: WriteCounts(**counts) for f, counts in stored["written"].items()}
     return StepResult(written, stored["events"], stored["days"])

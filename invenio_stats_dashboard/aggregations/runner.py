@@ -1,36 +1,43 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""One run of the aggregation: the lock, the gate, the steps, what was done.
+"""Run the aggregation: hold the lock, check the cluster, do the steps, report.
 
-A run is made of halves (usage, records), each of phases, each of steps. A step is a
-month, some days, or some communities: small enough to be lost, and done for good when
-it returns. So a run can be killed at any point and the next one goes on.
+A run works on pipelines (usage, records). A pipeline has phases, and a phase has steps.
+A step is a month, some days, or some communities. It is small enough to be repeated,
+and its documents are stored when it returns. So a run can be killed at any point, and
+the next run continues.
 """
 
 import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, OpenSearchException
 
 from ..errors import LockLostError, UsageError
-from ..search.names import FAMILIES
+from ..search.health import HealthGate
+from ..search.lock import ClusterLock
+from ..search.names import FAMILIES, Names
 from .aggregate_store import WriteCounts
 
+if TYPE_CHECKING:
+    from .run_sharing import SharedSteps
 LOCK = "lock:aggregation"
 """Id of the lock's document in the index of bookmarks."""
 
 _WORTH_SHARING = 6
-"""Steps of a phase below which no helper is sent for."""
+"""Steps that a phase must have before helpers are called."""
 
 LAST_RUN = "run:last"
-"""Id of the document that tells of the last run."""
+"""Id of the document with the report of the last run."""
 
 PREPARATION = "preparation"
-"""Id of the document that tells how far that is which must be there before a run."""
+"""Id of the document with the progress of what a run needs to have finished before."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,12 @@ class AggregationOptions:
 
     Attributes:
         communities: UUIDs and ``global``; None for all. A restricted run leaves the
-            list of what is to be done as it is.
+            list of pending work unchanged.
         families: of :data:`~..search.names.FAMILIES`.
-        first: first day, or None.
-        last: last day, or None.
+        first: first day, ``YYYY-MM-DD``, or None.
+        last: last day, inclusive, or None.
         rebuild: count everything again, not only what has changed.
-        dry_run: count, compare, and write nothing.
+        dry_run: count and compare, but write nothing.
         limit: days to count at most, or None.
     """
 
@@ -57,25 +64,26 @@ class AggregationOptions:
     limit: int | None = None
 
     @property
-    def is_whole(self):
-        """Tell whether the run is about everything."""
+    def is_whole(self) -> bool:
+        """Return whether the run covers all communities, families and days."""
         everything = self.communities is None and set(self.families) == set(FAMILIES)
         return everything and self.first is None and self.last is None
 
 
 @dataclass
 class StepResult:
-    """What one step has done.
+    """The result of one step.
 
     Attributes:
-        written: family -> :class:`~.aggregate_store.WriteCounts`.
-        events: usage events that were counted.
-        days: days that were counted.
-        communities: whose records were counted.
-        without_facts: records that are left out since nothing else is known of them.
+        written: family -> what was done with its documents.
+        events: number of usage events that were counted.
+        days: number of days that were counted.
+        communities: number of communities whose records were counted.
+        without_facts: number of records that are not counted, because only their
+            community events are stored and no facts.
     """
 
-    written: dict = field(default_factory=dict)
+    written: dict[str, WriteCounts] = field(default_factory=dict)
     events: int = 0
     days: int = 0
     communities: int = 0
@@ -84,54 +92,56 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Step:
-    """A piece of work.
+    """One step of a phase.
 
     Attributes:
-        label: what it is, for a person.
-        weight: how much it is, in any unit that is the same within a phase.
-        do: does it and returns a :class:`StepResult`.
-        key: text by which a helper knows it, or None if it cannot be shared.
+        label: description for people.
+        weight: amount of work, in any unit that is the same within a phase.
+        do: does the step.
+        key: by which helpers identify the step; None if it cannot be shared.
     """
 
     label: str
     weight: int
-    do: object
+    do: Callable[[], StepResult]
     key: str | None = None
 
 
 class AggregationPipeline(Protocol):
-    """What a run needs of usage, and of records.
+    """What a run needs of the aggregation of usage, and of that of records.
 
     Attributes:
-        name: of the half.
-        patterns: of the indices that must not be red.
+        name: of the pipeline.
     """
 
     name: str
-    patterns: list
 
-    def phases(self, options):
-        """Yield lists of steps; each list is asked for when those before are done."""
+    @property
+    def patterns(self) -> list[str]:
+        """Return patterns of the indices that must not be red."""
 
-    def days_left(self, options):
+    def phases(self, options: AggregationOptions) -> Iterator[list[Step]]:
+        """Yield phases. The next one is requested when the last one is done."""
+
+    def days_left(self, options: AggregationOptions) -> int:
         """Return how many days are left for the next run."""
 
-    def finish(self):
-        """Make all that was written visible."""
+    def finish(self) -> None:
+        """Make all written documents visible to searches."""
 
-    def forget(self):
-        """Forget how far the sources are counted; the next runs count all again."""
+    def forget(self) -> None:
+        """Delete the positions in the sources; the next runs count all again."""
 
 
 @dataclass(frozen=True)
 class AggregationProgress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        label: what is being done.
-        done: weight of what is done of the phase.
+        label: of the last step.
+        done: weight of the finished steps of the phase.
         total: weight of the phase.
-        events: usage events counted so far.
+        events: usage events counted by the run so far.
         seconds: since the phase began.
     """
 
@@ -142,8 +152,8 @@ class AggregationProgress:
     seconds: float
 
     @property
-    def eta(self):
-        """Return the seconds that the rest of the phase will take, or None."""
+    def eta(self) -> float | None:
+        """Return the seconds that the rest of the phase will take, if that is known."""
         if not self.done or not self.seconds:
             return None
         return self.seconds / self.done * (self.total - self.done)
@@ -151,21 +161,22 @@ class AggregationProgress:
 
 @dataclass
 class AggregationReport:
-    """What a run has done.
+    """The result of a run.
 
     Attributes:
-        families: family -> :class:`~.aggregate_store.WriteCounts`.
-        days: days that were counted.
-        days_left: days that the next run counts; 0 when all is done.
-        events: usage events that were counted.
-        communities: whose records were counted.
-        without_facts: records that are left out since nothing else is known of them.
-        seconds: how long it took.
-        as_of: the moment at which the sources were looked at, ISO 8601.
+        families: family -> what was done with its documents.
+        days: number of days that were counted.
+        days_left: number of days that the next run counts; 0 when all is done.
+        events: number of usage events that were counted.
+        communities: number of communities whose records were counted.
+        without_facts: number of records that are not counted, because only their
+            community events are stored and no facts.
+        seconds: duration of the run.
+        as_of: when the run began to read the sources, ISO 8601.
         dry_run: nothing was written.
     """
 
-    families: dict = field(default_factory=dict)
+    families: dict[str, WriteCounts] = field(default_factory=dict)
     days: int = 0
     days_left: int = 0
     events: int = 0
@@ -176,12 +187,12 @@ class AggregationReport:
     dry_run: bool = False
 
     @property
-    def completed(self):
-        """Tell whether nothing is left to do."""
+    def completed(self) -> bool:
+        """Return whether nothing is left to do."""
         return self.days_left == 0
 
-    def add(self, done):
-        """Add what a step has done."""
+    def add(self, done: StepResult) -> None:
+        """Add the result of a step."""
         for family, written in done.written.items():
             self.families[family] = self.families.get(family, WriteCounts()) + written
         self.days += done.days
@@ -189,16 +200,16 @@ class AggregationReport:
         self.communities += done.communities
         self.without_facts += done.without_facts
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return {"completed": self.completed, **asdict(self)}
 
 
-def check_families(families):
-    """Return the families to write; none asked for means all.
+def check_families(families: Collection[str] | None) -> tuple[str, ...]:
+    """Return the families to write; none requested means all.
 
     Raises:
-        UsageError: one does not exist.
+        UsageError: a family does not exist.
     """
     for family in families or ():
         if family not in FAMILIES:
@@ -212,48 +223,42 @@ class AggregationRun:
     """One run.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
-        lock: a :class:`~..search.lock.ClusterLock` that is held.
-        gate: a :class:`~..search.health.HealthGate`.
-        halves: the :class:`AggregationPipeline` s to work on.
-        progress: called with a :class:`AggregationProgress` after each step.
-        shared: the :class:`~.run_sharing.SharedSteps` to do steps with helpers, or None.
-        call: called with the number of steps that helpers may do; sends for them.
+        client: decodes its answers.
+        names: of the instance's indices.
+        lock: must be held.
+        gate: waits until the cluster is healthy.
+        halves: the pipelines to work on.
+        progress: called after each step.
+        shared: for doing steps together with helpers, or None.
+        call: called with the number of steps that helpers can do; starts helpers.
+            Needed with ``shared``.
     """
 
     def __init__(
         self,
-        client,
-        names,
-        lock,
-        gate,
-        halves,
-        progress=None,
-        shared=None,
-        call=None,
-    ):
-        """Keep what is needed."""
+        client: OpenSearch,
+        names: Names,
+        lock: ClusterLock,
+        gate: HealthGate,
+        halves: Iterable[AggregationPipeline],
+        progress: Callable[[AggregationProgress], None] | None = None,
+        shared: "SharedSteps | None" = None,
+        call: Callable[[int], None] | None = None,
+    ) -> None:
         self._shared, self._call = shared, call
         self._client, self._names = client, names
         self._lock, self._gate, self._halves = lock, gate, halves
         self._progress = progress
         self.report = AggregationReport()
 
-    def run(self, options):
-        """Do what is asked.
-
-        Args:
-            options: the :class:`AggregationOptions`.
-
-        Returns:
-            AggregationReport: what was done.
+    def run(self, options: AggregationOptions) -> AggregationReport:
+        """Do what the options ask for.
 
         Raises:
-            ClusterNotHealthyError: the cluster was not fit for more; run again.
+            ClusterNotHealthyError: the cluster was not healthy enough; run again.
             SearchUnavailableError: OpenSearch took no requests for too long.
             LockLostError: another run has taken over.
-            StatsDashboardError: a document is refused for good.
+            StatsDashboardError: OpenSearch refuses a document.
         """
         start = time.monotonic()
         report = self.report
@@ -270,7 +275,7 @@ class AggregationRun:
             report.seconds = time.monotonic() - start
         return report
 
-    def _phase(self, half, steps):
+    def _phase(self, half: AggregationPipeline, steps: Sequence[Step]) -> None:
         total, done, start = sum(s.weight for s in steps), 0, time.monotonic()
         for step, did in self._did(half, steps):
             self.report.add(did)
@@ -282,8 +287,10 @@ class AggregationRun:
                     AggregationProgress(step.label, done, total, events, seconds)
                 )
 
-    def _did(self, half, steps):
-        """Do steps, and yield each with what was done."""
+    def _did(
+        self, half: AggregationPipeline, steps: Sequence[Step]
+    ) -> Iterator[tuple[Step, StepResult]]:
+        """Do steps, and yield each with its result."""
         keys = [step.key for step in steps if step.key]
         if self._shared is None or len(keys) < _WORTH_SHARING:
             for step in steps:
@@ -291,12 +298,16 @@ class AggregationRun:
             return
         self._shared.offer(keys)
         try:
+            assert self._call is not None
             self._call(len(keys))
             yield from self._with_helpers(half, steps)
         finally:
             self._shared.close()
 
-    def _with_helpers(self, half, steps):
+    def _with_helpers(
+        self, half: AggregationPipeline, steps: Iterable[Step]
+    ) -> Iterator[tuple[Step, StepResult]]:
+        assert self._shared is not None
         left = list(steps)
         while left:
             others = []
@@ -313,20 +324,25 @@ class AggregationRun:
                 self._shared.wait()
             left = others
 
-    def _taken(self, half, step):
+    def _taken(self, half: AggregationPipeline, step: Step) -> StepResult | None:
+        assert self._shared is not None
         if not step.key:
             return self._do(half, step.do)
         return self._shared.take(step.key, lambda check: self._do(half, step.do))
 
-    def _do(self, half, do):
+    def _do(
+        self, half: AggregationPipeline, do: Callable[[], StepResult]
+    ) -> StepResult:
         self._gate.wait(half.patterns)
         self._lock.check()
         return do()
 
     @contextmanager
-    def _noted(self, options, report):
-        """Keep how the run ended, for status."""
-        error = None
+    def _noted(
+        self, options: AggregationOptions, report: AggregationReport
+    ) -> Iterator[None]:
+        """Store how the run ended, for the status."""
+        error: BaseException | None = None
         try:
             yield
         except BaseException as failed:  # an interruption is no success either
@@ -336,7 +352,12 @@ class AggregationRun:
             if not options.dry_run:
                 self._note(options, report, error)
 
-    def _note(self, options, report, error):
+    def _note(
+        self,
+        options: AggregationOptions,
+        report: AggregationReport,
+        error: BaseException | None,
+    ) -> None:
         failed = isinstance(error, Exception)
         body = {
             **report.as_json(),
@@ -350,29 +371,30 @@ class AggregationRun:
         try:
             self._write_note(body, options)
         except (LockLostError, OpenSearchException):
-            # the run's own outcome matters more, and tells of the same trouble
+            # the run's own error matters more, and often has the same cause
             if error is None:
                 raise
 
-    def _write_note(self, body, options):
-        """Store it unless another run has taken over, whose note it would replace."""
+    def _write_note(self, body: dict[str, Any], options: AggregationOptions) -> None:
+        """Store the report, unless another run has taken over and may store its own."""
         place = {"index": self._names.bookmarks, "id": LAST_RUN}
         before = self._client.get(**place, ignore=[404])
-        # up to when everything was counted, by the runs before this one
+        # data as of: the latest run before this one that counted everything
         body["data_as_of"] = before.get("_source", {}).get("data_as_of")
         if body["completed"] and options.is_whole:
             body["data_as_of"] = body["as_of"]
-        condition = {"op_type": "create"}
+        condition: dict[str, Any] = {"op_type": "create"}
         if before.get("found"):
             condition = {
                 "if_seq_no": before["_seq_no"],
                 "if_primary_term": before["_primary_term"],
             }
         self._lock.check()
-        # who took over since has written a later one; or only the answer was lost
+        # a run that took over since has stored a later report; or only the answer to a
+        # first attempt was lost
         with suppress(ConflictError):
             self._client.index(**place, body=body, params=condition)
 
 
-def _sentence(error):
+def _sentence(error: BaseException | None) -> str:
     return str(error)[:1000] or type(error).__name__

@@ -1,20 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How far each source index is counted, and what of it is still to be counted again.
+"""Store how far each source index is counted, and which keys have to be counted again.
 
-One document for each scope of work (usage, records) and source index: the position
-of each shard, the number of documents by day, and the days to redo. A position and
-the days that lie behind it are written in one request, so that no crash can move
-the one without the other.
+There is one document for each scope of work (usage, records) and source index. It has
+the position of each shard, the number of documents by day, and the days to count again.
+A position and the days that were found before it are written in one request, so no
+crash can store one without the other.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from ..errors import LockLostError
+from ..search.names import Names
 
 _KIND = "source"
 _MOST = 10_000
@@ -22,18 +26,20 @@ _MOST = 10_000
 
 @dataclass(frozen=True)
 class SourcePosition:
-    """What is known of one source index.
+    """The bookmark of one source index.
 
     Attributes:
-        scope: the work that reads it, such as ``usage``.
+        scope: the work that reads the index, such as ``usage``.
         index: name of the index.
-        uuid: of the index that the positions belong to; a recreated one has another.
-        shards: shard number -> (history, checkpoint) that is accounted for.
+        uuid: of the index that the positions belong to. An index that is created again
+            has another one.
+        shards: shard number -> (history, checkpoint) up to which it is counted.
         counts: key (a day, for usage events) -> number of documents.
-        redo: sorted keys that are to be counted again.
-        why: key -> why it is to be counted again, for the correction log.
-        gone: the index is not there any more; the document goes when nothing is
-            left to redo.
+        redo: sorted keys that have to be counted again.
+        why: key -> why it has to be counted again, for the correction log.
+        gone: the index does not exist any more. The document is removed when nothing is
+            left to count again.
+        version: sequence number and primary term of the document as it was read.
     """
 
     scope: str
@@ -47,12 +53,12 @@ class SourcePosition:
     version: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the document's ``_id``."""
         return f"{_KIND}:{self.scope}:{self.index}"
 
-    def without(self, done):
-        """Return it with some keys done."""
+    def without(self, done: Collection[str]) -> "SourcePosition":
+        """Return a copy without some keys, which were counted."""
         return replace(
             self,
             redo=tuple(key for key in self.redo if key not in done),
@@ -64,21 +70,16 @@ class SourcePositions:
     """The bookmarks of all source indices of one scope.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
-        scope: the work that reads them, such as ``usage``.
+        client: decodes its answers.
+        names: of the instance's indices.
+        scope: the work that reads the indices, such as ``usage``.
     """
 
-    def __init__(self, client, names, scope):
-        """Keep what is needed; reads nothing yet."""
+    def __init__(self, client: OpenSearch, names: Names, scope: str) -> None:
         self._client, self._index, self.scope = client, names.bookmarks, scope
 
-    def read(self):
-        """Return all of them.
-
-        Returns:
-            dict: name of the index -> :class:`SourcePosition`.
-        """
+    def read(self) -> dict[str, SourcePosition]:
+        """Return all bookmarks, by the name of the index."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
@@ -96,20 +97,14 @@ class SourcePositions:
         found = [self._source(hit) for hit in answer["hits"]["hits"]]
         return {source.index: source for source in found}
 
-    def write(self, source):
-        """Store one; it must not have been written by anybody else since it was read.
-
-        Args:
-            source: the :class:`SourcePosition`.
-
-        Returns:
-            Source: the same with its new version.
+    def write(self, source: SourcePosition) -> SourcePosition:
+        """Store a bookmark, and return it with its new version.
 
         Raises:
-            LockLostError: another run has written it.
+            LockLostError: another run has written it since it was read.
         """
         body = _body(source)
-        condition = {"op_type": "create"}
+        condition: dict[str, Any] = {"op_type": "create"}
         if source.version:
             condition = _condition(source)
         try:
@@ -118,14 +113,14 @@ class SourcePositions:
             )
         except ConflictError:
             found = self._client.get(index=self._index, id=source.id, ignore=[404])
-            # only the answer to the first attempt may have been lost
+            # perhaps only the answer to a first attempt was lost
             if not found.get("found") or found["_source"] != body:
                 raise _lost(source) from None
             answer = found
         return replace(source, version=(answer["_seq_no"], answer["_primary_term"]))
 
-    def delete(self, source):
-        """Remove one that was read.
+    def delete(self, source: SourcePosition) -> None:
+        """Remove a bookmark that was read.
 
         Raises:
             LockLostError: another run has written it.
@@ -139,11 +134,11 @@ class SourcePositions:
         except NotFoundError:
             pass
 
-    def save(self, source):
-        """Store one, or remove it if its index is gone and nothing is left to redo.
+    def save(self, source: SourcePosition) -> SourcePosition | None:
+        """Store a bookmark, or remove it if its index is gone and nothing is to redo.
 
         Returns:
-            Source: as stored; None if it was removed.
+            The bookmark as stored; None if it was removed.
         """
         if source.gone and not source.redo:
             if source.version:
@@ -151,20 +146,26 @@ class SourcePositions:
             return None
         return self.write(source)
 
-    def remove(self, index, done, check=None):
-        """Take keys off an index's list, whoever else takes off others meanwhile.
+    def remove(
+        self,
+        index: str,
+        done: Collection[str],
+        check: Callable[[], None] | None = None,
+    ) -> SourcePosition | None:
+        """Remove keys from an index's list, also if others remove keys meanwhile.
 
         Args:
             index: name of the index.
             done: the keys.
-            check: raises when this run must not write any more. It is asked between
-                reading and writing: what a later run has noted changes the version.
+            check: raises when this run must not write any more. It is called between
+                reading and writing: if a later run writes the bookmark after that, its
+                version changes and this write fails.
 
         Returns:
-            Source: as stored; None if it was removed.
+            The bookmark as stored; None if it was removed.
 
         Raises:
-            LockLostError: ``check`` says so.
+            LockLostError: ``check`` reports that another run has taken over.
         """
         while True:
             id = SourcePosition(self.scope, index).id
@@ -181,7 +182,7 @@ class SourcePositions:
             except LockLostError:
                 continue
 
-    def _source(self, hit):
+    def _source(self, hit: dict[str, Any]) -> SourcePosition:
         stored = hit["_source"]
         return SourcePosition(
             scope=stored["scope"],
@@ -196,7 +197,7 @@ class SourcePositions:
         )
 
 
-def _body(source):
+def _body(source: SourcePosition) -> dict[str, Any]:
     return {
         "kind": _KIND,
         "scope": source.scope,
@@ -211,12 +212,13 @@ def _body(source):
     }
 
 
-def _condition(source):
+def _condition(source: SourcePosition) -> dict[str, Any]:
+    assert source.version is not None
     seq_no, term = source.version
     return {"if_seq_no": seq_no, "if_primary_term": term}
 
 
-def _lost(source):
+def _lost(source: SourcePosition) -> LockLostError:
     return LockLostError(
         f"The bookmark {source.id} was written by another run, which has taken over; "
         "this one has stopped."

@@ -15,7 +15,7 @@ from .usage_events import migrate_events, usage_events
 
 
 @click.group("community-stats")
-def community_stats():
+def community_stats() -> None:
     """Statistics of communities."""
 
 

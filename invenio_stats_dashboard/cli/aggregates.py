@@ -4,6 +4,7 @@
 """Commands for deltas and snapshots."""
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import with_appcontext
@@ -14,6 +15,9 @@ from ..search.names import FAMILIES
 from ..tasks import aggregate_community_stats
 from . import aggregates_display as display
 from .output import json_option, print_json, sentences_for_errors
+
+if TYPE_CHECKING:
+    from ..services import CommunityStatsService
 
 
 @click.command("aggregate")
@@ -53,15 +57,22 @@ from .output import json_option, print_json, sentences_for_errors
 @with_appcontext
 @sentences_for_errors
 def aggregate(
-    communities, families, start_date, end_date, rebuild, eager, dry_run, as_json
-):
+    communities: tuple[str, ...],
+    families: tuple[str, ...],
+    start_date: str | None,
+    end_date: str | None,
+    rebuild: bool,
+    eager: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Bring the daily deltas and the snapshots up to date.
 
     Counts what has changed since the last run: new and late events, deletions,
     migrated months, events that were enriched again. It can be run at any time; when
     it is killed the next run goes on. One run at a time.
     """
-    arguments = {
+    arguments: dict[str, Any] = {
         "community_ids": list(communities) or None,
         "families": list(families) or None,
         "start_date": start_date,
@@ -89,8 +100,10 @@ def aggregate(
         display.report(done, missing, restricted)
 
 
-def _send(service, arguments, as_json):
-    """Have a worker do it; what makes no sense is said here, not in its log."""
+def _send(
+    service: "CommunityStatsService", arguments: dict[str, Any], as_json: bool
+) -> None:
+    """Run the aggregation as a task; check the arguments before, not in the worker."""
     if arguments["dry_run"]:
         raise UsageError("A task shows nothing: give --dry-run without --async.")
     service.check_aggregation(**arguments)

@@ -1,31 +1,35 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How the aggregation looks in a terminal, and in a log."""
+"""Print the progress and the report of an aggregation."""
+
+from contextlib import AbstractContextManager
+from typing import Any
 
 import click
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
-from .progress import ProgressView, shown
+from ..aggregations.runner import AggregationProgress, AggregationReport
+from .progress import ProgressDisplay, ProgressView, shown
 from .usage_display import duration
 
 
-def progress(wanted=True):
-    """Show how far an aggregation is; see :func:`.progress.shown`.
-
-    Args:
-        wanted: False shows nothing.
-    """
+def progress(
+    wanted: bool = True,
+) -> AbstractContextManager[ProgressDisplay[AggregationProgress]]:
+    """Show the progress of an aggregation; see :func:`.progress.shown`."""
     return shown(_LOOK, wanted)
 
 
-def report(done, missing=None, restricted=False):
-    """Print what an aggregation did.
+def report(
+    done: AggregationReport, missing: str | None = None, restricted: bool = False
+) -> None:
+    """Print the report of an aggregation.
 
     Args:
-        done: an :class:`~..aggregations.runner.AggregationReport`.
-        missing: what must be there before everything can be counted, as a sentence.
-        restricted: only some communities, families or days were asked for.
+        done: the report.
+        missing: a sentence about the first missing prerequisite of complete numbers.
+        restricted: the run was for some communities, families or days only.
     """
     verb = "would be " if done.dry_run else ""
     click.echo(
@@ -58,11 +62,11 @@ def report(done, missing=None, restricted=False):
         click.echo(f"What can be counted is not everything yet: {missing}")
 
 
-def _percent(progress):
+def _percent(progress: AggregationProgress) -> float:
     return 100 * progress.done / progress.total if progress.total else 100.0
 
 
-def _details(progress):
+def _details(progress: AggregationProgress) -> str:
     parts = []
     if progress.events:
         parts.append(f"{progress.events:,} events")
@@ -71,11 +75,11 @@ def _details(progress):
     return ", ".join(parts)
 
 
-def _line(progress):
+def _line(progress: AggregationProgress) -> str:
     return f"{progress.label}: {_percent(progress):.0f} %, {_details(progress)}"
 
 
-def _fields(progress):
+def _fields(progress: AggregationProgress) -> dict[str, Any]:
     return {
         "description": progress.label,
         "completed": progress.done,

@@ -5,6 +5,7 @@
 
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from flask.cli import with_appcontext
@@ -12,6 +13,9 @@ from flask.cli import with_appcontext
 from ..proxies import current_stats_dashboard
 from . import events_display as display
 from .output import json_option, print_json, sentences_for_errors
+
+if TYPE_CHECKING:
+    from ..services import CommunityStatsService
 
 community_option = click.option(
     "--community",
@@ -31,12 +35,12 @@ record_option = click.option(
 )
 
 
-def _service():
+def _service() -> "CommunityStatsService":
     return current_stats_dashboard.community_stats_service
 
 
 @click.group("community-events")
-def community_events():
+def community_events() -> None:
     """Who was in which community when."""
 
 
@@ -57,7 +61,14 @@ def community_events():
 @json_option
 @with_appcontext
 @sentences_for_errors
-def generate(communities, records, start_date, end_date, dry_run, as_json):
+def generate(
+    communities: tuple[str, ...],
+    records: tuple[str, ...],
+    start_date: str | None,
+    end_date: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Write the community events and record facts that are missing.
 
     For every record it compares what the database holds with the events that
@@ -95,7 +106,13 @@ def generate(communities, records, start_date, end_date, dry_run, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def reconcile(communities, records, changed_only, dry_run, as_json):
+def reconcile(
+    communities: tuple[str, ...],
+    records: tuple[str, ...],
+    changed_only: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Find and repair community events that live capture has missed.
 
     That there is nothing to repair is the normal answer.
@@ -122,7 +139,7 @@ def reconcile(communities, records, changed_only, dry_run, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def status(communities, as_json):
+def status(communities: tuple[str, ...], as_json: bool) -> None:
     """Compare the community events with the database, by counts.
 
     Changes nothing. 'generate --dry-run' compares record by record.
@@ -145,4 +162,4 @@ generate_community_events = click.Command(
     help=generate.help,
     short_help="Write the community events that are missing.",
 )
-"""The same as ``community-events generate``, under the name of the documentation."""
+"""The same command as ``community-events generate``, at the top level."""

@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The command that makes COUNTER reports."""
+"""The command that writes a COUNTER report."""
 
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from flask.cli import with_appcontext
@@ -16,6 +18,9 @@ from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from .output import sentences_for_errors
 from .progress import ProgressView, shown
+
+if TYPE_CHECKING:
+    from ..reports.counter.assembly import CounterReport, ReportProgress
 
 
 @click.command("counter-report")
@@ -34,7 +39,7 @@ from .progress import ProgressView, shown
 )
 @with_appcontext
 @sentences_for_errors
-def counter_report(community, month, output):
+def counter_report(community: str, month: str, output: Path | None) -> None:
     """Make the COUNTER dataset report of a month, as Make Data Count takes it.
 
     One JSON document: views and downloads of each record, total and by session, by
@@ -54,8 +59,8 @@ def counter_report(community, month, output):
         click.echo(f"{report.records:,} datasets are written to {output}.")
 
 
-def _write(report, out):
-    """Write a report, a line for each dataset, without holding all in memory."""
+def _write(report: "CounterReport", out: TextIO) -> None:
+    """Write a report with one line per dataset; hold one dataset in memory."""
     out.write('{"report-header": ')
     out.write(json.dumps(report.header, indent=2))
     out.write(',\n"report-datasets": [')
@@ -65,8 +70,12 @@ def _write(report, out):
 
 
 @contextmanager
-def _written(path):
-    """Yield a text file that is there under its name when all is written."""
+def _written(path: Path | None) -> Iterator[TextIO]:
+    """Yield a text file that gets its name only after everything is written.
+
+    Args:
+        path: of the file; None for standard output.
+    """
     if path is None:
         yield sys.stdout
         return
@@ -84,14 +93,14 @@ def _written(path):
         raise
 
 
-def _line(progress):
+def _line(progress: "ReportProgress") -> str:
     return (
         f"{progress.label}: {progress.done:,} of {progress.total:,}, "
         f"{progress.events:,} events"
     )
 
 
-def _fields(progress):
+def _fields(progress: "ReportProgress") -> dict[str, Any]:
     return {
         "description": progress.label,
         "completed": progress.done,

@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from flask.cli import with_appcontext
@@ -21,8 +22,11 @@ from ..proxies import current_stats_dashboard
 from .output import json_option, print_json, sentences_for_errors
 from .progress import ProgressView, shown
 
+if TYPE_CHECKING:
+    from ..services import CommunityStatsService
 
-def _service():
+
+def _service() -> "CommunityStatsService":
     return current_stats_dashboard.community_stats_service
 
 
@@ -123,7 +127,7 @@ def _share(progress: IndexProgress) -> str:
     return f"{progress.phase}{share}"
 
 
-_LOOK = ProgressView(
+_LOOK: ProgressView[IndexProgress] = ProgressView(
     title="creating an index",
     columns=(
         TextColumn("{task.description}"),

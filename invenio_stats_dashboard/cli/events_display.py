@@ -1,7 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How the back-fill of community events looks in a terminal, and in a log."""
+"""Print progress, reports and status of the back-fill and the reconciliation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import click
 from rich.progress import (
@@ -12,27 +16,24 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .progress import ProgressView, shown
+from ..community_events.backfill import BackfillProgress, BackfillReport
+from ..community_events.reconciliation import ReconciliationState
+from ..community_events.status import CommunityCounts, EventsStatus
+from .progress import ProgressDisplay, ProgressView, shown
 
 _GENERATE = "invenio community-stats generate-community-events"
 _RECONCILE = "invenio community-stats community-events reconcile"
 
 
-def progress(wanted=True):
-    """Show how far a back-fill is; see :func:`.progress.shown`.
-
-    Args:
-        wanted: False shows nothing.
-    """
+def progress(
+    wanted: bool = True,
+) -> AbstractContextManager[ProgressDisplay[BackfillProgress]]:
+    """Show the progress of a back-fill; see :func:`.progress.shown`."""
     return shown(_LOOK, wanted)
 
 
-def reconciled(done):
-    """Print what a reconciliation found.
-
-    Args:
-        done: a :class:`~..community_events.backfill.BackfillReport`.
-    """
+def reconciled(done: BackfillReport) -> None:
+    """Print the report of a reconciliation."""
     click.echo(
         f"{done.records:,} records looked at in {done.seconds:.1f} s: "
         + (
@@ -45,12 +46,8 @@ def reconciled(done):
     _refusals(done)
 
 
-def report(done):
-    """Print what a back-fill did.
-
-    Args:
-        done: a :class:`~..community_events.backfill.BackfillReport`.
-    """
+def report(done: BackfillReport) -> None:
+    """Print the report of a back-fill."""
     verb = "would be written" if done.dry_run else "written"
     seconds = max(done.seconds, 0.001)
     if done.went_on:
@@ -70,24 +67,24 @@ def report(done):
         click.echo("The community events of all records are complete.")
 
 
-def _told(causes):
-    """Return what events tell of, in brackets."""
+def _told(causes: Mapping[str, int]) -> str:
+    """Return the number of events by cause, in brackets."""
     words = [f"{count:,} {cause}" for cause, count in sorted(causes.items())]
     return f" ({', '.join(words)})" if words else ""
 
 
-def _refusals(done):
+def _refusals(done: BackfillReport) -> None:
     for sentence in done.refused[:10]:
         click.echo(f"Refused by OpenSearch: {sentence}", err=True)
     if len(done.refused) > 10:
         click.echo(f"... and {len(done.refused) - 10:,} more.", err=True)
 
 
-def status(found, with_communities=False):
-    """Print how the community events compare with the database.
+def status(found: EventsStatus, with_communities: bool = False) -> None:
+    """Print the comparison of the community events with the database.
 
     Args:
-        found: a :class:`~..community_events.status.EventsStatus`.
+        found: the comparison.
         with_communities: also print the counts of each community.
     """
     for line in _lines(found):
@@ -97,7 +94,7 @@ def status(found, with_communities=False):
             click.echo(line)
 
 
-def _lines(found):
+def _lines(found: EventsStatus) -> Iterator[str]:
     state = found.backfill
     if state.position:
         yield (
@@ -126,7 +123,7 @@ def _lines(found):
         yield "Drift: none by the counts of each community."
 
 
-def _reconciliation(last):
+def _reconciliation(last: ReconciliationState) -> Iterator[str]:
     if last.looked_at is None:
         yield "Reconciliation: none yet."
         return
@@ -153,8 +150,8 @@ def _reconciliation(last):
 _COLUMNS = ("records", "by events", "added", "removed", "first event", "last event")
 
 
-def _table(communities):
-    """Yield a line for each community, never wrapped: slugs are to be copied."""
+def _table(communities: Sequence[CommunityCounts]) -> Iterator[str]:
+    """Yield a line per community, never wrapped, so that slugs can be copied."""
     width = max([len(c.slug or c.community_id) for c in communities] + [9])
     yield "  ".join(["community".ljust(width), *(n.rjust(11) for n in _COLUMNS)])
     for counts in communities:
@@ -170,18 +167,18 @@ def _table(communities):
         yield "  ".join([name, *(cell.rjust(11) for cell in cells)])
 
 
-def _rate(progress):
+def _rate(progress: BackfillProgress) -> str:
     return f"{progress.records / max(progress.seconds, 0.001):,.0f}/s"
 
 
-def _line(progress):
+def _line(progress: BackfillProgress) -> str:
     return (
         f"{progress.records:,} of {progress.total:,} records, "
         f"{progress.events:,} events written, {_rate(progress)}"
     )
 
 
-def _fields(progress):
+def _fields(progress: BackfillProgress) -> dict[str, Any]:
     return {
         "completed": progress.records,
         "total": progress.total,

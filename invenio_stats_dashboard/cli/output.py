@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What all commands share: errors as sentences, JSON beside human output."""
+"""Output of commands: JSON documents, and errors as sentences with an exit code."""
 
 import functools
 import json
 import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import click
 from kombu.exceptions import OperationalError as BrokerError
@@ -14,30 +16,35 @@ from rich.console import Console
 
 from ..errors import StatsDashboardError
 
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, nothing else."
 )
 
 
-def console(stderr=False):
-    """Return a Rich console that is plain where no terminal listens."""
+def console(stderr: bool = False) -> Console:
+    """Return a Rich console; it prints plain lines if the output is not a terminal."""
     return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def print_json(document):
-    """Print a document as indented JSON; dates become ISO strings."""
+def print_json(document: object) -> None:
+    """Print a document as indented JSON; dates become text."""
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def sentences_for_errors(command):
-    """Turn an error its user can act on into one sentence and an exit code.
+def sentences_for_errors(
+    command: Callable[_Parameters, _Result],
+) -> Callable[_Parameters, _Result]:
+    """Print errors that a user can act on as a sentence, and exit with their code.
 
-    An error of OpenSearch or the broker that no service translated is one sentence,
-    too: no command shows a traceback because one of them is away.
+    This includes errors of OpenSearch and the broker that no service has translated, so
+    that no command prints a traceback if one of them does not answer.
     """
 
     @functools.wraps(command)
-    def wrapper(*args, **kwargs):
+    def wrapper(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         try:
             return command(*args, **kwargs)
         except StatsDashboardError as error:
@@ -61,7 +68,7 @@ def sentences_for_errors(command):
     return wrapper
 
 
-def _brief(error):
-    """Return an error's first line, shortened for a sentence."""
+def _brief(error: Exception) -> str:
+    """Return the first line of an error, shortened to fit into a sentence."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:300]

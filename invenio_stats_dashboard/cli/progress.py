@@ -1,86 +1,103 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How far one piece of work is: a bar in a terminal, a line now and then in a log."""
+"""Show progress: a bar in a terminal, a line every ten seconds in a log."""
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import click
 from rich.progress import Progress as Bar
-from rich.progress import TextColumn
+from rich.progress import ProgressColumn, TextColumn
 
 from .output import console
 
 _EVERY = 10.0
 
+_Update = TypeVar("_Update", contravariant=True)
+"""The progress of one kind of work."""
+
 
 @dataclass(frozen=True)
-class ProgressView:
-    """How the progress of one kind of work looks.
+class ProgressView(Generic[_Update]):
+    """How to show the progress of one kind of work.
 
     Attributes:
-        title: beside the bar, before anything is known.
-        columns: of Rich, which may use ``details``.
-        line: makes a line of a log from what the work tells.
-        fields: makes from it what the bar's task is updated with.
+        title: label of the bar before the first progress.
+        columns: of the bar; they may use ``task.fields[details]``.
+        line: returns a progress as a line of a log.
+        fields: returns a progress as arguments of ``rich.progress.Progress.update``.
     """
 
     title: str
-    columns: tuple
-    line: object
-    fields: object
+    columns: tuple[ProgressColumn, ...]
+    line: Callable[[_Update], str]
+    fields: Callable[[_Update], dict[str, Any]]
 
 
-class _Quiet:
-    """Shows nothing but why nothing goes on."""
+class ProgressDisplay(Protocol[_Update]):
+    """Shows the progress of one piece of work."""
 
-    def progress(self, progress):
-        """Ignore how far it is."""
+    def progress(self, progress: _Update) -> None:
+        """Show a progress."""
 
-    def waiting(self, sentence):
-        """Say on standard error why nothing goes on."""
+    def waiting(self, sentence: str) -> None:
+        """Show why the work waits."""
+
+
+class _Quiet(Generic[_Update]):
+    """Shows only why the work waits."""
+
+    def progress(self, progress: _Update) -> None:
+        """Show nothing."""
+
+    def waiting(self, sentence: str) -> None:
+        """Print on standard error why the work waits."""
         click.echo(sentence, err=True)
 
 
-class _Plain(_Quiet):
-    """Prints a line now and then."""
+class _Plain(_Quiet[_Update]):
+    """Prints a line every ten seconds."""
 
-    def __init__(self, look):
+    def __init__(self, look: ProgressView[_Update]) -> None:
         self._look, self._last = look, time.monotonic()
 
-    def progress(self, progress):
-        """Print how far it is, every ten seconds."""
+    def progress(self, progress: _Update) -> None:
+        """Print a progress, unless the last line is less than ten seconds old."""
         if time.monotonic() - self._last < _EVERY:
             return
         self._last = time.monotonic()
         click.echo(self._look.line(progress))
 
 
-class _Live(_Quiet):
+class _Live(_Quiet[_Update]):
     """Shows a bar."""
 
-    def __init__(self, look, bar):
+    def __init__(self, look: ProgressView[_Update], bar: Bar) -> None:
         self._look, self._bar = look, bar
         self._task = bar.add_task(look.title, total=None, details="", waiting="")
 
-    def progress(self, progress):
+    def progress(self, progress: _Update) -> None:
         """Move the bar."""
         self._bar.update(self._task, **self._look.fields(progress), waiting="")
 
-    def waiting(self, sentence):
-        """Show beside the bar why nothing goes on."""
+    def waiting(self, sentence: str) -> None:
+        """Show beside the bar why the work waits."""
         self._bar.update(self._task, waiting=sentence)
 
 
 @contextmanager
-def shown(look, wanted=True):
-    """Yield an object whose methods show how far a piece of work is.
+def shown(
+    look: ProgressView[_Update], wanted: bool = True
+) -> Iterator[ProgressDisplay[_Update]]:
+    """Yield an object that shows the progress of a piece of work.
 
     Args:
-        look: the :class:`ProgressView`.
-        wanted: False shows nothing but why nothing goes on.
+        look: how to show it.
+        wanted: False shows only why the work waits.
     """
     out = console()
     if not wanted:

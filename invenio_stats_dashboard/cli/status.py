@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The command that says how everything is."""
+"""The command that shows the state of everything."""
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -34,7 +36,9 @@ from .output import json_option, print_json, sentences_for_errors
 @json_option
 @with_appcontext
 @sentences_for_errors
-def status(communities, every, corrections, as_json):
+def status(
+    communities: tuple[str, ...], every: bool, corrections: bool, as_json: bool
+) -> None:
     """Show how far everything is, and what needs a person (then exit code 1).
 
     Changes nothing. What the scheduled tasks will do by themselves needs nobody.
@@ -53,7 +57,7 @@ def status(communities, every, corrections, as_json):
     sys.exit(1 if found.needs_a_person else 0)
 
 
-def _show_corrections(found, as_json):
+def _show_corrections(found: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json({"corrections": found})
     else:

@@ -1,16 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How the state of everything looks in a terminal, and in a log."""
+"""Print the state of everything."""
 
 import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import click
 
+from ..community_events.deferred_captures import DeferredState
 from ..community_events.documents import GLOBAL
 from ..services.aggregation_status import FamilyStatus
 from ..services.preparation import READY
+from ..services.status import CommunityStatus, StatsStatus
+from ..usage_events.queues import QueueLength
 from .output import console
 from .usage_display import bar, duration
 
@@ -20,13 +25,13 @@ _GENERATE = "invenio community-stats generate-community-events"
 _BAR = 10
 
 
-def show(status, details=False, every=False):
+def show(status: StatsStatus, details: bool = False, every: bool = False) -> None:
     """Print the state of everything.
 
     Args:
-        status: a :class:`~..services.status.StatsStatus`.
-        details: the families of each community, not of the instance only.
-        every: all communities that have documents are in the status.
+        status: the state.
+        details: print the families of each community, not only of the instance.
+        every: the status includes all communities that have documents.
     """
     out = console()
     width = min(out.width, _LONGEST_LINE) if out.is_terminal else None
@@ -41,12 +46,8 @@ def show(status, details=False, every=False):
         click.echo(line)
 
 
-def show_corrections(found):
-    """Print which days have changed after they were complete.
-
-    Args:
-        found: of ``CommunityStatsService.corrections``.
-    """
+def show_corrections(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print the corrections that ``CommunityStatsService.corrections`` returns."""
     if not found:
         click.echo("No day has changed after it was complete.")
     for entry in found:
@@ -61,12 +62,12 @@ def show_corrections(found):
         )
 
 
-def _number(communities):
+def _number(communities: int) -> str:
     return "1 community" if communities == 1 else f"{communities:,} communities"
 
 
-def _totals(totals):
-    """Yield how the totals of the instance have changed."""
+def _totals(totals: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the changed totals of the instance, before and after."""
     for kind in ("view", "download"):
         before, after = (
             ((totals.get(when) or {}).get(kind) or {}).get("total_events", 0)
@@ -76,7 +77,7 @@ def _totals(totals):
             yield f"{kind}s {before:,} → {after:,}"
 
 
-def _health(status, width):
+def _health(status: StatsStatus, width: int | None) -> Iterator[str]:
     if not status.enabled:
         yield "Health: switched off (COMMUNITY_STATS_ENABLED is False)."
     elif not status.problems and not status.has_begun:
@@ -96,8 +97,8 @@ def _health(status, width):
             yield from _wrapped(f"{place:3}. ", sentence, width)
 
 
-def _wrapped(head, text, width):
-    """Return lines of a text that hang under a head; without a width, one line."""
+def _wrapped(head: str, text: str, width: int | None) -> list[str]:
+    """Wrap a text, indented by the length of its head; one line without a width."""
     if width is None:
         return [f"{head}{text}"]
     return textwrap.wrap(
@@ -113,7 +114,7 @@ def _wrapped(head, text, width):
 # -- what is the same for all communities ------------------------------------
 
 
-def _facts(status):
+def _facts(status: StatsStatus) -> Iterator[tuple[str, str]]:
     yield "Data as of", _data(status)
     yield "Last run", _last_run(status)
     yield "Usage", _usage(status)
@@ -128,21 +129,22 @@ def _facts(status):
     yield from _locks(status)
 
 
-def _deferred_captures(deferred):
-    if deferred.waiting or deferred.timed_out:
+def _deferred_captures(deferred: DeferredState) -> Iterator[tuple[str, str]]:
+    if (deferred.waiting or deferred.timed_out) and deferred.since:
         yield "Deferred captures", (
             f"{deferred.waiting:,} for the next batch, {deferred.timed_out:,} for the "
             f"reconciliation; the oldest since {_moment(deferred.since)}"
         )
 
 
-def _data(status):
-    if status.data_as_of is None:
+def _data(status: StatsStatus) -> str:
+    as_of, lag = status.data_as_of, status.lag_seconds
+    if as_of is None or lag is None:
         return "never: not everything was counted yet"
-    return f"{_moment(status.data_as_of)}, {duration(max(status.lag_seconds, 0))} ago"
+    return f"{_moment(as_of)}, {duration(max(lag, 0))} ago"
 
 
-def _last_run(status):
+def _last_run(status: StatsStatus) -> str:
     run = status.last_run
     if run is None:
         return "none yet"
@@ -162,7 +164,7 @@ def _last_run(status):
     )
 
 
-def _usage(status):
+def _usage(status: StatsStatus) -> str:
     text = f"{status.usage_days:,} days with events"
     if status.usage_days_left:
         done = status.usage_days - status.usage_days_left
@@ -178,7 +180,7 @@ def _usage(status):
     return text + _since(status, "usage")
 
 
-def _records(status):
+def _records(status: StatsStatus) -> str:
     text = "all communities counted"
     if status.records_left:
         text = f"{status.records_left:,} communities to do"
@@ -187,13 +189,13 @@ def _records(status):
     return text + _since(status, "records")
 
 
-def _since(status, scope):
-    """Say what no run has looked at."""
+def _since(status: StatsStatus, scope: str) -> str:
+    """Return how many writes to the sources no run has read yet, as a clause."""
     changes = status.changes.get(scope)
     return f"; {changes:,} writes not looked at yet" if changes else ""
 
 
-def _community_events(status):
+def _community_events(status: StatsStatus) -> str:
     state = status.community_events
     if state.position:
         return f"interrupted after {state.seen:,} records; '{_GENERATE}' goes on"
@@ -203,24 +205,26 @@ def _community_events(status):
     if status.reconciled_at:
         text += f"; compared with the database {_moment(status.reconciled_at)}"
         repaired = sum(status.reconciliation.repaired.values())
-        if repaired:
-            when = _moment(status.reconciliation.repaired_at)
-            text += f", {repaired:,} last repaired {when}"
+        repaired_at = status.reconciliation.repaired_at
+        if repaired and repaired_at:
+            text += f", {repaired:,} last repaired {_moment(repaired_at)}"
     return text
 
 
-def _migration(status):
+def _migration(status: StatsStatus) -> str:
     if not status.migration.months:
         return "no usage events yet"
     months = ", ".join(f"{n:,} {state}" for state, n in sorted(status.months.items()))
-    lacking = [month.not_enriched for month in status.migration.months]
+    numbers = [month.not_enriched for month in status.migration.months]
+    known = [number for number in numbers if number is not None]
+    total = sum(known)
     text = f"months: {months}"
-    if None not in lacking and sum(lacking):
-        text += f"; {sum(lacking):,} events not enriched"
+    if total and len(known) == len(numbers):
+        text += f"; {total:,} events not enriched"
     return text
 
 
-def _preparation(status):
+def _preparation(status: StatsStatus) -> str:
     found = status.preparation
     if found is None:
         return "no scheduled run yet" if status.scheduled else "off"
@@ -235,13 +239,13 @@ def _preparation(status):
     return text
 
 
-def _queue(queue):
+def _queue(queue: QueueLength) -> str:
     if queue.length is None:
         return f"{queue.event_type} unknown"
     return f"{queue.event_type} {queue.length:,}"
 
 
-def _locks(status):
+def _locks(status: StatsStatus) -> Iterator[tuple[str, str]]:
     held = {name: holder for name, holder in status.locks.items() if holder}
     for name, holder in held.items():
         yield "Running", f"{name}: {holder}"
@@ -254,8 +258,11 @@ def _locks(status):
 _HEAD = f"{'first day':10}  {'last day':10}  {'documents':>9}  complete"
 
 
-def _documents(status, details, every):
-    """Yield a table by family for each community, or a line each for all but global."""
+def _documents(status: StatsStatus, details: bool, every: bool) -> Iterator[str]:
+    """Yield a table by family of the instance, and one line per community.
+
+    With ``details``, every community has a table by family.
+    """
     communities = [c for c in status.communities if details or c.community_id == GLOBAL]
     for number, community in enumerate(communities):
         if number:
@@ -277,7 +284,7 @@ def _documents(status, details, every):
         yield "--community SLUG shows the families of one."
 
 
-def _families(community):
+def _families(community: CommunityStatus) -> Iterator[str]:
     title = click.style(_title(community), bold=True)
     if not any(family.documents for family in community.families):
         yield f"{title}: no documents yet"
@@ -288,15 +295,15 @@ def _families(community):
         yield f"{family.family:{width}}  {_row(family)}".rstrip()
 
 
-def _lines(communities):
+def _lines(communities: Sequence[CommunityStatus]) -> Iterator[str]:
     width = max(len("community"), *(len(_name(c)) for c in communities))
     yield f"{'community':{width}}  {_HEAD}"
     for community in communities:
         yield f"{_name(community):{width}}  {_row(_together(community))}".rstrip()
 
 
-def _together(community):
-    """Return all families as one, as complete as the least complete of them."""
+def _together(community: CommunityStatus) -> FamilyStatus:
+    """Return all families as one, as complete as the least complete family."""
     firsts = [f.first_day for f in community.families if f.first_day]
     lasts = [f.last_day for f in community.families if f.last_day]
     return FamilyStatus(
@@ -311,28 +318,29 @@ def _together(community):
     )
 
 
-def _least(percents):
-    return None if None in percents else min(percents)
+def _least(percents: Sequence[float | None]) -> float | None:
+    known = [percent for percent in percents if percent is not None]
+    return min(known) if len(known) == len(percents) else None
 
 
-def _name(community):
+def _name(community: CommunityStatus) -> str:
     return community.slug or community.community_id
 
 
-def _title(community):
+def _title(community: CommunityStatus) -> str:
     if community.community_id == GLOBAL:
         return "the instance (global)"
     return _name(community)
 
 
-def _row(family):
+def _row(family: FamilyStatus) -> str:
     return (
         f"{family.first_day or '-':10}  {family.last_day or '-':10}  "
         f"{family.documents:>9,}  {_complete(family)}"
     )
 
 
-def _complete(family):
+def _complete(family: FamilyStatus) -> str:
     if family.percent is None:
         return "to be counted again"
     if not family.documents and family.percent == 100:
@@ -343,6 +351,6 @@ def _complete(family):
     return text
 
 
-def _moment(text):
-    """Return a moment for people, in UTC."""
+def _moment(text: str) -> str:
+    """Format an ISO 8601 time in UTC for display."""
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Commands that read the aggregates, and that make away with them."""
+"""Commands to inspect and delete aggregates."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 from flask.cli import with_appcontext
@@ -14,10 +15,14 @@ from ..search.names import FAMILIES
 from . import stored_display as display
 from .output import json_option, print_json, sentences_for_errors
 
+if TYPE_CHECKING:
+    from ..services import CommunityStatsService
+    from ..services.reading import StatsRead
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
-def _service():
+def _service() -> "CommunityStatsService":
     return current_stats_dashboard.community_stats_service
 
 
@@ -46,7 +51,13 @@ def _service():
 @json_option
 @with_appcontext
 @sentences_for_errors
-def read_documents(community, family, start_date, end_date, as_json):
+def read_documents(
+    community: str,
+    family: str,
+    start_date: str | None,
+    end_date: str | None,
+    as_json: bool,
+) -> None:
     """Show the documents of a community, one for each day.
 
     On a day on which nothing happened a delta is zero and a snapshot is the one before.
@@ -59,8 +70,8 @@ def read_documents(community, family, start_date, end_date, as_json):
         display.table(found)
 
 
-def _print_documents(found):
-    """Print one JSON document, a line for each day, without holding all in memory."""
+def _print_documents(found: "StatsRead") -> None:
+    """Print one JSON document with one line per day; hold one day in memory."""
     head = {
         "community_id": found.community_id,
         "family": found.family,
@@ -80,7 +91,7 @@ def _print_documents(found):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def clear_bookmarks(dry_run, yes, as_json):
+def clear_bookmarks(dry_run: bool, yes: bool, as_json: bool) -> None:
     """Forget how far everything is counted, so that all is looked at again.
 
     The documents stay and are compared: what is right is left alone. The next runs do
@@ -115,7 +126,7 @@ def clear_bookmarks(dry_run, yes, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def destroy_indices(everything, dry_run, yes, as_json):
+def destroy_indices(everything: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete all aggregates, their bookmarks and states, for good.
 
     Usage events, their backups and dead letters are never deleted; the aggregates can
@@ -134,8 +145,8 @@ def destroy_indices(everything, dry_run, yes, as_json):
         display.destroyed(found, everything, dry_run)
 
 
-def _ask(question, yes, as_json):
-    """Ask a person; refuse to do for a script what a person would be asked for."""
+def _ask(question: str, yes: bool, as_json: bool) -> None:
+    """Ask for a confirmation; with JSON output, require ``--yes`` instead."""
     if yes:
         return
     if as_json:

@@ -1,12 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How aggregates look in a terminal, and in a log."""
+"""Print aggregates and their indices."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import click
 
+from ..aggregations.aggregate_removal import OwnIndex
 from ..aggregations.documents import UPDATED, day_field
 from ..search.names import USAGE_FAMILIES
+from ..services.reading import StatsRead
 from .usage_display import size
 
 _ENDED = (
@@ -15,12 +20,8 @@ _ENDED = (
 )
 
 
-def table(found):
-    """Print the main numbers of each day.
-
-    Args:
-        found: a :class:`~..services.reading.StatsRead`.
-    """
+def table(found: StatsRead) -> None:
+    """Print the main numbers of each day."""
     day = day_field(found.family)
     columns = _columns(found.family)
     rows = [
@@ -43,8 +44,8 @@ def table(found):
     click.echo(_as_of(found))
 
 
-def _columns(family):
-    """Return (heading, paths into the document whose numbers are added)."""
+def _columns(family: str) -> Sequence[tuple[str, list[str]]]:
+    """Return the heading of each column and the document paths that it adds up."""
     if family in USAGE_FAMILIES:
         view, download = "totals.view.", "totals.download."
         return (
@@ -77,22 +78,23 @@ def _columns(family):
     )
 
 
-def _classes(path):
+def _classes(path: str) -> list[str]:
     return [f"{path}.metadata_only", f"{path}.with_files"]
 
 
-def _cell(document, paths, name):
+def _cell(document: Mapping[str, Any], paths: Sequence[str], name: str) -> str:
     number = sum(_number(document, path) for path in paths)
     return size(number) if name.startswith("volume") else f"{number:,}"
 
 
-def _number(document, path):
+def _number(document: Mapping[str, Any], path: str) -> int:
+    value: Any = document
     for key in path.split("."):
-        document = document[key]
-    return document
+        value = value[key]
+    return value
 
 
-def _as_of(found):
+def _as_of(found: StatsRead) -> str:
     if found.data_as_of is None:
         return "Not everything was counted yet; see 'invenio community-stats status'."
     return (
@@ -101,8 +103,13 @@ def _as_of(found):
     )
 
 
-def cleared(found, dry_run):
-    """Print how many bookmarks were removed."""
+def cleared(found: Mapping[str, Collection[str]], dry_run: bool) -> None:
+    """Print how many bookmarks were removed.
+
+    Args:
+        found: ``usage`` and ``records`` -> source indices that had bookmarks.
+        dry_run: nothing was removed.
+    """
     numbers = " and ".join(f"{len(names):,} of {half}" for half, names in found.items())
     if dry_run:
         click.echo(f"The bookmarks of {numbers} would be removed.")
@@ -113,8 +120,13 @@ def cleared(found, dry_run):
     )
 
 
-def indices(found, everything):
-    """Print indices with their sizes."""
+def indices(found: Sequence[OwnIndex], everything: bool) -> None:
+    """Print indices with their sizes.
+
+    Args:
+        found: the indices.
+        everything: community events and record facts are among them.
+    """
     width = max(len(index.name) for index in found)
     for index in found:
         click.echo(
@@ -126,8 +138,8 @@ def indices(found, everything):
         click.echo(_ENDED)
 
 
-def destroyed(found, everything, dry_run):
-    """Print what was deleted, or would be."""
+def destroyed(found: Sequence[OwnIndex], everything: bool, dry_run: bool) -> None:
+    """Print the indices that were deleted, or would be; see :func:`indices`."""
     if not found:
         click.echo("There is nothing to delete.")
     elif dry_run:
@@ -142,7 +154,7 @@ def destroyed(found, everything, dry_run):
             )
 
 
-def _total(found):
+def _total(found: Sequence[OwnIndex]) -> str:
     documents = sum(index.documents for index in found)
     total = size(sum(index.bytes for index in found))
     return f"{len(found):,} indices, {documents:,} documents, {total}."

@@ -1,16 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How the migration looks in a terminal, and in a log."""
+"""Print the migration and other work on usage events: progress, plans and reports."""
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import click
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..migration.migration_status import BackupCheck, MigrationStatus
+from ..migration.plan import MigrationPlan
+from ..migration.re_enrichment import ReEnrichmentResult
+from ..migration.report import MigrationReport, MonthProgress
+from ..migration.rollback import RollbackResult
+from ..usage_events.replay import ReplayReport
 from .output import console
 
 _EVERY = 10.0
@@ -28,22 +36,23 @@ _STATES = {
 
 
 @contextmanager
-def progress(wanted=True):
-    """Yield a function that shows where each month is.
+def progress(wanted: bool = True) -> Iterator[Callable[[MonthProgress], None] | None]:
+    """Yield a function that shows the progress of each month.
 
-    In a terminal one line a month; without one a plain line now and then.
+    In a terminal, each month has a line. In a log, a line is printed when the state of
+    a month changes, else every ten seconds at most.
 
     Args:
-        wanted: False shows nothing.
+        wanted: False shows nothing and yields None.
     """
     out = console()
     if not wanted:
         yield None
     elif out.is_terminal:
-        lines = {}
+        lines: dict[tuple[str, str], MonthProgress] = {}
         with Live(console=out, refresh_per_second=4) as live:
 
-            def show(update):
+            def show(update: MonthProgress) -> None:
                 lines[(update.month, update.event_type)] = update
                 live.update(_lines(lines, out.width, out.height))
 
@@ -52,16 +61,17 @@ def progress(wanted=True):
         yield _plain()
 
 
-def _plain():
-    last = {}
+def _plain() -> Callable[[MonthProgress], None]:
+    last: dict[tuple[str, str], tuple[float, tuple[str, str | None]]] = {}
 
-    def show(update):
+    def show(update: MonthProgress) -> None:
         key = (update.event_type, update.month)
+        state = (update.state, update.waiting)
         before = last.get(key)
-        changed = before is None or before[1] != (update.state, update.waiting)
-        if not changed and time.monotonic() - before[0] < _EVERY:
+        unchanged = before is not None and before[1] == state
+        if before and unchanged and time.monotonic() - before[0] < _EVERY:
             return
-        last[key] = (time.monotonic(), (update.state, update.waiting))
+        last[key] = (time.monotonic(), state)
         parts = [f"{update.month} {update.event_type}: {update.state}"]
         if update.total:
             parts.append(f"{update.copied:,} of {update.total:,}")
@@ -76,8 +86,13 @@ def _plain():
     return show
 
 
-def _lines(lines, width, height):
-    """Return one line a month that fits the terminal, and why one waits below it."""
+def _lines(
+    lines: Mapping[tuple[str, str], MonthProgress], width: int, height: int
+) -> Text:
+    """Return a line per month that fits the terminal, and below it why the month waits.
+
+    In a narrow terminal the columns ``backlog`` and ``rate`` are omitted.
+    """
     shown = list(lines.values())[-max(height - 4, 3) :]
     rows = [_cells(update) for update in shown]
     for cells in ("backlog", "rate", None):
@@ -99,7 +114,7 @@ def _lines(lines, width, height):
 _CELLS = ("month", "type", "percent", "events", "rate", "backlog", "state", "eta")
 
 
-def _cells(update):
+def _cells(update: MonthProgress) -> tuple[str, ...]:
     return (
         update.month,
         update.event_type,
@@ -112,7 +127,9 @@ def _cells(update):
     )
 
 
-def _line(update, row, widths, size):
+def _line(
+    update: MonthProgress, row: Sequence[str], widths: Sequence[int], size: int
+) -> Text:
     line = Text()
     for name, cell, width in zip(_CELLS, row, widths, strict=True):
         if name == "percent":
@@ -127,19 +144,19 @@ def _line(update, row, widths, size):
     return line.append("\n")
 
 
-def _percent(update):
-    """Return how much of a month is copied; one without events is done at once."""
+def _percent(update: MonthProgress) -> float:
+    """Return the copied percentage of a month; 100 for a month without events."""
     return 100 * update.copied / update.total if update.total else 100.0
 
 
-def bar(percent, size=_BAR):
-    """Return a bar of text for a percentage."""
+def bar(percent: float, size: int = _BAR) -> str:
+    """Return a percentage as a bar of characters."""
     full = int(size * min(percent, 100) / 100)
     return "█" * full + "░" * (size - full)
 
 
-def duration(seconds):
-    """Return a duration for people."""
+def duration(seconds: float) -> str:
+    """Format a duration for display."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
@@ -148,13 +165,13 @@ def duration(seconds):
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
-def _state(state):
+def _state(state: str) -> str:
     color = _STATES.get(state)
     return f"[{color}]{state}[/]" if color else state
 
 
-def size(number):
-    """Return a number of bytes for people."""
+def size(number: float) -> str:
+    """Format a number of bytes for display."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if number < 1024 or unit == "TiB":
             return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
@@ -162,8 +179,8 @@ def size(number):
     return ""
 
 
-def print_plan(plan):
-    """Print what a migration would do."""
+def print_plan(plan: MigrationPlan) -> None:
+    """Print the plan of a migration."""
     out = console()
     table = Table("month", "type", "what", "events", "size", "from", "to", box=None)
     for month in plan.months:
@@ -188,15 +205,15 @@ def print_plan(plan):
     )
 
 
-def _sentences(out, plan):
+def _sentences(out: Console, plan: MigrationPlan) -> None:
     for sentence in plan.blockers:
         out.print(f"[red]In the way:[/] {sentence}")
     for sentence in plan.warnings:
         out.print(f"[yellow]Note:[/] {sentence}")
 
 
-def print_report(report):
-    """Print what a run has done."""
+def print_report(report: MigrationReport) -> None:
+    """Print the report of a migration."""
     out = console()
     worked = [m for m in report.months if m.source_index or m.errors]
     if worked:
@@ -238,8 +255,8 @@ def print_report(report):
         )
 
 
-def print_status(status):
-    """Print how far each month is."""
+def print_status(status: MigrationStatus) -> None:
+    """Print the status of each month."""
     out = console()
     undated = status.undated
     if not status.months and not undated.indices:
@@ -303,8 +320,8 @@ def print_status(status):
         )
 
 
-def print_checks(checks):
-    """Print the outcome of comparing backups."""
+def print_checks(checks: Sequence[BackupCheck]) -> None:
+    """Print the outcome of comparing backup indices."""
     out = console()
     if not checks:
         out.print("No month is migrated yet.")
@@ -321,8 +338,13 @@ def print_checks(checks):
     out.print(table)
 
 
-def print_cleanup(found, dry_run):
-    """Print which backups were deleted and which stay."""
+def print_cleanup(found: Sequence[tuple[str, str | None]], dry_run: bool) -> None:
+    """Print which backup indices were deleted, and which stay.
+
+    Args:
+        found: name of each backup index, and why it stays, or None.
+        dry_run: nothing was deleted.
+    """
     out = console()
     if not found:
         out.print("There are no backups.")
@@ -333,7 +355,7 @@ def print_cleanup(found, dry_run):
             out.print(f"{name}: [yellow]stays[/], {reason}")
 
 
-def print_rolled_back(done):
+def print_rolled_back(done: Sequence[RollbackResult]) -> None:
     """Print the outcome of a rollback."""
     out = console()
     if not done:
@@ -351,8 +373,8 @@ def print_rolled_back(done):
             )
 
 
-def print_re_enriched(key, done):
-    """Print in how many events a breakdown was written."""
+def print_re_enriched(key: str, done: Sequence[ReEnrichmentResult]) -> None:
+    """Print in how many events the breakdown ``key`` was written."""
     out = console()
     for month in done:
         if month.index:
@@ -364,8 +386,8 @@ def print_re_enriched(key, done):
         out.print("No month is enriched yet.")
 
 
-def print_replayed(done):
-    """Print what became of the dead letters."""
+def print_replayed(done: ReplayReport) -> None:
+    """Print the outcome of a replay of dead letters."""
     out = console()
     if not done.letters:
         out.print("There are no dead letters.")

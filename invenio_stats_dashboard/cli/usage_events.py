@@ -6,6 +6,8 @@
 import signal
 import sys
 import threading
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import with_appcontext
@@ -14,6 +16,11 @@ from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from . import usage_display as display
 from .output import console, json_option, print_json, sentences_for_errors
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+    from ..services import EventReindexingService
 
 types_option = click.option(
     "--event-types",
@@ -30,12 +37,12 @@ months_option = click.option(
 )
 
 
-def _service():
+def _service() -> "EventReindexingService":
     return current_stats_dashboard.event_reindexing_service
 
 
 @click.group("usage-events")
-def usage_events():
+def usage_events() -> None:
     """Migrate view and download events, and look after them."""
 
 
@@ -81,8 +88,15 @@ def usage_events():
 @with_appcontext
 @sentences_for_errors
 def migrate(
-    event_types, months, re_enrich, dry_run, as_task, as_json, max_batches, **options
-):
+    event_types: tuple[str, ...],
+    months: tuple[str, ...],
+    re_enrich: str | None,
+    dry_run: bool,
+    as_task: bool,
+    as_json: bool,
+    max_batches: int | None,
+    **options: Any,
+) -> None:
     """Move legacy events to enriched indices, while the site goes on.
 
     Can be stopped, killed and run again at any time; it goes on where it was.
@@ -98,7 +112,7 @@ def migrate(
             )
         _re_enrich(service, re_enrich, event_types, months, as_task, as_json)
         return
-    arguments = {
+    arguments: dict[str, Any] = {
         "event_types": list(event_types),
         "months": list(months),
         "max_batches": max_batches,
@@ -121,14 +135,16 @@ def migrate(
     sys.exit(report.exit_code)
 
 
-def _send(service, arguments, as_json):
+def _send(
+    service: "EventReindexingService", arguments: dict[str, Any], as_json: bool
+) -> None:
     from ..tasks import reindex_usage_events
 
     service.check_arguments(**arguments)
     _say_sent(reindex_usage_events.delay(**arguments), as_json)
 
 
-def _say_sent(result, as_json):
+def _say_sent(result: "AsyncResult", as_json: bool) -> None:
     if as_json:
         print_json({"task": result.id})
     else:
@@ -138,11 +154,21 @@ def _say_sent(result, as_json):
         )
 
 
-def _re_enrich(service, key, event_types, months, as_task, as_json):
+def _re_enrich(
+    service: "EventReindexingService",
+    key: str,
+    event_types: tuple[str, ...],
+    months: tuple[str, ...],
+    as_task: bool,
+    as_json: bool,
+) -> None:
     if as_task:
         from ..tasks import re_enrich_usage_events
 
-        arguments = {"event_types": list(event_types), "months": list(months)}
+        arguments: dict[str, Any] = {
+            "event_types": list(event_types),
+            "months": list(months),
+        }
         service.check_re_enrichment(key, **arguments)
         _say_sent(re_enrich_usage_events.delay(key=key, **arguments), as_json)
         return
@@ -155,9 +181,9 @@ def _re_enrich(service, key, event_types, months, as_task, as_json):
 
 
 class _stop_politely:
-    """Sets an event at SIGINT and SIGTERM, so that the batch under way ends first."""
+    """Sets an event at SIGINT and SIGTERM, so that the current batch is completed."""
 
-    def __enter__(self):
+    def __enter__(self) -> threading.Event:
         self._stop = threading.Event()
         self._before = {
             number: signal.signal(number, self._heard)
@@ -165,11 +191,11 @@ class _stop_politely:
         }
         return self._stop
 
-    def _heard(self, number, frame):
+    def _heard(self, number: int, frame: FrameType | None) -> None:
         click.echo("Stopping after this batch …", err=True)
         self._stop.set()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -183,7 +209,9 @@ usage_events.add_command(migrate)
 @json_option
 @with_appcontext
 @sentences_for_errors
-def status(event_types, months, as_json):
+def status(
+    event_types: tuple[str, ...], months: tuple[str, ...], as_json: bool
+) -> None:
     """Show how far each month is, and what needs a person (then exit code 1)."""
     found = _service().status(event_types, months)
     print_json(found.as_json()) if as_json else display.print_status(found)
@@ -196,7 +224,9 @@ def status(event_types, months, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def verify(event_types, months, as_json):
+def verify(
+    event_types: tuple[str, ...], months: tuple[str, ...], as_json: bool
+) -> None:
     """Compare every event of the backups with the indices in service, again."""
     with display.progress(not as_json) as progress:
         checks = _service().verify(event_types, months, progress=progress)
@@ -207,8 +237,8 @@ def verify(event_types, months, as_json):
     sys.exit(1 if any(check.same is False for check in checks) else 0)
 
 
-def _refuse_unasked(yes, as_json):
-    """Refuse to do for a script what a person would be asked for."""
+def _refuse_unasked(yes: bool, as_json: bool) -> None:
+    """With JSON output, require ``--yes``, since no confirmation can be asked for."""
     if as_json and not yes:
         raise UsageError("With --json nobody can be asked; add --yes if it is meant.")
 
@@ -226,13 +256,20 @@ def _refuse_unasked(yes, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def cleanup(event_types, months, dry_run, accept_deletions, yes, as_json):
+def cleanup(
+    event_types: tuple[str, ...],
+    months: tuple[str, ...],
+    dry_run: bool,
+    accept_deletions: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Delete the backups of months, after comparing every event once more.
 
     Exit code 1 if one stays.
     """
     service = _service()
-    options = {"accept_deletions": accept_deletions}
+    options: dict[str, Any] = {"accept_deletions": accept_deletions}
     found = service.cleanup(event_types, months, dry_run=True, **options)
     ready = [name for name, reason in found if reason is None]
     if not dry_run and ready:
@@ -262,7 +299,13 @@ def cleanup(event_types, months, dry_run, accept_deletions, yes, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def rollback(event_types, months, ignore_stock_workers, yes, as_json):
+def rollback(
+    event_types: tuple[str, ...],
+    months: tuple[str, ...],
+    ignore_stock_workers: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Give months back to their legacy indices, with what was written since."""
     if months:
         _refuse_unasked(yes, as_json)
@@ -283,7 +326,7 @@ def rollback(event_types, months, ignore_stock_workers, yes, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def replay(dry_run, as_json):
+def replay(dry_run: bool, as_json: bool) -> None:
     """Put back events that OpenSearch had refused, and count their days again.
 
     Run it when the reason is mended; see 'status'. Exit code 1: some are refused
@@ -301,7 +344,12 @@ def replay(dry_run, as_json):
 @json_option
 @with_appcontext
 @sentences_for_errors
-def clear_bookmarks(event_types, months, fresh_start, as_json):
+def clear_bookmarks(
+    event_types: tuple[str, ...],
+    months: tuple[str, ...],
+    fresh_start: bool,
+    as_json: bool,
+) -> None:
     """Forget how far months were copied; the next run starts them anew."""
     cleared = _service().clear_bookmarks(event_types, months, fresh_start)
     if as_json:
@@ -316,5 +364,5 @@ migrate_events = click.Command(
     "migrate-events",
     callback=migrate.callback,
     params=migrate.params,
-    help="The same as 'usage-events migrate'.\n\n" + migrate.help,
+    help=f"The same as 'usage-events migrate'.\n\n{migrate.help}",
 )

@@ -1,39 +1,42 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Writing the events and facts of all records that lack them, in pages.
+"""Write the events and facts of all records that lack them, page by page.
 
-Pages are read one after the other and written by a few threads, so that reading,
-comparing and writing overlap. Only so many pages are on their way at once,
-which bounds the memory, and the position moves on only when a page and all
-before it are stored, so a run that was killed loses nothing.
+One thread reads the pages in order; a few others compare and write them, so that
+reading, comparing and writing overlap. The number of pages in memory is bounded. The
+position advances only when a page and all pages before it are stored. So a killed run
+loses nothing.
 """
 
 import time
 from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from ..search.gc_tuning import rare_collections
+from .record_rows import RecordRow
+from .recorder import Recorded, Recorder
 
 WORKERS = 2
 """Threads that compare and write."""
 
 ON_THEIR_WAY = 4
-"""Pages that are read and not yet stored."""
+"""Pages that are read and not yet stored, at most."""
 
 MAX_LACKING = 1000
-"""Records of which something was refused that a report names at most."""
+"""Records with a refused document that a report names, at most."""
 
 
 @dataclass(frozen=True)
 class BackfillProgress:
-    """How far a back-fill is.
+    """The progress of a back-fill.
 
     Attributes:
         records: records seen in this run.
-        total: records there are to see in this run.
+        total: records to see in this run.
         events: community events written.
         seconds: since the start of the run.
     """
@@ -46,23 +49,24 @@ class BackfillProgress:
 
 @dataclass(frozen=True)
 class BackfillReport:
-    """What a back-fill did.
+    """The result of a back-fill.
 
     Attributes:
-        records: records that were looked at in this run.
+        records: records that were compared in this run.
         events: community events that were written.
         facts: record facts that were written.
-        conflicts: events that somebody else wrote in the same moment, which
+        conflicts: events that another process wrote at the same time; their timelines
             were then read and compared again.
         skipped: records that lacked nothing.
-        refused: sentences about documents that OpenSearch refuses for good.
-        seconds: how long it took.
+        refused: sentences about documents that OpenSearch refuses for a permanent
+            reason.
+        seconds: duration of the run.
         dry_run: nothing was written; the numbers are what would have been.
-        went_on: an earlier run that was interrupted was continued.
+        went_on: the run continued an interrupted one.
         complete: the back-fill of all records is complete with this run.
-        causes: what the events tell of, one of :data:`.documents.CAUSES` as far as
-            their evidence tells -> number of events.
-        lacking: recids of records of which something was refused.
+        causes: one of :data:`.documents.CAUSES`, as far as the evidence shows it ->
+            number of events.
+        lacking: recids of records with a refused document.
     """
 
     records: int = 0
@@ -88,16 +92,16 @@ class BackfillTotals:
     facts: int = 0
     conflicts: int = 0
     skipped: int = 0
-    refused: list = field(default_factory=list)
-    causes: Counter = field(default_factory=Counter)
-    lacking: set = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+    causes: Counter[str] = field(default_factory=Counter)
+    lacking: set[str] = field(default_factory=set)
 
-    def add(self, rows, recorded):
-        """Add what was done for a page.
+    def add(self, rows: int, recorded: Recorded) -> None:
+        """Add the outcome of a page.
 
         Args:
             rows: number of records in it.
-            recorded: a :class:`.recorder.Recorded`.
+            recorded: the outcome.
         """
         self.records += rows
         self.events += recorded.events
@@ -110,22 +114,29 @@ class BackfillTotals:
             self.lacking |= recorded.lacking
 
 
-def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
+def fill(
+    pages: Generator[list[RecordRow], None, None],
+    recorder: Recorder,
+    cause: str | None,
+    dry_run: bool = False,
+    stored: Callable[[str, int, Recorded], None] | None = None,
+    workers: int = WORKERS,
+) -> None:
     """Bring the records of pages up to date.
 
     Args:
-        pages: generator of lists of :class:`.record_rows.RecordRow`; it is closed in any
-            case, which ends its database transactions.
-        recorder: a :class:`.recorder.Recorder`.
-        cause: what made the caller ask; see :data:`.documents.CAUSES`.
+        pages: none of them empty. The generator is closed in any case, which ends its
+            database transactions.
+        recorder: compares and writes.
+        cause: why the caller writes; see :meth:`.recorder.Recorder.record`.
         dry_run: count what would be written and write nothing.
-        stored: called after each page, in their order, with the last record's
-            UUID and the number of records and the outcome of the page.
+        stored: called after each page, in their order, with the UUID of its last
+            record, the number of its records, and its outcome.
         workers: threads that compare and write.
     """
-    waiting = deque()
+    waiting: deque[tuple[str, int, Future[Recorded]]] = deque()
 
-    def settle():
+    def settle() -> None:
         last, rows, future = waiting.popleft()
         recorded = future.result()
         if stored:
@@ -151,20 +162,21 @@ def fill(pages, recorder, cause, dry_run=False, stored=None, workers=WORKERS):
 
 
 class Pace:
-    """Tells whether it is time again.
+    """Limits how often an action is done.
 
     Args:
-        every: seconds.
+        every: seconds between two actions.
         clock: returns seconds.
     """
 
-    def __init__(self, every, clock=time.monotonic):
-        """Start counting."""
+    def __init__(
+        self, every: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._every, self._clock = every, clock
         self._last = clock()
 
-    def is_due(self):
-        """Tell whether the seconds have passed since it was due last."""
+    def is_due(self) -> bool:
+        """Return whether the seconds have passed since the action was due last."""
         if self._clock() - self._last < self._every:
             return False
         self._last = self._clock()

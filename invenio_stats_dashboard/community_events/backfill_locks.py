@@ -1,19 +1,23 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which back-fills are under way, and keeping them apart from the deletion of events.
+"""Prevent back-fills from running while the community events are deleted.
 
-Back-fills may run beside each other, so each has a lock of its own, which says no more
-than that it lives. Who deletes the community events takes the one lock of the deletion
-first and looks for back-fills then; a back-fill does the same the other way round. So
-one of the two sees the other, whoever comes first.
+Several back-fills may run at the same time, so each takes a lock of its own, which only
+shows that it runs. The deletion of community events first takes its one lock and then
+looks for back-fills. A back-fill first takes its lock and then looks for the deletion.
+So at least one of the two sees the other.
 """
 
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from opensearchpy import OpenSearch
 
 from ..errors import LockedError
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
+from ..search.names import Names
 
 DELETION = "community-events-deletion-lock"
 """Id of the lock of the deletion, in the index of the migration's bookmarks."""
@@ -24,15 +28,15 @@ _MOST = 10_000
 
 
 @contextmanager
-def announced(client, names):
-    """Be known as a back-fill that is under way.
+def announced(client: OpenSearch, names: Names) -> Iterator[ClusterLock]:
+    """Hold the lock of one back-fill for the duration of the block.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
+        client: decodes responses.
+        names: the instance's index names.
 
     Yields:
-        ClusterLock: what says that it lives.
+        The lock.
 
     Raises:
         LockedError: the community events are being deleted.
@@ -43,7 +47,7 @@ def announced(client, names):
     lock.acquire()
     try:
         deletion = read_lock(client, names.reindexing, DELETION)
-        if is_held(deletion):
+        if deletion is not None and is_held(deletion):
             raise LockedError(
                 "The community events are being deleted right now "
                 f"({describe_holder(deletion)}). Wait for its end and run the same "
@@ -55,15 +59,15 @@ def announced(client, names):
         client.delete(index=names.reindexing, id=id, ignore=[404])
 
 
-def require_none(client, names):
-    """See that no back-fill is under way; the lock of the deletion must be held.
+def require_none(client: OpenSearch, names: Names) -> None:
+    """Check that no back-fill is running; the caller must hold the deletion's lock.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
+        client: decodes responses.
+        names: the instance's index names.
 
     Raises:
-        LockedError: one is.
+        LockedError: a back-fill is running.
     """
     client.indices.refresh(index=names.reindexing)
     answer = client.search(

@@ -1,12 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""One run of the back-fill: of all records, resumable, or of some."""
+"""Run the back-fill: of all records, which can be resumed, or of a selection."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, cast
 
+from opensearchpy import OpenSearch
+
+from ..search.names import Names
 from . import timestamps
 from .backfill import (
     MAX_LACKING,
@@ -17,42 +22,50 @@ from .backfill import (
     fill,
 )
 from .backfill_state import backfill_state, save_state
+from .membership import MembershipReader
+from .recorder import Recorded, Recorder
 from .selection import Selection
+from .store import EventStore
 
 _CAUSE = "backfill"
 _SAVED_EVERY, _SHOWN_EVERY = 2.0, 0.2
 _OVERLAP = timedelta(minutes=1)
 
 
+class _Save(Protocol):
+    """Stores the UUID of the last record that is done, if it is time to."""
+
+    def __call__(self, last: str, at_once: bool = False) -> None: ...
+
+
 class BackfillRun:
     """One run of the back-fill.
 
     Args:
-        client: an OpenSearch client.
-        names: the instance's :class:`~..search.names.Names`.
-        store: an :class:`.store.EventStore`.
-        reader: a :class:`.membership.MembershipReader`.
-        recorder: a :class:`.recorder.Recorder`.
-        progress: called with a :class:`.backfill.BackfillProgress` now and then.
-        save_every: seconds between two savings of the position.
+        client: may or may not decode responses.
+        names: the instance's index names.
+        store: where the events and facts are.
+        reader: reads the records.
+        recorder: compares and writes.
+        progress: called several times a second.
+        save_every: seconds between two writes of the position.
         cause: of the events; see :func:`.timeline.compare`.
-        refresh: make what was written visible to searches at the end of a run. Live
+        refresh: make the stored documents visible to searches at the end of a run. Live
             capture does not, since OpenSearch does so within a second.
     """
 
     def __init__(
         self,
-        client,
-        names,
-        store,
-        reader,
-        recorder,
-        progress=None,
-        save_every=_SAVED_EVERY,
-        cause=_CAUSE,
-        refresh=True,
-    ):
-        """Keep what is needed."""
+        client: OpenSearch,
+        names: Names,
+        store: EventStore,
+        reader: MembershipReader,
+        recorder: Recorder,
+        progress: Callable[[BackfillProgress], None] | None = None,
+        save_every: float = _SAVED_EVERY,
+        cause: str | None = _CAUSE,
+        refresh: bool = True,
+    ) -> None:
         self._client, self._names, self._store = client, names, store
         self._reader, self._recorder = reader, recorder
         self._progress = progress
@@ -63,29 +76,26 @@ class BackfillRun:
         self._start = time.monotonic()
         self._show_pace = Pace(_SHOWN_EVERY)
 
-    def run_all(self, dry_run=False):
-        """Bring all records up to date, from where an interrupted run came to.
+    def run_all(self, dry_run: bool = False) -> BackfillReport:
+        """Bring all records up to date, from the position of an interrupted run.
 
-        When all have been seen, those that were created or changed since the
-        beginning are looked at once more: a membership that changed between its
-        reading and its writing is put right by that, and a record that appeared
-        behind the position is found.
+        After that, records that were created or changed since the beginning are
+        compared once more. This corrects memberships that changed between reading and
+        writing, and finds records that were created behind the position.
 
         Args:
             dry_run: count what would be written and write nothing.
-
-        Returns:
-            BackfillReport: what was done.
         """
         before = self._store.patiently(
             lambda: backfill_state(self._client, self._names)
         )
         position = None if dry_run else before.position
-        started_at = before.started_at if position else timestamps.now()
+        # an unfinished back-fill has a beginning
+        started_at = cast(str, before.started_at) if position else timestamps.now()
         seen = before.seen if position else 0
         save_pace = Pace(self._save_every)
 
-        def save(last, at_once=False):
+        def save(last: str, at_once: bool = False) -> None:
             if not dry_run and (at_once or save_pace.is_due()):
                 self._save(
                     position=last,
@@ -121,37 +131,40 @@ class BackfillRun:
         )
         return replace(self._report(), went_on=position is not None, complete=True)
 
-    def run_some(self, selection, dry_run=False):
+    def run_some(self, selection: Selection, dry_run: bool = False) -> BackfillReport:
         """Bring the records of a selection up to date.
 
         Args:
-            selection: a :class:`.membership.Selection`.
+            selection: the records.
             dry_run: count what would be written and write nothing.
-
-        Returns:
-            BackfillReport: what was done.
         """
         self._fill(selection, None, dry_run, None)
         return self._report(dry_run=dry_run)
 
-    def _save(self, **changes):
+    def _save(self, **changes: Any) -> None:
         self._store.patiently(lambda: save_state(self._client, self._names, **changes))
 
-    def _fill(self, selection, after, dry_run, save):
+    def _fill(
+        self,
+        selection: Selection,
+        after: str | None,
+        dry_run: bool,
+        save: _Save | None,
+    ) -> None:
         if not dry_run:
             self._store.ensure_templates()
             self._store.refresh()
         records = self._reader.select(selection, after)
         total = records.count() if self._progress else 0
 
-        def stored(last, rows, recorded):
+        def stored(last: str, rows: int, recorded: Recorded) -> None:
             self._totals.add(rows, recorded)
             if save:
                 save(last)
             try:
                 self._show(total)
             except BaseException:
-                # who ends a run here, such as a piece whose time is over, goes on here
+                # a caller that ends the run here, as its time is over, resumes here
                 if save:
                     save(last, at_once=True)
                 raise
@@ -168,7 +181,7 @@ class BackfillRun:
             self._store.refresh()
         self._show(total, always=True)
 
-    def _show(self, total, always=False):
+    def _show(self, total: int, always: bool = False) -> None:
         if self._progress and (always or self._show_pace.is_due()):
             totals = self._totals
             seconds = time.monotonic() - self._start
@@ -176,7 +189,7 @@ class BackfillRun:
                 BackfillProgress(totals.records, total, totals.events, seconds)
             )
 
-    def _report(self, dry_run=False):
+    def _report(self, dry_run: bool = False) -> BackfillReport:
         totals = self._totals
         return BackfillReport(
             records=totals.records,

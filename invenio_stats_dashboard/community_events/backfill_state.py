@@ -1,10 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How far the back-fill of community events is: one document that outlives it."""
+"""Store the progress of the back-fill of community events, in one document."""
 
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
+from opensearchpy import OpenSearch
+
+from ..search.names import Names
 from .responses import decoded
 
 DOCUMENT_ID = "community-events-backfill"
@@ -13,17 +17,17 @@ DOCUMENT_ID = "community-events-backfill"
 
 @dataclass(frozen=True)
 class BackfillState:
-    """How far the back-fill is.
+    """The progress of the back-fill.
 
     Attributes:
-        complete: every record was seen once, and the events are still there.
+        complete: every record was seen once, and the events still exist.
         records: records that the last complete back-fill saw.
-        events: community events that there are now.
+        events: number of community events that are stored now.
         finished_at: when the last complete back-fill ended; naive UTC.
-        started_at: when the unfinished one began, or the last one.
-        position: UUID of the record up to which the unfinished one has come;
-            None if none is unfinished.
-        seen: records that the unfinished one has seen.
+        started_at: when the unfinished back-fill began, else the last one; naive UTC.
+        position: UUID of the last record that the unfinished back-fill has done; None
+            if no back-fill is unfinished.
+        seen: records that the unfinished back-fill has seen.
     """
 
     complete: bool = False
@@ -35,15 +39,12 @@ class BackfillState:
     seen: int = 0
 
 
-def backfill_state(client, names):
-    """Return how far the back-fill of community events is.
+def backfill_state(client: OpenSearch, names: Names) -> BackfillState:
+    """Return the progress of the back-fill, also if none was ever started.
 
     Args:
-        client: an OpenSearch client, whether it decodes its answers or not.
-        names: the instance's :class:`~..search.names.Names`.
-
-    Returns:
-        BackfillState: also when nothing was ever written.
+        client: may or may not decode responses.
+        names: the instance's index names.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -66,14 +67,14 @@ def backfill_state(client, names):
     )
 
 
-def save_state(client, names, **changes):
-    """Store how far the back-fill is; what is not given stays as it is.
+def save_state(client: OpenSearch, names: Names, **changes: Any) -> None:
+    """Store the progress of the back-fill; attributes not given stay unchanged.
 
-    So a run that goes on while another one finishes does not undo its mark.
+    So a run that continues while another one finishes does not erase that it finished.
 
     Args:
-        client: an OpenSearch client.
-        names: the instance's :class:`~..search.names.Names`.
+        client: may or may not decode responses.
+        names: the instance's index names.
         **changes: attributes of :class:`BackfillState` and their values.
     """
     document = {
@@ -89,7 +90,7 @@ def save_state(client, names, **changes):
     )
 
 
-def _read(client, names):
+def _read(client: OpenSearch, names: Names) -> BackfillState:
     answer = decoded(
         client.transport.perform_request(
             "GET",

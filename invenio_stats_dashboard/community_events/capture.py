@@ -1,27 +1,34 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Noticing that memberships may have changed, and telling a worker after the commit.
+"""Notice that memberships may have changed, and notify a worker after the commit.
 
-All that changes a membership writes one of three tables, whichever service, task or
-script does it, so their rows are watched in the database session: rows of the
+Every change of a membership writes one of three tables, whichever service, task or
+script makes it. So the database session is watched for their rows: rows of the
 parent-community table, records (publishing, editing, deleting, restoring) and
-communities. Nothing is read and nothing is decided here. What is noticed are
-parents and communities to look at; the worker compares what the database holds
-with the timelines, so that one too many costs a look and changes nothing. When a
-membership's row was written is told, too: it dates the change if the worker comes to
-it late, when the record has been changed again since.
+communities.
 
-OpenSearch is not asked in the request; the database once, for the parents of rows
-that are deleted by a query. The one message is sent when the answer has gone out; if it
-cannot be sent, the reconciliation finds the change.
+This module decides nothing. It collects the parents and communities to compare; the
+worker compares the database with the timelines. So a parent too many costs one
+comparison and changes nothing. The message also contains when the row of a membership
+was written. That dates the change if the worker receives it late, after the record has
+changed again.
+
+The request sends nothing to OpenSearch. It reads the database only for rows that a
+query deletes or updates, to find their parents. The message is sent after the response.
+If it cannot be sent, the reconciliation finds the change.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from flask import (
+    Flask,
+    Response,
     after_this_request,
     current_app,
     g,
@@ -33,55 +40,56 @@ from invenio_rdm_records.records.models import (
     RDMParentCommunity,
     RDMRecordMetadata,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from . import timestamps
 
 IN_A_MESSAGE = 500
-"""Parents that one message names at most."""
+"""Parents in one message, at most."""
 
 LISTENERS = ("after_flush", "do_orm_execute", "after_commit", "after_soft_rollback")
-"""Events of a session that the methods of :class:`Watcher` listen to."""
+"""Session events; :class:`Watcher` has a method of the same name for each."""
 
 _KEY, _ANSWERED = "stats_dashboard_changes", "stats_dashboard_answered"
 
 
 @dataclass
 class NoticedChanges:
-    """What may have changed.
+    """Parents and communities whose memberships may have changed.
 
     Attributes:
         parents: UUIDs of parents, as text.
-        communities: UUIDs of communities that were deleted or restored.
-        rows: (parent, community) -> whether the row of that membership was inserted
-            or deleted, and when.
+        communities: UUIDs of communities that were deleted or restored, as text.
+        rows: (parent, community) -> (whether the row of that membership was inserted,
+            not deleted; moment).
     """
 
-    parents: set = field(default_factory=set)
-    communities: set = field(default_factory=set)
-    rows: dict = field(default_factory=dict)
+    parents: set[str] = field(default_factory=set)
+    communities: set[str] = field(default_factory=set)
+    rows: dict[tuple[str, str], tuple[bool, str]] = field(default_factory=dict)
 
-    def __bool__(self):
-        """Tell whether there is anything."""
+    def __bool__(self) -> bool:
+        """Return whether anything was noticed."""
         return bool(self.parents or self.communities)
 
-    def take(self, other):
-        """Add what another one holds."""
+    def take(self, other: "NoticedChanges") -> None:
+        """Add other changes, which are newer."""
         self.parents |= other.parents
         self.communities |= other.communities
         self.rows |= other.rows
 
-    def row(self, parent_id, community_id, added):
-        """Add that a row of the parent-community table was inserted or deleted."""
+    def row(self, parent_id: UUID | str, community_id: UUID | str, added: bool) -> None:
+        """Add a row of the parent-community table that was inserted or deleted."""
         self.parents.add(str(parent_id))
         self.rows[(str(parent_id), str(community_id))] = (
             added,
             timestamps.moment_now(),
         )
 
-    def messages(self):
-        """Yield the arguments of as many messages as it takes, bounded in size."""
-        parents, rows = sorted(self.parents), defaultdict(list)
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield the keyword arguments of messages of bounded size."""
+        parents = sorted(self.parents)
+        rows: dict[str, list[tuple[str, str, bool, str]]] = defaultdict(list)
         for (parent_id, community_id), written in self.rows.items():
             rows[parent_id].append((parent_id, community_id, *written))
         for start in range(0, len(parents), IN_A_MESSAGE):
@@ -92,11 +100,12 @@ class NoticedChanges:
             yield {"community_ids": [community_id]}
 
 
-def install(send):
-    """Watch all database sessions of this process; the same once or many times.
+def install(send: Callable[..., None]) -> None:
+    """Watch all database sessions of this process; can be called repeatedly.
 
     Args:
-        send: called in an application context with the arguments of one message.
+        send: called in an application context with the keyword arguments of one
+            message.
     """
     Watcher.send = staticmethod(send)
     for name in LISTENERS:
@@ -106,12 +115,17 @@ def install(send):
 
 
 class Watcher:
-    """The listeners; what they notice waits in the session for its commit."""
+    """The session listeners; the session stores what they notice until its commit.
 
-    send = None
+    Attributes:
+        send: sends one message.
+    """
+
+    # set by install()
+    send: Callable[..., None] = None  # type: ignore[assignment]
 
     @staticmethod
-    def after_flush(session, context):
+    def after_flush(session: Session, context: Any) -> None:
         """Notice rows that were written or deleted as objects."""
         for row in session.new:
             _notice(session, row, added=True)
@@ -121,8 +135,8 @@ class Watcher:
             _notice(session, row, added=False)
 
     @staticmethod
-    def do_orm_execute(state):
-        """Notice rows that are written by a statement and never are objects."""
+    def do_orm_execute(state: ORMExecuteState) -> None:
+        """Notice rows that a statement writes without loading them as objects."""
         if state.is_select or not _is_of_memberships(state):
             return
         table = RDMParentCommunity.__table__
@@ -131,17 +145,18 @@ class Watcher:
                 _changes(state.session).row(parent_id, community_id, added=True)
             return
         statement = sa.select(table.c.record_id, table.c.community_id)
-        if state.statement.whereclause is not None:
-            statement = statement.where(state.statement.whereclause)
+        written: Any = state.statement
+        if written.whereclause is not None:
+            statement = statement.where(written.whereclause)
         for row in state.session.execute(statement, state.parameters or {}):
             if state.is_delete:
-                _changes(state.session).row(*row, added=False)
+                _changes(state.session).row(row.record_id, row.community_id, False)
             else:
                 _changes(state.session).parents.add(str(row.record_id))
 
     @staticmethod
-    def after_commit(session):
-        """Send what was noticed; not yet when a savepoint is released."""
+    def after_commit(session: Session) -> None:
+        """Send what was noticed, except when only a savepoint is released."""
         if session.in_nested_transaction():
             return
         changes = session.info.pop(_KEY, None)
@@ -149,41 +164,47 @@ class Watcher:
             _after_the_answer(changes)
 
     @staticmethod
-    def after_soft_rollback(session, previous_transaction):
-        """Forget what was noticed."""
-        # of a savepoint's rollback the rest stays; to look once too often is harmless
+    def after_soft_rollback(
+        session: Session, previous_transaction: SessionTransaction
+    ) -> None:
+        """Discard what was noticed."""
+        # A savepoint's rollback discards nothing: a comparison too many is harmless.
         if previous_transaction.parent is None:
             session.info.pop(_KEY, None)
 
 
-def _is_of_memberships(state):
-    """Tell whether a statement is about the parent-community table, as class or table."""
+def _is_of_memberships(state: ORMExecuteState) -> bool:
+    """Return whether a statement writes the parent-community table."""
     mapper = state.bind_mapper
     if mapper is not None:
         return mapper.class_ is RDMParentCommunity
     return getattr(state.statement, "table", None) is RDMParentCommunity.__table__
 
 
-def _inserted(state):
-    """Yield parent and community of the rows that an INSERT is given, or holds itself."""
-    given = state.parameters
+def _inserted(state: ORMExecuteState) -> Iterator[tuple[UUID | str, UUID | str]]:
+    """Yield parent and community of the rows of an INSERT.
+
+    The rows are parameters of the execution or values in the statement.
+    """
+    given: Any = state.parameters
     if not given:
+        statement: Any = state.statement
         dialect = state.session.get_bind(**state.bind_arguments).dialect
-        given = state.statement.compile(dialect=dialect).params
+        given = statement.compile(dialect=dialect).params
     for row in [given] if isinstance(given, dict) else given:
         for name, parent_id in row.items():
-            # of several rows in one statement the names have a suffix
+            # with several rows in one statement the names have a suffix
             of, found, suffix = name.partition("record_id")
             community_id = row.get(f"community_id{suffix}")
             if found and not of and parent_id and community_id:
                 yield parent_id, community_id
 
 
-def _changes(session):
+def _changes(session: Session) -> NoticedChanges:
     return session.info.setdefault(_KEY, NoticedChanges())
 
 
-def _notice(session, row, added=None):
+def _notice(session: Session, row: object, added: bool | None = None) -> None:
     if isinstance(row, RDMParentCommunity) and added is not None:
         _changes(session).row(row.record_id, row.community_id, added)
     elif isinstance(row, RDMParentCommunity):
@@ -196,13 +217,14 @@ def _notice(session, row, added=None):
             _changes(session).communities.add(str(row.id))
 
 
-def _is_enabled(app):
+def _is_enabled(app: Flask) -> bool:
     return app.config.get("COMMUNITY_STATS_ENABLED", False)
 
 
-def _after_the_answer(changes):
-    """Send now, or in a request when its answer has gone out."""
-    app = current_app._get_current_object()
+def _after_the_answer(changes: NoticedChanges) -> None:
+    """Send now, or within a request after its response."""
+    # the application itself, which outlives the request
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     if not has_request_context() or g.get(_ANSWERED):
         _send(app, changes)
         return
@@ -212,13 +234,13 @@ def _after_the_answer(changes):
     setattr(g, _KEY, changes)
 
     @after_this_request
-    def close(response):
+    def close(response: Response) -> Response:
         setattr(g, _ANSWERED, True)
         response.call_on_close(lambda: _send(app, changes))
         return response
 
 
-def _send(app, changes):
+def _send(app: Flask, changes: NoticedChanges) -> None:
     with app.app_context():
         for message in changes.messages():
             try:

@@ -85,7 +85,7 @@ class Database:
     def now(self) -> float:
         """Return the database's clock, in seconds since the epoch.
 
-        Unlike those of the machines that run the site, it is the same for all processes.
+        Unlike the clocks of the site's machines, it is the same for all processes.
 
         Raises:
             DatabaseUnavailableError: the database did not answer.
@@ -133,7 +133,7 @@ class Database:
 
 
 def _translated(error: DBAPIError) -> StatsDashboardError | None:
-    """Return the error of this package for one of the database driver, if there is one."""
+    """Return the error of this package for one of the database driver, or None."""
     reason = " ".join(str(error.orig).split())
     state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
     if state == _QUERY_CANCELED:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indexes on tables of InvenioRDM that lookups need, and whether they exist.
+"""Define, check and create the indexes on tables of InvenioRDM that lookups need.
 
 With them, what live capture reads for a changed membership does not grow with the
 site. InvenioRDM has no index for the versions of a record and for the requests about
@@ -13,9 +13,10 @@ whose tables were made by ``invenio db create``.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -29,7 +30,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """An index that this package asks for.
+    """An index that this package uses.
 
     Attributes:
         name: of the index.
@@ -182,7 +183,7 @@ def usable_indexes(connection: sa.Connection) -> set[IndexDefinition]:
     return {definition for definition in INDEXES if definition.name in there}
 
 
-def _status(definition: IndexDefinition, found: list[sa.Row]) -> IndexStatus:
+def _status(definition: IndexDefinition, found: Sequence[sa.Row[Any]]) -> IndexStatus:
     own = next((row for row in found if row.name == definition.name), None)
     used = own if own is not None and own.valid else None
     if used is None and definition.condition is None:
@@ -199,7 +200,7 @@ def _status(definition: IndexDefinition, found: list[sa.Row]) -> IndexStatus:
     )
 
 
-def _serves(definition: IndexDefinition, row: sa.Row) -> bool:
+def _serves(definition: IndexDefinition, row: sa.Row[Any]) -> bool:
     """Return whether an index of the site has the same first column, for all rows."""
     return (
         row.table == definition.table
@@ -247,8 +248,8 @@ class DatabaseIndexes:
     def create(self) -> list[str]:
         """Create the indexes that are missing, while the site is in use.
 
-        Writes to the tables go on meanwhile. A creation that was interrupted leaves an
-        invalid index, which the next call removes first.
+        The tables stay writable. A creation that was interrupted leaves an invalid
+        index, which the next call removes first.
 
         Returns:
             Names of the indexes that were created.
@@ -295,7 +296,7 @@ class DatabaseIndexes:
     def _require_unfinished(self, definition: IndexDefinition) -> None:
         """Check that no session is still creating an index that is not valid.
 
-        The database goes on with a statement whose client was killed.
+        The database continues a statement whose client was killed.
         """
         with self._connected() as connection:
             pid = connection.scalar(_BUILDING, {"name": definition.name})
@@ -342,7 +343,7 @@ class DatabaseIndexes:
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
-        """Connect outside a transaction, and without a time limit of the site's role."""
+        """Connect outside a transaction, without a time limit of the site's role."""
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")

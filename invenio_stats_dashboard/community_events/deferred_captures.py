@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Changes of memberships that live capture has put off, as documents.
+"""Store deferred captures: changes of memberships that live capture has put off.
 
-A change is put off when its look-up would scan tables and the budget of scans is used
+A change is deferred when its look-up would scan tables and the budget of scans is used
 up, or when the database canceled its statement. Changes of the first kind are captured
 together in the next batch; the reconciliation captures those of both kinds.
 """
@@ -22,24 +22,25 @@ KIND = "deferred-capture"
 """The ``kind`` of these documents in the index of bookmarks."""
 
 NO_INDEX, TIMEOUT = "no-index", "timeout"
-"""Why a change was put off; the ``state`` of its document."""
+"""Why a change was deferred; the ``state`` of its document."""
 
 BATCH = 500
-"""Documents that are captured together at most; each is one message."""
+"""Documents in a batch, at most; each is one message."""
 
 PARENTS = 2000
-"""Parents and communities after which a batch has enough; a scan serves all of them."""
+"""Parents and communities after which a batch is full; one scan serves all of them."""
 
 
 @dataclass(frozen=True)
 class MembershipChanges:
-    """What live capture has noticed.
+    """Changes that live capture has noticed.
 
     Attributes:
         parent_ids: UUIDs of parents whose membership may have changed.
         community_ids: UUIDs of communities that were deleted or restored.
-        rows: UUID of the parent and of the community, whether the row of the membership
-            was inserted or deleted, and when, for those of which that is known.
+        rows: (UUID of the parent, UUID of the community, whether the row of the
+            membership was inserted, not deleted; moment) for the memberships whose row
+            was noticed.
     """
 
     parent_ids: tuple[str, ...] = ()
@@ -48,7 +49,7 @@ class MembershipChanges:
 
     @classmethod
     def together(cls, changes: Iterable["MembershipChanges"]) -> "MembershipChanges":
-        """Return many changes as one; what a later one knows of a row is newer."""
+        """Return many changes as one; of the same row the last one counts."""
         changes = list(changes)
         return cls(
             tuple(dict.fromkeys(id_ for c in changes for id_ in c.parent_ids)),
@@ -58,7 +59,7 @@ class MembershipChanges:
 
     @property
     def written(self) -> dict[str, dict[str, tuple[bool, str]]]:
-        """The rows as parent -> community -> (inserted or deleted, when)."""
+        """The rows as parent -> community -> (whether it was inserted, moment)."""
         written: dict[str, dict[str, tuple[bool, str]]] = {}
         for parent_id, community_id, was_added, moment in self.rows:
             written.setdefault(parent_id, {})[community_id] = (was_added, moment)
@@ -72,7 +73,7 @@ class DeferredBatch:
     Attributes:
         ids: of their documents.
         changes: all of them.
-        since: when the oldest of them was put off, ISO 8601; None without any.
+        since: when the oldest of them was deferred, ISO 8601; None without any.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -82,13 +83,13 @@ class DeferredBatch:
 
 @dataclass(frozen=True)
 class DeferredState:
-    """How many changes wait.
+    """The number of deferred captures.
 
     Attributes:
         waiting: messages that wait for the next batch.
         timed_out: messages that wait for the reconciliation, since the database
             canceled their statement.
-        since: when the oldest of them was put off, ISO 8601; None without any.
+        since: when the oldest of them was deferred, ISO 8601; None without any.
     """
 
     waiting: int = 0
@@ -97,10 +98,10 @@ class DeferredState:
 
 
 class DeferredCaptures:
-    """Stores and returns the changes that were put off.
+    """Stores and returns deferred captures.
 
     Args:
-        client: an OpenSearch client that decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
     """
 
@@ -126,11 +127,11 @@ class DeferredCaptures:
         )
 
     def next_batch(self, reason: str = NO_INDEX, most: int = BATCH) -> DeferredBatch:
-        """Return the oldest changes, in the order in which they were put off.
+        """Return the oldest changes, in the order in which they were deferred.
 
         Args:
-            reason: only those that were put off for it.
-            most: documents at most; there are fewer where these have :data:`PARENTS`.
+            reason: only changes that were deferred for it.
+            most: documents at most; a batch with :data:`PARENTS` has fewer.
         """
         self._client.indices.refresh(index=self._index, ignore_unavailable=True)
         hits = self._search(
@@ -140,7 +141,9 @@ class DeferredCaptures:
                 "sort": ["updated_at"],
             }
         )["hits"]["hits"]
-        ids, found, size = [], [], 0
+        ids: list[str] = []
+        found: list[MembershipChanges] = []
+        size = 0
         for hit in hits:
             if ids and size >= PARENTS:
                 break
@@ -157,9 +160,9 @@ class DeferredCaptures:
             self._client.delete(index=self._index, id=id_, ignore=[404])
 
     def leave_to_reconciliation(self, batch: DeferredBatch) -> None:
-        """Put changes off again whose statement the database canceled.
+        """Defer changes again whose statement the database canceled.
 
-        They follow all others that are left to the reconciliation.
+        They follow all others that wait for the reconciliation.
         """
         now = datetime.now(UTC).isoformat()
         for id_ in batch.ids:
@@ -171,7 +174,7 @@ class DeferredCaptures:
             )
 
     def state(self) -> DeferredState:
-        """Return how many changes wait, in one request."""
+        """Return the number of deferred captures, in one request."""
         found = self._search(
             {
                 "size": 0,

@@ -3,16 +3,18 @@
 
 """Community events and record facts as documents, and the templates of their indices.
 
-All events of a record are in the index of the year in which the record was
-created. That year never changes, so the ``_id`` alone decides whether an event
-is there already, whatever date a second writer would give it, and an event can
-be read in real time without a search.
+All events of a record are in the index of the year in which the record was created.
+That year never changes. So the ``_id`` alone decides whether an event exists, even if a
+second writer gives it another date, and an event can be read in real time without a
+search.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ..search.index_templates import strict, template
-from ..search.names import SCHEMA, yearly_patterns
+from ..search.names import SCHEMA, Names, yearly_patterns
 
 GLOBAL = "global"
 """The pseudo community of all records: its timeline is the record's existence."""
@@ -29,17 +31,17 @@ CAUSES = (
     "backfill",
     "reconciled",
 )
-"""What made somebody write an event."""
+"""Why an event was written."""
 
-_KEYWORD = {"type": "keyword", "ignore_above": 1024}
-_ID = {"type": "keyword", "ignore_above": 512}
-_DATE = {"type": "date", "format": "strict_date_optional_time"}
-_NOT_SEARCHED = {"index": False}
+_KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
+_ID: dict[str, Any] = {"type": "keyword", "ignore_above": 512}
+_DATE: dict[str, Any] = {"type": "date", "format": "strict_date_optional_time"}
+_NOT_SEARCHED: dict[str, Any] = {"index": False}
 
 
 @dataclass(frozen=True, slots=True)
 class CommunityEvent:
-    """A record came into a community, or left it.
+    """A record was added to a community, or removed from it.
 
     Attributes:
         record_id: UUID of the record, which is one version.
@@ -48,13 +50,14 @@ class CommunityEvent:
         community_id: UUID of the community, or ``global``.
         event_type: ``added`` or ``removed``.
         event_date: when it happened; see :mod:`.timestamps` for the form.
-        place: 1 for the first event of this record and community, and so on.
-        cause: what made somebody write the event, one of :data:`CAUSES`.
-        evidence: where the date is from; see :mod:`.evidence`.
+        place: sequence number among the events of this record and community; the first
+            is 1.
+        cause: why the event was written, one of :data:`CAUSES`.
+        evidence: the source of the date; see :mod:`.evidence`.
         record_created_date: when the record was published in this instance.
         record_published_date: the publication date in its metadata (EDTF).
         is_deleted: whether the record was deleted when the event was written.
-        deleted_date: when it had been deleted.
+        deleted_date: when it was deleted.
         timestamp: when the event was written.
     """
 
@@ -74,34 +77,35 @@ class CommunityEvent:
     timestamp: str
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the document's ``_id``."""
         return event_id(self.record_id, self.community_id, self.place)
 
     @property
-    def year(self):
-        """Return the year whose index holds the event."""
+    def year(self) -> int:
+        """Return the year whose index contains the event."""
         return int(self.record_created_date[:4])
 
-    def to_document(self):
-        """Return the document's source as a dict."""
+    def to_document(self) -> dict[str, Any]:
+        """Return the document's source."""
         return {name: getattr(self, name) for name in _EVENT_FIELDS}
 
     @classmethod
-    def from_document(cls, source):
+    def from_document(cls, source: Mapping[str, Any]) -> "CommunityEvent":
         """Return the event of a document's source; other fields are ignored."""
-        return cls(**{name: source.get(name) for name in _EVENT_FIELDS})
+        values: dict[str, Any] = {name: source.get(name) for name in _EVENT_FIELDS}
+        return cls(**values)
 
 
 _EVENT_FIELDS = tuple(field.name for field in fields(CommunityEvent))
 
 
-def event_id(record_id, community_id, place):
-    """Return the ``_id`` of an event: its record, community and place there."""
+def event_id(record_id: str, community_id: str, place: int) -> str:
+    """Return the ``_id`` of an event: its record, community and sequence number."""
     return f"{record_id}:{community_id}:{place}"
 
 
-def event_mapping():
+def event_mapping() -> dict[str, Any]:
     """Return the mapping of community events."""
     return strict(
         {
@@ -123,11 +127,11 @@ def event_mapping():
     )
 
 
-def facts_mapping():
+def facts_mapping() -> dict[str, Any]:
     """Return the mapping of record facts.
 
-    Breakdown values are fetched with the document and never searched, so no
-    value of a record can be one that the index refuses.
+    Breakdown values are fetched with the document and never searched. So they are not
+    indexed, and the index can refuse no value of a record.
     """
     return strict(
         {
@@ -152,15 +156,8 @@ def facts_mapping():
     )
 
 
-def index_templates(names):
-    """Return the composable templates of community events and record facts.
-
-    Args:
-        names: the instance's :class:`~..search.names.Names`.
-
-    Returns:
-        dict: template name -> body.
-    """
+def index_templates(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the composable templates of community events and record facts, by name."""
     return {
         f"{names.community_events}-v{SCHEMA}": template(
             yearly_patterns(names.community_events),

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Accepted requests whose membership has ended since.
+"""Find accepted requests whose membership has ended since.
 
 A request is about one version of a record, and a membership about all of them. The
 submission of a later version changes no membership, since the record is in the
@@ -43,14 +43,14 @@ class EndedRequests(Protocol):
 
 
 class RequestsByParent:
-    """Asks for the requests about the versions of the parents.
+    """Reads the requests about the versions of the parents.
 
     With the indexes of :mod:`.database_indexes` these are lookups; without them one
     scan of the records and one of the requests.
 
     Args:
         database: that connections belong to.
-        versions: of parents, as far as they were read already.
+        versions: versions of parents that were read already.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class RequestsByParent:
                 for request in connection.execute(statement, {"values": chunk})
             ]
         if self._scanned is None or set(recids) - self._scanned.keys():
-            self._scan(connection, recids)
+            self._scanned = self._scan(connection, recids)
         return [request for recid in recids for request in self._scanned[recid]]
 
     def know(self, connection: sa.Connection, parent_ids: Collection[str]) -> None:
@@ -100,8 +100,10 @@ class RequestsByParent:
         for version in versions_of(self._database, connection, unknown):
             self._versions[version.parent_id].append(version)
 
-    def _scan(self, connection: sa.Connection, recids: Collection[str]) -> None:
-        """Read the requests about all versions that are known, for later pages, too."""
+    def _scan(
+        self, connection: sa.Connection, recids: Collection[str]
+    ) -> dict[str, list[sa.Row[Any]]]:
+        """Return the requests about all known versions; later pages use them, too."""
         known = {v.id for versions in self._versions.values() for v in versions}
         wanted = {*_recids_of(connection, known), *recids}
         found: dict[str, list[sa.Row[Any]]] = {recid: [] for recid in wanted}
@@ -111,7 +113,7 @@ class RequestsByParent:
             for request in connection.execute(statement, {"values": chunk}):
                 found[request.recid].append(request)
         self._database.plan_as(connection, PlanKind.LOOKUP)
-        self._scanned = found
+        return found
 
 
 class CollectedRequests:
@@ -173,7 +175,7 @@ def collect_ended_requests(database: Database) -> CollectedRequests:
     with database.transaction(PlanKind.SCAN) as connection:
         statement = sql.all_accepted_requests()
         scan = connection.execute(statement, execution_options=options)
-        # the plan of the open cursor stays as it is
+        # the plan of the open cursor does not change
         database.plan_as(connection, PlanKind.LOOKUP)
         for requests in scan.partitions(LOOKUP_SIZE):
             recids = {request.recid for request in requests}

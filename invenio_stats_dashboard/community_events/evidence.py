@@ -1,48 +1,53 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the database tells of a record's membership, and when it came about.
+"""Derive the membership of a record and its dates from the database.
 
-Dates are those of the best evidence there is. Its kinds, as stored in events:
+Each date comes from the best evidence that exists. The kinds of evidence, as stored in
+events:
 
 ``request``
-    The acceptance of the request that brought the record in.
+    The acceptance of the request to include the record.
 ``created``
     The later of the creation of the record and that of the community; for
     ``global`` the creation of the record, which is its publication.
 ``row``
-    The moment in which the row of the membership was inserted or deleted, which live
-    capture has noticed.
+    The moment in which the row of the membership was inserted or deleted, as live
+    capture noticed it.
 ``tombstone``
     The removal date in the tombstone of the record or the community.
 ``history``
-    The record's earlier states, which the database keeps.
+    The record's earlier states, which the database stores.
 ``record``, ``parent``, ``community``
-    The last change of that row: it happened then at the latest.
+    The last change of that row, which is the latest possible date.
 ``next-request``
-    The creation of the request for coming in again: it happened before that.
+    The creation of the next request to include the record, which came later.
 ``now``
-    Nothing is known; the moment in which it was noticed.
+    No evidence; the moment in which the change was found.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeAlias, cast, overload
 
 from msgspec import structs
 
 from .documents import GLOBAL
+from .record_rows import AcceptedRequest, CommunityRow, RecordRow
 from .timeline import Bound, Stay, Truth
 
+WrittenRows: TypeAlias = Mapping[str, tuple[bool, str]]
+"""Community -> (whether its row was inserted, not deleted; moment of the write)."""
 
-def truth_of(row, written=None):
+_Deletion: TypeAlias = tuple[str, str | None, str | None]
+
+
+def truth_of(row: RecordRow, written: WrittenRows | None = None) -> Truth:
     """Return the membership of a record with its dates.
 
     Args:
-        row: a :class:`.record_rows.RecordRow`.
-        written: community -> (whether the row of the membership was inserted or
-            deleted, moment), for those of which that was noticed.
-
-    Returns:
-        Truth: its stays in communities and in ``global``.
+        row: the record in the database.
+        written: the rows of memberships whose insertion or deletion was noticed.
     """
     written = written or {}
     stays = [Stay(GLOBAL, _second(row.created))]
@@ -66,11 +71,17 @@ def truth_of(row, written=None):
     )
 
 
-def _stays(row, community_id, present, ended, gone=None):
-    """Return the stays in one community, without regard to deleted records.
+def _stays(
+    row: RecordRow,
+    community_id: str,
+    present: CommunityRow | None,
+    ended: list[AcceptedRequest],
+    gone: str | None = None,
+) -> list[Stay]:
+    """Return the stays in one community, as if the record had never been deleted.
 
     Args:
-        row: what the database holds of the record.
+        row: the record in the database.
         community_id: UUID of the community.
         present: its row of the parent-community table, or None.
         ended: the accepted requests whose row is gone.
@@ -80,17 +91,22 @@ def _stays(row, community_id, present, ended, gone=None):
     if present and present.accepted:
         ended = [r for r in ended if r.accepted < present.accepted]
     elif present and ended:
-        # added again without a request: nothing tells when, or whether it ever left
+        # The record may have left and been added again without a request. No evidence
+        # shows when, or whether.
         present = structs.replace(
             present, requested=ended[0].requested, accepted=ended[0].accepted
         )
         ended = []
-    following = [*ended[1:], *([present] if present else [])]
+    following: list[AcceptedRequest | CommunityRow] = [
+        *ended[1:],
+        *([present] if present else []),
+    ]
     stays = []
     for index, request in enumerate(ended):
         end, by = row.parent_updated, "parent"
         if index < len(following):
-            end, by = following[index].requested, "next-request"
+            # a row that follows a request has a request, too
+            end, by = cast(str, following[index].requested), "next-request"
         if gone and request.accepted < gone and (by == "parent" or gone < end):
             end, by = gone, "row"
         if end > max(request.accepted, row.created):
@@ -103,8 +119,13 @@ def _stays(row, community_id, present, ended, gone=None):
     return stays
 
 
-def _begun(row, community_id, accepted, community_created=None):
-    """Return a lasting stay: since its acceptance, or since it was possible."""
+def _begun(
+    row: RecordRow,
+    community_id: str,
+    accepted: str | None,
+    community_created: str | None = None,
+) -> Stay:
+    """Return a stay without an end, since the acceptance or the earliest date."""
     if accepted and accepted >= row.created:
         return Stay(community_id, _second(accepted), added_by="request")
     moments = [row.created]
@@ -113,9 +134,9 @@ def _begun(row, community_id, accepted, community_created=None):
     return Stay(community_id, _second(max(moments)), added_by="created")
 
 
-def _deletions(row):
+def _deletions(row: RecordRow) -> list[_Deletion]:
     """Return (deleted, restored, evidence) of all deletions of the record."""
-    spans = [
+    spans: list[_Deletion] = [
         (_second(span.deleted), _second(span.restored), "history")
         for span in row.deletions
     ]
@@ -124,8 +145,8 @@ def _deletions(row):
     return spans
 
 
-def _less(stay, deleted, restored, by):
-    """Return the parts of a stay outside [deleted, restored)."""
+def _less(stay: Stay, deleted: str, restored: str | None, by: str | None) -> list[Stay]:
+    """Return a stay without [deleted, restored), as up to two stays."""
     if stay.removed is not None and stay.removed <= deleted:
         return [stay]
     if restored is not None and restored <= stay.added:
@@ -138,8 +159,8 @@ def _less(stay, deleted, restored, by):
     return parts
 
 
-def _bounds(row, written):
-    """Return the latest moment at which each state can have begun."""
+def _bounds(row: RecordRow, written: WrittenRows) -> dict[str, Bound]:
+    """Return community -> the latest moment at which its state can have begun."""
     bounds = {GLOBAL: Bound(_second(row.updated), "record")}
     for community in row.communities:
         moment, evidence = max(
@@ -150,18 +171,24 @@ def _bounds(row, written):
         bounds[community.community_id] = Bound(_second(moment), evidence)
     present = {community.community_id for community in row.communities}
     for community_id in written:
-        moment = _written(written, community_id, added=community_id in present)
-        if moment:
-            bounds[community_id] = Bound(_second(moment), "row")
+        noticed = _written(written, community_id, added=community_id in present)
+        if noticed:
+            bounds[community_id] = Bound(_second(noticed), "row")
     return bounds
 
 
-def _written(written, community_id, added):
+def _written(written: WrittenRows, community_id: str, added: bool) -> str | None:
     """Return when a row was inserted, or deleted, if that was noticed."""
     was_added, moment = written.get(community_id, (None, None))
     return moment if was_added is added else None
 
 
-def _second(moment):
+@overload
+def _second(moment: str) -> str: ...
+@overload
+def _second(moment: None) -> None: ...
+@overload
+def _second(moment: str | None) -> str | None: ...
+def _second(moment: str | None) -> str | None:
     """Return the second of a database's moment; None stays None."""
     return moment and moment[:19]

@@ -1,32 +1,35 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What statistics need to know of a record, read from what the database holds.
+"""Compute the facts of a record that enrichment and aggregation use.
 
-The database is the source, not the search index, which can lag behind it. A
-record's JSON holds the ids of vocabulary terms only, no titles.
+The source is the database, not the search index, which can lag behind it. A record's
+JSON contains the ids of vocabulary terms only, no titles.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
-from ..subcounts import for_records
+from ..subcounts import Subcount, for_records
+from .record_rows import RecordRow
 
 MAX_VALUES = 1000
-"""Values of one breakdown that are kept of a record; the first ones count."""
+"""Values of one breakdown that are stored for a record, at most: the first ones."""
 
 MAX_LENGTH = 512
-"""Characters of a value that are kept; the rest is cut off."""
+"""Characters of a value that are stored; the rest is cut off."""
 
 _REVISION = 1
-"""Raised when the same record would give other facts."""
+"""Increase it when a change of the code gives the same record other facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFacts:
-    """What enrichment and aggregation need of one record.
+    """The facts of one record.
 
     Attributes:
         recid: persistent identifier; also the document's ``_id``.
@@ -37,8 +40,8 @@ class RecordFacts:
         updated: when it was last changed.
         published: the publication date in its metadata, as given (EDTF).
         subcounts: breakdown key -> distinct ids in the record's order, for every
-            breakdown that records have; to be read only, since records share
-            equal lists in memory.
+            breakdown that records have. Do not change them: records share equal lists
+            in memory.
         file_types: types of its files, sorted.
         file_count: number of its files.
         data_volume: bytes of its files.
@@ -46,8 +49,9 @@ class RecordFacts:
         is_deleted: whether it is deleted.
         deleted_date: when it was deleted.
         revision: grows with each change of the record or its parent.
-        registry: mark of the breakdowns that ``subcounts`` was made with.
-        timestamp: when the facts were written; None while they are not.
+        registry: digest of the breakdowns that ``subcounts`` was computed with; see
+            :func:`registry_mark`.
+        timestamp: when the facts were written; None before that.
     """
 
     recid: str
@@ -68,40 +72,43 @@ class RecordFacts:
     registry: str
     timestamp: str | None = None
 
-    def to_document(self):
-        """Return the document's source as a dict."""
+    def to_document(self) -> dict[str, Any]:
+        """Return the document's source."""
         return {name: getattr(self, name) for name in _FACT_FIELDS}
 
     @classmethod
-    def from_document(cls, source):
+    def from_document(cls, source: Mapping[str, Any]) -> "RecordFacts":
         """Return the facts of a document's source; other fields are ignored."""
-        return cls(**{name: source.get(name) for name in _FACT_FIELDS})
+        values: dict[str, Any] = {name: source.get(name) for name in _FACT_FIELDS}
+        return cls(**values)
 
 
 _FACT_FIELDS = tuple(field.name for field in fields(RecordFacts))
 
 
 class FactsReader:
-    """Reads facts from database rows for one registry of breakdowns.
+    """Computes facts from database rows for one registry of breakdowns.
 
     Args:
-        subcounts: the registry, key -> :class:`~..subcounts.Subcount`.
+        subcounts: the registry.
+
+    Attributes:
+        mark: its digest; see :func:`registry_mark`.
     """
 
-    def __init__(self, subcounts):
-        """Split the paths once."""
+    def __init__(self, subcounts: Mapping[str, Subcount]) -> None:
         self._breakdowns = [
             (s.key, [path.split(".") for path in s.fields], s.text)
             for s in for_records(subcounts)
         ]
         self.mark = registry_mark(subcounts)
 
-    def read(self, row, timestamp=None):
+    def read(self, row: RecordRow, timestamp: str | None = None) -> RecordFacts:
         """Return the facts of one record.
 
         Args:
-            row: a :class:`.record_rows.RecordRow`.
-            timestamp: when the facts are to be written.
+            row: the record.
+            timestamp: when the facts will be written.
         """
         indexed = _as_indexed(row)
         return RecordFacts(
@@ -128,8 +135,8 @@ class FactsReader:
         )
 
 
-def registry_mark(subcounts):
-    """Return a mark that changes when records would give other breakdown values.
+def registry_mark(subcounts: Mapping[str, Subcount]) -> str:
+    """Return a digest that changes when records would give other breakdown values.
 
     Args:
         subcounts: the registry of breakdowns.
@@ -139,12 +146,12 @@ def registry_mark(subcounts):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def file_type(file_key):
+def file_type(file_key: str) -> str:
     """Return a file's type: its extension in lower case, without the dot, or ''."""
     return os.path.splitext(file_key)[1].lower()[1:][:MAX_LENGTH]
 
 
-def access_status(access, has_files):
+def access_status(access: dict[str, Any] | None, has_files: bool) -> str:
     """Return a record's access status as InvenioRDM computes it.
 
     Args:
@@ -152,7 +159,7 @@ def access_status(access, has_files):
         has_files: whether files are enabled for the record.
 
     Returns:
-        str: ``open``, ``embargoed``, ``restricted`` or ``metadata-only``.
+        ``open``, ``embargoed``, ``restricted`` or ``metadata-only``.
     """
     access = access or {}
     record, files = access.get("record", "public"), access.get("files", "public")
@@ -163,8 +170,8 @@ def access_status(access, has_files):
     return "open" if record == files == "public" else "restricted"
 
 
-def _as_indexed(row):
-    """Return the record's JSON with what indexing adds that breakdowns may name."""
+def _as_indexed(row: RecordRow) -> dict[str, Any]:
+    """Return the record's JSON with the indexed fields that breakdowns may name."""
     access = row.record.get("access")
     files = row.record.get("files") or {}
     return {
@@ -183,9 +190,11 @@ def _as_indexed(row):
     }
 
 
-def _distinct(record, paths, text):
+def _distinct(
+    record: dict[str, Any], paths: list[list[str]], text: str | None
+) -> list[str]:
     """Return the distinct values at the paths, in the record's order."""
-    found = {}
+    found: dict[str, None] = {}
     for path in paths:
         for node in _nodes(record, path):
             value = _value(node, text)
@@ -196,11 +205,11 @@ def _distinct(record, paths, text):
     return list(found)
 
 
-def _nodes(record, path):
-    """Return what is at a path; lists on the way and at its end are walked through."""
-    nodes = [record]
+def _nodes(record: dict[str, Any], path: list[str]) -> list[Any]:
+    """Return the nodes at a path; lists along it and at its end are expanded."""
+    nodes: list[Any] = [record]
     for part in path:
-        found = []
+        found: list[Any] = []
         for node in nodes:
             value = node.get(part) if type(node) is dict else None
             if type(value) is list or type(value) is tuple:
@@ -213,8 +222,13 @@ def _nodes(record, path):
     return nodes
 
 
-def _value(node, text):
-    """Return what a value counts under: its id, its text, or itself."""
+def _value(node: Any, text: str | None) -> str | None:
+    """Return the id of a value, else its text, else the value itself.
+
+    Args:
+        node: the value.
+        text: key of the text of a value without an id.
+    """
     if type(node) is dict:
         node = node.get("id") or node.get(text)
     if type(node) is str:
@@ -222,10 +236,11 @@ def _value(node, text):
     return _text(node)
 
 
-def _text(value):
-    """Return a value as text of bounded length, or None if there is none.
+def _text(value: Any) -> str | None:
+    """Return a value as text of bounded length, or None if it is empty.
 
-    Of a text in several languages English counts, else the first by language.
+    Of a text in several languages the English one is returned, else the first by
+    language code.
     """
     if isinstance(value, dict):
         value = value.get("en") or next((value[k] for k in sorted(value)), None)
@@ -236,7 +251,7 @@ def _text(value):
     return str(value).strip()[:MAX_LENGTH] or None
 
 
-def _owner(parent):
+def _owner(parent: dict[str, Any]) -> str | None:
     owner = (parent.get("access") or {}).get("owned_by")
     if isinstance(owner, list):  # InvenioRDM before 11
         owner = owner[0] if owner else None

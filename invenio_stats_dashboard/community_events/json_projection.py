@@ -1,17 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Decoding of a record's JSON that makes objects only of what somebody will read.
+"""Decode only the fields of a record's JSON that statistics use.
 
-A record is titles, descriptions, names of thousands of authors; statistics want a
-few ids of it.
+A record has titles, descriptions and the names of up to thousands of authors.
+Statistics use a few identifiers of it.
 """
 
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypedDict
 
 import msgspec
 
-from ..subcounts import for_records
+from ..subcounts import Subcount, for_records
 
 _ALWAYS = (
     "id",
@@ -22,47 +23,49 @@ _ALWAYS = (
 )
 _COMPUTED = {"access", "files", "parent"}
 
+_Tree: TypeAlias = dict[str, "_Tree | None"]
 
-def record_decoder(subcounts):
+
+def record_decoder(subcounts: Mapping[str, Subcount]) -> Callable[[str], Any]:
     """Return a function that decodes the JSON of a record.
 
     Args:
-        subcounts: the registry of breakdowns; what none of them names is left
+        subcounts: the registry of breakdowns; fields that none of them names are left
             out.
-
-    Returns:
-        Function from text to dict.
     """
     fields = [path for s in for_records(subcounts) for path in s.fields]
     paths = [p.split(".") for p in (*_ALWAYS, *fields)]
     wanted = _tree(p for p in paths if len(p) == 1 or p[0] not in _COMPUTED)
     pruned, whole = msgspec.json.Decoder(_type(wanted)), msgspec.json.Decoder()
 
-    def decode(text):
+    def decode(text: str) -> Any:
         try:
             return pruned.decode(text)
         except msgspec.ValidationError:
-            return whole.decode(text)  # of another shape than anybody expects
+            return whole.decode(text)  # the record has an unexpected shape
 
     return decode
 
 
-def _tree(paths):
+def _tree(paths: Iterable[list[str]]) -> _Tree:
     """Return the paths as nested dicts; None is the end of a path."""
-    tree = {}
+    tree: _Tree = {}
     for path in sorted(paths, key=len):
         node = tree
         for part in path[:-1]:
-            node = node.setdefault(part, {})
-            if node is None:
+            below = node.setdefault(part, {})
+            if below is None:
                 break  # a shorter path takes everything below
+            node = below
         else:
             node.setdefault(path[-1], None)
     return tree
 
 
-def _type(tree):
+def _type(tree: _Tree | None) -> Any:
     if tree is None:
         return Any
-    node = TypedDict("node", {k: _type(v) for k, v in tree.items()}, total=False)
+    fields = {key: _type(below) for key, below in tree.items()}
+    # the fields are known only at run time
+    node = TypedDict("node", fields, total=False)  # type: ignore[misc]
     return node | list[node] | None

@@ -3,8 +3,8 @@
 
 """Capture noticed changes at once, in batches, or leave them to the reconciliation.
 
-With the database indexes, each message is captured when it arrives. Without them its
-look-up would scan tables, so that messages are stored and captured together, at most as
+With the database indexes, each message is captured when it arrives. Without them, its
+look-up would scan tables. So messages are stored and captured together, at most as
 often as the budget of scans allows. A capture whose statement the database cancels is
 left to the reconciliation, whose statements may take longer.
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 from opensearchpy.exceptions import OpenSearchException
 
@@ -35,12 +36,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CaptureReport:
-    """What became of noticed changes.
+    """The outcome of noticed changes.
 
     Attributes:
-        written: what was written for those that were captured; None if none was.
-        deferred: whether some were put off.
-        next_batch: seconds until the next batch, if the caller has to send for it.
+        written: what was written for the captured changes; None if none was captured.
+        deferred: whether some changes were deferred.
+        next_batch: seconds until the next batch, if the caller has to send its task.
     """
 
     written: BackfillReport | None = None
@@ -52,9 +53,9 @@ class LiveCapture:
     """Captures changes of memberships.
 
     Args:
-        capture: writes what the timelines of records lack that may have changed.
-        is_indexed: whether the database has the indexes.
-        deferred: the changes that were put off.
+        capture: writes the events that timelines lack after changes.
+        is_indexed: returns whether the database has the indexes.
+        deferred: stores the deferred captures.
         budget: of scans.
     """
 
@@ -69,13 +70,13 @@ class LiveCapture:
         self._deferred, self._budget = deferred, budget
 
     def capture(self, changes: MembershipChanges) -> CaptureReport:
-        """Capture changes, or put them off."""
+        """Capture changes, or defer them."""
         if not self._is_indexed():
             self._deferred.add(changes, NO_INDEX)
             try:
                 return self.capture_batch()
             except (StatsDashboardError, OpenSearchException) as error:
-                # these changes are stored; tried again, they would be stored twice
+                # these changes are stored; a retry of the task would store them twice
                 _logger.warning("The next batch of captures is put off. %s", error)
                 return CaptureReport(deferred=True, next_batch=self._budget.interval)
         try:
@@ -86,7 +87,7 @@ class LiveCapture:
             return CaptureReport(deferred=True)
 
     def capture_batch(self) -> CaptureReport:
-        """Capture what was put off, if the budget allows a scan now."""
+        """Capture a batch of deferred captures, if the budget allows a scan now."""
         if self._is_indexed():
             return self._next_batch()
         if seconds := self._budget.take():
@@ -118,17 +119,17 @@ class LiveCapture:
 
 
 class DeferredCaptureRun:
-    """Captures what was put off, for whatever reason, as the reconciliation does.
+    """Captures deferred captures of both kinds, as part of the reconciliation.
 
-    What the database canceled before is captured one message at a time, so that one
-    that always takes too long holds up no other.
+    A capture whose statement the database canceled is repeated alone. So one message
+    that always takes too long does not block others.
 
     Args:
-        capture: writes what timelines lack.
-        is_indexed: whether the database has the indexes.
-        deferred: the changes that were put off.
+        capture: writes the events that timelines lack after changes.
+        is_indexed: returns whether the database has the indexes.
+        deferred: stores the deferred captures.
         budget: of scans, for a database without the indexes.
-        batches: how many are captured at most; the next run goes on.
+        batches: how many are captured, at most; the next run continues.
         sleep: waits for the given seconds.
     """
 
@@ -154,8 +155,9 @@ class DeferredCaptureRun:
         self, reason: str, most: int, until: str | None = None
     ) -> Iterator[BackfillReport]:
         while self._left and (batch := self._deferred.next_batch(reason, most)).ids:
-            if until is not None and batch.since >= until:
-                return  # tried by this run already
+            since = cast(str, batch.since)  # a moment if the batch is not empty
+            if until is not None and since >= until:
+                return  # this run has already tried it
             self._left -= 1
             try:
                 yield self._captured(batch)

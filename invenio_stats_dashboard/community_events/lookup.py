@@ -1,15 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Facts and timelines of records by identifier, from memory where they are there."""
+"""Look up facts and timelines of records by identifier, with a cache in memory."""
 
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import TypeAlias
+
+from opensearchpy import OpenSearch
 
 from ..errors import LookupPostponedError
+from ..search.names import Names
+from ..subcounts import Subcount
 from .facts import RecordFacts, registry_mark
 from .store import EventStore
 from .timeline import Timeline
@@ -17,11 +23,11 @@ from .timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class RecordContext:
-    """What is known of a record.
+    """Facts and membership history of a record.
 
     Attributes:
-        facts: its facts; None for a record that nobody knows.
-        timeline: its membership history; empty for one that nobody knows.
+        facts: its facts; None for an unknown record.
+        timeline: its membership history; empty for an unknown record.
     """
 
     facts: RecordFacts | None
@@ -29,29 +35,30 @@ class RecordContext:
 
 
 UNKNOWN = RecordContext(None, Timeline.empty())
-"""The context of a record that nobody knows."""
+"""The context of an unknown record."""
+
+Resolver: TypeAlias = Callable[[list[str]], Mapping[str, RecordContext]]
+"""Returns the contexts of records by identifier, without records that do not exist."""
 
 
 class RecordLookup:
-    """Gives the contexts of records; keeps those asked for last.
+    """Returns the contexts of records, and caches those requested last.
 
-    It may be used by several threads and, but for the resolver, without an
-    application context. What it keeps is not looked up again before it expires: a
-    new one is for each run, or :meth:`forget` for records that changed.
+    Several threads may use it. Except for the resolver it needs no application context.
+    A cached context is not looked up again before it expires. So each run creates a
+    lookup of its own, or calls :meth:`forget` for records that changed.
 
     Args:
-        client: an OpenSearch client, whether it decodes its answers or not.
-        names: the instance's :class:`~..search.names.Names`.
-        subcounts: the registry of breakdowns. Stored facts that were made with
-            another one count as missing where there is a resolver.
-        max_records: how many contexts to keep.
-        resolver: function from a list of recids to a dict recid ->
-            :class:`RecordContext`, asked for records that have no events or no
-            facts; it stores what it finds
-            (:class:`.resolver.DatabaseResolver`).
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        client: may or may not decode responses.
+        names: the instance's index names.
+        subcounts: the registry of breakdowns. With a resolver, stored facts that were
+            computed with another registry count as missing.
+        max_records: how many contexts to cache.
+        resolver: returns the contexts of records that have no events or no facts, by
+            identifier, and stores them (:class:`.resolver.DatabaseResolver`).
+        limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
-        ttl: seconds for which a context is kept; None is for ever.
+        ttl: seconds for which a context is cached; None without a limit.
         unknown_ttl: the same for a record without facts; None is ``ttl``.
         postponed_is_unknown: whether a record that the resolver may not look up now is
             returned as unknown. Only a caller that leaves events of unknown records
@@ -61,19 +68,18 @@ class RecordLookup:
 
     def __init__(
         self,
-        client,
-        names,
-        subcounts,
-        max_records=50_000,
-        resolver=None,
-        limit=120,
-        waiting=None,
-        ttl=None,
-        unknown_ttl=None,
-        postponed_is_unknown=False,
-        clock=time.monotonic,
-    ):
-        """Keep what is needed."""
+        client: OpenSearch,
+        names: Names,
+        subcounts: Mapping[str, Subcount],
+        max_records: int = 50_000,
+        resolver: Resolver | None = None,
+        limit: float = 120,
+        waiting: Callable[[str], None] | None = None,
+        ttl: float | None = None,
+        unknown_ttl: float | None = None,
+        postponed_is_unknown: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = EventStore(client, names, limit=limit, waiting=waiting)
         self._mark = registry_mark(subcounts)
         self._max_records = max_records
@@ -82,25 +88,25 @@ class RecordLookup:
         self._unknown_ttl = ttl if unknown_ttl is None else unknown_ttl
         self._postponed_is_unknown = postponed_is_unknown
         self._clock = clock
-        self._contexts = OrderedDict()
+        self._contexts: OrderedDict[str, tuple[RecordContext, float | None]] = (
+            OrderedDict()
+        )
         self._pool = _Pool()
         self._lock = Lock()
 
-    def get(self, recids):
+    def get(self, recids: Iterable[str]) -> dict[str, RecordContext]:
         """Return the contexts of records.
 
         Args:
-            recids: identifiers; each is a key of the answer.
-
-        Returns:
-            dict: recid -> :class:`RecordContext`.
+            recids: identifiers; each is a key of the result.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
             LookupPostponedError: the resolver may not look records up now.
         """
         with self._lock:
-            contexts, missing, now = {}, [], self._clock()
+            contexts: dict[str, RecordContext] = {}
+            missing, now = [], self._clock()
             for recid in set(recids):
                 context, expires = self._contexts.get(recid, (None, None))
                 if context is None or (expires is not None and expires <= now):
@@ -114,8 +120,8 @@ class RecordLookup:
                 self._keep(found, now)
             return contexts
 
-    def forget(self, recids):
-        """Look records up again when they are asked for next.
+    def forget(self, recids: Iterable[str]) -> None:
+        """Remove records from the cache, so that they are looked up again.
 
         Args:
             recids: identifiers.
@@ -124,10 +130,11 @@ class RecordLookup:
             for recid in recids:
                 self._contexts.pop(recid, None)
 
-    def _read(self, recids):
+    def _read(self, recids: Collection[str]) -> dict[str, RecordContext]:
         stored = self._store.facts(recids)
         marks = self._store.marks(recids)
-        found, doubtful = {}, []
+        found: dict[str, RecordContext] = {}
+        doubtful = []
         for recid in recids:
             facts, events = stored.get(recid), marks.get(recid)
             if not events or facts is None or facts.registry != self._mark:
@@ -137,19 +144,21 @@ class RecordLookup:
             else:
                 found[recid] = UNKNOWN
         if doubtful and self._resolver:
-            found.update(self._resolved(doubtful))
+            found.update(self._resolved(self._resolver, doubtful))
         return {recid: self._pool.shared(context) for recid, context in found.items()}
 
-    def _resolved(self, recids):
+    def _resolved(
+        self, resolver: Resolver, recids: list[str]
+    ) -> Mapping[str, RecordContext]:
         try:
-            return self._resolver(recids)
+            return resolver(recids)
         except LookupPostponedError:
             if not self._postponed_is_unknown:
                 raise
-            # also those with facts: without events their communities are not known
+            # also those with facts: without events their communities are unknown
             return dict.fromkeys(recids, UNKNOWN)
 
-    def _keep(self, contexts, now):
+    def _keep(self, contexts: Mapping[str, RecordContext], now: float) -> None:
         for recid, context in contexts.items():
             ttl = self._unknown_ttl if context.facts is None else self._ttl
             self._contexts[recid] = context, None if ttl is None else now + ttl
@@ -161,16 +170,17 @@ class RecordLookup:
 
 
 class _Pool:
-    """Makes equal values, and equal lists of them, one object in memory."""
+    """Stores equal values, and equal lists of them, as one object in memory."""
 
-    def __init__(self):
-        self._lists, self._values = {}, {}
+    def __init__(self) -> None:
+        self._lists: dict[tuple[str, ...], list[str]] = {}
+        self._values: dict[str, str] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._lists) + len(self._values)
 
-    def shared(self, context):
-        """Return a context that shares what is equal with those seen before."""
+    def shared(self, context: RecordContext) -> RecordContext:
+        """Return an equal context that shares values with the earlier ones."""
         if context.facts is None:
             return context
         subcounts = {
@@ -181,7 +191,7 @@ class _Pool:
         facts = replace(context.facts, subcounts=subcounts, registry=registry)
         return RecordContext(facts, context.timeline)
 
-    def _list(self, values):
+    def _list(self, values: list[str]) -> list[str]:
         key = tuple(values)
         found = self._lists.get(key)
         if found is None:

@@ -1,15 +1,22 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading records with their communities, requests and files from the database.
+"""Read records with their communities, requests and files from the database.
 
 Records are read in pages of bounded number and size, in the order of their UUIDs, with
-a handful of statements a page. No transaction is open between two pages.
+a small number of statements for each page. No transaction is open between two pages.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import msgspec
@@ -25,7 +32,12 @@ from .database_indexes import (
     index_statuses,
     usable_indexes,
 )
-from .ended_requests import EndedRequests, RequestsByParent, collect_ended_requests
+from .ended_requests import (
+    EndedRequests,
+    Requests,
+    RequestsByParent,
+    collect_ended_requests,
+)
 from .facts import MAX_LENGTH
 from .json_projection import record_decoder
 from .record_rows import (
@@ -39,25 +51,28 @@ from .selection import SelectedIds, Selection, chunks, parents_in
 from .timestamps import moment_of
 
 PAGE_BYTES = 8_000_000
-"""Bytes of record JSON after which a page is full."""
+"""Characters of record JSON after which a page is full."""
 
 MOST_LOOKED_UP = 100_000
-"""Records of a selection of which ended requests are looked up page by page."""
+"""Size of a selection up to which ended requests are looked up page by page."""
 
 _FETCHED = 100
 _FIRST = str(UUID(int=0))
 
 Page: TypeAlias = list[RecordRow]
 
+_Deletions: TypeAlias = tuple[tuple[DeletedSpan, ...], str | None]
+"""Earlier deletions of a record, and the date of the present one."""
+
 
 class MembershipReader:
-    """Reads what the database holds of records.
+    """Reads records from the database.
 
     Args:
         engine: the site's engine.
-        page_size: records in a page at most.
-        subcounts: the registry of breakdowns, if no more of a record's JSON is
-            needed than they name; see :mod:`.json_projection`.
+        page_size: records in a page, at most.
+        subcounts: the registry of breakdowns; only the fields of a record's JSON that
+            they name are decoded, see :mod:`.json_projection`. None for all fields.
         timeout: seconds that a statement may take.
     """
 
@@ -65,21 +80,23 @@ class MembershipReader:
         self,
         engine: sa.Engine,
         page_size: int = 1000,
-        subcounts: dict[str, Subcount] | None = None,
+        subcounts: Mapping[str, Subcount] | None = None,
         timeout: float = 600,
     ) -> None:
         self.database = Database(engine, timeout)
         self.page_size = page_size
-        self._decode = record_decoder(subcounts) if subcounts else msgspec.json.decode
+        self._decode: Callable[[str], Any] = (
+            record_decoder(subcounts) if subcounts else msgspec.json.decode
+        )
 
     def select(
         self, selection: Selection | None = None, after: str | None = None
     ) -> "SelectedRecords":
-        """Find out which records a selection has; reads none of them yet.
+        """Find the UUIDs of the records of a selection; read no record yet.
 
         Args:
-            selection: which; None for all.
-            after: UUID of the record to go on after.
+            selection: the records; None for all.
+            after: UUID of a record; only the records that follow it.
 
         Raises:
             StatementTimeoutError: a statement took longer than it may.
@@ -135,26 +152,25 @@ class MembershipReader:
     def slugs(self, community_ids: Collection[str]) -> dict[str, str]:
         """Return the slugs of communities that exist, by UUID."""
         with self.database.transaction(PlanKind.LOOKUP) as connection:
-            return dict(
-                connection.execute(
-                    sql.community_slugs(), {"values": list(community_ids)}
-                ).all()
+            found = connection.execute(
+                sql.community_slugs(), {"values": list(community_ids)}
             )
+            return {id_: slug for id_, slug in found}
 
     def database_indexes(self) -> list[IndexStatus]:
-        """Return which of the indexes that live capture uses the database has."""
+        """Return the status of each index that live capture uses."""
         with self.database.transaction(PlanKind.LOOKUP) as connection:
             return index_statuses(connection)
 
     def read_page(
         self, statement: sql.Statement, parameters: dict[str, Any], ended: EndedRequests
     ) -> tuple[Page, bool]:
-        """Return the records of a statement, and whether they are all of it.
+        """Return the records of a statement, and whether they are all of its records.
 
         Args:
             statement: :func:`.sql.records` or :func:`.sql.record_page`.
             parameters: of the statement.
-            ended: gives the requests of memberships that have ended.
+            ended: finds the requests of memberships that have ended.
         """
         with self.database.transaction(PlanKind.LOOKUP) as connection:
             records, is_whole = _bounded(connection, statement, parameters)
@@ -167,10 +183,10 @@ class SelectedRecords:
 
     Args:
         reader: reads the pages.
-        selection: what was asked for.
+        selection: the selection.
         ids: the UUIDs of the records in their order; None for all records.
-        versions: of their parents, as far as they are known.
-        after: UUID of the record to go on after, if all records are read.
+        versions: of their parents, as far as they were read already.
+        after: UUID of the record to continue after, if all records are read.
     """
 
     def __init__(
@@ -186,7 +202,7 @@ class SelectedRecords:
         self._versions = versions
 
     def count(self) -> int:
-        """Return how many records there are at most; all of them are counted by a scan."""
+        """Return an upper bound of the number of records; all records need a scan."""
         if self._ids is not None:
             return len(self._ids)
         with self._reader.database.transaction(PlanKind.SCAN) as connection:
@@ -194,7 +210,7 @@ class SelectedRecords:
                 sql.count_records(), {"after": self._after}
             ).scalar_one()
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Generator[Page, None, None]:
         """Yield the records.
 
         Yields:
@@ -222,7 +238,8 @@ class SelectedRecords:
     def _chosen_records(self, ended: EndedRequests) -> Iterator[Page]:
         dates = self._selection.dates
         statement = sql.records(is_dated=bool(dates))
-        for ids in chunks(self._ids, self._reader.page_size):
+        chosen = cast(list[str], self._ids)  # pages() has checked that it is not None
+        for ids in chunks(chosen, self._reader.page_size):
             is_whole = False
             while not is_whole:
                 parameters = {"values": ids, **dates}
@@ -232,10 +249,10 @@ class SelectedRecords:
                 ids = [id_ for id_ in ids if id_ not in seen]
 
     def _ended_requests(self) -> EndedRequests:
-        """Return where to find ended requests: for each page, or all at once.
+        """Return where to find ended requests: page by page, or all at once.
 
-        Without the indexes, what a page needs costs a scan of records and requests; so
-        do all requests together.
+        Without the indexes, the requests of one page need a scan of records and
+        requests, just as all requests together do.
         """
         database = self._reader.database
         # of very many records a scan of everything is cheaper
@@ -255,7 +272,7 @@ class SelectedRecords:
 def _bounded(
     connection: sa.Connection, statement: sql.Statement, parameters: dict[str, Any]
 ) -> tuple[list[sa.Row[Any]], bool]:
-    """Return rows up to the size of a page, and whether they are all."""
+    """Return rows up to the size of a page, and whether they are all rows."""
     records: list[sa.Row[Any]] = []
     size = 0
     options = {"stream_results": True, "max_row_buffer": _FETCHED}
@@ -274,7 +291,7 @@ def _page(
     ended: EndedRequests,
     decode: Callable[[str], Any],
 ) -> Page:
-    """Return records with what belongs to them."""
+    """Return records with their communities, requests, files and deletions."""
     ids = [record.id for record in records]
     parents = list({record.parent_id for record in records})
     found = connection.execute(sql.memberships(), {"values": parents}).all()
@@ -296,9 +313,18 @@ def _page(
     ]
 
 
-def _row(record, json, communities, ended, files, deletions, deleted_again):
+def _row(
+    record: sa.Row[Any],
+    json: dict[str, Any],
+    communities: Iterable[CommunityRow],
+    ended: Iterable[AcceptedRequest],
+    files: FilesSummary,
+    deletions: tuple[DeletedSpan, ...],
+    deleted_again: str | None,
+) -> RecordRow:
     is_deleted = record.deletion_status != "P"
-    deleted, by = None, None
+    deleted: str | None = None
+    by: str | None = None
     if is_deleted:
         removal_date = (json.get("tombstone") or {}).get("removal_date")
         if removal_date:
@@ -326,7 +352,7 @@ def _row(record, json, communities, ended, files, deletions, deleted_again):
     )
 
 
-def _community(row, accepted):
+def _community(row: sa.Row[Any], accepted: Mapping[str, str]) -> CommunityRow:
     deleted, by = None, None
     if row.deletion_status != "P":
         deleted, by = row.updated, "community"
@@ -343,7 +369,7 @@ def _community(row, accepted):
     )
 
 
-def _ended(request, accepted):
+def _ended(request: sa.Row[Any], accepted: Mapping[str, str]) -> AcceptedRequest:
     return AcceptedRequest(
         community_id=request.community_id,
         requested=request.created,
@@ -351,7 +377,9 @@ def _ended(request, accepted):
     )
 
 
-def _acceptances(connection, memberships, ended):
+def _acceptances(
+    connection: sa.Connection, memberships: Iterable[sa.Row[Any]], ended: Requests
+) -> dict[str, str]:
     """Return when the requests of a page were accepted, by request."""
     ids = {row.request_id for row in memberships}
     ids |= {request.id for requests in ended.values() for request in requests}
@@ -362,11 +390,11 @@ def _acceptances(connection, memberships, ended):
     return {row.request_id: row.accepted for row in found}
 
 
-def _files(connection, ids):
-    """Return the files of records in short, by record."""
+def _files(connection: sa.Connection, ids: list[str]) -> dict[str, FilesSummary]:
+    """Return the summary of the files of each record, by record."""
     return {
         row.record_id: FilesSummary(
-            row.count,
+            cast(int, row.count),  # the column, not the method of tuples
             row.volume or 0,
             tuple(sorted({e.lower()[:MAX_LENGTH] for e in row.extensions if e})),
         )
@@ -374,18 +402,19 @@ def _files(connection, ids):
     }
 
 
-def _history(connection, ids):
-    """Return earlier deletions of records, and the date of the present one."""
+def _history(connection: sa.Connection, ids: list[str]) -> dict[str, _Deletions]:
+    """Return earlier deletions and the date of the present one, by record."""
     statement = sql.ever_deleted()
     if statement is None:
         return {}
     deleted_ids = connection.execute(statement, {"values": ids}).scalars().all()
     if not deleted_ids:
         return {}
-    history = {}
+    history: dict[str, _Deletions] = {}
     states = connection.execute(sql.deletion_history(), {"values": list(deleted_ids)})
     for record_id, versions in _grouped(states, "id").items():
-        spans, deleted = [], None
+        spans: list[DeletedSpan] = []
+        deleted: str | None = None
         for version in versions:
             gone = version.deletion_status != "P"
             if gone and deleted is None:
@@ -397,8 +426,8 @@ def _history(connection, ids):
     return history
 
 
-def _grouped(result, name):
-    groups = {}
+def _grouped(result: Iterable[sa.Row[Any]], name: str) -> dict[str, list[sa.Row[Any]]]:
+    groups: dict[str, list[sa.Row[Any]]] = {}
     for row in result:
         groups.setdefault(getattr(row, name), []).append(row)
     return groups

@@ -1,16 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Finding what live capture has missed: of changed records often, of all now and then."""
+"""Compare timelines with the database, and write the events that live capture missed.
+
+Records that changed are compared often, all records at longer intervals.
+"""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+
+from opensearchpy import OpenSearch
 
 from ..errors import NotReadyError
 from ..search.documents import Bookmark
 from ..search.lock import ClusterLock
+from ..search.names import Names
 from . import timestamps
+from .backfill import BackfillReport
+from .backfill_run import BackfillRun
 from .backfill_state import backfill_state
 from .responses import decoded
 from .selection import Selection
@@ -19,7 +28,7 @@ DOCUMENT_ID = "community-events-reconciliation"
 """The document's ``_id`` in the index of bookmarks."""
 
 LOCK = "community-events-reconciliation-lock"
-"""Id of the lock's document there."""
+"""Id of the lock's document in the same index."""
 
 _TTL = 60
 _OVERLAP = timedelta(minutes=10)
@@ -27,19 +36,19 @@ _OVERLAP = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class ReconciliationState:
-    """What the last reconciliation of all records, or of all changed ones, has found.
+    """The result of the last reconciliation of all records, or of all changed records.
 
     Attributes:
-        looked_at: when it began; naive UTC; None if there was none.
-        swept_at: when the last one of all records began.
-        records: records that it looked at.
-        events: community events that were missing, which it wrote.
-        facts: record facts that were missing or outdated, which it wrote.
-        causes: what these events tell of -> their number.
-        lacking: recids of records of which OpenSearch has refused something; each
-            reconciliation looks at them again.
-        repaired_at: when the last one that wrote an event began.
-        repaired: what the events of that one tell of -> their number.
+        looked_at: when it began; naive UTC; None if none was ever run.
+        swept_at: when the last reconciliation of all records began; naive UTC.
+        records: records that it compared.
+        events: missing community events that it wrote.
+        facts: missing or outdated record facts that it wrote.
+        causes: cause of these events -> their number.
+        lacking: recids of records with a document that OpenSearch refused; each
+            reconciliation compares them again.
+        repaired_at: when the last reconciliation that wrote an event began; naive UTC.
+        repaired: cause of the events that it wrote -> their number.
     """
 
     looked_at: str | None = None
@@ -53,15 +62,12 @@ class ReconciliationState:
     repaired: dict[str, int] = field(default_factory=dict)
 
 
-def reconciliation_state(client, names):
-    """Return what the last reconciliation has found.
+def reconciliation_state(client: OpenSearch, names: Names) -> ReconciliationState:
+    """Return the result of the last reconciliation, also if none was ever run.
 
     Args:
-        client: an OpenSearch client, whether it decodes its answers or not.
-        names: the instance's :class:`~..search.names.Names`.
-
-    Returns:
-        ReconciliationState: also when there was none yet.
+        client: may or may not decode responses.
+        names: the instance's index names.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -74,22 +80,21 @@ def reconciliation_state(client, names):
 
 
 class Reconciliation:
-    """Looks at records, one run at a time, and remembers when it did.
+    """Compares records with their timelines, one run at a time, and stores the result.
 
     Args:
-        client: an ordinary OpenSearch client.
-        names: the instance's :class:`~..search.names.Names`.
+        client: decodes responses.
+        names: the instance's index names.
     """
 
-    def __init__(self, client, names):
-        """Keep what is needed."""
+    def __init__(self, client: OpenSearch, names: Names) -> None:
         self._client, self._names = client, names
 
-    def is_due(self, days):
-        """Tell whether all records should be looked at again.
+    def is_due(self, days: float) -> bool:
+        """Return whether all records should be compared again.
 
         Args:
-            days: after which they should.
+            days: between two reconciliations of all records.
 
         Raises:
             OpenSearchException: the cluster does not answer.
@@ -99,24 +104,21 @@ class Reconciliation:
 
     def run(
         self,
-        generation,
-        selection,
-        changed_only=False,
-        dry_run=False,
-        capture_deferred=None,
-    ):
-        """Look at records, and write what their timelines lack.
+        generation: BackfillRun,
+        selection: Selection,
+        changed_only: bool = False,
+        dry_run: bool = False,
+        capture_deferred: Callable[[], object] | None = None,
+    ) -> BackfillReport:
+        """Compare records, and write the events that their timelines lack.
 
         Args:
-            generation: a :class:`.backfill_run.BackfillRun` that writes.
-            selection: a :class:`.membership.Selection`; an empty one is all records.
-            changed_only: of these only the ones that were changed since the last time.
+            generation: compares and writes.
+            selection: the records; an empty selection is all records.
+            changed_only: only those of them that changed since the last time.
             dry_run: count what would be written and write nothing.
-            capture_deferred: called first if all records are looked at; captures
-                what live capture has put off, with what it knows of these changes.
-
-        Returns:
-            BackfillReport: what was repaired.
+            capture_deferred: called first if all records are compared; captures the
+                deferred captures, whose messages contain the dates of the changes.
 
         Raises:
             NotReadyError: the community events were never generated.
@@ -137,7 +139,13 @@ class Reconciliation:
         finally:
             lock.release()
 
-    def _run(self, generation, selection, changed_only, dry_run):
+    def _run(
+        self,
+        generation: BackfillRun,
+        selection: Selection,
+        changed_only: bool,
+        dry_run: bool,
+    ) -> BackfillReport:
         bookmark, started = self._bookmark(), timestamps.now()
         of_all = selection == Selection()
         since = bookmark.data.get("looked_at") if changed_only else None
@@ -149,8 +157,8 @@ class Reconciliation:
             if refused:
                 again = Selection(recids=tuple(sorted(refused)))
                 report = generation.run_some(again, dry_run)
-        # what is refused would be so the next time, too: it is told, and it is not
-        # a reason to look at everything every time
+        # A refused document would be refused the next time, too. It is reported, but it
+        # does not make the next run compare all records.
         if of_all and not dry_run:
             swept = bookmark.data.get("swept_at") if since is not None else started
             repaired = {"repaired_at": started, "repaired": report.causes}
@@ -167,13 +175,13 @@ class Reconciliation:
             )
         return report
 
-    def _bookmark(self):
+    def _bookmark(self) -> Bookmark:
         return Bookmark(self._client, self._names.reindexing, DOCUMENT_ID)
 
 
-def _moment(text):
+def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _now():
+def _now() -> datetime:
     return datetime.now(UTC)

@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the database holds of one record, as plain data without any session.
+"""The rows of one record as plain data, without a database session.
 
-Identifiers are text, and so are moments: ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC,
-which sorts as time does and costs less to read than a datetime. The classes are
-frozen structs, since a frozen dataclass takes ten times as long to make.
+Identifiers are text. Moments are text of the form ``YYYY-MM-DDTHH:MM:SS.ffffff`` in
+UTC, which sorts as time does and costs less to read than a datetime. The classes are
+frozen structs, since a frozen dataclass takes ten times as long to create.
 """
+
+from typing import Any
 
 import msgspec
 
@@ -34,7 +36,7 @@ class CommunityRow(msgspec.Struct, frozen=True, gc=False):
         updated: when the community was last changed.
         deleted: when the community was deleted; None if it is not.
         deleted_by: the evidence for ``deleted``; see :mod:`.evidence`.
-        requested: when the request that made the row was created, if one did.
+        requested: when the request behind the row was created; None without a request.
         accepted: when that request was accepted.
     """
 
@@ -48,7 +50,7 @@ class CommunityRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class AcceptedRequest(msgspec.Struct, frozen=True, gc=False):
-    """An accepted request that made no row which is still there.
+    """An accepted request whose row of the parent-community table is gone.
 
     Attributes:
         community_id: UUID of the community that accepted.
@@ -62,7 +64,7 @@ class AcceptedRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeletedSpan(msgspec.Struct, frozen=True, gc=False):
-    """A time in which a record was deleted, and from which it was restored.
+    """A period in which a record was deleted, and after which it was restored.
 
     Attributes:
         deleted: when it was deleted.
@@ -74,24 +76,24 @@ class DeletedSpan(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecordRow(msgspec.Struct, frozen=True, gc=False):
-    """One published record with what belongs to it.
+    """One published record with its files, communities and requests.
 
     Attributes:
         record_id: UUID of the record, which is one version.
         parent_id: UUID of the parent, which all versions share.
-        created: when the row was made, that is, when the record was published.
+        created: when the row was created, which is when the record was published.
         updated: when the row was last changed.
         parent_updated: when the parent's row was last changed.
         revision: grows with each change of the record or its parent.
         is_deleted: whether it is deleted or marked for purge.
         deleted: when it was deleted; None if it is not.
         deleted_by: the evidence for ``deleted``; see :mod:`.evidence`.
-        record: the record's JSON, or what is needed of it.
+        record: the record's JSON, or the fields of it that statistics use.
         parent: the parent's JSON.
         files: its files.
         communities: rows of the parent-community table.
         ended: accepted requests whose row is gone.
-        deletions: earlier deletions that were taken back, in order.
+        deletions: earlier deletions after which the record was restored, in order.
     """
 
     record_id: str
@@ -103,20 +105,20 @@ class RecordRow(msgspec.Struct, frozen=True, gc=False):
     is_deleted: bool
     deleted: str | None
     deleted_by: str | None
-    record: dict
-    parent: dict
+    record: dict[str, Any]
+    parent: dict[str, Any]
     files: FilesSummary = FilesSummary()
     communities: tuple[CommunityRow, ...] = ()
     ended: tuple[AcceptedRequest, ...] = ()
     deletions: tuple[DeletedSpan, ...] = ()
 
     @property
-    def recid(self):
+    def recid(self) -> str:
         """Return the record's persistent identifier."""
         return self.record["id"]
 
     @property
-    def published(self):
+    def published(self) -> str | None:
         """Return the publication date in the metadata (EDTF, as given), or None."""
         metadata = self.record.get("metadata")
         date = metadata.get("publication_date") if type(metadata) is dict else None

@@ -1,23 +1,38 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Bringing the stored events and facts of records up to what the database holds.
+"""Write the events and facts that records lack, compared with the database.
 
-The back-fill, the look-up of unknown records and the live capture all end here.
+The back-fill, live capture, the reconciliation and the look-up of unknown records all
+write through :class:`Recorder`.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..errors import StatsDashboardError
+from ..subcounts import Subcount
 from . import timestamps
-from .documents import ADDED, GLOBAL
-from .evidence import truth_of
+from .documents import ADDED, GLOBAL, CommunityEvent
+from .evidence import WrittenRows, truth_of
 from .facts import FactsReader, RecordFacts
-from .responses import TimelineEntry
-from .timeline import Timeline, cause_of, compare
+from .record_rows import RecordRow
+from .responses import FactsState, TimelineEntry
+from .store import EventStore
+from .timeline import Timeline, Truth, cause_of, compare
 
 _ATTEMPTS = 10
+
+_Entries: TypeAlias = dict[str, list[TimelineEntry]]
+"""Community -> the entries of a record's timeline."""
+
+_Refused: TypeAlias = list[tuple[CommunityEvent | RecordFacts, str]]
+"""(document, reason) of the documents that OpenSearch refused."""
+
+_Written: TypeAlias = tuple[list[CommunityEvent], int, _Refused]
+"""Events that were written, number of conflicts, refused events."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +42,13 @@ class Recorded:
     Attributes:
         events: community events that were written.
         facts: record facts that were written.
-        conflicts: events that somebody else wrote in the same moment.
-        changed: records for which something was written.
-        refused: sentences about documents that OpenSearch refuses for good.
-        lacking: recids of the records of which something was refused.
-        marks: recid -> community -> what its timeline is made of now.
-        causes: cause, as far as the evidence tells -> events that were written.
+        conflicts: events that another process wrote at the same time.
+        changed: records for which an event or facts were to be written.
+        refused: sentences about documents that OpenSearch refuses for a permanent
+            reason.
+        lacking: recids of the records with a refused document.
+        marks: recid -> community -> entries of the timeline as it is now.
+        causes: cause, as far as the evidence shows it -> events that were written.
     """
 
     events: int
@@ -44,57 +60,58 @@ class Recorded:
     marks: dict[str, dict[str, list[TimelineEntry]]]
     causes: dict[str, int]
 
-    def timeline(self, recid):
+    def timeline(self, recid: str) -> Timeline:
         """Return the timeline of a record as it is now."""
         return _timeline(self.marks[recid].values())
 
 
 class Recorder:
-    """Writes what the timelines and facts of records lack.
+    """Writes the events and facts that records lack.
 
     Args:
-        store: an :class:`.store.EventStore`.
+        store: where the events and facts are.
         subcounts: the registry of breakdowns.
         clock: returns the present second.
         late: called with recid -> date of the earliest event to be written, for
-            records that had a timeline before: usage events from then on may count
-            differently. Before the events are written, so that it is not forgotten,
-            and after it.
-        written: parent -> community -> what :func:`.evidence.truth_of` takes of rows
-            whose writing was noticed.
-        verified: when all timelines were last found to be true; None if never.
+            records that had a timeline before; usage events from then on may count
+            differently. It is called before the events are written, so that a killed
+            process leaves a trace, and again after that.
+        written: UUID of the parent -> the rows of its memberships whose insertion or
+            deletion was noticed.
+        verified: when all timelines were last found to agree with the database; None
+            if never.
     """
 
     def __init__(
         self,
-        store,
-        subcounts,
-        clock=timestamps.now,
-        late=None,
-        written=None,
-        verified=None,
-    ):
-        """Keep what is needed."""
+        store: EventStore,
+        subcounts: Mapping[str, Subcount],
+        clock: Callable[[], str] = timestamps.now,
+        late: Callable[[dict[str, str]], None] | None = None,
+        written: Mapping[str, WrittenRows] | None = None,
+        verified: str | None = None,
+    ) -> None:
         self._verified = verified
         self._late, self._written = late, written or {}
         self._store = store
         self._reader = FactsReader(subcounts)
         self._clock = clock
 
-    def record(self, rows, cause, dry_run=False):
-        """Bring records up to date.
+    def record(
+        self, rows: Sequence[RecordRow], cause: str | None, dry_run: bool = False
+    ) -> Recorded:
+        """Bring the events and facts of records up to date.
 
         Args:
-            rows: list of :class:`.record_rows.RecordRow`.
-            cause: what made the caller ask, one of :data:`.documents.CAUSES`; None is
-                told for each event from its evidence.
+            rows: the records in the database.
+            cause: why the caller writes, one of :data:`.documents.CAUSES`; None derives
+                the cause of each event from its evidence.
             dry_run: count what would be written and write nothing.
 
-        Returns:
-            Recorded: what was done.
-
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
+            StatsDashboardError: events of a record change faster than they can be
+                written.
         """
         now = self._clock()
         recids = [row.recid for row in rows]
@@ -103,7 +120,7 @@ class Recorder:
         truths = {
             row.recid: truth_of(row, self._written.get(row.parent_id)) for row in rows
         }
-        known = {recid: {} for recid in recids}
+        known: dict[str, _Entries] = {recid: {} for recid in recids}
         for recid, of_record in marks.items():
             for mark in of_record:
                 known[recid].setdefault(mark.community_id, []).append(mark)
@@ -119,6 +136,7 @@ class Recorder:
         ]
         had = {recid for recid in recids if known[recid]}
         changed = {e.recid for e in events} | {f.recid for f in facts}
+        refused: _Refused
         if dry_run:
             written, conflicts, refused = events, 0, []
             facts_count = len(facts)
@@ -141,24 +159,33 @@ class Recorder:
             causes=_causes(written),
         )
 
-    def _compared(self, truth, marks, cause, now):
+    def _compared(
+        self, truth: Truth, marks: _Entries, cause: str | None, now: str
+    ) -> list[CommunityEvent]:
         return compare(truth, _timeline(marks.values()), cause, now, self._verified)
 
-    def _note(self, late):
+    def _note(self, late: dict[str, str]) -> None:
         if late and self._late:
             self._late(late)
 
-    def _is_outdated(self, stored, row):
+    def _is_outdated(self, stored: FactsState | None, row: RecordRow) -> bool:
         if stored is None:
             return True
         if stored.revision != row.revision:
             return stored.revision < row.revision
         return stored.registry != self._reader.mark
 
-    def _write(self, events, truths, known, cause, now):
-        """Write events; where a place is taken, read in real time and compare again."""
-        # that a record is known at all is written last, and only if nothing of it was
-        # refused: then all of it is there
+    def _write(
+        self,
+        events: list[CommunityEvent],
+        truths: Mapping[str, Truth],
+        known: dict[str, _Entries],
+        cause: str | None,
+        now: str,
+    ) -> _Written:
+        """Write events; those whose ``_id`` is taken are read and compared again."""
+        # The event of a record's existence is written last, and only if no event of the
+        # record was refused. So a record that has it has all its events.
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
         written, conflicts, refused = self._write_all(first, truths, known, cause, now)
@@ -167,8 +194,17 @@ class Recorder:
         others = self._write_all(last, truths, known, cause, now)
         return written + others[0], conflicts + others[1], refused + others[2]
 
-    def _write_all(self, events, truths, known, cause, now):
-        written, conflicts, refused = [], 0, []
+    def _write_all(
+        self,
+        events: list[CommunityEvent],
+        truths: Mapping[str, Truth],
+        known: dict[str, _Entries],
+        cause: str | None,
+        now: str,
+    ) -> _Written:
+        written: list[CommunityEvent] = []
+        refused: _Refused = []
+        conflicts = 0
         for _ in range(_ATTEMPTS):
             if not events:
                 return written, conflicts, refused
@@ -194,8 +230,24 @@ class Recorder:
             "written. Run the same command again."
         )
 
-    def _compared_again(self, taken, truths, known, cause, now):
-        """Return what timelines lack whose last event a search has not shown."""
+    def _compared_again(
+        self,
+        taken: set[tuple[str, str]],
+        truths: Mapping[str, Truth],
+        known: dict[str, _Entries],
+        cause: str | None,
+        now: str,
+    ) -> list[CommunityEvent]:
+        """Return the events that timelines lack after reading them in real time.
+
+        Args:
+            taken: (recid, community) of the timelines, of which a search has not
+                returned all events.
+            truths: recid -> membership according to the database.
+            known: recid -> entries of its timeline; updated.
+            cause: as in :meth:`record`.
+            now: the present second.
+        """
         keys = [
             (truths[recid].record_id, community_id, int(truths[recid].created[:4]))
             for recid, community_id in taken
@@ -210,21 +262,21 @@ class Recorder:
         return events
 
 
-def _id(document):
+def _id(document: CommunityEvent | RecordFacts) -> str:
     """Return the ``_id`` of an event or of facts."""
     return document.recid if isinstance(document, RecordFacts) else document.id
 
 
-def _earliest(events):
-    """Return recid -> date of the earliest of some events."""
-    found = {}
+def _earliest(events: Iterable[CommunityEvent]) -> dict[str, str]:
+    """Return recid -> date of the earliest of the events."""
+    found: dict[str, str] = {}
     for event in events:
         date = found.get(event.recid)
         found[event.recid] = min(date or event.event_date, event.event_date)
     return found
 
 
-def _causes(events):
+def _causes(events: Iterable[CommunityEvent]) -> dict[str, int]:
     """Return cause -> number of events."""
     return dict(
         Counter(
@@ -233,6 +285,6 @@ def _causes(events):
     )
 
 
-def _timeline(groups):
+def _timeline(groups: Iterable[list[TimelineEntry]]) -> Timeline:
     marks = [mark for group in groups for mark in group]
     return Timeline(marks) if marks else Timeline.empty()

@@ -1,20 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Looking up in the database what OpenSearch does not know of a record."""
+"""Look up records in the database whose events or facts OpenSearch does not have."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 from flask import Flask
 from invenio_db import db
+from opensearchpy import OpenSearch
 
 from ..errors import LookupPostponedError
 from ..search.client import json_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
+from ..subcounts import Subcount
 from .database import Database
 from .database_indexes import has_all_indexes
 from .facts import FactsReader
@@ -31,20 +32,20 @@ class DatabaseResolver:
 
     Args:
         app: the Flask application.
-        client: an OpenSearch client, whether it decodes its answers or not.
+        client: may or may not decode responses.
         names: the instance's index names.
-        late: see :class:`.recorder.Recorder`; what is found here may have happened
-            before events that are enriched.
-        cause: what made the caller ask; see :data:`.documents.CAUSES`.
-        wait: called with the budget of scans before a look-up that scans tables for
-            want of an index. Without it, such a look-up is postponed unless the budget
-            allows it at once.
+        late: see :class:`.recorder.Recorder`; changes that are found here may be
+            earlier than usage events that are already enriched.
+        cause: why events are written; see :data:`.documents.CAUSES`.
+        wait: called with the budget of scans before a look-up that scans tables because
+            an index is missing. Without it, such a look-up is postponed unless the
+            budget allows it at once.
     """
 
     def __init__(
         self,
         app: Flask,
-        client: Any,
+        client: OpenSearch,
         names: Names,
         late: Callable[[dict[str, str]], None],
         cause: str = "backfill",
@@ -63,12 +64,12 @@ class DatabaseResolver:
             recids: identifiers.
 
         Returns:
-            recid -> context; those that are no published records are missing.
+            recid -> context; identifiers without a published record are missing.
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
             LookupPostponedError: the budget of scans is used up.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         with self._app.app_context():
             subcounts = self._app.extensions["invenio-stats-dashboard"].subcounts
@@ -84,7 +85,7 @@ class DatabaseResolver:
             for row in rows
         }
 
-    def _rows(self, recids: Collection[str], subcounts: dict[str, Any]) -> Page:
+    def _rows(self, recids: Collection[str], subcounts: Mapping[str, Subcount]) -> Page:
         config = self._app.config
         limit = "SCAN" if self._wait else "STATEMENT"
         timeout = config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
@@ -97,7 +98,11 @@ class DatabaseResolver:
 
     @contextmanager
     def _scan(self) -> Iterator[None]:
-        """Scan tables as often as the budget allows."""
+        """Take the permission for one scan during the block.
+
+        Raises:
+            LookupPostponedError: the budget allows none, and the caller does not wait.
+        """
         per_minute = self._app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
         clock = Database(db.engine).now
         budget = ScanBudget(json_client(self._app), self._names, per_minute, clock)

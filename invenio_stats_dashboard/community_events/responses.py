@@ -1,18 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Answers of OpenSearch, decoded into what is needed of them and no more."""
+"""Decode the fields of OpenSearch responses that this folder uses."""
 
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
 from .facts import RecordFacts
 
+_Kind = TypeVar("_Kind")
+
 
 class TimelineEntry(msgspec.Struct, frozen=True, gc=False):
-    """What a timeline is made of; see :class:`.documents.CommunityEvent`."""
+    """The fields of a :class:`.documents.CommunityEvent` that make a timeline."""
 
     community_id: str
     place: int
@@ -22,22 +25,22 @@ class TimelineEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class FactsState(msgspec.Struct, frozen=True, gc=False):
-    """What tells whether stored facts are up to date; see :class:`.facts.RecordFacts`."""
+    """The fields that show whether a :class:`.facts.RecordFacts` is up to date."""
 
     revision: int
     registry: str
 
 
-FIELDS = {
+FIELDS: dict[type, Sequence[str]] = {
     RecordFacts: [field.name for field in fields(RecordFacts)],
     FactsState: FactsState.__struct_fields__,
     TimelineEntry: TimelineEntry.__struct_fields__,
 }
-"""The fields to ask for, by the type that they are read into."""
+"""The fields to request, by the type that they are decoded into."""
 
 
 class ReadError(msgspec.Struct):
-    """Why a document could not be read."""
+    """Why OpenSearch could not read or write a document."""
 
     type: str
     reason: str | None = None
@@ -47,7 +50,7 @@ _Source = TypeVar("_Source")
 
 
 class StoredState(msgspec.Struct, Generic[_Source]):
-    """A document of a multi-get; without a source there is none."""
+    """A document of a multi-get; one that does not exist has no source."""
 
     id: str = msgspec.field(name="_id")
     index: str = msgspec.field(name="_index")
@@ -56,7 +59,7 @@ class StoredState(msgspec.Struct, Generic[_Source]):
 
 
 class StoredStates(msgspec.Struct, Generic[_Source]):
-    """The answer to a multi-get."""
+    """The response to a multi-get."""
 
     docs: list[StoredState[_Source]]
 
@@ -65,36 +68,45 @@ class EventHit(msgspec.Struct):
     """A community event that a search found."""
 
     source: TimelineEntry = msgspec.field(name="_source")
-    sort: list
+    sort: list[Any]
 
 
 class Hits(msgspec.Struct, frozen=True):
-    """A list of them."""
+    """The hits of a page."""
 
     hits: list[EventHit] = []
 
 
 class EventPage(msgspec.Struct):
-    """The answer to a search for community events."""
+    """The response to a search for community events."""
 
     hits: Hits = Hits()
 
 
 class BulkResult(msgspec.Struct):
-    """What became of one document of a bulk request."""
+    """The outcome of one document of a bulk request."""
 
     status: int
     error: ReadError | None = None
 
 
 class BulkResults(msgspec.Struct):
-    """The answer to a bulk request."""
+    """The response to a bulk request."""
 
     items: list[dict[str, BulkResult]]
 
 
-def decoded(answer, kind=Any):
-    """Return an answer as some type, whether the client has decoded it or not."""
+@overload
+def decoded(answer: Any) -> Any: ...
+@overload
+def decoded(answer: Any, kind: type[_Kind]) -> _Kind: ...
+def decoded(answer: Any, kind: Any = Any) -> Any:
+    """Return a response as a type, whether or not the client has decoded it.
+
+    Args:
+        answer: what either OpenSearch client returns.
+        kind: the type.
+    """
     if isinstance(answer, str):
         return msgspec.json.decode(answer, type=kind)
     return msgspec.convert(answer, type=kind)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Bound how often the database is scanned for want of an index.
+"""Limit how often the database is scanned because an index is missing.
 
 Without the indexes of :mod:`.database_indexes`, looking up the membership of a record
 scans two tables. All processes of the site share one budget of such scans, in a
@@ -23,7 +23,7 @@ DOCUMENT_ID = "database-scans"
 """The document's ``_id`` in the index of bookmarks."""
 
 LEASE = 60.0
-"""Seconds after which a scan that has not ended no longer holds up the next one."""
+"""Seconds after which a scan that has not ended no longer blocks the next one."""
 
 WAITING = (
     "An index is missing in the database, so that each look-up scans whole tables. Run "
@@ -38,7 +38,7 @@ class ScanBudget:
     One scan runs at a time, and the next one starts an interval after its end.
 
     Args:
-        client: an OpenSearch client that decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         per_minute: scans that may start in a minute.
         clock: returns seconds since the epoch, the same in all processes of the site:
@@ -98,7 +98,7 @@ class ScanBudget:
 
         Returns:
             Whether the caller has to send the task of that batch; False if another
-            process has.
+            process has sent it.
         """
         document, now = self._document(), self._clock()
         if now < document.data.get("batch_at", 0) <= now + 2 * self.interval:
@@ -113,7 +113,7 @@ class ScanBudget:
         """Wait until a scan may start.
 
         Args:
-            sleep: waits for the given seconds; may raise to end the waiting.
+            sleep: waits for the given seconds; may raise to stop waiting.
             waiting: called with a sentence before each pause.
         """
         while seconds := self.take():
@@ -128,5 +128,5 @@ class ScanBudget:
         try:
             document.write(kind=DOCUMENT_ID, **changes)
         except LockLostError:
-            return False  # another process has written it in the same moment
+            return False  # another process has written it at the same time
         return True

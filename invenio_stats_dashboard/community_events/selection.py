@@ -3,11 +3,11 @@
 
 """Which records to read, and finding their UUIDs."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -26,6 +26,9 @@ LOOKUP_SIZE, SCAN_SIZE = 1000, 100_000
 """Number of identifiers in one lookup and in one scan."""
 
 _Item = TypeVar("_Item")
+
+_Finder: TypeAlias = Callable[[sa.Connection, Any], set[str] | None]
+"""Returns the UUIDs that meet one condition of a selection; None for all records."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class SelectedIds:
             DatabaseUnavailableError: the database did not answer.
         """
         with self._database.transaction(PlanKind.LOOKUP) as connection:
-            finders = (
+            finders: tuple[tuple[Any, _Finder], ...] = (
                 (selection.recids, self._by_recids),
                 (selection.parent_ids, self._by_parents),
                 (selection.community_ids, self._by_communities),

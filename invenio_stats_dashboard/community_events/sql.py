@@ -13,9 +13,9 @@ outer query: so it can neither reorder the tables nor read one of them as a whol
 A *scan* reads one large table once from beginning to end. Scans of different tables are
 not joined in SQL; the reader combines their results.
 
-No statement mixes the two. A join of a filtered scan with a large table becomes a nested
-loop over sequential scans as soon as the planner expects few rows, and it always expects
-few rows of conditions on JSON.
+No statement mixes the two. A join of a filtered scan with a large table becomes a
+nested loop over sequential scans as soon as the planner expects few rows, and it always
+expects few rows of conditions on JSON.
 
 Each function returns the same statement each time, since building it costs more than
 sending it. Its parameters are named: ``values`` is the array of identifiers.
@@ -26,8 +26,9 @@ reason.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -42,13 +43,14 @@ from invenio_rdm_records.records.models import (
 )
 from invenio_requests.records.models import RequestEventModel, RequestMetadata
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.selectable import NamedFromClause
 from sqlalchemy_continuum import ClassNotVersioned, version_class, versioning_manager
 
 SUBMISSION, INCLUSION = "community-submission", "community-inclusion"
 """The request types that bring a record into a community."""
 
 EXTENSION = r"[^/.][^/]*\.([^./]*)$"
-"""A file's extension as :func:`os.path.splitext` returns it, as a regular expression."""
+"""Regular expression of a file's extension as :func:`os.path.splitext` returns it."""
 
 Statement: TypeAlias = sa.Select[Any]
 
@@ -57,10 +59,10 @@ _TIMESTAMP = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 _UUID = postgresql.UUID(as_uuid=False)
 
 
-def _table(table: sa.Table, alias: str) -> sa.FromClause:
+def _table(table: sa.Table, alias: str) -> NamedFromClause:
     """Return a table whose columns have plain types.
 
-    The types of InvenioRDM's models convert to objects, and keep SQLAlchemy from
+    The types of InvenioRDM's models convert to objects, and prevent SQLAlchemy from
     caching the compiled statement.
     """
     columns = [sa.column(column.name, _plain_type(column)) for column in table.c]
@@ -203,8 +205,8 @@ def requests_accepted_by() -> Statement:
 
 @cache
 def records_changed(limit: int) -> Statement:
-    """Select the UUIDs of the records whose row was written since a moment, ``since``."""
-    since = sa.bindparam("since")
+    """Select the UUIDs of the records whose row was written since ``since``."""
+    since: sa.BindParameter[datetime] = sa.bindparam("since")
     return (
         sa.select(_text(_Record.c.id))
         .where(
@@ -217,7 +219,7 @@ def records_changed(limit: int) -> Statement:
 
 @cache
 def parents_changed(limit: int) -> Statement:
-    """Select the UUIDs of the parents whose row was written since a moment, ``since``."""
+    """Select the UUIDs of the parents whose row was written since ``since``."""
     changed = _Parent.c.updated >= sa.bindparam("since")
     return sa.select(_text(_Parent.c.id, "parent_id")).where(changed).limit(limit)
 
@@ -434,8 +436,11 @@ def ever_deleted() -> Statement | None:
 
 @cache
 def deletion_history() -> Statement:
-    """Select the deletion status of records after each of their changes, in order."""
-    history = _record_history()
+    """Select the deletion status of records after each of their changes, in order.
+
+    Only for an instance that stores the history of records; see :func:`ever_deleted`.
+    """
+    history = cast(NamedFromClause, _record_history())
     wanted = _wanted(_UUID)
     state = _matching(history, history.c.id == wanted.c.value)
     transactions = _table(versioning_manager.transaction_cls.__table__, "transaction")
@@ -481,7 +486,7 @@ def community_slugs() -> Statement:
 # -- parts of statements ------------------------------------------------------------
 
 
-def _records_of() -> tuple[sa.Lateral, sa.Lateral, sa.FromClause]:
+def _records_of() -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
     """Return PIDs and records as tables, and the join that finds them."""
     wanted = _wanted(sa.Text())
     pid = _matching(
@@ -535,7 +540,7 @@ def _accepted_requests(source: sa.FromClause) -> Statement:
 
 def _by_key(
     wanted: sa.TableValuedAlias,
-    table: sa.FromClause,
+    table: NamedFromClause,
     key: sa.ColumnElement[Any],
     is_indexed: bool,
     *conditions: sa.ColumnElement[bool],
@@ -560,11 +565,13 @@ def _wanted(type_: sa.types.TypeEngine[str]) -> sa.TableValuedAlias:
     return sa.func.unnest(_values(type_)).table_valued(column).render_derived("wanted")
 
 
-def _values(type_: sa.types.TypeEngine[str]) -> sa.BindParameter[list[str]]:
+def _values(type_: sa.types.TypeEngine[str]) -> sa.BindParameter[Any]:
     return sa.bindparam("values", type_=postgresql.ARRAY(type_))
 
 
-def _matching(table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Lateral:
+def _matching(
+    table: NamedFromClause, *conditions: sa.ColumnElement[bool]
+) -> NamedFromClause:
     """Return the rows of a table that match, for each row of the tables before it."""
     return sa.select(table).where(*conditions).offset(0).lateral(table.name)
 
@@ -576,7 +583,7 @@ def _chain(first: sa.FromClause, *others: sa.FromClause) -> sa.FromClause:
     return first
 
 
-def _record_history() -> sa.FromClause | None:
+def _record_history() -> NamedFromClause | None:
     """Return the table of earlier states of records, or None."""
     try:
         return _table(version_class(RDMRecordMetadata).__table__, "state")

@@ -1,19 +1,31 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Whether the community events tell what the database holds, by counts."""
+"""Compare the counts of community events with those of the database."""
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
+from opensearchpy import OpenSearch
+
+from ..search.names import Names
 from . import sql
 from .backfill_state import BackfillState, backfill_state
 from .database import PlanKind
 from .documents import ADDED, GLOBAL
+from .membership import MembershipReader
 from .reconciliation import ReconciliationState, reconciliation_state
 from .responses import decoded
 
 _PAGE = 1000
+
+_Dates: TypeAlias = tuple[str | None, str | None]
+"""Dates of the first and of the last event."""
+
+_Count: TypeAlias = tuple[int, str | None, str | None]
+"""Number of events, dates of the first and of the last one."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +34,9 @@ class CommunityCounts:
 
     Attributes:
         community_id: UUID, or ``global``.
-        slug: its slug; None for ``global`` and for one that is gone.
-        records: records in it now, by the database.
-        records_by_events: the same by the community events.
+        slug: its slug; None for ``global`` and for a community that no longer exists.
+        records: records in it now, according to the database.
+        records_by_events: the same according to the community events.
         added: events of records added.
         removed: events of records removed.
         first_event: date of the first event.
@@ -46,18 +58,18 @@ class EventsStatus:
     """The state of the community events.
 
     Attributes:
-        backfill: how far the back-fill is.
-        reconciliation: what the last reconciliation has found.
+        backfill: the progress of the back-fill.
+        reconciliation: the result of the last reconciliation.
         records: published records, deleted ones and all versions included.
         records_with_events: records that have events.
-        records_lacking_events: at least so many records have none.
+        records_lacking_events: lower bound of the number of records without events.
         records_with_facts: records that have facts.
         events: community events.
         first_event: date of the first event.
         last_event: date of the last event.
-        drift: at least so many memberships differ between database and events,
-            by the counts of each community; a dry run of the back-fill compares
-            record by record.
+        drift: lower bound of the number of memberships that differ between database
+            and events, from the counts of each community. A dry run of the back-fill
+            compares record by record.
         communities: the counts of each community and of ``global``.
     """
 
@@ -74,18 +86,23 @@ class EventsStatus:
     communities: tuple[CommunityCounts, ...] = field(default=())
 
 
-def events_status(client, names, reader, community_ids=None):
+def events_status(
+    client: OpenSearch,
+    names: Names,
+    reader: MembershipReader,
+    community_ids: Collection[str] | None = None,
+) -> EventsStatus:
     """Compare the counts of the community events with those of the database.
 
     Args:
-        client: an OpenSearch client, whether it decodes its answers or not.
-        names: the instance's :class:`~..search.names.Names`.
-        reader: a :class:`.membership.MembershipReader`.
+        client: may or may not decode responses.
+        names: the instance's index names.
+        reader: reads the database.
         community_ids: UUIDs; None for all communities and ``global``.
 
     Returns:
-        EventsStatus: the records and events counted are all, the communities
-        and the drift those asked for.
+        The counts of all records and events, but only the given communities and their
+        drift.
 
     Raises:
         DatabaseUnavailableError: the database does not answer.
@@ -96,13 +113,15 @@ def events_status(client, names, reader, community_ids=None):
     with reader.database.transaction(PlanKind.SCAN) as connection:
         counts = sql.count_memberships(of_some=community_ids is not None)
         values = {} if community_ids is None else {"values": list(community_ids)}
-        present = dict(connection.execute(counts, values).all())
+        present = {id_: count for id_, count in connection.execute(counts, values)}
         if community_ids is None:
-            count = connection.execute(sql.count_existing_records())
-            present[GLOBAL] = count.scalar_one()
+            existing = connection.execute(sql.count_existing_records())
+            present[GLOBAL] = existing.scalar_one()
     slugs = reader.slugs({*counted, *present, *(community_ids or ())} - {GLOBAL})
     records = reader.select().count()
-    first_places = {"bool": {"filter": [{"term": {"community_id": GLOBAL}}]}}
+    first_places: dict[str, Any] = {
+        "bool": {"filter": [{"term": {"community_id": GLOBAL}}]}
+    }
     first_places["bool"]["filter"].append({"term": {"place": 1}})
     with_events = _count(client, names.community_events, first_places)
     communities = tuple(
@@ -125,7 +144,9 @@ def events_status(client, names, reader, community_ids=None):
     )
 
 
-def _counts(community_id, slug, records, kinds):
+def _counts(
+    community_id: str, slug: str | None, records: int, kinds: Mapping[str, _Count]
+) -> CommunityCounts:
     added, first_added, last_added = kinds.get(ADDED, (0, None, None))
     removed, first_removed, last_removed = kinds.get("removed", (0, None, None))
     firsts = [d for d in (first_added, first_removed) if d]
@@ -142,15 +163,20 @@ def _counts(community_id, slug, records, kinds):
     )
 
 
-def _by_events(client, names, community_ids):
+def _by_events(
+    client: OpenSearch, names: Names, community_ids: Collection[str] | None
+) -> dict[str, dict[str, _Count]]:
     """Return community -> event type -> (count, first date, last date)."""
-    found = defaultdict(dict)
+    found: dict[str, dict[str, _Count]] = defaultdict(dict)
     sources = [
         {"community": {"terms": {"field": "community_id"}}},
         {"type": {"terms": {"field": "event_type"}}},
     ]
-    kinds = {"composite": {"size": _PAGE, "sources": sources}, "aggs": _SPAN}
-    query = {"match_all": {}}
+    kinds: dict[str, Any] = {
+        "composite": {"size": _PAGE, "sources": sources},
+        "aggs": _SPAN,
+    }
+    query: dict[str, Any] = {"match_all": {}}
     if community_ids is not None:
         query = {"terms": {"community_id": list(community_ids)}}
     while True:
@@ -167,7 +193,7 @@ def _by_events(client, names, community_ids):
         kinds["composite"]["after"] = result["after_key"]
 
 
-def _span(client, names):
+def _span(client: OpenSearch, names: Names) -> _Dates:
     """Return the dates of the first and the last event."""
     answer = _search(client, names, {"aggs": _SPAN})
     return _dates(answer.get("aggregations", {}))
@@ -180,13 +206,14 @@ _SPAN = {
 }
 
 
-def _dates(bucket):
-    return tuple(
+def _dates(bucket: Mapping[str, Any]) -> _Dates:
+    first, last = (
         bucket.get(name, {}).get("value_as_string") for name in ("first", "last")
     )
+    return first, last
 
 
-def _search(client, names, body):
+def _search(client: OpenSearch, names: Names, body: dict[str, Any]) -> Any:
     return decoded(
         client.transport.perform_request(
             "POST",
@@ -200,7 +227,7 @@ def _search(client, names, body):
     )
 
 
-def _count(client, index, query):
+def _count(client: OpenSearch, index: str, query: dict[str, Any]) -> int:
     return decoded(
         client.transport.perform_request(
             "POST",

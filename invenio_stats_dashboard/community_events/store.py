@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading and writing community events and record facts in OpenSearch."""
+"""Read and write community events and record facts in OpenSearch."""
 
 import time
 from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import SearchUnavailableError
@@ -21,14 +23,16 @@ from ..search.client import (
     require_read,
 )
 from ..search.index_templates import put_missing_templates
+from ..search.names import Names
 from ..search.site_templates import reindexing_template
-from .documents import event_id, index_templates
+from .documents import CommunityEvent, event_id, index_templates
 from .facts import RecordFacts
 from .responses import (
     FIELDS,
     BulkResults,
     EventPage,
     FactsState,
+    StoredState,
     StoredStates,
     TimelineEntry,
     decoded,
@@ -38,7 +42,7 @@ MAX_RECIDS = 1000
 """Identifiers in one request."""
 
 PAGE = 5000
-"""Community events in one answer; there are as many answers as it takes."""
+"""Community events in one response; a search is repeated for the following ones."""
 
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Documents and bytes in one bulk request."""
@@ -46,20 +50,28 @@ MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 _PLACES = 8
 _BLOCKED = "cluster_block_exception"
 
+_Kind = TypeVar("_Kind")
+_Document = TypeVar("_Document")
+_Item = TypeVar("_Item")
+
+_Line: TypeAlias = tuple[_Document, bytes]
+"""A document, and the lines of a bulk request that write it."""
+
 
 @dataclass(frozen=True)
-class WriteOutcome:
+class WriteOutcome(Generic[_Document]):
     """The outcome of writing documents.
 
     Attributes:
         stored: number of documents that were stored.
-        conflicts: those whose place was taken, in the order given.
-        refused: (document, reason) of those that OpenSearch refuses for good.
+        conflicts: documents whose ``_id`` or version was taken, in the order given.
+        refused: (document, reason) of those that OpenSearch refuses for a permanent
+            reason.
     """
 
     stored: int
-    conflicts: list
-    refused: list
+    conflicts: list[_Document]
+    refused: list[tuple[_Document, str]]
 
 
 class EventStore:
@@ -68,25 +80,24 @@ class EventStore:
     It may be used by several threads and needs no application context.
 
     Args:
-        client: an OpenSearch client, whether it decodes its answers or not.
-        names: the instance's :class:`~..search.names.Names`.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        client: may or may not decode responses.
+        names: the instance's index names.
+        limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
-        sleep: waits for the given seconds; may raise to end the waiting.
-        settings: returns the site's shards and replicas; called without arguments when
-            a template is missing. None for those of a site that says nothing of them.
+        sleep: waits for the given seconds; may raise to stop the retries.
+        settings: returns the site's settings of shards and replicas; called when a
+            template is missing. None for a site without such settings.
     """
 
     def __init__(
         self,
-        client,
-        names,
-        limit=120,
-        waiting=None,
-        sleep=time.sleep,
-        settings=None,
-    ):
-        """Keep what is needed."""
+        client: OpenSearch,
+        names: Names,
+        limit: float = 120,
+        waiting: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        settings: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
         self._settings = settings
         self._client = client
         self._names = names
@@ -96,36 +107,36 @@ class EventStore:
 
     # -- reading ------------------------------------------------------------
 
-    def facts(self, recids):
-        """Return the stored facts of records, as of this moment.
+    def facts(self, recids: Iterable[str]) -> dict[str, RecordFacts]:
+        """Return the stored facts of records, read in real time.
 
         Args:
             recids: identifiers.
 
         Returns:
-            dict: recid -> :class:`.facts.RecordFacts`, for those that have facts.
+            recid -> facts, for those that have facts.
         """
         return self._facts(recids, RecordFacts)
 
-    def facts_states(self, recids):
-        """Return what tells whether stored facts are up to date, as of this moment.
+    def facts_states(self, recids: Iterable[str]) -> dict[str, FactsState]:
+        """Return the states of stored facts of records, read in real time.
 
         Args:
             recids: identifiers.
 
         Returns:
-            dict: recid -> :class:`FactsState`, for those that have facts.
+            recid -> state, for those that have facts.
         """
         return self._facts(recids, FactsState)
 
-    def _facts(self, recids, kind):
-        found = {}
+    def _facts(self, recids: Iterable[str], kind: type[_Kind]) -> dict[str, _Kind]:
+        found: dict[str, _Kind] = {}
         for chunk in _chunks(sorted(recids), MAX_RECIDS):
             docs = [{"_id": recid} for recid in chunk]
             found.update(self._mget(docs, self._names.record_facts, kind))
         return found
 
-    def marks(self, recids):
+    def marks(self, recids: Iterable[str]) -> dict[str, list[TimelineEntry]]:
         """Return the community events of records that a search finds.
 
         Events written within the last refresh interval can be missing.
@@ -134,25 +145,30 @@ class EventStore:
             recids: identifiers.
 
         Returns:
-            dict: recid -> list of :class:`TimelineEntry`, for those that have events.
+            recid -> events, for those that have events.
         """
-        found = defaultdict(list)
+        found: dict[str, list[TimelineEntry]] = defaultdict(list)
         for chunk in _chunks(sorted(recids), MAX_RECIDS):
             for mark in self._scan({"terms": {"recid": chunk}}):
-                found[mark.recid].append(mark)
+                # a search returns the identifier of each event
+                found[cast(str, mark.recid)].append(mark)
         return dict(found)
 
-    def marks_now(self, timelines):
-        """Return the events of records and communities, read in real time.
+    def marks_now(
+        self, timelines: Collection[tuple[str, str, int]]
+    ) -> dict[tuple[str, str], list[TimelineEntry]]:
+        """Return the events of records in communities, read in real time.
 
         Args:
             timelines: (record UUID, community UUID or ``global``, year in which
                 the record was created) of each.
 
         Returns:
-            dict: (record, community) -> list of :class:`TimelineEntry`, by place.
+            (record UUID, community) -> events, by sequence number.
         """
-        marks = {(record, community): [] for record, community, _ in timelines}
+        marks: dict[tuple[str, str], list[TimelineEntry]] = {
+            (record, community): [] for record, community, _ in timelines
+        }
         years = {(record, community): year for record, community, year in timelines}
         wanted, first, places = list(marks), 1, _PLACES
         while wanted:
@@ -164,7 +180,7 @@ class EventStore:
                 for key in wanted
                 for place in range(first, first + places)
             ]
-            found = {}
+            found: dict[str, TimelineEntry] = {}
             for chunk in _chunks(docs, MAX_RECIDS):
                 found.update(self._mget(chunk, None, TimelineEntry))
             longer = []
@@ -179,24 +195,28 @@ class EventStore:
             wanted, first, places = longer, first + places, places * 2
         return marks
 
-    def _mget(self, docs, index, kind):
-        """Return the documents found, ``_id`` -> source as some type."""
+    def _mget(
+        self, docs: Sequence[dict[str, str]], index: str | None, kind: type[_Kind]
+    ) -> dict[str, _Kind]:
+        """Return the documents that exist, ``_id`` -> source as the given type."""
         path = f"/{index}/_mget" if index else "/_mget"
         params = {
             "_source": ",".join(FIELDS[kind]),
             "filter_path": "docs._id,docs._index,docs._source,docs.error",
         }
 
-        def read():
+        def read() -> list[StoredState[_Kind]]:
             answer = self._request("POST", path, {"docs": docs}, params)
-            return require_read(decoded(answer, StoredStates[kind]).docs)
+            # msgspec evaluates the type parameter
+            states = StoredStates[kind]  # type: ignore[valid-type]
+            return require_read(decoded(answer, states).docs)
 
         found = self.patiently(read)
         return {doc.id: doc.source for doc in found if doc.source is not None}
 
-    def _scan(self, query):
-        """Yield the marks of all community events that match, page after page."""
-        body = {
+    def _scan(self, query: dict[str, Any]) -> Iterator[TimelineEntry]:
+        """Yield all community events that match, page after page."""
+        body: dict[str, Any] = {
             "size": PAGE,
             "query": query,
             "sort": ["recid", "community_id", "place"],
@@ -210,7 +230,8 @@ class EventStore:
         }
         while True:
             path = f"/{self._names.community_events}/_search"
-            hits = self._send("POST", path, body, params, EventPage).hits.hits
+            page: EventPage = self._send("POST", path, body, params, EventPage)
+            hits = page.hits.hits
             yield from (hit.source for hit in hits)
             if len(hits) < PAGE:
                 return
@@ -218,43 +239,45 @@ class EventStore:
 
     # -- writing ------------------------------------------------------------
 
-    def ensure_templates(self):
+    def ensure_templates(self) -> None:
         """Put the index templates that are missing.
 
         Without them OpenSearch would guess a mapping and set no alias.
         """
         names = self._names
         wanted = {**index_templates(names), **reindexing_template(names)}
-        # in one request, since this is asked for with each change that is captured
+        # in one request, since each capture of a change calls this
         pattern = f"{names.prefix}stats-community-*"
         put_missing_templates(self._send, pattern, wanted, self._settings)
 
-    def create_events(self, events):
-        """Store community events, each only if its place is free.
+    def create_events(
+        self, events: Iterable[CommunityEvent]
+    ) -> WriteOutcome[CommunityEvent]:
+        """Store community events, each only if no event has its ``_id``.
 
         Args:
-            events: list of :class:`.documents.CommunityEvent`.
+            events: the events.
 
         Returns:
-            Written: with the events whose place was taken as conflicts.
+            The outcome; its conflicts are the events whose ``_id`` was taken.
         """
         alias = self._names.community_events
         return self._write(
             events,
-            # all of it is made of UUIDs and numbers: nothing to escape
+            # names, UUIDs and numbers only: nothing to escape
             lambda e: (
                 f'{{"create":{{"_index":"{alias}-{e.year:04d}","_id":"{e.id}"}}}}\n'
             ).encode(),
         )
 
-    def put_facts(self, facts):
-        """Store record facts, each unless later ones of its record are there.
+    def put_facts(self, facts: Iterable[RecordFacts]) -> WriteOutcome[RecordFacts]:
+        """Store record facts, each unless later facts of its record are stored.
 
         Args:
-            facts: list of :class:`.facts.RecordFacts`.
+            facts: the facts.
 
         Returns:
-            Written: with the facts that were older than the stored as conflicts.
+            The outcome; its conflicts are the facts that are older than the stored.
         """
         encode, index = msgspec.json.encode, self._names.record_facts
         return self._write(
@@ -272,15 +295,19 @@ class EventStore:
             + b"\n",
         )
 
-    def refresh(self):
-        """Make everything that was written visible to searches."""
+    def refresh(self) -> None:
+        """Make all stored events and facts visible to searches."""
         alias, facts = self._names.community_events, self._names.record_facts
         self._send(
             "POST", f"/{alias},{facts}/_refresh", params={"ignore_unavailable": "true"}
         )
 
-    def _write(self, documents, action):
-        stored, conflicts, refused = 0, [], []
+    def _write(
+        self, documents: Iterable[_Document], action: Callable[[_Document], bytes]
+    ) -> WriteOutcome[_Document]:
+        stored = 0
+        conflicts: list[_Document] = []
+        refused: list[tuple[_Document, str]] = []
         encode = msgspec.json.encode
         lines = [(d, action(d) + encode(d) + b"\n") for d in documents]
         for pending in _bounded(lines):
@@ -294,8 +321,23 @@ class EventStore:
                     self._pause(backoff, reason)
         return WriteOutcome(stored, conflicts, refused)
 
-    def _attempt(self, pending, conflicts, refused):
-        """Send documents once; return what to send again, the stored, a reason."""
+    def _attempt(
+        self,
+        pending: list[_Line[_Document]],
+        conflicts: list[_Document],
+        refused: list[tuple[_Document, str]],
+    ) -> tuple[list[_Line[_Document]], int, str | None]:
+        """Send documents once.
+
+        Args:
+            pending: the documents.
+            conflicts: extended by those whose ``_id`` or version was taken.
+            refused: extended by those that are refused for a permanent reason.
+
+        Returns:
+            The documents to send again, the number of those stored, and the reason to
+            send documents again.
+        """
         body = b"".join([line for _, line in pending])
         try:
             answer = self._request(
@@ -309,22 +351,23 @@ class EventStore:
             if not is_transient(error):
                 raise
             return pending, 0, describe(error)
-        again, done, reason = [], 0, None
+        again: list[_Line[_Document]] = []
+        done, reason = 0, None
         items = decoded(answer, BulkResults).items
         for entry, item in zip(pending, items, strict=True):
             (result,) = item.values()
-            if (error := result.error) is None:
+            if (refusal := result.error) is None:
                 done += 1
             elif result.status == 409:
                 conflicts.append(entry[0])
-            elif result.status in TRANSIENT_STATUSES or error.type == _BLOCKED:
+            elif result.status in TRANSIENT_STATUSES or refusal.type == _BLOCKED:
                 again.append(entry)
-                reason = f"{result.status} {error.type}: {error.reason}"
+                reason = f"{result.status} {refusal.type}: {refusal.reason}"
             else:
-                refused.append((entry[0], f"{error.type}: {error.reason}"))
+                refused.append((entry[0], f"{refusal.type}: {refusal.reason}"))
         return again, done, reason
 
-    def _pause(self, backoff, reason):
+    def _pause(self, backoff: Iterator[float], reason: str | None) -> None:
         pause = next(backoff, None)
         if pause is None:
             raise SearchUnavailableError(
@@ -337,34 +380,49 @@ class EventStore:
 
     # -- requests -----------------------------------------------------------
 
-    def patiently(self, request):
-        """Send a request again while it fails for a passing reason.
+    def patiently(self, request: Callable[[], _Item]) -> _Item:
+        """Send a request, and repeat it while it fails for a temporary reason.
 
         Args:
-            request: called without arguments; may be sent twice.
+            request: sends a request that is safe to send twice.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         return patiently(request, self._limit, self._waiting, self._sleep)
 
-    def _send(self, method, path, body=None, params=None, kind=Any):
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        kind: Any = Any,
+    ) -> Any:
         answer = self.patiently(lambda: self._request(method, path, body, params))
         return decoded(answer, kind)
 
-    def _request(self, method, path, body=None, params=None, headers=None):
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         return self._client.transport.perform_request(
             method, path, params=dict(params or {}), headers=headers, body=body
         )
 
 
-def _chunks(items, size):
+def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
 
-def _bounded(lines):
+def _bounded(lines: Iterable[_Line[_Document]]) -> Iterator[list[_Line[_Document]]]:
     """Yield the lines in groups of bounded number and size."""
-    group, size = [], 0
+    group: list[_Line[_Document]] = []
+    size = 0
     for line in lines:
         if group and (len(group) == MAX_ACTIONS or size + len(line[1]) > MAX_BYTES):
             yield group

@@ -1,60 +1,68 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The membership history of one record, and what it lacks to tell the truth."""
+"""The membership history of one record, and the events that it lacks."""
 
 import sys
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .documents import ADDED, GLOBAL, REMOVED, CommunityEvent
 from .timestamps import second_of
 
+if TYPE_CHECKING:
+    from .responses import TimelineEntry
+
+_Step: TypeAlias = tuple[int, bool, str]
+"""(sequence number, whether it is an addition, date) of a community event."""
+
+_Change: TypeAlias = tuple[bool, str, str]
+"""(whether it is an addition, date, evidence) of a change in the database."""
+
 
 class Timeline:
-    """Who had one record when; a record is one version.
+    """The communities of one record at each moment; a record is one version.
 
     A record is in a community in the half-open intervals [added, removed). The
-    intervals are cut into segments once, so that a question about a moment is one
-    bisection.
+    constructor cuts them into segments, so that looking up a moment is one bisection.
 
     Args:
-        events: the record's community events in any order; what is used of them
-            is ``community_id``, ``place``, ``event_type`` and ``event_date``.
+        events: the record's community events in any order.
     """
 
     __slots__ = ("_breaks", "_histories", "_states")
 
-    def __init__(self, events=()):
-        """Cut the history into segments."""
-        grouped = defaultdict(list)
+    def __init__(self, events: "Iterable[CommunityEvent | TimelineEntry]" = ()) -> None:
+        grouped: dict[str, list[_Step]] = defaultdict(list)
         for event in events:
             grouped[sys.intern(event.community_id)].append(
                 (event.place, event.event_type == ADDED, event.event_date)
             )
-        self._histories = {c: tuple(sorted(marks)) for c, marks in grouped.items()}
+        self._histories = {c: tuple(sorted(steps)) for c, steps in grouped.items()}
         self._breaks, self._states = _segments(
             {c: h for c, h in self._histories.items() if c != GLOBAL}
         )
 
     @classmethod
-    def empty(cls):
-        """Return the timeline of a record that nobody knows."""
+    def empty(cls) -> "Timeline":
+        """Return the timeline of an unknown record."""
         return _EMPTY
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self._histories)
 
-    def communities_at(self, timestamp):
+    def communities_at(self, timestamp: str) -> tuple[str, ...]:
         """Return the communities that the record was in at a moment.
 
         Args:
-            timestamp: ``YYYY-MM-DDTHH:MM:SS`` in UTC as usage events store it; a
-                fraction or a zone offset is understood and costs more time.
+            timestamp: ``YYYY-MM-DDTHH:MM:SS`` in UTC as usage events store it; text
+                with a fraction or a zone offset takes more time.
 
         Returns:
-            tuple[str, ...]: UUIDs, sorted, without ``global``.
+            UUIDs, sorted, without ``global``.
 
         Raises:
             ValueError: the text is no moment.
@@ -63,38 +71,38 @@ class Timeline:
             timestamp = second_of(timestamp)
         return self._states[bisect_right(self._breaks, timestamp)]
 
-    def existed_at(self, timestamp):
-        """Tell whether the record was published, and not deleted, at a moment."""
+    def existed_at(self, timestamp: str) -> bool:
+        """Return whether the record was published, and not deleted, at a moment."""
         moment = second_of(timestamp)
         return any(
             added <= moment and (removed is None or moment < removed)
             for added, removed in self.intervals(GLOBAL)
         )
 
-    def communities(self):
+    def communities(self) -> tuple[str, ...]:
         """Return all communities that the record was ever in, without ``global``."""
         return tuple(sorted(c for c in self._histories if c != GLOBAL))
 
-    def intervals(self, community_id):
-        """Return the stays in a community, or in ``global``.
+    def intervals(self, community_id: str) -> list[tuple[str, str | None]]:
+        """Return the stays in a community.
 
         Args:
             community_id: UUID of the community, or ``global``.
 
         Returns:
-            list[tuple[str, str | None]]: [added, removed); None while it lasts.
+            [added, removed) of each; removed is None while the stay lasts.
         """
         return _intervals(self._histories.get(community_id, ()))
 
-    def last(self, community_id):
+    def last(self, community_id: str) -> tuple[int, bool, str]:
         """Return the last event of a community.
 
         Args:
             community_id: UUID of the community, or ``global``.
 
         Returns:
-            tuple[int, bool, str]: its place, whether the record has been in the
-            community since, and the date; ``(0, False, "")`` without events.
+            Its sequence number, whether it is an addition, and the date;
+            ``(0, False, "")`` without events.
         """
         history = self._histories.get(community_id)
         return history[-1] if history else (0, False, "")
@@ -102,14 +110,14 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """One stay of a record in a community, as the database tells it.
+    """One stay of a record in a community, according to the database.
 
     Attributes:
         community_id: UUID of the community, or ``global``.
         added: when it began.
         removed: when it ended; None while it lasts.
         added_by: the evidence for ``added``; see :mod:`.evidence`.
-        removed_by: the evidence for ``removed``.
+        removed_by: the evidence for ``removed``; None while the stay lasts.
     """
 
     community_id: str
@@ -121,11 +129,11 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The latest moment at which something can have come to be as it is.
+    """The latest moment at which a present state can have begun.
 
     Attributes:
         date: the moment.
-        evidence: where it is from.
+        evidence: its source.
     """
 
     date: str
@@ -134,7 +142,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The database's membership of one record.
+    """The membership of one record according to the database.
 
     Attributes:
         record_id: UUID of the record.
@@ -145,9 +153,9 @@ class Truth:
         deleted: when it was deleted; None if it is not.
         stays: its stays in communities and in ``global``; those of one community
             do not overlap.
-        bounds: community -> the latest moment at which its present state can
-            have begun; for use where no stay tells.
-        bound: the same for communities that ``bounds`` does not name.
+        bounds: community -> the latest moment at which its present state can have
+            begun; used where no stay gives a date.
+        bound: the same for communities that ``bounds`` does not contain.
     """
 
     record_id: str
@@ -161,34 +169,39 @@ class Truth:
     bound: Bound
 
 
-def compare(truth, timeline, cause, now, verified=None):
-    """Return the events that a timeline lacks to tell the truth.
+def compare(
+    truth: Truth,
+    timeline: Timeline,
+    cause: str | None,
+    now: str,
+    verified: str | None = None,
+) -> list[CommunityEvent]:
+    """Return the events that a timeline lacks to agree with the database.
 
-    This is the one function that decides what is written. What a timeline tells
-    is never contradicted: only what happened after its last event is added, and
-    if the state at the end is another than the truth's, an event that ends it,
-    dated by the best evidence. Comparing again after the events are written
-    returns nothing.
+    This is the one function that decides which events are written. It never contradicts
+    a timeline: it only adds changes after the last event. If the state at the end still
+    differs from the database, it adds an event that changes it, dated by the best
+    evidence. Comparing again after the events are written returns nothing.
 
-    A record whose existence is told was looked at before, since that is written last.
-    So a community that is not in its timeline came later, and an addition without
-    evidence is dated by the last change of what it belongs to; as it is if the
-    insertion of its row was noticed.
+    The event of a record's existence is written last. So if a timeline has it, all
+    communities were compared before, and a community that is not in the timeline came
+    later. An addition to such a community without evidence is then dated by the last
+    change of the parent. If the insertion of its row was noticed, that dates it.
 
     Args:
-        truth: the database's membership.
-        timeline: the record's :class:`Timeline` so far.
-        cause: what made the caller compare, one of :data:`.documents.CAUSES`; None
-            is told for each event from its evidence.
+        truth: the membership according to the database.
+        timeline: the record's timeline so far.
+        cause: why the caller compares, one of :data:`.documents.CAUSES`; None derives
+            the cause of each event from its evidence.
         now: the present second.
-        verified: when the timeline was last found to be true; None if nobody knows.
-            What was changed without a trace since then has no earlier date: it is
-            dated now.
+        verified: when the timeline was last found to agree with the database; None if
+            unknown. A change whose only evidence is the last change of a row cannot
+            have happened before that moment; if its date would, it is dated now.
 
     Returns:
-        list[CommunityEvent]: by community and place.
+        The events by community and sequence number.
     """
-    stays = defaultdict(list)
+    stays: dict[str, list[Stay]] = defaultdict(list)
     for stay in truth.stays:
         stays[stay.community_id].append(stay)
     written = []
@@ -225,33 +238,35 @@ def compare(truth, timeline, cause, now, verified=None):
     return written
 
 
-def _is_noticed(truth, community_id):
-    """Tell whether the change of a membership's row was noticed as it was made."""
+def _is_noticed(truth: Truth, community_id: str) -> bool:
+    """Return whether live capture noticed the change of a membership's row."""
     return truth.bounds.get(community_id, truth.bound).evidence == "row"
 
 
-def _begun_since(changes, truth, community_id, now):
-    """Return changes whose first one, if nothing tells its date, is dated late."""
+def _begun_since(
+    changes: list[_Change], truth: Truth, community_id: str, now: str
+) -> list[_Change]:
+    """Return changes with the first, if it has no evidence, at its latest date."""
     if not changes or changes[0][2] != "created":
         return changes
     bound = truth.bounds.get(community_id, truth.bound)
     if bound.evidence != "row":
-        # to add a row changes the parent; record and community may be edited since
+        # adding a row changes the parent; record and community may be edited later
         bound = truth.bound
     latest = min(bound.date, now, *(when for _, when, _ in changes[1:2]))
     return [(True, max(changes[0][1], latest), bound.evidence), *changes[1:]]
 
 
-def cause_of(added, evidence, community_id):
-    """Return what an event was caused by, as far as its evidence tells.
+def cause_of(added: bool, evidence: str, community_id: str) -> str:
+    """Return the cause of an event as far as its evidence shows it.
 
     Args:
-        added: whether the record came in.
-        evidence: where the date is from; see :mod:`.evidence`.
+        added: whether the record was added.
+        evidence: the source of the date; see :mod:`.evidence`.
         community_id: UUID of the community, or ``global``.
 
     Returns:
-        str: one of :data:`.documents.CAUSES`.
+        One of :data:`.documents.CAUSES`.
     """
     if not added:
         return "deleted" if evidence in ("tombstone", "history") else "removed"
@@ -262,14 +277,21 @@ def cause_of(added, evidence, community_id):
     return "restored" if community_id == GLOBAL else "bulk"
 
 
-def _missing(truth, community_id, changes, inside, date, now):
-    """Yield (added, date, evidence) of what a community's timeline lacks.
+def _missing(
+    truth: Truth,
+    community_id: str,
+    changes: list[_Change],
+    inside: bool,
+    date: str,
+    now: str,
+) -> Iterator[_Change]:
+    """Yield the changes that a community's timeline lacks.
 
     Args:
-        truth: the database's membership.
+        truth: the membership according to the database.
         community_id: the community.
-        changes: what :func:`_changes` returns of the truth's stays in it.
-        inside: the state after the timeline's last event.
+        changes: the begins and ends of the stays in it, from :func:`_changes`.
+        inside: whether the timeline's last event is an addition.
         date: the date of that event, or ``""``.
         now: the present second.
     """
@@ -289,21 +311,24 @@ def _missing(truth, community_id, changes, inside, date, now):
     yield should, when, evidence
 
 
-def _changes(stays):
-    """Return (added, date, evidence) of each begin and end, in order."""
-    changes = []
+def _changes(stays: Iterable[Stay]) -> list[_Change]:
+    """Return each begin and end of stays, in order."""
+    changes: list[_Change] = []
     for stay in sorted(stays, key=lambda s: (s.added, s.removed or "9")):
         changes.append((True, stay.added, stay.added_by))
         if stay.removed is not None:
-            changes.append((False, max(stay.added, stay.removed), stay.removed_by))
+            # a stay that ended has evidence for it
+            by = cast(str, stay.removed_by)
+            changes.append((False, max(stay.added, stay.removed), by))
     return changes
 
 
-def _intervals(history):
-    """Return the [added, removed) of one community's (place, added, date) marks."""
-    intervals, start, latest = [], None, ""
+def _intervals(history: Iterable[_Step]) -> list[tuple[str, str | None]]:
+    """Return the [added, removed) of one community's events."""
+    intervals: list[tuple[str, str | None]] = []
+    start, latest = None, ""
     for _, added, date in history:
-        latest = max(latest, date)  # time does not run backwards along the places
+        latest = max(latest, date)  # dates do not decrease along the sequence
         if added and start is None:
             start = latest
         elif not added and start is not None:
@@ -314,9 +339,11 @@ def _intervals(history):
     return intervals
 
 
-def _segments(histories):
+def _segments(
+    histories: Mapping[str, Sequence[_Step]],
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return the sorted break points, and the communities before and after each."""
-    changes = defaultdict(list)
+    changes: dict[str, list[tuple[bool, str]]] = defaultdict(list)
     for community_id, history in histories.items():
         for added, removed in _intervals(history):
             if added == removed:
@@ -324,16 +351,18 @@ def _segments(histories):
             changes[added].append((True, community_id))
             if removed is not None:
                 changes[removed].append((False, community_id))
-    breaks, states, inside = sorted(changes), [()], set()
+    breaks = sorted(changes)
+    states: list[tuple[str, ...]] = [()]
+    inside: set[str] = set()
     for date in breaks:
-        # a stay that begins in the second in which another ended goes on
-        for added, community_id in sorted(changes[date]):
-            (inside.add if added else inside.discard)(community_id)
+        # removals come first, so that a stay that begins in the same second continues
+        for is_added, community_id in sorted(changes[date]):
+            (inside.add if is_added else inside.discard)(community_id)
         states.append(tuple(sorted(inside)))
     return tuple(breaks), tuple(states)
 
 
 _TRACES = ("record", "parent", "community")
-"""Evidence that is the last change of a row, whatever it was that changed it."""
+"""Evidence that is the last change of a row, for whichever reason it was changed."""
 
 _EMPTY = Timeline()

@@ -1,24 +1,29 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Moments as usage events store them: naive UTC, whole seconds, as text.
+"""Convert moments to the text form of usage events: naive UTC in whole seconds.
 
-Text of this one form sorts as time does, so timelines need no conversion. The
-fraction is cut off, as the stock indexer cuts it off usage events: a view in the
-second of a record's addition counts as made after it.
+Text of this one form sorts as time does, so timelines need no conversion. Fractions of
+a second are cut off, as the stock indexer does for usage events. So a view in the
+second in which its record was added counts as made after the addition.
 """
 
 from datetime import UTC, datetime
+from typing import overload
 
 
-def as_second(moment):
+@overload
+def as_second(moment: None) -> None: ...
+@overload
+def as_second(moment: datetime) -> str: ...
+def as_second(moment: datetime | None) -> str | None:
     """Return a datetime as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
 
     Args:
-        moment: a datetime, taken as UTC if it has no zone; or None.
+        moment: taken as UTC if it has no zone.
 
     Returns:
-        str | None: the moment without fraction and zone.
+        The moment without fraction and zone.
     """
     if moment is None:
         return None
@@ -27,14 +32,14 @@ def as_second(moment):
     return moment.isoformat()[:19]
 
 
-def moment_of(text):
-    """Return an ISO 8601 moment as the database's moments are read.
+def moment_of(text: str) -> str:
+    """Return an ISO 8601 moment in the form in which the database's moments are read.
 
     Args:
         text: a moment; taken as UTC if it has no zone.
 
     Returns:
-        str: ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC.
+        ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is not None:
@@ -42,12 +47,12 @@ def moment_of(text):
     return moment.isoformat(timespec="microseconds")[:26]
 
 
-def moment_now():
-    """Return the present moment as the database's moments are read."""
+def moment_now() -> str:
+    """Return the present moment in the form of :func:`moment_of`."""
     return moment_of(datetime.now(UTC).isoformat())
 
 
-def second_of(text):
+def second_of(text: str) -> str:
     """Return an ISO 8601 moment as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
 
     Args:
@@ -60,6 +65,6 @@ def second_of(text):
     return as_second(datetime.fromisoformat(text))
 
 
-def now():
+def now() -> str:
     """Return the present second."""
     return as_second(datetime.now(UTC))

@@ -1,43 +1,53 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The steps by which names move from one index to another, each of them atomic.
+"""Move aliases from one index to another, in atomic steps that only one run can make.
 
-Whoever works on a month marks its indices with aliases of its own: the *fence*
-on the index that shall serve, the *mark* on the one that has served. Claiming a
-month replaces everybody else's. Each step that others can see needs them: alias
-actions begin by removing one with ``must_exist``, so that OpenSearch refuses the
-whole call when it is gone; a write block is set and lifted through the mark
-instead of the index's name, so that it cannot hit what serves under that name
-later. So a process that was frozen, and whose work somebody else has taken over,
-can change nothing when it wakes.
+A run that works on a month adds a claim alias of its own to both indices: the *fence*
+to the index that will serve, and the *mark* to the index that has served. Claiming a
+month removes the claim aliases of all other runs.
+
+Each step that readers or writers can see requires the claim. Alias actions begin by
+removing a claim alias with ``must_exist``, so OpenSearch refuses the whole call if the
+alias is missing. A write block is set and lifted through the mark instead of the
+index's name, so it cannot hit an index that serves under that name later. A process
+that was frozen while another run took over its month can therefore change nothing
+when it wakes up.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from ..errors import LockLostError
 
 _SWITCH = "-switch-"
 
+Guard: TypeAlias = tuple[str, str]
+"""Name of an index, and the claim alias that it must have."""
 
-def mark_of(index, run):
-    """Return the alias by which a run makes an index its own."""
+_Actions: TypeAlias = list[dict[str, dict[str, Any]]]
+
+
+def mark_of(index: str, run: str) -> str:
+    """Return the alias by which a run claims an index."""
     return f"{index}{_SWITCH}{run}"
 
 
 @dataclass(frozen=True)
 class CutoverNames:
-    """The names that a switch moves.
+    """The names that a cut-over moves.
 
     Attributes:
-        read: the stock read alias of the family.
+        read: the stock read alias of the event type.
         month: the stock name of the month, an index or an alias.
         old: index that has served.
-        new: index that shall serve.
-        run: who works on them; part of the fence and of the mark.
+        new: index that will serve.
+        run: unique id of the run that works on them.
     """
 
     read: str
@@ -47,25 +57,25 @@ class CutoverNames:
     run: str
 
     @property
-    def fence(self):
-        """Return this run's alias on the new index."""
+    def fence(self) -> str:
+        """Return this run's claim alias on the new index."""
         return mark_of(self.new, self.run)
 
     @property
-    def mark(self):
-        """Return this run's alias on the old index."""
+    def mark(self) -> str:
+        """Return this run's claim alias on the old index."""
         return mark_of(self.old, self.run)
 
 
-def _lost(what):
+def _lost(what: str) -> LockLostError:
     return LockLostError(
         f"{what} was taken over by another run; this one has stopped and changed "
         "nothing since."
     )
 
 
-def _says_lost(error):
-    """Tell whether alias actions were refused because a fence or index is gone."""
+def _says_lost(error: TransportError) -> bool:
+    """Return whether actions were refused because a claim or an index is missing."""
     reason = str(error.info)
     return (
         "aliases_not_found" in reason
@@ -74,15 +84,24 @@ def _says_lost(error):
     )
 
 
-def _act(client, guards, actions, what, keep=()):
-    """Apply alias actions if all guards are there.
+def _act(
+    client: OpenSearch,
+    guards: Iterable[Guard],
+    actions: _Actions,
+    what: str,
+    keep: Iterable[Guard] = (),
+) -> None:
+    """Apply alias actions if all guards exist.
 
     Args:
-        client: an ordinary client.
-        guards: ``(index, alias)`` pairs that must exist.
-        actions: what to do then.
-        what: name of what is worked on, for the sentence.
-        keep: the guards that are put back in the same call.
+        client: decodes its answers.
+        guards: claim aliases that must exist; the call removes them.
+        actions: applied after that.
+        what: name of the index or month, for the error.
+        keep: the guards that the same call adds again.
+
+    Raises:
+        LockLostError: a guard is missing; nothing was changed.
     """
     needed = [
         {"remove": {"index": index, "alias": alias, "must_exist": True}}
@@ -100,18 +119,18 @@ def _act(client, guards, actions, what, keep=()):
         raise _lost(what) from error
 
 
-def claim(client, run, *indices):
-    """Make indices one run's own; every other run's marks on them are removed.
+def claim(client: OpenSearch, run: str, *indices: str) -> None:
+    """Claim indices for a run, and remove the claim aliases of all other runs.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         run: unique id of the run.
-        *indices: names; one that does not exist is left out.
+        *indices: names; an index that does not exist is skipped.
 
     Raises:
-        LockLostError: a name is an alias now, so that another run has switched.
+        LockLostError: a name is an alias now, so another run has made the cut-over.
     """
-    actions = []
+    actions: _Actions = []
     for index in indices:
         others, found = _marks(client, index)
         if not found:
@@ -127,8 +146,8 @@ def claim(client, run, *indices):
         _act(client, (), actions, indices[0])
 
 
-def release(client, run, *indices):
-    """Take a run's marks off indices; those of others stay."""
+def release(client: OpenSearch, run: str, *indices: str) -> None:
+    """Remove a run's claim aliases from indices; those of other runs stay."""
     for index in indices:
         others, _ = _marks(client, index)
         mine = mark_of(index, run)
@@ -136,25 +155,29 @@ def release(client, run, *indices):
             _take_off(client, index, [mine])
 
 
-def remove_marks(client, *indices):
-    """Take everybody's marks off indices that are in nobody's work any more."""
+def remove_marks(client: OpenSearch, *indices: str) -> None:
+    """Remove the claim aliases of all runs from indices that no run works on."""
     for index in indices:
         others, _ = _marks(client, index)
         if others:
             _take_off(client, index, others)
 
 
-def _take_off(client, index, marks):
+def _take_off(client: OpenSearch, index: str, marks: Iterable[str]) -> None:
     actions = [
         {"remove": {"index": index, "alias": mark, "must_exist": False}}
         for mark in marks
     ]
-    with suppress(NotFoundError):  # else somebody else was quicker
+    with suppress(NotFoundError):  # another process has removed the index
         client.indices.update_aliases(body={"actions": actions})
 
 
-def _marks(client, index):
-    """Return the marks on an index, and whether there is such an index."""
+def _marks(client: OpenSearch, index: str) -> tuple[list[str], bool]:
+    """Return the claim aliases on an index, and whether the index exists.
+
+    Raises:
+        LockLostError: the name is an alias.
+    """
     try:
         found = client.indices.get_alias(index=index)
     except NotFoundError:
@@ -165,31 +188,35 @@ def _marks(client, index):
     return [a for a in found[index]["aliases"] if a.startswith(prefix)], True
 
 
-def is_mark(index, alias):
-    """Tell whether an alias is a mark of the migration, which nobody reads by."""
+def is_mark(index: str, alias: str) -> bool:
+    """Return whether an alias is a claim alias of the migration; no reader uses it."""
     return alias.startswith(f"{index}{_SWITCH}")
 
 
-def move_read_alias(client, names):
-    """Let readers see the new index instead of the old one."""
+def move_read_alias(client: OpenSearch, names: CutoverNames) -> None:
+    """Move the read alias from the old index to the new one."""
     guards = [(names.new, names.fence), (names.old, names.mark)]
-    actions = [
+    actions: _Actions = [
         {"add": {"index": names.new, "alias": names.read}},
         {"remove": {"index": names.old, "alias": names.read, "must_exist": False}},
     ]
     _act(client, guards, actions, names.month, keep=guards)
 
 
-def take_over_month(client, names, remove_old):
-    """Let writers write to the new index: the last call of a switch.
+def take_over_month(client: OpenSearch, names: CutoverNames, remove_old: bool) -> None:
+    """Make the new index the month's write target: the last call of a cut-over.
 
     Args:
-        client: an ordinary client.
-        names: the :class:`CutoverNames`.
+        client: decodes its answers.
+        names: of this cut-over.
         remove_old: delete the old index in the same call, because its own name is
             the month's; otherwise only the alias moves.
+
+    Raises:
+        LockLostError: another run has the month.
     """
     guards = [(names.new, names.fence)]
+    actions: _Actions
     if remove_old:
         actions = [{"remove_index": {"index": names.old}}]
     else:
@@ -202,18 +229,21 @@ def take_over_month(client, names, remove_old):
         _act(client, guards, actions, names.month)
     except LockLostError:
         if not serves(client, names):
-            raise  # else it was applied, only its answer was lost
+            raise  # otherwise the call was applied and only its answer was lost
 
 
-def give_back(client, names):
-    """Move both names of a month in one call; no index is removed.
+def give_back(client: OpenSearch, names: CutoverNames) -> None:
+    """Move both names of a month in one call, without removing an index.
 
-    Only for an index whose own name is not the month's: then no search runs into
-    a removed index, and both names can move at once. The fence stays on the new
-    index, so that this run can go on to remove the old one.
+    This works only for an old index whose own name is not the month's. No search can
+    then run into a removed index, so both names can move at once. The fence stays on
+    the new index: with it, this run can remove the old index later.
+
+    Raises:
+        LockLostError: another run has the month.
     """
     fence = (names.new, names.fence)
-    actions = [
+    actions: _Actions = [
         {"remove": {"index": names.old, "alias": names.month}},
         {"remove": {"index": names.old, "alias": names.read}},
         {"add": {"index": names.new, "alias": names.month}},
@@ -228,21 +258,20 @@ def give_back(client, names):
             raise
 
 
-def bring_back(client, names):
-    """Let readers see the old index again, and take the fence off the new one.
+def bring_back(client: OpenSearch, names: CutoverNames) -> bool:
+    """Give the read alias back to the old index, and remove the fence of the new one.
 
-    Afterwards the last call of this switch is refused for ever, even if it is on
-    its way.
+    Afterwards OpenSearch refuses the last call of this cut-over, even if the call was
+    sent before and arrives later.
 
     Returns:
-        bool: False if the last call had been made after all, so that there is
-        nothing to bring back.
+        False if the last call had already been applied, so that nothing was changed.
 
     Raises:
-        LockLostError: somebody else has claimed the month.
+        LockLostError: another run has claimed the month.
     """
     mark = (names.old, names.mark)
-    actions = [{"add": {"index": names.old, "alias": names.read}}]
+    actions: _Actions = [{"add": {"index": names.old, "alias": names.read}}]
     if client.indices.exists(index=names.new):
         actions += [
             {"remove": {"index": names.new, "alias": alias, "must_exist": False}}
@@ -257,34 +286,40 @@ def bring_back(client, names):
     return True
 
 
-def hand_on(client, names, other):
-    """Replace this run's marks by those of other names, if they are still there.
+def hand_on(client: OpenSearch, names: CutoverNames, other: CutoverNames) -> None:
+    """Replace this run's claim aliases with those of another run id.
 
-    Afterwards no request of this run that is on its way is applied any more.
+    Afterwards OpenSearch refuses any request of this run that arrives late.
 
     Args:
-        client: an ordinary client.
-        names: the :class:`CutoverNames` with the marks that are there.
-        other: the same with another ``run``.
+        client: decodes its answers.
+        names: with the run id whose claim aliases exist.
+        other: the same names with another ``run``.
+
+    Raises:
+        LockLostError: another run has the month.
     """
     guards = [(names.new, names.fence), (names.old, names.mark)]
     added = [(other.new, other.fence), (other.old, other.mark)]
     _act(client, guards, [], names.month, keep=added)
 
 
-def remove_index(client, guard, index):
-    """Delete an index if a guard is there.
+def remove_index(client: OpenSearch, guard: Guard, index: str) -> None:
+    """Delete an index if a guard exists.
 
     Args:
-        client: an ordinary client.
-        guard: ``(index, alias)`` of this run on another index, which stays.
+        client: decodes its answers.
+        guard: this run's claim alias on another index, which is not deleted.
         index: name of the index; an alias is refused.
+
+    Raises:
+        LockLostError: the guard is missing.
     """
     _act(client, [guard], [{"remove_index": {"index": index}}], index, keep=[guard])
 
 
-def serves(client, names):
-    """Tell whether the month's name leads to the new index."""
+def serves(client: OpenSearch, names: CutoverNames) -> bool:
+    """Return whether the month's name points to the new index."""
     try:
         return (
             names.month
@@ -294,13 +329,16 @@ def serves(client, names):
         return False
 
 
-def block_writes(client, mark, timeout=60):
-    """Refuse writes to an index; returns when running ones have ended.
+def block_writes(client: OpenSearch, mark: str, timeout: float = 60) -> None:
+    """Block writes to an index, and wait for running writes to end.
 
     Args:
-        client: an ordinary client.
-        mark: this run's alias on the index, never the index's own name.
+        client: decodes its answers.
+        mark: this run's claim alias on the index, never the index's own name.
         timeout: seconds for the request.
+
+    Raises:
+        LockLostError: the claim alias is missing.
     """
     try:
         client.transport.perform_request(
@@ -310,8 +348,8 @@ def block_writes(client, mark, timeout=60):
         raise _lost(mark.partition(_SWITCH)[0]) from error
 
 
-def is_blocked(client, index):
-    """Tell whether writes to an index are refused."""
+def is_blocked(client: OpenSearch, index: str) -> bool:
+    """Return whether writes to an index are blocked."""
     settings = client.indices.get_settings(index=index, name="index.blocks.write")
     blocks = [
         s["settings"].get("index", {}).get("blocks", {}) for s in settings.values()
@@ -319,12 +357,15 @@ def is_blocked(client, index):
     return any(block.get("write") == "true" for block in blocks)
 
 
-def lift_block(client, mark):
-    """Let an index be written again.
+def lift_block(client: OpenSearch, mark: str) -> None:
+    """Remove the write block of an index.
 
     Args:
-        client: an ordinary client.
-        mark: this run's alias on the index, never the index's own name.
+        client: decodes its answers.
+        mark: this run's claim alias on the index, never the index's own name.
+
+    Raises:
+        LockLostError: the claim alias is missing.
     """
     try:
         client.indices.put_settings(index=mark, body={"index.blocks.write": None})

@@ -1,37 +1,51 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Does the index in service still hold all of the backup? Told without reading both.
+"""Prove that the index in service holds a whole backup, without reading all of both.
 
-Before a switch every event was read back, and at its last call the totals of both
-indices agreed while writers were refused. Nothing was deleted at the source in
-between, or the totals would prove nothing. An event keeps its sequence number until
-it is written again. So an event with a number up to that of the reading is as it
-was then; those above it are compared one by one; and if both together are as many
-as the backup holds, none is missing.
+The proof rests on three facts:
+
+* Before the cut-over every event was read back from the target. An event retains its
+  sequence number until it is written again, so an event whose number was covered by
+  that reading is unchanged.
+* Just before the last call of the cut-over both indices held equally many events,
+  while writes were refused. This counts only if nothing was deleted from the source
+  between the verification and that moment.
+* Events with later numbers are compared with the backup one by one.
+
+If the unchanged and the compared events together are as many as the backup holds, no
+event is missing.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from opensearchpy import OpenSearch
+
 from ..search.documents import by_shard
-from ..search.seqno import NOTHING, page, scan, settled_positions
+from ..search.seqno import NOTHING, StoredDocument, page, scan, settled_positions
 from ..usage_events.enrichment import native_bytes
+from ..usage_events.indices import Month
 from .comparison import counts_per_day
 from .fingerprints import event_hash
+from .run_context import MigrationRun
 
 _MOST = 100_000
 _PAGE = 1000
 
 
-def holds_all(run, month, data):
-    """Tell whether nothing of a backup is missing from the index in service.
+def holds_all(run: MigrationRun, month: Month, data: Mapping[str, Any]) -> bool:
+    """Return whether the index in service provably holds all events of the backup.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`, switched.
-        data: its bookmark's.
+        run: the run that asks.
+        month: after its cut-over; it has a backup.
+        data: of the month's bookmark.
 
     Returns:
-        bool: False means that it could not be told; then both have to be read.
+        False if there is no proof; then both indices must be read.
     """
+    assert month.target is not None and month.backup is not None
     switch, verified = data.get("switch") or {}, data.get("verified") or {}
     total = switch.get("events")
     if total is None or "read_back" not in verified or not _same_indices(month, data):
@@ -46,20 +60,24 @@ def holds_all(run, month, data):
         return False
     if sum(last[shard] - read[shard] for shard in last) > _MOST:
         return False
-    again = set()
+    again: set[str] = set()
     for shard in last:
         for hits in _written(run, month.target.name, shard, read[shard], last[shard]):
             same = _compared(run, month.backup.name, hits, serving[shard])
             if same is None:
                 return False
             again |= same
-    # counted after the reading: what is written meanwhile is in neither, not in both
+    # counted after the reading: an event that is written meanwhile is in neither number
     kept, _ = counts_per_day(run.client, month.target.name, read)
     return kept + len(again) == total
 
 
-def _same_indices(month, data):
-    """Tell whether these are the indices of the switch, or its clone of the old one."""
+def _same_indices(month: Month, data: Mapping[str, Any]) -> bool:
+    """Return whether target and backup are the indices of the recorded cut-over.
+
+    The backup is the old index itself or a clone of it, and it must be write-blocked.
+    """
+    assert month.target is not None and month.backup is not None
     settings = month.backup.settings
     origin = settings.get("resize", {}).get("source", {}).get("uuid")
     blocked = str(settings.get("blocks", {}).get("write")).lower() == "true"
@@ -70,16 +88,24 @@ def _same_indices(month, data):
     )
 
 
-def _is_as_left(client, month, switch):
-    """Tell whether the backup was not written since the switch; its clone keeps numbers."""
+def _is_as_left(client: OpenSearch, month: Month, switch: Mapping[str, Any]) -> bool:
+    """Return whether the backup is unchanged since the cut-over.
+
+    A clone retains the sequence numbers of the old index.
+    """
+    assert month.backup is not None
     found = settled_positions(client, month.backup.name)
     if {shard: p.last for shard, p in found.items()} != by_shard(switch["read"]):
         return False
     return counts_per_day(client, month.backup.name)[0] == switch["events"]
 
 
-def _written(run, index, shard, after, upto):
-    def fetch(start, end):
+def _written(
+    run: MigrationRun, index: str, shard: int, after: int, upto: int
+) -> Iterator[list[StoredDocument]]:
+    """Yield pages of the events that were written after a position."""
+
+    def fetch(start: int, end: int) -> list[StoredDocument]:
         run.copier.check()
         return page(run.copier.text_client, index, shard, start, end, _PAGE)
 
@@ -88,14 +114,22 @@ def _written(run, index, shard, after, upto):
             yield hits
 
 
-def _compared(run, backup, hits, serving):
-    """Return the ids of those events that the backup has too; None if one differs.
+def _compared(
+    run: MigrationRun, backup: str, hits: Sequence[StoredDocument], serving: int
+) -> set[str] | None:
+    """Return the ids of the events that the backup holds too; None if one differs.
 
-    One that was written after the switch may differ: it is newer.
+    An event that was written after the cut-over may differ, because it is newer.
+
+    Args:
+        run: the run that asks.
+        backup: name of the backup.
+        hits: events of one shard of the index in service.
+        serving: last sequence number of that shard at the cut-over.
     """
     written = {hit.id: hit for hit in hits}
     only = {"ids": {"values": sorted(written)}}
-    again = set()
+    again: set[str] = set()
     for shard, position in settled_positions(run.client, backup).items():
         upto = position.last
         for old in page(
@@ -108,5 +142,5 @@ def _compared(run, backup, hits, serving):
     return again
 
 
-def _hash(hit):
+def _hash(hit: StoredDocument) -> int:
     return event_hash(hit.id, native_bytes(hit.source))

@@ -1,13 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Bringing what was written since, and reading each of its events back."""
+"""Copy the events written since the last copy, and read each of them back."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from ..search.seqno import NOTHING, page, positions
 from ..usage_events.enrichment import native_bytes
+from .copier import Copier
 from .fingerprints import fingerprint
 
 _IDS = 1000
@@ -15,13 +17,12 @@ _IDS = 1000
 
 @dataclass(frozen=True)
 class CatchUp:
-    """What was brought.
+    """Result of a catch-up.
 
     Attributes:
-        events: their number.
-        only_written: every operation of the source in between left one of these
-            events. If not, there were others: something was deleted, or was
-            written more than once.
+        events: number of events that were copied.
+        only_written: each operation on the source in that range stored one of these
+            events. Otherwise an event was deleted, or written more than once.
     """
 
     events: int = 0
@@ -29,32 +30,38 @@ class CatchUp:
 
 
 class DeltaError(StatsDashboardError):
-    """Events of the last moment were not stored as they are."""
+    """Recently written events differ between source and target."""
 
 
-def bring_delta(copier, source, target, fence, copied, upto, check):
-    """Copy what came after a position and compare every event of it.
+def bring_delta(
+    copier: Copier,
+    source: str,
+    target: str,
+    fence: str,
+    copied: Mapping[int, int],
+    upto: Mapping[int, int],
+    check: Callable[[], None],
+) -> CatchUp:
+    """Copy the events after a position, and compare each of them with its source.
 
     Args:
-        copier: the :class:`~.copier.Copier` of the run.
+        copier: of the run.
         source: name of the source; it must be refreshed.
         target: name of the target.
         fence: alias through which the target is written.
-        copied: shard -> position up to which everything is there and verified.
-        upto: shard -> position to bring.
-        check: called before each batch; raises to end it.
-
-    Returns:
-        Delta: what was brought.
+        copied: shard -> position up to which events are copied and verified.
+        upto: shard -> position to copy up to.
+        check: called before each batch; raises to end the catch-up.
 
     Raises:
-        DeltaError: one is not in the target as it is in the source.
+        DeltaError: an event differs between source and target.
+        LockLostError: another run has the month.
     """
-    brought = {}
+    brought: dict[str, int] = {}
     for batch in copier.batches(source, copied, upto, gated=False):
         check()
         copier.write(fence, batch)
-        # an event that was written twice stands in the source once, as it is last
+        # the source holds only the last version of an event that was written twice
         brought.update({id: hash for id, _, hash in batch.prints})
     copier.client.indices.refresh(index=target)
     stored = dict(_hashes(copier, target, sorted(brought)))
@@ -68,7 +75,10 @@ def bring_delta(copier, source, target, fence, copied, upto, check):
     return CatchUp(len(brought), operations == len(brought))
 
 
-def _hashes(copier, target, ids):
+def _hashes(
+    copier: Copier, target: str, ids: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    """Yield id and hash of those events that the target holds."""
     last = {n: p.last for n, p in positions(copier.client, target).items()}
     for start in range(0, len(ids), _IDS):
         only = {"ids": {"values": ids[start : start + _IDS]}}

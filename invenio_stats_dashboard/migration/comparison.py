@@ -1,14 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Comparing two indices event by event, on the days on which they differ."""
+"""Compare two indices event by event, on the days on which they differ."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Thread
+from typing import Any
 
-from ..search.seqno import NOTHING, page, scan
+from opensearchpy import OpenSearch
+
+from ..search.seqno import NOTHING, StoredDocument, page, scan
 from ..usage_events.enrichment import native_bytes
-from .fingerprints import NO_DAY, event_hash, fingerprint, read_fingerprints
+from .fingerprints import (
+    NO_DAY,
+    Fingerprints,
+    event_hash,
+    fingerprint,
+    read_fingerprints,
+)
 
 _IN_MEMORY = 100_000
 _PAGE = 2000
@@ -16,31 +26,31 @@ _PAGE = 2000
 
 @dataclass(frozen=True)
 class DayDifference:
-    """What one day's events differ in, as sets of ``_id``.
+    """The events of one day that differ, as sets of ``_id``.
 
     Attributes:
         missing: on the left, not on the right.
         extra: on the right, not on the left.
-        changed: on both, with other native fields.
+        changed: on both, with different native fields.
     """
 
-    missing: frozenset = frozenset()
-    extra: frozenset = frozenset()
-    changed: frozenset = frozenset()
+    missing: frozenset[str] = frozenset()
+    extra: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
 
-    def __bool__(self):
-        """Tell whether there is any difference."""
+    def __bool__(self) -> bool:
+        """Return whether any event differs."""
         return bool(self.missing or self.extra or self.changed)
 
-    def __or__(self, other):
-        """Return both differences together."""
+    def __or__(self, other: "DayDifference") -> "DayDifference":
+        """Return the union of two differences."""
         return DayDifference(
             self.missing | other.missing,
             self.extra | other.extra,
             self.changed | other.changed,
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the numbers, as a clause."""
         return (
             f"{len(self.missing)} missing, {len(self.extra)} too many, "
@@ -55,31 +65,35 @@ class ComparedIndex:
     Attributes:
         index: name of the index.
         upto: shard -> last sequence number that is visible now.
-        settled: shard -> sequence number above which an event is newer than the
-            comparison is about; such an event is no difference.
+        settled: shard -> last sequence number that the comparison covers. A later
+            event is not counted as a difference.
     """
 
     index: str
-    upto: dict
-    settled: dict
+    upto: Mapping[int, int]
+    settled: Mapping[int, int]
 
 
-def fingerprints_of_both(text_client, left, right, size=_PAGE, pause=None):
-    """Fingerprint two indices at the same time.
+def fingerprints_of_both(
+    text_client: OpenSearch,
+    left: ComparedIndex,
+    right: ComparedIndex,
+    size: int = _PAGE,
+    pause: Callable[[], None] | None = None,
+) -> tuple[Fingerprints, Fingerprints]:
+    """Compute the fingerprints of two indices in parallel.
 
     Args:
-        text_client: a client that does not decode.
-        left: a :class:`ComparedIndex`.
-        right: a :class:`ComparedIndex`.
+        text_client: does not decode its answers.
+        left: one side.
+        right: the other side.
         size: events in a page.
-        pause: called between pages; may raise to stop.
-
-    Returns:
-        tuple: two :class:`~.fingerprints.Fingerprints`.
+        pause: called between pages, in two threads; may raise to stop.
     """
-    results, errors = {}, []
+    results: dict[str, Fingerprints] = {}
+    errors: list[BaseException] = []
 
-    def work(side):
+    def work(side: ComparedIndex) -> None:
         try:
             results[side.index] = read_fingerprints(
                 text_client, side.index, side.upto, size=size, pause=pause
@@ -97,19 +111,27 @@ def fingerprints_of_both(text_client, left, right, size=_PAGE, pause=None):
     return results[left.index], results[right.index]
 
 
-def compare_day(text_client, left, right, day, count, pause=None):
+def compare_day(
+    text_client: OpenSearch,
+    left: ComparedIndex,
+    right: ComparedIndex,
+    day: str,
+    count: int,
+    pause: Callable[[], None] | None = None,
+) -> DayDifference:
     """Compare the events of one day one by one, in bounded memory.
 
     Args:
-        text_client: a client that does not decode.
-        left: the :class:`ComparedIndex` that is right by definition.
-        right: the :class:`ComparedIndex` that is checked.
-        day: ``YYYY-MM-DD``.
-        count: about how many events the day has.
+        text_client: does not decode its answers.
+        left: the reference.
+        right: the side that is checked.
+        day: ``YYYY-MM-DD``, or ``no date``.
+        count: approximate number of events on that day; decides into how many
+            portions the day is split.
         pause: called between pages; may raise to stop.
 
     Returns:
-        Difference: empty if the day is the same on both sides.
+        The difference; empty if both sides hold the same events of that day.
     """
     parts = max(1, -(-count // _IN_MEMORY))
     found = DayDifference()
@@ -120,7 +142,10 @@ def compare_day(text_client, left, right, day, count, pause=None):
     return found
 
 
-def _difference(mine, theirs):
+def _difference(
+    mine: dict[str, tuple[int, bool]], theirs: dict[str, tuple[int, bool]]
+) -> DayDifference:
+    """Compare two results of :func:`_hashes`; empties ``theirs``."""
     missing, changed = set(), set()
     for id, (hash, newer) in mine.items():
         other = theirs.pop(id, None)
@@ -133,17 +158,24 @@ def _difference(mine, theirs):
     return DayDifference(frozenset(missing), frozenset(extra), frozenset(changed))
 
 
-def _hashes(text_client, side, day, part, parts, pause):
-    """Return id -> (hash, is newer than the comparison) of one part of a day."""
-    only = None
+def _hashes(
+    text_client: OpenSearch,
+    side: ComparedIndex,
+    day: str,
+    part: int,
+    parts: int,
+    pause: Callable[[], None] | None,
+) -> dict[str, tuple[int, bool]]:
+    """Return id -> (hash, is not covered by the comparison) of a portion of a day."""
+    only: dict[str, Any] | None = None
     if day != NO_DAY:
         # wide enough for timestamps with an offset; the exact day is checked below
         window = {"gte": f"{day}||-1d", "lt": f"{day}||+2d"}
         only = {"range": {"timestamp": {**window, "format": "strict_date"}}}
-    result = {}
+    result: dict[str, tuple[int, bool]] = {}
     for shard, upto in side.upto.items():
 
-        def fetch(start, end, shard=shard):
+        def fetch(start: int, end: int, shard: int = shard) -> list[StoredDocument]:
             return page(text_client, side.index, shard, start, end, _PAGE, only=only)
 
         for _, hits in scan(fetch, NOTHING, upto, _PAGE):
@@ -151,7 +183,7 @@ def _hashes(text_client, side, day, part, parts, pause):
                 its_day, hash = fingerprint(hit.id, native_bytes(hit.source))
                 if its_day != day:
                     continue
-                # the id decides the part, so that both sides have it in the same
+                # the id decides the portion, so both sides put the event in the same
                 if parts > 1 and event_hash(hit.id, b"") % parts != part:
                     continue
                 newer = hit.seq_no > side.settled.get(shard, upto)
@@ -161,19 +193,21 @@ def _hashes(text_client, side, day, part, parts, pause):
     return result
 
 
-def counts_per_day(client, index, settled=None):
+def counts_per_day(
+    client: OpenSearch, index: str, settled: Mapping[int, int] | None = None
+) -> tuple[int, dict[str, int]]:
     """Count an index's events by day in the cluster.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         index: name of the index.
-        settled: shard -> position to count up to, or None for everything; it is
-            applied as one limit if the shards agree.
+        settled: shard -> sequence number to count up to, one request for each shard;
+            None counts everything in one request.
 
     Returns:
-        tuple: total, and day -> count.
+        The total, and day -> number of events.
     """
-    body = {
+    body: dict[str, Any] = {
         "size": 0,
         "track_total_hits": True,
         "aggs": {
@@ -187,10 +221,13 @@ def counts_per_day(client, index, settled=None):
             }
         },
     }
-    total, days = 0, {}
-    for shard, upto in (settled or {None: None}).items():
-        params = {"request_timeout": 120, "request_cache": "false"}
-        query = {"match_all": {}}
+    total = 0
+    days: dict[str, int] = {}
+    shards: Iterable[tuple[int | None, int | None]]
+    shards = settled.items() if settled else [(None, None)]
+    for shard, upto in shards:
+        params: dict[str, Any] = {"request_timeout": 120, "request_cache": "false"}
+        query: dict[str, Any] = {"match_all": {}}
         if shard is not None:
             params["preference"] = f"_shards:{shard}|_primary"
             query = {"range": {"_seq_no": {"lte": upto}}}

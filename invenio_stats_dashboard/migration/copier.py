@@ -1,91 +1,110 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Copying a month: read by sequence number, enrich, write, remember; in parallel.
+"""Read a month's events by sequence number, enrich them, write them, read them back.
 
-A reader fetches and enriches the next batch while the last one is written, and
-what was written is read back beside both, so that a verified copy takes hardly
-longer than a copy. Every batch is bounded and so is the number under way.
+The caller overlaps these steps: it reads and enriches the next batch while the last
+one is written. Written events are read back meanwhile, so a verified copy takes hardly
+longer than a copy. The size of a batch is bounded.
 """
 
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
-from ..search.seqno import NOTHING, IncompletePageError, page, positions, scan
+from ..search.health import HealthGate
+from ..search.seqno import (
+    NOTHING,
+    IncompletePageError,
+    ShardPosition,
+    StoredDocument,
+    page,
+    positions,
+    scan,
+)
+from ..usage_events.enrichment import Splicer
 from .fingerprints import Fingerprints, fingerprint, read_fingerprints
 
 _READ_BACK_EVERY = 50_000
 ALIAS_MISSING = "index_not_found_exception"
+"""Error type of a write with ``require_alias`` if the alias does not exist."""
 
 
 class RefusedEventsError(StatsDashboardError):
-    """OpenSearch refuses events of a month for good; the month cannot be copied."""
+    """OpenSearch permanently refuses events of a month, so it cannot be copied."""
 
 
 @dataclass(frozen=True)
 class EventBatch:
-    """Events ready to be written.
+    """Enriched events, ready to be written.
 
     Attributes:
-        shard: of the source.
-        position: sequence number up to which the shard is done with this batch.
-        actions: bulk actions, bytes each.
-        prints: ``(id, day, hash)`` of each event.
+        shard: number of the source's shard.
+        position: sequence number up to which the shard is copied after this batch.
+        actions: bulk actions, one for each event.
+        prints: id, day and hash of each event.
     """
 
     shard: int
     position: int
-    actions: list
-    prints: list
+    actions: list[bytes]
+    prints: list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True)
 class Copier:
-    """Copies what one source index holds to its target.
+    """Copies events of a source index to its target.
 
     Attributes:
-        client: an ordinary client.
-        text_client: a client that does not decode.
+        client: decodes its answers.
+        text_client: does not decode its answers.
         splicer: adds the enrichment.
-        gate: closed while the cluster is not fit.
+        gate: blocks while the cluster is not healthy.
         batch_size: events in a batch.
-        write_limit: seconds to go on when writes are refused.
+        write_limit: seconds to retry while OpenSearch stores nothing.
         timeout: seconds for one request.
         check: called before each batch; raises when the run must end.
-        waiting: called with a sentence while it waits.
-        sleep: waits for seconds; may raise.
+        waiting: called with the reason before each pause.
+        sleep: waits for the given seconds; may raise to end the waiting.
     """
 
-    client: object
-    text_client: object
-    splicer: object
-    gate: object
+    client: OpenSearch
+    text_client: OpenSearch
+    splicer: Splicer
+    gate: HealthGate
     batch_size: int
     write_limit: float
     timeout: float
-    check: object
-    waiting: object
-    sleep: object
+    check: Callable[[], None]
+    waiting: Callable[[str], None]
+    sleep: Callable[[float], None]
 
-    def batches(self, source, after, upto, gated=True):
+    def batches(
+        self,
+        source: str,
+        after: Mapping[int, int],
+        upto: Mapping[int, int],
+        gated: bool = True,
+    ) -> Iterator[EventBatch]:
         """Yield enriched batches of a source, shard by shard.
 
         Args:
             source: name of the source index.
-            after: shard -> position read before.
+            after: shard -> position that was read before.
             upto: shard -> position to read up to.
-            gated: ask the health gate before each; not while writers wait.
+            gated: pass the health gate before each page; off while writes are refused.
         """
         for shard in sorted(upto):
 
-            def fetch(start, end, shard=shard):
+            def fetch(start: int, end: int, shard: int = shard) -> list[StoredDocument]:
                 self.check()
                 if gated:
                     self.gate.wait([source])
@@ -95,8 +114,10 @@ class Copier:
             for position, hits in scan(fetch, first, upto[shard], self.batch_size):
                 yield self.batch(shard, position, hits)
 
-    def _page(self, source, shard, after, upto):
-        def request():
+    def _page(
+        self, source: str, shard: int, after: int, upto: int
+    ) -> list[StoredDocument]:
+        def request() -> list[StoredDocument]:
             return page(
                 self.text_client,
                 source,
@@ -115,16 +136,15 @@ class Copier:
                 self.sleep(1 + attempt)
         return request()
 
-    def batch(self, shard, position, hits):
-        """Enrich what was read, ready to be written.
+    def batch(
+        self, shard: int, position: int, hits: Sequence[StoredDocument]
+    ) -> EventBatch:
+        """Enrich events and return the batch that writes them.
 
         Args:
-            shard: of the source.
-            position: that the shard is done with afterwards.
-            hits: what was read.
-
-        Returns:
-            Batch: one action for each.
+            shard: number of the source's shard.
+            position: up to which the shard is copied afterwards.
+            hits: events as read from the source.
         """
         sources = self.splicer.splice([hit.source for hit in hits])
         actions, prints = [], []
@@ -136,12 +156,13 @@ class Copier:
             )
         return EventBatch(shard, position, actions, prints)
 
-    def write(self, fence, batch):
+    def write(self, fence: str, batch: EventBatch) -> None:
         """Store a batch in the target through the run's fence.
 
         Raises:
-            LockLostError: the fence is gone; another run has the month.
-            RefusedEventsError: events are refused for good.
+            LockLostError: the fence does not exist; another run has the month.
+            RefusedEventsError: OpenSearch permanently refuses events.
+            SearchUnavailableError: OpenSearch stored nothing for too long.
         """
         refusals = bulk.write(
             self.text_client,
@@ -168,30 +189,31 @@ class Copier:
 
 
 class ReadBack:
-    """Reads what has been written to a target, beside the writing.
+    """Reads the written events back from a target, in a thread beside the writing.
 
     Attributes:
-        read_upto: shard -> :class:`~...search.seqno.ShardPosition` up to which
-            :meth:`finish` has read.
+        prints: fingerprints of the events that were read.
+        read_upto: shard -> position up to which :meth:`finish` has read.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
+        client: decodes its answers.
+        text_client: does not decode its answers.
         target: name of the target.
     """
 
-    def __init__(self, client, text_client, target):
-        """Start empty; :meth:`written` starts the reading."""
+    def __init__(
+        self, client: OpenSearch, text_client: OpenSearch, target: str
+    ) -> None:
         self._client, self._text_client = client, text_client
         self._target = target
         self.prints = Fingerprints()
-        self.read_upto = {}
-        self._after = {}
+        self.read_upto: dict[int, ShardPosition] = {}
+        self._after: dict[int, int] = {}
         self._pending = 0
-        self._thread = None
+        self._thread: threading.Thread | None = None
 
-    def written(self, count):
-        """Say that so many events were written; reads now and then."""
+    def written(self, count: int) -> None:
+        """Record that events were written; starts reading after enough of them."""
         self._pending += count
         busy = self._thread is not None and self._thread.is_alive()
         if self._pending >= _READ_BACK_EVERY and not busy:
@@ -199,11 +221,12 @@ class ReadBack:
             self._thread = threading.Thread(target=self._quietly, daemon=True)
             self._thread.start()
 
-    def finish(self):
-        """Read all that is left and return the :class:`Fingerprints`.
+    def finish(self) -> Fingerprints:
+        """Read all remaining events and return the fingerprints of all events.
 
-        Call it while no write is under way: then everything up to the last number
-        given out is stored, although an async translog has not confirmed it yet.
+        Call it while no write is running. All operations up to the last assigned
+        sequence number are then stored, although the global checkpoint may lag behind
+        with an asynchronous translog.
         """
         if self._thread is not None:
             self._thread.join()
@@ -211,13 +234,13 @@ class ReadBack:
         self._read({shard: p.last for shard, p in self.read_upto.items()})
         return self.prints
 
-    def _quietly(self):
-        # beside the work; whatever goes wrong, finish() reads on from there
+    def _quietly(self) -> None:
+        # after a failure here, finish() continues from the last position
         with suppress(OpenSearchException, IncompletePageError):
             found = positions(self._client, self._target)
             self._read({shard: p.checkpoint for shard, p in found.items()})
 
-    def _read(self, upto):
+    def _read(self, upto: Mapping[int, int]) -> None:
         self._client.indices.refresh(
             index=self._target, params={"request_timeout": 120}
         )

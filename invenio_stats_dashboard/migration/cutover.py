@@ -1,43 +1,50 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The switch of a month from its old index to the new one.
+"""Cut over a month from its old index to the new one.
 
-Writers are refused for a moment and come back; readers see every event once all
-the time. Until the last call everything can be taken back, by this run or by
-anyone else who notices that its deadline has passed; after it the old data lives
-on as a backup.
+Writes are refused for a moment; writers wait and retry. Readers see every event
+exactly once all the time. Until the last call the cut-over can be taken back, by this
+run or by any process that finds its deadline passed. After the last call the old data
+remains as a backup.
 """
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import ClusterNotHealthyError, LockLostError, StatsDashboardError
 from ..search.client import describe
+from ..search.documents import Bookmark
 from ..search.names import META_KEY
 from ..search.seqno import positions
 from . import alias_actions
+from .alias_actions import CutoverNames, Guard
 from .catch_up import bring_delta
+from .copier import Copier
 from .search_drain import SearchDrain
 
 _SETTLE = 5.0
+"""Seconds to wait until all copies of a shard have confirmed all writes."""
 MARGIN = 0.7
+"""Share of the time limit after which a cut-over is taken back."""
 
 
 class CutoverTakenBackError(StatsDashboardError):
-    """A switch could not be finished in time and was taken back; try again."""
+    """A cut-over did not finish in time and was taken back; it can be tried again."""
 
 
 @dataclass(frozen=True)
 class CutoverResult:
-    """What a switch leaves.
+    """Result of a cut-over.
 
     Attributes:
-        block_seconds: how long writers were refused.
-        delta: events that were brought within that time.
+        block_seconds: time for which writes were refused.
+        delta: events that were copied within that time.
     """
 
     block_seconds: float
@@ -46,44 +53,42 @@ class CutoverResult:
 
 @dataclass(frozen=True)
 class Cutover:
-    """One attempt to switch one month.
+    """One attempt to cut over one month.
 
     Attributes:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        copier: the :class:`~.copier.Copier` of the run.
-        names: the :class:`~.alias_actions.CutoverNames`.
-        backup: name for the old data.
-        bookmark: the month's bookmark, to store intent and outcome.
-        seconds: how long writers may be refused.
-        step: called with the name of each step before it is made.
+        client: decodes its answers.
+        text_client: does not decode its answers.
+        copier: of the run.
+        names: that the cut-over moves.
+        backup: name of the backup index.
+        bookmark: of the month; stores intent and outcome.
+        seconds: longest time for which writes may be refused.
+        step: called with the name of each step before the step is made.
         check: raises when the run must end.
     """
 
-    client: object
-    text_client: object
-    copier: object
-    names: alias_actions.CutoverNames
+    client: OpenSearch
+    text_client: OpenSearch
+    copier: Copier
+    names: CutoverNames
     backup: str
-    bookmark: object
+    bookmark: Bookmark
     seconds: float
-    step: object
-    check: object
+    step: Callable[[str], None]
+    check: Callable[[], None]
 
-    def make(self, copied, only_written):
-        """Switch the month.
+    def make(self, copied: Mapping[int, int], only_written: bool) -> CutoverResult:
+        """Cut over the month.
 
         Args:
             copied: shard -> position up to which the source was copied and
                 verified.
-            only_written: see :class:`~.catch_up.CatchUp`, of what was brought since the
-                verification.
-
-        Returns:
-            Switched: what it leaves.
+            only_written: :attr:`.catch_up.CatchUp.only_written` of the catch-up since
+                the verification.
 
         Raises:
-            SwitchTakenBackError: it was taken back; the month is as before.
+            CutoverTakenBackError: the cut-over was taken back; readers and writers
+                use the old index as before.
             LockLostError: another run has the month.
         """
         deadline = time.monotonic() + self.seconds
@@ -103,12 +108,15 @@ class Cutover:
         try:
             delta = self._steps(copied, only_written, deadline)
         except BaseException as error:  # noqa: BLE001 - raised again
-            # whatever it is, writers must not stay locked out
+            # after any error, writes must be possible again
             self._take_back(error)
             delta = 0
         return CutoverResult(time.monotonic() - start, delta)
 
-    def _steps(self, copied, only_written, deadline):
+    def _steps(
+        self, copied: Mapping[int, int], only_written: bool, deadline: float
+    ) -> int:
+        """Make all steps; return the number of events that were copied meanwhile."""
         client, names = self.client, self.names
         self._in_time(deadline)
         self.step("block")
@@ -152,11 +160,13 @@ class Cutover:
         self.step("after last call")
         return delta.events
 
-    def _note_proof(self, upto, only_written):
-        """Store what is known of both indices while nobody can write.
+    def _note_proof(self, upto: Mapping[int, int], only_written: bool) -> None:
+        """Store totals and positions of both indices while writes are blocked.
+
+        :mod:`.backup_proof` needs them later.
 
         Raises:
-            SwitchTakenBackError: they do not hold the same, or a shard is away.
+            CutoverTakenBackError: the totals differ, or a shard is unavailable.
         """
         total = self._same_totals()
         serving = {n: p.last for n, p in positions(self.client, self.names.new).items()}
@@ -174,8 +184,12 @@ class Cutover:
             }
         )
 
-    def _in_time(self, deadline):
-        """Leave off while there is time to take everything back."""
+    def _in_time(self, deadline: float) -> None:
+        """Give up early enough to take everything back within the time limit.
+
+        Raises:
+            CutoverTakenBackError: the cut-over took too long.
+        """
         self.check()
         left = deadline - time.monotonic()
         if left < self.seconds * (1 - MARGIN):
@@ -183,7 +197,8 @@ class Cutover:
                 f"The switch took more than {self.seconds * MARGIN:.0f} seconds"
             )
 
-    def _same_totals(self):
+    def _same_totals(self) -> int:
+        """Return the number of events, which must be the same in both indices."""
         old = self._count(self.names.old)
         new = self._count(self.names.new)
         if old != new:
@@ -193,13 +208,14 @@ class Cutover:
             )
         return new
 
-    def _count(self, index):
+    def _count(self, index: str) -> int:
         answer = self.client.count(index=index)
         if answer["_shards"]["failed"]:
             raise CutoverTakenBackError(f"Not every shard of {index} could be counted")
         return answer["count"]
 
-    def _clone(self, deadline):
+    def _clone(self, deadline: float) -> None:
+        """Clone the old index to the backup, without copying data."""
         fence = (self.names.new, self.names.fence)
         remove_leftover(self.client, self.names.old, self.backup, fence)
         self.client.indices.clone(
@@ -221,8 +237,13 @@ class Cutover:
             body={"_meta": {**meta, META_KEY: {"backup_of": self.names.month}}},
         )
 
-    def _take_back(self, error):
-        """Undo the switch and say why; returns if it had been made after all."""
+    def _take_back(self, error: BaseException) -> None:
+        """Undo the cut-over and raise the reason; returns if the last call succeeded.
+
+        Raises:
+            CutoverTakenBackError: after an error that a new attempt may avoid.
+            BaseException: ``error`` itself otherwise.
+        """
         self.step("take back")
         if not take_back(
             self.client, self.names, self.backup, self.bookmark, self.step
@@ -239,21 +260,23 @@ class Cutover:
         ) from error
 
 
-def flushed_positions(client, index, deadline):
-    """Return the last numbers of a blocked index, when all up to them are stored.
+def flushed_positions(
+    client: OpenSearch, index: str, deadline: float
+) -> dict[int, int]:
+    """Flush a write-blocked index, and wait until all its operations are stored.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         index: name of the index.
-        deadline: of ``time.monotonic()``.
+        deadline: in seconds of :func:`time.monotonic`.
 
     Returns:
-        dict: shard -> last number.
+        shard -> last sequence number.
 
     Raises:
-        SwitchTakenBackError: its copies did not confirm all writes in time.
+        CutoverTakenBackError: the copies of a shard did not confirm all writes in time.
     """
-    # with an async translog the checkpoint moves at a flush only
+    # with an asynchronous translog only a flush advances the checkpoint
     left = max(deadline - time.monotonic(), 1)
     client.indices.flush(
         index=index, params={"wait_if_ongoing": "true", "request_timeout": left}
@@ -272,21 +295,27 @@ def flushed_positions(client, index, deadline):
         time.sleep(0.05)
 
 
-def take_back(client, names, backup, bookmark, step):
-    """Undo a switch before its last call; the month must be this run's own.
+def take_back(
+    client: OpenSearch,
+    names: CutoverNames,
+    backup: str,
+    bookmark: Bookmark,
+    step: Callable[[str], None],
+) -> bool:
+    """Undo a cut-over before its last call; this run must have claimed the month.
 
     Args:
-        client: an ordinary client.
-        names: the :class:`~.alias_actions.CutoverNames`, with fence and mark in place.
-        backup: the name that its clone has, if there is one already.
-        bookmark: the month's bookmark.
-        step: called with the name of each step before it is made.
+        client: decodes its answers.
+        names: of the cut-over; fence and mark must exist.
+        backup: name of the clone, which need not exist.
+        bookmark: of the month.
+        step: called with the name of each step before the step is made.
 
     Returns:
-        bool: False if the last call had been made, and the month is switched.
+        False if the last call had already been applied, so that the cut-over stands.
 
     Raises:
-        LockLostError: somebody else has claimed the month.
+        LockLostError: another run has claimed the month.
     """
     switch = bookmark.data.get("switch") or {}
     if not alias_actions.bring_back(client, names):
@@ -302,29 +331,35 @@ def take_back(client, names, backup, bookmark, step):
         except LockLostError:
             raise
         except StatsDashboardError:
-            pass  # it is not ours; the next attempt says so before anything changes
+            pass  # not a clone of ours; the next attempt reports it before any change
     bookmark.write(state="copying", switch=None)
     alias_actions.release(client, names.run, names.old)
     return True
 
 
-def take_back_anothers(client, names, backup, bookmark, step):
-    """Undo a switch that somebody else began and did not finish.
+def take_back_anothers(
+    client: OpenSearch,
+    names: CutoverNames,
+    backup: str,
+    bookmark: Bookmark,
+    step: Callable[[str], None],
+) -> bool:
+    """Undo a cut-over that another run began and did not finish.
 
-    Whoever does it says so in the bookmark first, so that of two only one does.
+    The caller writes its id to the bookmark first. Of two callers only one succeeds.
 
     Args:
-        client: an ordinary client.
-        names: the :class:`~.alias_actions.CutoverNames`, with the caller's id.
-        backup: the name that its clone has, if there is one already.
-        bookmark: the month's bookmark.
-        step: called with the name of each step before it is made.
+        client: decodes its answers.
+        names: of the cut-over, with the caller's run id.
+        backup: name of the clone, which need not exist.
+        bookmark: of the month.
+        step: called with the name of each step before the step is made.
 
     Returns:
-        bool: False if the last call had been made, and the month is switched.
+        False if the last call had already been applied, so that the cut-over stands.
 
     Raises:
-        LockLostError: somebody else does it.
+        LockLostError: another caller undoes it.
     """
     bookmark.write(run=names.run)
     step("claim")
@@ -333,17 +368,17 @@ def take_back_anothers(client, names, backup, bookmark, step):
     return take_back(client, names, backup, bookmark, step)
 
 
-def remove_leftover(client, old, backup, guard):
-    """Delete the clone that an unfinished switch has left.
+def remove_leftover(client: OpenSearch, old: str, backup: str, guard: Guard) -> None:
+    """Delete the clone that an unfinished cut-over has left.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         old: name of the index that it must be a clone of.
-        backup: name of the clone.
-        guard: ``(index, alias)`` of this run on another index of the month.
+        backup: name of the clone, which need not exist.
+        guard: this run's claim alias on another index of the month.
 
     Raises:
-        StatsDashboardError: an index of that name holds something else.
+        StatsDashboardError: an index of that name is no clone of ``old``.
         LockLostError: another run has the month.
     """
     try:

@@ -4,58 +4,64 @@
 """Order-independent checksums of events, by day.
 
 The fingerprint of an event is a hash of its ``_id`` and of the exact bytes that
-the site wrote; that of a day is their number and their sum. Two indices hold the
-same events of a day exactly if the fingerprints are equal, in whatever order
-they were read.
+the site wrote. The fingerprint of a day is the number of its events and the sum of
+their hashes. Two indices hold the same events of a day if and only if these agree;
+the order of reading does not matter.
 """
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from opensearchpy import OpenSearch
 from xxhash import xxh3_64_intdigest
 
-from ..search.seqno import NOTHING, page, scan
+from ..search.seqno import NOTHING, StoredDocument, page, scan
 from ..usage_events.enrichment import native_bytes
 
 _MODULUS = 2**64
 _PAGE = 2000
 HASH = "xxh3-64"
-"""Name of the hash, kept beside stored sums, which say nothing to another one."""
+"""Name of the hash. It is stored with the sums: those of another hash are useless."""
 NO_DAY = "no date"
-"""The day of an event whose timestamp is not of the usual form."""
+"""The day of an event whose timestamp does not have the usual form."""
 
 
 class Fingerprints:
-    """Number and sum of hashes of events, by day."""
+    """Number of events and sum of their hashes, by day.
 
-    def __init__(self, stored=None):
-        """Start empty, or with what :meth:`stored` returned."""
-        self._count = defaultdict(int)
-        self._sum = defaultdict(int)
+    Args:
+        stored: an earlier result of :meth:`stored` to continue from, or None.
+    """
+
+    def __init__(self, stored: Mapping[str, Any] | None = None) -> None:
+        self._count: dict[str, int] = defaultdict(int)
+        self._sum: dict[str, int] = defaultdict(int)
         for day, (count, total) in (stored or {}).items():
             self._count[day], self._sum[day] = count, int(total, 16)
 
-    def add(self, day, hash):
-        """Count one event.
+    def add(self, day: str, hash: int) -> None:
+        """Add one event.
 
         Args:
-            day: ``YYYY-MM-DD``.
+            day: ``YYYY-MM-DD``, or :data:`NO_DAY`.
             hash: of the event, see :func:`event_hash`.
         """
         self._count[day] += 1
         self._sum[day] = (self._sum[day] + hash) % _MODULUS
 
-    def stored(self):
-        """Return a JSON object that the constructor takes."""
+    def stored(self) -> dict[str, list[int | str]]:
+        """Return a JSON object that the constructor accepts."""
         return {
             day: [count, f"{self._sum[day]:x}"] for day, count in self._count.items()
         }
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """Return day -> number of events."""
         return dict(self._count)
 
-    def differing(self, other):
+    def differing(self, other: "Fingerprints") -> list[str]:
         """Return the days on which two sets of events differ, in order."""
         days = set(self._count) | set(other._count)
         return sorted(
@@ -66,29 +72,29 @@ class Fingerprints:
         )
 
     @property
-    def total(self):
+    def total(self) -> int:
         """Return the number of events."""
         return sum(self._count.values())
 
 
-def fingerprint(id, native):
+def fingerprint(id: str, native: bytes) -> tuple[str, int]:
     """Return the day of one event and the 64-bit hash of its id and native bytes.
 
-    The hash (XXH3) tells copies from originals, not from forgeries.
+    The hash (XXH3) detects accidental differences. It is not cryptographic.
 
     Args:
         id: its ``_id``.
-        native: what the site wrote, see :func:`~..usage_events.enrichment.native_bytes`.
+        native: the bytes that the site wrote, see
+            :func:`~..usage_events.enrichment.native_bytes`.
 
     Returns:
-        tuple: ``YYYY-MM-DD``, or ``no date`` where no timestamp stands in the usual
-        form, and the hash. Both sides of a comparison hold the same bytes, so they
-        agree.
+        The day, ``YYYY-MM-DD`` or :data:`NO_DAY`, and the hash. The day is read from
+        the same bytes on both sides of a comparison, so both sides agree on it.
     """
     return _day(native), event_hash(id, native)
 
 
-def event_hash(id, native):
+def event_hash(id: str, native: bytes) -> int:
     """Return the 64-bit hash of one event's id and native bytes."""
     return xxh3_64_intdigest(id.encode() + b"\0" + native.rstrip())
 
@@ -96,33 +102,39 @@ def event_hash(id, native):
 _TIMESTAMP = re.compile(rb'"timestamp"\s*:\s*"(\d{4}-\d{2}-\d{2})')
 
 
-def _day(native):
+def _day(native: bytes) -> str:
     found = _TIMESTAMP.search(native)
     return found.group(1).decode() if found else NO_DAY
 
 
 def read_fingerprints(
-    text_client, index, positions, after=None, size=_PAGE, prints=None, pause=None
-):
-    """Fingerprint what an index holds, by its own sequence numbers.
+    text_client: OpenSearch,
+    index: str,
+    positions: Mapping[int, int],
+    after: dict[int, int] | None = None,
+    size: int = _PAGE,
+    prints: Fingerprints | None = None,
+    pause: Callable[[], None] | None = None,
+) -> Fingerprints:
+    """Compute the fingerprints of the events in an index.
 
     Args:
-        text_client: a client that does not decode.
+        text_client: does not decode its answers.
         index: name of one index.
         positions: shard -> sequence number to read up to.
-        after: shard -> sequence number read before; changed in place.
+        after: shard -> last sequence number that was read before; changed in place.
         size: events in a page.
-        prints: :class:`Fingerprints` to add to.
+        prints: fingerprints to add to; None starts with empty ones.
         pause: called between pages; may raise to stop.
 
     Returns:
-        Fingerprints: with everything read added.
+        The fingerprints, with all events added that were read.
     """
     prints = prints or Fingerprints()
     after = {} if after is None else after
     for shard, upto in positions.items():
 
-        def fetch(start, end, shard=shard):
+        def fetch(start: int, end: int, shard: int = shard) -> list[StoredDocument]:
             return page(text_client, index, shard, start, end, size)
 
         for position, hits in scan(fetch, after.get(shard, NOTHING), upto, size):

@@ -1,19 +1,30 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How far the migration is, for people who did not start it."""
+"""Report the state of the migration, independent of the process that runs it."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import StatsDashboardError
 from ..search.documents import read_many
 from ..search.lock import describe_holder, is_held, read_lock
+from ..search.names import Names
 from ..usage_events import dead_letters
 from ..usage_events.dead_letters import DeadLetters
-from ..usage_events.indices import migrated_serves, strangers, survey, undated
+from ..usage_events.indices import (
+    EventsIndex,
+    Month,
+    migrated_serves,
+    strangers,
+    survey,
+    undated,
+)
 from ..usage_events.maintenance.fill_missing import not_enriched
 from .post_switch import bring_over_check
 from .report import (
@@ -27,6 +38,7 @@ from .report import (
     SWITCHING,
     retry_command,
 )
+from .run_context import MigrationRun
 
 
 @dataclass(frozen=True)
@@ -37,20 +49,20 @@ class MonthStatus:
         event_type: view or download.
         month: ``YYYY-MM``.
         state: planned, copying, verified, switching, switched, done, failed,
-            enriched (never was legacy), rolled-back or empty.
+            enriched (it never had a legacy index), rolling-back, rolled-back or empty.
         events: events that readers see.
-        not_enriched: those of an enriched index that have no enrichment; None if it
-            could not be told.
-        copied: events that are in the target.
-        percent: of the copy, 0 to 100.
-        rate: events a second while it was copied, or None.
+        not_enriched: number of these events without enrichment, 0 for a legacy index;
+            None if it is unknown.
+        copied: events in the target.
+        percent: progress of the copy, 0 to 100.
+        rate: events per second of the copy, or None.
         eta: seconds to the end of the copy at that rate, or None.
-        index: that serves.
-        backup: that holds the legacy data, or None.
-        error: the last one, or None.
+        index: in service, or None.
+        backup: index with the legacy data, or None.
+        error: the last error, or None.
         retry: the command that tries again, or None.
-        problem: something that a person must see to, or None.
-        updated_at: when the bookmark was written last, or None.
+        problem: a sentence about a problem that needs attention, or None.
+        updated_at: moment of the last write of the bookmark, or None.
     """
 
     event_type: str
@@ -72,13 +84,12 @@ class MonthStatus:
 
 @dataclass(frozen=True)
 class UndatedStatus:
-    """The enriched indices that are no month's, since the site has another suffix.
+    """Enriched indices without a month in their name: the site has another suffix.
 
     Attributes:
-        indices: how many there are.
-        events: that readers see in them.
-        not_enriched: those of them that have no enrichment; None if it could not be
-            told.
+        indices: number of these indices.
+        events: number of their events.
+        not_enriched: number of these events without enrichment; None if it is unknown.
     """
 
     indices: int = 0
@@ -88,30 +99,30 @@ class UndatedStatus:
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """All months, and who works on them.
+    """The state of all months, and the run that works on them.
 
     Attributes:
-        months: a :class:`MonthStatus` each.
-        undated: the :class:`UndatedStatus`.
-        running: who migrates right now, as a clause, or None.
+        months: oldest first.
+        undated: indices that belong to no month.
+        running: a clause that describes the run that holds the lock, or None.
         problems: sentences that belong to no month.
-        dead_letters: the :class:`~..usage_events.dead_letters.DeadLetters`.
+        dead_letters: events that OpenSearch refuses.
     """
 
-    months: list
+    months: list[MonthStatus]
     undated: UndatedStatus = field(default_factory=UndatedStatus)
     running: str | None = None
-    problems: list = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     dead_letters: DeadLetters = field(default_factory=DeadLetters)
 
     @property
-    def needs_a_person(self):
-        """Tell whether something will not get better by itself."""
+    def needs_a_person(self) -> bool:
+        """Return whether a problem needs the attention of an operator."""
         return bool(self.problems or self.dead_letters.count) or any(
             m.problem or m.error for m in self.months
         )
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the status as a JSON object."""
         return {
             "running": self.running,
@@ -123,23 +134,27 @@ class MigrationStatus:
         }
 
 
-def read_migration_status(client, names, lock, event_types, ranges, now):
-    """Read the status; changes nothing.
+def read_migration_status(
+    client: OpenSearch,
+    names: Names,
+    lock: str,
+    event_types: Sequence[str],
+    ranges: Sequence[tuple[str, str]],
+    now: datetime,
+) -> MigrationStatus:
+    """Read the status of all months that have an index; changes nothing.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
+        client: decodes its answers.
+        names: the instance's index names.
         lock: id of the migration's lock.
-        event_types: the event types asked for.
-        ranges: the months asked for.
-        now: aware datetime.
-
-    Returns:
-        Status: of all months that have anything.
+        event_types: the requested event types.
+        ranges: the requested months.
+        now: aware.
     """
     months, strange = survey(client, names, event_types, ranges)
     bookmarks = read_many(client, names.reindexing, [m.id for m in months])
-    holder = None
+    holder: str | None = None
     if client.indices.exists(index=names.reindexing):
         document = read_lock(client, names.reindexing, lock)
         if document and is_held(document):
@@ -161,7 +176,9 @@ def read_migration_status(client, names, lock, event_types, ranges, now):
     )
 
 
-def _undated(indices, lacking):
+def _undated(
+    indices: Iterable[EventsIndex], lacking: Mapping[str, int] | None
+) -> UndatedStatus:
     enriched = [index for index in indices if index.schema is not None]
     number = None if lacking is None else sum(lacking.get(i.name, 0) for i in enriched)
     return UndatedStatus(
@@ -171,7 +188,14 @@ def _undated(indices, lacking):
     )
 
 
-def _month(names, month, bookmark, lacking, holder, now):
+def _month(
+    names: Names,
+    month: Month,
+    bookmark: Mapping[str, Any],
+    lacking: Mapping[str, int] | None,
+    holder: str | None,
+    now: datetime,
+) -> MonthStatus:
     read_alias = names.events_alias(month.event_type)
     serving = migrated_serves(names, month)
     index = month.target if serving else month.source or month.native
@@ -203,13 +227,18 @@ def _month(names, month, bookmark, lacking, holder, now):
     )
 
 
-def _lacking(index, source, lacking):
-    if index in (None, source):
+def _lacking(
+    index: EventsIndex | None,
+    source: EventsIndex | None,
+    lacking: Mapping[str, int] | None,
+) -> int | None:
+    """Return the number of events without enrichment; 0 for a legacy index."""
+    if index is None or index == source:
         return 0
     return None if lacking is None else lacking.get(index.name, 0)
 
 
-def _state(month, serving, bookmark):
+def _state(month: Month, serving: bool, bookmark: Mapping[str, Any]) -> str:
     state = bookmark.get("state")
     if serving:
         return state if state in (SWITCHED, DONE) else SWITCHED
@@ -218,8 +247,14 @@ def _state(month, serving, bookmark):
     return ENRICHED if month.native else EMPTY
 
 
-def _problem(month, serving, read_alias, bookmark, now):
-    """Return what will not get better by itself, as a sentence."""
+def _problem(
+    month: Month,
+    serving: bool,
+    read_alias: str,
+    bookmark: Mapping[str, Any],
+    now: datetime,
+) -> str | None:
+    """Return a sentence about a problem that needs attention, or None."""
     switch = bookmark.get("switch") or {}
     if bookmark.get("state") in (SWITCHING, ROLLING_BACK) and switch:
         until = datetime.fromisoformat(switch["until"])
@@ -241,16 +276,16 @@ def _problem(month, serving, read_alias, bookmark, now):
 
 @dataclass(frozen=True)
 class BackupCheck:
-    """The outcome of comparing a month's backup with what serves.
+    """The outcome of comparing a month's backup with the index in service.
 
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        index: in service.
-        backup: compared with it; None when there is none any more.
-        same: everything of the backup is in the index; None without a backup.
-        difference: what is not, as a sentence, or None.
-        events: of the index in service.
+        index: the enriched index.
+        backup: the backup that was compared; None if none exists.
+        same: the index holds all events of the backup; None without a backup.
+        difference: a sentence about the difference or the error, or None.
+        events: number of events in the enriched index.
     """
 
     event_type: str
@@ -262,18 +297,18 @@ class BackupCheck:
     events: int
 
 
-def verify(run, month):
+def verify(run: MigrationRun, month: Month) -> BackupCheck:
     """Compare one month's backup with the index in service; changes nothing.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`.
-
-    Returns:
-        Check: the outcome.
+        run: that compares.
+        month: must have a target.
     """
+    assert month.target is not None
     stock = run.names.events_month(month.event_type, month.month)
-    backup, same, difference = None, None, None
+    backup: str | None = None
+    same: bool | None = None
+    difference: str | None = None
     if stock not in month.target.aliases:
         difference = "it is not switched yet"
     elif month.backup is not None:

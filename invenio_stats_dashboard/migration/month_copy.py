@@ -1,54 +1,71 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The copy of one month: in rounds, until little is left, and compared with its source."""
+"""Copy one month in rounds until few events remain, and verify the copy."""
 
 import time
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import ClusterNotHealthyError
-from ..search.documents import by_shard
+from ..search.documents import Bookmark, by_shard
 from ..search.pipelining import ReadAhead, stored_in_order
 from ..search.seqno import NOTHING, settled_positions
+from ..usage_events.indices import EventsIndex
 from .catch_up import CatchUp, bring_delta
-from .copier import ReadBack
+from .copier import EventBatch, ReadBack
 from .fingerprints import Fingerprints
-from .report import COPYING, VERIFIED, MonthProgress
-from .run_context import StoppedError
+from .report import COPYING, VERIFIED, MonthProgress, MonthReport
+from .run_context import MigrationRun, StoppedError
 from .verification import Verifier
 
 _SMALL = 500
+"""Number of remaining operations at which the rounds end."""
 _ROUNDS = 20
 
 
 class MonthCopy:
-    """Copies one month; its bookmark says how far.
+    """Copies one month, and stores the progress in the month's bookmark.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        bookmark: the month's.
-        report: the month's :class:`~.report.MonthReport`.
+        run: that copies.
+        bookmark: of the month.
+        report: of the month.
         target: name of the target.
-        fence: alias through which this run writes to it.
+        fence: alias through which this run writes to the target.
+
+    Attributes:
+        before: events that earlier runs have copied.
     """
 
-    def __init__(self, run, bookmark, report, target, fence):
-        """Keep what is needed; copies nothing yet."""
+    def __init__(
+        self,
+        run: MigrationRun,
+        bookmark: Bookmark,
+        report: MonthReport,
+        target: str,
+        fence: str,
+    ) -> None:
         self._run, self._bookmark, self._report = run, bookmark, report
         self._event_type, self._month = report.event_type, report.month
         self._target, self._fence = target, fence
         self.before = 0
 
-    def _copied(self):
+    def _copied(self) -> dict[int, int]:
+        """Return shard -> position up to which events are copied."""
         return by_shard(self._bookmark.data["shards"])
 
-    def copy_and_verify(self, source):
-        """Copy until little is left, and compare all of it.
+    def copy_and_verify(self, source: EventsIndex) -> dict[int, int]:
+        """Copy until few events remain, and verify all copied events.
 
         Args:
-            source: the :class:`~..usage_events.indices.EventsIndex` to be copied.
+            source: index to copy.
 
         Returns:
-            dict: shard -> position up to which everything is verified.
+            shard -> position up to which all events are verified.
+
+        Raises:
+            VerificationError: the copy differs from its source.
+            StoppedError: the run has written its maximum of batches.
         """
         prints = Fingerprints(self._bookmark.data["prints"])
         back = ReadBack(
@@ -90,7 +107,8 @@ class MonthCopy:
         )
         return settled
 
-    def _checkpoints(self, source):
+    def _checkpoints(self, source: EventsIndex) -> dict[int, int]:
+        """Return shard -> position up to which the source can be read."""
         found = settled_positions(self._run.client, source.name)
         if len(found) < source.shards:
             raise ClusterNotHealthyError(
@@ -99,11 +117,18 @@ class MonthCopy:
             )
         return {shard: p.checkpoint for shard, p in found.items()}
 
-    def _left(self, upto):
+    def _left(self, upto: Mapping[int, int]) -> int:
+        """Return the number of operations between the copied positions and these."""
         copied = self._copied()
         return sum(at - copied.get(shard, NOTHING) for shard, at in upto.items())
 
-    def _copy(self, source, upto, prints, back):
+    def _copy(
+        self,
+        source: EventsIndex,
+        upto: Mapping[int, int],
+        prints: Fingerprints,
+        back: ReadBack,
+    ) -> None:
         self._run.step("copy")
         ahead = ReadAhead(self._run.copier.batches(source.name, self._copied(), upto))
         clock = time.monotonic()
@@ -118,8 +143,12 @@ class MonthCopy:
         finally:
             ahead.close()
 
-    def _allowed(self, batches):
-        """Yield batches until this run has had its share of the month."""
+    def _allowed(self, batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
+        """Yield batches up to the limit of this run for the month.
+
+        Raises:
+            StoppedError: the limit is reached and more batches follow.
+        """
         limit = self._run.options.max_batches
         left = None if limit is None else limit - self._report.batches
         for batch in batches:
@@ -132,12 +161,14 @@ class MonthCopy:
             left = None if left is None else left - 1
             yield batch
 
-    def _write(self, batch):
+    def _write(self, batch: EventBatch) -> None:
         self._run.copier.write(self._fence, batch)
         self._run.step("batch written")
 
-    def _remember(self, batch, prints, seconds):
-        """Store that a batch, and all before it, are in the target."""
+    def _remember(
+        self, batch: EventBatch, prints: Fingerprints, seconds: float
+    ) -> None:
+        """Store in the bookmark that the target holds a batch and all before it."""
         for _, day, hash in batch.prints:
             prints.add(day, hash)
         self._report.copied += len(batch.actions)
@@ -151,14 +182,20 @@ class MonthCopy:
         )
         self._run.step("bookmark written")
 
-    def show(self, state, rate=0.0, backlog=0, waiting=None):
-        """Tell whoever watches where the month is.
+    def show(
+        self,
+        state: str,
+        rate: float = 0.0,
+        backlog: int = 0,
+        waiting: str | None = None,
+    ) -> None:
+        """Report the progress of the month.
 
         Args:
-            state: what is done with it.
-            rate: events a second.
-            backlog: events still to be copied.
-            waiting: why it waits, or None.
+            state: the current state or step.
+            rate: events per second.
+            backlog: events that remain to be copied.
+            waiting: the reason for a pause, or None.
         """
         total = self.before + self._report.copied + backlog
         self._run.progress(
@@ -177,16 +214,18 @@ class MonthCopy:
             )
         )
 
-    def bring_the_rest(self, source, settled):
-        """Bring and check what came since, until the block has little to do.
+    def bring_the_rest(
+        self, source: EventsIndex, settled: dict[int, int]
+    ) -> tuple[dict[int, int], CatchUp]:
+        """Copy and verify newer events, so that few remain for the write block.
 
         Args:
-            source: the :class:`~..usage_events.indices.EventsIndex` that is copied.
-            settled: shard -> position up to which everything is verified.
+            source: index that is copied.
+            settled: shard -> position up to which all events are verified.
 
         Returns:
-            tuple: the same, further on, and the :class:`~.catch_up.CatchUp` in between,
-            which is not in the report yet.
+            The advanced positions, and the result of the catch-up. The caller adds it
+            to the report.
         """
         events, only_written = 0, True
         for _ in range(_ROUNDS):

@@ -1,30 +1,32 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which months are asked for, and what the cluster holds of each."""
+"""Parse the months that a command names, and check that a month can be migrated."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from ..errors import UsageError
-from ..search.names import EVENT_TYPES
+from ..search.names import EVENT_TYPES, Names
+from ..usage_events.indices import Month
 from .alias_actions import is_mark
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
-def parse_months(specs, now):
-    """Read ``YYYY-MM`` and ``YYYY-MM:YYYY-MM`` arguments.
+def parse_months(specs: Iterable[str], now: datetime) -> list[tuple[str, str]]:
+    """Parse ``YYYY-MM`` and ``YYYY-MM:YYYY-MM`` arguments.
 
     Args:
-        specs: the arguments; none at all means all months.
-        now: aware datetime; months after it are refused.
+        specs: the arguments; without any, all months are meant.
+        now: aware; later months are refused.
 
     Returns:
-        list[tuple[str, str]]: first and last month of each range, inclusive.
+        First and last month of each range, inclusive.
 
     Raises:
-        UsageError: malformed, upside down, or in the future.
+        UsageError: an argument is malformed, reversed, or in the future.
     """
     ranges = []
     for spec in specs:
@@ -43,8 +45,8 @@ def parse_months(specs, now):
     return ranges
 
 
-def check_event_types(event_types):
-    """Return the event types to work on; none asked for means all.
+def check_event_types(event_types: Iterable[str]) -> tuple[str, ...]:
+    """Return the requested event types without duplicates, or all if none is given.
 
     Raises:
         UsageError: one does not exist.
@@ -58,14 +60,15 @@ def check_event_types(event_types):
     return tuple(dict.fromkeys(event_types)) or EVENT_TYPES
 
 
-def source_problem(names, month):
-    """Return why a month's legacy index is not to be migrated as it is, or None.
+def source_problem(names: Names, month: Month) -> str | None:
+    """Return the reason why a month's legacy index cannot be migrated, or None.
 
     Args:
-        names: the instance's names.
-        month: the :class:`Month`; it has a source that is open.
+        names: the instance's index names.
+        month: must have an open legacy index.
     """
     source, read = month.source, names.events_alias(month.event_type)
+    assert source is not None
     stock = names.events_month(month.event_type, month.month)
     others = sorted(
         alias
@@ -94,6 +97,6 @@ def source_problem(names, month):
     return None
 
 
-def utc_now():
+def utc_now() -> datetime:
     """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)

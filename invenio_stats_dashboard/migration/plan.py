@@ -1,36 +1,48 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a migration would do, and what stands in its way, before anything changes."""
+"""Plan a migration and find what blocks it, without changing anything."""
 
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 
+from ..community_events.backfill_state import BackfillState
 from ..errors import NotReadyError, SearchUnavailableError, StatsDashboardError
 from ..search.client import describe
 from ..search.health import cluster_settings, data_nodes, disk_problem
-from ..usage_events.indices import is_writable, migrated_serves, strangers, survey
+from ..search.names import Names
+from ..usage_events.indices import (
+    Month,
+    is_writable,
+    migrated_serves,
+    strangers,
+    survey,
+)
 from .months import source_problem
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6
-"""An enriched index is about this much larger than its source."""
+"""Size of an enriched index relative to its source, approximately."""
 
 
 @dataclass(frozen=True)
 class PlannedMonth:
-    """What would be done with one event type and month.
+    """One event type and month of a plan.
 
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        state: planned, or what it is already.
-        events: events that it has.
-        bytes: of its primaries.
+        state: planned, or the state that needs no work.
+        events: number of its events.
+        bytes: size of its primary shards.
         source_index: the legacy index; None without one.
-        target_index: that would be created.
-        writable: events of it may still arrive.
+        target_index: name of the target; None if the month has none and needs none.
+        writable: events of this month may still arrive.
     """
 
     event_type: str
@@ -45,49 +57,57 @@ class PlannedMonth:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """The whole of a plan.
+    """The work that a migration would do.
 
     Attributes:
-        months: a :class:`PlannedMonth` each.
-        blockers: sentences, each of which keeps the migration from starting.
+        months: oldest first.
+        blockers: sentences; each one prevents the start of the migration.
         warnings: sentences an operator should read.
-        disk_bytes: disk that the copies need in all, replicas included.
-        shards: shards that will be there in addition.
+        disk_bytes: disk space that all copies need, replicas included.
+        shards: shards that the migration adds.
     """
 
-    months: list
-    blockers: list = field(default_factory=list)
-    warnings: list = field(default_factory=list)
+    months: list[PlannedMonth]
+    blockers: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     disk_bytes: int = 0
     shards: int = 0
 
     @property
-    def to_do(self):
-        """Return the months that there is something to do for."""
+    def to_do(self) -> list[PlannedMonth]:
+        """Return the months that need work."""
         return [m for m in self.months if m.state == PLANNED]
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
         return asdict(self)
 
 
-def make_plan(client, names, event_types, ranges, now, worker_problem=None):
+def make_plan(
+    client: OpenSearch,
+    names: Names,
+    event_types: Sequence[str],
+    ranges: Sequence[tuple[str, str]],
+    now: datetime,
+    worker_problem: Callable[[], str | None] | None = None,
+) -> tuple[MigrationPlan, list[Month]]:
     """Survey the months and check what a migration needs.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        event_types: the event types asked for.
-        ranges: the months asked for.
-        now: aware datetime.
+        client: decodes its answers.
+        names: the instance's index names.
+        event_types: the requested event types.
+        ranges: the requested months.
+        now: aware.
         worker_problem: returns a sentence about workers that would lose events, or
-            None. It is called only where a month may still get events, since it waits
-            for the workers' answers.
+            None. It waits for the workers' answers, so it is called only if a month
+            may still get events.
 
     Returns:
-        tuple: the :class:`MigrationPlan`, and the months as surveyed.
+        The plan, and the months as surveyed.
 
     Raises:
+        NotReadyError: the user of the application lacks privileges.
         SearchUnavailableError: the cluster does not answer.
     """
     try:
@@ -128,8 +148,8 @@ def make_plan(client, names, event_types, ranges, now, worker_problem=None):
     return plan, months
 
 
-def ignored_workers_sentence(id, problem):
-    """Return the sentence of a switch that was made in spite of such workers."""
+def ignored_workers_sentence(id: str, problem: str) -> str:
+    """Return a report sentence for a cut-over that ignored a problem with workers."""
     return (
         f"{id} was switched in spite of this, as was asked for: {problem} What such "
         "workers took off the queue while writing was refused is lost; "
@@ -137,24 +157,21 @@ def ignored_workers_sentence(id, problem):
     )
 
 
-def require_no_blockers(plan):
-    """Refuse to start what cannot succeed.
+def require_no_blockers(plan: MigrationPlan) -> None:
+    """Refuse to start a migration that cannot succeed.
 
     Raises:
-        StatsDashboardError: the first of the plan's blockers.
+        StatsDashboardError: the text contains all blockers of the plan.
     """
     if plan.blockers and plan.to_do:
         raise StatsDashboardError(" ".join(plan.blockers))
 
 
-def check_community_events(state):
-    """Refuse to enrich events before it is known who was in which community.
-
-    Args:
-        state: what :func:`~...community_events.state.backfill_state` returned.
+def check_community_events(state: BackfillState) -> None:
+    """Refuse to enrich events before the back-fill of community events is complete.
 
     Raises:
-        NotReadyError: the text says which command makes them.
+        NotReadyError: the text names the command that generates them.
     """
     if not state.complete:
         raise NotReadyError(
@@ -164,7 +181,7 @@ def check_community_events(state):
         )
 
 
-def _planned(names, month, now):
+def _planned(names: Names, month: Month, now: datetime) -> PlannedMonth:
     serving = migrated_serves(names, month)
     if serving:
         beside = any(
@@ -191,23 +208,26 @@ def _planned(names, month, now):
     )
 
 
-def _needs(months):
-    """Return bytes and shards that the copies need; what exists is not needed."""
+def _needs(months: Iterable[Month]) -> tuple[int, int]:
+    """Return the bytes and shards that the copies need beyond those that exist."""
     disk = shards = 0
+    sources = []
     for month in months:
         source = month.source
+        assert source is not None  # a planned month has a legacy index
+        sources.append(source)
         copies = 1 + source.replicas
         done = month.target.bytes if month.target else 0
         disk += max(0, int(source.bytes * _GROWTH) - done) * copies
-        # the clone that becomes the backup lives beside both for a moment
         shards += 0 if month.target else source.shards * copies
-    if months:
-        largest = max(months, key=lambda m: m.source.shards * (1 + m.source.replicas))
-        shards += largest.source.shards * (1 + largest.source.replicas)
+    if sources:
+        # during a cut-over the clone that becomes the backup exists beside both
+        largest = max(sources, key=lambda s: s.shards * (1 + s.replicas))
+        shards += largest.shards * (1 + largest.replicas)
     return disk, shards
 
 
-def _shard_budget(client, needed):
+def _shard_budget(client: OpenSearch, needed: int) -> list[str]:
     name = "cluster.max_shards_per_node"
     per_node = int(cluster_settings(client, name).get(name, 1000))
     health = client.cluster.health()
@@ -222,7 +242,7 @@ def _shard_budget(client, needed):
     ]
 
 
-def _disk(client, needed):
+def _disk(client: OpenSearch, needed: int) -> list[str]:
     nodes = data_nodes(client)
     problem = disk_problem(client, nodes, extra=needed // max(len(nodes), 1))
     if problem is None:
@@ -233,11 +253,11 @@ def _disk(client, needed):
     ]
 
 
-def _snapshots(client, months):
-    """Return warnings about snapshots: whether there is any, and running ones."""
+def _snapshots(client: OpenSearch, months: Sequence[Month]) -> list[str]:
+    """Return warnings if a snapshot is running, or if none holds all the indices."""
     if not months:
         return []
-    sources = {month.source.name for month in months}
+    sources = {month.source.name for month in months if month.source}
     running = running_snapshots(client, sources)
     if running:
         return [
@@ -252,7 +272,7 @@ def _snapshots(client, months):
                 snapshot="_all",
                 params={"ignore_unavailable": "true"},
             )
-            saved = set()
+            saved: set[str] = set()
             for snapshot in found["snapshots"]:
                 if snapshot["state"] == "SUCCESS":
                     saved |= set(snapshot["indices"])
@@ -268,8 +288,8 @@ def _snapshots(client, months):
     ]
 
 
-def running_snapshots(client, indices):
-    """Return the names of snapshots being made that hold one of the indices."""
+def running_snapshots(client: OpenSearch, indices: Collection[str]) -> list[str]:
+    """Return the names of running snapshots that include one of the indices."""
     answer = client.snapshot.status(params={"ignore_unavailable": "true"})
     return [
         snapshot["snapshot"]

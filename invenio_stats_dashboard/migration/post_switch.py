@@ -1,58 +1,72 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""After a switch: what the backup holds is in service too, and only then deletion."""
+"""Compare the backup with the index in service after a cut-over, then delete it.
 
+Events that the index in service lacks are copied to it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.documents import Bookmark, by_shard
 from ..search.seqno import NOTHING, page, settled_positions
+from ..usage_events.indices import Month
 from . import alias_actions
 from .backup_proof import holds_all
-from .comparison import ComparedIndex, compare_day, fingerprints_of_both
+from .comparison import (
+    ComparedIndex,
+    DayDifference,
+    compare_day,
+    fingerprints_of_both,
+)
 from .copier import ALIAS_MISSING
 from .report import DONE
+from .run_context import MigrationRun
 
 _ROUNDS = 3
 _IDS = 1000
 
 
 class NotTheSameError(StatsDashboardError):
-    """A backup holds something that the index in service does not."""
+    """A backup holds events that the index in service lacks or has changed."""
 
 
-def compare_with_backup(run, month, bookmark):
-    """See that the index that serves holds all of a backup; bring what is missing.
+def compare_with_backup(run: MigrationRun, month: Month, bookmark: Bookmark) -> int:
+    """Ensure that the index in service holds all events of the backup.
 
-    Both are read, event by event, where :func:`~.backup_proof.holds_all` cannot tell.
+    If :func:`~.backup_proof.holds_all` finds no proof, both indices are read.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`, switched.
-        bookmark: its bookmark.
+        run: that compares.
+        month: after its cut-over; it has a backup.
+        bookmark: of the month.
 
     Returns:
-        int: events that were brought over.
+        The number of events that were copied from the backup.
 
     Raises:
-        NotTheSameError: events differ, and were not written since the switch.
+        NotTheSameError: events differ that were not written since the cut-over.
     """
+    assert month.backup is not None
     if not run.options.fresh_start and holds_all(run, month, bookmark.data):
         return 0
     return bring_over(run, month, month.backup.name, _settled(bookmark), bookmark)
 
 
-def bring_over_check(run, month):
-    """Compare a backup with the index that serves; changes nothing.
+def bring_over_check(run: MigrationRun, month: Month) -> None:
+    """Compare a backup with the index in service; changes nothing.
 
     Raises:
         NotTheSameError: the text says what differs.
     """
+    assert month.target is not None and month.backup is not None
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
     old, new = month.backup.name, month.target.name
     found, _ = _differences(run, old, new, _settled(bookmark))
@@ -60,35 +74,43 @@ def bring_over_check(run, month):
         raise NotTheSameError(_sentence(old, new, found))
 
 
-def _settled(bookmark):
-    """Return how far the index in service was written when it was switched."""
+def _settled(bookmark: Bookmark) -> dict[int, int]:
+    """Return shard -> last position of the index in service at the cut-over."""
     return by_shard((bookmark.data.get("switch") or {}).get("serving") or {})
 
 
-def _sentence(old, new, found):
+def _sentence(old: str, new: str, found: Mapping[str, DayDifference]) -> str:
     days = "; ".join(f"{day}: {difference}" for day, difference in found.items())
     return f"{new} does not hold what {old} holds: {days}."
 
 
-def bring_over(run, month, old, settled, bookmark):
-    """See that everything of an old index is in the one that serves.
+def bring_over(
+    run: MigrationRun,
+    month: Month,
+    old: str,
+    settled: Mapping[int, int],
+    bookmark: Bookmark,
+) -> int:
+    """Copy the events to the index in service that only an old index holds.
 
-    What is there is never overwritten.
+    Existing events are never overwritten.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`, switched.
+        run: that copies.
+        month: after its cut-over.
         old: name of the index that holds the old data.
-        settled: shard of the new index -> position above which an event was
-            written since, and may differ.
-        bookmark: the month's bookmark.
+        settled: shard of the index in service -> last position at the cut-over. Later
+            events may differ.
+        bookmark: of the month.
 
     Returns:
-        int: events that were brought over.
+        The number of events that were copied.
 
     Raises:
-        NotTheSameError: they still differ.
+        NotTheSameError: the indices still differ afterwards.
+        LockLostError: another run has the month.
     """
+    assert month.target is not None
     new, brought = month.target.name, 0
     for _ in range(_ROUNDS):
         found, missing = _differences(run, old, new, settled)
@@ -108,30 +130,42 @@ def bring_over(run, month, old, settled, bookmark):
     return brought
 
 
-def _differences(run, old, new, settled):
-    """Return day -> what is missing or changed, and all missing ids."""
+def _differences(
+    run: MigrationRun, old: str, new: str, settled: Mapping[int, int]
+) -> tuple[dict[str, DayDifference], set[str]]:
+    """Return day -> difference for days with missing or changed events, and all ids.
+
+    The ids are those of the missing events.
+    """
     left, right = _side(run, old, None), _side(run, new, settled)
     text, check = run.copier.text_client, run.copier.check
     mine, theirs = fingerprints_of_both(text, left, right, pause=check)
-    found, missing = {}, set()
+    found: dict[str, DayDifference] = {}
+    missing: set[str] = set()
     for day in mine.differing(theirs):
         count = max(mine.counts().get(day, 0), theirs.counts().get(day, 0))
         difference = compare_day(text, left, right, day, count, check)
-        # what only the new index has was written since
+        # events that only the new index holds were written since the cut-over
         if difference.missing or difference.changed:
             found[day] = difference
             missing |= difference.missing
     return found, missing
 
 
-def _side(run, index, settled):
+def _side(
+    run: MigrationRun, index: str, settled: Mapping[int, int] | None
+) -> ComparedIndex:
     found = settled_positions(run.client, index)
     upto = {shard: p.last for shard, p in found.items()}
     return ComparedIndex(index, upto, upto if settled is None else {**settled})
 
 
-def _create(run, old, new, ids):
-    """Write single events to the index in service if they are not there."""
+def _create(run: MigrationRun, old: str, new: str, ids: Sequence[str]) -> int:
+    """Copy single events to the index in service unless it holds them already.
+
+    Returns:
+        The number of events that were sent.
+    """
     found = settled_positions(run.client, old)
     count = 0
     for shard, position in found.items():
@@ -153,7 +187,8 @@ def _create(run, old, new, ids):
         ]
         refusals = bulk.write(
             run.copier.text_client,
-            # by this run's mark: after a rollback the name would be made anew
+            # through the claim alias: a write to the name of an index that a rollback
+            # has removed would create it again
             alias_actions.mark_of(new, run.id),
             actions,
             run.copier.write_limit,
@@ -172,13 +207,23 @@ def _create(run, old, new, ids):
     return count
 
 
-def merge_beside(run, month, bookmark):
-    """Take legacy indices of a month that serve beside the enriched one out.
+def merge_beside(run: MigrationRun, month: Month, bookmark: Bookmark) -> None:
+    """Merge legacy indices that serve beside the enriched one, and take them out.
 
-    An index that was restored from a snapshot brings its read alias along, and
-    all its events are seen twice. What it has and the enriched one has not is
-    brought over; then it leaves the read alias.
+    An index that was restored from a snapshot has its read alias again, so readers see
+    all its events twice. Events that the enriched index lacks are copied to it; then
+    the legacy index is removed from the read alias.
+
+    Args:
+        run: that merges.
+        month: after its cut-over.
+        bookmark: of the month.
+
+    Raises:
+        StatsDashboardError: such an index is closed.
+        NotTheSameError: the indices differ afterwards.
     """
+    assert month.target is not None
     read = run.names.events_alias(month.event_type)
     for index in month.legacy:
         if read not in index.aliases:
@@ -189,7 +234,7 @@ def merge_beside(run, month, bookmark):
                 f"The index {index.name} is closed and in the alias {read}. Open it, "
                 "or take it out of the alias, and run this month again."
             )
-        # nothing may come to it behind what is brought over
+        # no event may be added to it after the copy
         run.client.transport.perform_request("PUT", f"/{index.name}/_block/write")
         run.client.indices.flush(index=index.name, wait_if_ongoing=True)
         newer = {shard: NOTHING for shard in range(month.target.shards)}
@@ -200,25 +245,29 @@ def merge_beside(run, month, bookmark):
         )
 
 
-def delete_backup(run, month, bookmark, accept_deletions=False):
+def delete_backup(
+    run: MigrationRun, month: Month, bookmark: Bookmark, accept_deletions: bool = False
+) -> None:
     """Delete the backup of a month, after reading it and the index in service again.
 
-    Nothing is brought over: both were the same after the switch, so what the index
-    in service lacks now was deleted from it, and only a person knows whether that was
-    meant.
+    No event is copied. Both indices were the same after the cut-over, so an event that
+    the index in service lacks now was deleted from it. Only the operator knows whether
+    that was intended.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`, switched.
-        bookmark: its bookmark.
-        accept_deletions: what the index in service lacks was deleted on purpose.
+        run: that deletes.
+        month: after its cut-over; it has a backup.
+        bookmark: of the month.
+        accept_deletions: events missing from the index in service were deleted on
+            purpose.
 
     Raises:
-        NotTheSameError: the index in service does not hold all of it.
-        StatsDashboardError: the month is not done, or the index is in an alias, so
-            that somebody reads it.
+        NotTheSameError: the index in service lacks events, or has changed ones.
+        StatsDashboardError: the month is not done, or the backup is in an alias that
+            may be read.
         LockLostError: another run has the month.
     """
+    assert month.target is not None and month.backup is not None
     name = month.backup.name
     if bookmark.data.get("state") != DONE:
         raise StatsDashboardError(
@@ -227,7 +276,7 @@ def delete_backup(run, month, bookmark, accept_deletions=False):
         )
     new = month.target.name
     found, missing = _differences(run, name, new, _settled(bookmark))
-    # one that was written again while both were read is there after all
+    # an event that was written again while both were read may be present after all
     missing = _absent(run.client, new, missing)
     if any(difference.changed for difference in found.values()):
         raise NotTheSameError(
@@ -247,7 +296,8 @@ def delete_backup(run, month, bookmark, accept_deletions=False):
         bookmark.write(backup=None, error=None)
 
 
-def _delete(run, month, name):
+def _delete(run: MigrationRun, month: Month, name: str) -> None:
+    assert month.target is not None
     client = run.client
     try:
         found = client.indices.get_alias(index=name)[name]["aliases"]
@@ -266,9 +316,9 @@ def _delete(run, month, name):
     run.step("backup deleted")
 
 
-def _absent(client, index, ids):
-    """Return those of some ids that an index does not hold at this moment."""
-    absent = set()
+def _absent(client: OpenSearch, index: str, ids: Iterable[str]) -> set[str]:
+    """Return the ids that an index does not hold at this moment."""
+    absent: set[str] = set()
     for part in _parts(sorted(ids)):
         answer = client.mget(index=index, body={"ids": part}, _source=False)
         absent |= {doc["_id"] for doc in answer["docs"] if not doc.get("found")}
@@ -276,8 +326,10 @@ def _absent(client, index, ids):
 
 
 @contextmanager
-def serving_claimed(run, month, bookmark):
-    """Make a switched month this run's own for as long as it changes it.
+def serving_claimed(
+    run: MigrationRun, month: Month, bookmark: Bookmark
+) -> Iterator[None]:
+    """Claim a month after its cut-over for the duration of a change.
 
     Raises:
         LockLostError: another run has the month.
@@ -292,5 +344,5 @@ def serving_claimed(run, month, bookmark):
         alias_actions.release(run.client, run.id, *found)
 
 
-def _parts(ids):
+def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[i : i + _IDS] for i in range(0, len(ids), _IDS)]

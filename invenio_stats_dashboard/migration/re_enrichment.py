@@ -1,31 +1,34 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Filling a breakdown that was added later into events that are enriched.
+"""Add a new breakdown to events that are already enriched.
 
-Every event is written with the version at which it was read, so a write of the
-live site is never overwritten; such an event has the new breakdown already.
+Each write names the version of the event that was read, so it never overwrites a
+write of the live site. An event that the live site wrote has the new breakdown already.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.documents import Bookmark
-from ..search.seqno import NOTHING, page, settled_positions
-from ..usage_events.indices import serving
+from ..search.seqno import NOTHING, StoredDocument, page, settled_positions
+from ..usage_events.indices import EventsIndex, Month, serving
 from ..usage_events.maintenance.event_rewriter import if_unchanged
+from .copier import Copier
 from .report import MonthProgress
+from .run_context import MigrationRun
 
 
 @dataclass(frozen=True)
 class ReEnrichmentResult:
-    """What was done with one month.
+    """The outcome for one month.
 
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        index: that was gone through; None for a month that is not enriched.
+        index: the enriched index; None for a month that is not enriched.
         events: events that were written again in this run.
     """
 
@@ -35,18 +38,18 @@ class ReEnrichmentResult:
     events: int
 
 
-def re_enrich(run, month, key):
-    """Go through one month and write a breakdown again.
+def re_enrich(run: MigrationRun, month: Month, key: str) -> ReEnrichmentResult:
+    """Write a breakdown again in all events of a month.
 
-    It can be interrupted and goes on where it was.
+    An interrupted call is resumed by the next one.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`; its splicer refreshes the key.
-        month: the :class:`~..usage_events.indices.Month`.
+        run: its splicer must refresh the key.
+        month: to work on.
         key: of the breakdown.
 
-    Returns:
-        ReEnriched: what was done.
+    Raises:
+        StatsDashboardError: OpenSearch refuses events with their new values.
     """
     index = serving(run.names, month)
     if index is None:
@@ -76,7 +79,14 @@ def re_enrich(run, month, key):
     )
 
 
-def _shard(run, month, index, bookmark, shard, upto):
+def _shard(
+    run: MigrationRun,
+    month: Month,
+    index: EventsIndex,
+    bookmark: Bookmark,
+    shard: int,
+    upto: int,
+) -> None:
     copier = run.copier
     position = bookmark.data["shards"].get(str(shard), NOTHING)
     while position < upto:
@@ -109,7 +119,7 @@ def _shard(run, month, index, bookmark, shard, upto):
         )
 
 
-def _write(copier, index, hits):
+def _write(copier: Copier, index: str, hits: Sequence[StoredDocument]) -> None:
     sources = copier.splicer.splice([hit.source for hit in hits])
     actions = [
         if_unchanged(hit, source)

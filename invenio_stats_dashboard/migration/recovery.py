@@ -1,62 +1,70 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Switches that nobody finished, and bookmarks that nobody wants any more."""
+"""Take back overdue cut-overs, and discard the progress of unfinished migrations."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search.documents import Bookmark
-from ..usage_events.indices import migrated_serves
+from ..search.names import Names
+from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index
 from .cutover import take_back_anothers
 from .report import ROLLING_BACK, SWITCHING
 from .rollback import undo_anothers
+from .run_context import MigrationRun
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-def recover(client, names, now, step):
-    """Take back every switch whose deadline has passed.
+def recover(
+    client: OpenSearch, names: Names, now: datetime, step: Callable[[str], None]
+) -> list[str]:
+    """Take back every cut-over and rollback whose deadline has passed.
 
-    A run that lives leaves a switch off well before its deadline, so whoever sees
-    one that has passed may take it back without asking.
+    A living run gives up well before its deadline. Any process that finds a deadline
+    passed may therefore take the cut-over back.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        now: aware datetime.
-        step: called with the name of each step before it is made.
+        client: decodes its answers.
+        names: the instance's index names.
+        now: aware.
+        step: called with the name of each step before the step is made.
 
     Returns:
-        list[str]: ids of the months that were brought back.
+        Ids of the months that were recovered.
 
     Raises:
-        StatsDashboardError: one could not be; the others were tried all the same.
-        OpenSearchException: the same.
+        StatsDashboardError: a month could not be recovered; all others were tried.
+        OpenSearchException: likewise.
     """
-    brought, error = [], None
+    brought: list[str] = []
+    error: OpenSearchException | StatsDashboardError | None = None
     for id in _switching(client, names):
         try:
             if _recover(client, names, id, now, step):
                 brought.append(id)
         except (OpenSearchException, StatsDashboardError) as raised:
-            error = raised  # the others are not kept waiting by this one
+            error = raised  # raised after all other months were tried
     if error is not None:
         raise error
     return brought
 
 
-def recover_cutovers(client, names):
+def recover_cutovers(client: OpenSearch, names: Names) -> None:
     """Take back every overdue cut-over now; see :func:`recover`."""
     recover(client, names, datetime.now(UTC), lambda _: None)
 
 
-def _switching(client, names):
+def _switching(client: OpenSearch, names: Names) -> list[str]:
+    """Return the ids of the months that are being cut over or rolled back."""
     try:
         client.indices.refresh(index=names.reindexing)
         answer = client.search(
@@ -72,7 +80,14 @@ def _switching(client, names):
     return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
-def _recover(client, names, id, now, step):
+def _recover(
+    client: OpenSearch,
+    names: Names,
+    id: str,
+    now: datetime,
+    step: Callable[[str], None],
+) -> bool:
+    """Recover one month if its deadline has passed; return whether it was done."""
     bookmark = Bookmark(client, names.reindexing, id)
     switch = bookmark.data.get("switch")
     state = bookmark.data.get("state")
@@ -95,20 +110,20 @@ def _recover(client, names, id, now, step):
             back = replace(found, old=switch["new"], new=switch["backup"])
             undo_anothers(client, back, bookmark, step)
     except LockLostError:
-        return False  # somebody else is at it
+        return False  # another process recovers it
     return True
 
 
-def clear(run, month, fresh_start):
-    """Forget how far a month was copied.
+def clear(run: MigrationRun, month: Month, fresh_start: bool) -> bool:
+    """Discard the progress of an unfinished month.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`.
-        fresh_start: delete its half-filled target, too.
+        run: that holds the migration's lock.
+        month: to clear; one that serves an enriched index is left alone.
+        fresh_start: delete its unfinished target, too.
 
     Returns:
-        bool: whether there was anything to forget.
+        Whether there was progress to discard.
     """
     if migrated_serves(run.names, month):
         return False
@@ -116,7 +131,7 @@ def clear(run, month, fresh_start):
     if not bookmark.exists and not (month.target and fresh_start):
         return False
     if bookmark.data.get("state") == SWITCHING:
-        # the lock is ours, so nobody is at it any more
+        # this run holds the lock, so no other run works on the cut-over
         _recover(run.client, run.names, month.id, _FOREVER, run.step)
         bookmark = Bookmark(run.client, run.names.reindexing, month.id)
     if fresh_start and month.target is not None and month.source is not None:

@@ -1,18 +1,26 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a run of the migration says of itself, for people and for programs."""
+"""Report on a migration run, for operators and for scripts."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any, TypedDict
 
 PLANNED, COPYING, VERIFIED = "planned", "copying", "verified"
 SWITCHING, SWITCHED, DONE = "switching", "switched", "done"
 FAILED, ROLLED_BACK, ROLLING_BACK = "failed", "rolled-back", "rolling-back"
 ENRICHED, EMPTY = "enriched", "empty"
-"""States of a month. ``enriched``: its events were never legacy. ``empty``: there
-are none."""
+"""States of a month. ``enriched``: it never had a legacy index. ``empty``: it has no
+events."""
 
 _COMMAND = "invenio community-stats usage-events migrate"
+
+
+class Stopped(TypedDict):
+    """The reason why a run ended early, and whether it can be resumed."""
+
+    reason: str
+    resumable: bool
 
 
 @dataclass
@@ -22,20 +30,21 @@ class MonthReport:
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        state: in the end.
+        state: at the end of the run.
         source_index: the legacy index.
-        target_index: the enriched one.
-        events_source: events of the source when the run ended with it.
-        events_target: the same of the target.
+        target_index: the enriched index.
+        events_source: events in the legacy index or its backup at the end.
+        events_target: events in the enriched index at the end.
         copied: events copied in this run.
         batches: batches written in this run.
-        verified: what was verified: ``count``, ``checksum``, ``enrichment``.
-        switched: readers and writers use the target.
-        block_seconds: how long writers were refused; None without a switch.
-        unknown_records: events of records that neither facts nor database know.
+        verified: whether ``count``, ``checksum`` and ``enrichment`` were verified.
+        switched: readers and writers use the enriched index.
+        block_seconds: time for which writes were refused; None before a cut-over.
+        unknown_records: number of enriched events whose record has no facts and is
+            not in the database.
         errors: sentences.
         retry: the command that tries this month again, or None.
-        backup_index: where the legacy data is kept, if it still is.
+        backup_index: the backup with the legacy data, or None.
         seconds: time spent on this month in this run.
     """
 
@@ -48,19 +57,19 @@ class MonthReport:
     events_target: int = 0
     copied: int = 0
     batches: int = 0
-    verified: dict = field(
+    verified: dict[str, bool] = field(
         default_factory=lambda: {"count": False, "checksum": False, "enrichment": False}
     )
     switched: bool = False
     block_seconds: float | None = None
     unknown_records: int = 0
-    errors: list = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     retry: str | None = None
     backup_index: str | None = None
     seconds: float = 0.0
 
-    def fail(self, error):
-        """Note why the month failed and how to try it again."""
+    def fail(self, error: Exception | str) -> None:
+        """Set the state to failed; add the reason and the command for a retry."""
         self.state = FAILED
         self.errors.append(str(error))
         self.retry = retry_command(self.event_type, self.month)
@@ -68,40 +77,40 @@ class MonthReport:
 
 @dataclass
 class MigrationReport:
-    """A whole run.
+    """All months of a run.
 
     Attributes:
-        stopped: None, or ``{"reason", "resumable"}``.
-        months: a :class:`MonthReport` each.
-        seconds: time that the run took.
-        problems: things an operator should know that are no month's failure.
+        stopped: the reason of an early end, or None.
+        months: in the order of the run.
+        seconds: duration of the run.
+        problems: sentences for the operator that belong to no failed month.
     """
 
-    stopped: dict | None = None
-    months: list = field(default_factory=list)
+    stopped: Stopped | None = None
+    months: list[MonthReport] = field(default_factory=list)
     seconds: float = 0.0
-    problems: list = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
-    def failed(self):
+    def failed(self) -> list[MonthReport]:
         """Return the months that failed."""
         return [m for m in self.months if m.state == FAILED]
 
     @property
-    def completed(self):
-        """Tell whether all that was asked for is done."""
+    def completed(self) -> bool:
+        """Return whether all requested work is done."""
         return self.stopped is None and not self.failed
 
     @property
-    def exit_code(self):
-        """Return 0 done, 1 a month failed, 3 stopped and resumable."""
+    def exit_code(self) -> int:
+        """Return 0 if done, 1 if a month failed, 3 if stopped and resumable."""
         if self.failed:
             return 1
         return 3 if self.stopped else 0
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the report as the JSON object that scripts read."""
-        types = {}
+        types: dict[str, dict[str, dict[str, Any]]] = {}
         for month in self.months:
             details = asdict(month)
             details.pop("event_type")
@@ -120,17 +129,17 @@ class MigrationReport:
 
 @dataclass(frozen=True)
 class MonthProgress:
-    """Where a month is right now.
+    """The progress of a month at one moment.
 
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        state: what is done with it.
-        copied: events of it that are copied, earlier runs included.
-        total: events that it has, as far as known.
-        rate: events a second in this run.
-        backlog: events still to be copied.
-        waiting: why it waits, or None.
+        state: the current state or step.
+        copied: events that are copied, earlier runs included.
+        total: known number of the month's events.
+        rate: events per second in this run.
+        backlog: events that remain to be copied.
+        waiting: the reason for a pause, or None.
         eta: seconds to the end of the copy, or None.
     """
 
@@ -145,6 +154,6 @@ class MonthProgress:
     eta: float | None = None
 
 
-def retry_command(event_type, month):
+def retry_command(event_type: str, month: str) -> str:
     """Return the command that tries one month again."""
     return f"{_COMMAND} --event-types {event_type} --months {month}"

@@ -1,32 +1,43 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Back: a month's names to its legacy index, with what was written since."""
+"""Roll a month back to its legacy index, with the events written since the cut-over."""
 
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ..search import bulk
 from ..search.client import describe, is_transient
 from ..search.documents import Bookmark, by_shard
-from ..search.seqno import NOTHING, page, positions, settled_positions
+from ..search.seqno import (
+    NOTHING,
+    StoredDocument,
+    page,
+    positions,
+    settled_positions,
+)
 from ..usage_events.enrichment import native_bytes
-from ..usage_events.indices import migrated_serves
+from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index
+from .alias_actions import CutoverNames
 from .comparison import ComparedIndex, compare_day, fingerprints_of_both
 from .copier import ALIAS_MISSING
 from .cutover import MARGIN, flushed_positions
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
+from .run_context import MigrationRun
 from .search_drain import SearchDrain
 
 _SMALL = 500
+"""Number of remaining operations at which the rounds end."""
 _ROUNDS = 20
 _PAGE = 5000
 
@@ -39,8 +50,8 @@ class RollbackResult:
         event_type: view or download.
         month: ``YYYY-MM``.
         index: the legacy index that serves again, or None.
-        carried: events that were written since the switch and carried over.
-        error: why the month is as it was, or None.
+        carried: events written since the cut-over that were copied back.
+        error: the reason why the month was not rolled back, or None.
     """
 
     event_type: str
@@ -50,21 +61,21 @@ class RollbackResult:
     error: str | None = None
 
 
-def roll_back(run, month):
-    """Let a month's legacy index serve again.
+def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
+    """Make a month's legacy index serve again.
 
-    Safe to run again, and to kill: the next run goes on.
+    The call can be killed at any moment and repeated; the next call continues.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month`.
+        run: that rolls back.
+        month: to roll back.
 
     Returns:
-        RolledBack: the outcome; a failed one is reported, not raised.
+        The outcome, also of a rollback that failed.
 
     Raises:
-        StatsDashboardError: the run was stopped, has lost its lock, or OpenSearch
-            does not answer; it can be run again.
+        StatsDashboardError: the run was stopped or has lost its lock, or OpenSearch
+            does not answer. The call can be repeated.
     """
     outcome = RollbackResult(month.event_type, month.month)
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
@@ -94,12 +105,12 @@ def roll_back(run, month):
     return RollbackResult(month.event_type, month.month, month.backup.name, carried)
 
 
-def _failed(outcome, reason):
+def _failed(outcome: RollbackResult, reason: str) -> RollbackResult:
     return RollbackResult(outcome.event_type, outcome.month, error=reason)
 
 
-def _finished(run, month, bookmark):
-    """Do what a rollback that was killed after its switch has left undone."""
+def _finished(run: MigrationRun, month: Month, bookmark: Bookmark) -> RollbackResult:
+    """Complete a rollback that was killed after its last call."""
     source = month.source
     if source is None or source.name != run.names.events_backup(
         month.event_type, month.month
@@ -114,8 +125,15 @@ def _finished(run, month, bookmark):
     return RollbackResult(month.event_type, month.month, source.name)
 
 
-def _close(run, month, bookmark, serving):
-    """Forget the migration; everything of the enriched index was compared."""
+def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) -> None:
+    """Reset the bookmark and drop the enriched index, whose events were all compared.
+
+    Args:
+        run: that rolls back.
+        month: to close.
+        bookmark: of the month.
+        serving: name of the legacy index, which serves now.
+    """
     bookmark.replace(
         {
             "kind": "month",
@@ -134,9 +152,10 @@ def _close(run, month, bookmark, serving):
 
 
 class _Back:
-    """The switch in the other direction."""
+    """The cut-over in the other direction: ``old`` is enriched, ``new`` the backup."""
 
-    def __init__(self, run, month, bookmark):
+    def __init__(self, run: MigrationRun, month: Month, bookmark: Bookmark) -> None:
+        assert month.target is not None and month.backup is not None
         self.run, self.month, self.bookmark = run, month, bookmark
         self.new, self.old = month.backup.name, month.target.name
         names = run.names
@@ -148,8 +167,12 @@ class _Back:
             run=run.id,
         )
 
-    def make(self):
-        """Carry over, compare, switch, and only then drop the enriched index."""
+    def make(self) -> int:
+        """Copy events back, compare, cut over, and only then drop the enriched index.
+
+        Returns:
+            The number of events that were copied back.
+        """
         self._claim()
         try:
             ignored = self.run.before_switch(self.month, self.old)
@@ -164,7 +187,7 @@ class _Back:
         try:
             carried += self._switch(at)
         except BaseException as error:
-            # whatever it is, writers must not stay locked out
+            # after any error, writes must be possible again
             self.run.step("rollback take back")
             undone = undo(self.run.client, self.names, self.bookmark, self.run.step)
             if undone or not isinstance(
@@ -179,7 +202,12 @@ class _Back:
         _close(self.run, self.month, self.bookmark, self.new)
         return carried
 
-    def _prepare(self):
+    def _prepare(self) -> tuple[int, dict[int, int]]:
+        """Copy events back and compare, while the enriched index serves.
+
+        Returns:
+            The number of copied events, and shard -> position they were copied up to.
+        """
         self.run.step("rollback carry")
         alias_actions.lift_block(self.run.client, self.names.fence)
         carried, at = self._carry_all()
@@ -187,12 +215,12 @@ class _Back:
         self._compare(at)
         return carried, at
 
-    def _leave(self):
-        """Leave both indices as they were found, but for what was carried over."""
+    def _leave(self) -> None:
+        """Block the backup again and release both indices; copied events remain."""
         alias_actions.block_writes(self.run.client, self.names.fence)
         alias_actions.release(self.run.client, self.run.id, self.old, self.new)
 
-    def _claim(self):
+    def _claim(self) -> None:
         run = self.run
         run.copier.check()
         if self.bookmark.data["state"] == ROLLING_BACK:
@@ -201,7 +229,8 @@ class _Back:
         alias_actions.claim(run.client, run.id, self.old, self.new)
         self.bookmark.write(run=run.id)
 
-    def _note_intent(self):
+    def _note_intent(self) -> None:
+        """Store deadline and names, so that any process can undo the rollback."""
         until = self.run.now() + timedelta(seconds=self.run.options.switch_seconds)
         switch = {
             **(self.bookmark.data.get("switch") or {}),
@@ -212,7 +241,12 @@ class _Back:
         self.run.step("rollback intent")
         self.bookmark.write(state=ROLLING_BACK, switch=switch)
 
-    def _switch(self, at):
+    def _switch(self, at: Mapping[int, int]) -> int:
+        """Block writes, copy the last events back, and move both names.
+
+        Returns:
+            The number of events that were copied meanwhile.
+        """
         client, step = self.run.client, self.run.step
         seconds = self.run.options.switch_seconds
         deadline = time.monotonic() + seconds
@@ -231,8 +265,12 @@ class _Back:
         step("rollback after last call")
         return carried
 
-    def _in_time(self, deadline, seconds):
-        """Leave off while there is time to take everything back."""
+    def _in_time(self, deadline: float, seconds: float) -> None:
+        """Give up early enough to take everything back within the time limit.
+
+        Raises:
+            StatsDashboardError: the rollback took too long.
+        """
         self.run.copier.check()
         if deadline - time.monotonic() < seconds * (1 - MARGIN):
             raise StatsDashboardError(
@@ -240,12 +278,16 @@ class _Back:
                 "is as it was; try again."
             )
 
-    def _upto(self):
+    def _upto(self) -> dict[int, int]:
         found = settled_positions(self.run.client, self.old)
         return {shard: p.checkpoint for shard, p in found.items()}
 
-    def _carry_all(self):
-        """Carry over what was written since the switch, until little is left."""
+    def _carry_all(self) -> tuple[int, dict[int, int]]:
+        """Copy back the events written since the cut-over, until few remain.
+
+        Returns:
+            The number of copied events, and shard -> position they were copied up to.
+        """
         serving = (self.bookmark.data.get("switch") or {}).get("serving") or {}
         at = by_shard(serving)
         carried = 0
@@ -258,7 +300,13 @@ class _Back:
                 break
         return carried, at
 
-    def _carry(self, at, upto, check=None):
+    def _carry(
+        self,
+        at: Mapping[int, int],
+        upto: Mapping[int, int],
+        check: Callable[[], None] | None = None,
+    ) -> int:
+        """Copy back the events between two positions; return their number."""
         copier, count = self.run.copier, 0
         for shard, last in upto.items():
             position = at.get(shard, NOTHING)
@@ -270,7 +318,7 @@ class _Back:
                 position = hits[-1].seq_no if len(hits) == _PAGE else last
         return count
 
-    def _write(self, hits):
+    def _write(self, hits: Sequence[StoredDocument]) -> None:
         copier = self.run.copier
         actions = [
             b'{"index":{"_id":%b}}\n%b\n'
@@ -294,8 +342,15 @@ class _Back:
                 f"{refusals[0]}. The month is as it was."
             )
 
-    def _compare(self, at):
-        """Compare both up to a position: same events, same native fields."""
+    def _compare(self, at: Mapping[int, int]) -> None:
+        """Check that the backup holds all events up to a position, unchanged.
+
+        Events that only the backup holds were deleted since the cut-over; they are
+        removed from it.
+
+        Raises:
+            StatsDashboardError: an event is missing or differs.
+        """
         run = self.run
         run.client.indices.refresh(index=self.new)
         left, right = self._side(self.old, at), self._side(self.new)
@@ -311,7 +366,12 @@ class _Back:
                 )
             self._remove(difference.extra)
 
-    def _same_totals(self):
+    def _same_totals(self) -> None:
+        """Check that both indices hold equally many events while writes are blocked.
+
+        Raises:
+            StatsDashboardError: the totals differ.
+        """
         client = self.run.client
         client.indices.refresh(index=self.new)
         client.indices.refresh(index=self.old)
@@ -323,8 +383,8 @@ class _Back:
                 "deleted meanwhile. The month is as it was; try again."
             )
 
-    def _remove(self, ids):
-        """Remove what was deleted since the switch."""
+    def _remove(self, ids: Iterable[str]) -> None:
+        """Delete events from the backup that were deleted since the cut-over."""
         copier = self.run.copier
         bulk.write(
             copier.text_client,
@@ -334,30 +394,37 @@ class _Back:
             params={"require_alias": "true"},
         )
 
-    def _side(self, index, settled=None):
+    def _side(
+        self, index: str, settled: Mapping[int, int] | None = None
+    ) -> ComparedIndex:
         found = positions(self.run.client, index)
         upto = {shard: p.last for shard, p in found.items()}
         return ComparedIndex(index, upto, settled or upto)
 
 
-def undo(client, names, bookmark, step):
-    """Undo a rollback before its last call; the month must be this run's own.
+def undo(
+    client: OpenSearch,
+    names: CutoverNames,
+    bookmark: Bookmark,
+    step: Callable[[str], None],
+) -> bool:
+    """Undo a rollback before its last call; this run must have claimed the month.
 
     Args:
-        client: an ordinary client.
-        names: the :class:`~.alias_actions.CutoverNames` of the rollback, with fence and mark.
-        bookmark: the month's bookmark.
-        step: called with the name of each step before it is made.
+        client: decodes its answers.
+        names: of the rollback; fence and mark must exist.
+        bookmark: of the month.
+        step: called with the name of each step before the step is made.
 
     Returns:
-        bool: False if the last call had been made, and the backup serves.
+        False if the last call had already been applied, so that the backup serves.
 
     Raises:
-        LockLostError: somebody else has claimed the month.
+        LockLostError: another run has claimed the month.
     """
     back = replace(names, run=f"{names.run}-back")
     try:
-        # a last call that is on its way finds no fence any more
+        # a last call that arrives late then finds no fence
         alias_actions.hand_on(client, names, back)
     except LockLostError:
         if alias_actions.serves(client, names):
@@ -372,17 +439,22 @@ def undo(client, names, bookmark, step):
     return True
 
 
-def undo_anothers(client, names, bookmark, step):
-    """Undo a rollback that somebody else began and did not finish.
+def undo_anothers(
+    client: OpenSearch,
+    names: CutoverNames,
+    bookmark: Bookmark,
+    step: Callable[[str], None],
+) -> None:
+    """Undo a rollback that another run began and did not finish.
 
     Args:
-        client: an ordinary client.
-        names: the :class:`~.alias_actions.CutoverNames` of the rollback, with the caller's id.
-        bookmark: the month's bookmark.
-        step: called with the name of each step before it is made.
+        client: decodes its answers.
+        names: of the rollback, with the caller's run id.
+        bookmark: of the month.
+        step: called with the name of each step before the step is made.
 
     Raises:
-        LockLostError: somebody else does it.
+        LockLostError: another caller undoes it.
     """
     bookmark.write(run=names.run)
     step("claim")

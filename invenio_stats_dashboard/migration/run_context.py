@@ -1,52 +1,61 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What all months of a run share, and what ends a run without being a failure."""
+"""Data that all months of a migration run share, and the errors that only pause it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from opensearchpy import OpenSearch
+
+from ..community_events.lookup import RecordLookup
 from ..errors import (
     ClusterNotHealthyError,
     LockLostError,
     SearchUnavailableError,
     StatsDashboardError,
 )
+from ..search.names import Names
+from ..usage_events.indices import Month
+from .copier import Copier
+from .report import MonthProgress
 
 
 class StoppedError(StatsDashboardError):
-    """The run was asked to stop, or has done its share; it can be resumed.
+    """The run was asked to stop, or has reached its limit; it can be resumed.
 
     Args:
         text: the sentence.
-        of_month: only this month has had its share; the next one is tried.
+        of_month: only this month has reached its limit; the run continues with the
+            next month.
     """
 
     exit_code = 3
 
-    def __init__(self, text, of_month=False):
-        """Keep whether the run goes on with the next month."""
+    def __init__(self, text: str, of_month: bool = False) -> None:
         super().__init__(text)
         self.of_month = of_month
 
 
 PAUSES = (ClusterNotHealthyError, SearchUnavailableError, LockLostError, StoppedError)
-"""What ends a run without being a month's failure."""
+"""Errors that end a run without making its month a failed one."""
 
 
 @dataclass(frozen=True)
 class MigrationOptions:
-    """What a run was asked for.
+    """The options of a run.
 
     Attributes:
         batch_size: events in a batch.
-        max_batches: batches a month, or None.
-        switch_seconds: how long writing may be blocked.
-        fit_seconds: how long to wait for the target's replicas.
+        max_batches: batches per month, or None for no limit.
+        switch_seconds: longest time for which writes may be refused.
+        fit_seconds: longest time to wait for the target's replicas.
         delete_past: delete the backups of past months.
         delete_current: delete the backups of months that can still be written.
-        fresh_start: forget earlier progress.
-        ignore_stock_workers: switch months that may still get events although
-            workers are about that lose what is refused meanwhile.
+        fresh_start: discard earlier progress.
+        ignore_stock_workers: cut over months that may still get events although
+            workers run that lose the events refused meanwhile.
     """
 
     batch_size: int = 5000
@@ -61,33 +70,32 @@ class MigrationOptions:
 
 @dataclass(frozen=True)
 class MigrationRun:
-    """What all months of a run share.
+    """Data and collaborators that all months of a run share.
 
     Attributes:
         id: unique id of the run.
-        client: an ordinary client.
-        names: the instance's names.
-        copier: the :class:`~.copier.Copier`.
-        fresh_lookup: makes a record look-up that has cached nothing.
-        options: the :class:`MigrationOptions`.
-        progress: called with a :class:`~.report.MonthProgress`.
-        step: called with the name of each step before it is made.
-        before_switch: called with a month and the name of the index that serves before
-            it is switched; waits for
-            workers and snapshots, or raises. Returns a sentence about workers that
-            was ignored as asked, or None.
+        client: decodes its answers.
+        names: the instance's index names.
+        copier: reads, enriches and writes events.
+        fresh_lookup: returns a record look-up with an empty cache.
+        options: of the run.
+        progress: called with the state of a month whenever it changes.
+        step: called with the name of each step before the step is made.
+        before_switch: called before a cut-over with the month and the name of the
+            index that serves until then. It waits for workers and snapshots, or
+            raises. Returns a sentence about workers if the options ignore them.
         note: called with a sentence for the report.
-        now: returns the present moment.
+        now: returns the present moment, aware.
     """
 
     id: str
-    client: object
-    names: object
-    copier: object
-    fresh_lookup: object
+    client: OpenSearch
+    names: Names
+    copier: Copier
+    fresh_lookup: Callable[[], RecordLookup]
     options: MigrationOptions
-    progress: object
-    step: object
-    before_switch: object
-    note: object
-    now: object
+    progress: Callable[[MonthProgress], None]
+    step: Callable[[str], None]
+    before_switch: Callable[[Month, str], str | None]
+    note: Callable[[str], None]
+    now: Callable[[], datetime]

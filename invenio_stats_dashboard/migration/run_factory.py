@@ -1,12 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Making a run: its limits, its clients, and what it waits for before a switch."""
+"""Create a migration run from configuration and arguments."""
 
 import threading
 import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from opensearchpy import OpenSearch
 
 from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
@@ -14,55 +19,60 @@ from ..errors import ClusterNotHealthyError, UsageError
 from ..search.client import text_client
 from ..search.gc_tuning import give_large_blocks_back
 from ..search.health import HealthGate, HealthLimits
+from ..search.lock import ClusterLock
+from ..search.names import Names
 from ..usage_events.enrichment import Splicer
-from ..usage_events.indices import is_writable
+from ..usage_events.indices import Month, is_writable
 from ..usage_events.maintenance.reattribution import KNOWN_SECONDS, noting
 from ..usage_events.stock_workers import StockWorkers
 from .copier import Copier
 from .months import utc_now
 from .plan import running_snapshots
+from .report import MonthProgress
 from .run_context import MigrationOptions, MigrationRun, StoppedError
 
 _REQUEST_TIMEOUT = 60
 
 
-def ignore(*_):
-    """Take anything and do nothing: the observer that is none."""
+def ignore(*_: object) -> None:
+    """Accept any arguments and do nothing."""
 
 
 @dataclass(frozen=True)
 class RunObserver:
-    """Who watches a run, and who ends it.
+    """Callbacks of a run, and the event that stops it.
 
     Attributes:
-        progress: called with a :class:`~.report.MonthProgress`.
-        step: called with the name of each step before it is made.
-        stop: :class:`threading.Event`; when set the run ends politely.
+        progress: called with the state of a month whenever it changes.
+        step: called with the name of each step before the step is made.
+        stop: when set, the run stops at its next check; it can be resumed.
         note: called with a sentence for the report.
         now: returns the present moment, aware.
     """
 
-    progress: object = ignore
-    step: object = ignore
-    stop: object = None
-    note: object = ignore
-    now: object = utc_now
+    progress: Callable[[MonthProgress], None] = ignore
+    step: Callable[[str], None] = ignore
+    stop: threading.Event | None = None
+    note: Callable[[str], None] = ignore
+    now: Callable[[], datetime] = utc_now
 
 
-def options_of(config, batch_size=None, max_batches=None, **flags):
+def options_of(
+    config: Mapping[str, Any],
+    batch_size: int | None = None,
+    max_batches: int | None = None,
+    **flags: bool,
+) -> MigrationOptions:
     """Return the options of a run.
 
     Args:
-        config: the application's.
-        batch_size: events in a batch, 1 to 10,000; None is the config's.
-        max_batches: batches a month; None is the config's.
-        **flags: others of :class:`~.run_context.MigrationOptions`.
-
-    Returns:
-        Options: for one run.
+        config: of the application.
+        batch_size: events in a batch, 1 to 10,000; None uses the configured value.
+        max_batches: batches per month; None uses the configured value.
+        **flags: other fields of :class:`~.run_context.MigrationOptions`.
 
     Raises:
-        UsageError: an argument makes no sense.
+        UsageError: a value is out of range.
     """
     if batch_size is None:
         batch_size = config["STATS_DASHBOARD_REINDEXING_BATCH_SIZE"]
@@ -80,18 +90,16 @@ def options_of(config, batch_size=None, max_batches=None, **flags):
     )
 
 
-def limits_of(config, percent=None):
+def limits_of(config: Mapping[str, Any], percent: int | None = None) -> HealthLimits:
     """Return the limits of the health gate.
 
     Args:
-        config: the application's.
-        percent: heap above which a run waits, 1 to 100; None is the config's.
-
-    Returns:
-        Limits: for one run.
+        config: of the application.
+        percent: heap usage at which a run waits, 1 to 100; None uses the configured
+            value.
 
     Raises:
-        UsageError: it makes no sense.
+        UsageError: the percentage is out of range.
     """
     if percent is None:
         percent = config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"]
@@ -103,37 +111,42 @@ def limits_of(config, percent=None):
     )
 
 
-def make_run(app, client, names, lock, options, limits, watch, refresh=()):
-    """Make a run.
+def make_run(
+    app: Flask,
+    client: OpenSearch,
+    names: Names,
+    lock: ClusterLock,
+    options: MigrationOptions,
+    limits: HealthLimits,
+    watch: RunObserver,
+    refresh: Collection[str] = (),
+) -> MigrationRun:
+    """Create a run.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
-        names: the instance's names.
-        lock: the :class:`~...search.lock.ClusterLock` that it holds; its holder
-            is the id of the run.
-        options: the :class:`~.run_context.MigrationOptions`.
-        limits: the limits of the health gate.
-        watch: the :class:`RunObserver`.
+        app: the application.
+        client: decodes its answers.
+        names: the instance's index names.
+        lock: held by the run; its holder is the id of the run.
+        options: of the run.
+        limits: of the health gate.
+        watch: observes and stops the run.
         refresh: breakdown keys to write again in events that have them.
-
-    Returns:
-        Run: ready.
     """
     give_large_blocks_back()
     stop = watch.stop or threading.Event()
-    shown = {}
+    shown: dict[str, MonthProgress] = {}
 
-    def show(update):
+    def show(update: MonthProgress) -> None:
         shown["last"] = update
         watch.progress(update)
 
-    def waiting(sentence):
+    def waiting(sentence: str) -> None:
         if "last" in shown:
             watch.progress(replace(shown["last"], waiting=sentence))
         app.logger.info("Migration waits: %s", sentence)
 
-    def check():
+    def check() -> None:
         if stop.is_set():
             raise StoppedError(
                 "Stopped as asked. Everything done so far is kept; run the same "
@@ -141,11 +154,11 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
             )
         lock.check()
 
-    def sleep(seconds):
+    def sleep(seconds: float) -> None:
         if stop.wait(seconds):
             check()
 
-    def lookup():
+    def lookup() -> RecordLookup:
         subcounts = app.extensions["invenio-stats-dashboard"].subcounts
         resolver = DatabaseResolver(
             app,
@@ -196,32 +209,42 @@ def make_run(app, client, names, lock, options, limits, watch, refresh=()):
 
 
 class _BeforeSwitch:
-    """Waits until nothing stands in the way of a month's switch."""
+    """Waits until nothing blocks the cut-over of a month."""
 
-    def __init__(self, client, gate, workers, patience, options, waiting, sleep, now):
+    def __init__(
+        self,
+        client: OpenSearch,
+        gate: HealthGate,
+        workers: StockWorkers,
+        patience: float,
+        options: MigrationOptions,
+        waiting: Callable[[str], None],
+        sleep: Callable[[float], None],
+        now: Callable[[], datetime],
+    ) -> None:
         self._client, self._gate, self._patience = client, gate, patience
         self._ignore = options.ignore_stock_workers
         self._waiting, self._sleep, self._now = waiting, sleep, now
         self._workers = workers
 
-    def __call__(self, month, index):
-        """Wait; return a sentence about workers that is ignored, or None.
+    def __call__(self, month: Month, index: str) -> str | None:
+        """Wait; return a sentence about workers if the options ignore them.
 
         Args:
-            month: the :class:`~..usage_events.indices.Month`.
+            month: to cut over.
             index: name of the index that serves until then.
 
         Raises:
             ClusterNotHealthyError: it took too long.
         """
-        # a clone that finds no place would keep writers waiting for nothing
+        # a clone that cannot be allocated would block writers in vain
         self._gate.wait([index])
         writable = is_writable(month.month, self._now())
         end = time.monotonic() + self._patience
         while True:
             workers = None
             problem = self._snapshot(index)
-            # each question waits for the workers' answers
+            # each call waits for the workers' answers
             if problem is None and writable:
                 workers = self._workers.problem()
                 problem = None if self._ignore else workers
@@ -235,7 +258,8 @@ class _BeforeSwitch:
             self._waiting(problem.rstrip("."))
             self._sleep(2.0)
 
-    def _snapshot(self, index):
+    def _snapshot(self, index: str) -> str | None:
+        """Return a sentence about a running snapshot of an index, or None."""
         running = running_snapshots(self._client, {index})
         if not running:
             return None

@@ -1,19 +1,32 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Taking one month from legacy to enriched, from wherever it stands."""
+"""Migrate one month from its legacy index to an enriched one, resuming where it stands.
+
+The steps are copy, verification, cut-over, comparison with the backup and, if
+requested, deletion of the backup.
+"""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import ClusterNotHealthyError, SearchUnavailableError, StatsDashboardError
 from ..search.client import describe, is_transient
 from ..search.documents import Bookmark
 from ..search.seqno import positions
-from ..usage_events.indices import is_writable, migrated_serves, survey
+from ..usage_events.indices import (
+    EventsIndex,
+    Month,
+    is_writable,
+    migrated_serves,
+    survey,
+)
 from . import alias_actions, target_index
+from .alias_actions import Guard
 from .comparison import counts_per_day
 from .cutover import Cutover, CutoverTakenBackError, remove_leftover, take_back_anothers
 from .fingerprints import HASH
@@ -34,22 +47,24 @@ from .report import (
     MonthReport,
 )
 from .rollback import undo_anothers
-from .run_context import PAUSES
+from .run_context import PAUSES, MigrationRun
 from .verification import VerificationError
 
 _SWITCHES = 5
+"""Attempts at a cut-over before the month counts as failed."""
 
 
 class MonthMigration:
-    """One event type and month.
+    """Migrates one event type and month.
+
+    The constructor reads the bookmark and changes nothing.
 
     Args:
-        run: the :class:`~.run_context.MigrationRun`.
-        month: the :class:`~..usage_events.indices.Month` as surveyed.
+        run: that migrates.
+        month: as surveyed.
     """
 
-    def __init__(self, run, month):
-        """Read the bookmark; changes nothing."""
+    def __init__(self, run: MigrationRun, month: Month) -> None:
         self.run, self.month = run, month
         self.bookmark = Bookmark(run.client, run.names.reindexing, month.id)
         self.report = MonthReport(month.event_type, month.month)
@@ -58,16 +73,17 @@ class MonthMigration:
         )
         self._start = time.monotonic()
 
-    # -- the whole ---------------------------------------------------------
+    # -- all steps ---------------------------------------------------------
 
-    def migrate(self):
-        """Take the month as far as it goes.
+    def migrate(self) -> MonthReport:
+        """Migrate the month as far as possible.
 
         Returns:
-            MonthReport: a failed month is reported, not raised.
+            The report, also for a failed month.
 
         Raises:
-            StatsDashboardError: one of ``PAUSES``; the bookmark is kept.
+            StatsDashboardError: one of :data:`.run_context.PAUSES`; the next run
+                continues from the bookmark.
         """
         try:
             self._migrate()
@@ -90,7 +106,7 @@ class MonthMigration:
             self.report.seconds = round(time.monotonic() - self._start, 3)
         return self.report
 
-    def _migrate(self):
+    def _migrate(self) -> None:
         self._recover()
         if self._serves_enriched():
             self._after_switch()
@@ -121,22 +137,28 @@ class MonthMigration:
         self._refresh()
         self._after_switch()
 
-    # -- where it stands ---------------------------------------------------
+    # -- names and state ---------------------------------------------------
 
     @property
-    def _stock(self):
+    def _source(self) -> EventsIndex:
+        """Return the legacy index; a month that is not yet cut over has one."""
+        assert self.month.source is not None
+        return self.month.source
+
+    @property
+    def _stock(self) -> str:
         return self.run.names.events_month(self.month.event_type, self.month.month)
 
     @property
-    def _target(self):
+    def _target(self) -> str:
         return self.run.names.events_target(self.month.event_type, self.month.month)
 
     @property
-    def _fence(self):
+    def _fence(self) -> str:
         names = self.run.names
         return names.events_fence(self.month.event_type, self.month.month, self.run.id)
 
-    def _switch_names(self, old):
+    def _switch_names(self, old: str) -> alias_actions.CutoverNames:
         return alias_actions.CutoverNames(
             read=self.run.names.events_alias(self.month.event_type),
             month=self._stock,
@@ -146,16 +168,17 @@ class MonthMigration:
         )
 
     @property
-    def _guard(self):
-        """Return this run's mark on the source, without which nothing is deleted."""
-        source = self.month.source.name
+    def _guard(self) -> Guard:
+        """Return this run's claim on the source, which every deletion requires."""
+        source = self._source.name
         return source, alias_actions.mark_of(source, self.run.id)
 
     @property
-    def _backup(self):
+    def _backup(self) -> str:
         return self.run.names.events_backup(self.month.event_type, self.month.month)
 
-    def _refresh(self):
+    def _refresh(self) -> None:
+        """Survey the month again."""
         months, _ = survey(
             self.run.client,
             self.run.names,
@@ -169,11 +192,11 @@ class MonthMigration:
             else type(self.month)(self.month.event_type, self.month.month)
         )
 
-    def _serves_enriched(self):
+    def _serves_enriched(self) -> bool:
         return migrated_serves(self.run.names, self.month)
 
-    def _recover(self):
-        """Bring a switch that somebody did not finish to one of its ends."""
+    def _recover(self) -> None:
+        """Complete or undo a cut-over that another run did not finish."""
         state = self.bookmark.data.get("state")
         found = self.month.target
         read = self.run.names.events_alias(self.month.event_type)
@@ -195,8 +218,8 @@ class MonthMigration:
             if self._serves_enriched():
                 self._tidy(SWITCHED)
 
-    def _tidy(self, state):
-        """Remove what a switch, or a rollback that was not made, has left."""
+    def _tidy(self, state: str | None) -> None:
+        """Clean up after a cut-over, or undo an unfinished rollback."""
         run, backup = self.run, self.month.backup
         if state == ROLLING_BACK and backup is not None:
             run.copier.check()
@@ -220,11 +243,12 @@ class MonthMigration:
         if state not in (SWITCHED, DONE, FAILED):
             self.bookmark.write(state=SWITCHED)
 
-    def _claim(self):
-        """Make the month this run's own, before anything of it is changed.
+    def _claim(self) -> None:
+        """Claim the month for this run, before anything is changed.
 
-        A run that lost the month while it was frozen learns it here at the latest,
-        since somebody else has written the bookmark.
+        Raises:
+            LockLostError: another run has written the bookmark, for example while
+                this one was frozen.
         """
         self.run.copier.check()
         self.run.step("claim")
@@ -240,11 +264,15 @@ class MonthMigration:
 
     # -- copy --------------------------------------------------------------
 
-    def _prepare(self):
-        """Have a target and a bookmark that belong to this very source."""
+    def _prepare(self) -> None:
+        """Claim the month, and resume its copy or create a new target and bookmark.
+
+        A copy is resumed only if target and bookmark belong to this source and its
+        history.
+        """
         self._claim()
-        source, found = self.month.source, self.month.target
-        # a red source may be whole in a moment
+        source, found = self._source, self.month.target
+        # a red source may recover in a moment
         self.run.copier.gate.wait([source.name])
         data = self.bookmark.data
         histories = {
@@ -271,7 +299,7 @@ class MonthMigration:
         self.copy.before = self.bookmark.data["copied"]
         self.report.state = COPYING
 
-    def _create(self, source, histories):
+    def _create(self, source: EventsIndex, histories: Mapping[str, str]) -> None:
         client = self.run.client
         if source.name != self._backup:
             remove_leftover(client, source.name, self._backup, self._guard)
@@ -306,10 +334,10 @@ class MonthMigration:
         }
         self.bookmark.replace(document)
 
-    # -- switch ------------------------------------------------------------
+    # -- cut-over ----------------------------------------------------------
 
-    def _switch(self, settled):
-        run, source = self.run, self.month.source
+    def _switch(self, settled: dict[int, int]) -> None:
+        run, source = self.run, self._source
         run.step("replicas")
         self.copy.show("replicas")
         target_index.make_fit(
@@ -346,10 +374,10 @@ class MonthMigration:
             run.note(ignored_workers_sentence(self.month.id, ignored))
         run.step("switched")
 
-    # -- afterwards --------------------------------------------------------
+    # -- after the cut-over ------------------------------------------------
 
-    def _after_switch(self):
-        """Compare the backup with what serves, then delete it if that was asked."""
+    def _after_switch(self) -> None:
+        """Compare the backup with the index in service; delete it if requested."""
         run, data = self.run, self.bookmark.data
         self.report.switched = True
         self._note_state(SWITCHED)
@@ -377,7 +405,8 @@ class MonthMigration:
             self._note_state(DONE)
         self.copy.show(DONE)
 
-    def _note_state(self, state):
+    def _note_state(self, state: str) -> None:
+        """Fill in the report of a month with an enriched index, or with none."""
         month = self.month
         self.report.state = state
         data = self.bookmark.data
@@ -399,8 +428,8 @@ class MonthMigration:
         )
         self.report.events_target = _total(self.run.client, serving)
 
-    def _note_totals(self):
-        """Fill in what can be said of a month that was left half way."""
+    def _note_totals(self) -> None:
+        """Fill in the report of an unfinished month."""
         self.report.state = self.bookmark.data.get("state", self.report.state)
         source = self.month.source
         self.report.source_index = source.name if source else None
@@ -408,20 +437,20 @@ class MonthMigration:
         self.report.events_source = source.docs if source else 0
         self.report.events_target = self.bookmark.data.get("copied", 0)
 
-    def _fail(self, error):
+    def _fail(self, error: StatsDashboardError | str) -> None:
         self._note_totals()
-        # first of all: a run that has lost the month has nothing to say of it
+        # the bookmark first: a run that has lost the month must not report on it
         if self.bookmark.exists:
             state = self.bookmark.data.get("state")
-            # a switch that could not be taken back is brought back by others
+            # recovery finds a cut-over that could not be taken back by its state
             kept = state if state in (SWITCHING, SWITCHED, DONE) else FAILED
             self.bookmark.write(state=kept, error=str(error))
         self.report.fail(error)
         if self.month.source is not None and not self._serves_enriched():
             alias_actions.release(self.run.client, self.run.id, self.month.source.name)
 
-    def _start_anew_next_time(self, error):
-        """Drop a copy that is not the same; its source serves on."""
+    def _start_anew_next_time(self, error: VerificationError) -> None:
+        """Drop a copy that differs from its source; the source remains in service."""
         self.run.step("start anew")
         self._refresh()
         if self._serves_enriched():
@@ -438,11 +467,11 @@ class MonthMigration:
         self.bookmark.write(
             state=FAILED, error=str(error), shards={}, prints={}, copied=0, target={}
         )
-        alias_actions.release(self.run.client, self.run.id, self.month.source.name)
+        alias_actions.release(self.run.client, self.run.id, self._source.name)
 
 
-def _total(client, index):
-    """Count an index's events now, refreshed; 0 without an index."""
+def _total(client: OpenSearch, index: EventsIndex | None) -> int:
+    """Refresh an index and count its events; 0 without an open index."""
     if index is None or index.closed:
         return 0
     client.indices.refresh(index=index.name)

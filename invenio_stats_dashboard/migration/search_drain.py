@@ -1,17 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Searches that began before an alias moved, and still mean to read the old index.
+"""Wait for searches that began before an alias moved and may still read the old index.
 
-A search resolves its aliases when it begins, and asks a bounded number of shards at a
-time. If an index that it still has to ask is removed, it answers without that part and
-without an error: too small a total that looks right. So an index is removed only when
-no such search is left.
+A search resolves its aliases when it begins, and queries a limited number of shards at
+a time. If an index is removed before the search has queried it, the search omits that
+index without an error: its total is too small and looks right. So an index is removed
+only after all such searches have ended.
 """
 
 import re
 import time
+from collections.abc import Callable
 from fnmatch import fnmatchcase
+from typing import Any
+
+from opensearchpy import OpenSearch
 
 _ACTIONS = "indices:data/read/search,indices:data/read/msearch,indices:data/read/async*"
 _INDICES = re.compile(r"indices\[([^\]]*)\]")
@@ -19,25 +23,26 @@ _POLL = 0.05
 
 
 class SearchDrain:
-    """Tells when the searches that may read an index under its old names have ended.
+    """Waits for the searches that may read an index under its previous names.
 
-    Make it right after the alias was moved.
+    Create it right after the alias was moved: it waits for searches that are older.
 
     Args:
-        client: an ordinary client.
-        names: index and alias names by which the index was read before.
+        client: decodes its answers.
+        *names: index and alias names by which the index was read before.
     """
 
-    def __init__(self, client, *names):
-        """Note the moment."""
+    def __init__(self, client: OpenSearch, *names: str) -> None:
         self._client, self._names = client, names
         self._start = time.monotonic()
 
-    def wait(self, check, sleep=time.sleep):
-        """Wait for the last of them to end.
+    def wait(
+        self, check: Callable[[], None], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Wait until all these searches have ended.
 
         Args:
-            check: called before each look; raises to end the waiting.
+            check: called before each request; raises to end the waiting.
             sleep: waits for the given seconds.
         """
         while True:
@@ -46,8 +51,9 @@ class SearchDrain:
                 return
             sleep(_POLL)
 
-    def _left(self):
-        # taken before the answer: one that began meanwhile is no older than that
+    def _left(self) -> list[dict[str, Any]]:
+        """Return the tasks of these searches that still run."""
+        # before the request: a search that begins meanwhile has run for less
         elapsed = time.monotonic() - self._start
         answer = self._client.tasks.list(
             params={"actions": _ACTIONS, "detailed": "true", "request_timeout": 10}
@@ -60,8 +66,8 @@ class SearchDrain:
             and self._may_read(task.get("description", ""))
         ]
 
-    def _may_read(self, description):
-        """Tell whether a search's description names the index, or everything."""
+    def _may_read(self, description: str) -> bool:
+        """Return whether a search's description names the index or all indices."""
         found = _INDICES.search(description)
         if found is None or not found.group(1):
             return True

@@ -1,10 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The index that a month is copied to: created, filled unseen, made fit to serve."""
+"""Create the target index of a month, prepare it for service, and delete it.
+
+No reader sees the target while it is filled.
+"""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
     AuthorizationException,
     NotFoundError,
@@ -14,7 +20,9 @@ from opensearchpy.exceptions import (
 from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.client import describe
 from ..search.mappings import enriched
+from ..usage_events.indices import EventsIndex
 from . import alias_actions
+from .alias_actions import Guard
 
 _OF_THE_INDEX = (
     "uuid",
@@ -30,38 +38,47 @@ _OF_THE_INDEX = (
 )
 """Settings of a source that belong to that one index and are not copied."""
 
-_WHILE_FILLING = {
+_WHILE_FILLING: dict[str, Any] = {
     "number_of_replicas": "0",
     "auto_expand_replicas": "false",
     "refresh_interval": "-1",
     "translog": {"durability": "async", "sync_interval": "1s"},
 }
-"""Nobody reads it, and its source is still there: speed comes before safety."""
+"""Settings of a target while it is filled.
+
+They favour speed over safety: no reader uses the target, and its source still exists.
+"""
 
 
-def create(client, source, name, fence, subcounts_mapping=enriched):
+def create(
+    client: OpenSearch,
+    source: EventsIndex,
+    name: str,
+    fence: str,
+    subcounts_mapping: Callable[[dict[str, Any]], dict[str, Any]] = enriched,
+) -> str:
     """Create the target of a month.
 
     Args:
-        client: an ordinary client.
-        source: the :class:`~..usage_events.indices.EventsIndex` to be copied.
+        client: decodes its answers.
+        source: index to copy.
         name: of the target.
-        fence: the only alias that it gets: writes go through it, so that a run
-            which has lost the month cannot write any more.
-        subcounts_mapping: makes the target's mapping of the source's.
+        fence: the only alias of the target. All writes go through it, so a run that
+            has lost the month cannot write any more.
+        subcounts_mapping: returns the target's mapping for the source's mapping.
 
     Returns:
-        str: uuid of the new index.
+        The uuid of the new index.
 
     Raises:
-        StatsDashboardError: the cluster's templates put it into an alias that is
-            read, or it has no room for the index.
-        ClusterNotHealthyError: the cluster makes no indices for now, as when all its
-            disks are full.
+        StatsDashboardError: OpenSearch refuses the index, or a template of the cluster
+            adds it to an alias that is read.
+        ClusterNotHealthyError: the cluster creates no indices now, for example because
+            all its disks are full.
     """
     settings = {k: v for k, v in source.settings.items() if k not in _OF_THE_INDEX}
     if "routing" in settings:
-        # which nodes it may live on, but not where it was restored or shrunk
+        # retain the node filters, but not those of a restore or a shrink
         allocation = dict(settings.pop("routing").get("allocation", {}))
         allocation.pop("initial_recovery", None)
         settings["routing"] = {"allocation": allocation}
@@ -77,8 +94,9 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
             params={"wait_for_active_shards": "1"},
         )
     except RequestError as error:
+        info: Any = error.info
         raise StatsDashboardError(
-            f"The index {name} could not be created: {error.info['error']['reason']}"
+            f"The index {name} could not be created: {info['error']['reason']}"
         ) from error
     except AuthorizationException as error:
         if error.error != "cluster_block_exception":
@@ -89,7 +107,7 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
         ) from error
     made = client.indices.get(index=name)[name]
     if set(made.get("aliases", {})) != {fence}:
-        client.indices.delete(index=name)  # empty, and made a moment ago
+        client.indices.delete(index=name)  # created above, and empty
         raise StatsDashboardError(
             f"A template of the cluster puts {name} into the aliases "
             f"{sorted(set(made['aliases']) - {fence})}, where it would be read while "
@@ -99,17 +117,18 @@ def create(client, source, name, fence, subcounts_mapping=enriched):
     return made["settings"]["index"]["uuid"]
 
 
-def drop(client, name, guard):
-    """Delete a target that is not in service.
+def drop(client: OpenSearch, name: str, guard: Guard) -> None:
+    """Delete a target that is not in service, if it exists.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         name: of the target.
-        guard: ``(index, alias)`` of this run on another index of the month; the
-            target stays when it is gone.
+        guard: this run's claim alias on another index of the month. Without it the
+            target is not deleted.
 
     Raises:
-        StatsDashboardError: it is in an alias other than fences, and stays.
+        StatsDashboardError: the target has an alias that is no claim; it was not
+            deleted.
         LockLostError: another run has the month.
     """
     try:
@@ -124,18 +143,24 @@ def drop(client, name, guard):
     alias_actions.remove_index(client, guard, name)
 
 
-def make_fit(client, name, source, timeout, sleep=time.sleep):
-    """Give a filled target the replicas and settings of its source, and wait.
+def make_fit(
+    client: OpenSearch,
+    name: str,
+    source: EventsIndex,
+    timeout: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Give a filled target the replicas and settings of its source, and wait for them.
 
     Args:
-        client: an ordinary client.
+        client: decodes its answers.
         name: of the target.
-        source: the :class:`~..usage_events.indices.EventsIndex` whose place it takes.
-        timeout: seconds for all copies to be in sync.
+        source: index that the target replaces.
+        timeout: seconds to wait for all replicas.
         sleep: waits for the given seconds; may raise to end the waiting.
 
     Raises:
-        ClusterNotHealthyError: the copies did not come up in that time.
+        ClusterNotHealthyError: the replicas did not start in that time.
     """
     settings = source.settings
     translog = settings.get("translog", {})
@@ -174,10 +199,10 @@ def make_fit(client, name, source, timeout, sleep=time.sleep):
         sleep(0.5)
 
 
-def _reachable_status(client, source):
-    """Return the states that are good enough: as good as the source's, or green.
+def _reachable_status(client: OpenSearch, source: str) -> set[str]:
+    """Return the health states to wait for: green, or also yellow if the source is not.
 
-    A cluster of one node keeps every index with replicas yellow.
+    On a cluster of one node every index with replicas is yellow.
     """
     status = client.cluster.health(index=source)["status"]
     return {"green"} if status == "green" else {"green", "yellow"}

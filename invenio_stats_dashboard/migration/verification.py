@@ -1,41 +1,49 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Is the copy the same as its source? Every event is looked at before a switch.
+"""Verify before a cut-over that a copy holds exactly the events of its source.
 
-What was read while copying and what was read back from the target are compared
-by day; counts are taken a second time in the cluster. Days that differ are
-compared event by event and repaired, both ways; then they are compared again.
+The fingerprints taken while copying are compared by day with those of the events read
+back from the target. Counts by day are also compared in the cluster. Days that differ
+are compared event by event: missing, changed and extra events are repaired in the
+target, and the day is compared again.
 """
 
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
+from ..community_events.lookup import RecordLookup
 from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search import bulk
-from ..search.seqno import NOTHING, page, settled_positions
+from ..search.names import Names
+from ..search.seqno import NOTHING, StoredDocument, page, settled_positions
 from ..usage_events.enrichment import decode_head, enrich
 from ..usage_events.maintenance.reattribution import noted_among
 from .comparison import ComparedIndex, compare_day, counts_per_day
+from .copier import Copier
+from .fingerprints import Fingerprints
 
 _ROUNDS = 3
 _IDS = 1000
 _SAMPLE = 200
+"""Number of events, over all shards, whose enrichment is computed again."""
 
 
 class VerificationError(StatsDashboardError):
-    """A copy is not the same as its source and could not be repaired."""
+    """A copy differs from its source and could not be repaired."""
 
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """What a verification has found.
+    """The result of a successful verification.
 
     Attributes:
-        events: number of events on both sides, up to the verified position.
-        repaired: events that were brought, removed or replaced.
-        sampled: events that were enriched again from scratch and were equal.
+        events: number of events in the target.
+        repaired: events that were copied again or deleted.
+        sampled: events whose enrichment was computed again and compared.
     """
 
     events: int
@@ -47,31 +55,40 @@ class Verifier:
     """Compares a month's target with its source, and repairs it.
 
     Args:
-        copier: the :class:`~.copier.Copier` of the run.
+        copier: of the run.
         source: name of the source.
         target: name of the target.
         fence: alias through which the target is written.
-        fresh_lookup: makes a record look-up that has cached nothing.
-        names: the instance's names.
+        fresh_lookup: returns a record look-up with an empty cache.
+        names: the instance's index names.
     """
 
-    def __init__(self, copier, source, target, fence, fresh_lookup, names):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        copier: Copier,
+        source: str,
+        target: str,
+        fence: str,
+        fresh_lookup: Callable[[], RecordLookup],
+        names: Names,
+    ) -> None:
         self._copier = copier
         self._client, self._text = copier.client, copier.text_client
         self._source, self._target, self._fence = source, target, fence
         self._fresh_lookup, self._names = fresh_lookup, names
 
-    def verify(self, settled, source_prints, target_prints):
-        """Compare everything up to a position.
+    def verify(
+        self,
+        settled: Mapping[int, int],
+        source_prints: Fingerprints,
+        target_prints: Fingerprints,
+    ) -> VerificationResult:
+        """Compare all events up to a position.
 
         Args:
             settled: shard -> position up to which the source was copied.
-            source_prints: fingerprints of what was read while copying.
-            target_prints: fingerprints of what was read back.
-
-        Returns:
-            Verified: what was found.
+            source_prints: fingerprints of the events read while copying.
+            target_prints: fingerprints of the events read back from the target.
 
         Raises:
             VerificationError: the text says what differs.
@@ -88,7 +105,7 @@ class Verifier:
         total = self._all_enriched()
         return VerificationResult(total, repaired, self._sample(right))
 
-    def _sides(self, settled):
+    def _sides(self, settled: Mapping[int, int]) -> tuple[ComparedIndex, ComparedIndex]:
         source = settled_positions(self._client, self._source)
         target = settled_positions(self._client, self._target)
         upto = {shard: p.last for shard, p in target.items()}
@@ -99,7 +116,8 @@ class Verifier:
             ComparedIndex(self._target, upto, upto),
         )
 
-    def _differing_counts(self, settled):
+    def _differing_counts(self, settled: Mapping[int, int]) -> list[str]:
+        """Return the days on which the cluster counts different numbers of events."""
         _, source = counts_per_day(self._client, self._source, settled)
         _, target = counts_per_day(self._client, self._target)
         return [
@@ -108,8 +126,14 @@ class Verifier:
             if source.get(day, 0) != target.get(day, 0)
         ]
 
-    def _mend(self, left, right, day, count):
-        """Compare one day event by event until both sides are the same."""
+    def _mend(
+        self, left: ComparedIndex, right: ComparedIndex, day: str, count: int
+    ) -> int:
+        """Compare and repair one day until both sides are the same.
+
+        Returns:
+            The number of repaired events.
+        """
         repaired = 0
         for _ in range(_ROUNDS):
             self._copier.check()
@@ -127,7 +151,7 @@ class Verifier:
             )
         return repaired
 
-    def bring(self, ids):
+    def bring(self, ids: Collection[str]) -> None:
         """Copy single events again from the source.
 
         Args:
@@ -137,8 +161,8 @@ class Verifier:
             batch = self._copier.batch(shard, NOTHING, hits)
             self._copier.write(self._fence, batch)
 
-    def remove(self, ids):
-        """Delete single events from the target, which the source no longer has."""
+    def remove(self, ids: Collection[str]) -> None:
+        """Delete single events from the target that the source no longer holds."""
         for part in _parts(sorted(ids)):
             bulk.write(
                 self._text,
@@ -150,7 +174,10 @@ class Verifier:
                 sleep=self._copier.sleep,
             )
 
-    def _by_ids(self, index, ids):
+    def _by_ids(
+        self, index: str, ids: Collection[str]
+    ) -> Iterator[tuple[list[StoredDocument], int]]:
+        """Yield pages of events by id, and their shard."""
         found = settled_positions(self._client, index)
         for part in _parts(sorted(ids)):
             for shard, position in found.items():
@@ -166,8 +193,8 @@ class Verifier:
                 if hits:
                     yield hits, shard
 
-    def _all_enriched(self):
-        """Return the number of events; every one must have been enriched."""
+    def _all_enriched(self) -> int:
+        """Return the number of events in the target, all of which must be enriched."""
         total = self._count({"match_all": {}})
         enriched = self._count({"exists": {"field": "enriched_at"}})
         if enriched != total:
@@ -176,7 +203,7 @@ class Verifier:
             )
         return total
 
-    def _count(self, query):
+    def _count(self, query: Mapping[str, Any]) -> int:
         answer = self._client.count(index=self._target, body={"query": query})
         if answer["_shards"]["failed"]:
             raise ClusterNotHealthyError(
@@ -185,8 +212,12 @@ class Verifier:
             )
         return answer["count"]
 
-    def _sample(self, side):
-        """Enrich some events again from scratch and compare with what is stored."""
+    def _sample(self, side: ComparedIndex) -> int:
+        """Compute the enrichment of some events again; compare it with the stored one.
+
+        Returns:
+            The number of these events.
+        """
         sampled = 0
         for shard, last in side.upto.items():
             per_shard = max(1, _SAMPLE // len(side.upto))
@@ -207,19 +238,20 @@ class Verifier:
             self._check_enrichment(hits)
         return sampled
 
-    def _check_enrichment(self, hits):
+    def _check_enrichment(self, hits: Sequence[StoredDocument]) -> None:
         heads = [decode_head(hit.source) for hit in hits]
         contexts = self._fresh_lookup().get({h.recid for h in heads if h.recid})
         differing = []
         for hit, head in zip(hits, heads, strict=True):
-            context = contexts.get(head.recid)
-            if context is None:
+            context = contexts.get(head.recid) if head.recid else None
+            if not head.recid or context is None:
                 continue
             wanted = list(enrich(head.timestamp, head.file_key, context).community_ids)
             if wanted != head.community_ids:
                 differing.append((head.recid, hit.id, head.community_ids, wanted))
-        # a membership that changed meanwhile was noted before its event was written;
-        # its record stays on the list until this month is switched
+        # A record whose membership changed meanwhile was added to the re-attribution
+        # list before its community event was written. It stays on the list until the
+        # cut-over of this month.
         noted = noted_among(self._client, self._names, {d[0] for d in differing})
         for recid, id, stored, wanted in differing:
             if recid not in noted:
@@ -229,5 +261,5 @@ class Verifier:
                 )
 
 
-def _parts(ids):
+def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[i : i + _IDS] for i in range(0, len(ids), _IDS)]

@@ -7,43 +7,47 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import TypeVar
 
 from . import files
-from .shapes import MARK, TARGETS, UnknownCodeError, has_hooks, patched
+from .shapes import MARK, TARGETS, Target, UnknownCodeError, has_hooks, patched
 
 DONE, FAILED, TO_DO = 0, 1, 3
-"""Exit codes; that of wrong use is 2."""
+"""Exit codes. Wrong arguments exit with 2."""
+
+_Result = TypeVar("_Result")
 
 
 class PatchError(Exception):
-    """A sentence for the operator; nothing has been changed."""
+    """The environment cannot be patched; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A file of the environment.
+    """A file of the environment that is patched.
 
     Attributes:
-        target: what it should be.
-        path: where it is.
+        target: the hooks that the file needs.
+        path: of the file.
         content: its bytes.
     """
 
-    target: object
+    target: Target
     path: Path
     content: bytes
 
     @property
-    def marked(self):
-        """Return whether it has been patched."""
+    def marked(self) -> bool:
+        """Return whether the file is patched."""
         return MARK.encode() in self.content
 
 
-def main(arguments=None):
-    """Look at an environment, patch it or put it back; return an exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check, patch or restore an environment, and return the exit code."""
     options = _options(arguments)
     try:
         installed = [_find(target) for target in TARGETS]
@@ -62,7 +66,7 @@ def main(arguments=None):
     return FAILED
 
 
-def _options(arguments):
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="apply_patches.sh")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true")
@@ -70,7 +74,7 @@ def _options(arguments):
     return parser.parse_args(arguments)
 
 
-def _find(target):
+def _find(target: Target) -> Installed:
     """Find a file without importing its package."""
     spec = util.find_spec(target.module)
     if spec is None or not spec.origin:
@@ -87,8 +91,8 @@ def _find(target):
     return Installed(target, path, path.read_bytes())
 
 
-def _patch(installed, only_look):
-    """Patch what lacks hooks."""
+def _patch(installed: Sequence[Installed], only_look: bool) -> int:
+    """Patch the files that lack hooks."""
     changes = _all(_change_to, installed)
     _tell(installed, changes)
     if not changes:
@@ -103,7 +107,7 @@ def _patch(installed, only_look):
     return DONE
 
 
-def _change_to(file):
+def _change_to(file: Installed) -> files.FileChange | None:
     """Return the change that a file needs, or None."""
     text = _decode(file.content)
     if has_hooks(file.target, text):
@@ -111,8 +115,8 @@ def _change_to(file):
     return files.FileChange(file.path, patched(file.target, text).encode())
 
 
-def _revert(installed):
-    """Put back what was patched."""
+def _revert(installed: Sequence[Installed]) -> int:
+    """Restore the patched files from their backups."""
     to_restore = _all(_path_to_restore, installed)
     left_over = [
         rest
@@ -131,11 +135,12 @@ def _revert(installed):
     return DONE
 
 
-def _path_to_restore(file):
-    """Return the path of a file that was patched, or None.
+def _path_to_restore(file: Installed) -> Path | None:
+    """Return the path of a patched file, or None for an unpatched one.
 
     Raises:
-        UnknownCodeError: it is not what the patch made of its backup.
+        UnknownCodeError: the backup is missing, or the file has changed since it was
+            patched.
     """
     if not file.marked:
         return None
@@ -148,11 +153,13 @@ def _path_to_restore(file):
     return file.path
 
 
-def _all(function, installed):
-    """Return what a function says of each file, less None.
+def _all(
+    function: Callable[[Installed], _Result | None], installed: Iterable[Installed]
+) -> list[_Result]:
+    """Return the results of a function for all files, without None.
 
     Raises:
-        PatchError: it refuses one or more files.
+        PatchError: the function raised UnknownCodeError for one or more files.
     """
     results, refusals = [], []
     for file in installed:
@@ -165,7 +172,7 @@ def _all(function, installed):
     return [result for result in results if result is not None]
 
 
-def _tell(installed, changes):
+def _tell(installed: Iterable[Installed], changes: Iterable[files.FileChange]) -> None:
     """Print the state of every file."""
     print(f"{sys.prefix}:")
     lacking = {change.path for change in changes}
@@ -174,14 +181,14 @@ def _tell(installed, changes):
         print(f"  {file.path}: {'lacks hooks' if file.path in lacking else state}")
 
 
-def _decode(content):
+def _decode(content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
         raise UnknownCodeError("it is no text in UTF-8") from None
 
 
-def _label(target):
+def _label(target: Target) -> str:
     """Return the name and version of a target's package."""
     try:
         return f"{target.distribution} {metadata.version(target.distribution)}"
@@ -189,7 +196,7 @@ def _label(target):
         return f"{target.distribution} of an unknown version"
 
 
-def _labels(installed):
+def _labels(installed: Iterable[Installed]) -> str:
     return " and ".join(dict.fromkeys(_label(file.target) for file in installed))
 
 

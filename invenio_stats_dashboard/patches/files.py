@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Writing patched files and putting the old ones back, all of them or none.
+"""Write patched files and restore the old ones: all of them or none.
 
-Each file changes by one rename, so a reader sees the old code or the new. Copies
-are made before, never in place: installers share files between environments by
-hard links. A run that is killed leaves some files changed and others not; the
-same command does the rest.
+Each file changes by one rename, so a reader sees either the old or the new code. A
+file is never written in place, because installers share files between environments
+by hard links. If a run is killed, some files may have changed and others not. The
+same command then does the rest.
 """
 
 from __future__ import annotations
@@ -14,53 +14,55 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
 
 BACKUP = ".before-stats-dashboard"
-"""What the name of a backup has after the name of its file."""
+"""Suffix of a backup after the name of its file."""
 
 
 @dataclass(frozen=True)
 class FileChange:
-    """A file and what shall be in it.
+    """A file and its new content.
 
     Attributes:
         path: of the file.
-        content: the bytes.
+        content: the new bytes.
     """
 
     path: Path
     content: bytes
 
 
-def backup_of(path):
+def backup_of(path: Path) -> Path:
     """Return the path of a file's backup, which need not exist."""
     return path.with_name(path.name + BACKUP)
 
 
-def check_writable(paths):
-    """See that the folders of files can be written to.
+def check_writable(paths: Iterable[Path]) -> None:
+    """Make sure that the folders of files are writable.
 
     Raises:
-        OSError: one cannot.
+        OSError: a folder is not writable.
     """
     for folder in {path.parent for path in paths}:
-        # asked by doing it: neither root nor a read-only disk is seen in the mode
+        # The file mode is not enough: it does not show root or a read-only disk.
         with tempfile.TemporaryFile(dir=folder):
             pass
 
 
-def write(changes):
-    """Back up files and give them new content.
+def write(changes: Sequence[FileChange]) -> None:
+    """Back up files and write their new content.
 
     Args:
-        changes: of files that are not patched; a backup that one has is out of date.
+        changes: of files that are not patched. An existing backup of such a file is
+            out of date, and is replaced.
 
     Raises:
-        OSError: nothing is changed then.
+        OSError: a file cannot be written. The files that had changed are restored.
     """
     _forget_compiled([change.path for change in changes])
     backed_up = []
@@ -76,29 +78,29 @@ def write(changes):
         raise
 
 
-def restore(paths):
-    """Put the backups of files back in their places."""
+def restore(paths: Sequence[Path]) -> None:
+    """Replace files by their backups."""
     _forget_compiled(paths)
     _put_back(paths)
 
 
-def left_over(path):
-    """Return what lies beside a file that is not patched: old or half-made copies."""
+def left_over(path: Path) -> list[Path]:
+    """Return old backups and unfinished copies beside a file that is not patched."""
     beside = (backup_of(path), _temporary(path), _temporary(backup_of(path)))
     return [p for p in beside if p.exists()]
 
 
-def _temporary(path):
+def _temporary(path: Path) -> Path:
     return path.with_name(path.name + ".stats-dashboard-tmp")
 
 
-def _put(path, content, like):
-    """Make or replace a file in one step.
+def _put(path: Path, content: bytes, like: Path) -> None:
+    """Create or replace a file in one step.
 
     Args:
         path: of the file.
         content: its bytes.
-        like: path of a file whose mode, owner and time it gets.
+        like: a file whose mode, owner and time it gets.
     """
     temporary = _temporary(path)
     try:
@@ -114,16 +116,16 @@ def _put(path, content, like):
         temporary.unlink(missing_ok=True)
 
 
-def _put_back(paths):
+def _put_back(paths: Iterable[Path]) -> None:
     for path in paths:
         os.replace(backup_of(path), path)
 
 
-def _forget_compiled(paths):
+def _forget_compiled(paths: Iterable[Path]) -> None:
     """Delete the compiled code of files that will change.
 
-    Python itself compiles again when time or size of a file differ, but not where
-    the compiled file says that it need not be checked.
+    Python compiles a file again if its time or size has changed. It does not check
+    this if the compiled file is marked as unchecked.
     """
     for path in paths:
         for optimisation in ("", 1, 2):

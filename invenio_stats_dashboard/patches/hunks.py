@@ -1,22 +1,23 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading and applying the ``.patch`` files.
+"""Read and apply the ``.patch`` files.
 
-They look like unified diffs, but a hunk is found by its text, never by its line
-numbers: the lines of its old side must stand in the file exactly once, in one
-piece. The words after the second ``@@`` name the place; hunks of the same place
-are alternatives for different versions, of which exactly one must fit.
+They look like unified diffs, but line numbers have no meaning. A hunk is found by its
+text: the lines of its old side must occur in the file exactly once, in one block. The
+words after the second ``@@`` name the changed code. Hunks with the same name are
+alternatives for different versions, and exactly one of them must match.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 class DoesNotFitError(Exception):
-    """No hunk for a place, or more than one, fits the text."""
+    """No hunk of a name matches the text, or more than one does."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Hunk:
     """One change.
 
     Attributes:
-        place: what is changed.
-        old: whole lines that are there before.
-        new: whole lines that are there afterwards.
+        place: name of the changed code; alternatives have the same name.
+        old: whole lines before the change.
+        new: whole lines after the change.
     """
 
     place: str
@@ -34,7 +35,7 @@ class Hunk:
     new: str
 
 
-def parse(patch):
+def parse(patch: str) -> list[Hunk]:
     """Return the hunks of the text of a patch, in its order."""
     hunks = []
     for part in ("\n" + patch).split("\n@@ ")[1:]:
@@ -46,11 +47,11 @@ def parse(patch):
     return hunks
 
 
-def apply(text, hunks):
-    """Return a text with one hunk of every place applied.
+def apply(text: str, hunks: Sequence[Hunk]) -> str:
+    """Return a text with one hunk of each name applied.
 
     Raises:
-        DoesNotFitError: with the name of the place.
+        DoesNotFitError: with the name of the hunk.
     """
     for place in dict.fromkeys(hunk.place for hunk in hunks):
         fitting = [

@@ -1,53 +1,56 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which files hold the hooks, and whether a file has them: asked of its code."""
+"""The files that need hooks, and a check of their code for the hooks."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import hunks
 
 MARK = "put in by invenio-stats-dashboard"
-"""What every patch writes into a comment."""
+"""Text that every patch writes into a comment."""
 
 
 class UnknownCodeError(Exception):
-    """A file is neither one with hooks nor one that can be given them."""
+    """A file does not have the hooks and cannot be patched."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A file that has hooks or gets them.
+    """A file that has the hooks or needs them.
 
     Attributes:
         distribution: name of the package on PyPI.
         path: of the file, below ``site-packages``.
-        patch: name of the patch for it.
+        patch: name of its patch.
         class_name: the class that has the hooks.
-        hooks: of a service, what it must call ``self.run_components`` with, each
-            with its other names; empty for a configuration.
-        setting: of a configuration, the variable that ``components`` is read from.
+        hooks: for a service, the actions that it must pass to
+            ``self.run_components``, each with its alternative names. Empty for a
+            configuration.
+        setting: for a configuration, the variable from which ``components`` is read.
+            Empty for a service.
     """
 
     distribution: str
     path: str
     patch: str
     class_name: str
-    hooks: tuple = ()
+    hooks: tuple[tuple[str, ...], ...] = ()
     setting: str = ""
 
     @property
-    def module(self):
-        """Return the name that the package is imported by."""
+    def module(self) -> str:
+        """Return the import name of the package."""
         return self.distribution.replace("-", "_")
 
 
-# A configuration comes before its service: components that nobody runs do no
-# harm, while a service that runs components needs to have some configured.
+# A configuration comes before its service. Components that no service runs do no
+# harm, but a service that runs components needs a configuration that has them.
 TARGETS = (
     Target(
         "invenio-rdm-records",
@@ -85,18 +88,19 @@ TARGETS = (
 )
 
 
-def has_hooks(target, text):
-    """Return whether the code of a file has all the hooks.
+def has_hooks(target: Target, text: str) -> bool:
+    """Return whether the code of a file has all hooks.
 
     Args:
-        target: what to look for.
+        target: the hooks.
         text: the code.
 
     Returns:
-        bool: False, if it has none of them.
+        True if the code has all hooks, False if it has none.
 
     Raises:
-        UnknownCodeError: it has some, or others, or is no such file.
+        UnknownCodeError: the code has only some of the hooks, or components of its
+            own, or is not the expected code.
     """
     found, missing = _look(target, text)
     if found and missing:
@@ -106,11 +110,11 @@ def has_hooks(target, text):
     return not missing
 
 
-def patched(target, text):
-    """Return the code of a file that has no hooks with hooks.
+def patched(target: Target, text: str) -> str:
+    """Return the code of a file without hooks, with the hooks added.
 
     Raises:
-        UnknownCodeError: it is not as any known version has it.
+        UnknownCodeError: the code differs from all known versions.
     """
     patch = (Path(__file__).parent / target.patch).read_text("utf-8")
     try:
@@ -125,7 +129,7 @@ def patched(target, text):
     return new
 
 
-def _look(target, text):
+def _look(target: Target, text: str) -> tuple[list[str], list[str]]:
     """Return the hooks that a file has and those that it lacks."""
     body = _class(target, text)
     if target.setting:
@@ -136,7 +140,7 @@ def _look(target, text):
     return found, missing
 
 
-def _look_for_setting(setting, body):
+def _look_for_setting(setting: str, body: ast.ClassDef) -> tuple[list[str], list[str]]:
     values = [
         node.value
         for node in body.body
@@ -145,13 +149,15 @@ def _look_for_setting(setting, body):
     ]
     if not values:
         return [], [setting]
-    constants = {n.value for n in ast.walk(values[-1]) if isinstance(n, ast.Constant)}
+    # no known version annotates ``components`` without a value
+    last: ast.AST = values[-1]  # type: ignore[assignment]
+    constants = {n.value for n in ast.walk(last) if isinstance(n, ast.Constant)}
     if setting in constants:
         return [setting], []
     return ["components of its own"], [setting]
 
 
-def _class(target, text):
+def _class(target: Target, text: str) -> ast.ClassDef:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
@@ -162,13 +168,17 @@ def _class(target, text):
     raise UnknownCodeError(f"it has no class {target.class_name}")
 
 
-def _names_of(assignment):
-    targets = getattr(assignment, "targets", None) or [assignment.target]
+def _names_of(assignment: ast.Assign | ast.AnnAssign) -> set[str]:
+    targets: Sequence[ast.expr]
+    if isinstance(assignment, ast.Assign):
+        targets = assignment.targets
+    else:
+        targets = [assignment.target]
     return {node.id for node in targets if isinstance(node, ast.Name)}
 
 
-def _component_call(node):
-    """Return the hook that a node of code calls, or None."""
+def _component_call(node: ast.AST) -> object:
+    """Return the action that a node passes to ``run_components``, or None."""
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -180,5 +190,5 @@ def _component_call(node):
     return None
 
 
-def _list(names):
+def _list(names: Iterable[str]) -> str:
     return ", ".join(names)

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Questions to the aggregates, and their answers."""
+"""Query the aggregates: choose documents, read them, and compute the result."""

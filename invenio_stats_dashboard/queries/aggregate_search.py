@@ -1,18 +1,22 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Searches in the aggregates of one community: what is sent, and what comes back."""
+"""Search the aggregates of one community, several searches to a request."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ..aggregations.documents import day_field
 from ..errors import SearchUnavailableError, StatsDashboardError
 from ..search.client import TRANSIENT_STATUSES, patiently
+from ..search.names import Names
 
 LIMIT = 5.0
-"""Seconds to go on trying while OpenSearch takes no requests: somebody waits."""
+"""Seconds to retry while OpenSearch is unavailable; short, because a user waits."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _MILLISECONDS = 86_400_000
@@ -37,13 +41,13 @@ class SearchRequest(msgspec.Struct, frozen=True):
     Attributes:
         index: names, separated by commas.
         body: of the request.
-        told: paths of what is wanted of the answer; empty for all of it. Unlike a
-            filter of sources it does not have a whole document made into objects, which
-            takes five times as long.
+        told: paths of the response to return (``filter_path``); empty for all of it.
+            A source filter would parse the whole document into objects, which takes
+            five times as long.
     """
 
     index: str
-    body: dict
+    body: dict[str, Any]
     told: tuple[str, ...] = ()
 
 
@@ -51,36 +55,36 @@ class AggregateSearch:
     """Sends searches.
 
     Args:
-        text_client: a client that does not decode.
-        names: the instance's :class:`~..search.names.Names`.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
+        limit: seconds to retry while OpenSearch is unavailable.
     """
 
-    def __init__(self, text_client, names, limit=LIMIT):
-        """Keep what is needed."""
+    def __init__(
+        self, text_client: OpenSearch, names: Names, limit: float = LIMIT
+    ) -> None:
         self._client, self.names, self._limit = text_client, names, limit
 
-    def ask(self, searches):
+    def ask(self, searches: Sequence[SearchRequest]) -> list[msgspec.Raw]:
         """Send some searches in one request.
 
         Args:
-            searches: list of :class:`SearchRequest`; either each or none says what is wanted
-                of its answer, and each gets what any of them wants.
+            searches: either all or none have paths of the response (``told``). Each
+                response has the paths of all of them.
 
         Returns:
-            list[msgspec.Raw]: the JSON of each answer, whole: an answer without some
-            shards is none.
+            the JSON of each response. A response that lacks some shards is an error.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch was unavailable for too long.
             StatsDashboardError: OpenSearch refuses a search.
         """
         if not searches:
             return []
         return patiently(lambda: self._ask(searches), self._limit)
 
-    def _ask(self, searches):
-        lines = []
+    def _ask(self, searches: Sequence[SearchRequest]) -> list[msgspec.Raw]:
+        lines: list[bytes] = []
         for search in searches:
             head = {
                 "index": search.index,
@@ -101,18 +105,22 @@ class AggregateSearch:
             _check(found)
         return answers
 
-    def search(self, family, community, body, told=(), **bounds):
+    def search(
+        self,
+        family: str,
+        community: str,
+        body: dict[str, Any],
+        told: tuple[str, ...] = (),
+        **bounds: date,
+    ) -> SearchRequest:
         """Return a search in a community's documents of a family.
 
         Args:
-            family: of :data:`~..search.names.FAMILIES`.
+            family: one of :data:`~..search.names.FAMILIES`.
             community: UUID or ``global``.
             body: of the request, without its query.
             told: see :class:`SearchRequest`.
-            **bounds: ``gte``, ``lte`` and ``lt``: dates that limit the days.
-
-        Returns:
-            Search: to be sent.
+            **bounds: limits of the days: ``gte``, ``lte`` and ``lt``.
         """
         query = days(day_field(family), community, bounds)
         return SearchRequest(
@@ -120,17 +128,17 @@ class AggregateSearch:
         )
 
 
-def _params(searches):
-    """Return the parameters of a request: what is wanted of its answers."""
+def _params(searches: Sequence[SearchRequest]) -> dict[str, str]:
+    """Return the parameters of a request: the paths of its responses."""
     told = dict.fromkeys(path for search in searches for path in search.told)
     if not told:
         return {}
-    # what is left of an answer is never nothing, so that all keep their places
+    # a response without any of its paths would be left out of the list
     always = ("responses.status", "responses.error")
     return {"filter_path": ",".join((*always, *(f"responses.{path}" for path in told)))}
 
 
-def _check(answer):
+def _check(answer: msgspec.Raw) -> None:
     found = _decode_answer(answer)
     reason = bytes(found.error)[:300].decode("utf-8", "replace")
     if not reason:
@@ -142,21 +150,21 @@ def _check(answer):
     raise StatsDashboardError(f"OpenSearch refuses a search: {reason}")
 
 
-def days(field, community, bounds):
-    """Return the query of a community's documents of some days.
+def days(field: str, community: str, bounds: Mapping[str, date]) -> dict[str, Any]:
+    """Return the query for a community's documents of some days.
 
     Args:
         field: that holds the day.
         community: UUID or ``global``.
-        bounds: dict of ``gte``, ``lte`` or ``lt`` -> date; none for all days.
+        bounds: ``gte``, ``lte`` or ``lt`` -> day; empty for all days.
     """
-    filters = [{"term": {"community_id": community}}]
+    filters: list[dict[str, Any]] = [{"term": {"community_id": community}}]
     if bounds:
         limits = {name: day.isoformat() for name, day in bounds.items()}
         filters.append({"range": {field: limits}})
     return {"bool": {"filter": filters}}
 
 
-def ordinal(milliseconds):
-    """Return the ordinal of the day of a date's sort value."""
+def ordinal(milliseconds: int) -> int:
+    """Return the ordinal of the day that a sort value of a date field stands for."""
     return milliseconds // _MILLISECONDS + _EPOCH

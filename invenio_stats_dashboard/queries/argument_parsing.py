@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading what callers of the services give: communities, records, dates."""
+"""Parse the arguments of service methods: communities, records, dates, months."""
 
 import calendar
 import re
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from invenio_db import db
@@ -16,22 +17,40 @@ from ..errors import UsageError
 _MONTH = re.compile(r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])")
 
 _DAYS = 30
-"""Days that are read when no first day is given."""
+"""Length of a range without a first day."""
 
 
-def with_global(names):
-    """Return the UUIDs of communities, and ``global`` if it is asked for."""
+def with_global(names: Iterable[object] | None) -> tuple[str, ...] | None:
+    """Return the UUIDs of communities, and ``global`` if it is one of the names.
+
+    Args:
+        names: UUIDs, slugs, or ``global``; None or empty for no selection.
+
+    Returns:
+        None if there are no names.
+
+    Raises:
+        UsageError: a community does not exist.
+    """
     if not names:
         return None
-    names = [str(name) for name in names]
-    # ``global`` may be the slug of a community, too; its UUID names that one
-    real = [name for name in names if name != GLOBAL]
+    texts = [str(name) for name in names]
+    # a community can have the slug ``global``; only its UUID refers to it
+    real = [name for name in texts if name != GLOBAL]
     found = communities(MembershipReader(db.engine), real) if real else ()
-    return tuple(sorted({*found, *(n for n in names if n == GLOBAL)}))
+    return tuple(sorted({*found, *(n for n in texts if n == GLOBAL)}))
 
 
-def day(value, which):
-    """Return the UTC day of a date or moment as text, or None."""
+def day(value: str | date | None, which: str) -> str | None:
+    """Return the UTC day of a date or moment as ``YYYY-MM-DD``, or None.
+
+    Args:
+        value: date, datetime, or ISO 8601 text.
+        which: ``start`` or ``end``, for the error message.
+
+    Raises:
+        UsageError: it is not a date, or out of range.
+    """
     if not value:
         return None
     found = moment(value, which)
@@ -41,40 +60,48 @@ def day(value, which):
         raise _out_of_range(value, which) from None
 
 
-def range_of_days(start_date, end_date, today=None):
-    """Return the first and the last of some days as text; none is after today.
+def range_of_days(
+    start_date: str | date | None,
+    end_date: str | date | None,
+    today: date | None = None,
+) -> tuple[str, str]:
+    """Return the first and the last day of a range as ``YYYY-MM-DD``.
+
+    Days after today are left out.
 
     Args:
         start_date: first day; None for 29 days before the last one.
         end_date: last day, inclusive; None for today.
-        today: the present UTC day as a date.
+        today: the current UTC day; None to read the clock.
 
     Raises:
-        UsageError: a date is none, or no day is left.
+        UsageError: a date is invalid, or the range is empty.
     """
-    today = (today or datetime.now(UTC).date()).isoformat()
-    last = min(day(end_date, "end") or today, today)
+    now = (today or datetime.now(UTC).date()).isoformat()
+    last = min(day(end_date, "end") or now, now)
     first = day(start_date, "start") or _days_before(last, _DAYS - 1)
     if first > last:
         raise UsageError(
             f"There are no days from {first} to {last}"
-            + (", which is today." if last == today else ".")
+            + (", which is today." if last == now else ".")
         )
     return first, last
 
 
-def month(text, today=None):
-    """Return the first and the last day of a month as text; none is after today.
+def month(text: str, today: date | None = None) -> tuple[str, str, bool]:
+    """Return the first and the last day of a month as ``YYYY-MM-DD``.
+
+    Days after today are left out.
 
     Args:
         text: ``YYYY-MM``.
-        today: the present UTC day as a date.
+        today: the current UTC day; None to read the clock.
 
     Returns:
-        tuple[str, str, bool]: the days, and whether the month has ended.
+        the two days, and whether the month has ended.
 
     Raises:
-        UsageError: it is no month, or one to come.
+        UsageError: it is not a month, or begins after today.
     """
     today = today or datetime.now(UTC).date()
     if not _MONTH.fullmatch(str(text)):
@@ -87,17 +114,34 @@ def month(text, today=None):
     return first.isoformat(), min(last, today).isoformat(), last < today
 
 
-def one_of(value, values, name):
-    """Refuse a value that is none of those there are."""
+def one_of(value: str, values: Collection[str], name: str) -> None:
+    """Check that an argument has one of its possible values.
+
+    Args:
+        value: of the argument.
+        values: the possible ones.
+        name: of the argument, for the error message.
+
+    Raises:
+        UsageError: it has another one.
+    """
     if value not in values:
         raise UsageError(f"There is no {name!r} {value!r}; it can be {_or(values)}.")
 
 
-def communities(reader, names):
-    """Return the UUIDs of communities; all must exist."""
-    names = tuple(dict.fromkeys(str(name) for name in names))
-    found = reader.communities(names)
-    for name in names:
+def communities(reader: MembershipReader, names: Iterable[object]) -> tuple[str, ...]:
+    """Return the UUIDs of communities, sorted.
+
+    Args:
+        reader: looks them up.
+        names: UUIDs or slugs.
+
+    Raises:
+        UsageError: a community does not exist.
+    """
+    texts = tuple(dict.fromkeys(str(name) for name in names))
+    found = reader.communities(texts)
+    for name in texts:
         if name not in found:
             raise UsageError(
                 f"There is no community {name!r}: give the UUID or the slug of one."
@@ -105,24 +149,31 @@ def communities(reader, names):
     return tuple(sorted(set(found.values())))
 
 
-def records(reader, recids):
-    """Return the identifiers of records; all must exist."""
-    recids = tuple(sorted({str(recid) for recid in recids}))
-    found = reader.known(recids)
-    for recid in recids:
+def records(reader: MembershipReader, recids: Iterable[object]) -> tuple[str, ...]:
+    """Return the identifiers of published records, sorted.
+
+    Raises:
+        UsageError: a record does not exist.
+    """
+    texts = tuple(sorted({str(recid) for recid in recids}))
+    found = reader.known(texts)
+    for recid in texts:
         if recid not in found:
             raise UsageError(f"There is no published record {recid!r}.")
-    return recids
+    return texts
 
 
-def moment(value, which, whole_day=False):
+def moment(value: str | date, which: str, whole_day: bool = False) -> datetime:
     """Return a date or moment as an aware datetime.
 
     Args:
-        value: date, datetime, or ISO 8601 text.
-        which: ``start`` or ``end``, for the sentence.
-        whole_day: return the end of the day of a date, or the second after a
-            moment, so that the moment itself is before what is returned.
+        value: date, datetime, or ISO 8601 text; UTC if it has no time zone.
+        which: ``start`` or ``end``, for the error message.
+        whole_day: return the start of the next day for a date, and the next second for
+            a moment, so that the result is an exclusive end.
+
+    Raises:
+        UsageError: it is not a date, or out of range.
     """
     if isinstance(value, str):
         try:
@@ -146,14 +197,14 @@ def moment(value, which, whole_day=False):
         raise _out_of_range(value, which) from None
 
 
-def _out_of_range(value, which):
+def _out_of_range(value: object, which: str) -> UsageError:
     return UsageError(f"The {which} date {value} is out of range.")
 
 
-def _days_before(day, days):
+def _days_before(day: str, days: int) -> str:
     number = date.fromisoformat(day).toordinal() - days
     return date.fromordinal(max(number, 1)).isoformat()
 
 
-def _or(values):
+def _or(values: Iterable[object]) -> str:
     return " or ".join(repr(value) for value in values)

@@ -1,36 +1,56 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which documents the cells of breakdowns are read from, and putting them together."""
+"""Choose the documents that breakdowns are read from, and join their numbers."""
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeVar, cast
+
+from ..subcounts import Subcount
 from . import month_sums_reader, read_strategy
+from .aggregate_search import AggregateSearch
 from .breakdown_sources import (
+    BreakdownSource,
     CellProjection,
     DeltaBuckets,
     RunningDeltas,
     SnapshotDifferences,
     SnapshotLists,
+    SumTable,
 )
-from .metrics import DISTINCT, LEVEL, METRICS
-from .query import DAY
-from .suppression import PARTS, VISITORS
+from .metrics import DISTINCT, LEVEL, METRICS, Metric
+from .query import DAY, Interval, SeriesQuery, Table
+from .suppression import PARTS, VISITORS, SmallNumbers
+
+_Source = TypeVar("_Source", bound=BreakdownSource)
+
+_Positions = dict[str, tuple[int, ...]]
+"""Breakdown -> positions of a source's columns in the rows of its table."""
+
+_Only = Mapping[str, Collection[str]]
+"""Breakdown -> ids to read."""
 
 
 class Breakdowns:
-    """The cells of some breakdowns.
+    """Reads the numbers of some breakdowns.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
-        query: the :class:`~.query.SeriesQuery`.
-        subcounts: list of :class:`~...subcounts.Subcount`.
-        small: the :class:`~.suppression.SmallNumbers`.
+        aggregates: sends the searches.
+        query: its range is not used.
+        subcounts: the breakdowns.
+        small: the rules for small numbers.
 
     Attributes:
-        metrics: breakdown -> list of the :class:`~.metrics.Metric` s that it has.
+        metrics: breakdown -> those of the query's metrics that it has.
     """
 
-    def __init__(self, aggregates, query, subcounts, small):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        aggregates: AggregateSearch,
+        query: SeriesQuery,
+        subcounts: Sequence[Subcount],
+        small: SmallNumbers,
+    ) -> None:
         self._aggregates, self._query, self._small = aggregates, query, small
         self._subcounts = {subcount.key: subcount for subcount in subcounts}
         wanted = [METRICS[key] for key in query.metrics]
@@ -43,27 +63,29 @@ class Breakdowns:
             for key, metrics in self.metrics.items()
         }
 
-    def tables(self, buckets, only=None):
-        """Yield the cells of each bucket, in the order of time.
+    def tables(
+        self, buckets: Sequence[Interval], only: _Only | None = None
+    ) -> Iterator[dict[str, Table]]:
+        """Yield the numbers of each interval, in the order of time.
 
         Args:
-            buckets: tuple of :class:`~.query.Interval`.
-            only: breakdown -> ids that are wanted; None for all.
+            buckets: the intervals.
+            only: breakdown -> ids to read; None for all.
 
         Yields:
-            dict: breakdown -> id -> list of a number for each of :attr:`metrics`, None
-            where it is not known or not told; without cells that have nothing. A list
-            may change when the next bucket is asked for.
+            breakdown -> id -> a number for each of :attr:`metrics`; None if it is
+            unknown or suppressed. Values without numbers are left out. The next step
+            of the iterator may change a row.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         only = only or {}
         found = self._sources(buckets, only)
         readings = [source.tables() for source, _ in found]
         empty = {key: self._empty(key) for key in self.metrics}
         for _ in buckets:
-            tables = {key: {} for key in self.metrics}
+            tables: dict[str, Table] = {key: {} for key in self.metrics}
             for reading, (_, places) in zip(readings, found, strict=True):
                 for key, table in next(reading).items():
                     tables[key] = _joined(tables[key], table, places[key], empty[key])
@@ -72,22 +94,32 @@ class Breakdowns:
                 for key, table in tables.items()
             }
 
-    def hides(self, breakdown):
-        """Tell whether small numbers of a breakdown are not told."""
+    def hides(self, breakdown: str) -> bool:
+        """Return whether small numbers of a breakdown are suppressed."""
         return self._small.concern(breakdown)
 
-    def nothing(self, breakdown):
-        """Return the numbers of a cell that has nothing, or of which nothing is told."""
+    def nothing(self, breakdown: str) -> list[int | None]:
+        """Return the numbers of a value that is in no table.
+
+        They are None if the breakdown has small numbers to suppress, since zero would
+        differ from a suppressed number.
+        """
         empty = self._empty(breakdown)[: len(self.metrics[breakdown])]
         return [None] * len(empty) if self.hides(breakdown) else empty
 
-    def _sources(self, buckets, only):
-        """Return sources, each with breakdown -> the places of its columns."""
-        # what is told of one cell depends on all, where small numbers are hidden
+    def _sources(
+        self, buckets: Sequence[Interval], only: _Only
+    ) -> list[tuple[BreakdownSource, _Positions]]:
+        """Return the sources, each with the positions of its columns."""
+        # whether a number is suppressed depends on all values of the breakdown
         only = {key: ids for key, ids in only.items() if not self.hides(key)}
-        groups = {}
+        groups: dict[
+            tuple[type[BreakdownSource], str, tuple[Metric, ...]], _Positions
+        ] = {}
         for key, columns in self._columns.items():
-            of_key = {}
+            of_key: dict[
+                tuple[type[BreakdownSource], str], list[tuple[int, Metric]]
+            ] = {}
             for place, metric in enumerate(columns):
                 what = self._what(metric, self._subcounts[key])
                 if what is not None:
@@ -101,10 +133,18 @@ class Breakdowns:
             for found in self._of(kind, family, metrics, places, buckets, only)
         ]
 
-    def _of(self, kind, family, metrics, places, buckets, only):
-        """Yield the sources of some metrics from one family."""
+    def _of(
+        self,
+        kind: type[BreakdownSource],
+        family: str,
+        metrics: tuple[Metric, ...],
+        places: _Positions,
+        buckets: Sequence[Interval],
+        only: _Only,
+    ) -> Iterator[tuple[BreakdownSource, _Positions]]:
+        """Yield the sources of some metrics, from one family if possible."""
 
-        def source(kind, family, keys):
+        def source(kind: type[_Source], family: str, keys: set[str]) -> _Source:
             return kind(
                 self._aggregates,
                 self._query.community_id,
@@ -117,20 +157,23 @@ class Breakdowns:
 
         keys = set(places)
         if kind in _INSTEAD:
-            whole = source(kind, family, keys)
+            snapshots = cast("type[SnapshotLists]", kind)
+            whole = source(snapshots, family, keys)
             if part := whole.part():
                 basis = self._query.basis
                 deltas = metrics[0].delta_family(basis)
                 yield source(_INSTEAD[kind], deltas, part), places
                 if keys == part:
                     return
-                whole = source(kind, family, keys - part)
+                whole = source(snapshots, family, keys - part)
             yield whole, places
         else:
             yield source(kind, family, keys), places
 
-    def _what(self, metric, subcount):
-        """Return what a metric's cells are read with, and from which family."""
+    def _what(
+        self, metric: Metric, subcount: Subcount
+    ) -> tuple[type[BreakdownSource], str] | None:
+        """Return the kind of source for a metric, and its family; None if unknown."""
         basis = self._query.basis
         way = read_strategy.of_cells(metric, self._query, subcount)
         if way == read_strategy.UNKNOWN:
@@ -143,8 +186,8 @@ class Breakdowns:
             and self._query.interval in month_sums_reader.INTERVALS
         )
         if way == read_strategy.RUNNING:
-            kind = month_sums_reader.MonthlyRunning if of_months else RunningDeltas
-            return kind, metric.delta_family(basis)
+            running = month_sums_reader.MonthlyRunning if of_months else RunningDeltas
+            return running, metric.delta_family(basis)
         in_snapshots = metric.of == "usage" and metric.kind != DISTINCT
         if in_snapshots and subcount.show == "all" and self._query.interval != DAY:
             return SnapshotDifferences, metric.snapshot_family(basis)
@@ -152,22 +195,23 @@ class Breakdowns:
             month_sums_reader.MonthlySums if of_months else DeltaBuckets
         ), metric.delta_family(basis)
 
-    def _empty(self, key):
-        """Return the numbers of a cell in which nothing has happened."""
+    def _empty(self, key: str) -> list[int | None]:
+        """Return a row of zeros, with None for metrics that are unknown."""
         subcount = self._subcounts[key]
         return [
             None if self._what(metric, subcount) is None else 0
             for metric in self._columns[key]
         ]
 
-    def _visitors(self, key, metrics):
-        """Return the metrics that decide what is told of others, where not asked for."""
+    def _visitors(self, key: str, metrics: Sequence[Metric]) -> list[Metric]:
+        """Return the metrics that suppression needs and the query does not have."""
         if not self.hides(key):
             return []
         needed = [METRICS[name] for name in VISITORS.values()]
         return [metric for metric in needed if metric not in metrics]
 
-    def _told(self, key, table, only):
+    def _told(self, key: str, table: Table, only: Collection[str] | None) -> Table:
+        """Return a table without suppressed numbers and without the added metrics."""
         metrics, columns = self.metrics[key], self._columns[key]
         if not self.hides(key):
             return table
@@ -186,29 +230,38 @@ class Breakdowns:
         }
 
 
-_INSTEAD = {SnapshotLists: RunningDeltas, SnapshotDifferences: DeltaBuckets}
-"""What reads the same from deltas."""
+_INSTEAD: dict[type[BreakdownSource], type[BreakdownSource]] = {
+    SnapshotLists: RunningDeltas,
+    SnapshotDifferences: DeltaBuckets,
+}
+"""A source of snapshots -> the source that computes the same from deltas."""
 
 
-def _terms(metric, kind):
-    """Return the (path, sign) pairs that add up to a metric in the cells of a source."""
+def _terms(metric: Metric, kind: type[BreakdownSource]) -> list[tuple[str, int]]:
+    """Return the (path, sign) pairs that add up to a metric in a source."""
     if metric.kind != LEVEL or kind is SnapshotLists:
         return [(path, 1) for path in metric.cell]
-    terms = []
+    terms: list[tuple[str, int]] = []
     for path in metric.cell:
         what, name = path.split(".")
         terms += [(f"{what}.added.{name}", 1), (f"{what}.removed.{name}", -1)]
     return terms
 
 
-def _joined(table, other, places, empty):
-    """Return a table with the numbers of another one at some places of its lists."""
+def _joined(
+    table: Table, other: SumTable, places: tuple[int, ...], empty: Sequence[int | None]
+) -> Table:
+    """Return a table with the numbers of another one at some positions of its rows.
+
+    The first table is changed, and must have been empty or have lists as rows.
+    """
     if not table and places == tuple(range(len(empty))):
         return other
+    joined = cast("dict[str, list[int | None]]", table)
     for id, row in other.items():
-        into = table.get(id)
+        into = joined.get(id)
         if into is None:
-            into = table[id] = list(empty)
+            into = joined[id] = list(empty)
         for place, number in zip(places, row, strict=True):
             into[place] = number
     return table

@@ -1,23 +1,30 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The cache of the site, which may be away: then nothing is found and nothing kept."""
+"""Read and write the cache of the site.
+
+If the cache does not answer, nothing is found and nothing is stored.
+"""
 
 import logging
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
 
 from invenio_cache import current_cache
 
 logger = logging.getLogger(__name__)
 
+_Name = TypeVar("_Name", bound=Hashable)
 
-def cached(keys):
-    """Return what is kept.
+
+def cached(keys: Mapping[_Name, str]) -> dict[_Name, Any]:
+    """Return cached values.
 
     Args:
-        keys: dict of whatever -> its key in the cache.
+        keys: name of a value -> its key in the cache.
 
     Returns:
-        dict: whatever -> value, of those that are there.
+        name -> value, of the values found.
     """
     if not keys:
         return {}
@@ -33,12 +40,12 @@ def cached(keys):
     }
 
 
-def cache(values, seconds):
-    """Keep values.
+def cache(values: Mapping[str, Any], seconds: int) -> None:
+    """Store values.
 
     Args:
-        values: dict of keys -> value.
-        seconds: for how long.
+        values: key -> value.
+        seconds: after which they expire.
     """
     try:
         current_cache.set_many(values, timeout=seconds)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The calendar: the buckets of a range, and the range that it is compared with."""
+"""Split a range of days into intervals, and find the range that it is compared with."""
 
 from datetime import date, timedelta
 
@@ -12,22 +12,19 @@ _ONE = timedelta(days=1)
 _MONTHS = {MONTH: 1, QUARTER: 3, YEAR: 12}
 
 
-def buckets(first, last, interval):
-    """Return the intervals of a range, in order.
+def buckets(first: date, last: date, interval: str) -> tuple[Interval, ...]:
+    """Return the intervals of a range, in order and without gaps.
 
-    Weeks begin on Monday (ISO 8601). The first and the last one are cut off at the
+    Weeks begin on Monday (ISO 8601). The first and the last interval are cut off at the
     ends of the range.
 
     Args:
-        first: first day, a date.
+        first: first day.
         last: last day, inclusive.
         interval: one of :data:`~.query.INTERVALS`.
 
-    Returns:
-        tuple[Bucket, ...]: without gaps.
-
     Raises:
-        UsageError: the last day is before the first, or there is no such interval.
+        UsageError: the last day is before the first, or the interval is unknown.
     """
     if interval not in INTERVALS:
         raise UsageError(
@@ -35,7 +32,8 @@ def buckets(first, last, interval):
         )
     if last < first:
         raise UsageError(f"The last day {last} is before the first, {first}.")
-    found, start = [], first
+    found: list[Interval] = []
+    start = first
     while True:
         end = _end(start, interval)
         if end >= last:
@@ -44,20 +42,17 @@ def buckets(first, last, interval):
         start = end + _ONE
 
 
-def compared_range(first, last, how):
-    """Return the range that a range is compared with.
+def compared_range(first: date, last: date, how: str) -> tuple[date, date]:
+    """Return the first and the last day of the range that a range is compared with.
 
     Args:
-        first: first day, a date.
+        first: first day.
         last: last day, inclusive.
         how: ``previous`` for as many days just before; ``year`` for the same days of
             the year before, 28 February for the 29th.
 
-    Returns:
-        tuple: first and last day.
-
     Raises:
-        UsageError: there is no such comparison, or no year so early.
+        UsageError: the comparison is unknown, or the range begins before year 1.
     """
     if how not in COMPARISONS:
         raise UsageError(
@@ -72,8 +67,8 @@ def compared_range(first, last, how):
         raise UsageError(f"There is nothing before {first} to compare with.") from None
 
 
-def _end(day, interval):
-    """Return the last day of the interval that a day is in."""
+def _end(day: date, interval: str) -> date:
+    """Return the last day of the interval that contains a day."""
     if interval == DAY:
         return day
     if interval == WEEK:
@@ -86,7 +81,7 @@ def _end(day, interval):
     return date(day.year, following, 1) - _ONE
 
 
-def _year_before(day):
+def _year_before(day: date) -> date:
     if (day.month, day.day) == (2, 29):
         return date(day.year - 1, 2, 28)
     return day.replace(year=day.year - 1)

@@ -1,23 +1,26 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which stored usage events a question is about."""
+"""Filter the usage events that count for a community."""
+
+from typing import Any
 
 from ..community_events.documents import GLOBAL
 
 
-def of_community(only, community, first, last):
-    """Return the query for what counts of a community in some days.
+def of_community(
+    only: dict[str, Any], community: str, first: str, last: str
+) -> dict[str, Any]:
+    """Return the query for the usage events that count for a community in a range.
+
+    Events that are not enriched yet are in no community.
 
     Args:
-        only: the query for what counts, of
+        only: the query for events that count, from
             :func:`~..aggregations.usage.event_filter.queries`.
         community: UUID, or ``global`` for all events.
         first: first UTC day, ``YYYY-MM-DD``.
         last: last day, inclusive.
-
-    Returns:
-        dict: a query. Events that are not enriched yet are in no community.
     """
     days = {"gte": first, "lte": last, "format": "yyyy-MM-dd"}
     return {
@@ -25,8 +28,8 @@ def of_community(only, community, first, last):
     }
 
 
-def whose(only, community):
-    """Return the queries that what counts of a community matches, whatever the day."""
+def whose(only: dict[str, Any], community: str) -> list[dict[str, Any]]:
+    """Return the queries that all events match that count for a community."""
     if community == GLOBAL:
         return [only]
     return [only, {"term": {"community_ids": community}}]

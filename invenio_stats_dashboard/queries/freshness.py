@@ -1,15 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How fresh the numbers are, why they are late, and what was corrected, in one request.
+"""Report how fresh numbers are, why they are late, and what was corrected.
 
-What is told here is told to everybody, so it names no other community, no totals of the
-instance, and nothing of what OpenSearch complains about.
+Anybody may see the result. So it contains no other community, no totals of the
+instance, and no error messages of OpenSearch.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 import msgspec
 import xxhash
@@ -20,17 +22,18 @@ from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA
-from .aggregate_search import SearchRequest
+from .aggregate_search import AggregateSearch, SearchRequest
 from .metrics import METRICS
+from .query import SeriesQuery
 
 LATE = timedelta(hours=3)
-"""Numbers that are older are late: the scheduled aggregation runs every hour."""
+"""Age from which numbers are late: the scheduled aggregation runs every hour."""
 
 MOST = 100
-"""Corrections that are told at most."""
+"""Maximal number of corrections in a result."""
 
 _LOOKED_AT = 1000
-"""Corrections of the range, of all communities, among which these are."""
+"""Corrections of the range, of all communities, that are read to find these."""
 
 _TOLD = ("scope", "day", "last_day", "days", "why", "updated_at")
 """Fields of a correction that anybody may see."""
@@ -41,70 +44,67 @@ class Freshness:
     """How fresh the numbers of a community are.
 
     Attributes:
-        data_as_of: everything that was stored then is counted, ISO 8601; None if that
-            never was so.
-        late: a sentence that says why numbers are late; None when they are not.
-        corrections: days of the range that have changed after they were complete, the
-            newest first: dicts of ``scope`` (usage or records), ``day``, ``why``,
-            ``updated_at``; of records also ``last_day`` and the number of ``days``.
-        first_day: first day of which the community has numbers, or None.
+        data_as_of: everything stored up to this moment is counted, ISO 8601; None if
+            no run has counted everything yet.
+        late: a sentence that explains why numbers are late; None if they are not.
+        corrections: changes to days of the range that were already complete, the newest
+            first. Keys: ``scope`` (usage or records), ``day``, ``why``, ``updated_at``;
+            of records also ``last_day`` and the number of ``days``.
+        first_day: first day for which the community has numbers, or None.
         last_day: the last one, or None.
     """
 
     data_as_of: str | None = None
     late: str | None = None
-    corrections: tuple[dict, ...] = ()
+    corrections: tuple[dict[str, Any], ...] = ()
     first_day: date | None = None
     last_day: date | None = None
 
 
 @dataclass(frozen=True)
 class FreshnessState:
-    """What is noted of the work that makes numbers.
+    """The stored states of the work that produces numbers; empty if not stored.
 
     Attributes:
-        run: of the last run of the aggregation, or empty.
-        lock: the aggregation's lock, or empty.
-        preparation: what must be there first and how far it is, or empty.
-        backfill: how far the community events are, or empty.
+        run: the last run of the aggregation.
+        lock: the lock of the aggregation.
+        preparation: what has to be done before everything can be counted.
+        backfill: progress of the back-fill of community events.
     """
 
-    run: dict
-    lock: dict
-    preparation: dict
-    backfill: dict
+    run: dict[str, Any]
+    lock: dict[str, Any]
+    preparation: dict[str, Any]
+    backfill: dict[str, Any]
 
 
 class FreshnessReader:
     """Reads how fresh the numbers are.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
-        clock: returns the present moment, aware.
+        aggregates: sends the searches.
+        clock: returns the current moment, aware.
     """
 
-    def __init__(self, aggregates, clock=lambda: datetime.now(UTC)):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        aggregates: AggregateSearch,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._aggregates, self._clock = aggregates, clock
         self._names = aggregates.names
 
-    def read(self, query):
-        """Return how fresh the answer to a question is.
-
-        Args:
-            query: the :class:`~.query.SeriesQuery`.
-
-        Returns:
-            Freshness: also when nothing was ever counted.
+    def read(self, query: SeriesQuery) -> Freshness:
+        """Return how fresh the result of a query is, in one request.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         searches = [self._state(), self._corrections(query), self._bounds(query)]
-        state, corrections, bounds = map(
+        states, corrections, bounds = map(
             msgspec.json.decode, self._aggregates.ask(searches)
         )
-        state = _state_of(state)
+        state = _state_of(states)
         ends = bounds.get("aggregations", {})
         return Freshness(
             data_as_of=state.run.get("data_as_of"),
@@ -116,20 +116,17 @@ class FreshnessReader:
             last_day=_day(ends.get("last")),
         )
 
-    def version(self, community):
-        """Return a text that changes whenever a community's numbers may have.
+    def version(self, community: str) -> str:
+        """Return 16 hexadecimal digits that change if a community's numbers may have.
 
-        It follows the documents that searches see, whoever wrote them, and the last
-        run, so that ``data_as_of`` is part of it.
+        They depend on the documents that searches find, and on the last run, so that
+        ``data_as_of`` is included.
 
         Args:
             community: UUID or ``global``.
 
-        Returns:
-            str: 16 hexadecimal digits.
-
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         written = SearchRequest(
             ",".join(self._names.aggregates(family) for family in FAMILIES),
@@ -154,15 +151,15 @@ class FreshnessReader:
 
     # -- searches -------------------------------------------------------------
 
-    def _state(self):
+    def _state(self) -> SearchRequest:
         ids = [LAST_RUN, LOCK, PREPARATION, BACKFILL]
         return SearchRequest(
             f"{self._names.bookmarks},{self._names.reindexing}",
             {"size": len(ids), "query": {"ids": {"values": ids}}},
         )
 
-    def _corrections(self, query):
-        """Return the search of the corrections that concern the range."""
+    def _corrections(self, query: SeriesQuery) -> SearchRequest:
+        """Return the search for corrections in the range, of any community."""
         first, last = query.first.isoformat(), query.last.isoformat()
         one_day = {
             "bool": {
@@ -171,7 +168,7 @@ class FreshnessReader:
             }
         }
         scopes = sorted({METRICS[key].of for key in query.metrics})
-        filters = [
+        filters: list[dict[str, Any]] = [
             {"term": {"kind": "correction"}},
             {"terms": {"scope": scopes}},
             {"range": {"day": {"lte": last}}},
@@ -193,7 +190,7 @@ class FreshnessReader:
             },
         )
 
-    def _bounds(self, query):
+    def _bounds(self, query: SeriesQuery) -> SearchRequest:
         families = sorted(
             {METRICS[key].delta_family(query.basis) for key in query.metrics}
         )
@@ -209,15 +206,12 @@ class FreshnessReader:
         )
 
 
-def late(state, now):
-    """Return why numbers are late.
+def late(state: FreshnessState, now: datetime) -> str | None:
+    """Return a sentence or two that explain why numbers are late; None if they are not.
 
     Args:
-        state: the :class:`FreshnessState`.
-        now: the present moment, aware.
-
-    Returns:
-        str | None: a sentence or two; None when numbers are not late.
+        state: of the work that produces numbers.
+        now: the current moment, aware.
     """
     as_of = state.run.get("data_as_of")
     if as_of and now - datetime.fromisoformat(as_of) <= LATE:
@@ -227,7 +221,7 @@ def late(state, now):
     return _("The numbers are older than usual.") + " " + _reason(state)
 
 
-def _reason(state):
+def _reason(state: FreshnessState) -> str:
     if not state.backfill.get("finished_at"):
         return _("It is still being found out which records were in which community.")
     if state.preparation.get("months_left"):
@@ -241,22 +235,23 @@ def _reason(state):
     return _("There was no count of everything since.")
 
 
-def _concerning(community, answer):
-    """Yield what is told of the corrections that may concern a community."""
+def _concerning(community: str, answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the public fields of corrections that may affect a community."""
     for hit in answer["hits"]["hits"]:
         found = hit["_source"]
-        # of many communities only some are named
+        # a correction of many communities stores only some of them
         if community in found["communities"] or found.get("more_communities"):
             yield {key: found[key] for key in _TOLD if key in found}
 
 
-def _state_of(answer):
+def _state_of(answer: dict[str, Any]) -> FreshnessState:
     found = {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
     return FreshnessState(
         *(found.get(id, {}) for id in (LAST_RUN, LOCK, PREPARATION, BACKFILL))
     )
 
 
-def _day(end):
+def _day(end: dict[str, Any] | None) -> date | None:
+    """Return the day of a minimum or maximum, if there was one."""
     text = (end or {}).get("value_as_string")
     return date.fromisoformat(text) if text else None

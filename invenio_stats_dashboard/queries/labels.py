@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What people call breakdowns and their cells, in a language.
+"""Label breakdowns and their values in the language of the user.
 
-Labels come from the vocabularies when numbers are read, so that a new title shows in
-all years. Where a vocabulary does not answer, the id stands for itself.
+Labels are read from vocabularies together with the numbers, so that a new title is used
+for all years. If a vocabulary does not answer, the id is the label.
 """
 
 import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import xxhash
 from babel import Locale, UnknownLocaleError
@@ -23,15 +25,15 @@ from invenio_search.engine import dsl
 from marshmallow_utils.fields.babel import gettext_from_dict
 from opensearchpy.exceptions import OpenSearchException
 
-from ..subcounts import FILE_TYPES
+from ..subcounts import FILE_TYPES, Subcount
 from .caching import cache, cached
 from .query import OTHER
 
 SECONDS = 3600
-"""How long a label of a vocabulary is kept in the cache."""
+"""Lifetime of a vocabulary's label in the cache."""
 
 TOGETHER = 1000
-"""Ids that a vocabulary is asked for in one request."""
+"""Ids in one request to a vocabulary."""
 
 _EVERYWHERE = {"unknown": _("Unknown"), OTHER: _("Others")}
 _AGENTS = {"human": _("People"), "machine": _("Machines")}
@@ -68,20 +70,21 @@ class Labels:
         subcounts: the registry of breakdowns.
     """
 
-    def __init__(self, subcounts):
-        """Keep the registry."""
+    def __init__(self, subcounts: Mapping[str, Subcount]) -> None:
         self._subcounts = subcounts
 
-    def of(self, breakdown, ids, language=None):
-        """Return what the cells of a breakdown are called.
+    def of(
+        self, breakdown: str, ids: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of values of a breakdown.
 
         Args:
             breakdown: key.
-            ids: iterable of the ids of cells, ``unknown`` and ``_other`` among them.
+            ids: of values, ``unknown`` and ``_other`` included.
             language: code such as ``de`` or ``pt_BR``; None for that of the request.
 
         Returns:
-            dict: id -> label; an id that nobody knows is its own.
+            id -> label; an unknown id is its own label.
         """
         ids = list(dict.fromkeys(ids))
         subcount = self._subcounts.get(breakdown)
@@ -94,15 +97,17 @@ class Labels:
                 return found | self._of_vocabulary(subcount.vocabulary, rest, locale)
             return found | {id: _fixed(subcount, id, locale) for id in rest}
 
-    def of_breakdowns(self, keys, language=None):
-        """Return what breakdowns are called.
+    def of_breakdowns(
+        self, keys: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of breakdowns.
 
         Args:
-            keys: iterable of keys.
+            keys: of breakdowns.
             language: code; None for that of the request.
 
         Returns:
-            dict: key -> label; of a key of the site's own, the key in plain words.
+            key -> label; the words of the key if the site has defined the breakdown.
         """
         with _spoken(language):
             return {
@@ -112,9 +117,11 @@ class Labels:
 
     # -- vocabularies ---------------------------------------------------------
 
-    def _of_vocabulary(self, vocabulary, ids, locale):
+    def _of_vocabulary(
+        self, vocabulary: str, ids: Collection[str], locale: Locale
+    ) -> dict[str, str]:
         keys = {id: _cache_key(vocabulary, id, locale) for id in ids}
-        found = cached(keys)
+        found: dict[str, str] = cached(keys)
         missing = [id for id in ids if id not in found]
         for start in range(0, len(missing), TOGETHER):
             some = missing[start : start + TOGETHER]
@@ -126,13 +133,13 @@ class Labels:
         return found
 
 
-def _read(vocabulary, ids, locale):
-    """Return the labels that a vocabulary has; None if it does not answer."""
+def _read(vocabulary: str, ids: list[str], locale: Locale) -> dict[str, str] | None:
+    """Return id -> label, of the ids in a vocabulary; None if it does not answer."""
     try:
         service = current_service_registry.get(vocabulary)
         only = None
     except KeyError:
-        # one of the vocabularies that are all in one service
+        # the generic vocabularies share one service
         service = current_service_registry.get("vocabularies")
         only = dsl.Q("term", **{"type.id": vocabulary})
     search = service.create_search(
@@ -151,15 +158,15 @@ def _read(vocabulary, ids, locale):
     return {hit["id"]: _title(hit.to_dict(), locale) for hit in hits}
 
 
-def _title(term, locale):
+def _title(term: dict[str, Any], locale: Locale) -> str:
     if title := term.get("title"):
         default = current_app.config.get("BABEL_DEFAULT_LOCALE", "en")
         return gettext_from_dict(title, locale, default)
     return term.get("name") or term.get("subject") or term["id"]
 
 
-def _cache_key(vocabulary, id, locale):
-    # ids are of any length and hold anything
+def _cache_key(vocabulary: str, id: str, locale: Locale) -> str:
+    # ids can have any length and any characters
     digest = xxhash.xxh3_128_hexdigest(id.encode())
     return f"stats-dashboard-label:{locale}:{vocabulary}:{digest}"
 
@@ -167,8 +174,8 @@ def _cache_key(vocabulary, id, locale):
 # -- without a vocabulary -------------------------------------------------------
 
 
-def _fixed(subcount, id, locale):
-    """Return the label of an id whose kind is known."""
+def _fixed(subcount: Subcount, id: str, locale: Locale) -> str:
+    """Return the label of an id of a breakdown without a vocabulary."""
     if subcount.event == "country":
         return locale.territories.get(id, id)
     if subcount.extract == "agent":
@@ -181,8 +188,8 @@ def _fixed(subcount, id, locale):
 
 
 @contextmanager
-def _spoken(language):
-    """Speak a language for a while; yield its locale."""
+def _spoken(language: str | None) -> Iterator[Locale]:
+    """Use a language in the context; yield its locale."""
     if language is None:
         yield get_locale() or Locale("en")
         return

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What can be asked for: the metrics, where documents hold them, and what they mean.
+"""The metrics: their fields in stored documents, and what they mean.
 
-A *flow* is what happened in a bucket and adds up over buckets; a *level* is what was
-there at the end of one. What is *distinct* is known of single days, and since the
-beginning, and adds up over neither: two days can have seen the same record.
+A *flow* is what happened in an interval, and adds up over intervals. A *level* is what
+existed at the end of one. A *distinct* metric is known for single days, and since the
+beginning. It does not add up, because the same record can be viewed on two days.
 """
 
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ class Metric:
         key: name in the API, in files and in pages.
         of: ``usage`` or ``records``.
         kind: flow, level or distinct.
-        delta: paths whose numbers add up to the metric in a delta's totals (from the
-            document's root); empty for a level.
-        snapshot: the same in a snapshot; empty where none has it.
-        cell: the same in a cell of the family that the metric is read from; empty
-            where cells do not have it.
+        delta: paths, from the document's root, of the totals of a delta that add up to
+            the metric; empty for a level.
+        snapshot: the same of a snapshot; empty if snapshots do not have the metric.
+        cell: the same, from a value of a breakdown, in the family that the metric is
+            read from; empty if values do not have the metric.
         unit: ``count`` or ``bytes``.
-        label: what people call it.
-        definition: one sentence that says what is counted.
+        label: its translated name.
+        definition: a translated sentence that says what is counted.
     """
 
     key: str
@@ -47,16 +47,18 @@ class Metric:
     label: str
     definition: str
 
-    def delta_family(self, basis):
+    def delta_family(self, basis: str) -> str:
         """Return the aggregate family of the deltas that hold it."""
         return USAGE_DELTA if self.of == "usage" else f"records-delta-{basis}"
 
-    def snapshot_family(self, basis):
+    def snapshot_family(self, basis: str) -> str:
         """Return the aggregate family of the snapshots that hold it."""
         return USAGE_SNAPSHOT if self.of == "usage" else f"records-snapshot-{basis}"
 
 
-def _usage(key, part, field, label, definition, unit="count"):
+def _usage(
+    key: str, part: str, field: str, label: str, definition: str, unit: str = "count"
+) -> Metric:
     kind = DISTINCT if field not in _ADDED_UP else FLOW
     total = (f"totals.{part}.{field}",)
     return Metric(
@@ -64,12 +66,27 @@ def _usage(key, part, field, label, definition, unit="count"):
     )
 
 
-def _flow(key, what, way, fields, label, definition, unit="count"):
+def _flow(
+    key: str,
+    what: str,
+    way: str,
+    fields: tuple[str, ...],
+    label: str,
+    definition: str,
+    unit: str = "count",
+) -> Metric:
     paths = tuple(f"{what}.{way}.{name}" for name in fields)
     return Metric(key, "records", FLOW, paths, (), paths, unit, label, definition)
 
 
-def _level(key, what, fields, label, definition, unit="count"):
+def _level(
+    key: str,
+    what: str,
+    fields: tuple[str, ...],
+    label: str,
+    definition: str,
+    unit: str = "count",
+) -> Metric:
     total = tuple(f"total_{what}.{name}" for name in fields)
     cell = tuple(f"{what}.{name}" for name in fields)
     return Metric(key, "records", LEVEL, (), total, cell, unit, label, definition)
@@ -281,7 +298,7 @@ _METRICS = (
 )
 
 METRICS = {metric.key: metric for metric in _METRICS}
-"""Key -> :class:`Metric`, in the order in which they are told."""
+"""Key -> metric, in the order of results."""
 
 DEFAULT_METRICS = ("views", "downloads")
-"""What is answered when nothing is named."""
+"""The metrics of a query that names none."""

@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Cells that are added up from the sums of months, where they are those of the deltas.
+"""Add up breakdowns from stored month sums instead of deltas, where both are the same.
 
-A month whose sums carry the mark of its deltas is read at once. Of any other the deltas
-are read: of one that is counted right now, that has few days, or of which the range has
-a part.
+A month sum stores a hash of the deltas that it was computed from. It is used only if
+the deltas still have that hash. Otherwise the deltas are read: for a month that is
+being counted, that has few deltas, or that is only partly in the range.
 """
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import groupby
 from operator import add, attrgetter
+from typing import Any
 
 import msgspec
 
@@ -18,17 +20,24 @@ from ..aggregations.documents import CHECKSUM
 from ..aggregations.usage.month_sums import mark
 from ..search.names import USAGE_MONTH
 from .aggregate_search import SearchRequest, days, ordinal
-from .breakdown_sources import DeltaBuckets, RunningDeltas, numbers
+from .breakdown_sources import (
+    CellProjection,
+    DeltaBuckets,
+    RunningDeltas,
+    SumTable,
+    Tables,
+    numbers,
+)
 from .query import MONTH, QUARTER, YEAR
 
 INTERVALS = frozenset({MONTH, QUARTER, YEAR})
-"""Those whose ends no month lies across."""
+"""The intervals that consist of whole months."""
 
 CHECKED = 10_000
-"""Checksums in one answer."""
+"""Checksums in one response."""
 
 FIRST_PAGE = 13
-"""Months in the first answer: a year from any day on."""
+"""Months in the first response, for each breakdown; a year can touch 13 months."""
 
 
 class _Delta(msgspec.Struct):
@@ -36,7 +45,7 @@ class _Delta(msgspec.Struct):
     fields: dict[str, list[str]] = {}
 
     @property
-    def checksum(self):
+    def checksum(self) -> str:
         return self.fields.get(CHECKSUM, [""])[0]
 
 
@@ -52,40 +61,41 @@ _decode_checked = msgspec.json.Decoder(_Checked).decode
 
 
 class _Lists:
-    """Numbers of cells as they are stored for a month: a list for each column.
+    """Decodes month sums, which store a list of numbers for each column.
 
     Args:
-        columns: the :class:`~.breakdown_sources.CellProjection`; each is one number of a cell.
+        columns: each must be a single stored number.
     """
 
-    def __init__(self, columns):
+    def __init__(self, columns: CellProjection) -> None:
         paths = [path for ((path, _),) in columns.paths]
         self._columns = [attrgetter(path) for path in paths]
-        lists = numbers(
+        # types that are made from the paths
+        lists: Any = numbers(
             [path.split(".") for path in paths],
             [("ids", list[str])],
             leaf=(list[int], []),
         )
-        source = msgspec.defstruct("Source", [("deltas", str), ("cells", lists)])
-        hit = msgspec.defstruct(
+        source: Any = msgspec.defstruct("Source", [("deltas", str), ("cells", lists)])
+        hit: Any = msgspec.defstruct(
             "Hit",
             [
                 ("sort", tuple[int, str]),
                 ("source", source, msgspec.field(name="_source")),
             ],
         )
-        hits = msgspec.defstruct("Hits", [("hits", list[hit], [])], frozen=True)
-        page = msgspec.defstruct("Page", [("hits", hits, hits())])
+        hits: Any = msgspec.defstruct("Hits", [("hits", list[hit], [])], frozen=True)
+        page: Any = msgspec.defstruct("Page", [("hits", hits, hits())])
         self.decode = msgspec.json.Decoder(page).decode
         wanted = dict.fromkeys(("deltas", *(f"cells.{p}" for p in ("ids", *paths))))
         of_hits = ("sort", *(f"_source.{path}" for path in wanted))
         self.told = tuple(f"hits.hits.{path}" for path in of_hits)
 
-    def add(self, table, cells, only):
-        """Add cells to a table of them, in place.
+    def add(self, table: SumTable, cells: Any, only: Collection[str] | None) -> None:
+        """Add values to a table, in place.
 
-        The rows become tuples, which the garbage collector does not have to look at:
-        looking at all of a process takes longer than the whole question.
+        The rows become tuples of integers, which the garbage collector does not track.
+        A collection of all tracked objects would take longer than the whole query.
         """
         rows = zip(*(column(cells) for column in self._columns), strict=True)
         get = table.get
@@ -98,23 +108,27 @@ class _Lists:
                 table[id] = row
 
 
-class _Monthly:
-    """Has the sums of a month stand for its deltas."""
+class _Monthly(DeltaBuckets):
+    """Replaces the deltas of a month by its sums, in the class that follows in the MRO.
 
-    def __init__(self, *args):
+    Args:
+        *args: those of :class:`~.breakdown_sources.BreakdownSource`.
+    """
+
+    def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._lists = _Lists(self._columns)
 
-    def _documents(self, **bounds):
-        """Yield days, as ordinals, with the source of a delta, or the sums of a month.
+    def _documents(self, **bounds: date) -> Iterator[tuple[int, Any]]:
+        """Yield days, as ordinals, and the source of a delta or the sums of a month.
 
-        The day of a month is that of its last delta.
+        The sums are breakdown -> columns. Their day is that of the month's last delta.
         """
 
-        def sums(body):
+        def sums(body: dict[str, Any]) -> SearchRequest:
             return self._search_of_months(body, bounds)
 
-        def checksums(body):
+        def checksums(body: dict[str, Any]) -> SearchRequest:
             return self._search_of_checksums(body, bounds)
 
         size = FIRST_PAGE * len(self._breakdowns)
@@ -125,18 +139,27 @@ class _Monthly:
         found = self._paged(sums, self._lists.decode, size, first)
         yield from self._in_order(deltas, found, super()._documents)
 
-    def _in_order(self, deltas, found, read):
-        """Yield what :meth:`_documents` does.
+    def _in_order(
+        self,
+        deltas: Iterable[_Delta],
+        found: Iterable[Any],
+        read: Callable[..., Iterator[tuple[int, Any]]],
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the items of :meth:`_documents`.
 
         Args:
             deltas: days and checksums of the deltas.
-            found: sums of months.
-            read: yields days and sources of deltas, given the first and the last day.
+            found: month sums.
+            read: yields days and sources of deltas, given the bounds of the days.
         """
         sums = groupby(found, key=_month)
-        month, of_month, first, last = None, {}, None, None
-        for wanted, its in groupby(deltas, key=_month):
-            its = list(its)
+        month: tuple[int, int] | None = None
+        of_month: dict[str, Any] = {}
+        # the range of deltas that have to be read
+        first: int | None = None
+        last = 0
+        for wanted, of_wanted in groupby(deltas, key=_month):
+            its = list(of_wanted)
             while month is None or month < wanted:
                 month, hits = next(sums, ((9999, 12), ()))
                 of_month = {hit.sort[1]: hit.source for hit in hits}
@@ -152,13 +175,14 @@ class _Monthly:
         if first is not None:
             yield from read(**_days(first, last))
 
-    def _are_sums(self, of_month, of_deltas):
+    def _are_sums(self, of_month: Mapping[str, Any], of_deltas: str) -> bool:
+        """Return whether each breakdown has month sums of just these deltas."""
         return all(
             key in of_month and of_month[key].deltas == of_deltas
             for key in self._breakdowns
         )
 
-    def _add(self, tables, source):
+    def _add(self, tables: Tables, source: Any) -> None:
         if isinstance(source, dict):
             for key, cells in source.items():
                 self._lists.add(tables[key], cells, self._only.get(key))
@@ -169,7 +193,9 @@ class _Monthly:
                     table[id] = list(row)
         super()._add(tables, source)
 
-    def _search_of_months(self, body, bounds):
+    def _search_of_months(
+        self, body: dict[str, Any], bounds: Mapping[str, date]
+    ) -> SearchRequest:
         if "gte" in bounds:
             bounds = {**bounds, "gte": bounds["gte"].replace(day=1)}
         query = days("period_start", self._community, bounds)
@@ -179,7 +205,9 @@ class _Monthly:
         alias = self._aggregates.names.aggregates(USAGE_MONTH)
         return SearchRequest(alias, body, self._lists.told)
 
-    def _search_of_checksums(self, body, bounds):
+    def _search_of_checksums(
+        self, body: dict[str, Any], bounds: Mapping[str, date]
+    ) -> SearchRequest:
         body = {
             **body,
             "_source": False,
@@ -192,17 +220,18 @@ class _Monthly:
 
 
 class MonthlySums(_Monthly, DeltaBuckets):
-    """What the deltas of each bucket add up to, from sums of months where possible."""
+    """Sums of the deltas in each interval, from month sums where possible."""
 
 
 class MonthlyRunning(_Monthly, RunningDeltas):
-    """What all deltas up to each bucket's end add up to, in the same way."""
+    """Sums of all deltas up to the end of each interval, in the same way."""
 
 
-def _month(hit):
+def _month(hit: Any) -> tuple[int, int]:
+    """Return year and month of a hit, which is sorted by its day."""
     found = date.fromordinal(ordinal(hit.sort[0]))
     return found.year, found.month
 
 
-def _days(first, last):
+def _days(first: int, last: int) -> dict[str, date]:
     return {"gte": date.fromordinal(first), "lte": date.fromordinal(last)}

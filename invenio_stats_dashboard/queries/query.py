@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The form of a question to the aggregates, and of its answer."""
+"""The types of a query of the aggregates, and of its result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from .metrics import DEFAULT_METRICS, Metric
 
@@ -16,24 +17,33 @@ DAY, WEEK, MONTH, QUARTER, YEAR = INTERVALS = (
     "quarter",
     "year",
 )
-"""What a bucket can be; a week begins on Monday (ISO 8601)."""
+"""The lengths of an interval. A week begins on Monday (ISO 8601)."""
 
 COMPARISONS = ("previous", "year")
-"""With the days just before, as many, or with the same days of the year before."""
+"""Compare with as many days just before, or with the same days of the year before."""
 
 OTHER = "_other"
-"""Id of the cells together that are not told; vocabularies have an ``other`` of theirs."""
+"""Id of all values together that are not listed; vocabularies have an own ``other``."""
 
 EARLIEST = date(1900, 1, 1)
-"""No question goes further back; levels and running totals hold what was before."""
+"""The first day of any query. Levels and running totals include what was before."""
 
 CURRENT, COMPARED = "current", "compared"
-"""The periods of an answer."""
+"""The names of the periods of a result."""
+
+Row = Sequence[int | None]
+"""The numbers of a value, one for each metric; None if it is unknown or suppressed."""
+
+Table = Mapping[str, Row]
+"""Id of a value -> its numbers, in one interval and of one breakdown."""
+
+Lines = Mapping[str, Sequence[tuple[str, Row | None]]]
+"""Breakdown -> sorted ids of values in one interval, each with its row, or None."""
 
 
 @dataclass(frozen=True)
 class SeriesQuery:
-    """A question that has been checked.
+    """A checked query.
 
     Attributes:
         community_id: UUID or ``global``.
@@ -41,14 +51,14 @@ class SeriesQuery:
         last: last UTC day, inclusive.
         interval: one of :data:`INTERVALS`.
         metrics: keys of :data:`~.metrics.METRICS`.
-        breakdowns: keys of the registry of breakdowns; none for totals alone.
-        top: how many cells of each breakdown, those with the most in the range; None
-            for all.
-        other: put the other cells together under :data:`OTHER`.
+        breakdowns: keys of the registry of breakdowns; empty for totals alone.
+        top: number of values of each breakdown, those with the largest numbers in the
+            range; None for all.
+        other: sum up the remaining values under :data:`OTHER`.
         basis: of the metrics of records: created, published or added.
-        cumulative: running totals since the beginning, at the end of each bucket.
+        cumulative: running totals since the beginning, at the end of each interval.
         compare: None, or one of :data:`COMPARISONS`.
-        only: (breakdown, id): count this cell alone; None for everything.
+        only: (breakdown, id) of the one value to count; None for everything.
     """
 
     community_id: str
@@ -80,15 +90,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Series:
-    """One row of numbers.
+    """The numbers of one metric, over time.
 
     Attributes:
         metric: key.
         breakdown: key, or None for the totals.
-        id: the cell; :data:`OTHER` for those that are not told; None for the totals.
-        values: a number for each bucket; None where it is not known or not told.
-        total: of the range: the sum of what is told of a flow, the last value of a
-            level or a running total; None where nothing adds up.
+        id: of the value; :data:`OTHER` for those not listed; None for the totals.
+        values: a number for each interval; None if it is unknown or suppressed.
+        total: of the range: the sum of a flow without suppressed numbers, the last
+            number of a level or a running total; None if numbers cannot be added up.
     """
 
     metric: str
@@ -105,9 +115,9 @@ class PeriodResult:
     Attributes:
         name: :data:`CURRENT` or :data:`COMPARED`.
         buckets: the intervals.
-        series: totals first, then the breakdowns in the order of the question, each
-            with its cells, the largest first.
-        cells: breakdown -> how many cells there are, told or not.
+        series: the totals, then the breakdowns in the order of the query, each with
+            the values that have the largest numbers first.
+        cells: breakdown -> number of its values, listed or not.
     """
 
     name: str
@@ -124,9 +134,9 @@ class SeriesRow:
         period: :data:`CURRENT` or :data:`COMPARED`.
         metric: key.
         breakdown: key, or None for the totals.
-        id: the cell, :data:`OTHER`, or None.
+        id: of the value, or :data:`OTHER`; None for the totals.
         bucket: the interval.
-        value: a number, or None where it is not known or not told.
+        value: the number; None if it is unknown or suppressed.
     """
 
     period: str
@@ -139,17 +149,17 @@ class SeriesRow:
 
 @dataclass(frozen=True)
 class SeriesResult:
-    """The answer to a question.
+    """The result of a query.
 
     Attributes:
-        query: the question.
-        metrics: the metrics, in the order of the question.
-        periods: the range, and what it is compared with.
-        first_day: first day of which the community has numbers, or None.
+        query: the query.
+        metrics: in the order of the query.
+        periods: the range, and the range that it is compared with.
+        first_day: first day for which the community has numbers, or None.
         last_day: the last one, or None.
-        data_as_of: everything that was stored then is counted, ISO 8601; or None.
-        late: a sentence that says why numbers are late; None when they are not.
-        corrections: days of the range that have changed after they were complete.
+        data_as_of: everything stored up to this moment is counted, ISO 8601; or None.
+        late: a sentence that explains why numbers are late; None if they are not.
+        corrections: changes to days of the range that were already complete.
     """
 
     query: SeriesQuery
@@ -159,4 +169,4 @@ class SeriesResult:
     last_day: date | None
     data_as_of: str | None
     late: str | None
-    corrections: tuple[dict, ...]
+    corrections: tuple[dict[str, Any], ...]

@@ -1,26 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How a metric is had from documents: pure rules, for totals and for cells."""
+"""Choose how to compute a metric from stored documents. Pure rules, without I/O."""
 
-from .metrics import DISTINCT, FLOW, LEVEL
-from .query import DAY
+from collections.abc import Sequence
+
+from ..subcounts import Subcount
+from .metrics import DISTINCT, FLOW, LEVEL, Metric
+from .query import DAY, SeriesQuery
 
 SUM, LAST, RUNNING, UNKNOWN = "sum", "last", "running", "unknown"
-"""Add up the deltas of a bucket; take the last snapshot; add up all deltas so far; or
-there is no way."""
+"""The strategies: add up the deltas of an interval, take the last snapshot at its end,
+or add up all deltas up to its end; ``UNKNOWN`` if no document has the numbers."""
 
 
-def of_totals(metric, query):
-    """Return the way to a metric's totals.
-
-    Args:
-        metric: a :class:`~.metrics.Metric`.
-        query: the :class:`~.query.SeriesQuery`.
-
-    Returns:
-        str: :data:`SUM` and so on.
-    """
+def of_totals(metric: Metric, query: SeriesQuery) -> str:
+    """Return the strategy for a metric's totals."""
     if metric.kind == LEVEL:
         return LAST
     if query.cumulative:
@@ -30,19 +25,11 @@ def of_totals(metric, query):
     return SUM
 
 
-def of_cells(metric, query, subcount):
-    """Return the way to a metric's cells of a breakdown.
+def of_cells(metric: Metric, query: SeriesQuery, subcount: Subcount) -> str:
+    """Return the strategy for a metric's numbers by breakdown.
 
-    Snapshots have no distinct things in cells, and only the largest cells of a
-    breakdown that shows the top.
-
-    Args:
-        metric: a :class:`~.metrics.Metric`.
-        query: the :class:`~.query.SeriesQuery`.
-        subcount: the :class:`~...subcounts.Subcount`.
-
-    Returns:
-        str: :data:`SUM` and so on.
+    In breakdowns, snapshots have no distinct metrics. Of a breakdown that shows the
+    top, they have only the largest values.
     """
     if not has_cells(metric, subcount):
         return UNKNOWN
@@ -54,27 +41,29 @@ def of_cells(metric, query, subcount):
     return way
 
 
-def has_cells(metric, subcount):
-    """Tell whether a breakdown has cells of a metric at all."""
+def has_cells(metric: Metric, subcount: Subcount) -> bool:
+    """Return whether a metric can be broken down by a breakdown."""
     return bool(metric.cell) and (metric.of == "usage" or subcount.of_record)
 
 
-def adds_up(metric, query):
-    """Tell whether the values of buckets add up to one of the range."""
+def adds_up(metric: Metric, query: SeriesQuery) -> bool:
+    """Return whether the numbers of intervals add up to the number of the range."""
     return metric.kind == FLOW and not query.cumulative
 
 
-def total(values, metric, query):
+def total(
+    values: Sequence[int | None], metric: Metric, query: SeriesQuery
+) -> int | None:
     """Return one number for the range.
 
     Args:
-        values: of the buckets; None where it is not known or not told.
-        metric: a :class:`~.metrics.Metric`.
-        query: the :class:`~.query.SeriesQuery`.
+        values: the numbers of the intervals; None if one is unknown or suppressed.
+        metric: of these numbers.
+        query: gives the interval, and whether the numbers are running totals.
 
     Returns:
-        int | None: the sum of what is told of a flow; the last value of a level or a
-        running total; None where nothing adds up.
+        the sum of a flow without suppressed numbers; the last number of a level or a
+        running total; None if the numbers cannot be added up.
     """
     if metric.kind == LEVEL or query.cumulative:
         return values[-1]

@@ -1,61 +1,79 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Answering questions: totals and cells, held in memory or one line at a time."""
+"""Execute queries: return the whole result, or yield it row by row."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import UsageError
+from ..subcounts import Subcount
 from . import read_strategy
+from .aggregate_search import AggregateSearch
 from .breakdowns import Breakdowns
 from .calendar import buckets, compared_range
+from .freshness import Freshness
 from .metrics import METRICS
-from .query import COMPARED, CURRENT, PeriodResult, Series, SeriesResult, SeriesRow
+from .query import (
+    COMPARED,
+    CURRENT,
+    Interval,
+    Lines,
+    PeriodResult,
+    Row,
+    Series,
+    SeriesQuery,
+    SeriesResult,
+    SeriesRow,
+)
+from .suppression import SmallNumbers
 from .top_cells import KEPT, TopCells, all_cells
 from .totals import read_totals
+
+_Totals = Mapping[str, Sequence[int | None]]
+"""Key of a metric -> a number for each interval."""
 
 
 @dataclass(frozen=True)
 class _Range:
-    """One period of a question."""
+    """One period of a query, and the query of its range."""
 
     name: str
-    query: object
-    buckets: tuple
+    query: SeriesQuery
+    buckets: tuple[Interval, ...]
 
 
 class SeriesReader:
     """Reads series from the aggregates.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
+        aggregates: sends the searches.
         subcounts: the registry of breakdowns.
-        small: the :class:`~.suppression.SmallNumbers`.
-        freshness: a function of a :class:`~.query.SeriesQuery` that returns its
-            :class:`~.freshness.Freshness`.
+        small: the rules for small numbers.
+        freshness: reads how fresh the result of a query is.
     """
 
-    def __init__(self, aggregates, subcounts, small, freshness):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        aggregates: AggregateSearch,
+        subcounts: Mapping[str, Subcount],
+        small: SmallNumbers,
+        freshness: Callable[[SeriesQuery], Freshness],
+    ) -> None:
         self._aggregates, self._subcounts = aggregates, subcounts
         self._small, self._freshness = small, freshness
 
-    def read(self, query):
-        """Return the answer to a question, whole.
-
-        Args:
-            query: the :class:`~.query.SeriesQuery`.
-
-        Returns:
-            SeriesResult: the answer.
+    def read(self, query: SeriesQuery) -> SeriesResult:
+        """Return the whole result of a query.
 
         Raises:
-            UsageError: the question names what there is not.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            UsageError: a metric, breakdown, interval or comparison is unknown.
+            SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         self._check(query)
         fresh = self._freshness(query)
-        periods, chosen = [], None
+        periods: list[PeriodResult] = []
+        chosen: dict[str, list[str]] | None = None
         for period in _ranges(query):
             totals = self._totals(period)
             cells = self._breakdowns(period.query, query.breakdowns)
@@ -78,28 +96,26 @@ class SeriesReader:
             corrections=fresh.corrections,
         )
 
-    def rows(self, query):
-        """Yield the answer to a question line by line, in the order of time.
+    def rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
+        """Yield the result of a query row by row, in the order of time.
 
-        The numbers are those of :meth:`read`. A cell has no lines in a bucket in which
-        it has nothing. With ``top=None`` no more than a bucket is held, and cells are
-        sorted within it; else they have the order of :meth:`read`.
-
-        Args:
-            query: the :class:`~.query.SeriesQuery`.
+        The numbers are those of :meth:`read`. A value has no rows for an interval
+        without activity. With ``top=None`` only one interval is in memory, and values
+        are sorted within it; otherwise they have the order of :meth:`read`.
 
         Yields:
-            Row: totals first, then the breakdowns, bucket by bucket.
+            for each interval the totals, then the breakdowns.
 
         Raises:
-            UsageError: the question names what there is not.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            UsageError: a metric, breakdown, interval or comparison is unknown.
+            SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         self._check(query)
-        chosen = None
+        chosen: dict[str, list[str]] | None = None
         for period in _ranges(query):
             totals = self._totals(period)
             cells = self._breakdowns(period.query, query.breakdowns)
+            lines: Iterator[Lines]
             if query.top is None:
                 lines = all_cells(cells, period.query, period.buckets)
             else:
@@ -111,25 +127,27 @@ class SeriesReader:
 
     # -- inside -------------------------------------------------------------
 
-    def _totals(self, period):
-        """Return the totals of a period: metric -> list of numbers."""
+    def _totals(self, period: _Range) -> _Totals:
+        """Return the totals of a period, or the numbers of the query's one value."""
         query, metrics = period.query, [METRICS[key] for key in period.query.metrics]
         if query.only is None:
             return read_totals(self._aggregates, query, metrics, period.buckets)
         key, id = query.only
         cells = self._breakdowns(query, [key])
-        found = {metric.key: [None] * len(period.buckets) for metric in metrics}
+        found: dict[str, list[int | None]] = {
+            metric.key: [None] * len(period.buckets) for metric in metrics
+        }
         for place, tables in enumerate(cells.tables(period.buckets, {key: {id}})):
             row = tables[key].get(id) or cells.nothing(key)
             for metric, value in zip(cells.metrics[key], row, strict=True):
                 found[metric.key][place] = value
         return found
 
-    def _breakdowns(self, query, keys):
+    def _breakdowns(self, query: SeriesQuery, keys: Iterable[str]) -> Breakdowns:
         subcounts = [self._subcounts[key] for key in keys]
         return Breakdowns(self._aggregates, query, subcounts, self._small)
 
-    def _check(self, query):
+    def _check(self, query: SeriesQuery) -> None:
         for key in query.metrics:
             if key not in METRICS:
                 raise UsageError(
@@ -143,8 +161,8 @@ class SeriesReader:
                 )
 
 
-def _ranges(query):
-    """Return the periods of a question."""
+def _ranges(query: SeriesQuery) -> list[_Range]:
+    """Return the periods of a query."""
     found = [_Range(CURRENT, query, buckets(query.first, query.last, query.interval))]
     if query.compare:
         first, last = compared_range(query.first, query.last, query.compare)
@@ -153,15 +171,15 @@ def _ranges(query):
     return found
 
 
-def _totals_series(period, totals):
+def _totals_series(period: _Range, totals: _Totals) -> Iterator[Series]:
     for key, values in totals.items():
         whole = read_strategy.total(values, METRICS[key], period.query)
         yield Series(key, None, None, tuple(values), whole)
 
 
-def _cells_series(period, told):
-    """Return the series of the cells that are told, the largest first."""
-    values = {}
+def _cells_series(period: _Range, told: TopCells) -> list[Series]:
+    """Return the series of the listed values, those with the largest numbers first."""
+    values: dict[tuple[str, str], list[Row]] = {}
     for tables in told.lines():
         for key, table in tables.items():
             for id, row in table:
@@ -173,14 +191,16 @@ def _cells_series(period, told):
     ]
 
 
-def _total_rows(period, totals, place):
+def _total_rows(period: _Range, totals: _Totals, place: int) -> Iterator[SeriesRow]:
     for key, values in totals.items():
         yield SeriesRow(
             period.name, key, None, None, period.buckets[place], values[place]
         )
 
 
-def _cell_rows(period, cells, tables, place):
+def _cell_rows(
+    period: _Range, cells: Breakdowns, tables: Lines, place: int
+) -> Iterator[SeriesRow]:
     for key, table in tables.items():
         for id, row in table:
             if not row or not any(row):

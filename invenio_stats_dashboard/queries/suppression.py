@@ -1,26 +1,36 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Hiding how few visitors did something: pure rules.
+"""Suppress small numbers, from which visitors could be identified. Pure rules.
 
-Only the breakdowns of events tell of visitors: from where, by what. A cell with fewer
-visitors than the minimum is not told, nor is one without any, so that what is not told
-does not say that there was somebody. What is not told can be had together by subtracting
-the others from the total; where it is a single cell, or has fewer visitors than the minimum
-together, the next smallest is not told either.
+Only breakdowns of usage events describe visitors: where they come from, and what they
+use. A value with fewer visitors than the minimum is suppressed. A value without
+visitors is left out, so that a missing value does not prove that there was a visitor.
+
+The sum of the suppressed values is the total minus all others. So the smallest
+remaining value is suppressed, too, if only one value was suppressed, or if the
+suppressed values together have fewer visitors than the minimum.
 """
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from ..subcounts import Subcount
+from .query import Table
 
 VARIABLE = "STATS_DASHBOARD_MIN_VISITORS"
 
 VIEW, DOWNLOAD = PARTS = ("view", "download")
-"""Parts of a cell: each has visitors of its own."""
+"""The kinds of usage in a value of a breakdown; each has its own visitors."""
 
 VISITORS = {VIEW: "view_visitors", DOWNLOAD: "download_visitors"}
-"""Part -> the metric that counts its visitors."""
+"""Kind of usage -> the metric that counts its visitors."""
 
 _BOTH = {f"by_{part}": part for part in PARTS}
+
+_Value = dict[str, Any]
+"""A value of a breakdown as it is stored: its id, and numbers by kind of usage."""
 
 
 @dataclass(frozen=True)
@@ -28,49 +38,53 @@ class SmallNumbers:
     """The rules of one instance.
 
     Attributes:
-        minimum: visitors that a cell must have to be told; None tells all.
+        minimum: number of visitors that a value must have to be shown; None to
+            suppress nothing.
         breakdowns: keys of the breakdowns that the rules are for.
     """
 
     minimum: int | None = None
-    breakdowns: frozenset = frozenset()
+    breakdowns: frozenset[str] = frozenset()
 
-    def concern(self, breakdown):
-        """Tell whether cells of a breakdown may have to be hidden."""
+    def concern(self, breakdown: str) -> bool:
+        """Return whether values of a breakdown can be suppressed."""
         return self.minimum is not None and breakdown in self.breakdowns
 
-    def hidden(self, visitors):
-        """Return which cells are not told.
+    def hidden(self, visitors: Mapping[str, int]) -> set[str]:
+        """Return the ids of the values to suppress.
 
         Args:
-            visitors: id -> number of visitors, of the cells in which there was anything.
-
-        Returns:
-            set: their ids.
+            visitors: id -> number of visitors, of the values with any activity.
         """
-        few = {id for id, number in visitors.items() if number < self.minimum}
+        minimum = self.minimum
+        assert minimum is not None, "see concern()"
+        few = {id for id, number in visitors.items() if number < minimum}
         others = sorted((n, id) for id, n in visitors.items() if id not in few)
         together = sum(visitors[id] for id in few)
-        # one is enough: it has the minimum by itself
-        if few and others and (len(few) == 1 or together < self.minimum):
+        # one more is enough: it has at least the minimum
+        if few and others and (len(few) == 1 or together < minimum):
             few.add(others[0][1])
         return few
 
-    def suppressed_table(self, table, places, visitors):
-        """Return a table in which the numbers that are not told are None.
+    def suppressed_table(
+        self,
+        table: Table,
+        places: Mapping[str, Collection[int]],
+        visitors: Mapping[str, int],
+    ) -> dict[str, list[int | None]]:
+        """Return a copy of a table in which suppressed numbers are None.
+
+        Values without any other number are left out.
 
         Args:
-            table: id -> list of numbers.
-            places: part -> places of its numbers in the lists.
-            visitors: part -> place of its visitors.
-
-        Returns:
-            dict: id -> list; without the cells of which nothing is told.
+            table: id -> numbers; those of visitors must be known.
+            places: kind of usage -> positions of its numbers in the rows.
+            visitors: kind of usage -> position of its visitors.
         """
         told = {id: list(row) for id, row in table.items()}
         for part, its in places.items():
             place = visitors[part]
-            there = {
+            there: dict[str, Any] = {
                 id: row[place]
                 for id, row in table.items()
                 if row[place] or any(row[p] for p in its)
@@ -82,15 +96,15 @@ class SmallNumbers:
                         row[p] = None
         return {id: row for id, row in told.items() if any(row)}
 
-    def suppressed(self, document):
-        """Return a usage document without the cells that are not told.
+    def suppressed(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a usage document without suppressed values.
 
         Args:
-            document: a delta or snapshot of usage as it is stored, as a dict.
+            document: a delta or snapshot of usage as it is stored.
 
         Returns:
-            dict: the document, or a copy with other ``subcounts``: a cell that is told
-            of one part only has only that part.
+            the document, or a copy with other ``subcounts``. A value that is suppressed
+            for one kind of usage has only the other one.
         """
         subcounts = document.get("subcounts") or {}
         concerned = [key for key in subcounts if self.concern(key)]
@@ -99,16 +113,23 @@ class SmallNumbers:
         told = {key: self._cells(subcounts[key]) for key in concerned}
         return {**document, "subcounts": {**subcounts, **told}}
 
-    def _cells(self, cells):
+    def _cells(
+        self, cells: list[_Value] | dict[str, list[_Value]]
+    ) -> list[_Value] | dict[str, list[_Value]]:
+        """Return the values of a breakdown without suppressed ones.
+
+        Args:
+            cells: all values; or two lists of the largest, by views and by downloads.
+        """
         if not isinstance(cells, dict):
             return _told(cells, self._few(cells), PARTS)
-        # what one list hides, the other does not tell
+        # a value that is suppressed in one list is suppressed in the other
         every = {cell["id"]: cell for its in cells.values() for cell in its}
         few = self._few(every.values())
         return {name: _told(its, few, (_BOTH[name],)) for name, its in cells.items()}
 
-    def _few(self, cells):
-        """Return for each part the ids of the cells that are not told of it."""
+    def _few(self, cells: Collection[_Value]) -> dict[str, set[str]]:
+        """Return kind of usage -> ids of the values to suppress."""
         return {
             part: self.hidden(
                 {c["id"]: c[part]["unique_visitors"] for c in cells if part in c}
@@ -117,8 +138,10 @@ class SmallNumbers:
         }
 
 
-def _told(cells, few, parts):
-    """Return cells without what is not told, those of which some part is left."""
+def _told(
+    cells: Iterable[_Value], few: Mapping[str, set[str]], parts: Collection[str]
+) -> list[_Value]:
+    """Return values without suppressed kinds of usage, if one of some kinds is left."""
     told = [
         {
             name: value
@@ -130,7 +153,9 @@ def _told(cells, few, parts):
     return [cell for cell in told if any(part in cell for part in parts)]
 
 
-def small_numbers(config, subcounts):
+def small_numbers(
+    config: Mapping[str, Any], subcounts: Mapping[str, Subcount]
+) -> SmallNumbers:
     """Return the rules of an instance.
 
     Args:

@@ -1,47 +1,48 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Choosing the largest cells of a range, without holding what all cells did in it."""
+"""Choose the values with the largest numbers in a range, storing only their totals."""
 
 import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import read_strategy
-from .metrics import DISTINCT, LEVEL
-from .query import OTHER
+from .breakdowns import Breakdowns
+from .metrics import DISTINCT, LEVEL, Metric
+from .query import OTHER, Interval, Lines, Row, SeriesQuery, Table
 
 KEPT = 200_000
-"""Lists of numbers that are kept, so that documents need not be read again."""
+"""Rows that are buffered, so that documents need not be read again."""
 
 
 class CellTotals:
-    """What the cells of one breakdown did in a range.
+    """The totals of all values of one breakdown in a range.
 
     Args:
-        query: the :class:`~.query.SeriesQuery`.
-        metrics: list of the :class:`~.metrics.Metric` s of the tables.
-        buckets: how many there are.
+        query: says whether numbers are running totals, and whether sums are needed.
+        metrics: of the tables.
+        buckets: number of intervals.
 
     Attributes:
-        ids: of all cells in which there was anything.
-        sums: for each bucket a list of what all cells together have, for each metric.
+        ids: of all values with any activity.
+        sums: for each interval the sum of all values, one for each metric; None if it
+            is unknown. Empty if the query does not need sums.
     """
 
-    def __init__(self, query, metrics, buckets):
-        """Begin with nothing."""
-        self.ids, self.sums = set(), []
+    def __init__(
+        self, query: SeriesQuery, metrics: Sequence[Metric], buckets: int
+    ) -> None:
+        self.ids: set[str] = set()
+        self.sums: list[list[int | None]] = []
         self._buckets = buckets
         self._added = [read_strategy.adds_up(metric, query) for metric in metrics]
         self._last = [m.kind == LEVEL or query.cumulative for m in metrics]
         self._adds = [metric.kind != DISTINCT for metric in metrics]
         self._needs_sums = query.other
-        self._totals = {}
+        self._totals: dict[str, list[int]] = {}
 
-    def add(self, table):
-        """Take in the next bucket.
-
-        Args:
-            table: id -> list of numbers.
-        """
+    def add(self, table: Table) -> None:
+        """Add the table of the next interval."""
         self.ids |= table.keys()
         if any(self._added):
             for id, row in table.items():
@@ -51,28 +52,32 @@ class CellTotals:
             for id, row in table.items():
                 self._add(id, row, self._last)
         if self._needs_sums:
-            columns = zip(*table.values(), strict=True) if table else ()
+            columns: Iterable[Row] = ()
+            if table:
+                columns = zip(*table.values(), strict=True)
             sums = [_sum(column) for column in columns]
             self.sums.append(
                 [n if can else None for n, can in zip(sums, self._adds, strict=False)]
             )
 
-    def largest(self, number):
-        """Return ids of cells, those with the most of the first metric first.
+    def largest(self, number: int | None) -> list[str]:
+        """Return ids of values, those with most of the first metric first.
+
+        Further metrics, then ids decide between equal numbers.
 
         Args:
-            number: how many; None for all.
+            number: of ids; None for all.
         """
         nothing = [0] * len(self._added)
 
-        def rank(id):
+        def rank(id: str) -> tuple[list[int], str]:
             return [-total for total in self._totals.get(id, nothing)], id
 
         if number is None or number >= len(self.ids):
             return sorted(self.ids, key=rank)
         return heapq.nsmallest(number, self.ids, key=rank)
 
-    def _add(self, id, row, which):
+    def _add(self, id: str, row: Row, which: Sequence[bool]) -> None:
         total = self._totals.get(id)
         if total is None:
             total = self._totals[id] = [0] * len(row)
@@ -82,26 +87,21 @@ class CellTotals:
 
 
 class BufferedTables:
-    """The tables of a range, as long as they are small.
+    """Stores the tables of a range if they are small.
 
     Args:
-        limit: lists that are kept at most; None for no limit.
+        limit: maximal number of rows; None for no limit.
 
     Attributes:
-        tables: one for each bucket; None if they became too large.
+        tables: breakdown -> table, for each interval; None if they became too large.
     """
 
-    def __init__(self, limit):
-        """Begin with nothing."""
+    def __init__(self, limit: int | None) -> None:
         self._limit, self._size = limit, 0
-        self.tables = []
+        self.tables: list[dict[str, Table]] | None = []
 
-    def add(self, tables):
-        """Keep a copy of the tables of the next bucket, or give up.
-
-        Args:
-            tables: breakdown -> id -> list of numbers.
-        """
+    def add(self, tables: Mapping[str, Table]) -> None:
+        """Store a copy of the tables of the next interval, or drop all if too large."""
         if self.tables is None:
             return
         self._size += sum(map(len, tables.values()))
@@ -117,22 +117,30 @@ class BufferedTables:
 
 
 class TopCells:
-    """The cells of a period that are told: the largest, and the others together.
+    """The listed values of a period: the largest, and the sum of the others.
+
+    Reads all values when it is made.
 
     Args:
-        cells: the :class:`~.breakdowns.Breakdowns`.
-        query: the :class:`~.query.SeriesQuery`.
-        buckets: tuple of :class:`~.query.Interval`.
-        chosen: breakdown -> ids that are told; None for the largest.
-        limit: lists of numbers that are kept at most; None for no limit.
+        cells: reads the numbers.
+        query: gives ``top``, ``other`` and ``only``.
+        buckets: the intervals.
+        chosen: breakdown -> ids to list; None for the largest.
+        limit: maximal number of rows to buffer; None for no limit.
 
     Attributes:
-        chosen: breakdown -> ids, the largest first.
+        chosen: breakdown -> ids, those with the largest numbers first.
         metrics: breakdown -> its metrics.
     """
 
-    def __init__(self, cells, query, buckets, chosen, limit):
-        """Look at all cells once."""
+    def __init__(
+        self,
+        cells: Breakdowns,
+        query: SeriesQuery,
+        buckets: Sequence[Interval],
+        chosen: dict[str, list[str]] | None,
+        limit: int | None,
+    ) -> None:
         self._cells, self._buckets, self._other = cells, buckets, query.other
         self.metrics = cells.metrics
         self._surveys = {
@@ -152,17 +160,17 @@ class TopCells:
             key: survey.largest(query.top) for key, survey in self._surveys.items()
         }
 
-    def count(self, breakdown):
-        """Return how many cells there are, told or not."""
+    def count(self, breakdown: str) -> int:
+        """Return the number of values, listed or not."""
         return len(self._surveys[breakdown].ids)
 
-    def nothing(self, breakdown):
-        """Return the numbers of a cell that has nothing."""
+    def nothing(self, breakdown: str) -> list[int | None]:
+        """Return the numbers of a value that has no row."""
         return self._cells.nothing(breakdown)
 
-    def lines(self):
-        """Yield for each bucket breakdown -> pairs of an id and its numbers, or None."""
-        tables = self._kept
+    def lines(self) -> Iterator[Lines]:
+        """Yield the listed values of each interval."""
+        tables: Iterable[Mapping[str, Table]] | None = self._kept
         if tables is None:
             ids = {key: set(ids) for key, ids in self.chosen.items()}
             tables = self._cells.tables(self._buckets, ids)
@@ -171,7 +179,7 @@ class TopCells:
             for key, survey in self._surveys.items()
         }
         for place, found in enumerate(tables):
-            lines = {}
+            lines: dict[str, list[tuple[str, Row | None]]] = {}
             for key, table in found.items():
                 lines[key] = [(id, table.get(id)) for id in self.chosen[key]]
                 if others[key]:
@@ -179,44 +187,50 @@ class TopCells:
                     lines[key].append((OTHER, rest))
             yield lines
 
-    def _rest(self, key, place, lines):
-        """Return what the cells together have that are not told."""
+    def _rest(
+        self, key: str, place: int, lines: Iterable[tuple[str, Row | None]]
+    ) -> list[int | None] | None:
+        """Return the sum of the values that are not listed, in one interval."""
         sums = self._surveys[key].sums[place]
         if not sums:
             return None
         left = list(sums)
         for _, row in lines:
             for column, number in enumerate(row or ()):
-                if number is not None and left[column] is not None:
-                    left[column] -= number
+                so_far = left[column]
+                if number is not None and so_far is not None:
+                    left[column] = so_far - number
         if self._cells.hides(key):
-            # with nothing to tell it may be that something is not told
+            # a zero would reveal that nothing was suppressed
             left = [number or None for number in left]
         return left
 
 
-def all_cells(cells, query, buckets):
-    """Yield for each bucket breakdown -> pairs of an id and its numbers.
+def all_cells(
+    cells: Breakdowns, query: SeriesQuery, buckets: Sequence[Interval]
+) -> Iterator[Lines]:
+    """Yield all values of each interval, those with the largest numbers first.
 
-    Nothing but a bucket is held. The largest of the bucket come first.
+    Only one interval is in memory at a time.
 
     Args:
-        cells: the :class:`~.breakdowns.Breakdowns`.
-        query: the :class:`~.query.SeriesQuery`.
-        buckets: tuple of :class:`~.query.Interval`.
+        cells: reads the numbers.
+        query: gives ``only``.
+        buckets: the intervals.
     """
     only = None if query.only is None else {query.only[0]: {query.only[1]}}
     for tables in cells.tables(buckets, only):
-        yield {
+        lines: dict[str, list[tuple[str, Row]]] = {
             key: sorted(table.items(), key=_by_size) for key, table in tables.items()
         }
+        yield lines
 
 
-def _by_size(item):
+def _by_size(item: tuple[str, Row]) -> tuple[list[int], str]:
     id, row = item
     return [-(number or 0) for number in row], id
 
 
-def _sum(column):
+def _sum(column: Row) -> int | None:
     told = [number for number in column if number is not None]
     return sum(told) if told else None

@@ -1,23 +1,28 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The totals of a community in each bucket, from doc values alone.
+"""Read the totals of a community in each interval, from doc values alone.
 
-No source is read: a document of a large instance has a megabyte. One request has all
-families; another one follows for each 10,000 stored days.
+No source is read, because a document of a large instance has a megabyte. One request
+reads all families; another one follows for each 10,000 stored days.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 
 from ..aggregations.documents import day_field
 from . import read_strategy
-from .aggregate_search import ordinal
+from .aggregate_search import AggregateSearch, SearchRequest, ordinal
+from .metrics import Metric
+from .query import Interval, SeriesQuery
 
 PAGE = 10_000
-"""Stored days in one answer."""
+"""Stored days in one response."""
 
 
 class _Hit(msgspec.Struct):
@@ -41,22 +46,29 @@ class _Page(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Page).decode
 
 
-def read_totals(aggregates, query, metrics, buckets):
+def read_totals(
+    aggregates: AggregateSearch,
+    query: SeriesQuery,
+    metrics: Sequence[Metric],
+    buckets: Sequence[Interval],
+) -> dict[str, Sequence[int | None]]:
     """Return the totals.
 
     Args:
-        aggregates: the :class:`~.aggregate_search.AggregateSearch`.
-        query: the :class:`~.query.SeriesQuery`; its range is not looked at.
-        metrics: list of :class:`~.metrics.Metric`.
-        buckets: tuple of :class:`~.query.Interval`.
+        aggregates: sends the searches.
+        query: its range and its metrics are not used.
+        metrics: to read.
+        buckets: the intervals, at least one.
 
     Returns:
-        dict: key of a metric -> list of a number for each bucket, or of None.
+        key of a metric -> a number for each interval; all None if it is unknown.
 
     Raises:
-        SearchUnavailableError: OpenSearch took no requests for too long.
+        SearchUnavailableError: OpenSearch was unavailable for too long.
     """
-    found = {metric.key: [None] * len(buckets) for metric in metrics}
+    found: dict[str, Sequence[int | None]] = {
+        metric.key: [None] * len(buckets) for metric in metrics
+    }
     readings = _readings(aggregates, query, metrics, buckets)
     answers = iter(aggregates.ask([s for r in readings for s in r.searches()]))
     for reading in readings:
@@ -64,9 +76,14 @@ def read_totals(aggregates, query, metrics, buckets):
     return found
 
 
-def _readings(aggregates, query, metrics, buckets):
-    """Return what is to be read: metrics of one family that are had the same way."""
-    groups = {}
+def _readings(
+    aggregates: AggregateSearch,
+    query: SeriesQuery,
+    metrics: Sequence[Metric],
+    buckets: Sequence[Interval],
+) -> "list[_Reading]":
+    """Return one reading for all metrics with the same family and strategy."""
+    groups: dict[tuple[str, str], list[Metric]] = {}
     for metric in metrics:
         way = read_strategy.of_totals(metric, query)
         if way == read_strategy.LAST:
@@ -84,9 +101,16 @@ def _readings(aggregates, query, metrics, buckets):
 
 
 class _Reading:
-    """Metrics that are read from one family."""
+    """Reads metrics from one family."""
 
-    def __init__(self, aggregates, community, family, metrics, buckets):
+    def __init__(
+        self,
+        aggregates: AggregateSearch,
+        community: str,
+        family: str,
+        metrics: Sequence[Metric],
+        buckets: Sequence[Interval],
+    ) -> None:
         self._aggregates, self._family = aggregates, family
         self._community, self._metrics = community, metrics
         self._paths = {metric.key: self._paths_of(metric) for metric in metrics}
@@ -99,11 +123,20 @@ class _Reading:
             "track_total_hits": False,
         }
 
-    def searches(self):
-        """Return the first searches: of the range, and of what was before it."""
+    @staticmethod
+    def _paths_of(metric: Metric) -> tuple[str, ...]:
+        """Return the paths whose numbers add up to a metric."""
+        raise NotImplementedError
+
+    def values(self, answers: Iterator[_Page]) -> Mapping[str, list[int]]:
+        """Return key of a metric -> numbers, given the responses to the searches."""
+        raise NotImplementedError
+
+    def searches(self) -> list[SearchRequest]:
+        """Return the first searches: in the range, and if needed in the days before."""
         return [self._page({})]
 
-    def pages(self, page):
+    def pages(self, page: _Page) -> Iterator[list[_Hit]]:
         """Yield the hits of a page and of those that follow it."""
         while True:
             hits = page.hits.hits
@@ -113,36 +146,39 @@ class _Reading:
             following = self._page({"search_after": hits[-1].sort})
             page = _decode(self._aggregates.ask([following])[0])
 
-    def _before(self, body):
+    def _before(self, body: dict[str, Any]) -> SearchRequest:
         return self._search(body, lt=self._buckets[0].start)
 
-    def _page(self, after):
+    def _page(self, after: dict[str, Any]) -> SearchRequest:
         body = {**self._fields, "size": PAGE, "sort": self._sort("asc"), **after}
         first, last = self._buckets[0].start, self._buckets[-1].end
         return self._search(body, gte=first, lte=last)
 
-    def _search(self, body, **bounds):
-        return self._aggregates.search(self._family, self._community, body, **bounds)
+    def _search(self, body: dict[str, Any], **bounds: date) -> SearchRequest:
+        return self._aggregates.search(
+            self._family, self._community, body, (), **bounds
+        )
 
-    def _sort(self, order):
+    def _sort(self, order: str) -> list[dict[str, str]]:
         return [{day_field(self._family): order}]
 
-    def _all_paths(self):
+    def _all_paths(self) -> list[str]:
         return sorted({path for paths in self._paths.values() for path in paths})
 
-    def _place(self, hit):
+    def _place(self, hit: _Hit) -> int:
+        """Return the position of the interval that contains a hit's day."""
         return bisect_left(self._ends, ordinal(hit.sort[0]))
 
 
 class _Sums(_Reading):
-    """Sums of the deltas of each bucket."""
+    """Sums of the deltas of each interval."""
 
     @staticmethod
-    def _paths_of(metric):
+    def _paths_of(metric: Metric) -> tuple[str, ...]:
         return metric.delta
 
-    def values(self, answers):
-        """Return the numbers of each metric, given the answers to the searches."""
+    def values(self, answers: Iterator[_Page]) -> dict[str, list[int]]:
+        """Return key of a metric -> numbers, given the responses to the searches."""
         found = {key: [0] * len(self._ends) for key in self._paths}
         for hits in self.pages(next(answers)):
             for hit in hits:
@@ -153,14 +189,14 @@ class _Sums(_Reading):
 
 
 class _Running(_Sums):
-    """Sums of all deltas up to the end of each bucket."""
+    """Sums of all deltas up to the end of each interval."""
 
-    def searches(self):
+    def searches(self) -> list[SearchRequest]:
         sums = {path: {"sum": {"field": path}} for path in self._all_paths()}
         body = {"size": 0, "track_total_hits": False, "aggs": sums}
         return [*super().searches(), self._before(body)]
 
-    def values(self, answers):
+    def values(self, answers: Iterator[_Page]) -> dict[str, list[int]]:
         found, sums = super().values(answers), next(answers).aggregations
         for key, paths in self._paths.items():
             start = sum(int(sums[path].value or 0) for path in paths if sums)
@@ -169,23 +205,23 @@ class _Running(_Sums):
 
 
 class _Last(_Reading):
-    """The last snapshot at the end of each bucket, if need be from before the range."""
+    """The last snapshot at the end of each interval, even if older than the range."""
 
     @staticmethod
-    def _paths_of(metric):
+    def _paths_of(metric: Metric) -> tuple[str, ...]:
         return metric.snapshot
 
-    def searches(self):
+    def searches(self) -> list[SearchRequest]:
         body = {**self._fields, "size": 1, "sort": self._sort("desc")}
         return [*super().searches(), self._before(body)]
 
-    def values(self, answers):
-        """Return the numbers of each metric, given the answers to the searches."""
+    def values(self, answers: Iterator[_Page]) -> dict[str, list[int]]:
+        """Return key of a metric -> numbers, given the responses to the searches."""
         pages = self.pages(next(answers))
         last = {self._place(hit): hit.fields for hits in pages for hit in hits}
         before = next(answers).hits.hits
         now = before[0].fields if before else {}
-        found = {key: [] for key in self._paths}
+        found: dict[str, list[int]] = {key: [] for key in self._paths}
         for place in range(len(self._ends)):
             now = last.get(place, now)
             for key, paths in self._paths.items():
@@ -193,12 +229,12 @@ class _Last(_Reading):
         return found
 
 
-_READINGS = {
+_READINGS: dict[str, type[_Reading]] = {
     read_strategy.SUM: _Sums,
     read_strategy.RUNNING: _Running,
     read_strategy.LAST: _Last,
 }
 
 
-def _value(fields, paths):
+def _value(fields: Mapping[str, list[int]], paths: Sequence[str]) -> int:
     return sum(fields[path][0] for path in paths if path in fields)

@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a caller may see of records, asked of the records service's own search.
+"""Find the records that a caller may see, with the search of the records service.
 
-Its permission filter decides, so what is restricted or deleted is hidden here as it is
-in the site's search. Only a few fields are fetched: presenting a whole record as the
-REST API does takes milliseconds, and a report can have a hundred thousand.
+Its permission filter hides restricted and deleted records here as in the site's search.
+Only a few fields are fetched. To serialise a whole record as the REST API does takes
+milliseconds, and a report can have a hundred thousand records.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
-from flask_principal import AnonymousIdentity
+from flask_principal import AnonymousIdentity, Identity
 from invenio_access.permissions import any_user, system_identity
 from invenio_rdm_records.proxies import current_rdm_records_service
 from invenio_rdm_records.records.systemfields.deletion_status import (
@@ -19,7 +21,7 @@ from invenio_rdm_records.records.systemfields.deletion_status import (
 from invenio_search.engine import dsl
 
 RECID, PARENT = "id", "parent.id"
-"""What records can be asked for by."""
+"""The fields by which records can be found."""
 
 _FIELDS = (
     *("id", "parent.id", "deletion_status", "pids.doi.identifier"),
@@ -32,13 +34,13 @@ class VisibleRecord:
     """A record.
 
     Attributes:
-        recid: of this version.
-        parent_recid: of all versions together.
-        title: its title; None if the caller may not see it.
-        publisher: the same of its publisher.
-        published: the same of its publication date, EDTF.
+        recid: identifier of this version.
+        parent_recid: identifier of the parent.
+        title: None if the caller may not see it.
+        publisher: None if the caller may not see it.
+        published: publication date, EDTF; None if the caller may not see it.
         doi: its DOI, or None.
-        deleted: it is deleted; its tombstone is left.
+        deleted: whether only a tombstone remains.
     """
 
     recid: str
@@ -50,23 +52,22 @@ class VisibleRecord:
     deleted: bool
 
 
-def anybody():
-    """Return the identity of somebody who is not logged in."""
+def anybody() -> Identity:
+    """Return the identity of a guest."""
     identity = AnonymousIdentity()
     identity.provides.add(any_user)
     return identity
 
 
-def seen(identity, by, ids):
-    """Return the records that somebody may see.
+def seen(
+    identity: Identity | None, by: str, ids: Collection[str]
+) -> dict[str, VisibleRecord]:
+    """Return the records that a caller may see, by id.
 
     Args:
-        identity: of the caller; None for somebody who is not logged in.
+        identity: of the caller; None for a guest.
         by: :data:`RECID`, or :data:`PARENT` for the latest version of each.
         ids: of records or parents; at most 10,000.
-
-    Returns:
-        dict: id -> :class:`VisibleRecord`.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -77,15 +78,15 @@ def seen(identity, by, ids):
     return _found(identity, by, ids)
 
 
-def exists(by, ids):
-    """Return the records that there are, whoever may see them.
+def exists(by: str, ids: Collection[str]) -> dict[str, VisibleRecord]:
+    """Return the records that exist, by id, regardless of permissions.
+
+    They have no title, publisher and publication date, which a caller may have no
+    permission to see.
 
     Args:
-        by: :data:`RECID` or :data:`PARENT`.
+        by: :data:`RECID`, or :data:`PARENT` for the latest version of each.
         ids: of records or parents; at most 10,000.
-
-    Returns:
-        dict: id -> :class:`VisibleRecord` without what a caller would have to be allowed to see.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -96,7 +97,9 @@ def exists(by, ids):
     }
 
 
-def _found(identity, by, ids):
+def _found(
+    identity: Identity, by: str, ids: Collection[str]
+) -> dict[str, VisibleRecord]:
     if not ids:
         return {}
     service = current_rdm_records_service
@@ -110,14 +113,14 @@ def _found(identity, by, ids):
         permission_action="read_deleted",
         extra_filter=wanted,
     )
-    found = {}
+    found: dict[str, VisibleRecord] = {}
     for hit in search.source(_FIELDS)[: len(ids)].execute().to_dict()["hits"]["hits"]:
         record = _seen(hit["_source"])
         found[record.recid if by == RECID else record.parent_recid] = record
     return found
 
 
-def _seen(source):
+def _seen(source: dict[str, Any]) -> VisibleRecord:
     metadata = source.get("metadata", {})
     return VisibleRecord(
         recid=source["id"],

@@ -1,61 +1,66 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The most used records of some days, counted exactly from the usage events.
+"""Find the most used records of some days, with exact numbers from the usage events.
 
-Each shard knows its own largest numbers only, and the largest of all can be among none
-of them. So what OpenSearch says of its error decides: with what can be among the largest
-a second request gets the exact numbers of just these. Where too many records can be, as
-when all have a handful of events, all of them are counted, a page at a time.
+Each shard returns only its own largest counts, and the most used record may be among
+none of them. OpenSearch therefore reports an upper bound of the error. It determines
+which records can be among the most used; a second request counts exactly these. Where
+too many records qualify, for example because all have only a few events, all records
+are counted, page by page.
 """
 
 import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
 
 DEPTHS = (1_000, 20_000)
-"""How many of its largest each shard is asked for, by turns."""
+"""How many records each shard returns, in the first and in the second attempt."""
 
 PAGE = 10_000
-"""Records in one answer, where all are counted."""
+"""Records in one page, if all are counted."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What the shards say together of their largest.
+    """The merged counts of all shards.
 
     Attributes:
-        counts: (record, events that were found of it), the most first.
-        error: how many events more a record can have than were found of it.
-        full: there can be other records, with no more than the last has.
+        counts: (record, events found), most events first.
+        error: how many more events a record can have than were found.
+        full: other records may exist, with at most as many events as the last one.
     """
 
-    counts: list
+    counts: list[tuple[str, int]]
     error: int
     full: bool
 
 
 @dataclass(frozen=True)
 class TopRecordsResult:
-    """The most used.
+    """The most used records.
 
     Attributes:
-        counts: (record, events), the most first, ties by record.
-        total: events of all records, and of none.
+        counts: (record, events), most events first, ties sorted by record.
+        total: all events, including those without a record.
     """
 
-    counts: list
+    counts: list[tuple[str, int]]
     total: int
 
 
-def candidates(listing, size):
+def candidates(listing: Listing, size: int) -> list[str] | None:
     """Return the records that can be among the most used.
 
     Args:
-        listing: a :class:`Listing` with an error.
-        size: how many are wanted.
+        listing: counts with an error.
+        size: how many records are wanted.
 
     Returns:
-        list | None: the records; None if one that is not listed can be among them.
+        The records; None if a record that is not listed can be among the most used.
     """
     if len(listing.counts) < size:
         return None
@@ -68,8 +73,8 @@ def candidates(listing, size):
     ]
 
 
-def most(counts, size):
-    """Return the largest of (record, events), the most first, ties by record."""
+def most(counts: Iterable[tuple[str, int]], size: int) -> list[tuple[str, int]]:
+    """Return the largest (record, events), most events first, ties sorted by record."""
     return heapq.nsmallest(size, counts, key=lambda pair: (-pair[1], pair[0]))
 
 
@@ -77,25 +82,23 @@ class TopRecordsReader:
     """Counts the events of records.
 
     Args:
-        client: an ordinary client.
+        client: for the requests.
         alias: the read alias of the events.
-        query: for the events to count.
-        field: that tells the record: ``recid`` or ``parent_recid``.
+        query: matches the events to count.
+        field: that identifies the record: ``recid`` or ``parent_recid``.
     """
 
-    def __init__(self, client, alias, query, field):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self, client: OpenSearch, alias: str, query: dict[str, Any], field: str
+    ) -> None:
         self._client, self._alias = client, alias
         self._query, self._field = query, field
 
-    def read(self, size):
-        """Return the most used records.
+    def read(self, size: int) -> TopRecordsResult:
+        """Return the most used records with exact numbers.
 
         Args:
-            size: how many at most.
-
-        Returns:
-            TopRecords: exact numbers.
+            size: maximal number of records.
 
         Raises:
             OpenSearchException: the cluster does not answer, or not completely.
@@ -110,7 +113,10 @@ class TopRecordsReader:
                 return TopRecordsResult(most(exact.counts, size), total)
         return TopRecordsResult(most(self._all(), size), total)
 
-    def _listing(self, depth, options=None):
+    def _listing(
+        self, depth: int, options: dict[str, Any] | None = None
+    ) -> tuple[Listing, int]:
+        """Return the counts of the records with the most events, and of all events."""
         terms = {"field": self._field, "size": depth, "shard_size": depth}
         answer = self._search({"terms": {**terms, **(options or {})}})
         found = answer.get("aggregations", {}).get("found", {"buckets": []})
@@ -119,10 +125,10 @@ class TopRecordsReader:
         full = len(counts) >= depth
         return Listing(counts, error, full), answer["hits"]["total"]["value"]
 
-    def _all(self):
-        """Yield all records with their numbers."""
+    def _all(self) -> Iterator[tuple[str, int]]:
+        """Yield all records with their number of events."""
         source = {"record": {"terms": {"field": self._field}}}
-        composite = {"size": PAGE, "sources": [source]}
+        composite: dict[str, Any] = {"size": PAGE, "sources": [source]}
         while True:
             answer = self._search({"composite": composite})
             found = answer.get("aggregations", {}).get("found", {"buckets": []})
@@ -132,7 +138,7 @@ class TopRecordsReader:
                 return
             composite = {**composite, "after": found["after_key"]}
 
-    def _search(self, aggregation):
+    def _search(self, aggregation: dict[str, Any]) -> Any:
         return self._client.search(
             index=self._alias,
             body={
@@ -144,7 +150,7 @@ class TopRecordsReader:
             params={
                 "ignore_unavailable": "true",
                 "allow_partial_search_results": "false",
-                # shards of other months are passed over
+                # skip the shards of other months
                 "pre_filter_shard_size": 1,
             },
         )

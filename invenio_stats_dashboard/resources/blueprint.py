@@ -3,21 +3,14 @@
 
 """The blueprint of the REST API."""
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 
 from .config import StatsDashboardResourceConfig
 from .resource import StatsDashboardResource
 
 
-def create_api_blueprint(app):
-    """Return the resource as a blueprint.
-
-    Args:
-        app: the Flask application.
-
-    Returns:
-        Blueprint: without routes where the extension is switched off.
-    """
+def create_api_blueprint(app: Flask) -> Blueprint:
+    """Return the blueprint; it has no routes if the extension is switched off."""
     config = StatsDashboardResourceConfig()
     if not app.config["COMMUNITY_STATS_ENABLED"]:
         return Blueprint(config.blueprint_name, __name__)

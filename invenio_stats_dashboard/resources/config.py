@@ -10,7 +10,7 @@ from .schema import CounterArguments, RecordsArguments, SeriesArguments
 
 
 class StatsDashboardResourceConfig(ResourceConfig):
-    """Where the resource is, and what it takes."""
+    """Routes, parameters and error handlers of the resource."""
 
     blueprint_name = "invenio_stats_dashboard_api"
     url_prefix = "/stats-dashboard"

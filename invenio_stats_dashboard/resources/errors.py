@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What goes wrong, as InvenioRDM's resources answer it."""
+"""Map exceptions to HTTP errors, as the resources of InvenioRDM do."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from flask_resources import HTTPJSONException, create_error_handler
 from invenio_records_resources.resources.errors import ErrorHandlersMixin
@@ -17,45 +19,47 @@ RETRY_SECONDS = 60
 
 logger = logging.getLogger(__name__)
 
+_Headers = list[tuple[str, str]]
+
 
 class NotCached(HTTPJSONException):
-    """What is answered now, to whoever asks; no cache gives it to somebody else."""
+    """An error that no cache may store: it depends on the moment and the caller."""
 
-    def get_headers(self, environ=None, scope=None):
+    def get_headers(self, environ: Any = None, scope: Any = None) -> _Headers:
         """Return the headers."""
         headers = super().get_headers(environ, scope)
         return [*headers, ("Cache-Control", "no-store")]
 
 
 class ServiceUnavailable(NotCached):
-    """Something that is needed does not answer; it may later."""
+    """OpenSearch or the database does not answer at the moment."""
 
     code = 503
     description = (
         "The statistics cannot be read at the moment. Try again in a minute or two."
     )
 
-    def get_headers(self, environ=None, scope=None):
-        """Return the headers: when to come again."""
+    def get_headers(self, environ: Any = None, scope: Any = None) -> _Headers:
+        """Return the headers, with the time of the next attempt."""
         return [
             *super().get_headers(environ, scope),
             ("Retry-After", str(RETRY_SECONDS)),
         ]
 
 
-def _away(error):
-    # what OpenSearch or the database say is for the operator alone
+def _away(error: Exception) -> ServiceUnavailable:
+    # only operators may see messages of OpenSearch and the database
     logger.error("statistics cannot be read: %s", error, exc_info=error)
     return ServiceUnavailable()
 
 
-def _answered(code):
+def _answered(code: int) -> Callable[[Exception], Any]:
     return create_error_handler(
         lambda error: NotCached(code=code, description=str(error))
     )
 
 
-ERROR_HANDLERS = {
+ERROR_HANDLERS: dict[type[Exception], Callable[..., Any]] = {
     **ErrorHandlersMixin.error_handlers,
     NotReadableError: _answered(404),
     GlobalNotReadableError: _answered(403),
@@ -66,4 +70,4 @@ ERROR_HANDLERS = {
     exc.InterfaceError: create_error_handler(_away),
     exc.TimeoutError: create_error_handler(_away),
 }
-"""Exception -> what answers it."""
+"""Exception -> function that makes the response."""

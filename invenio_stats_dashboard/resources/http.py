@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What HTTP adds to an answer: its form, its caching, its compression, its name."""
+"""Negotiate the format of a response, and set caching, compression and file name."""
 
 import gzip
 import re
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 
 import xxhash
 from flask import Response, request
@@ -25,19 +27,19 @@ _LEVEL = 6
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def negotiated(formats):
-    """Return the media type of the answer: of ``format``, else of the Accept header.
+def negotiated(formats: Mapping[str, str]) -> str:
+    """Return the media type that ``format`` selects, else the Accept header.
 
     Args:
         formats: name -> media type, the default first.
 
     Raises:
-        MIMETypeNotAccepted: nothing that is accepted can be made.
+        MIMETypeNotAccepted: the caller accepts none of them.
     """
-    named = formats.get(request.args.get("format"))
+    named = formats.get(request.args.get("format", ""))
     if named or not request.accept_mimetypes:
         return named or next(iter(formats.values()))
-    # what a type is encoded in, and the like, does not choose between ours
+    # parameters of a media type, such as charset, do not matter
     accepted = MIMEAccept(
         [
             (media_type.partition(";")[0].strip().lower(), quality)
@@ -45,7 +47,7 @@ def negotiated(formats):
         ]
     )
     words = set(accepted.values())
-    # of two that are as welcome, one that is named goes before one that a wildcard allows
+    # with the same quality, a named type goes before one that a wildcard matches
     found = max(
         formats.values(), key=lambda type: (accepted.quality(type), type in words)
     )
@@ -54,37 +56,34 @@ def negotiated(formats):
     return found
 
 
-def etag(*parts):
-    """Return a weak entity tag of what an answer depends on.
+def etag(*parts: object) -> str:
+    """Return a weak entity tag of everything that a response depends on.
 
-    Weak, since the same answer can be sent compressed and not.
+    It is weak, since the same response can be sent with and without compression.
     """
     return f'W/"{xxhash.xxh3_128_hexdigest(repr(parts).encode("utf-8", "replace"))}"'
 
 
-def is_fresh(tag):
-    """Tell whether the caller has the answer with this tag already."""
+def is_fresh(tag: str) -> bool:
+    """Return whether the caller already has the response with this tag."""
     return bool(request.if_none_match) and request.if_none_match.contains_weak(
         tag[3:-1]
     )
 
 
-def caching(tag, public, seconds, by_caller):
-    """Return the headers that say who may keep an answer.
+def caching(tag: str, public: bool, seconds: int, by_caller: bool) -> dict[str, str]:
+    """Return the headers ``ETag``, ``Cache-Control`` and ``Vary``.
 
     Args:
         tag: the entity tag.
-        public: whether everyone may read it.
-        seconds: how long it may be used without asking again.
-        by_caller: its language is that of the caller.
-
-    Returns:
-        dict: header -> value.
+        public: everyone may read the response.
+        seconds: for which a cache may use the response without validation.
+        by_caller: the response is in the language of the caller.
     """
     vary = ["Accept", "Accept-Encoding"]
     if by_caller:
         vary += ["Accept-Language", "Cookie"]
-    # the answer to somebody who is logged in may come with the cookie of their session
+    # a response to a user who is logged in can contain their session cookie
     shared = public and not current_user.is_authenticated
     return {
         "ETag": tag,
@@ -93,19 +92,21 @@ def caching(tag, public, seconds, by_caller):
     }
 
 
-def attachment(slug, first, last, extension):
+def attachment(slug: str, first: date, last: date, extension: str) -> dict[str, str]:
     """Return the header that names a file after community and range."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", slug).strip(".-")[:100] or "community"
     name = f"statistics-{slug}-{first}-{last}.{extension}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def whole(body, media_type, headers, status=200):
-    """Return a response with a body that is there, compressed if that is accepted.
+def whole(
+    body: bytes, media_type: str, headers: Mapping[str, str], status: int = 200
+) -> Response:
+    """Return a response, compressed if the caller accepts it and the body is not small.
 
     Args:
-        body: bytes.
-        media_type: its media type.
+        body: uncompressed.
+        media_type: of the body.
         headers: further headers.
         status: HTTP status.
     """
@@ -117,13 +118,15 @@ def whole(body, media_type, headers, status=200):
     return response
 
 
-def streamed(pieces, media_type, headers):
-    """Return a response that is made while it is sent.
+def streamed(
+    pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """Return a streamed response, compressed if the caller accepts it.
 
     Args:
-        pieces: iterator of bytes. The first piece is made at once, so that what fails
-            then can still be said in the status.
-        media_type: media type of the pieces.
+        pieces: of the body. The first one is read at once, so that an error before it
+            can still change the status.
+        media_type: of the body.
         headers: further headers.
     """
     first = next(pieces, b"")
@@ -136,16 +139,16 @@ def streamed(pieces, media_type, headers):
     return response
 
 
-def _chained(first, pieces):
+def _chained(first: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from pieces
 
 
-def _accepts_gzip():
+def _accepts_gzip() -> bool:
     return request.accept_encodings.quality("gzip") > 0
 
 
-def _compressed(pieces):
+def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     for piece in pieces:
         if packed := packer.compress(piece):

@@ -1,68 +1,70 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The labels of one answer, each looked up once."""
+"""Label the values in one result, each looked up once."""
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import cast
 
+from ..queries.labels import Labels
 from ..queries.metrics import METRICS
+from ..queries.query import SeriesRow
 
 TOGETHER = 1000
 """Rows whose labels are looked up together."""
 
 
 class AnswerLabels:
-    """What the parts of an answer are called, in one language.
+    """The labels of metrics, breakdowns and values in one result, in one language.
 
-    To be made while this language is spoken; it may be used later, in a stream.
+    It must be created in a context with this language. It can be used later, while a
+    response is streamed.
 
     Args:
-        labels: the :class:`~..queries.labels.Labels`.
+        labels: looks them up.
         language: code such as ``de``.
     """
 
-    def __init__(self, labels, language):
-        """Know none yet."""
+    def __init__(self, labels: Labels, language: str) -> None:
         self._labels, self._language = labels, language
-        self._cells, self._breakdowns = {}, {}
-        self._metrics = {key: str(metric.label) for key, metric in METRICS.items()}
+        self._cells: dict[tuple[str, str | None], str] = {}
+        self._breakdowns: dict[str, str] = {}
+        self._metrics: dict[str | None, str] = {
+            key: str(metric.label) for key, metric in METRICS.items()
+        }
 
-    def learn(self, cells):
-        """Look up the labels of cells, those of a breakdown together.
+    def learn(self, cells: Iterable[tuple[str | None, str | None]]) -> None:
+        """Look up the labels of values, those of a breakdown together.
 
         Args:
-            cells: iterable of (breakdown, id); None for totals.
+            cells: (breakdown, id) of each value; both None for totals.
         """
-        missing = {}
+        missing: dict[str, dict[str, None]] = {}
         for breakdown, id_ in cells:
             if breakdown is not None and (breakdown, id_) not in self._cells:
-                missing.setdefault(breakdown, {})[id_] = None
+                missing.setdefault(breakdown, {})[cast(str, id_)] = None
         for breakdown, ids in missing.items():
             found = self._labels.of(breakdown, ids, self._language)
             self._cells |= {(breakdown, id_): found.get(id_, id_) for id_ in ids}
 
-    def of(self, breakdown, id_, metric=None):
-        """Return the label of a cell; of a total that of its metric."""
+    def of(
+        self, breakdown: str | None, id_: str | None, metric: str | None = None
+    ) -> str:
+        """Return the label of a value, or of a metric for totals."""
         if breakdown is None:
             return self._metrics[metric]
         self.learn([(breakdown, id_)])
         return self._cells[breakdown, id_]
 
-    def of_breakdown(self, key):
+    def of_breakdown(self, key: str) -> str:
         """Return the label of a breakdown."""
         if key not in self._breakdowns:
             self._breakdowns |= self._labels.of_breakdowns([key], self._language)
         return self._breakdowns[key]
 
-    def rows(self, rows):
-        """Yield rows with their labels.
-
-        Args:
-            rows: iterable of :class:`~..queries.query.SeriesRow`.
-
-        Yields:
-            tuple: the row and its label.
-        """
+    def rows(self, rows: Iterable[SeriesRow]) -> Iterator[tuple[SeriesRow, str]]:
+        """Yield rows with their labels."""
         rows = iter(rows)
         while some := list(islice(rows, TOGETHER)):
             self.learn((row.breakdown, row.id) for row in some)

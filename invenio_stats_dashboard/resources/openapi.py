@@ -1,14 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The description of the resource, as OpenAPI 3.1."""
+"""Describe the resource in OpenAPI 3.1."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..queries.metrics import METRICS
 from ..queries.query import INTERVALS
 from ..search.names import BASES
 from ..version import __version__
 from . import http
+from .schema import Arguments
 from .serializers.csv import COLUMNS
+
+if TYPE_CHECKING:
+    from ..subcounts import Subcount
+    from .config import StatsDashboardResourceConfig
+
+_Schema = dict[str, Any]
+"""A part of an OpenAPI document."""
 
 DATE = {"type": "string", "format": "date"}
 TEXT = {"type": "string"}
@@ -24,23 +35,24 @@ _WHAT = {
 }
 
 
-def description(config, languages, subcounts):
-    """Return the description.
+def description(
+    config: "StatsDashboardResourceConfig",
+    languages: Iterable[str],
+    subcounts: "Mapping[str, Subcount]",
+) -> dict[str, Any]:
+    """Return the OpenAPI document.
 
     Args:
-        config: the resource's configuration.
-        languages: the site's languages.
+        config: of the resource.
+        languages: of the site, as codes.
         subcounts: the registry of breakdowns.
-
-    Returns:
-        dict: an OpenAPI document.
     """
     arguments = {
         "series": config.series_arguments,
         "records": config.records_arguments,
         "counter": config.counter_arguments,
     }
-    paths = {}
+    paths: dict[str, Any] = {}
     for whose in ("community", "global"):
         for what, schema in arguments.items():
             key = whose if what == "series" else f"{whose}-{what}"
@@ -65,13 +77,15 @@ def description(config, languages, subcounts):
     }
 
 
-def _parameters(schema, languages, subcounts):
-    found = []
+def _parameters(
+    schema: Arguments, languages: Iterable[str], subcounts: Iterable[str]
+) -> list[_Schema]:
+    found: list[_Schema] = []
     for name, field in schema.load_fields.items():
         form = dict(field.metadata["schema"])
         if name == "lang":
             form["enum"] = list(languages)
-        parameter = {
+        parameter: _Schema = {
             "name": field.data_key or name,
             "in": "query",
             "required": field.required,
@@ -86,8 +100,8 @@ def _parameters(schema, languages, subcounts):
     return found
 
 
-def _operation(whose, what, parameters):
-    content = {http.JSON: {"schema": {"$ref": f"#/components/schemas/{what}"}}}
+def _operation(whose: str, what: str, parameters: list[_Schema]) -> _Schema:
+    content: _Schema = {http.JSON: {"schema": {"$ref": f"#/components/schemas/{what}"}}}
     if what == "series":
         columns = f"One table with the columns {', '.join(COLUMNS)}."
         content[http.CSV] = {"schema": {"type": "string", "description": columns}}
@@ -110,7 +124,7 @@ def _operation(whose, what, parameters):
     }
 
 
-_COMMUNITY = {
+_COMMUNITY: _Schema = {
     "name": "id",
     "in": "path",
     "required": True,
@@ -119,7 +133,9 @@ _COMMUNITY = {
 }
 
 
-def _object(properties, optional=(), **more):
+def _object(
+    properties: _Schema, optional: Collection[str] = (), **more: Any
+) -> _Schema:
     return {
         "type": "object",
         "properties": properties,
@@ -129,25 +145,25 @@ def _object(properties, optional=(), **more):
     }
 
 
-def _list(items):
+def _list(items: _Schema) -> _Schema:
     return {"type": "array", "items": items}
 
 
-def _by_key(values):
+def _by_key(values: _Schema) -> _Schema:
     return {"type": "object", "additionalProperties": values}
 
 
-def _ref(name):
+def _ref(name: str) -> _Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_PERIOD = {
+_PERIOD: _Schema = {
     "buckets": _list(_object({"start": DATE, "end": DATE})),
     "totals": _by_key(NUMBER_OR_NONE),
     "series": _list(_ref("one_series")),
 }
 
-SCHEMAS = {
+SCHEMAS: dict[str, _Schema] = {
     "community": _object({"id": TEXT, "slug": TEXT, "title": TEXT}, ("slug", "title")),
     "metric": _object(
         {
@@ -265,7 +281,7 @@ SCHEMAS = {
 
 _ERROR = {http.JSON: {"schema": _ref("error")}}
 
-RESPONSES = {
+RESPONSES: dict[str, _Schema] = {
     "error": {"description": "A sentence says why.", "content": _ERROR},
     "away": {
         "description": "OpenSearch or the database do not answer; try again later.",

@@ -1,36 +1,41 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""From the parameters of a request to a question that can be answered.
+"""Turn the parameters of a request into a query, and check that it can be executed.
 
-Whatever is wrong with them together is a ``marshmallow.ValidationError`` with a sentence
-for the parameter to change.
+If parameters do not fit together, a ``marshmallow.ValidationError`` has a sentence for
+the parameter to change.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any, NoReturn, cast
 
 from marshmallow import ValidationError
 
 from ..queries import read_strategy
 from ..queries.calendar import buckets
-from ..queries.metrics import DEFAULT_METRICS, DISTINCT, METRICS
+from ..queries.metrics import DEFAULT_METRICS, DISTINCT, METRICS, Metric
 from ..queries.query import DAY, EARLIEST, SeriesQuery
+from ..subcounts import Subcount
 from . import ranges
 from .schema import ALL, shown
 
 _PREVIOUS_DAYS = timedelta(days=29)
 
+_Subcounts = Mapping[str, Subcount]
+
 
 @dataclass(frozen=True)
 class QueryLimits:
-    """What a question may ask for at most; see the variables of the same names.
+    """The limits of a query; see the configuration variables of the same names.
 
     Attributes:
         days: in a range.
-        cells: of a breakdown in a JSON answer.
-        series: in an answer.
-        values: in a JSON answer.
+        cells: values of a breakdown, in JSON.
+        series: in JSON.
+        values: numbers in JSON.
     """
 
     days: int
@@ -39,7 +44,7 @@ class QueryLimits:
     values: int
 
     @classmethod
-    def of(cls, config):
+    def of(cls, config: Mapping[str, Any]) -> "QueryLimits":
         """Return the limits that a site has configured."""
         return cls(
             days=config["STATS_DASHBOARD_MAX_DAYS"],
@@ -49,20 +54,23 @@ class QueryLimits:
         )
 
 
-def range_of(arguments, limits, today, first_day):
-    """Return the first and the last day that are asked for.
+def range_of(
+    arguments: Mapping[str, Any],
+    limits: QueryLimits,
+    today: date,
+    first_day: Callable[[], date | None],
+) -> tuple[date, date]:
+    """Return the first and the last day of a query, inclusive.
 
     Args:
         arguments: loaded by a :class:`~.schema.RangeArguments`.
-        limits: the :class:`QueryLimits`.
-        today: the present UTC day.
-        first_day: called without arguments for the first day that has numbers, or None.
-
-    Returns:
-        tuple[date, date]: first and last day, inclusive.
+        limits: of the site.
+        today: the current UTC day.
+        first_day: returns the first day that has numbers, or None; called only if the
+            range depends on it.
 
     Raises:
-        ValidationError: there is no such range.
+        ValidationError: the range is invalid, or too long.
     """
     name = arguments.get("range_name")
     first, last = arguments.get("first"), arguments.get("last")
@@ -70,7 +78,8 @@ def range_of(arguments, limits, today, first_day):
         refuse("range", "Give from and to, or a range, but not both.")
     if name:
         known = first_day() if name == ranges.ALL else None
-        first, last = ranges.first_day(name, today, known), today
+        # the schema has checked the name
+        first, last = cast(date, ranges.first_day(name, today, known)), today
         if name == ranges.ALL:
             first = max(first, last - timedelta(days=limits.days - 1))
     else:
@@ -88,7 +97,7 @@ def range_of(arguments, limits, today, first_day):
     return first, last
 
 
-def _check_day(key, day, today):
+def _check_day(key: str, day: date | None, today: date) -> None:
     if day and day > today:
         refuse(
             key,
@@ -103,23 +112,29 @@ def _check_day(key, day, today):
         )
 
 
-def question(arguments, community_id, subcounts, limits, today, first_day, file=False):
-    """Return the question that is asked.
+def question(
+    arguments: Mapping[str, Any],
+    community_id: str,
+    subcounts: _Subcounts,
+    limits: QueryLimits,
+    today: date,
+    first_day: Callable[[], date | None],
+    file: bool = False,
+) -> SeriesQuery:
+    """Return the query that a request describes.
 
     Args:
         arguments: loaded by a :class:`~.schema.SeriesArguments`.
         community_id: UUID or ``global``.
         subcounts: the registry of breakdowns.
-        limits: the :class:`QueryLimits`.
-        today: the present UTC day.
-        first_day: called without arguments for the first day that has numbers, or None.
-        file: for a file, whose length has no limit.
-
-    Returns:
-        SeriesQuery: the question.
+        limits: of the site.
+        today: the current UTC day.
+        first_day: returns the first day that has numbers, or None; called only if the
+            range depends on it.
+        file: the result is a file, whose size has no limit.
 
     Raises:
-        ValidationError: it cannot be answered.
+        ValidationError: the query cannot be executed, or is too large.
     """
     first, last = range_of(arguments, limits, today, first_day)
     interval = arguments["interval"] or ranges.default_interval(first, last)
@@ -151,11 +166,13 @@ def question(arguments, community_id, subcounts, limits, today, first_day, file=
     return query
 
 
-def bounds_question(arguments, community_id):
-    """Return a question whose answer says when the numbers begin.
+def bounds_question(arguments: Mapping[str, Any], community_id: str) -> SeriesQuery:
+    """Return a query for which :class:`~..queries.freshness.Freshness` can be read.
+
+    It is needed for the first day that has numbers, before the range is known.
 
     Args:
-        arguments: loaded by a schema, with ``basis`` and maybe ``metrics``.
+        arguments: loaded by a schema, with ``basis`` and possibly ``metrics``.
         community_id: UUID or ``global``.
     """
     asked = arguments.get("metrics", DEFAULT_METRICS)
@@ -171,16 +188,21 @@ def bounds_question(arguments, community_id):
     )
 
 
-def refuse(parameter, sentence):
-    """Raise the error that a parameter is answered with."""
+def refuse(parameter: str, sentence: str) -> NoReturn:
+    """Raise a ``ValidationError`` for a parameter."""
     raise ValidationError({parameter: [sentence]})
 
 
 # -- inside -----------------------------------------------------------------
 
 
-def _what(arguments, only, subcounts, interval):
-    """Return the metrics and the breakdowns, which fit together."""
+def _what(
+    arguments: Mapping[str, Any],
+    only: tuple[str, str] | None,
+    subcounts: _Subcounts,
+    interval: str,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the metrics and the breakdowns, after checking that they fit together."""
     cumulative = arguments["cumulative"]
     metrics, all_metrics = _metrics(arguments, interval, cumulative)
     breakdowns, all_breakdowns = _breakdowns(arguments, subcounts)
@@ -191,7 +213,7 @@ def _what(arguments, only, subcounts, interval):
             f"breakdowns; leave breakdown out, or make it {only[0]}.",
         )
 
-    def fits(metric, key):
+    def fits(metric: str, key: str) -> bool:
         return _has_cells(METRICS[metric], subcounts[key], cumulative)
 
     named = set(() if all_breakdowns else breakdowns) | set(only[:1] if only else ())
@@ -212,8 +234,10 @@ def _what(arguments, only, subcounts, interval):
     return metrics, breakdowns
 
 
-def _metrics(arguments, interval, cumulative):
-    """Return the metrics, and whether all were asked for."""
+def _metrics(
+    arguments: Mapping[str, Any], interval: str, cumulative: bool
+) -> tuple[tuple[str, ...], bool]:
+    """Return the metrics, and whether the request was for all of them."""
     asked = arguments.get("metrics", DEFAULT_METRICS)
     if asked == (ALL,):
         return (
@@ -236,8 +260,10 @@ def _metrics(arguments, interval, cumulative):
     return asked, False
 
 
-def _breakdowns(arguments, subcounts):
-    """Return the breakdowns, and whether all were asked for."""
+def _breakdowns(
+    arguments: Mapping[str, Any], subcounts: _Subcounts
+) -> tuple[tuple[str, ...], bool]:
+    """Return the breakdowns, and whether the request was for all of them."""
     asked = arguments.get("breakdown", ())
     if asked == (ALL,):
         return tuple(subcounts), True
@@ -247,21 +273,22 @@ def _breakdowns(arguments, subcounts):
     return asked, False
 
 
-def _has_cells(metric, subcount, cumulative):
-    """Tell whether a metric is known of the cells of a breakdown.
+def _has_cells(metric: Metric, subcount: Subcount, cumulative: bool) -> bool:
+    """Return whether a metric can be broken down by a breakdown.
 
-    In running totals, what is distinct is known of everything together only.
+    Running totals of distinct metrics cannot.
     """
     if cumulative and metric.kind == DISTINCT:
         return False
     return read_strategy.has_cells(metric, subcount)
 
 
-def _unknown(key, what, known):
+def _unknown(key: str, what: str, known: Iterable[str]) -> str:
     return f"There is no {what} {shown(key)}; there are {', '.join(known)}."
 
 
-def _no_cells(metric, key, cumulative, subcounts):
+def _no_cells(metric: str, key: str, cumulative: bool, subcounts: _Subcounts) -> str:
+    """Return why a metric cannot be broken down by a breakdown."""
     if cumulative and read_strategy.has_cells(METRICS[metric], subcounts[key]):
         return (
             f"Running totals of {metric} are known of everything together only, not by "
@@ -274,7 +301,7 @@ def _no_cells(metric, key, cumulative, subcounts):
     return f"{metric} has no breakdown by {key}{more}."
 
 
-def _check_compared(first, last, compare):
+def _check_compared(first: date, last: date, compare: str) -> None:
     before = first - (last - first + timedelta(days=1))
     if compare == "year":
         before = first - timedelta(days=366)
@@ -285,7 +312,7 @@ def _check_compared(first, last, compare):
         )
 
 
-def _check_cells(top, limits):
+def _check_cells(top: int | None, limits: QueryLimits) -> None:
     if top is None or top > limits.cells:
         refuse(
             "top",
@@ -294,8 +321,8 @@ def _check_cells(top, limits):
         )
 
 
-def _check_size(query, limits):
-    """Refuse what could be too large to be told as JSON."""
+def _check_size(query: SeriesQuery, limits: QueryLimits) -> None:
+    """Refuse a query whose result could be too large for JSON."""
     series = len(query.metrics) * (
         1 + len(query.breakdowns) * ((query.top or 0) + query.other)
     )

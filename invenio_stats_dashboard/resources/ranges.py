@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Ranges of days by name, relative to a day, and the interval that suits a range."""
+"""Resolve named ranges of days, and choose an interval for a range."""
 
 import re
 from datetime import date, timedelta
@@ -17,22 +17,22 @@ ALLOWED = (
     "a number of days, weeks, months or years (7d, 4w, 12mo, 5y), mtd, qtd or ytd (from "
     "the start of the month, quarter or year), or all"
 )
-"""What a name can be, for a sentence."""
+"""The possible names, for error messages and descriptions."""
 
 _LAST = re.compile(r"([1-9]\d{0,4})(d|w|mo|y)", re.ASCII)
 _LONGEST_BY_DAY, _LONGEST_BY_MONTH = 92, 3 * 366
 
 
-def first_day(name, today, first=None):
+def first_day(name: str, today: date, first: date | None = None) -> date | None:
     """Return the first day of a range that ends today.
 
     Args:
         name: of the range.
-        today: the present UTC day.
-        first: first day that has numbers, for ``all``; None if there is none.
+        today: the current UTC day.
+        first: first day that has numbers, for ``all``; None for today.
 
     Returns:
-        date: not before :data:`~..queries.query.EARLIEST`; None for a name that means nothing.
+        not before :data:`~..queries.query.EARLIEST`; None if the name is unknown.
     """
     if name == ALL:
         return max(EARLIEST, min(first or today, today))
@@ -52,15 +52,15 @@ def first_day(name, today, first=None):
     return max(EARLIEST, _months_before(today, months) + timedelta(days=1))
 
 
-def default_interval(first, last):
-    """Return the interval that gives a range a number of buckets that can be looked at.
+def default_interval(first: date, last: date) -> str:
+    """Return an interval that divides a range into a readable number of intervals.
 
     Args:
         first: first day.
         last: last day, inclusive.
 
     Returns:
-        str: day up to 92 days, month up to three years, else year.
+        day for up to 92 days, month for up to three years, else year.
     """
     days = (last - first).days + 1
     if days <= _LONGEST_BY_DAY:
@@ -68,8 +68,8 @@ def default_interval(first, last):
     return MONTH if days <= _LONGEST_BY_MONTH else YEAR
 
 
-def _months_before(day, number):
-    """Return the same day some months before; the last one of a shorter month."""
+def _months_before(day: date, number: int) -> date:
+    """Return the same day some months before, or the last day of a shorter month."""
     months = day.year * 12 + day.month - 1 - number
     year, month = max(months // 12, 1), months % 12 + 1
     start = date(year, month, 1)

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The resource: takes a request apart, asks the service, and sends what it says."""
+"""The REST resource: parse a request, call the service, serialise the result."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -14,27 +15,32 @@ from invenio_access.permissions import authenticated_user
 from invenio_i18n.ext import current_i18n
 
 from ..errors import TooManyEventsError
-from ..permissions import readable_community, readable_global
+from ..permissions import Subject, readable_community, readable_global
 from ..proxies import current_stats_dashboard
 from ..version import __version__
 from . import http
 from .labels import AnswerLabels
 from .openapi import description
 from .query_parser import QueryLimits, bounds_question, question, range_of, refuse
+from .schema import Arguments
 from .serializers.json import counter_pieces, records_answer, series_answer
 from .serializers.tables import csv_response, xlsx_response
 
+if TYPE_CHECKING:
+    from ..ext import InvenioStatsDashboard
+    from ..services import CommunityStatsService
+
 _BY_CALLER = "private, no-cache"
-"""Of answers in which titles are told or not, depending on who asks."""
+"""``Cache-Control`` of responses whose titles depend on the caller."""
 
 
 class StatsDashboardResource(Resource):
     """Statistics of communities and of the instance."""
 
-    # the form of an answer is negotiated with the parameter ``format``, too
-    decorators = []
+    # the parameter ``format`` takes part in the negotiation of the media type
+    decorators: list[Any] = []
 
-    def create_url_rules(self):
+    def create_url_rules(self) -> list[dict[str, Any]]:
         """Return the routes."""
         routes = self.config.routes
         return [
@@ -49,32 +55,32 @@ class StatsDashboardResource(Resource):
 
     # -- views --------------------------------------------------------------
 
-    def community(self):
-        """Series of a community."""
+    def community(self) -> Response:
+        """Return series of a community."""
         return self._series(_community())
 
-    def community_records(self):
-        """Most used records of a community."""
+    def community_records(self) -> Response:
+        """Return the most used records of a community."""
         return self._records(_community())
 
-    def community_counter(self):
-        """COUNTER report of a community."""
+    def community_counter(self) -> Response:
+        """Return the COUNTER report of a community."""
         return self._counter(_community())
 
-    def instance(self):
-        """Series of the instance."""
+    def instance(self) -> Response:
+        """Return series of the instance."""
         return self._series(readable_global(g.identity))
 
-    def instance_records(self):
-        """Most used records of the instance."""
+    def instance_records(self) -> Response:
+        """Return the most used records of the instance."""
         return self._records(readable_global(g.identity))
 
-    def instance_counter(self):
-        """COUNTER report of the instance."""
+    def instance_counter(self) -> Response:
+        """Return the COUNTER report of the instance."""
         return self._counter(readable_global(g.identity))
 
-    def openapi(self):
-        """Description of this resource."""
+    def openapi(self) -> Response:
+        """Return the OpenAPI document of this resource."""
         http.negotiated({"json": http.JSON})
         body = msgspec.json.encode(
             description(self.config, _languages(), _extension().subcounts)
@@ -83,7 +89,7 @@ class StatsDashboardResource(Resource):
 
     # -- inside -------------------------------------------------------------
 
-    def _series(self, subject):
+    def _series(self, subject: Subject) -> Response:
         arguments = _load(self.config.series_arguments)
         media_type = http.negotiated(http.FORMATS)
         series = _service().series
@@ -122,7 +128,7 @@ class StatsDashboardResource(Resource):
             make = csv_response if media_type == http.CSV else xlsx_response
             return make(subject, query, series, labels, headers)
 
-    def _records(self, subject):
+    def _records(self, subject: Subject) -> Response:
         arguments = _load(self.config.records_arguments)
         http.negotiated({"json": http.JSON})
         first, last = range_of(
@@ -145,19 +151,18 @@ class StatsDashboardResource(Resource):
             size=arguments["size"],
             seconds=current_app.config["STATS_DASHBOARD_CACHE_SECONDS"],
         )
-        body = records_answer(subject, found, _link())
-        body = msgspec.json.encode(body)
-        # nothing cheaper than the answer tells whether it is another one
+        body = msgspec.json.encode(records_answer(subject, found, _link()))
+        # nothing is cheaper than the response to find out whether it has changed
         tag = http.etag(body)
         headers = {"Cache-Control": _BY_CALLER, "ETag": tag}
         if http.is_fresh(tag):
             return Response(status=304, headers=headers)
         return http.whole(body, http.JSON, headers)
 
-    def _counter(self, subject):
+    def _counter(self, subject: Subject) -> Response:
         arguments = _load(self.config.counter_arguments)
         http.negotiated({"json": http.JSON})
-        month = arguments["month"]
+        month: date = arguments["month"]
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is still to come.")
         known = authenticated_user in g.identity.provides
@@ -180,38 +185,39 @@ class StatsDashboardResource(Resource):
         return http.streamed(pieces, http.JSON, {"Cache-Control": _BY_CALLER})
 
 
-def _community():
-    return readable_community(g.identity, request.view_args["pid_value"])
+def _community() -> Subject:
+    arguments = request.view_args or {}
+    return readable_community(g.identity, arguments["pid_value"])
 
 
-def _load(schema):
+def _load(schema: type[Arguments]) -> dict[str, Any]:
     """Return the checked parameters of the request."""
     return schema(languages=_languages()).load(request.args)
 
 
-def _languages():
+def _languages() -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for code, _ in current_i18n.get_languages()))
 
 
-def _extension():
+def _extension() -> "InvenioStatsDashboard":
     return current_stats_dashboard
 
 
-def _service():
+def _service() -> "CommunityStatsService":
     return current_stats_dashboard.community_stats_service
 
 
-def _now():
+def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _links():
-    """Return the URLs of this answer in all forms."""
+def _links() -> dict[str, str]:
+    """Return the URLs of this result, by format."""
     return {"self": _link()} | {name: _link(name) for name in ("csv", "xlsx")}
 
 
-def _link(form=None):
-    """Return the URL of this request, maybe in another form."""
+def _link(form: str | None = None) -> str:
+    """Return the URL of this request, with another format if given."""
     arguments = [
         (key, value)
         for key, value in request.args.items(multi=True)

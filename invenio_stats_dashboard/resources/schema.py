@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The parameters of the resource: their form, and what they mean.
+"""The parameters of the resource: their syntax and their descriptions.
 
-What a parameter allows in the light of the others is looked at by
-:mod:`~.query_parser`.
+:mod:`~.query_parser` checks that the parameters of a request fit together.
 """
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import date
+from typing import Any, cast
 
 import marshmallow as ma
 from marshmallow import fields
@@ -29,16 +30,16 @@ _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _SHOWN = 60
 
 
-def shown(value):
-    """Return what somebody sent, short enough to be shown in a sentence."""
+def shown(value: str) -> str:
+    """Return a received text, shortened and quoted for an error message."""
     text = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
     return repr(text)
 
 
 class DayArgument(fields.Field):
-    """A day, written as YYYY-MM-DD."""
+    """A day as YYYY-MM-DD."""
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> date:
         try:
             if not _DATE.fullmatch(value):
                 raise ValueError
@@ -50,9 +51,9 @@ class DayArgument(fields.Field):
 
 
 class MonthArgument(fields.Field):
-    """A month, written as YYYY-MM; given as its first day."""
+    """A month as YYYY-MM; loaded as its first day."""
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> date:
         if not _MONTH.fullmatch(value) or value < "1900":
             raise ma.ValidationError(
                 f"{shown(value)} is no month since 1900; write it as YYYY-MM."
@@ -61,14 +62,18 @@ class MonthArgument(fields.Field):
 
 
 class OneOf(fields.Field):
-    """One of some words."""
+    """One of some words.
 
-    def __init__(self, words, **options):
-        """Keep the words."""
+    Args:
+        words: the allowed ones.
+        **options: of a marshmallow field.
+    """
+
+    def __init__(self, words: Iterable[str], **options: Any) -> None:
         super().__init__(**options)
         self.words = tuple(words)
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> str:
         if value not in self.words:
             raise ma.ValidationError(
                 f"{shown(value)} is unknown; there are {', '.join(self.words)}."
@@ -77,9 +82,11 @@ class OneOf(fields.Field):
 
 
 class Words(fields.Field):
-    """Words with commas between them, each once; ``("all",)`` for all."""
+    """Words separated by commas; loaded without repetitions, ``("all",)`` for all."""
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(
+        self, value: str, attr: str | None, data: Any, **_: Any
+    ) -> tuple[str, ...]:
         words = tuple(dict.fromkeys(w.strip() for w in value.split(",")))
         if "" in words:
             raise ma.ValidationError(
@@ -91,14 +98,24 @@ class Words(fields.Field):
 
 
 class Whole(fields.Field):
-    """A whole number within bounds; None for ``all`` where that is allowed."""
+    """A whole number within bounds.
 
-    def __init__(self, low, high, or_all=False, **options):
-        """Keep the bounds."""
+    Args:
+        low: the smallest allowed number.
+        high: the largest allowed number.
+        or_all: allow ``all``, too; loaded as None.
+        **options: of a marshmallow field.
+    """
+
+    def __init__(
+        self, low: int, high: int, or_all: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.low, self.high, self.or_all = low, high, or_all
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(
+        self, value: str, attr: str | None, data: Any, **_: Any
+    ) -> int | None:
         if self.or_all and value == ALL:
             return None
         if not _NUMBER.fullmatch(value) or not self.low <= int(value) <= self.high:
@@ -110,18 +127,20 @@ class Whole(fields.Field):
 
 
 class SwitchArgument(fields.Field):
-    """True or false."""
+    """True or false, also as 1 or 0."""
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> bool:
         if value not in ("true", "false", "1", "0"):
             raise ma.ValidationError(f"{shown(value)} is neither true nor false.")
         return value in ("true", "1")
 
 
 class CellArgument(fields.Field):
-    """One cell: the breakdown's key, a colon, the id."""
+    """One value of a breakdown: the breakdown's key, a colon, the id."""
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(
+        self, value: str, attr: str | None, data: Any, **_: Any
+    ) -> tuple[str, str]:
         key, colon, id_ = value.partition(":")
         if not colon or not key or not id_:
             raise ma.ValidationError(
@@ -132,9 +151,9 @@ class CellArgument(fields.Field):
 
 
 class RangeName(fields.Field):
-    """A range that ends today, by name."""
+    """The name of a range that ends today."""
 
-    def _deserialize(self, value, attr, data, **_):
+    def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> str:
         if ranges.first_day(value, date(2000, 1, 1)) is None:
             raise ma.ValidationError(
                 f"{shown(value)} is no range; it can be {ranges.ALLOWED}."
@@ -145,8 +164,8 @@ class RangeName(fields.Field):
 class Language(fields.Field):
     """One of the site's languages."""
 
-    def _deserialize(self, value, attr, data, **_):
-        languages = self.parent.languages
+    def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> str:
+        languages = cast("Arguments", self.parent).languages
         if value not in languages:
             raise ma.ValidationError(
                 f"{shown(value)} is no language of this site; there are "
@@ -156,20 +175,20 @@ class Language(fields.Field):
 
 
 class Arguments(ma.Schema):
-    """Parameters of a URL, each given once, all of them known.
+    """The parameters of a URL. Unknown and repeated ones are refused.
 
     Args:
-        languages: the site's languages, as locale names.
+        languages: of the site, as locale names.
+        **options: of a marshmallow schema.
     """
 
-    def __init__(self, languages=("en",), **options):
-        """Keep what the fields need to know of the site."""
+    def __init__(self, languages: Iterable[str] = ("en",), **options: Any) -> None:
         super().__init__(**options)
         self.languages = tuple(languages)
 
     @ma.pre_load
-    def take_each_once(self, data, **_):
-        """Refuse what is unknown, and what is given twice."""
+    def take_each_once(self, data: Any, **_: Any) -> Any:
+        """Refuse unknown and repeated parameters; return a dict of the others."""
         if not isinstance(data, MultiDict):
             return data
         known = [field.data_key or name for name, field in self.load_fields.items()]
@@ -190,7 +209,7 @@ class Arguments(ma.Schema):
         return data.to_dict()
 
 
-def _day(name, description):
+def _day(name: str, description: str) -> DayArgument:
     return DayArgument(
         data_key=name,
         metadata={
@@ -200,7 +219,7 @@ def _day(name, description):
     )
 
 
-def _language():
+def _language() -> Language:
     return Language(
         metadata={
             "description": "Language of the labels; that of the caller by default.",
@@ -209,7 +228,7 @@ def _language():
     )
 
 
-def _words(description, example):
+def _words(description: str, example: str) -> Words:
     return Words(
         metadata={
             "description": description,
@@ -219,7 +238,9 @@ def _words(description, example):
     )
 
 
-def _one_of(words, description, default=None):
+def _one_of(
+    words: Collection[str], description: str, default: str | None = None
+) -> OneOf:
     return OneOf(
         words,
         load_default=default,
@@ -231,7 +252,7 @@ def _one_of(words, description, default=None):
     )
 
 
-def _switch(description):
+def _switch(description: str) -> SwitchArgument:
     return SwitchArgument(
         load_default=False,
         metadata={
@@ -241,7 +262,7 @@ def _switch(description):
     )
 
 
-def _range():
+def _range() -> RangeName:
     return RangeName(
         data_key="range",
         metadata={
@@ -264,7 +285,7 @@ class RangeArguments(Arguments):
 
 
 class SeriesArguments(RangeArguments):
-    """A question for series."""
+    """The parameters of a query for series."""
 
     interval = _one_of(
         INTERVALS,
@@ -311,7 +332,8 @@ class SeriesArguments(RangeArguments):
         "Also tell the days just before, as many (previous), or the same days of the "
         "year before (year).",
     )
-    only = CellArgument(
+    # marshmallow takes fields off the class, so this one does not hide ``Schema.only``
+    only = CellArgument(  # type: ignore[assignment]
         data_key="filter",
         metadata={
             "description": "Count one cell of a breakdown alone: <breakdown>:<id>. Goes "
@@ -325,7 +347,7 @@ class SeriesArguments(RangeArguments):
 
 
 class RecordsArguments(RangeArguments):
-    """A question for the most used records."""
+    """The parameters of a query for the most used records."""
 
     by = _one_of(("views", "downloads"), "What is counted.", "views")
     of = _one_of(
@@ -347,7 +369,7 @@ class RecordsArguments(RangeArguments):
 
 
 class CounterArguments(Arguments):
-    """A question for the COUNTER report of a month."""
+    """The parameters of a query for the COUNTER report of a month."""
 
     month = MonthArgument(
         required=True,

@@ -3,15 +3,17 @@
 
 """The queries of ``POST /api/stats``: documents of a community, one for each day.
 
-The endpoint asks for the permission before it runs a query, so whatever is wrong with a
-query is said there, and names the query of the batch.
+The endpoint checks the permission before it runs a query. So queries are checked there,
+and an error names the query of the batch.
 """
 
 import logging
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from flask import current_app, g, has_request_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from invenio_access.permissions import system_identity
 from invenio_rest.errors import RESTException
 from opensearchpy.exceptions import OpenSearchException
@@ -33,20 +35,26 @@ logger = logging.getLogger(__name__)
 _DAYS = 30
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ASKED_FOR = "invenio_stats_dashboard.documents"
-"""In the WSGI environment: documents of the queries of a batch so far."""
+"""Key in the WSGI environment: number of documents of the batch so far."""
 _PARAMETERS = ("community_id", "start_date", "end_date")
 
 
 class RefusedQuery(RESTException):
-    """A query of a batch that is not answered; says which, and why."""
+    """A query of a batch was refused.
 
-    def __init__(self, code, sentence):
-        """Keep the HTTP status and the sentence."""
+    Args:
+        code: HTTP status.
+        sentence: names the query and the reason.
+    """
+
+    def __init__(self, code: int, sentence: str) -> None:
         super().__init__()
         self.code, self.description = code, sentence
 
-    def get_headers(self, environ=None, scope=None):
-        """Return the headers; what is away is to be asked again later."""
+    def get_headers(
+        self, environ: Any = None, scope: Any = None
+    ) -> list[tuple[str, str]]:
+        """Return the headers; a 503 has the time of the next attempt."""
         headers = super().get_headers(environ, scope)
         return [*headers, ("Retry-After", "60")] if self.code == 503 else headers
 
@@ -56,19 +64,20 @@ class CommunityStatsQuery:
 
     Args:
         name: of the query in ``STATS_QUERIES``.
-        families: of :data:`~..search.names.FAMILIES`; one, or several to be told apart.
-        whole_instance: it takes no ``community_id``.
+        families: of :data:`~..search.names.FAMILIES`.
+        whole_instance: the query has no ``community_id``.
     """
 
-    metric_fields = {}
-    """Asked for by the endpoint when an index is missing, which is never said to it."""
+    metric_fields: dict[str, Any] = {}
+    """Required by the endpoint for missing indices, which this class never reports."""
 
-    def __init__(self, name, families, whole_instance=False):
-        """Keep what is asked for."""
+    def __init__(
+        self, name: str, families: Iterable[str], whole_instance: bool = False
+    ) -> None:
         self.name, self.families = name, tuple(families)
         self.whole_instance = whole_instance
 
-    def run(self, **params):
+    def run(self, **params: Any) -> dict[str, Any]:
         """Return the documents.
 
         Args:
@@ -77,9 +86,9 @@ class CommunityStatsQuery:
                 thirty days). Days after today are left out.
 
         Returns:
-            dict: ``community_id``, ``start_date``, ``end_date``, ``data_as_of`` and
-            ``documents``: a list with a document for each day, or, of several families,
-            a dict of such lists.
+            ``community_id``, ``start_date``, ``end_date``, ``data_as_of`` and
+            ``documents``: a list with a document for each day, or, for several
+            families, a dict of such lists.
 
         Raises:
             RefusedQuery: with the HTTP status and a sentence.
@@ -117,16 +126,16 @@ class CommunityStatsQuery:
             ),
         }
 
-    def admit(self, params):
-        """See that a query of a batch may be answered, together with those before it.
+    def admit(self, params: Any) -> None:
+        """Check that a query of a batch can be run, together with those before it.
 
-        All answers of a batch are held in memory until the last one is there.
+        The endpoint stores all results of a batch in memory.
 
         Args:
-            params: what was sent as the query's parameters.
+            params: the received parameters of the query, not checked yet.
 
         Raises:
-            RefusedQuery: it makes no sense, may not be read, or is too much.
+            RefusedQuery: it is invalid, not permitted, or too large.
         """
         _, first, last = self.checked(params)
         number = self._number(date.fromisoformat(first), date.fromisoformat(last))
@@ -137,14 +146,14 @@ class CommunityStatsQuery:
             raise RefusedQuery(400, self._named(str(error), params)) from error
         request.environ[_ASKED_FOR] = number
 
-    def checked(self, params):
-        """Return community, first and last day, if they may be read.
+    def checked(self, params: Any) -> tuple[str, str, str]:
+        """Return the community's id, and the first and the last day.
 
         Args:
-            params: what was sent as the query's parameters.
+            params: the received parameters of the query, not checked yet.
 
         Raises:
-            RefusedQuery: they make no sense, or may not be read.
+            RefusedQuery: they are invalid, or the caller has no permission.
         """
         try:
             return self._checked(params)
@@ -158,8 +167,8 @@ class CommunityStatsQuery:
 
     # -- inside -------------------------------------------------------------
 
-    def _away(self, error):
-        # what OpenSearch or the database say is for the operator alone
+    def _away(self, error: Exception) -> RefusedQuery:
+        # only operators may see messages of OpenSearch and the database
         logger.error("statistics cannot be read: %s", error, exc_info=error)
         return RefusedQuery(
             503,
@@ -169,7 +178,7 @@ class CommunityStatsQuery:
             ),
         )
 
-    def _checked(self, params):
+    def _checked(self, params: Any) -> tuple[str, str, str]:
         if not isinstance(params, dict):
             raise UsageError(
                 f"Its params must be an object with {', '.join(self._parameters())}."
@@ -185,10 +194,10 @@ class CommunityStatsQuery:
         first, last = self._days(params)
         return self._community(params), first, last
 
-    def _parameters(self):
+    def _parameters(self) -> tuple[str, ...]:
         return _PARAMETERS[1:] if self.whole_instance else _PARAMETERS
 
-    def _community(self, params):
+    def _community(self, params: dict[str, Any]) -> str:
         identity = g.identity if has_request_context() else system_identity
         name = GLOBAL if self.whole_instance else params.get("community_id")
         if not name:
@@ -200,8 +209,8 @@ class CommunityStatsQuery:
             return readable_global(identity).id
         return readable_community(identity, name).id
 
-    def _days(self, params):
-        """Return the first and the last day as text; the last may be missing."""
+    def _days(self, params: dict[str, Any]) -> tuple[str, str]:
+        """Return the first and the last day as ``YYYY-MM-DD``."""
         today = datetime.now(UTC).date()
         last = min(_day(params.get("end_date"), "end_date") or today, today)
         first = _day(params.get("start_date"), "start_date") or max(
@@ -215,10 +224,11 @@ class CommunityStatsQuery:
         self._check_number(self._number(first, last))
         return first.isoformat(), last.isoformat()
 
-    def _number(self, first, last):
+    def _number(self, first: date, last: date) -> int:
+        """Return the number of documents of the days."""
         return ((last - first).days + 1) * len(self.families)
 
-    def _check_number(self, number, those="These are"):
+    def _check_number(self, number: int, those: str = "These are") -> None:
         limit = current_app.config["STATS_DASHBOARD_MAX_DOCUMENTS"]
         if number > limit:
             raise UsageError(
@@ -226,23 +236,24 @@ class CommunityStatsQuery:
                 "fewer days."
             )
 
-    def _named(self, sentence, params=None):
+    def _named(self, sentence: str, params: Any = None) -> str:
+        """Return a sentence that starts with the name of the query in its batch."""
         name = _name_in_batch(self.name, params)
         return f"Query {_shown(name)} ({self.name}): {sentence}" if name else sentence
 
 
-def permission(query_name, params):
+def permission(query_name: str, params: Any) -> "type[_Checked]":
     """Check a query of a batch before the endpoint runs it.
 
     Args:
         query_name: its name in ``STATS_QUERIES``.
-        params: what was sent as its parameters.
+        params: its received parameters, not checked yet.
 
     Returns:
-        what the endpoint takes as a permission.
+        a permission for the endpoint, which always allows the query.
 
     Raises:
-        RefusedQuery: it makes no sense, or may not be asked.
+        RefusedQuery: the query is invalid, not permitted, or too large.
     """
     from invenio_stats.proxies import current_stats
 
@@ -251,20 +262,16 @@ def permission(query_name, params):
 
 
 class _Checked:
-    """A permission that has been looked at already."""
+    """The permission of a query that was checked already."""
 
     @staticmethod
-    def can():
+    def can() -> bool:
         return True
 
 
-def queries():
-    """Return the entries for ``STATS_QUERIES``.
-
-    Returns:
-        dict: name -> entry.
-    """
-    found = {
+def queries() -> dict[str, dict[str, Any]]:
+    """Return the entries for ``STATS_QUERIES``, by name."""
+    found: dict[str, dict[str, Any]] = {
         f"community-{family.replace('records', 'record')}": {"families": (family,)}
         for family in (*RECORD_FAMILIES, *USAGE_FAMILIES)
     }
@@ -280,19 +287,15 @@ def queries():
     }
 
 
-def register(app):
-    """Add the queries to the site's, of which none is replaced.
-
-    Args:
-        app: the Flask application.
-    """
+def register(app: Flask) -> None:
+    """Add the queries to those of the site, without replacing any of them."""
     app.config["STATS_QUERIES"] = {
         **queries(),
         **(app.config.get("STATS_QUERIES") or {}),
     }
 
 
-def _day(text, name):
+def _day(text: str | None, name: str) -> date | None:
     if not text:
         return None
     try:
@@ -308,8 +311,8 @@ def _day(text, name):
     return day
 
 
-def _name_in_batch(stat, params):
-    """Return what a batch calls the query that has these parameters, or None."""
+def _name_in_batch(stat: str, params: Any) -> str | None:
+    """Return the name of the query with these parameters in its batch, or None."""
     batch = request.get_json(silent=True) if has_request_context() else None
     if not isinstance(batch, dict):
         return None
@@ -324,5 +327,5 @@ def _name_in_batch(stat, params):
     return of_kind[0] if len(of_kind) == 1 else None
 
 
-def _shown(text):
+def _shown(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:60]}…")

@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Writing many documents in one request, again and again until each is stored."""
+"""Write many documents in one request, and retry those that can succeed later."""
 
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import SearchUnavailableError
@@ -49,14 +52,14 @@ _decode_full = msgspec.json.Decoder(_Full).decode
 
 @dataclass(frozen=True)
 class Refusal:
-    """A document that OpenSearch refuses for good.
+    """A document that OpenSearch refused.
 
     Attributes:
-        position: place of the action in the request.
+        position: index of its action in the list that was to be written.
         id: ``_id`` of the document.
         status: HTTP status of the refusal.
-        type: kind of the error in OpenSearch's terms.
-        reason: OpenSearch's own sentence.
+        type: type of the error, as OpenSearch names it.
+        reason: OpenSearch's own sentence, cut after 500 characters.
     """
 
     position: int
@@ -65,71 +68,79 @@ class Refusal:
     type: str
     reason: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the refusal as a clause."""
         return f"{self.id}: {self.type}: {self.reason}"
 
     @property
-    def is_block(self):
-        """Tell whether the index takes no writes, whatever the document."""
+    def is_block(self) -> bool:
+        """Return whether a block refuses all writes to the index."""
         return self.type == _BLOCK
 
 
 class NotStoredError(SearchUnavailableError):
-    """Documents were refused for too long for a reason that can pass.
+    """OpenSearch refused documents for too long, for a temporary reason.
 
     Args:
         text: the sentence.
-        refused: list of :class:`Refusal` for good.
-        waiting: list of those that were to be sent again; what is in neither list is
-            stored. None if OpenSearch did not answer in the end: nobody knows.
+        refused: documents that were refused for a permanent reason.
+        waiting: documents that were still to be sent again. A document in neither
+            list is stored. None if OpenSearch did not answer the last request: which
+            documents are stored is then unknown.
     """
 
-    def __init__(self, text, refused=(), waiting=None):
-        """Keep what was refused."""
+    def __init__(
+        self,
+        text: str,
+        refused: Iterable[Refusal] = (),
+        waiting: list[Refusal] | None = None,
+    ) -> None:
         super().__init__(text)
         self.refused, self.waiting = list(refused), waiting
 
 
 def write(
-    text_client,
-    index,
-    actions,
-    limit,
-    params=None,
-    timeout=60,
-    waiting=None,
-    sleep=time.sleep,
-):
-    """Store documents; what is refused for a passing reason is sent again.
+    text_client: OpenSearch,
+    index: str | None,
+    actions: Sequence[bytes],
+    limit: float,
+    params: Mapping[str, Any] | None = None,
+    timeout: float = 60,
+    waiting: Callable[[str], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Refusal]:
+    """Store documents, and retry those that are refused for a temporary reason.
 
-    The actions must be safe to send twice (an id, and a version or ``create``).
+    The actions must be safe to send twice (an id, and a version or ``create``). A
+    version conflict counts as success: this or a later version is stored.
 
     Args:
-        text_client: a client that does not decode.
-        index: index or alias that all of them go to; None if each names its own.
-        actions: list of bytes, each the action line and the source line of one
-            document, both with their line feed.
-        limit: seconds to go on trying without any document being stored.
+        text_client: does not decode responses.
+        index: index or alias for all documents; None if each action names its own.
+        actions: for each document, its action line and its source line, both with
+            their line feed.
+        limit: seconds to retry while no document is stored.
         params: parameters of the request, such as ``require_alias``.
         timeout: seconds for one request.
         waiting: called with a sentence before each pause.
-        sleep: waits for the given seconds; may raise to end the waiting.
+        sleep: waits for the given seconds; may raise to stop the retries.
 
     Returns:
-        list[Refusal]: what will never be stored as it is; empty if all is well.
+        The documents that are refused for a permanent reason.
 
     Raises:
-        NotStoredError: nothing could be stored for ``limit`` seconds.
-        OpenSearchException: the whole request was refused for good.
+        NotStoredError: no document was stored for ``limit`` seconds.
+        OpenSearchException: the whole request failed for a permanent reason.
     """
     if not actions:
         return []
     params = dict(params or {}, request_timeout=timeout)
     pending = list(range(len(actions)))
-    refusals = []
+    refusals: list[Refusal] = []
     backoff = pauses(limit)
     brief = True
+    reason: str | None
+    waiting_ones: list[Refusal] | None
     while True:
         reason = waiting_ones = None
         try:
@@ -144,7 +155,7 @@ def write(
             if not _decode_brief(answer).errors:
                 return refusals
             if brief:
-                # which ones is only in the long answer: ask once more for that
+                # Only the full response names the documents: request it once more.
                 brief = False
                 continue
             before = len(pending)
@@ -174,9 +185,12 @@ def write(
         sleep(pause)
 
 
-def _sort_out(pending, items):
-    """Return what is to be sent again, and what is refused for good."""
-    again, refused = [], []
+def _sort_out(
+    pending: list[int], items: list[dict[str, _Result]]
+) -> tuple[list[Refusal], list[Refusal]]:
+    """Return the documents to send again, and those refused for a permanent reason."""
+    again: list[Refusal] = []
+    refused: list[Refusal] = []
     for position, item in zip(pending, items, strict=True):
         result = next(iter(item.values()))
         if result.error is None or _is_stored(result):
@@ -196,6 +210,7 @@ def _sort_out(pending, items):
     return again, refused
 
 
-def _is_stored(result):
-    """Tell whether a conflict says that this or a later version is there already."""
-    return result.error.type == "version_conflict_engine_exception"
+def _is_stored(result: _Result) -> bool:
+    """Return whether a conflict shows that this or a later version is stored."""
+    error = result.error
+    return error is not None and error.type == "version_conflict_engine_exception"

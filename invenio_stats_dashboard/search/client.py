@@ -1,15 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A client whose answers stay text, and what to do when a request fails.
+"""OpenSearch clients, and retries of requests that fail.
 
-The migration reads and writes millions of documents; it must see their exact
-bytes and decode no more than it needs, so its client leaves JSON undecoded.
+The migration reads and writes millions of documents. It must see their exact bytes
+and decode no more than it needs. Its client therefore returns bodies as text.
 """
 
 import random
 import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
+from flask import Flask
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
     ConnectionError,
@@ -28,18 +31,40 @@ _NO_INDEX = "index_not_found_exception"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
+_Answer = TypeVar("_Answer")
+
+
+class _ReadError(Protocol):
+    """The error of one document in the response to an ``_mget``."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+
+class _ReadDocument(Protocol):
+    """One document in the decoded response to an ``_mget``."""
+
+    @property
+    def error(self) -> _ReadError | None: ...
+
+
+_Document = TypeVar("_Document", bound=_ReadDocument)
+
 
 class _Undecoded(JSONSerializer):
-    """Sends as JSON, hands the answer back as the text it is."""
+    """Encode requests as JSON and return responses as text."""
 
-    def loads(self, s):
+    def loads(self, s: str) -> str:
         return s
 
 
-def text_client(app, timeout=60):
-    """Return a client for the application's cluster that does not decode answers.
+def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
+    """Return a client for the application's cluster that does not decode responses.
 
-    It makes no retries of its own: :func:`patiently` makes them, and says so.
+    It does not retry. :func:`patiently` retries and reports each pause.
 
     Args:
         app: the Flask application.
@@ -56,13 +81,13 @@ def text_client(app, timeout=60):
     )
 
 
-def json_client(app, timeout=30, max_retries=3):
-    """Return an ordinary client for the application's cluster.
+def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSearch:
+    """Return a client for the application's cluster that decodes responses.
 
     Args:
         app: the Flask application.
         timeout: seconds for one request.
-        max_retries: how often to try another node when one cannot be reached.
+        max_retries: how often to try another node when a node is unreachable.
     """
     return OpenSearch(
         **{
@@ -74,19 +99,19 @@ def json_client(app, timeout=30, max_retries=3):
     )
 
 
-def connection_options(app):
+def connection_options(app: Flask) -> dict[str, Any]:
     """Return the options of the site's own client, as invenio-search reads them."""
     options = dict(app.config.get("SEARCH_CLIENT_CONFIG") or {})
     hosts = app.config.get("SEARCH_HOSTS") or app.config.get("SEARCH_ELASTIC_HOSTS")
     options.setdefault("hosts", hosts)
-    # several threads share a client; urllib3 keeps one connection open by default
+    # Several threads share a client. By default urllib3 holds one connection open.
     options.setdefault("pool_maxsize", 8)
-    # sniffing decodes answers by the client's own decoder, which ours leaves out
+    # Sniffing needs the client's decoder, which the text client does not have.
     return {k: v for k, v in options.items() if not k.startswith("sniff")}
 
 
-def is_transient(error):
-    """Tell whether a request that failed so may succeed when it is sent again."""
+def is_transient(error: Exception) -> bool:
+    """Return whether a request that failed with this error can succeed later."""
     if isinstance(error, (ConnectionError, ConnectionTimeout)):
         return True
     if isinstance(error, TransportError):
@@ -94,7 +119,7 @@ def is_transient(error):
     return False
 
 
-def pauses(limit):
+def pauses(limit: float) -> Iterator[float]:
     """Yield growing, jittered pauses in seconds until ``limit`` seconds have passed."""
     end = time.monotonic() + limit
     pause = _FIRST_PAUSE
@@ -103,25 +128,30 @@ def pauses(limit):
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def patiently(request, limit, waiting=None, sleep=time.sleep):
-    """Send a request again while it fails for a passing reason.
+def patiently(
+    request: Callable[[], _Answer],
+    limit: float,
+    waiting: Callable[[str], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> _Answer:
+    """Send a request, and repeat it while it fails for a temporary reason.
 
-    Only for requests that may be sent twice.
+    Only for requests that are safe to send twice.
 
     Args:
-        request: called without arguments.
+        request: sends the request and returns its response.
         limit: seconds after which to give up.
         waiting: called with a sentence before each pause.
-        sleep: waits for the given seconds; may raise to end the waiting.
+        sleep: waits for the given seconds; may raise to stop the retries.
 
     Returns:
-        What ``request`` returns.
+        The result of ``request``.
 
     Raises:
-        SearchUnavailableError: the time is over.
-        OpenSearchException: the request failed for good.
+        SearchUnavailableError: no attempt succeeded within ``limit``.
+        OpenSearchException: the request failed for a permanent reason.
     """
-    last = None
+    last: OpenSearchException | None = None
     for pause in pauses(limit):
         try:
             return request()
@@ -138,21 +168,21 @@ def patiently(request, limit, waiting=None, sleep=time.sleep):
     )
 
 
-def require_read(docs):
-    """Fail as a whole where a document of an ``_mget`` could not be read.
+def require_read(docs: list[_Document]) -> list[_Document]:
+    """Raise an error if a document of an ``_mget`` could not be read.
 
-    Its shard is on its way, say; OpenSearch answers 200 all the same. To be called in
-    what :func:`patiently` sends, so that it is sent again. An index that is not there has
-    no documents.
+    OpenSearch answers 200 even if a shard is unavailable, for example while it
+    relocates. Call this inside the request of :func:`patiently`, which then repeats
+    it. A missing index is no error: it has no documents.
 
     Args:
-        docs: of the answer; each has an ``error`` with type and reason, or None.
+        docs: the ``docs`` of the response.
 
     Returns:
-        The documents.
+        The same documents.
 
     Raises:
-        TransportError: one that passes.
+        TransportError: with a transient status.
     """
     for doc in docs:
         if doc.error and doc.error.type != _NO_INDEX:
@@ -161,8 +191,8 @@ def require_read(docs):
     return docs
 
 
-def describe(error):
-    """Return one line that says what OpenSearch or the network complained about."""
+def describe(error: Exception | None) -> str:
+    """Return one line that describes an error of OpenSearch or of the network."""
     if isinstance(error, TransportError) and error.status_code != "N/A":
         reason = ""
         if isinstance(error.info, dict):

@@ -1,62 +1,72 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Documents that say how far a piece of work has come, written by one run at a time.
+"""Bookmarks: documents that store the progress of a piece of work.
 
-Each write names the version that it replaces. So a run that was frozen, and
-whose work another run has taken over meanwhile, cannot write any more and knows.
+Only one run at a time writes a bookmark. Each write names the version that it
+replaces. If another run has taken over the work of a frozen run, the frozen run's
+next write fails, and it stops.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from ..errors import LockLostError
+
+_Value = TypeVar("_Value")
 
 
 class Bookmark:
     """One document and the version at which it was read or written.
 
+    Creating a ``Bookmark`` reads the document, which need not exist.
+
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         index: the index of the bookmarks.
         id: the document's id.
+
+    Attributes:
+        data: the document; empty if it does not exist.
     """
 
-    def __init__(self, client, index, id):
-        """Read the document; it need not exist."""
+    def __init__(self, client: OpenSearch, index: str, id: str) -> None:
         self._client, self._index, self.id = client, index, id
-        self._version = None
-        self.data = {}
+        self._version: tuple[int, int] | None = None
+        self.data: dict[str, Any] = {}
         try:
             found = client.get(index=index, id=id)
         except NotFoundError:
             return
         self._take(found)
 
-    def _take(self, found):
+    def _take(self, found: dict[str, Any]) -> None:
         self.data = found["_source"]
         self._version = (found["_seq_no"], found["_primary_term"])
 
     @property
-    def exists(self):
-        """Tell whether the document has been written."""
+    def exists(self) -> bool:
+        """Return whether the document is stored."""
         return self._version is not None
 
-    def write(self, **changes):
+    def write(self, **changes: Any) -> None:
         """Change fields and store the document.
 
         Args:
             changes: fields to set.
 
         Raises:
-            LockLostError: somebody else has written it since.
+            LockLostError: another run has written it since.
         """
         now = datetime.now(UTC).isoformat()
-        # as it will be read: JSON makes texts of the numbers of shards
+        # In the form in which it is read again: JSON turns shard numbers into text.
         self.data = json.loads(json.dumps({**self.data, **changes, "updated_at": now}))
-        condition = {"op_type": "create"}
+        condition: dict[str, Any] = {"op_type": "create"}
         if self._version:
             seq_no, term = self._version
             condition = {"if_seq_no": seq_no, "if_primary_term": term}
@@ -66,30 +76,31 @@ class Bookmark:
             )
         except ConflictError:
             if self._is_stored():
-                return  # only the answer to the first attempt was lost
+                return  # Only the response to the first attempt was lost.
             raise self._lost() from None
         self._version = (answer["_seq_no"], answer["_primary_term"])
 
-    def _is_stored(self):
+    def _is_stored(self) -> bool:
         found = self._client.get(index=self._index, id=self.id, ignore=[404])
         if not found.get("found") or found["_source"] != self.data:
             return False
         self._take(found)
         return True
 
-    def _lost(self):
+    def _lost(self) -> LockLostError:
         return LockLostError(
             f"The bookmark {self.id} was written by another run, which has taken "
             "over; this one has stopped."
         )
 
-    def delete(self):
-        """Remove the document.
+    def delete(self) -> None:
+        """Remove the document, which must exist.
 
         Raises:
-            LockLostError: somebody else has written it since.
+            LockLostError: another run has written it since.
         """
-        seq_no, term = self._version
+        # a document that exists has a version
+        seq_no, term = self._version  # type: ignore[misc]
         try:
             self._client.delete(
                 index=self._index,
@@ -102,21 +113,30 @@ class Bookmark:
             pass
         self._version, self.data = None, {}
 
-    def replace(self, data):
-        """Store a whole new document in place of this one."""
+    def replace(self, data: dict[str, Any]) -> None:
+        """Store a new document in place of this one.
+
+        Raises:
+            LockLostError: another run has written it since.
+        """
         self.data = data
         self.write()
 
 
-def by_shard(stored):
-    """Return what a bookmark holds by shard with the shards' numbers as keys."""
+def by_shard(stored: Mapping[str, _Value]) -> dict[int, _Value]:
+    """Return the values that a bookmark stores for shards, by shard number.
+
+    JSON has stored the numbers as text.
+    """
     return {int(shard): value for shard, value in stored.items()}
 
 
-def read_many(client, index, ids):
-    """Return the documents of several bookmarks that exist, by id.
+def read_many(
+    client: OpenSearch, index: str, ids: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the documents of those bookmarks that exist, by id.
 
-    Reads in real time, so that what was just written is seen.
+    The read is real-time: it returns documents that no refresh has made visible yet.
     """
     if not ids:
         return {}

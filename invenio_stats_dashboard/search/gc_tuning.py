@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Keeping a process small that handles many large answers in several threads."""
+"""Limit the memory of a process that decodes many large responses in threads."""
 
 import ctypes
 import gc
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -13,13 +14,12 @@ _LARGE = 256 * 1024
 _COLLECTED_AFTER = 50_000
 
 
-def give_large_blocks_back():
-    """Have the C library return large blocks to the system when they are freed.
+def give_large_blocks_back() -> None:
+    """Make the C library return large blocks to the system when they are freed.
 
-    A page of events is some megabytes. Freed by several threads it stays in the
-    arenas of glibc, in pieces: 250 MB of a process that holds 20. A fixed
-    threshold has each large block mapped and unmapped by itself. Elsewhere than
-    on glibc it does nothing.
+    A page of events is some megabytes. If several threads free pages, glibc retains
+    the memory in fragments: 250 MB for a process that uses 20. With a fixed threshold
+    glibc maps and unmaps each large block separately. Without glibc this does nothing.
     """
     try:
         ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, _LARGE)
@@ -28,12 +28,14 @@ def give_large_blocks_back():
 
 
 class _RareCollections:
-    """Sets the collector for the first user at a time, and back after the last."""
+    """Slows the collector down for the first user, and resets it after the last."""
 
-    def __init__(self):
-        self._lock, self._users, self._before = Lock(), 0, None
+    _before: tuple[int, int, int]
 
-    def begin(self):
+    def __init__(self) -> None:
+        self._lock, self._users = Lock(), 0
+
+    def begin(self) -> None:
         with self._lock:
             if not self._users:
                 self._before = gc.get_threshold()
@@ -41,7 +43,7 @@ class _RareCollections:
                 gc.freeze()
             self._users += 1
 
-    def end(self):
+    def end(self) -> None:
         with self._lock:
             self._users -= 1
             if not self._users:
@@ -53,14 +55,14 @@ _rare = _RareCollections()
 
 
 @contextmanager
-def rare_collections():
-    """Let the garbage collector work less for a while.
+def rare_collections() -> Iterator[None]:
+    """Run the garbage collector less often inside this context.
 
-    Decoded records and events are many short-lived objects, and none is part of a
-    cycle. Collections would be frequent, and each full one would look through the
-    million objects of an InvenioRDM application, which it cannot free: a third of
-    the time in which pages are decoded. Several threads may want it at once; the
-    collector is as it was when none of them does any more.
+    Decoded records and events are many short-lived objects, and none is in a cycle.
+    They would start collections often. Each full collection examines the million
+    objects of an InvenioRDM application, which it cannot free. That costs a third of
+    the time for decoding pages. Several threads may enter this context at once. The
+    collector is reset when the last one leaves it.
     """
     _rare.begin()
     try:

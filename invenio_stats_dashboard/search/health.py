@@ -1,19 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The gate before each piece of work: is the cluster fit for more?
+"""Pause work while the cluster is not healthy enough for it.
 
-One OpenSearch is shared with the live site. Before a batch is written our
-indices must not be red, the heap of the data nodes must be below a limit, and
-their disks must be below the high watermark. A heap that is full just before a
-collection says little, so the gate looks again for a while before it gives up,
-and always says why it waits.
+The live site uses the same OpenSearch. Before a batch is written, its indices must
+not be red, the heap of the data nodes must be below a limit, and their disks must be
+below the high watermark. A heap is often full just before a garbage collection, so
+the gate checks repeatedly before it gives up. It reports the reason of each pause.
 """
 
 import re
 import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import ClusterNotHealthyError
@@ -26,12 +28,13 @@ _POLL = 2.0
 
 @dataclass(frozen=True)
 class HealthLimits:
-    """What the gate lets pass.
+    """Limits of the :class:`HealthGate`.
 
     Attributes:
-        memory_percent: heap of the busiest data node, 1 to 100.
-        patience: seconds to wait for a better state.
-        interval: seconds for which an answer is good.
+        memory_percent: lowest heap usage of a data node that closes the gate, 1 to
+            100.
+        patience: seconds to wait for a healthy cluster.
+        interval: seconds for which a healthy result remains valid.
     """
 
     memory_percent: int = 85
@@ -40,30 +43,35 @@ class HealthLimits:
 
 
 class HealthGate:
-    """Asks the cluster before each piece of work.
+    """Checks the cluster before each batch.
 
     Args:
-        client: an ordinary client.
-        limits: the :class:`HealthLimits`.
-        waiting: called with a sentence while the gate is closed.
-        sleep: waits for the given seconds; may raise to end the waiting.
+        client: decodes responses.
+        limits: when the gate is closed, and for how long.
+        waiting: called with a sentence before each pause.
+        sleep: waits for the given seconds; may raise to stop waiting.
     """
 
-    def __init__(self, client, limits, waiting=None, sleep=time.sleep):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        limits: HealthLimits,
+        waiting: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client, self._limits = client, limits
         self._waiting, self._sleep = waiting, sleep
-        self._passed = None
+        self._passed: float | None = None
 
-    def wait(self, indices):
-        """Return when the cluster is fit.
+    def wait(self, indices: Collection[str]) -> None:
+        """Return as soon as the cluster is healthy.
 
         Args:
             indices: names of the indices that must not be red.
 
         Raises:
-            ClusterNotHealthyError: it was not, for all of the patience; the text
-                says what was wrong and that the work can be resumed.
+            ClusterNotHealthyError: it was not healthy within the patience. The text
+                names the problem and says that the work can be resumed.
         """
         now = time.monotonic()
         if self._passed is not None and now - self._passed < self._limits.interval:
@@ -84,8 +92,8 @@ class HealthGate:
                 self._waiting(problem)
             self._sleep(min(_POLL, max(end - time.monotonic(), 0.01)))
 
-    def problem(self, indices):
-        """Return what is wrong right now as a clause, or None."""
+    def problem(self, indices: Collection[str]) -> str | None:
+        """Return the current problem of the cluster as a clause, or None."""
         try:
             return (
                 self._red(indices)
@@ -97,7 +105,7 @@ class HealthGate:
                 raise
             return f"OpenSearch does not answer ({describe(error)})"
 
-    def _red(self, indices):
+    def _red(self, indices: Collection[str]) -> str | None:
         health = self._client.cluster.health(
             index=",".join(indices), params={"level": "indices"}
         )
@@ -108,7 +116,7 @@ class HealthGate:
         )
         return f"The index {red[0]} is red" if red else None
 
-    def _memory(self):
+    def _memory(self) -> str | None:
         self._nodes = data_nodes(self._client)
         limit = self._limits.memory_percent
         for node in self._nodes:
@@ -125,8 +133,8 @@ class HealthGate:
         return None
 
 
-def data_nodes(client):
-    """Return heap, breakers and disks of the nodes that hold data."""
+def data_nodes(client: OpenSearch) -> list[dict[str, Any]]:
+    """Return heap, breakers and disks of the data nodes, as the nodes API does."""
     answer = client.nodes.stats(
         metric="jvm,breaker,fs",
         params={
@@ -137,13 +145,15 @@ def data_nodes(client):
     return [n for n in answer["nodes"].values() if "data" in n.get("roles", ["data"])]
 
 
-def disk_problem(client, nodes, extra=0):
-    """Return which disk is, or would be, above the high watermark, or None.
+def disk_problem(
+    client: OpenSearch, nodes: Iterable[dict[str, Any]], extra: int = 0
+) -> str | None:
+    """Return a clause that names a disk above the high watermark, or None.
 
     Args:
-        client: an ordinary client.
-        nodes: what :func:`data_nodes` returns.
-        extra: bytes about to be written to each node.
+        client: decodes responses.
+        nodes: the result of :func:`data_nodes`.
+        extra: bytes that will be written to each node.
     """
     high = high_watermark(client)
     if high is None:
@@ -161,8 +171,12 @@ def disk_problem(client, nodes, extra=0):
     return None
 
 
-def high_watermark(client):
-    """Return a function (disk size -> bytes that must stay free), or None if off."""
+def high_watermark(client: OpenSearch) -> Callable[[int], float] | None:
+    """Return a function from a disk's size to the bytes that must stay free.
+
+    Returns:
+        The function, or None if the cluster does not use watermarks.
+    """
     prefix = "cluster.routing.allocation.disk."
     settings = cluster_settings(client, f"{prefix}*")
     if settings.get(prefix + "threshold_enabled") == "false":
@@ -170,34 +184,31 @@ def high_watermark(client):
     return _free_space(settings.get(prefix + "watermark.high", "90%"))
 
 
-def cluster_settings(client, pattern):
-    """Return settings of the cluster as they are in force, by their flat names.
+def cluster_settings(client: OpenSearch, pattern: str) -> dict[str, str]:
+    """Return the effective settings of the cluster, by their flat names.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         pattern: of the names, with ``*``.
-
-    Returns:
-        dict: name -> value, as text.
     """
     found = client.cluster.get_settings(
         params={
             "include_defaults": "true",
             "flat_settings": "true",
-            # a flat name is one key: its dots must not be taken for a path
+            # A flat name is one key. Its dots must not be read as a path.
             "filter_path": "*." + pattern.replace(".", "*"),
         }
     )
-    merged = {}
+    merged: dict[str, str] = {}
     for scope in ("defaults", "persistent", "transient"):
         merged.update(found.get(scope, {}))
     return merged
 
 
-def _free_space(watermark):
+def _free_space(watermark: str) -> Callable[[int], float]:
     """Turn a watermark (``90%``, ``0.9`` or ``50gb``) into a function of the size."""
     if match := _SIZE.match(watermark.strip().lower()):
-        free = float(match.group(1)) * 2 ** _UNITS[match.group(2)]
+        free: float = float(match.group(1)) * 2 ** _UNITS[match.group(2)]
         return lambda size: free
     if watermark.strip().endswith("%"):
         used = float(watermark.strip()[:-1]) / 100

@@ -1,26 +1,45 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the indices that belong to this package alone have in common."""
+"""Templates and creation of the indices that only this package uses."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
 from .names import META_KEY, SCHEMA
 
 PRIORITY = 500
-"""Priority of their templates: above a site's for all indices of statistics."""
+"""Priority of their templates: higher than a site's for all indices of statistics."""
 
 SHARDS = "number_of_shards"
-"""Setting of an index: how many primary shards it has."""
+"""The index setting for the number of primary shards."""
 
 REPLICAS = ("number_of_replicas", "auto_expand_replicas")
-"""Settings that say how many copies of a shard there are; one of them applies."""
+"""The index settings for the number of replicas. An index uses one of them."""
 
 _REPLICAS = {"auto_expand_replicas": "0-1"}
 
 
-def strict(properties):
-    """Return a mapping that takes these fields and no other.
+class Send(Protocol):
+    """Sends a request to OpenSearch and returns the decoded response."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        /,
+        *,
+        body: dict[str, Any] | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return the decoded response."""
+
+
+def strict(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping that rejects all fields except these.
 
     Args:
         properties: field -> its mapping.
@@ -36,18 +55,18 @@ def strict(properties):
 
 def template(
     patterns: list[str],
-    mapping: dict,
-    aliases: dict | None = None,
+    mapping: dict[str, Any],
+    aliases: dict[str, Any] | None = None,
     one_shard: bool = True,
-) -> dict:
+) -> dict[str, Any]:
     """Return a composable template.
 
     Args:
-        patterns: list of index patterns.
+        patterns: index patterns.
         mapping: of the indices.
-        aliases: alias -> its options, that the indices get; None for no alias.
-        one_shard: the indices stay small, so they have one shard on every site; False
-            leaves the number to :func:`with_settings`.
+        aliases: alias -> its options, for all indices of the template.
+        one_shard: give each index one shard on every site, because it stays small.
+            False leaves the number to :func:`with_settings`.
     """
     return {
         "index_patterns": patterns,
@@ -61,8 +80,12 @@ def template(
     }
 
 
-def with_settings(templates: dict[str, dict], settings: dict) -> dict[str, dict]:
+def with_settings(
+    templates: Mapping[str, dict[str, Any]], settings: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     """Return templates of :func:`template` with the site's shards and replicas.
+
+    The template's own number of shards has precedence over the site's.
 
     Args:
         templates: template name -> body.
@@ -78,16 +101,22 @@ def with_settings(templates: dict[str, dict], settings: dict) -> dict[str, dict]
     return found
 
 
-def put_missing_templates(send, pattern, wanted, settings=None):
-    """Put the templates that are missing, in one request where none is.
+def put_missing_templates(
+    send: Send,
+    pattern: str,
+    wanted: Mapping[str, dict[str, Any]],
+    settings: Callable[[], Mapping[str, Any]] | None = None,
+) -> None:
+    """Put the templates that are missing.
+
+    If all templates exist, this sends only one request.
 
     Args:
-        send: called with method and path, and by name with ``body`` and ``params``;
-            returns the decoded answer.
-        pattern: that their names match.
+        send: sends a request.
+        pattern: matches the names of all templates in ``wanted``.
         wanted: template name -> body.
-        settings: returns the site's shards and replicas; called without arguments when
-            a template is missing.
+        settings: returns the site's shards and replicas; called only if a template
+            is missing.
     """
     only_names = {"filter_path": "index_templates.name", "ignore": 404}
     found = send("GET", f"/_index_template/{pattern}", params=only_names)
@@ -99,15 +128,15 @@ def put_missing_templates(send, pattern, wanted, settings=None):
         send("PUT", f"/_index_template/{name}", body=body)
 
 
-def make(client, index, mapping):
-    """Create an index where it is missing, even where its template is, too.
+def make(client: OpenSearch, index: str, mapping: dict[str, Any]) -> None:
+    """Create an index if it is missing.
 
-    Its template says how many shards and replicas it has; without one the cluster's
-    defaults do.
+    The index gets its mapping even if its template is missing. The numbers of shards
+    and replicas come from the template, else from the cluster's defaults.
 
     Args:
-        client: of either kind.
-        index: its name.
+        client: either client; no body is read.
+        index: name of the index.
         mapping: of the index.
 
     Raises:
@@ -118,6 +147,6 @@ def make(client, index, mapping):
     try:
         client.indices.create(index=index, body={"mappings": mapping})
     except RequestError:
-        # another worker may have created it just now
+        # Another worker may have created it at the same time.
         if not client.indices.exists(index=index):
             raise

@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A lock in the cluster that dies with its holder.
+"""A lock in the cluster that expires when its holder dies.
 
-The holder renews it while it lives; when it has not been renewed for its time
-to live it is free, and whoever takes it then has won. Every renewal is a
-compare-and-set, so a holder that was frozen learns at its first renewal that it
-lost the lock.
+The holder renews the lock in a thread. If nobody has renewed it for its time to live,
+the lock is free and the next run takes it. Every renewal is a compare-and-set. A
+holder that was frozen finds at its first renewal that it has lost the lock.
 """
 
 import os
@@ -16,44 +15,53 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
 from ..errors import LockedError, LockLostError
+
+_Version = tuple[int, int]
+"""Sequence number and primary term of the lock's document."""
 
 
 class ClusterLock:
     """Exclusive right to do one kind of work, for one process in the cluster.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         index: index of the lock's document.
         name: id of the lock's document.
-        holder: unique id of this run, kept as an attribute.
-        ttl: seconds after the last renewal at which it is free for others.
+        holder: unique id of this run.
+        ttl: seconds after its last renewal at which the lock is free.
+
+    Attributes:
+        holder: unique id of this run.
     """
 
-    def __init__(self, client, index, name, holder, ttl):
-        """Keep what is needed; takes nothing yet."""
+    def __init__(
+        self, client: OpenSearch, index: str, name: str, holder: str, ttl: float
+    ) -> None:
         self._client, self._index, self._name = client, index, name
         self.holder, self._ttl = holder, ttl
-        self._version = None
+        self._version: _Version | None = None
         self._renewed = 0.0
         self._stop = threading.Event()
-        self._thread = None
+        self._thread: threading.Thread | None = None
         self._mutex = threading.Lock()
 
-    def acquire(self, wait=0.0):
-        """Take the lock.
+    def acquire(self, wait: float = 0.0) -> None:
+        """Take the lock, and start the thread that renews it.
 
         Args:
             wait: seconds to wait for a holder that may have died.
 
         Raises:
-            LockedError: a living run holds it; the text says which.
+            LockedError: a living run holds the lock; the text names it.
         """
         end = time.monotonic() + wait
-        seen = None
+        seen: tuple[_Version, float] | None = None
         while True:
             current = read_lock(self._client, self._index, self._name)
             if current is None or _is_free(current["_source"]):
@@ -63,8 +71,8 @@ class ClusterLock:
             mark = (current["_seq_no"], current["_primary_term"])
             if seen is None or seen[0] != mark:
                 seen = (mark, time.monotonic())
-            # the holder's clock is not ours: what counts is that nothing was
-            # renewed while we watched, or that it is long gone by both clocks
+            # The holder's clock may differ from ours. The lock is free if nobody
+            # renewed it while we watched, or if its time is over twice by our clock.
             idle = time.monotonic() - seen[1]
             if idle >= self._ttl or _age(current) >= self._ttl * 2:
                 if self._take(current):
@@ -80,11 +88,11 @@ class ClusterLock:
         self._thread = threading.Thread(target=self._renew_for_ever, daemon=True)
         self._thread.start()
 
-    def check(self):
-        """Make sure that the lock is still held.
+    def check(self) -> None:
+        """Make sure that this run still holds the lock.
 
         Raises:
-            LockLostError: it is not, or that cannot be told any more.
+            LockLostError: it does not, or could not renew the lock in time.
         """
         if self._version is None:
             raise LockLostError(
@@ -93,19 +101,19 @@ class ClusterLock:
         if time.monotonic() - self._renewed > self._ttl * 0.8:
             self._renew()
 
-    def release(self):
-        """Give the lock back; a lost one is left alone."""
+    def release(self) -> None:
+        """Give the lock back; do nothing if it is lost."""
         self._stop.set()
         if self._thread:
             self._thread.join(timeout=5)
         with self._mutex:
             if self._version is None:
                 return
-            with suppress(OpenSearchException):  # else it expires by itself
+            with suppress(OpenSearchException):  # else it expires
                 self._write({**self._document(), "released": True}, self._version)
             self._version = None
 
-    def _take(self, current):
+    def _take(self, current: dict[str, Any] | None) -> bool:
         try:
             version = None
             if current is not None:
@@ -116,14 +124,14 @@ class ClusterLock:
         except ConflictError:
             return False
 
-    def _renew_for_ever(self):
+    def _renew_for_ever(self) -> None:
         while not self._stop.wait(self._ttl / 4):
             try:
                 self._renew()
             except LockLostError:
                 return
 
-    def _renew(self):
+    def _renew(self) -> None:
         with self._mutex:
             if self._version is None:
                 raise LockLostError("This run was taken over by another one.")
@@ -138,22 +146,22 @@ class ClusterLock:
                     ) from None
                 self._renewed = time.monotonic()
             except OpenSearchException:
-                # not reachable: the right is kept until its time is over
+                # OpenSearch is unreachable: the lock remains valid until it expires.
                 if time.monotonic() - self._renewed > self._ttl:
                     self._version = None
                     raise LockLostError(
                         "This run could not renew its lock in time, and has stopped."
                     ) from None
 
-    def _still_mine(self):
-        """Return the lock's version if only the answer to a renewal was lost."""
+    def _still_mine(self) -> _Version | None:
+        """Return the lock's version if only the response to a renewal was lost."""
         with suppress(OpenSearchException):
             current = read_lock(self._client, self._index, self._name)
             if current and current["_source"]["run"] == self.holder:
                 return current["_seq_no"], current["_primary_term"]
         return None
 
-    def _document(self):
+    def _document(self) -> dict[str, Any]:
         return {
             "kind": "lock",
             "run": self.holder,
@@ -165,8 +173,8 @@ class ClusterLock:
             "released": False,
         }
 
-    def _write(self, document, version):
-        condition = {"op_type": "create"}
+    def _write(self, document: dict[str, Any], version: _Version | None) -> _Version:
+        condition: dict[str, Any] = {"op_type": "create"}
         if version is not None:
             condition = {"if_seq_no": version[0], "if_primary_term": version[1]}
         answer = self._client.index(
@@ -175,28 +183,34 @@ class ClusterLock:
         return answer["_seq_no"], answer["_primary_term"]
 
 
-def read_lock(client, index, name):
-    """Return the lock's document with its version, or None if there is none."""
+def read_lock(client: OpenSearch, index: str, name: str) -> dict[str, Any] | None:
+    """Return the response to a get of the lock's document, or None if it is missing."""
     try:
         return client.get(index=index, id=name)
     except NotFoundError:
         return None
 
 
-def is_held(document):
-    """Tell whether a lock's document says that somebody holds it now."""
-    source = document["_source"] if document else {"released": True}
+def is_held(document: dict[str, Any] | None) -> bool:
+    """Return whether a run holds a lock now.
+
+    Args:
+        document: the result of :func:`read_lock`.
+    """
+    if not document:
+        return False
+    source = document["_source"]
     return not _is_free(source) and _age(document) < source["ttl"] * 2
 
 
-def describe_holder(document):
-    """Return who holds a lock, as a clause."""
+def describe_holder(document: dict[str, Any]) -> str:
+    """Return the run, host and process that hold a lock, as a clause."""
     source = document["_source"]
     return f"run {source['run']} on {source['host']}, process {source['pid']}"
 
 
-def _is_free(source):
-    """Tell whether a lock was given back, or its holder died on this machine."""
+def _is_free(source: dict[str, Any]) -> bool:
+    """Return whether a lock was given back, or its holder died on this machine."""
     if source.get("released"):
         return True
     mine, theirs = _process(os.getpid()), source.get("process")
@@ -205,10 +219,11 @@ def _is_free(source):
     return _process(source["pid"]) != theirs
 
 
-def _process(pid):
-    """Return what tells a process apart from all others, or None if it is gone.
+def _process(pid: int) -> dict[str, str] | None:
+    """Return a unique identity of a running process, or None if it has ended.
 
-    The pid alone does not: it is used again, and containers count anew.
+    The pid alone is not unique. The system uses it again, and each container has
+    its own pids.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -221,6 +236,7 @@ def _process(pid):
     return {"where": where, "started": stat[19]}
 
 
-def _age(document):
+def _age(document: dict[str, Any]) -> float:
+    """Return the seconds since the last renewal; the two clocks may differ."""
     renewed = datetime.fromisoformat(document["_source"]["renewed_at"])
     return (datetime.now(UTC) - renewed).total_seconds()

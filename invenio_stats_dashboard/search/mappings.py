@@ -1,42 +1,45 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The mapping of enriched events, and the mark that tells them from legacy ones."""
+"""The mapping of enriched events, and the schema version in its ``_meta``.
+
+Only indices of enriched events have that version. A legacy index has none.
+"""
 
 from copy import deepcopy
+from typing import Any
 
 from .names import META_KEY, SCHEMA
 
 VALUE_LENGTH = 1024
-"""Characters of a breakdown value beyond which it is not searchable."""
+"""Longest breakdown value in characters that OpenSearch indexes (``ignore_above``)."""
 
 NATIVE_LENGTH = 8191
 """The same for native keywords: 8191 four-byte characters fit Lucene's 32,766 bytes."""
 
 ENRICHED_FIELDS = ("community_ids", "subcounts", "enriched_at")
-"""What enrichment adds to an event, in the order in which it is written."""
+"""The fields that enrichment adds to an event, in the order in which it writes them."""
 
 _SUBCOUNTS_TEMPLATE = "stats_dashboard_subcounts"
 
-_ADDED = {
+_ADDED: dict[str, dict[str, Any]] = {
     "community_ids": {"type": "keyword", "ignore_above": 64},
     "subcounts": {"type": "object", "dynamic": "true"},
     "enriched_at": {"type": "date", "index": False},
 }
 
 
-def enriched(native):
-    """Return a mapping of stock or site events with what enrichment adds.
+def enriched(native: dict[str, Any]) -> dict[str, Any]:
+    """Return the mapping of enriched events for stock or site events.
 
-    What the site has stays: its fields, its dynamic setting, its templates. Native
-    keywords get an ``ignore_above``, since one immense value must not block a
-    batch.
+    The site's fields, dynamic setting and dynamic templates remain. Native keywords
+    get an ``ignore_above``: without it, one immense value would block a batch.
 
     Args:
         native: the ``mappings`` object of an index or a template.
 
     Returns:
-        dict: a new ``mappings`` object that carries the mark.
+        A new ``mappings`` object with the schema version in its ``_meta``.
     """
     mapping = additive(native)
     properties = {**deepcopy(native.get("properties", {})), **mapping["properties"]}
@@ -55,14 +58,14 @@ def enriched(native):
     }
 
 
-def additive(native):
-    """Return what must be put on an existing index so that it takes enriched events.
+def additive(native: dict[str, Any]) -> dict[str, Any]:
+    """Return the mapping that an existing index needs to accept enriched events.
 
     Args:
         native: the ``mappings`` object of the index.
 
     Returns:
-        dict: body of a put-mapping request; it sets no mark, since the index
+        Body of a put-mapping request. It sets no schema version, because the index
         still holds events without enrichment.
     """
     theirs = [
@@ -71,8 +74,8 @@ def additive(native):
     ours = {
         _SUBCOUNTS_TEMPLATE: {
             "path_match": "subcounts.*",
-            # doc values serve aggregations and filters; an inverted index beside
-            # them costs a sixth of the time of every write
+            # Doc values serve aggregations and filters. An inverted index as well
+            # would cost a sixth of the time of every write.
             "mapping": {
                 "type": "keyword",
                 "index": False,
@@ -86,6 +89,6 @@ def additive(native):
     }
 
 
-def schema_of(mapping):
-    """Return the schema version in a mapping's mark, or None for a legacy index."""
+def schema_of(mapping: dict[str, Any]) -> str | None:
+    """Return the schema version of a mapping, or None for a legacy index."""
     return mapping.get("_meta", {}).get(META_KEY, {}).get("schema")

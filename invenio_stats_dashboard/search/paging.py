@@ -1,8 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""One answer of a search, decoded into what is needed of it and no more."""
+"""Decode one page of search results into typed hits.
 
+Fields that no type names are not decoded.
+"""
+
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -20,10 +24,10 @@ class _Hits(msgspec.Struct, Generic[_Hit]):
 
 
 class SearchPage(msgspec.Struct, Generic[_Hit]):
-    """An answer, with hits of some type.
+    """One page of search results.
 
     Attributes:
-        timed_out: not all that was to be looked at was.
+        timed_out: OpenSearch stopped before it had searched all documents.
     """
 
     found: _Hits[_Hit] = msgspec.field(name="hits")
@@ -31,21 +35,26 @@ class SearchPage(msgspec.Struct, Generic[_Hit]):
     shards: _Shards = msgspec.field(name="_shards")
 
     @property
-    def hits(self):
-        """Return the hits as a list."""
+    def hits(self) -> list[_Hit]:
+        """Return the hits."""
         return self.found.hits
 
     @property
-    def is_complete(self):
-        """Tell whether all shards that were asked have answered, and in time."""
+    def is_complete(self) -> bool:
+        """Return whether no shard failed and the search did not time out."""
         return not self.timed_out and not self.shards.failed
 
 
-def page_decoder(hit, strict=True):
-    """Return a function that decodes an answer.
+def page_decoder(
+    hit: type[_Hit], strict: bool = True
+) -> Callable[[str | bytes], SearchPage[_Hit]]:
+    """Return a function that decodes the body of a response.
 
     Args:
-        hit: type of a hit, a :class:`msgspec.Struct`.
-        strict: refuse values that would have to be converted.
+        hit: a :class:`msgspec.Struct`.
+        strict: reject values that need a conversion.
     """
-    return msgspec.json.Decoder(SearchPage[hit], strict=strict).decode
+    # SearchPage[hit] is an expression here, which a type checker does not evaluate
+    return msgspec.json.Decoder(
+        SearchPage[hit], strict=strict  # type: ignore[valid-type]
+    ).decode

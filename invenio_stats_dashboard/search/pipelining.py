@@ -1,29 +1,41 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading the next piece and writing the last one beside the work on the present one.
+"""Read the next batch and write the previous one while the current one is processed.
 
-How many pieces are under way is bounded, so that memory is.
+The number of batches in memory is bounded.
 """
 
 import queue
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from typing import Any, Generic, TypeVar
+
+_Item = TypeVar("_Item")
 
 
-class ReadAhead:
-    """Runs an iterator in a thread, a bounded number of items ahead."""
+class ReadAhead(Generic[_Item]):
+    """Runs an iterator in a thread, a bounded number of items ahead.
 
-    def __init__(self, iterator, ahead=1):
-        """Start at once."""
-        self._items = queue.Queue(maxsize=ahead)
+    The thread starts at once.
+
+    Args:
+        iterator: runs in the thread; its errors are raised in the consumer.
+        ahead: number of items that wait for the consumer.
+    """
+
+    def __init__(self, iterator: Iterable[_Item], ahead: int = 1) -> None:
+        self._items: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(
+            maxsize=ahead
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(iterator,), daemon=True)
         self._thread.start()
 
-    def _run(self, iterator):
+    def _run(self, iterator: Iterable[_Item]) -> None:
         try:
             for item in iterator:
                 if not self._put((item, None)):
@@ -32,7 +44,8 @@ class ReadAhead:
         except BaseException as error:  # noqa: BLE001 - raised again by the consumer
             self._put((None, error))
 
-    def _put(self, pair):
+    def _put(self, pair: tuple[Any, BaseException | None]) -> bool:
+        """Hand over an item or an error; return False if the consumer has stopped."""
         while not self._stop.is_set():
             try:
                 self._items.put(pair, timeout=0.2)
@@ -41,8 +54,8 @@ class ReadAhead:
                 continue
         return False
 
-    def __iter__(self):
-        """Yield the items, raise what the iterator raised."""
+    def __iter__(self) -> Iterator[_Item]:
+        """Yield the items, and raise the error of the iterator after them."""
         while True:
             item, error = self._items.get()
             if isinstance(error, StopIteration):
@@ -51,40 +64,44 @@ class ReadAhead:
                 raise error
             yield item
 
-    def close(self):
-        """Stop the thread and wait for it."""
+    def close(self) -> None:
+        """Stop the thread and wait for its end, at most 90 seconds."""
         self._stop.set()
         self._thread.join(timeout=90)
 
 
-def ahead(iterator):
-    """Yield the items of an iterator, of which a thread has the next one ready.
+def ahead(iterator: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield the items of an iterator, while a thread computes the next one.
 
     Args:
-        iterator: any; it is run in that thread, and what it raises rises here.
+        iterator: runs in the thread; its errors are raised here.
     """
     with closing(ReadAhead(iterator)) as items:
         yield from items
 
 
-def stored_in_order(batches, write, writers=2):
+def stored_in_order(
+    batches: Iterable[_Item], write: Callable[[_Item], object], writers: int = 2
+) -> Iterator[_Item]:
     """Write several batches at once, and yield them in order when they are stored.
 
     Args:
-        batches: iterable of batches.
-        write: stores one; called in several threads.
-        writers: how many at once.
+        batches: the batches, in order.
+        write: stores a batch; called in several threads.
+        writers: number of threads.
 
     Yields:
-        Batch: each one after it and all before it are stored. What the iterable
-        raises rises after all batches before it were yielded.
+        Each batch after it and all batches before it are stored. An error of the
+        iterable is raised after all batches before it were yielded.
     """
-    batches, pending, error = iter(batches), deque(), None
+    remaining = iter(batches)
+    pending: deque[tuple[_Item, Future[object]]] = deque()
+    error: Exception | None = None
     with ThreadPoolExecutor(writers) as pool:
         try:
             while error is None:
                 try:
-                    batch = next(batches)
+                    batch = next(remaining)
                 except StopIteration:
                     break
                 except Exception as raised:  # noqa: BLE001 - raised again below
@@ -92,19 +109,19 @@ def stored_in_order(batches, write, writers=2):
                     break
                 pending.append((batch, pool.submit(write, batch)))
                 del batch
-                # one more than can be written, so that no writer waits for the next
+                # One batch more than writers, so that no writer is idle.
                 if len(pending) > writers:
                     yield _stored(pending)
             while pending:
                 yield _stored(pending)
         finally:
-            # after a failure nothing more is begun; what has begun is waited for
+            # After a failure no write starts; those that have started are awaited.
             pool.shutdown(wait=False, cancel_futures=True)
     if error is not None:
         raise error
 
 
-def _stored(pending):
+def _stored(pending: deque[tuple[_Item, Future[object]]]) -> _Item:
     batch, future = pending.popleft()
     future.result()
     return batch

@@ -1,19 +1,22 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading an index in the order in which it was written, by ``_seq_no``.
+"""Read an index in the order in which it was written, by ``_seq_no``.
 
-Each write to a shard gets the next sequence number, so "greater than the last
-one read" is the resume point and the query for what came since. A number can
-become visible before a smaller one; all numbers up to the shard's *global
-checkpoint* are stored for certain, so reading never goes past the checkpoint
-that was taken before the refresh which made them visible.
+Each write to a shard gets the next sequence number. "Greater than the last one read"
+is therefore both the resume point and the query for new documents. A number can
+become visible before a smaller one. All numbers up to the shard's *global checkpoint*
+are stored. A reader first reads the checkpoint, then refreshes the index, and never
+reads past that checkpoint.
 """
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ..errors import SearchUnavailableError
 from .paging import page_decoder
@@ -24,13 +27,13 @@ NOTHING = -1
 
 @dataclass(frozen=True)
 class ShardPosition:
-    """What a primary shard says of its history.
+    """The sequence numbers of a primary shard.
 
     Attributes:
-        history: id of the history; another one means the numbers start anew
-            (an index that was recreated or restored from a snapshot).
-        checkpoint: all numbers up to this one are stored.
-        last: the largest number given out.
+        history: id of the history. A new id means that the numbers start again: the
+            index was recreated or restored from a snapshot.
+        checkpoint: the global checkpoint. All numbers up to this one are stored.
+        last: the largest number assigned.
     """
 
     history: str
@@ -40,11 +43,11 @@ class ShardPosition:
 
 @dataclass(frozen=True)
 class IndexPositions:
-    """What the primary shards of one index say of their histories.
+    """The sequence numbers of the primary shards of one index.
 
     Attributes:
-        uuid: of the index; a recreated one of the same name has another.
-        shards: shard number -> :class:`ShardPosition`.
+        uuid: of the index. A recreated index of the same name has another UUID.
+        shards: the positions by shard number.
     """
 
     uuid: str
@@ -52,7 +55,7 @@ class IndexPositions:
 
 
 class StoredDocument(msgspec.Struct, gc=False):
-    """One document of a page: its exact source bytes and its number."""
+    """One document of a page: its exact source bytes and its sequence number."""
 
     id: str = msgspec.field(name="_id")
     source: msgspec.Raw = msgspec.field(name="_source")
@@ -60,7 +63,7 @@ class StoredDocument(msgspec.Struct, gc=False):
     term: int = msgspec.field(name="_primary_term", default=0)
 
     @property
-    def seq_no(self):
+    def seq_no(self) -> int:
         """Return the sequence number of the document's last write."""
         return self.sort[0]
 
@@ -69,36 +72,35 @@ _decode_page = page_decoder(StoredDocument)
 
 
 class IncompletePageError(SearchUnavailableError):
-    """A page was answered without all it should hold; ask again."""
+    """OpenSearch returned an incomplete page; the same request can succeed later."""
 
 
-def positions(client, index):
+def positions(client: OpenSearch, index: str) -> dict[int, ShardPosition]:
     """Return the position of each primary shard of one index.
 
     Args:
-        client: an ordinary (decoding) client.
+        client: decodes responses.
         index: name of one index.
 
     Returns:
-        dict: shard number -> :class:`ShardPosition`. A shard without a started
-        primary is missing.
+        The positions by shard number. A shard without a started primary is missing.
     """
     found = positions_of_all(client, index)
-    merged = {}
+    merged: dict[int, ShardPosition] = {}
     for one in found.values():
         merged.update(one.shards)
     return merged
 
 
-def positions_of_all(client, target):
+def positions_of_all(client: OpenSearch, target: str) -> dict[str, IndexPositions]:
     """Return the positions of all indices behind a name, in one request.
 
     Args:
-        client: an ordinary (decoding) client.
-        target: an alias, an index or a pattern; one that leads nowhere is no error.
+        client: decodes responses.
+        target: an alias, an index or a pattern. One without any index is no error.
 
     Returns:
-        dict: name of the index -> :class:`IndexPositions`.
+        The positions by name of the index.
     """
     answer = client.indices.stats(
         index=target,
@@ -112,7 +114,7 @@ def positions_of_all(client, target):
     }
 
 
-def _primaries(shards):
+def _primaries(shards: dict[str, list[dict[str, Any]]]) -> dict[int, ShardPosition]:
     found = {}
     for number, copies in shards.items():
         for copy in copies:
@@ -126,26 +128,34 @@ def _primaries(shards):
 
 
 def page(
-    text_client, index, shard, after, upto, size, timeout=60, only=None, terms=False
-):
-    """Return the next documents of a shard in the order of their numbers.
+    text_client: OpenSearch,
+    index: str,
+    shard: int,
+    after: int,
+    upto: int,
+    size: int,
+    timeout: float = 60,
+    only: dict[str, Any] | None = None,
+    terms: bool = False,
+) -> list[StoredDocument]:
+    """Return the next documents of a shard in the order of their sequence numbers.
 
     Args:
-        text_client: a client that does not decode (:func:`.client.text_client`).
+        text_client: does not decode responses (:func:`.client.text_client`).
         index: name of one index.
         shard: number of the shard.
-        after: the position that was read last.
-        upto: the position to stop at, inclusive.
-        size: how many at most.
+        after: the sequence number that was read last.
+        upto: the last sequence number to read, inclusive.
+        size: maximum number of documents.
         timeout: seconds for the request.
-        only: a query that the documents must match, or None.
+        only: a query that the documents must match.
         terms: return the primary term of each document too.
 
     Returns:
-        list[Hit]: fewer than ``size`` means that there are no more up to ``upto``.
+        Fewer than ``size`` documents if no more exist up to ``upto``.
 
     Raises:
-        IncompletePageError: the shard failed or timed out on the way.
+        IncompletePageError: the shard failed or timed out.
     """
     window = {"range": {"_seq_no": {"gt": after, "lte": upto}}}
     body = {
@@ -177,29 +187,34 @@ def page(
 _WIDEST = 64
 
 
-def scan(fetch, after, upto, size):
-    """Read a shard from one position to another, in windows of sequence numbers.
+def scan(
+    fetch: Callable[[int, int], list[StoredDocument]],
+    after: int,
+    upto: int,
+    size: int,
+) -> Iterator[tuple[int, list[StoredDocument]]]:
+    """Read a shard from one sequence number to another, in windows.
 
-    Asking for "everything after" and the first few of it has the cluster look at
-    all the rest of the shard for each page; a window is as cheap at the end of a
-    large shard as at its beginning. Where few numbers of a window have a document
-    (they were written again, or do not match), the windows get wider.
+    A query for the first documents of "everything after" makes the cluster examine
+    the whole rest of the shard for each page. A window costs the same at the end of
+    a large shard as at its beginning. Windows get wider where few of their numbers
+    have a document, because it was written again or does not match.
 
     Args:
-        fetch: called with two positions; returns the first ``size`` hits after the
-            first one and up to the second.
-        after: the position that was read last.
-        upto: the position to stop at, inclusive.
-        size: how many hits ``fetch`` returns at most.
+        fetch: called with two sequence numbers; returns the first ``size`` documents
+            after the first number and up to the second.
+        after: the sequence number that was read last.
+        upto: the last sequence number to read, inclusive.
+        size: maximum number of documents that ``fetch`` returns.
 
     Yields:
-        tuple: the position that everything is read up to, and the hits.
+        The sequence number up to which all documents were read, and the documents.
     """
     width = size
     while after < upto:
         end = min(after + width, upto)
         hits = fetch(after, end)
-        # more numbers than hits were asked for: there may be others behind them
+        # The window has more numbers than ``size``: more documents may follow.
         cut_off = len(hits) == size and end - after > size
         after = hits[-1].seq_no if cut_off else end
         sparse = len(hits) < size // 4
@@ -207,14 +222,22 @@ def scan(fetch, after, upto, size):
         yield after, hits
 
 
-def settled_positions(client, index, timeout=60):
-    """Return how far an index can be read, and make it visible up to there.
+def settled_positions(
+    client: OpenSearch, index: str, timeout: float = 60
+) -> dict[int, ShardPosition]:
+    """Return the positions of an index, and refresh it.
 
-    The checkpoint is read before the refresh: a number above it can become
-    visible before a smaller one does.
+    A search then finds all documents up to the returned checkpoints. The checkpoints
+    are read before the refresh, because a number above them can become visible before
+    a smaller one.
+
+    Args:
+        client: decodes responses.
+        index: name of one index.
+        timeout: seconds for the refresh.
 
     Returns:
-        dict: shard -> :class:`ShardPosition`.
+        The positions by shard number.
     """
     found = positions(client, index)
     client.indices.refresh(index=index, params={"request_timeout": timeout})

@@ -1,19 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Index templates: composed from what the site has, put where they are missing.
+"""Compose index templates from those of the site, and put them where missing.
 
-A composable template replaces every legacy template and every composable one of
-lower priority wholly. So the templates of the event families are composed from
-what the site has for them: the package's file, legacy templates in the cluster,
-or the site's own composable template.
+A composable template completely replaces every legacy template and every composable
+template of lower priority. The templates of usage events are therefore composed from
+the site's own: files of packages, legacy templates in the cluster, or the site's
+composable template.
 """
 
 import hashlib
 import json
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from fnmatch import fnmatchcase
+from typing import Any
 
 from flask import Flask
 from opensearchpy import OpenSearch
@@ -26,15 +28,15 @@ from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
 
 REVISION = 2
-"""Raised whenever a template of this package changes; older ones are replaced."""
+"""Increased with every change of a template. Lower revisions are replaced."""
 
 _SAMPLE_MONTH = "2000-01"
 _DEFAULT_REPLICAS = "cluster.default_number_of_replicas"
 _STOCK_AGGREGATE = f"stats-{STOCK_EVENTS['view']}"
 
 
-def reindexing_template(names):
-    """Return the template of the index of bookmarks and locks, by name."""
+def reindexing_template(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the template of the migration's bookmarks and locks, by name."""
     keywords = ("kind", "state", "event_type", "month", "recid")
     mapping = {
         "dynamic": "false",
@@ -51,18 +53,20 @@ def reindexing_template(names):
     }
 
 
-def event_templates(app, client, names):
-    """Compose the templates of the event families.
+def event_templates(
+    app: Flask, client: OpenSearch, names: Names
+) -> dict[str, dict[str, Any]]:
+    """Compose the templates of usage events.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
+        app: the application.
+        client: decodes responses.
         names: the instance's names.
 
     Returns:
-        dict: template name -> body. Two a family: one with the read alias for
-        the months to come, and a stronger one without it for the targets of a
-        migration, which nobody may read while they fill.
+        Template name -> body. Each event type has two: one with the read alias for
+        future months, and one of higher priority without it for target indices,
+        which readers must not see before the cut-over.
     """
     priority = app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"]
     bodies = {}
@@ -81,8 +85,8 @@ def event_templates(app, client, names):
     return bodies
 
 
-def event_template_names(app, names):
-    """Return the names of the event families' templates, without composing them."""
+def event_template_names(app: Flask, names: Names) -> list[str]:
+    """Return the names of the templates of usage events, without composing them."""
     return [
         f"{names.events_alias(event_type)}{kind}-v{SCHEMA}"
         for event_type in EVENT_TYPES
@@ -91,18 +95,25 @@ def event_template_names(app, names):
     ]
 
 
-def put_missing(app, client, names, fixed, compose):
+def put_missing(
+    app: Flask,
+    client: OpenSearch,
+    names: Names,
+    fixed: Mapping[str, dict[str, Any]],
+    compose: Callable[[], dict[str, dict[str, Any]]],
+) -> list[str]:
     """Put the templates that are missing or older than this package's.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
+        app: the application.
+        client: decodes responses.
         names: the instance's names.
-        fixed: templates that depend on nothing in the cluster, by name.
-        compose: called without arguments for those that do, when one is needed.
+        fixed: templates that do not depend on the cluster, by name.
+        compose: returns the templates that depend on the cluster; called only if one
+            of them must be put.
 
     Returns:
-        list[str]: names of the templates that were put.
+        Names of the templates that were put.
 
     Raises:
         OpenSearchException: the cluster did not answer or refused a template.
@@ -120,28 +131,30 @@ def put_missing(app, client, names, fixed, compose):
         body = deepcopy(bodies[name])
         body["_meta"] = {META_KEY: {"schema": SCHEMA, "revision": REVISION, **mark}}
         with warnings.catch_warnings():
-            # that it takes precedence over the stock one is what it is for
+            # OpenSearch warns that it overrides the stock template, as intended.
             warnings.simplefilter("ignore", OpenSearchWarning)
             client.indices.put_index_template(name=name, body=body)
     return stale
 
 
-def register_templates(app, fixed):
-    """See at application start that the templates are in the cluster.
+def register_templates(
+    app: Flask, fixed: Callable[[Names], dict[str, dict[str, Any]]]
+) -> None:
+    """Put the missing templates when the application starts.
 
-    Whatever goes wrong is a warning, never a failed start: every ``invenio`` command
-    builds the application.
+    An error is logged as a warning and never fails the start, because every
+    ``invenio`` command builds the application.
 
     Args:
-        app: the Flask application.
-        fixed: function from names to the templates that are always the same.
+        app: the application.
+        fixed: returns the templates that do not depend on the cluster.
     """
     timeout = app.config["STATS_DASHBOARD_STARTUP_TIMEOUT"]
     with app.app_context():
         client = json_client(app, timeout, max_retries=0)
         try:
             put_all_missing(app, client, fixed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the site starts
+        except Exception as error:  # noqa: BLE001 - the site must start
             app.logger.warning(
                 "The index templates of invenio-stats-dashboard could not be checked "
                 "(%s). They will be at the next start; until then new months are "
@@ -150,16 +163,23 @@ def register_templates(app, fixed):
             )
 
 
-def put_all_missing(app, client, fixed):
+def put_all_missing(
+    app: Flask,
+    client: OpenSearch,
+    fixed: Callable[[Names], dict[str, dict[str, Any]]],
+) -> list[str]:
     """Put all templates of this package that are missing or older.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
-        fixed: function from names to the templates that are always the same.
+        app: the application.
+        client: decodes responses.
+        fixed: returns the templates that do not depend on the cluster.
 
     Returns:
-        list[str]: names of the templates that were put.
+        Names of the templates that were put.
+
+    Raises:
+        OpenSearchException: the cluster did not answer or refused a template.
     """
     names = Names.of(app)
     return put_missing(
@@ -167,20 +187,21 @@ def put_all_missing(app, client, fixed):
     )
 
 
-def extend_index_init(app, fixed):
-    """Make ``invenio index init`` put our templates too, and legacy-shaped ones.
+def extend_index_init(
+    app: Flask, fixed: Callable[[Names], dict[str, dict[str, Any]]]
+) -> None:
+    """Make ``invenio index init`` put this package's templates too.
 
-    With ``STATS_REGISTER_INDEX_TEMPLATES=True`` the stock hands its legacy-shaped
-    files to the composable API, which refuses them; they are put in the
-    composable shape here.
+    With ``STATS_REGISTER_INDEX_TEMPLATES=True``, invenio-search sends its files in the
+    legacy shape to the composable API, which refuses them. They are converted here.
 
     Args:
-        app: the Flask application.
-        fixed: function from names to the templates that are always the same.
+        app: the application.
+        fixed: returns the templates that do not depend on the cluster.
     """
     state = app.extensions["invenio-search"]
 
-    def put_index_templates(ignore=None):
+    def put_index_templates(ignore: Any = None) -> Iterator[tuple[str, Any]]:
         for name, path in state.index_templates.items():
             yield state._put_template(
                 name,
@@ -196,8 +217,8 @@ def extend_index_init(app, fixed):
     state.put_index_templates = put_index_templates
 
 
-def as_composable(body):
-    """Return a legacy-shaped template in the composable shape; others unchanged."""
+def as_composable(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a legacy-shaped template in the composable shape, others unchanged."""
     if "template" in body or not {"settings", "mappings", "aliases"} & set(body):
         return body
     inner = ("settings", "mappings", "aliases")
@@ -209,7 +230,9 @@ def as_composable(body):
     }
 
 
-def _composed(base, pattern, aliases, priority):
+def _composed(
+    base: dict[str, Any], pattern: str, aliases: dict[str, Any], priority: int
+) -> dict[str, Any]:
     return {
         "index_patterns": [pattern],
         "priority": priority,
@@ -223,15 +246,15 @@ def _composed(base, pattern, aliases, priority):
 
 def site_template(
     app: Flask, client: OpenSearch, sample: str, package: str | None
-) -> dict:
-    """Return settings, mappings and aliases that the site gives to an index.
+) -> dict[str, Any]:
+    """Return the settings, mappings and aliases that the site gives to an index.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
+        app: the application.
+        client: decodes responses.
         sample: name of such an index.
-        package: that holds the index template, as the site's configuration names it;
-            None if there is none.
+        package: package with the index template, as the site's configuration names
+            it; None if the configuration names none.
     """
     body = _packaged(app, package) if package else {}
     legacy = client.indices.get_template(params={"flat_settings": "false"})
@@ -247,9 +270,9 @@ def site_template(
     return {k: body[k] for k in ("settings", "mappings", "aliases") if k in body}
 
 
-def _packaged(app: Flask, package: str) -> dict:
-    """Return the template that the files of a package are together."""
-    body = {}
+def _packaged(app: Flask, package: str) -> dict[str, Any]:
+    """Return the template that results from merging the files of a package."""
+    body: dict[str, Any] = {}
     search = app.extensions["invenio-search"]
     for path in sorted(search.register_templates(package).values()):
         with open(path) as file:
@@ -260,19 +283,20 @@ def _packaged(app: Flask, package: str) -> dict:
     return body
 
 
-def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict:
+def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict[str, Any]:
     """Return the settings for shards and replicas of this package's own indices.
 
-    They are those of the site's own index of daily record views: what its template
-    says, else the cluster's default number of replicas where that is not 1.
-    ``STATS_DASHBOARD_INDEX_SETTINGS`` overrides them.
+    They come from the template of the site's index of daily record views. If it sets
+    no replicas, the cluster's default number applies, unless that is 1.
+    ``STATS_DASHBOARD_INDEX_SETTINGS`` overrides both.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client; None to make one.
+        app: the application.
+        client: decodes responses; None to make one.
 
     Returns:
-        dict: some of :data:`~.index_templates.SHARDS` and :data:`~.index_templates.REPLICAS`.
+        Some of :data:`~.index_templates.SHARDS` and
+        :data:`~.index_templates.REPLICAS`, with their values.
     """
     client = client or json_client(app)
     configured = app.config["STATS_DASHBOARD_INDEX_SETTINGS"]
@@ -284,25 +308,25 @@ def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict:
     return {**shards, **replicas, **configured}
 
 
-def _replicas(settings: dict) -> dict:
+def _replicas(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if k in index_templates.REPLICAS}
 
 
-def _default_replicas(client: OpenSearch) -> dict:
+def _default_replicas(client: OpenSearch) -> dict[str, Any]:
     found = cluster_settings(client, _DEFAULT_REPLICAS).get(_DEFAULT_REPLICAS, "1")
     return {} if found == "1" else {index_templates.REPLICAS[0]: found}
 
 
 def _aggregate_package(app: Flask) -> str | None:
-    """Return the package of the template of the site's daily record views, or None."""
+    """Return the package with the template of daily record views, or None."""
     for aggregation in (app.config.get("STATS_AGGREGATIONS") or {}).values():
         if aggregation.get("params", {}).get("event") == STOCK_EVENTS["view"]:
             return aggregation.get("templates")
     return None
 
 
-def _flat(settings: dict, path: str = "") -> dict:
-    """Return settings with dots in their names, without the leading ``index.``."""
+def _flat(settings: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Return settings with dotted names, without the leading ``index.``."""
     found = {}
     for key, value in settings.items():
         name = f"{path}{key}"
@@ -313,8 +337,8 @@ def _flat(settings: dict, path: str = "") -> dict:
     return found
 
 
-def _site_composable(client, sample):
-    """Return the name of the strongest composable template that is not ours."""
+def _site_composable(client: OpenSearch, sample: str) -> str | None:
+    """Return the site's composable template of the highest priority for an index."""
     answer = client.indices.get_index_template(params={"flat_settings": "false"})
     candidates = [
         (t["index_template"].get("priority", 0), t["name"])
@@ -325,12 +349,12 @@ def _site_composable(client, sample):
     return max(candidates)[1] if candidates else None
 
 
-def _matches(patterns, index):
+def _matches(patterns: Iterable[str], index: str) -> bool:
     return any(fnmatchcase(index, pattern) for pattern in patterns)
 
 
-def _merged(base, over):
-    """Merge two template bodies; inner objects are merged, the rest replaced."""
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Merge two template bodies: inner objects are merged, other values replaced."""
     result = deepcopy(base)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):
@@ -340,8 +364,8 @@ def _merged(base, over):
     return result
 
 
-def _inputs(app):
-    """Return a mark of what the templates depend on in the installation."""
+def _inputs(app: Flask) -> dict[str, str]:
+    """Return a hash of the configuration and files that the templates depend on."""
     config = app.config
     packages = [
         config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
@@ -358,14 +382,14 @@ def _inputs(app):
     return {"inputs": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
-def _marks(client, names):
-    """Return the marks of this package's templates in the cluster, by name."""
+def _marks(client: OpenSearch, names: Names) -> dict[str, dict[str, Any] | None]:
+    """Return this package's ``_meta`` of the templates in the cluster, by name."""
     answer = client.transport.perform_request(
         "GET",
         f"/_index_template/{names.prefix}*",
         params={
             "filter_path": "index_templates.name,index_templates.index_template._meta",
-            "ignore": 404,  # no template of this prefix at all
+            "ignore": 404,  # no template has this prefix
         },
     )
     return {
@@ -374,8 +398,15 @@ def _marks(client, names):
     }
 
 
-def _is_older(found, mark):
-    """Tell whether a template must be put; one of a newer package is left alone."""
+def _is_older(found: dict[str, Any] | None, mark: dict[str, str]) -> bool:
+    """Return whether a template must be put.
+
+    A template of a newer version of this package is not replaced.
+
+    Args:
+        found: ``_meta`` of the template in the cluster; None if it is missing.
+        mark: the current result of :func:`_inputs`.
+    """
     if not found:
         return True
     revision = found.get("revision", 0)

@@ -1,19 +1,20 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Making a run of the aggregation of an application.
+"""Create and start a run of the aggregation.
 
-What counts is imported by the functions that count: it needs Polars, which takes memory
-and time that web processes and other commands can do without. Polars starts threads, so
-it must not be imported by the first process of a server, which forks its workers.
+The functions that count import the modules that need Polars. Polars takes memory and
+time, which web processes and other commands do not need. It also starts threads, so the
+first process of a server, which forks its workers, must not import it.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from opensearchpy import OpenSearch
@@ -26,7 +27,11 @@ from ..aggregations.run_sharing import SharedSteps
 from ..aggregations.runner import (
     LOCK,
     AggregationOptions,
+    AggregationPipeline,
+    AggregationProgress,
+    AggregationReport,
     AggregationRun,
+    StepResult,
     check_families,
 )
 from ..aggregations.source_positions import SourcePositions
@@ -45,20 +50,26 @@ from ..search.names import (
 )
 from ..search.site_templates import shards_and_replicas
 
+if TYPE_CHECKING:
+    from ..aggregations.usage.aggregator import UsageAggregator
 
-def aggregate(app, options, progress=None, waiting=None, call=None):
-    """Count what has changed.
+
+def aggregate(
+    app: Flask,
+    options: AggregationOptions,
+    progress: Callable[[AggregationProgress], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
+    call: Callable[[str, int], None] | None = None,
+) -> AggregationReport:
+    """Count the days and communities that have changed.
 
     Args:
-        app: the Flask application.
-        options: the :class:`~..aggregations.runner.AggregationOptions`.
-        progress: called with a :class:`~..aggregations.runner.AggregationProgress` after each step.
+        app: the application.
+        options: what to count.
+        progress: called after each step.
         waiting: called with a sentence whenever the run waits.
-        call: called with the id of the run and a number of steps; sends for helpers,
-            each of which calls :func:`help_with`. None does all steps here.
-
-    Returns:
-        AggregationReport: what was done.
+        call: called with the id of the run and a number of steps; starts helpers, each
+            of which calls :func:`help_with`. None does all steps in this process.
     """
     check_enabled(app)
     polars_guard.require_same_process()
@@ -84,11 +95,11 @@ def aggregate(app, options, progress=None, waiting=None, call=None):
         return run.run(options)
 
 
-def check_enabled(app):
-    """See that the extension is switched on.
+def check_enabled(app: Flask) -> None:
+    """Check that the extension is enabled.
 
     Raises:
-        NotReadyError: it is not.
+        NotReadyError: it is disabled.
     """
     if not app.config["COMMUNITY_STATS_ENABLED"]:
         raise NotReadyError(
@@ -97,22 +108,22 @@ def check_enabled(app):
         )
 
 
-def help_with(app, run):
+def help_with(app: Flask, run: str) -> int:
     """Do steps of a run that another worker has begun, until none is left.
 
     Args:
-        app: the Flask application.
+        app: the application.
         run: id of the run.
 
     Returns:
-        int: how many steps were done; 0 if what this worker would count differs.
+        The number of steps done; 0 if this worker would count by other rules.
     """
     polars_guard.require_same_process()
     names, client = Names.of(app), json_client(app, timeout=60)
     shared, gate = _shared(app, client, names, run), HealthGate(client, _limits(app))
 
-    def do(key, check_step):
-        def check():
+    def do(key: str, check_step: Callable[[], None]) -> StepResult:
+        def check() -> None:
             shared.check_run()
             check_step()
 
@@ -122,23 +133,22 @@ def help_with(app, run):
         return usage.do(key)
 
     steps = 0
-    # the run begins at the other end
+    # the run itself begins at the other end
     for key in reversed(shared.offered()):
         with suppress(LockLostError):
             steps += shared.take(key, partial(do, key)) is not None
     return steps
 
 
-def _shared(app, client, names, run):
+def _shared(app: Flask, client: OpenSearch, names: Names, run: str) -> SharedSteps:
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
     return SharedSteps(client, names.bookmarks, run, ttl, _rules(app))
 
 
-def _rules(app):
-    """Return a mark of all that decides on what a worker would write.
+def _rules(app: Flask) -> str:
+    """Return a text that is equal for workers that would write the same documents.
 
-    While a site is deployed anew some of its workers have the configuration, or the
-    code, of before.
+    During a deployment some workers of a site still have the old configuration or code.
     """
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
@@ -146,7 +156,13 @@ def _rules(app):
     return f"{version} {rules(queries(app), subcounts, top)}"
 
 
-def _usage(app, client, names, check, waiting=None):
+def _usage(
+    app: Flask,
+    client: OpenSearch,
+    names: Names,
+    check: Callable[[], None],
+    waiting: Callable[[str], None] | None = None,
+) -> "UsageAggregator":
     from ..aggregations.usage.aggregator import UsageAggregator
 
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
@@ -163,15 +179,15 @@ def _indices(
     return AggregateIndices(client, names, gigabytes, check)
 
 
-def clear_bookmarks(app, dry_run=False):
-    """Forget how far everything is counted; see ``CommunityStatsService``.
+def clear_bookmarks(app: Flask, dry_run: bool = False) -> dict[str, list[str]]:
+    """Delete the bookmarks of all sources; see ``CommunityStatsService``.
 
     Args:
-        app: the Flask application.
+        app: the application.
         dry_run: change nothing.
 
     Returns:
-        dict: name of the half -> source indices whose bookmarks were there.
+        ``usage`` and ``records`` -> source indices that had bookmarks.
     """
     names, client = Names.of(app), json_client(app, timeout=60)
     if dry_run:
@@ -184,26 +200,34 @@ def clear_bookmarks(app, dry_run=False):
         return found
 
 
-def _bookmarks(client, names):
+def _bookmarks(client: OpenSearch, names: Names) -> dict[str, list[str]]:
     return {
         scope: sorted(
             source.index
             for source in SourcePositions(client, names, scope).read().values()
-            # some hold what belongs to no index
+            # some bookmarks belong to no index
             if source.uuid and source.shards
         )
         for scope in ("usage", "records")
     }
 
 
-def options_of(app, communities, families, first, last, rebuild, dry_run):
+def options_of(
+    app: Flask,
+    communities: tuple[str, ...] | None,
+    families: Collection[str] | None,
+    first: str | None,
+    last: str | None,
+    rebuild: bool,
+    dry_run: bool,
+) -> AggregationOptions:
     """Return checked options of a run.
 
-    Usage snapshots are running totals of the deltas, so these are brought up to date,
-    too, where only the snapshots are asked for.
+    Usage snapshots are running totals of the deltas. So if only the snapshots are
+    requested, the deltas are added.
 
     Raises:
-        UsageError: the arguments make no sense.
+        UsageError: an argument is invalid.
     """
     if first and last and first > last:
         raise UsageError(f"The start date {first} is after the end date {last}.")
@@ -217,8 +241,8 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
         last=last,
         rebuild=rebuild,
         dry_run=dry_run,
-        # who asks for particular days or communities wants all that there is of them;
-        # and where what is counted stays on the list, the next run would count it again
+        # A request for particular days or communities is done completely. Besides,
+        # days that stay on the list would be counted again by the next run.
         limit=(
             None
             if rebuild or first or last or communities
@@ -227,11 +251,19 @@ def options_of(app, communities, families, first, last, rebuild, dry_run):
     )
 
 
-def _halves(app, client, names, lock, gate, options, waiting):
+def _halves(
+    app: Flask,
+    client: OpenSearch,
+    names: Names,
+    lock: ClusterLock,
+    gate: HealthGate,
+    options: AggregationOptions,
+    waiting: Callable[[str], None] | None,
+) -> list[AggregationPipeline]:
     from ..aggregations.records.aggregator import RecordsAggregator
 
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
-    halves = []
+    halves: list[AggregationPipeline] = []
     if set(options.families) & set(USAGE_FAMILIES):
         halves.append(_usage(app, client, names, lock.check, waiting))
     if set(options.families) & set(RECORD_FAMILIES):
@@ -255,7 +287,7 @@ def _halves(app, client, names, lock, gate, options, waiting):
     return halves
 
 
-def _limits(app):
+def _limits(app: Flask) -> HealthLimits:
     return HealthLimits(
         memory_percent=app.config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"],
         patience=app.config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
@@ -263,23 +295,25 @@ def _limits(app):
 
 
 @contextmanager
-def locked(app, client, names, name=LOCK):
-    """Hold the aggregation's lock, or another one; one run at a time has it.
+def locked(
+    app: Flask, client: OpenSearch, names: Names, name: str = LOCK
+) -> Iterator[ClusterLock]:
+    """Hold the aggregation's lock, or another one, during the block.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
-        names: the instance's names.
+        app: the application.
+        client: decodes responses.
+        names: the instance's index names.
         name: id of the lock's document.
 
     Yields:
-        ClusterLock: the lock.
+        The lock.
 
     Raises:
         LockedError: another run holds it.
     """
-    # first, since the index of a site on which OpenSearch was away when the application
-    # started has no template yet
+    # The template comes first. It is missing if OpenSearch did not answer when the
+    # application started.
     ensure_templates(client, names, partial(shards_and_replicas, app))
     index_templates.make(client, names.bookmarks, bookmarks_mapping())
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]

@@ -1,23 +1,26 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How far the aggregates are, read from documents and bookmarks in few requests.
+"""Read the progress of the aggregates from documents and bookmarks, in few requests.
 
-Usage is counted by days, for all communities together; records are counted by
-community, all days together. So what is still to be counted is a list of days for the
-one, and of communities for the other.
+Usage is counted by day, for all communities together. Records are counted by community,
+for all days together. So the backlog is a list of days for usage, and a list of
+communities for records.
 """
 
 from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ..aggregations.documents import day_field
 from ..aggregations.records.distinct import distinct
 from ..aggregations.runner import LAST_RUN
-from ..aggregations.source_positions import SourcePositions
+from ..aggregations.source_positions import SourcePosition, SourcePositions
 from ..community_events.documents import GLOBAL
 from ..search.names import (
     EVENT_TYPES,
@@ -25,11 +28,12 @@ from ..search.names import (
     RECORD_FAMILIES,
     USAGE_DELTA,
     USAGE_FAMILIES,
+    Names,
 )
 from ..search.seqno import positions_of_all
 
 PAGE = 1000
-"""Communities in one answer."""
+"""Communities in one response."""
 
 _SHARDS = 1000
 _USAGE, _RECORDS = "usage", "records"
@@ -40,6 +44,12 @@ _PARAMS = {
     "request_timeout": 60,
 }
 
+_Extent: TypeAlias = tuple[int, str | None, str | None]
+"""Number of documents, their first day, their last day."""
+
+_Extents: TypeAlias = Mapping[tuple[str, str], _Extent]
+"""(community, family) -> its documents."""
+
 
 @dataclass(frozen=True)
 class FamilyStatus:
@@ -47,13 +57,13 @@ class FamilyStatus:
 
     Attributes:
         family: of :data:`~..search.names.FAMILIES`.
-        documents: how many there are.
-        first_day: day of the first one, or None.
-        last_day: day of the last one, or None.
-        percent: how much is counted, 0 to 100; None if all of it is to be counted
-            again and nobody knows how much will change.
-        redo_days: days that are still to be counted; None if it is all of them, or
-            nobody has looked yet.
+        documents: number of documents.
+        first_day: day of the first document, or None.
+        last_day: day of the last document, or None.
+        percent: share that is counted, 0 to 100; None if all will be counted again and
+            the number of documents to change is unknown.
+        redo_days: number of days to be counted; None if all are, or if the sources were
+            never examined.
         redo_from: the first of them, or None.
     """
 
@@ -68,13 +78,13 @@ class FamilyStatus:
 
 @dataclass(frozen=True)
 class UsageBacklog:
-    """What is still to be counted of usage.
+    """The days of usage that are still to be counted.
 
     Attributes:
-        days: all days that have events, or had when they were counted; sorted.
-        redo: those that are to be counted again, sorted.
+        days: all days that have events, or had events when they were counted; sorted.
+        redo: days to be counted again, sorted.
         continued: community -> day from which its snapshots are to be continued.
-        looked: the events were looked at; else nobody knows which days there are.
+        looked: whether the events were examined; without that, the days are unknown.
     """
 
     days: tuple[str, ...] = ()
@@ -83,31 +93,38 @@ class UsageBacklog:
     looked: bool = True
 
     @cached_property
-    def settled(self):
+    def settled(self) -> tuple[str, ...]:
         """Return the days that are counted, sorted."""
         return tuple(sorted(set(self.days).difference(self.redo)))
 
-    def of(self, community, family, documents, first, last):
+    def of(
+        self,
+        community: str,
+        family: str,
+        documents: int,
+        first: str | None,
+        last: str | None,
+    ) -> FamilyStatus:
         """Return the status of one family and community.
+
+        Days to be counted that precede the community's first day may concern only other
+        communities. That is unknown until they are counted, so they are included.
 
         Args:
             community: UUID or ``global``.
             family: one of the usage families.
-            documents: how many there are.
-            first: day of the first one, or None.
-            last: day of the last one, or None.
-
-        Returns:
-            FamilyStatus: what is to be counted before the community's first day may
-            be for others; nobody knows before it is counted.
+            documents: number of documents.
+            first: day of the first document, or None.
+            last: day of the last document, or None.
         """
         start = bisect_left(self.settled, first) if first else 0
         settled, redo_from = len(self.settled) - start, None
         open_days = len(self.redo)
         if family != USAGE_DELTA:
             bounds = [*self.redo[:1]]
-            if community in (self.continued or {}):
-                bounds.append(self.continued[community])
+            continued = self.continued or {}
+            if community in continued:
+                bounds.append(continued[community])
             if bounds:
                 behind = len(self.settled) - max(
                     bisect_left(self.settled, min(bounds)), start
@@ -122,48 +139,48 @@ class UsageBacklog:
         )
 
 
-def _percent(settled, left):
-    """Return how much is settled; not 100 while anything is left."""
+def _percent(settled: int, left: int) -> float:
+    """Return the settled share; less than 100 while anything is left."""
     if not left:
         return 100.0
     return min(round(100.0 * settled / (settled + left), 1), 99.9)
 
 
 class AggregationStatusReader:
-    """Reads how far the aggregates are; changes nothing.
+    """Reads the progress of the aggregates; changes nothing.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~..search.names.Names`.
+        client: decodes responses.
+        names: the instance's index names.
     """
 
-    def __init__(self, client, names):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(self, client: OpenSearch, names: Names) -> None:
         self._client, self._names = client, names
-        self._known = {}
+        self._known: dict[str, dict[str, SourcePosition]] = {}
 
-    def last_run(self):
-        """Return what is noted of the last run, or None if there was none."""
+    def last_run(self) -> dict[str, Any] | None:
+        """Return the stored report of the last run, or None if none was ever run."""
         return self._get(LAST_RUN)
 
-    def looked(self, scope, last_run):
-        """Tell whether the sources were ever looked at.
+    def looked(self, scope: str, last_run: Mapping[str, Any] | None) -> bool:
+        """Return whether the sources were ever examined.
 
         Args:
             scope: ``usage`` or ``records``.
-            last_run: of :meth:`last_run`.
+            last_run: from :meth:`last_run`.
         """
-        # where there was nothing to look at, there is no bookmark either
+        # an instance without sources has no bookmark either
         everything = bool(last_run and last_run.get("data_as_of"))
         return everything or bool(self._sources(scope))
 
-    def usage(self, last_run):
-        """Return the :class:`UsageBacklog`.
+    def usage(self, last_run: Mapping[str, Any] | None) -> UsageBacklog:
+        """Return the days of usage that are still to be counted.
 
         Args:
-            last_run: of :meth:`last_run`.
+            last_run: from :meth:`last_run`.
         """
-        days, redo = set(), set()
+        days: set[str] = set()
+        redo: set[str] = set()
         for source in self._sources(_USAGE).values():
             days.update(source.counts)
             redo.update(source.redo)
@@ -175,11 +192,11 @@ class AggregationStatusReader:
             looked=self.looked(_USAGE, last_run),
         )
 
-    def changes(self):
-        """Return how much was written since the aggregation looked.
+    def changes(self) -> dict[str, int]:
+        """Return the number of writes since the aggregation examined the sources.
 
         Returns:
-            dict: ``usage`` and ``records`` -> number of writes to their sources.
+            ``usage`` and ``records`` -> number of writes to their sources.
         """
         events = ",".join(self._names.events_alias(kind) for kind in EVENT_TYPES)
         records = f"{self._names.community_events},{self._names.record_facts}"
@@ -188,15 +205,14 @@ class AggregationStatusReader:
             for scope, target in ((_USAGE, events), (_RECORDS, records))
         }
 
-    def communities(self, size):
+    def communities(self, size: int) -> tuple[list[str], int]:
         """Return the communities with the most additions of records.
 
         Args:
-            size: how many at most.
+            size: number of communities, at most.
 
         Returns:
-            tuple: their UUIDs, the largest first, and how many communities there
-            are at all.
+            Their UUIDs, the largest first, and the number of all communities.
         """
         found = self._largest(self._names.community_events, size)
         if found[1]:
@@ -204,24 +220,30 @@ class AggregationStatusReader:
         aliases = [self._names.aggregates(family) for family in FAMILIES]
         return self._largest(",".join(aliases), size)
 
-    def documents(self, communities=None):
-        """Return how many documents each community and family has.
+    def documents(
+        self, communities: Collection[str] | None = None
+    ) -> dict[tuple[str, str], _Extent]:
+        """Return the number of documents, and their days, of communities and families.
 
         Args:
-            communities: UUIDs and ``global``; None for all that have any.
+            communities: UUIDs and ``global``; None for all that have documents.
 
         Returns:
-            dict: (community, family) -> (documents, first day, last day).
+            (community, family) -> (number of documents, first day, last day).
         """
-        found = {}
+        found: dict[tuple[str, str], _Extent] = {}
         for family in FAMILIES:
             for bucket in self._by_community(family, communities):
-                days = (bucket[end].get("value_as_string") for end in ("first", "last"))
+                first, last = (
+                    bucket[end].get("value_as_string") for end in ("first", "last")
+                )
                 key = (bucket["key"]["community"], family)
-                found[key] = (bucket["doc_count"], *days)
+                found[key] = (bucket["doc_count"], first, last)
         return found
 
-    def open_records(self, today, communities=None):
+    def open_records(
+        self, today: str, communities: Collection[str] | None = None
+    ) -> tuple[dict[str, tuple[str, ...]], int]:
         """Return which record families are to be counted again.
 
         Args:
@@ -229,8 +251,7 @@ class AggregationStatusReader:
             communities: UUIDs and ``global``; None for all.
 
         Returns:
-            tuple: community -> families, and how many communities there are at all
-            that have any.
+            Community -> families, and the number of all communities that have any.
         """
         due = {
             community
@@ -250,12 +271,12 @@ class AggregationStatusReader:
         if communities is not None:
             due.intersection_update(communities)
             query = self._noted(communities)
-        # what is due changes all, whatever else is noted
+        # a due community counts all its families again
         return {**dict(self._open(query)), **dict.fromkeys(due, RECORD_FAMILIES)}, total
 
-    def _noted(self, communities=None):
-        """Return the query for communities of which something is to be written."""
-        filters = [
+    def _noted(self, communities: Collection[str] | None = None) -> dict[str, Any]:
+        """Return the query for communities with documents to be written."""
+        filters: list[dict[str, Any]] = [
             {"term": {"kind": "community"}},
             {"term": {"scope": _RECORDS}},
             {"exists": {"field": "redo"}},
@@ -264,21 +285,21 @@ class AggregationStatusReader:
             filters.append({"terms": {"community_id": list(communities)}})
         return {"bool": {"filter": filters}}
 
-    def _count(self, query):
+    def _count(self, query: dict[str, Any]) -> int:
         return self._client.count(
             index=self._names.bookmarks,
             body={"query": query},
             params={"ignore_unavailable": "true"},
         )["count"]
 
-    def corrections(self, size):
+    def corrections(self, size: int) -> list[dict[str, Any]]:
         """Return which days have changed after they were complete, and why.
 
         Args:
-            size: how many entries at most.
+            size: number of entries, at most.
 
         Returns:
-            list[dict]: the newest first.
+            The stored entries, the newest first.
         """
         try:
             self._client.indices.refresh(index=self._names.bookmarks)
@@ -298,16 +319,23 @@ class AggregationStatusReader:
             for hit in hits
         ]
 
-    def family(self, marks, open_records, community, family, documents):
+    def family(
+        self,
+        marks: UsageBacklog,
+        open_records: Mapping[str, Collection[str]] | None,
+        community: str,
+        family: str,
+        documents: _Extents,
+    ) -> FamilyStatus:
         """Return the status of one family and community.
 
         Args:
-            marks: of :meth:`usage`.
-            open_records: community -> families that are to be counted again; None
-                where nobody has looked yet.
+            marks: from :meth:`usage`.
+            open_records: community -> families to be counted again; None if the sources
+                were never examined.
             community: UUID or ``global``.
             family: of :data:`~..search.names.FAMILIES`.
-            documents: of :meth:`documents`.
+            documents: from :meth:`documents`.
         """
         found = documents.get((community, family), (0, None, None))
         if family in USAGE_FAMILIES and marks.looked:
@@ -321,32 +349,33 @@ class AggregationStatusReader:
 
     # -- inside -------------------------------------------------------------
 
-    def _sources(self, scope):
+    def _sources(self, scope: str) -> dict[str, SourcePosition]:
         """Return the bookmarks of sources, which are read once."""
         if scope not in self._known:
             sources = SourcePositions(self._client, self._names, scope)
             self._known[scope] = sources.read()
         return self._known[scope]
 
-    def _get(self, id):
+    def _get(self, id: str) -> dict[str, Any] | None:
         found = self._client.get(index=self._names.bookmarks, id=id, ignore=[404])
         return found.get("_source")
 
-    def _writes(self, scope, target):
+    def _writes(self, scope: str, target: str) -> int:
         known, writes = self._sources(scope), 0
         for name, now in positions_of_all(self._client, target).items():
             before = known.get(name)
             same = before is not None and before.uuid.split(" ")[0] == now.uuid
+            shards = before.shards if before is not None and same else {}
             for number, position in now.shards.items():
                 upto = -1
-                if same and number in before.shards:
-                    history, checkpoint = before.shards[number]
+                if number in shards:
+                    history, checkpoint = shards[number]
                     if history == position.history:
                         upto = min(checkpoint, position.checkpoint)
                 writes += position.checkpoint - upto
         return writes
 
-    def _largest(self, target, size):
+    def _largest(self, target: str, size: int) -> tuple[list[str], int]:
         answer = self._search(
             target,
             {"bool": {"must_not": {"term": {"community_id": GLOBAL}}}},
@@ -370,12 +399,14 @@ class AggregationStatusReader:
         total = answer.get("all", {}).get("value", 0)
         return [bucket["key"] for bucket in buckets][:size], total
 
-    def _by_community(self, family, communities):
+    def _by_community(
+        self, family: str, communities: Collection[str] | None
+    ) -> Iterator[dict[str, Any]]:
         day = {"field": day_field(family), "format": "yyyy-MM-dd"}
-        query = {"match_all": {}}
+        query: dict[str, Any] = {"match_all": {}}
         if communities is not None:
             query = {"terms": {"community_id": list(communities)}}
-        composite = {
+        composite: dict[str, Any] = {
             "size": PAGE,
             "sources": [{"community": {"terms": {"field": "community_id"}}}],
         }
@@ -392,8 +423,8 @@ class AggregationStatusReader:
                 return
             composite["after"] = page["after_key"]
 
-    def _open(self, query):
-        body = {
+    def _open(self, query: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        body: dict[str, Any] = {
             "size": PAGE,
             "query": query,
             "sort": ["community_id"],
@@ -410,7 +441,9 @@ class AggregationStatusReader:
                 return
             body["search_after"] = hits[-1]["sort"]
 
-    def _search(self, target, query, aggregations):
+    def _search(
+        self, target: str, query: dict[str, Any], aggregations: dict[str, Any]
+    ) -> dict[str, Any]:
         try:
             answer = self._client.search(
                 index=target,

@@ -3,30 +3,52 @@
 
 """The service for community events and statistics."""
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
+from flask import Flask
+from flask_principal import Identity
 from invenio_db import db
+from opensearchpy import OpenSearch
 
-from ..community_events.backfill import BackfillReport
+from ..aggregations.aggregate_removal import OwnIndex
+from ..aggregations.runner import (
+    AggregationOptions,
+    AggregationProgress,
+    AggregationReport,
+)
+from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.backfill_locks import announced
 from ..community_events.backfill_run import BackfillRun
 from ..community_events.database import Database
-from ..community_events.database_indexes import DatabaseIndexes, has_all_indexes
+from ..community_events.database_indexes import (
+    DatabaseIndexes,
+    IndexProgress,
+    has_all_indexes,
+)
 from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
-from ..community_events.live_capture import DeferredCaptureRun, LiveCapture
+from ..community_events.live_capture import (
+    CaptureReport,
+    DeferredCaptureRun,
+    LiveCapture,
+)
 from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.recorder import Recorder
 from ..community_events.scan_budget import ScanBudget
 from ..community_events.selection import Selection
-from ..community_events.status import events_status
+from ..community_events.status import EventsStatus, events_status
 from ..community_events.store import EventStore
 from ..errors import LockedError, NotReadyError, UsageError
 from ..queries import argument_parsing
+from ..queries.query import SeriesQuery, SeriesResult, SeriesRow
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
+from ..subcounts import Subcount
 from ..usage_events.maintenance.reattribution import noting
 from .aggregation import (
     aggregate,
@@ -37,47 +59,50 @@ from .aggregation import (
 )
 from .aggregation_status import AggregationStatusReader
 from .preparation import Preparation
-from .reading import read_stats
+from .reading import StatsRead, read_stats
 from .removal import destroy_indices
-from .reports import most_used_records
-from .scheduler import catch_up
+from .reports import MostUsedRecords, most_used_records
+from .scheduler import ScheduledRunReport, catch_up
 from .series import SeriesService
-from .status import read_status
+from .status import StatsStatus, read_status
+
+if TYPE_CHECKING:
+    from ..reports.counter.assembly import CounterReport, ReportProgress
 
 _SHORT = 20
-"""Seconds that live capture goes on in one try; its task is sent again later."""
+"""Seconds that live capture retries requests; after that its task is sent again."""
 
 
 class CommunityStatsService:
-    """Everything about communities' statistics, as methods.
+    """Generates community events, and counts, reads and deletes statistics.
 
-    The methods need an application context, for the database.
+    The methods need an application context, for the database. Creating the service
+    opens no connection.
 
     Args:
-        app: the Flask application.
+        app: the application.
     """
 
-    def __init__(self, app):
-        """Keep the application; opens no connection yet."""
+    def __init__(self, app: Flask) -> None:
         self.app = app
         self.names = Names.of(app)
 
     def generate_record_community_events(
         self,
-        community_ids=None,
-        recids=None,
-        start_date=None,
-        end_date=None,
-        dry_run=False,
-        progress=None,
-        waiting=None,
-    ):
+        community_ids: Collection[str] | None = None,
+        recids: Collection[str] | None = None,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        dry_run: bool = False,
+        progress: Callable[[BackfillProgress], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+    ) -> BackfillReport:
         """Write the community events and facts of records that lack them.
 
-        Without a restriction it sees all records, goes on where an interrupted
-        run came to, and marks the back-fill as complete, which the migration
-        of usage events asks for. Safe to run again, to kill, and to run while
-        the site writes or beside a second run.
+        Without a restriction it compares all records, continues an interrupted run, and
+        stores that the back-fill is complete, which the migration of usage events
+        requires. It can be killed and run again, while the site writes or a second run
+        is active.
 
         Args:
             community_ids: only records that are in one of these communities, or
@@ -89,21 +114,16 @@ class CommunityStatsService:
             end_date: only records created then or earlier; a date includes its
                 whole day.
             dry_run: count what would be written and write nothing.
-            progress: called with a :class:`~..community_events.backfill.BackfillProgress`
-                now and then.
-            waiting: called with a sentence whenever OpenSearch takes no requests
-                for now.
-
-        Returns:
-            BackfillReport: what was done.
+            progress: called several times a second.
+            waiting: called with a sentence whenever OpenSearch accepts no requests.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
-            LockedError: the community events are being deleted right now.
-            UsageError: an argument makes no sense, or names what does not exist.
+            LockedError: the community events are being deleted.
+            UsageError: an argument is invalid, or a community or record does not exist.
             DatabaseUnavailableError: the database does not answer.
-            SearchUnavailableError: OpenSearch took no requests for too long; the
-                next run goes on.
+            SearchUnavailableError: OpenSearch accepted no requests for too long; the
+                next run continues.
             OpenSearchException: the cluster does not answer at the start.
         """
         run, reader = self._generation("backfill", progress, waiting)
@@ -114,8 +134,8 @@ class CommunityStatsService:
             return run.run_some(selection, dry_run)
 
     @contextmanager
-    def _announced(self, dry_run):
-        """Keep the community events from being deleted while they are generated."""
+    def _announced(self, dry_run: bool) -> Iterator[None]:
+        """Prevent the deletion of community events during the block."""
         if dry_run:
             yield
             return
@@ -125,22 +145,24 @@ class CommunityStatsService:
         with announced(client, self.names):
             yield
 
-    def capture_changes(self, parent_ids=(), community_ids=(), rows=()):
-        """Write what the timelines of records that may have changed lack.
+    def capture_changes(
+        self,
+        parent_ids: Iterable[str] = (),
+        community_ids: Iterable[str] = (),
+        rows: Iterable[Collection[Any]] = (),
+    ) -> CaptureReport:
+        """Write the events that timelines lack after changes, or defer the capture.
 
         Args:
-            parent_ids: UUIDs of parents; all their versions are looked at.
-            community_ids: UUIDs of communities; all their records are.
-            rows: of memberships whose row was written: UUID of the parent, of the
-                community, whether it was inserted or deleted, and the moment.
-
-        Returns:
-            CaptureReport: what was written, or that it was put off.
+            parent_ids: UUIDs of parents; all their versions are compared.
+            community_ids: UUIDs of communities; all their records are compared.
+            rows: (UUID of the parent, UUID of the community, whether the row of the
+                membership was inserted, not deleted; moment), also as lists.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
             DatabaseUnavailableError: the database does not answer.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
         changes = MembershipChanges(
@@ -148,18 +170,15 @@ class CommunityStatsService:
         )
         return self._live_capture().capture(changes)
 
-    def capture_deferred_changes(self):
-        """Capture the changes that were put off for the next batch.
-
-        Returns:
-            CaptureReport: what was written, and when the next batch is due.
+    def capture_deferred_changes(self) -> CaptureReport:
+        """Capture the next batch of deferred captures.
 
         Raises:
             See :meth:`capture_changes`.
         """
         return self._live_capture().capture_batch()
 
-    def _live_capture(self):
+    def _live_capture(self) -> LiveCapture:
         check_enabled(self.app)
         client = json_client(self.app)
         return LiveCapture(
@@ -169,16 +188,20 @@ class CommunityStatsService:
             self._scan_budget(client),
         )
 
-    def _scan_budget(self, client):
+    def _scan_budget(self, client: OpenSearch) -> ScanBudget:
         per_minute = self.app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
         return ScanBudget(client, self.names, per_minute, Database(db.engine).now)
 
-    def _capture(self, changes, timeout="STATS_DASHBOARD_STATEMENT_TIMEOUT"):
-        """Write what the timelines of records lack that may have changed.
+    def _capture(
+        self,
+        changes: MembershipChanges,
+        timeout: str = "STATS_DASHBOARD_STATEMENT_TIMEOUT",
+    ) -> BackfillReport:
+        """Write the events that timelines lack after changes.
 
         Args:
-            changes: a :class:`~..community_events.deferred_captures.MembershipChanges`.
-            timeout: name of the variable that limits the statements.
+            changes: the parents and communities to compare.
+            timeout: name of the config variable that limits the statements.
         """
         run, reader = self._generation(
             cause=None, limit=_SHORT, timeout=timeout, written=changes.written
@@ -191,44 +214,42 @@ class CommunityStatsService:
 
     def reconcile_community_events(
         self,
-        community_ids=None,
-        recids=None,
-        changed_only=False,
-        dry_run=False,
-        progress=None,
-        waiting=None,
-    ):
-        """Compare the community events of records with the database; repair them.
+        community_ids: Collection[str] | None = None,
+        recids: Collection[str] | None = None,
+        changed_only: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[BackfillProgress], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+    ) -> BackfillReport:
+        """Compare the community events of records with the database, and repair them.
 
-        Live capture leaves nothing to repair. What it missed, such as a change made
-        behind the application's back or one whose message was lost, is dated by the
-        best evidence there is.
+        Normally live capture leaves nothing to repair. A change that it missed, such as
+        one made outside the application or one whose message was lost, is dated by the
+        best evidence that exists.
 
         Args:
             community_ids: only records of these communities; UUIDs or slugs.
             recids: only these records.
-            changed_only: only records that were changed since the last time.
+            changed_only: only records that changed since the last reconciliation.
             dry_run: count what would be written and write nothing.
-            progress: called with a :class:`~..community_events.backfill.BackfillProgress`
-                now and then.
-            waiting: called with a sentence whenever OpenSearch takes no requests
-                for now.
+            progress: called several times a second.
+            waiting: called with a sentence whenever OpenSearch accepts no requests.
 
         Returns:
-            BackfillReport: what was repaired; no events is the normal answer.
+            The repairs; normally no events.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False, or the community
                 events were never generated.
             LockedError: another reconciliation is running.
-            UsageError: an argument names what does not exist.
+            UsageError: a community or record does not exist.
             DatabaseUnavailableError: the database does not answer.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
         client = json_client(self.app)
         last = reconciliation_state(client, self.names)
-        # what was refused then is not true yet
+        # a timeline with a refused event does not agree with the database yet
         verified = None if last.lacking else last.swept_at
         run, reader = self._generation(
             "reconciled", progress, waiting, verified=verified
@@ -249,12 +270,12 @@ class CommunityStatsService:
             ).run,
         )
 
-    def reconcile_if_due(self):
-        """Do what the scheduled reconciliation has to do now.
+    def reconcile_if_due(self) -> BackfillReport | None:
+        """Do the scheduled reconciliation: of all records if due, else of changed ones.
 
         Returns:
-            BackfillReport: what was repaired; None if the community events were
-            never generated, or another reconciliation is running.
+            The repairs; None if the community events were never generated, or another
+            reconciliation is running.
         """
         days = self.app.config["STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS"]
         work = Reconciliation(json_client(self.app), self.names)
@@ -265,47 +286,43 @@ class CommunityStatsService:
 
     def aggregate(
         self,
-        community_ids=None,
-        families=None,
-        start_date=None,
-        end_date=None,
-        rebuild=False,
-        dry_run=False,
-        progress=None,
-        waiting=None,
-        call=None,
-    ):
+        community_ids: Collection[str] | None = None,
+        families: Collection[str] | None = None,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        rebuild: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[AggregationProgress], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+        call: Callable[[str, int], None] | None = None,
+    ) -> AggregationReport:
         """Bring deltas and snapshots up to date.
 
-        It counts what has changed since the last run, whatever has changed it. Safe
-        to kill and to run again; one run at a time.
+        It counts the days and communities that have changed since the last run, for
+        whichever reason. It can be killed and run again. One run at a time is active.
 
         Args:
             community_ids: only documents of these communities: UUIDs, slugs, or
-                ``global``. What is to be counted stays on the list for the others.
+                ``global``. The backlog of the others does not change.
             families: only these; see :data:`~..search.names.FAMILIES`.
             start_date: only this day and later; a date or ISO 8601 text, UTC.
             end_date: only this day and earlier.
-            rebuild: count all again, not only what has changed.
+            rebuild: count all again, not only changes.
             dry_run: count and compare; write nothing.
-            progress: called with a :class:`~..aggregations.runner.AggregationProgress` after each
-                piece of work.
+            progress: called after each step.
             waiting: called with a sentence whenever the run waits.
-            call: called with the id of the run and a number of steps when there is
-                much to do; sends for helpers, each of which calls
-                :meth:`help_aggregating`. None does all steps here.
-
-        Returns:
-            AggregationReport: what was done.
+            call: called with the id of the run and a number of steps if that is large;
+                starts helpers, each of which calls :meth:`help_aggregating`. None does
+                all steps in this process.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
-            UsageError: an argument makes no sense, or names what does not exist.
-            LockedError: another run is under way.
+            UsageError: an argument is invalid, or a community does not exist.
+            LockedError: another run is active.
             LockLostError: another run has taken over.
-            ClusterNotHealthyError: the cluster is not fit for more; run again.
-            SearchUnavailableError: OpenSearch took no requests for too long.
-            StatsDashboardError: OpenSearch refuses a document for good.
+            ClusterNotHealthyError: the cluster is in no state for more work; run again.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
+            StatsDashboardError: OpenSearch refuses a document for a permanent reason.
             OpenSearchException: the cluster does not answer at the start.
         """
         options = self._options(
@@ -315,31 +332,39 @@ class CommunityStatsService:
 
     def check_aggregation(
         self,
-        community_ids=None,
-        families=None,
-        start_date=None,
-        end_date=None,
-        rebuild=False,
-        dry_run=False,
-    ):
-        """See that :meth:`aggregate` can be called so; counts nothing.
+        community_ids: Collection[str] | None = None,
+        families: Collection[str] | None = None,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        rebuild: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        """Check that :meth:`aggregate` can be called with these arguments.
 
         Args:
-            community_ids: see there, as for the others.
-            families: see there.
-            start_date: see there.
-            end_date: see there.
-            rebuild: see there.
-            dry_run: see there.
+            community_ids: as for :meth:`aggregate`.
+            families: as for :meth:`aggregate`.
+            start_date: as for :meth:`aggregate`.
+            end_date: as for :meth:`aggregate`.
+            rebuild: as for :meth:`aggregate`.
+            dry_run: as for :meth:`aggregate`.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
-            UsageError: an argument makes no sense, or names what does not exist.
+            UsageError: an argument is invalid, or a community does not exist.
         """
         check_enabled(self.app)
         self._options(community_ids, families, start_date, end_date, rebuild, dry_run)
 
-    def _options(self, community_ids, families, start_date, end_date, rebuild, dry_run):
+    def _options(
+        self,
+        community_ids: Collection[str] | None,
+        families: Collection[str] | None,
+        start_date: str | date | None,
+        end_date: str | date | None,
+        rebuild: bool,
+        dry_run: bool,
+    ) -> AggregationOptions:
         return options_of(
             self.app,
             argument_parsing.with_global(community_ids),
@@ -350,11 +375,12 @@ class CommunityStatsService:
             dry_run,
         )
 
-    def missing(self):
-        """Say what is missing before everything can be counted; changes nothing.
+    def missing(self) -> str | None:
+        """Return what is missing before everything can be counted; change nothing.
 
         Returns:
-            str | None: which command makes it, as a sentence or two; None if nothing is.
+            One or two sentences that name the command to run; None if nothing is
+            missing.
 
         Raises:
             OpenSearchException: the cluster does not answer.
@@ -365,28 +391,30 @@ class CommunityStatsService:
         client = json_client(self.app, timeout=60)
         return Preparation(self.app, client, self, reindexing, 0).missing().waits_for
 
-    def help_aggregating(self, run):
-        """Do steps of a run of :meth:`aggregate` under way, until none is left.
+    def help_aggregating(self, run: str) -> int:
+        """Do steps of an active run of :meth:`aggregate`, until none is left.
 
         Args:
             run: id of the run.
 
         Returns:
-            int: how many steps were done; 0 if the run has ended.
+            The number of steps done; 0 if the run has ended.
         """
         return help_with(self.app, run)
 
-    def catch_up(self, call=None):
-        """Do what the scheduled task has to do: a piece of what is missing, or count.
+    def catch_up(
+        self, call: Callable[[str, int], None] | None = None
+    ) -> ScheduledRunReport | None:
+        """Do the work of the scheduled task: a piece of the preparation, or aggregate.
 
         Args:
-            call: sends for helpers; see :meth:`aggregate`.
+            call: starts helpers; see :meth:`aggregate`.
 
         Returns:
-            CaughtUp: what was done; None if another worker is at it.
+            The result; None if another worker is doing this.
 
         Raises:
-            StatsDashboardError: what :meth:`aggregate` raises; the next run goes on.
+            StatsDashboardError: :meth:`aggregate` failed; the next run continues.
             OpenSearchException: the cluster does not answer.
         """
         state = self.app.extensions["invenio-stats-dashboard"]
@@ -395,16 +423,17 @@ class CommunityStatsService:
         except LockedError:
             return None
 
-    def status(self, community_ids=None, every=False):
-        """Say how far everything is, and what needs a person; changes nothing.
+    def status(
+        self, community_ids: Collection[str] | None = None, every: bool = False
+    ) -> StatsStatus:
+        """Return the state of all parts, and problems that need attention.
+
+        It changes nothing.
 
         Args:
             community_ids: UUIDs, slugs, or ``global``; None for the instance and the
                 largest communities.
             every: all communities.
-
-        Returns:
-            StatsStatus: see :mod:`.status`.
 
         Raises:
             UsageError: a community does not exist.
@@ -420,18 +449,18 @@ class CommunityStatsService:
             every,
         )
 
-    def corrections(self, size=100):
+    def corrections(self, size: int = 100) -> list[dict[str, Any]]:
         """Return which days have changed after they were complete, and why.
 
         Args:
-            size: how many entries at most, 1 to 10,000.
+            size: number of entries, 1 to 10,000, at most.
 
         Returns:
-            list[dict]: the newest first: ``scope`` (usage or records), ``day``, ``why``,
-            ``updated_at``, the ``communities`` whose documents changed
-            (``more_communities`` are not named); of usage the totals of the instance
-            before and after, in ``global``; of records the ``last_day`` and the number
-            of ``days``.
+            The newest first: ``scope`` (usage or records), ``day``, ``why``,
+            ``updated_at``, and the ``communities`` whose documents changed
+            (``more_communities`` is the number of those that are not named). Usage also
+            has the totals of the instance before and after, in ``global``; records have
+            the ``last_day`` and the number of ``days``.
 
         Raises:
             OpenSearchException: the cluster does not answer.
@@ -440,11 +469,18 @@ class CommunityStatsService:
             size
         )
 
-    def read_stats(self, community_id, family, start_date=None, end_date=None):
+    def read_stats(
+        self,
+        community_id: str,
+        family: str,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+    ) -> StatsRead:
         """Return the documents of one community and family, one for each day.
 
-        On days for which nothing is stored a delta is zero, and a snapshot is the one
-        before; their ``updated_timestamp`` is None. Days after today are left out.
+        On days without a stored document a delta is zero, and a snapshot equals the
+        preceding one; their ``updated_timestamp`` is None. Days after today are left
+        out.
 
         Args:
             community_id: UUID, slug, or ``global``.
@@ -454,137 +490,133 @@ class CommunityStatsService:
             end_date: last day, inclusive; today by default.
 
         Returns:
-            StatsRead: what is read, and an iterator that fetches the documents.
+            The checked arguments, and an iterator that fetches the documents.
 
         Raises:
-            UsageError: an argument makes no sense, or the community does not exist.
+            UsageError: an argument is invalid, or the community does not exist.
             DatabaseUnavailableError: the database does not answer.
         """
         return read_stats(self.app, community_id, family, start_date, end_date)
 
     @cached_property
-    def series(self):
-        """Return the :class:`~.series.SeriesService`."""
+    def series(self) -> SeriesService:
+        """Return the readers of series, which are created once."""
         return SeriesService(self.app)
 
-    def read_series(self, query):
-        """Return the answer to a question about a community's numbers.
+    def read_series(self, query: SeriesQuery) -> SeriesResult:
+        """Return the result of a query about a community's numbers.
 
-        Totals come from doc values, breakdowns from snapshots where these are whole,
-        else from deltas; the number of requests to OpenSearch is bounded.
+        Totals come from doc values. Breakdowns come from snapshots that are complete,
+        else from deltas. The number of requests to OpenSearch is bounded.
 
         Args:
-            query: a :class:`~..queries.query.SeriesQuery`. Its days should not be
-                after today: they would be told as if nothing happened in them.
+            query: the query. Its days should not be after today: the result would have
+                zeros for them.
 
         Returns:
-            SeriesResult: see :mod:`~..queries.query`. A community without documents
-            has zeros.
+            The result. A community without documents has zeros.
 
         Raises:
-            UsageError: the question names a metric, breakdown, interval or comparison
-                that there is not, or ends before it begins.
-            SearchUnavailableError: OpenSearch took no requests for some seconds.
+            UsageError: the query names a metric, breakdown, interval or comparison that
+                does not exist, or ends before it begins.
+            SearchUnavailableError: OpenSearch accepted no requests for some seconds.
             OpenSearchException: the cluster refuses a request.
         """
         return self.series.reader.read(query)
 
-    def series_rows(self, query):
-        """Return the answer to a question as lines of a table, one after the other.
+    def series_rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
+        """Return the result of a query as rows of a table, one at a time.
 
-        The numbers are those of :meth:`read_series`. With ``top=None`` no more than one
-        bucket of cells is held in memory, however many lines there are.
+        The numbers are those of :meth:`read_series`. With ``top=None`` only the values
+        of one interval are in memory, however many rows the table has.
 
         Args:
-            query: a :class:`~..queries.query.SeriesQuery`.
+            query: the query.
 
         Returns:
-            Iterator[Row]: bucket by bucket, totals first; those of the range before
-            those that it is compared with. A cell has no line in a bucket in which it
-            has nothing.
+            Rows by interval, totals first; the range first, then the range that it is
+            compared with. Intervals in which a value is zero have no row for it.
 
         Raises:
-            UsageError: as :meth:`read_series`; raised with the first line.
-            SearchUnavailableError: OpenSearch took no requests for some seconds; it
-                may come after some lines.
+            UsageError: as :meth:`read_series`; raised with the first row.
+            SearchUnavailableError: OpenSearch accepted no requests for some seconds;
+                can be raised after some rows.
         """
         return self.series.reader.rows(query)
 
-    def series_version(self, community_id):
-        """Return a text that changes whenever the numbers of a community may have.
+    def series_version(self, community_id: str) -> str:
+        """Return a text that changes whenever a community's numbers may have changed.
 
         Args:
             community_id: UUID or ``global``.
 
         Returns:
-            str: hexadecimal digits.
+            Hexadecimal digits.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for some seconds.
+            SearchUnavailableError: OpenSearch accepted no requests for some seconds.
         """
         return self.series.freshness.version(community_id)
 
-    def labels(self, breakdown, ids, language=None):
-        """Return what the cells of a breakdown are called.
+    def labels(
+        self, breakdown: str, ids: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of values of a breakdown.
 
         Args:
             breakdown: key of the registry of breakdowns.
-            ids: of cells, ``unknown`` and ``_other`` among them.
+            ids: of values; ``unknown`` and ``_other`` are allowed.
             language: code such as ``de``; None for that of the request.
 
         Returns:
-            dict: id -> label. An id that no vocabulary knows is its own label, and all
-            are while a vocabulary does not answer.
+            id -> label. An id that is not in the vocabulary is its own label, and so
+            are all ids while the vocabulary cannot be read.
         """
         return self.series.labels.of(breakdown, ids, language)
 
-    def breakdown_labels(self, keys, language=None):
-        """Return what breakdowns are called.
+    def breakdown_labels(
+        self, keys: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of breakdowns, by key.
 
         Args:
             keys: of the registry of breakdowns.
             language: code such as ``de``; None for that of the request.
-
-        Returns:
-            dict: key -> label.
         """
         return self.series.labels.of_breakdowns(keys, language)
 
     def most_used_records(
         self,
-        community_id,
-        identity=None,
-        by="views",
-        of="parents",
-        start_date=None,
-        end_date=None,
-        size=10,
-        seconds=0,
-    ):
+        community_id: str,
+        identity: Identity | None = None,
+        by: str = "views",
+        of: str = "parents",
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        size: int = 10,
+        seconds: int = 0,
+    ) -> MostUsedRecords:
         """Return the most viewed or most downloaded records of a community.
 
-        They are counted from the usage events, so nothing has to be aggregated first. A
-        record that the caller may not see keeps its place and its number.
+        They are counted from the usage events, so no aggregation is needed. A record
+        that the caller may not see has a rank and a count, but no identifier or title.
 
         Args:
             community_id: UUID, slug, or ``global``.
-            identity: of the caller, who decides which records are named; None for
-                somebody who is not logged in.
+            identity: of the caller, on which it depends which records are named; None
+                for an anonymous user.
             by: ``views`` or ``downloads``.
             of: ``parents`` for all versions of a record together, or ``records`` for
-                each by itself.
+                each version.
             start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
                 last one by default.
             end_date: last day, inclusive; today by default.
-            size: how many rows at most, 1 to 100.
-            seconds: for which the numbers, not the titles, may be kept in the site's
-                cache; 0 to count now.
-
-        Returns:
-            MostUsedRecords: see :mod:`.reports`.
+            size: number of rows, 1 to 100, at most.
+            seconds: for which the site may cache the numbers, but not the titles; 0
+                counts now.
 
         Raises:
-            UsageError: an argument makes no sense, or the community does not exist.
+            UsageError: an argument is invalid, or the community does not exist.
             DatabaseUnavailableError: the database does not answer.
             OpenSearchException: the cluster does not answer, or not completely.
         """
@@ -602,39 +634,37 @@ class CommunityStatsService:
 
     def counter_report(
         self,
-        community_id,
-        month,
-        identity=None,
-        progress=None,
-        waiting=None,
-        hidden=False,
-        most=None,
-    ):
+        community_id: str,
+        month: str,
+        identity: Identity | None = None,
+        progress: "Callable[[ReportProgress], None] | None" = None,
+        waiting: Callable[[str], None] | None = None,
+        hidden: bool = False,
+        most: int | None = None,
+    ) -> "CounterReport":
         """Return the COUNTER dataset report of a community and month.
 
-        It has the form of Make Data Count. It is counted from the usage events, a day
-        at a time, so nothing has to be aggregated first. docs/counter.md tells what is
-        counted otherwise than the standard says; so does its header.
+        It has the format of Make Data Count. It is counted from the usage events, one
+        day at a time, so no aggregation is needed. docs/counter.md and the header of
+        the report list where it differs from the standard.
 
         Args:
             community_id: UUID, slug, or ``global``.
-            month: ``YYYY-MM``; the present one is reported up to today.
-            identity: of the caller, who decides which records are named; None for those
-                that anybody may see.
-            progress: called with a
-                :class:`~..reports.counter.assembly.ReportProgress` now and then.
-            waiting: called with a sentence whenever OpenSearch takes no requests for
-                now.
-            hidden: the records that the caller may not see are in it, too, by their DOI
-                or address, without a title.
-            most: events that may be counted; None for any number.
+            month: ``YYYY-MM``; the present month is reported up to today.
+            identity: of the caller, on which it depends which records are named; None
+                for the public records.
+            progress: called several times during the count.
+            waiting: called with a sentence whenever OpenSearch accepts no requests.
+            hidden: include records that the caller may not see, by their DOI or
+                address, without a title.
+            most: maximum number of events to count; None without a limit.
 
         Returns:
-            CounterReport: its header, and an iterator that makes the datasets.
+            Its header, and an iterator that creates the datasets.
 
         Raises:
-            UsageError: the month is malformed or to come, or has more events, or the
-                community does not exist.
+            UsageError: the month is malformed or in the future, or has more events than
+                ``most``, or the community does not exist.
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch did not answer, or not completely.
             OpenSearchException: the cluster does not answer at the start.
@@ -645,57 +675,68 @@ class CommunityStatsService:
             self.app, community_id, month, identity, progress, waiting, hidden, most
         )
 
-    def clear_bookmarks(self, dry_run=False):
-        """Forget how far everything is counted, so that all is looked at again.
+    def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
+        """Delete the bookmarks of all sources, so that the next runs count all again.
 
-        Documents stay, and are compared by the next runs, which do it in pieces as
-        any other work.
+        The documents stay. The next runs compare them, in steps like any other work.
 
         Args:
             dry_run: change nothing.
 
         Returns:
-            dict: ``usage`` and ``records`` -> indices whose bookmarks were there.
+            ``usage`` and ``records`` -> indices that had bookmarks.
 
         Raises:
-            LockedError: an aggregation is under way.
+            LockedError: an aggregation is running.
             OpenSearchException: the cluster does not answer.
         """
         return clear_bookmarks(self.app, dry_run)
 
-    def destroy_indices(self, everything=False, dry_run=False):
-        """Delete all aggregates with their bookmarks and states, for good.
+    def destroy_indices(
+        self, everything: bool = False, dry_run: bool = False
+    ) -> list[OwnIndex]:
+        """Delete all aggregates with their bookmarks and states permanently.
 
         Usage events, their backups and dead letters are never deleted.
 
         Args:
-            everything: also community events and record facts. What they hold of
-                memberships that have ended cannot be made again.
+            everything: also community events and record facts. Events of memberships
+                that have ended cannot all be generated again.
             dry_run: delete nothing.
 
         Returns:
-            list[OwnIndex]: what was deleted, or would be.
+            The indices that were deleted, or would be.
 
         Raises:
-            LockedError: an aggregation is under way; with ``everything`` also a
-                migration or a reconciliation.
+            LockedError: an aggregation is running; with ``everything`` also a
+                migration, a back-fill or a reconciliation.
             OpenSearchException: the cluster does not answer.
         """
         return destroy_indices(self.app, everything, dry_run)
 
     def _generation(
         self,
-        cause,
-        progress=None,
-        waiting=None,
-        limit=120,
-        timeout="STATS_DASHBOARD_SCAN_TIMEOUT",
-        **evidence,
-    ):
-        """Return a run, and what it reads records with.
+        cause: str | None,
+        progress: Callable[[BackfillProgress], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+        limit: float = 120,
+        timeout: str = "STATS_DASHBOARD_SCAN_TIMEOUT",
+        **evidence: Any,
+    ) -> tuple[BackfillRun, MembershipReader]:
+        """Return a run, and the reader that it uses.
 
-        ``evidence`` is what a :class:`~..community_events.recorder.Recorder` takes
-        beside the database.
+        Args:
+            cause: of the events; see :func:`~..community_events.timeline.compare`.
+            progress: called several times a second.
+            waiting: called with a sentence whenever OpenSearch accepts no requests.
+            limit: seconds to retry while OpenSearch accepts no requests.
+            timeout: name of the config variable that limits the statements.
+            **evidence: ``written`` or ``verified`` of a
+                :class:`~..community_events.recorder.Recorder`.
+
+        Raises:
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
+            OpenSearchException: the cluster does not answer.
         """
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
@@ -705,7 +746,7 @@ class CommunityStatsService:
         subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
         reader = self._reader(timeout, subcounts)
         client = text_client(self.app)
-        client.transport.perform_request("GET", "/")  # one that is away says so now
+        client.transport.perform_request("GET", "/")  # fail now if it does not answer
         settings = partial(shards_and_replicas, self.app)
         store = EventStore(
             client, self.names, limit=limit, waiting=waiting, settings=settings
@@ -724,28 +765,33 @@ class CommunityStatsService:
         )
         return run, reader
 
-    def database_indexes(self, progress=None):
-        """Return what creates, removes and looks for the indexes of live capture.
+    def database_indexes(
+        self, progress: Callable[[IndexProgress], None] | None = None
+    ) -> DatabaseIndexes:
+        """Return an object that creates and removes the indexes of live capture.
 
         Args:
-            progress: called with a
-                :class:`~..community_events.database_indexes.IndexProgress`.
+            progress: called about once a second while an index is created.
         """
         return DatabaseIndexes(db.engine, progress)
 
-    def _reader(self, timeout="STATS_DASHBOARD_SCAN_TIMEOUT", subcounts=None):
+    def _reader(
+        self,
+        timeout: str = "STATS_DASHBOARD_SCAN_TIMEOUT",
+        subcounts: Mapping[str, Subcount] | None = None,
+    ) -> MembershipReader:
         """Return a reader of records, whose statements a config variable limits."""
-        timeout = self.app.config[timeout]
-        return MembershipReader(db.engine, subcounts=subcounts, timeout=timeout)
+        return MembershipReader(
+            db.engine, subcounts=subcounts, timeout=self.app.config[timeout]
+        )
 
-    def community_events_status(self, community_ids=None):
-        """Compare the community events with the database, by counts.
+    def community_events_status(
+        self, community_ids: Collection[str] | None = None
+    ) -> EventsStatus:
+        """Compare the counts of community events with those of the database.
 
         Args:
             community_ids: UUIDs or slugs; None for all.
-
-        Returns:
-            EventsStatus: see :mod:`~..community_events.status`.
 
         Raises:
             UsageError: a community does not exist.
@@ -760,7 +806,14 @@ class CommunityStatsService:
         )
         return events_status(text_client(self.app), self.names, reader, ids)
 
-    def _selection(self, reader, community_ids, recids, start_date, end_date):
+    def _selection(
+        self,
+        reader: MembershipReader,
+        community_ids: Collection[str] | None,
+        recids: Collection[str] | None,
+        start_date: str | date | None,
+        end_date: str | date | None,
+    ) -> Selection:
         start = argument_parsing.moment(start_date, "start") if start_date else None
         end = (
             argument_parsing.moment(end_date, "end", whole_day=True)

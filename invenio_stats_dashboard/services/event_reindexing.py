@@ -1,13 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The service that migrates usage events: one method for each thing to do."""
+"""The service that migrates and maintains usage events."""
 
 import contextlib
+import threading
 import time
 import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
+from typing import cast
 
+from flask import Flask
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..community_events.backfill_state import backfill_state
@@ -29,60 +35,76 @@ from ..migration import (
     recovery,
     rollback,
 )
+from ..migration.migration_status import BackupCheck, MigrationStatus
 from ..migration.months import check_event_types, parse_months, utc_now
-from ..migration.report import MigrationReport
-from ..migration.run_context import PAUSES, StoppedError
+from ..migration.plan import MigrationPlan
+from ..migration.re_enrichment import ReEnrichmentResult
+from ..migration.report import MigrationReport, MonthProgress
+from ..migration.rollback import RollbackResult
+from ..migration.run_context import (
+    PAUSES,
+    MigrationOptions,
+    MigrationRun,
+    StoppedError,
+)
 from ..migration.run_factory import RunObserver, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
 from ..package_templates import put_templates
 from ..search.client import describe, json_client, text_client
 from ..search.documents import Bookmark
 from ..search.gc_tuning import rare_collections
+from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.names import Names
+from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
-from ..usage_events.indices import survey
-from ..usage_events.maintenance.fill_missing import FillMissing
+from ..usage_events.indices import EventsIndex, Month, survey
+from ..usage_events.maintenance.fill_missing import FillMissing, FillReport
 from ..usage_events.maintenance.reattribution import (
     KNOWN_SECONDS,
     REST,
     RUN_SECONDS,
     Reattribution,
+    ReattributionReport,
     noting,
 )
-from ..usage_events.replay import Replay
+from ..usage_events.replay import Replay, ReplayReport
 from ..usage_events.stock_workers import StockWorkers
 
 LOCK = "migration-lock"
+"""Id of the lock's document in the index of the migration's bookmarks."""
 
 
 class EventReindexingService:
-    """Moves legacy usage events to enriched indices, and looks after them.
+    """Migrates legacy usage events to enriched indices, and maintains these.
+
+    Creating the service opens no connection.
 
     Args:
-        app: the Flask application.
+        app: the application.
     """
 
-    def __init__(self, app):
-        """Keep the application; opens no connection yet."""
+    def __init__(self, app: Flask) -> None:
         self.app = app
         self.names = Names.of(app)
 
-    # -- what can be asked of it ------------------------------------------
+    # -- operations -------------------------------------------------------
 
-    def plan(self, event_types=(), months=(), now=utc_now):
-        """Say what a migration would do; changes nothing.
+    def plan(
+        self,
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        now: Callable[[], datetime] = utc_now,
+    ) -> MigrationPlan:
+        """Return what a migration would do; change nothing.
 
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             now: returns the present moment, aware.
 
-        Returns:
-            Plan: months, blockers, warnings and needs.
-
         Raises:
-            UsageError: an argument makes no sense.
+            UsageError: an argument is invalid.
             SearchUnavailableError: OpenSearch does not answer.
         """
         event_types = check_event_types(event_types)
@@ -103,49 +125,50 @@ class EventReindexingService:
 
     def reindex_events(
         self,
-        event_types=(),
-        months=(),
-        batch_size=None,
-        max_batches=None,
-        max_memory_percent=None,
-        delete_old_indices=False,
-        delete_backup=False,
-        fresh_start=False,
-        ignore_stock_workers=False,
-        progress=None,
-        step=None,
-        stop=None,
-        now=utc_now,
-    ):
-        """Migrate legacy months to enriched indices, from wherever each stands.
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        batch_size: int | None = None,
+        max_batches: int | None = None,
+        max_memory_percent: int | None = None,
+        delete_old_indices: bool = False,
+        delete_backup: bool = False,
+        fresh_start: bool = False,
+        ignore_stock_workers: bool = False,
+        progress: Callable[[MonthProgress], None] | None = None,
+        step: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> MigrationReport:
+        """Migrate legacy months to enriched indices, each from its present state.
 
-        Safe to run again, and to kill: the next run goes on.
+        It can be killed and run again: the next run continues.
 
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
-            batch_size: events in a batch, 1 to 10,000; None is the config's.
-            max_batches: batches a month in this run; None is the config's.
-            max_memory_percent: heap above which it waits; None is the config's.
-            delete_old_indices: delete the backups of past months when they have
-                been compared.
-            delete_backup: the same for months that may still get events.
-            fresh_start: forget earlier progress and start each month anew.
-            ignore_stock_workers: switch months that may still get events although
-                workers are about that lose what is refused meanwhile.
-            progress: called with a :class:`~..migration.report.MonthProgress`.
+            batch_size: events in a batch, 1 to 10,000; None uses the configuration.
+            max_batches: batches of a month in this run; None uses the configuration.
+            max_memory_percent: heap usage at which it waits; None uses the
+                configuration.
+            delete_old_indices: delete the backups of past months after they were
+                compared.
+            delete_backup: the same for months that can still get events.
+            fresh_start: discard earlier progress and start each month again.
+            ignore_stock_workers: do the cut-over of months that can still get events
+                even if running workers would lose events that are refused meanwhile.
+            progress: called when the state of a month changes.
             step: called with the name of each step before it is made.
-            stop: :class:`threading.Event`; when set the run ends politely.
+            stop: when set, the run ends at its next check and can be resumed.
             now: returns the present moment, aware.
 
         Returns:
-            Report: of all months asked for.
+            The report on all requested months.
 
         Raises:
-            UsageError: an argument makes no sense.
-            NotReadyError: community events are missing, or privileges.
+            UsageError: an argument is invalid.
+            NotReadyError: community events or privileges are missing.
             LockedError: another migration is running.
-            StatsDashboardError: disk or shards do not suffice.
+            StatsDashboardError: disk space or the number of shards does not suffice.
             SearchUnavailableError: OpenSearch does not answer.
         """
         event_types = check_event_types(event_types)
@@ -177,32 +200,32 @@ class EventReindexingService:
 
     def check_arguments(
         self,
-        event_types=(),
-        months=(),
-        batch_size=None,
-        max_batches=None,
-        max_memory_percent=None,
-        now=utc_now,
-        **flags,
-    ):
-        """Refuse now what :meth:`reindex_events` would refuse before it begins.
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        batch_size: int | None = None,
+        max_batches: int | None = None,
+        max_memory_percent: int | None = None,
+        now: Callable[[], datetime] = utc_now,
+        **flags: bool,
+    ) -> None:
+        """Check that :meth:`reindex_events` can be called with these arguments.
 
-        For whoever hands the work to somebody else and wants to hear at once.
+        A command that sends the migration to a worker reports errors at once this way.
 
         Args:
-            event_types: as for :meth:`reindex_events`, as all others.
-            months: the same.
-            batch_size: the same.
-            max_batches: the same.
-            max_memory_percent: the same.
+            event_types: as for :meth:`reindex_events`.
+            months: as for :meth:`reindex_events`.
+            batch_size: as for :meth:`reindex_events`.
+            max_batches: as for :meth:`reindex_events`.
+            max_memory_percent: as for :meth:`reindex_events`.
             now: returns the present moment, aware.
-            **flags: switches, of which none can be wrong.
+            **flags: of :meth:`reindex_events`; any value is valid.
 
         Raises:
-            UsageError: an argument makes no sense.
-            NotReadyError: community events are missing, or privileges.
+            UsageError: an argument is invalid.
+            NotReadyError: community events or privileges are missing.
             LockedError: another migration is running.
-            StatsDashboardError: disk or shards do not suffice.
+            StatsDashboardError: disk space or the number of shards does not suffice.
             SearchUnavailableError: OpenSearch does not answer.
         """
         event_types = check_event_types(event_types)
@@ -214,11 +237,18 @@ class EventReindexingService:
         made, _ = plan.make_plan(self._client, self.names, event_types, ranges, now())
         plan.require_no_blockers(made)
 
-    def status(self, event_types=(), months=(), now=utc_now):
-        """Say how far each month is.
+    def status(
+        self,
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        now: Callable[[], datetime] = utc_now,
+    ) -> MigrationStatus:
+        """Return the status of each month, and the run that is active.
 
-        Returns:
-            status.Status: months, the run under way, and whether a person is needed.
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            now: returns the present moment, aware.
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
@@ -226,11 +256,23 @@ class EventReindexingService:
             self._client, self.names, LOCK, event_types, ranges, now()
         )
 
-    def verify(self, event_types=(), months=(), progress=None, now=utc_now):
-        """Compare every backup that is still there with the index in service.
+    def verify(
+        self,
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        progress: Callable[[MonthProgress], None] | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> list[BackupCheck]:
+        """Compare every existing backup with the target index of its month.
+
+        Args:
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            progress: called when the state of a month changes.
+            now: returns the present moment, aware.
 
         Returns:
-            list[status.Check]: one for each month.
+            One result for each month with a target index.
         """
         watch = RunObserver(progress=progress or ignore, now=now)
         with self._work(event_types, months, watch) as (run, found):
@@ -240,24 +282,24 @@ class EventReindexingService:
 
     def cleanup(
         self,
-        event_types=(),
-        months=(),
-        dry_run=False,
-        accept_deletions=False,
-        now=utc_now,
-    ):
-        """Delete backups, each after comparing it with the index in service again.
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        dry_run: bool = False,
+        accept_deletions: bool = False,
+        now: Callable[[], datetime] = utc_now,
+    ) -> list[tuple[str, str | None]]:
+        """Delete backups, each after comparing it with its target index again.
 
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             dry_run: delete nothing, and compare nothing.
-            accept_deletions: what the index in service lacks was deleted from it on
+            accept_deletions: events that the target index lacks were deleted from it on
                 purpose; only for months that are named.
             now: returns the present moment, aware.
 
         Returns:
-            list[tuple[str, str | None]]: name of each backup, and why it stays.
+            (name of the backup, why it was not deleted, or None) for each.
 
         Raises:
             UsageError: deletions were accepted, but no months were named.
@@ -275,49 +317,63 @@ class EventReindexingService:
 
     def rollback(
         self,
-        event_types=(),
-        months=(),
-        ignore_stock_workers=False,
-        progress=None,
-        step=None,
-        now=utc_now,
-    ):
-        """Give months back to their legacy indices, with what was written since.
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        ignore_stock_workers: bool = False,
+        progress: Callable[[MonthProgress], None] | None = None,
+        step: Callable[[str], None] | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> list[RollbackResult]:
+        """Give months back to their legacy indices, with the events written since.
 
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; they must be named.
             ignore_stock_workers: as for :meth:`reindex_events`.
-            progress: called with a :class:`~..migration.report.MonthProgress`.
+            progress: called when the state of a month changes.
             step: called with the name of each step before it is made.
             now: returns the present moment, aware.
 
         Returns:
-            list[rollback.RolledBack]: one for each month.
+            One result for each month.
 
         Raises:
-            UsageError: no months were named; a rollback is never for all unasked.
+            UsageError: no months were named; a rollback never applies to all months by
+                default.
         """
         if not months:
             raise UsageError("Say which months to roll back, with --months.")
         watch = RunObserver(progress=progress or ignore, step=step or ignore, now=now)
-        flags = {"ignore_stock_workers": ignore_stock_workers}
-        with self._work(event_types, months, watch, **flags) as (run, found):
+        work = self._work(
+            event_types, months, watch, ignore_stock_workers=ignore_stock_workers
+        )
+        with work as (run, found):
             return [rollback.roll_back(run, month) for month in found]
 
     def re_enrich(
-        self, key, event_types=(), months=(), progress=None, stop=None, now=utc_now
-    ):
+        self,
+        key: str,
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        progress: Callable[[MonthProgress], None] | None = None,
+        stop: threading.Event | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> list[ReEnrichmentResult]:
         """Write one breakdown again in events that are enriched.
 
         Args:
             key: of the breakdown.
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            progress: called when the state of a month changes.
+            stop: when set, the run ends at its next check and can be resumed.
+            now: returns the present moment, aware.
 
         Returns:
-            list[re_enriching.ReEnriched]: one for each month.
+            One result for each month.
 
         Raises:
-            UsageError: there is no such breakdown, or it is of the event itself.
+            UsageError: the breakdown does not exist, or is one of the event itself.
             StatsDashboardError: OpenSearch refuses an event with its new values.
         """
         self._check_key(key)
@@ -326,13 +382,25 @@ class EventReindexingService:
         with self._work(event_types, months, watch, (key,)) as (run, found):
             return [re_enrichment.re_enrich(run, month, key) for month in found]
 
-    def check_re_enrichment(self, key, event_types=(), months=(), now=utc_now):
-        """Refuse now what :meth:`re_enrich` would refuse before it begins.
+    def check_re_enrichment(
+        self,
+        key: str,
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Check that :meth:`re_enrich` can be called with these arguments.
+
+        Args:
+            key: of the breakdown.
+            event_types: ``view``, ``download``; none means both.
+            months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
+            now: returns the present moment, aware.
 
         Raises:
-            UsageError: there is no such breakdown, or it is of the event itself,
-                or another argument makes no sense.
-            NotReadyError: community events are missing, or privileges.
+            UsageError: the breakdown does not exist, or is one of the event itself, or
+                another argument is invalid.
+            NotReadyError: community events or privileges are missing.
             LockedError: another migration is running.
         """
         check_event_types(event_types)
@@ -342,53 +410,64 @@ class EventReindexingService:
         self._check_unlocked()
 
     def clear_bookmarks(
-        self, event_types=(), months=(), fresh_start=False, now=utc_now
-    ):
-        """Forget how far months were copied.
+        self,
+        event_types: Collection[str] = (),
+        months: Collection[str] = (),
+        fresh_start: bool = False,
+        now: Callable[[], datetime] = utc_now,
+    ) -> list[str]:
+        """Delete the bookmarks of months, so that they are copied from the beginning.
 
-        A month that is switched keeps its bookmark, which says where its backup is.
+        The bookmark of a month after its cut-over stays: it names the backup index.
 
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
-            fresh_start: delete half-filled targets, too.
+            fresh_start: also delete incomplete target indices.
+            now: returns the present moment, aware.
 
         Returns:
-            list[str]: ids of the bookmarks that were cleared.
+            Ids of the bookmarks that were cleared.
         """
         with self._work(event_types, months, RunObserver(now=now)) as (run, found):
             return [
                 month.id for month in found if recovery.clear(run, month, fresh_start)
             ]
 
-    def recover_overdue(self, now=utc_now, step=None):
-        """Take back switches whose deadline has passed; for whoever notices.
+    def recover_overdue(
+        self,
+        now: Callable[[], datetime] = utc_now,
+        step: Callable[[str], None] | None = None,
+    ) -> list[str]:
+        """Undo unfinished cut-overs whose deadline has passed.
 
         Args:
             now: returns the present moment, aware.
             step: called with the name of each step before it is made.
 
         Returns:
-            list[str]: ids of the months that were brought back.
+            Ids of the months whose cut-over was undone.
         """
         return recovery.recover(self._client, self.names, now(), step or ignore)
 
-    def replay(self, dry_run=False, step=None, batch=500):
-        """Put back what OpenSearch had refused, and have its days counted again.
+    def replay(
+        self,
+        dry_run: bool = False,
+        step: Callable[[str], None] | None = None,
+        batch: int = 500,
+    ) -> ReplayReport:
+        """Index dead letters again, and count their days again.
 
-        Safe to run again, and to kill.
+        It can be killed and run again.
 
         Args:
             dry_run: change nothing.
             step: called with the name of each step before it is made.
-            batch: letters at a time.
-
-        Returns:
-            ..replay.Replayed: how many went back, were there, are refused again.
+            batch: dead letters at a time.
 
         Raises:
-            StatsDashboardError: days cannot be counted or letters not written.
-            SearchUnavailableError: OpenSearch does not take anything.
+            StatsDashboardError: days cannot be counted, or dead letters not written.
+            SearchUnavailableError: OpenSearch accepts no requests.
         """
         with _answering():
             return Replay(
@@ -399,21 +478,23 @@ class EventReindexingService:
                 step=step,
             ).run(dry_run, batch)
 
-    def fill_usage_events(self, event_types=(), limit=50_000, batch=500):
-        """Enrich events that came into enriched indices without their enrichment.
+    def fill_usage_events(
+        self,
+        event_types: Collection[str] = (),
+        limit: int = 50_000,
+        batch: int = 500,
+    ) -> FillReport:
+        """Enrich events of enriched indices that are not enriched.
 
-        Takes no lock: no write of the live site or of a migration is overwritten.
+        Takes no lock: it overwrites no write of the live site or of a migration.
 
         Args:
             event_types: ``view``, ``download``; none means both.
-            limit: how many events at most.
+            limit: number of events, at most.
             batch: events at a time.
 
-        Returns:
-            ..filling.Filled: how many events were enriched, and are refused.
-
         Raises:
-            UsageError: an argument makes no sense.
+            UsageError: an argument is invalid.
             NotReadyError: community events are missing.
             SearchUnavailableError: OpenSearch does not answer.
         """
@@ -429,21 +510,23 @@ class EventReindexingService:
             ).run(event_types, limit, batch)
 
     def attribute_again(
-        self, limit=50_000, records=1000, batch=500, rest=REST, seconds=RUN_SECONDS
-    ):
-        """Attribute enriched events again whose records are noted for it.
+        self,
+        limit: int = 50_000,
+        records: int = 1000,
+        batch: int = 500,
+        rest: float = REST,
+        seconds: float = RUN_SECONDS,
+    ) -> ReattributionReport:
+        """Re-attribute enriched events of records that are noted for it.
 
-        Takes no lock: no write of the live site or of a migration is overwritten.
+        Takes no lock: it overwrites no write of the live site or of a migration.
 
         Args:
-            limit: how many events to write at most.
-            records: how many records to work on at a time.
+            limit: number of events to write, at most.
+            records: records at a time.
             batch: events at a time.
             rest: seconds that a record must have been noted.
             seconds: after which no more records are begun.
-
-        Returns:
-            ..attribution.Attributed: how many records are done, events written.
 
         Raises:
             StatsDashboardError: OpenSearch refuses events; all others are done.
@@ -458,20 +541,20 @@ class EventReindexingService:
                 self.app.logger.warning,
             ).run(limit, records, batch, rest, seconds)
 
-    # -- how ---------------------------------------------------------------
+    # -- inside ------------------------------------------------------------
 
     @property
-    def _client(self):
+    def _client(self) -> OpenSearch:
         if not hasattr(self, "_json_client"):
             self._json_client = json_client(self.app)
         return self._json_client
 
     @property
-    def _subcounts(self):
+    def _subcounts(self) -> Mapping[str, Subcount]:
         return self.app.extensions["invenio-stats-dashboard"].subcounts
 
-    def _splicer(self):
-        """Return what enriches events by what is known now."""
+    def _splicer(self) -> Splicer:
+        """Return a splicer that uses the present facts and timelines."""
         late = noting(self.app, self.names)
         resolver = DatabaseResolver(
             self.app, self._client, self.names, late, wait=ScanBudget.wait
@@ -485,8 +568,8 @@ class EventReindexingService:
         )
         return Splicer(lookup, utc_now().isoformat())
 
-    def _check_ready(self):
-        """See that community events exist and our templates are in the cluster."""
+    def _check_ready(self) -> None:
+        """Check that community events exist, and put the index templates."""
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             raise NotReadyError(
                 "COMMUNITY_STATS_ENABLED is False, so nothing is migrated. Set it to "
@@ -507,7 +590,7 @@ class EventReindexingService:
                 "and that SEARCH_HOSTS is right, and run the same command again."
             ) from error
 
-    def _check_key(self, key):
+    def _check_key(self, key: str) -> None:
         subcounts = self._subcounts
         if key not in subcounts:
             raise UsageError(
@@ -520,9 +603,9 @@ class EventReindexingService:
                 "nothing to enrich."
             )
 
-    def _check_unlocked(self):
+    def _check_unlocked(self) -> None:
         document = read_lock(self._client, self.names.reindexing, LOCK)
-        if is_held(document):
+        if document is not None and is_held(document):
             raise LockedError(
                 f"Another run does this right now ({describe_holder(document)}). "
                 "Wait for its end, or follow it with 'invenio community-stats "
@@ -530,7 +613,7 @@ class EventReindexingService:
             )
 
     @contextlib.contextmanager
-    def _locked(self):
+    def _locked(self) -> Iterator[ClusterLock]:
         run = uuid.uuid4().hex[:12]
         ttl = self.app.config["STATS_DASHBOARD_REINDEXING_LOCK_TTL"]
         lock = ClusterLock(self._client, self.names.reindexing, LOCK, run, ttl)
@@ -547,8 +630,15 @@ class EventReindexingService:
             lock.release()
 
     @contextlib.contextmanager
-    def _work(self, event_types, months, watch, refresh=(), **flags):
-        """Yield a run and its months, for what is done to months under the lock."""
+    def _work(
+        self,
+        event_types: Collection[str],
+        months: Collection[str],
+        watch: RunObserver,
+        refresh: Collection[str] = (),
+        **flags: bool,
+    ) -> Iterator[tuple[MigrationRun, list[Month]]]:
+        """Hold the lock during the block, and yield a run and its months."""
         event_types = check_event_types(event_types)
         ranges = parse_months(months, watch.now())
         config = self.app.config
@@ -558,12 +648,21 @@ class EventReindexingService:
             found, _ = survey(self._client, self.names, event_types, ranges)
             yield run, found
 
-    def _run(self, lock, options, limits, watch, refresh=()):
+    def _run(
+        self,
+        lock: ClusterLock,
+        options: MigrationOptions,
+        limits: HealthLimits,
+        watch: RunObserver,
+        refresh: Collection[str] = (),
+    ) -> MigrationRun:
         return make_run(
             self.app, self._client, self.names, lock, options, limits, watch, refresh
         )
 
-    def _migrate(self, run, months, report):
+    def _migrate(
+        self, run: MigrationRun, months: Collection[Month], report: MigrationReport
+    ) -> None:
         start = time.monotonic()
         for month in months:
             migration = MonthMigration(run, month)
@@ -583,7 +682,10 @@ class EventReindexingService:
                 break
         report.seconds = time.monotonic() - start
 
-    def _delete_backup(self, run, month, dry_run, accept_deletions):
+    def _delete_backup(
+        self, run: MigrationRun, month: Month, dry_run: bool, accept_deletions: bool
+    ) -> tuple[str, str | None]:
+        backup = cast(EventsIndex, month.backup)  # the caller passes no other month
         bookmark = Bookmark(run.client, self.names.reindexing, month.id)
         try:
             if bookmark.data.get("state") != "done":
@@ -594,13 +696,13 @@ class EventReindexingService:
             if not dry_run:
                 post_switch.delete_backup(run, month, bookmark, accept_deletions)
         except StatsDashboardError as error:
-            return month.backup.name, str(error)
-        return month.backup.name, None
+            return backup.name, str(error)
+        return backup.name, None
 
 
 @contextlib.contextmanager
-def _answering():
-    """Turn an error of the client into a sentence."""
+def _answering() -> Iterator[None]:
+    """Raise errors of the client in the block as errors of this package."""
     try:
         yield
     except OpenSearchException as error:

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What of the statistics needs a person, as sentences that say what to do.
+"""Report problems that need attention, in sentences that state what to do.
 
-What the scheduled tasks will do by themselves needs nobody, so the rules ask whether
-they are on, and whether they have been about.
+Work that the scheduled tasks will do is no problem. So the rules check whether these
+tasks are enabled, and whether they have run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..aggregations.aggregate_indices import earlier_layout
 from ..migration.report import PLANNED
@@ -20,20 +20,17 @@ if TYPE_CHECKING:
 
 COMMAND = "invenio community-stats"
 SCHEDULED = "scheduled task"
-"""Name of the lock of the task that makes what is missing, and counts."""
+"""Name of the lock of the task that prepares the instance, and aggregates."""
 
 LATE = timedelta(hours=3)
-"""After so long without a run of an hourly task, nobody runs it."""
+"""Time without a run of an hourly task after which it counts as not running."""
 
 
-def problems(status):
-    """Return what needs a person.
+def problems(status: "StatsStatus") -> tuple[str, ...]:
+    """Return the problems that need attention, in one or two sentences each.
 
     Args:
-        status: a :class:`~.status.StatsStatus` whose ``problems`` are not known yet.
-
-    Returns:
-        tuple[str, ...]: a sentence or two each.
+        status: the status, whose own ``problems`` are not used.
     """
     if not status.enabled:
         return ()
@@ -42,11 +39,11 @@ def problems(status):
     )
 
 
-def _prepared_by_itself(status):
+def _prepared_by_itself(status: "StatsStatus") -> bool:
     return status.scheduled and status.preparing
 
 
-def _migration(status):
+def _migration(status: "StatsStatus") -> Iterator[str]:
     for month in status.migration.months:
         sentence = month.problem or month.error
         if sentence:
@@ -55,7 +52,7 @@ def _migration(status):
     yield from status.migration.problems
 
 
-def _dead_letters(status):
+def _dead_letters(status: "StatsStatus") -> Iterator[str]:
     letters = status.migration.dead_letters
     if letters.count:
         yield (
@@ -65,8 +62,8 @@ def _dead_letters(status):
         )
 
 
-def _preparation(status):
-    """Tell what the scheduled task waits for, unless it is a run that is under way."""
+def _preparation(status: "StatsStatus") -> Iterator[str]:
+    """Report what blocks the preparation, except a migration that is running."""
     found = status.preparation or {}
     waits_for = found.get("waits_for")
     if waits_for and found.get("step") != READY and not status.holder("migration"):
@@ -75,7 +72,7 @@ def _preparation(status):
             yield f"The preparation waits: {waits_for}"
 
 
-def _community_events(status):
+def _community_events(status: "StatsStatus") -> Iterator[str]:
     if not status.community_events.complete and not _prepared_by_itself(status):
         yield (
             "The community events of existing records are not complete, and nothing "
@@ -83,7 +80,7 @@ def _community_events(status):
         )
 
 
-def _legacy_months(status):
+def _legacy_months(status: "StatsStatus") -> Iterator[str]:
     planned = [m for m in status.migration.months if m.state == PLANNED]
     if planned and not _prepared_by_itself(status):
         yield (
@@ -98,7 +95,7 @@ def _earlier_layout(status: "StatsStatus") -> Iterator[str]:
         yield earlier_layout(status.yearly_indices)
 
 
-def _last_run(status):
+def _last_run(status: "StatsStatus") -> Iterator[str]:
     run = status.last_run
     if status.holder("aggregation"):
         return
@@ -107,7 +104,7 @@ def _last_run(status):
         yield f"The last aggregation failed: {error}"
 
 
-def _nobody_runs(status):
+def _nobody_runs(status: "StatsStatus") -> Iterator[str]:
     if status.holder("aggregation") or status.holder(SCHEDULED):
         return
     if not status.scheduled:
@@ -133,7 +130,7 @@ def _nobody_runs(status):
         )
 
 
-def _reconciliation(status):
+def _reconciliation(status: "StatsStatus") -> Iterator[str]:
     looked_at = status.reconciled_at
     if not (status.scheduled and status.community_events.complete and looked_at):
         return
@@ -145,7 +142,7 @@ def _reconciliation(status):
         )
 
 
-def _database_indexes(status):
+def _database_indexes(status: "StatsStatus") -> Iterator[str]:
     missing = [index for index in status.database_indexes if not index.exists]
     if missing:
         tables = " and ".join(index.table for index in missing)
@@ -157,12 +154,13 @@ def _database_indexes(status):
         )
 
 
-def _deferred_captures(status):
+def _deferred_captures(status: "StatsStatus") -> Iterator[str]:
     deferred = status.deferred_captures
-    if deferred.waiting and _age(status, deferred.since) > LATE:
+    since = cast(str, deferred.since)  # a moment if any capture waits
+    if deferred.waiting and _age(status, since) > LATE:
         yield (
             f"{deferred.waiting:,} captures of changed memberships were put off and have "
-            f"waited for up to {_hours(_age(status, deferred.since))}. Create the "
+            f"waited for up to {_hours(_age(status, since))}. Create the "
             f"database indexes with '{COMMAND} database-indexes create', and see that a "
             "worker runs."
         )
@@ -176,7 +174,7 @@ def _deferred_captures(status):
         )
 
 
-def _queues(status):
+def _queues(status: "StatsStatus") -> Iterator[str]:
     silent = [queue for queue in status.queues if queue.length is None]
     if silent:
         yield (
@@ -185,20 +183,22 @@ def _queues(status):
         )
 
 
-def _age(status, moment):
+def _age(status: "StatsStatus", moment: str) -> timedelta:
     return datetime.fromisoformat(status.now) - datetime.fromisoformat(moment)
 
 
-def aware(moment):
+def aware(moment: str) -> str:
     """Return a naive moment in UTC as an aware one, both ISO 8601."""
     return datetime.fromisoformat(moment).replace(tzinfo=UTC).isoformat()
 
 
-def _hours(age):
+def _hours(age: timedelta) -> str:
     return f"{age / timedelta(hours=1):,.0f} hours"
 
 
-_RULES = (
+_Rule: TypeAlias = "Callable[[StatsStatus], Iterator[str]]"
+
+_RULES: tuple[_Rule, ...] = (
     _community_events,
     _migration,
     _legacy_months,

@@ -1,21 +1,27 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What must be there before anything is counted, made piece by piece, unattended.
+"""Prepare an instance for counting, piece by piece, in the scheduled task.
 
-On a site where the package was only just installed, the community events are missing
-and the months of usage events are legacy. The scheduled task does a bounded piece of
-that at a time, by the same services as the commands, with all their checks, until there
-is nothing left to do. It deletes nothing: the backups stay for a person to remove.
+On a site where the package was just installed, the community events are missing and the
+months of usage events are legacy. The scheduled task does one bounded piece of the
+preparation at a time. It uses the services of the commands, with all their checks. It
+deletes nothing: an operator removes the backups.
 """
 
 import threading
 import time
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from opensearchpy import OpenSearch
 
 from ..aggregations.runner import PREPARATION
+from ..community_events.backfill import BackfillProgress
 from ..community_events.backfill_state import backfill_state
 from ..errors import LockedError, StatsDashboardError
+from ..migration.migration_status import MonthStatus
 from ..migration.report import (
     DONE,
     EMPTY,
@@ -29,8 +35,12 @@ from ..migration.report import (
 from ..search.documents import Bookmark
 from ..search.names import Names
 
+if TYPE_CHECKING:
+    from .community_stats import CommunityStatsService
+    from .event_reindexing import EventReindexingService
+
 EVENTS, MIGRATION, READY = "community events", "migration", "ready"
-"""What is being prepared, in this order."""
+"""The steps of the preparation, in this order."""
 
 _STORED = "bookmark written"
 _FINISHED = (DONE, SWITCHED, ENRICHED, EMPTY)
@@ -38,15 +48,15 @@ _FINISHED = (DONE, SWITCHED, ENRICHED, EMPTY)
 
 @dataclass(frozen=True)
 class PreparationReport:
-    """How far the preparation is after a piece of it.
+    """The progress of the preparation after a piece.
 
     Attributes:
         step: ``community events``, ``migration`` or ``ready``.
         records: records that the back-fill has seen in this piece.
         events: usage events that were copied in this piece.
-        months_left: months that are still legacy.
-        waits_for: a sentence about what keeps it from going on, and what to do; None
-            if the next piece goes on by itself.
+        months_left: number of months that are still legacy.
+        waits_for: a sentence about what blocks the preparation, and what to do; None if
+            the next piece can continue.
     """
 
     step: str
@@ -56,58 +66,64 @@ class PreparationReport:
     waits_for: str | None = None
 
     @property
-    def is_ready(self):
-        """Tell whether everything can be counted."""
+    def is_ready(self) -> bool:
+        """Return whether everything can be counted."""
         return self.step == READY
 
 
 class Preparation:
-    """Makes what is missing, a piece at a time.
+    """Prepares an instance, one piece at a time.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
-        statistics: the ``CommunityStatsService``.
-        reindexing: the ``EventReindexingService``.
-        seconds: after which a piece ends; a batch and a month's switch are not cut off.
+        app: the application.
+        client: decodes responses.
+        statistics: generates community events.
+        reindexing: migrates usage events.
+        seconds: after which a piece ends; a batch and a month's cut-over are completed.
     """
 
-    def __init__(self, app, client, statistics, reindexing, seconds):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        app: Flask,
+        client: OpenSearch,
+        statistics: "CommunityStatsService",
+        reindexing: "EventReindexingService",
+        seconds: float,
+    ) -> None:
         self._client, self._names = client, Names.of(app)
         self._statistics, self._reindexing = statistics, reindexing
         self._seconds = seconds
 
-    def advance(self):
-        """Do one piece and write down how far it is.
+    def advance(self) -> PreparationReport:
+        """Do one piece and store the progress.
 
         Returns:
-            Prepared: how far it is; what hinders it is told there, not raised.
+            The progress. An obstacle is reported in it and not raised.
 
         Raises:
             OpenSearchException: the cluster does not answer.
         """
         return self._noted(self._advance())
 
-    def look(self):
-        """Write down how far it is without doing anything else.
+    def look(self) -> PreparationReport:
+        """Store the progress without doing a piece.
 
         Returns:
-            Prepared: what is missing is told as something to do by a command.
+            The progress; ``waits_for`` names the command that does the next step.
 
         Raises:
             OpenSearchException: the cluster does not answer.
         """
         return self._noted(self.missing())
 
-    def _noted(self, found):
-        """Write down how far it is, for status."""
+    def _noted(self, found: PreparationReport) -> PreparationReport:
+        """Store the progress for the status, and return it."""
         bookmark = Bookmark(self._client, self._names.bookmarks, PREPARATION)
         bookmark.write(kind=PREPARATION, **asdict(found))
         return found
 
-    def missing(self):
-        """Return how far it is; see :meth:`look`."""
+    def missing(self) -> PreparationReport:
+        """Return the progress; see :meth:`look`."""
         if not backfill_state(self._client, self._names).complete:
             return PreparationReport(
                 EVENTS,
@@ -123,7 +139,7 @@ class Preparation:
             )
         return PreparationReport(READY)
 
-    def _advance(self):
+    def _advance(self) -> PreparationReport:
         end = time.monotonic() + self._seconds
         records = 0
         try:
@@ -135,13 +151,17 @@ class Preparation:
             return PreparationReport(EVENTS, waits_for=str(error))
         return self._migrate(records, end)
 
-    def _generate(self, end):
-        """Back-fill until the time is over; return records seen and whether it ended."""
+    def _generate(self, end: float) -> tuple[int, bool]:
+        """Back-fill until the time is over.
+
+        Returns:
+            The number of records seen, and whether the back-fill is complete.
+        """
         seen = [0]
 
-        def progress(now):
+        def progress(now: BackfillProgress) -> None:
             seen[0] = now.records
-            # a piece that finds nothing more to read ends, however short its time is
+            # a piece without records left to read completes, however short its time is
             if now.total and time.monotonic() > end:
                 raise _TimeOverError
 
@@ -153,14 +173,15 @@ class Preparation:
             return seen[0], False
         return report.records, True
 
-    def _migrate(self, records, end):
+    def _migrate(self, records: int, end: float) -> PreparationReport:
         """Migrate month after month until the time is over."""
-        left, hindrances, events = self._left(), [], 0
+        left, events = self._left(), 0
+        hindrances: list[str] = []
         if not left:
             return PreparationReport(READY, records)
         for month in left:
             if month.state == FAILED:
-                # it is a person's: each attempt would copy it anew
+                # an operator has to act: each attempt would copy the month again
                 hindrances.append(_failed(month, month.error))
                 continue
             if month.state in (ROLLED_BACK, ROLLING_BACK):
@@ -178,17 +199,21 @@ class Preparation:
         hindrance = hindrances[0] if hindrances else None
         return PreparationReport(MIGRATION, records, events, len(left), hindrance)
 
-    def _left(self):
-        """Return the status of the months that are legacy."""
+    def _left(self) -> list[MonthStatus]:
+        """Return the status of the months that are still legacy."""
         months = self._reindexing.status().months
         return [month for month in months if month.state not in _FINISHED]
 
-    def _migrate_one(self, month, end):
-        """Return the number of events copied, and why it cannot go on, or None."""
+    def _migrate_one(self, month: MonthStatus, end: float) -> tuple[int, str | None]:
+        """Migrate one month until the time is over.
+
+        Returns:
+            The number of events copied, and what blocks the migration, or None.
+        """
         stop = threading.Event()
 
-        def step(name):
-            # so that each piece stores a batch, however short its time is
+        def step(name: str) -> None:
+            # stop after a batch, so that each piece stores one, however short its time
             if name == _STORED and time.monotonic() > end:
                 stop.set()
 
@@ -208,13 +233,13 @@ class Preparation:
         return copied, None
 
 
-def _failed(month, error):
+def _failed(month: MonthStatus, error: str | None) -> str:
     command = retry_command(month.event_type, month.month)
     return f"{month.event_type} {month.month}: {error} Try again with: {command}"
 
 
-def _rolled_back(month):
-    """Say that somebody has decided against a month's migration."""
+def _rolled_back(month: MonthStatus) -> str:
+    """Return a sentence about a month that an operator has rolled back."""
     command = retry_command(month.event_type, month.month)
     return (
         f"{month.event_type} {month.month} was rolled back, so it is not migrated by "
@@ -224,18 +249,18 @@ def _rolled_back(month):
 
 
 class _TimeOverError(Exception):
-    """The piece of work has had its time."""
+    """The time of the piece is over."""
 
 
-def read_preparation(client, names):
-    """Return how far the preparation was when it was last looked at.
+def read_preparation(client: OpenSearch, names: Names) -> dict[str, Any] | None:
+    """Return the stored progress of the preparation.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
+        client: decodes responses.
+        names: the instance's index names.
 
     Returns:
-        dict | None: the fields of :class:`PreparationReport` and ``updated_at``; None if the
+        The fields of :class:`PreparationReport` and ``updated_at``; None if the
         scheduled task has never run.
     """
     data = Bookmark(client, names.bookmarks, PREPARATION).data

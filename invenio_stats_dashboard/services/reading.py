@@ -1,10 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading the aggregates of one community."""
+"""Read the aggregates of one community, one document for each day."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, cast
+
+from flask import Flask
 
 from ..aggregations.daily_documents import StoredDays
 from ..aggregations.runner import check_families
@@ -23,9 +27,9 @@ class StatsRead:
         family: of :data:`~..search.names.FAMILIES`.
         start_date: first day, ``YYYY-MM-DD``.
         end_date: last day; not after today.
-        data_as_of: everything that was stored then is counted, ISO 8601; None if
-            that never was so.
-        documents: fetches the documents, one for each day; to be read once.
+        data_as_of: everything that was stored up to this moment is counted, ISO 8601;
+            None before the first complete aggregation.
+        documents: fetches the documents, one for each day; can be read once.
     """
 
     community_id: str
@@ -33,25 +37,30 @@ class StatsRead:
     start_date: str
     end_date: str
     data_as_of: str | None
-    documents: Iterator[dict] = field(repr=False)
+    documents: Iterator[dict[str, Any]] = field(repr=False)
 
 
-def read_stats(app, community_id, family, start_date=None, end_date=None, today=None):
+def read_stats(
+    app: Flask,
+    community_id: str,
+    family: str,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    today: date | None = None,
+) -> StatsRead:
     """Return the documents of some days; see ``CommunityStatsService.read_stats``.
 
     Args:
-        app: the Flask application.
+        app: the application.
         community_id: UUID, slug, or ``global``.
         family: of :data:`~..search.names.FAMILIES`.
         start_date: first day, or None.
         end_date: last day, or None.
-        today: the present UTC day as a date.
-
-    Returns:
-        StatsRead: what is read.
+        today: the present UTC day; None for the clock's.
     """
     (family,) = check_families([family])
-    (community,) = argument_parsing.with_global([community_id])
+    # None is returned only without names
+    (community,) = cast(tuple[str, ...], argument_parsing.with_global([community_id]))
     first, last = argument_parsing.range_of_days(start_date, end_date, today)
     names, client = Names.of(app), json_client(app, timeout=60)
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts

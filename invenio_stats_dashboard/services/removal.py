@@ -1,12 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Deleting the aggregates, and what they are counted from beside usage events."""
+"""Delete the aggregates, and on request community events and record facts."""
 
 import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from flask import Flask
+from opensearchpy import OpenSearch
+
 from ..aggregations import aggregate_removal
+from ..aggregations.aggregate_removal import OwnIndex
 from ..aggregations.runner import LOCK
 from ..community_events.backfill_locks import DELETION, require_none
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
@@ -19,16 +24,18 @@ from .aggregation import locked
 from .event_reindexing import LOCK as MIGRATION
 
 
-def destroy_indices(app, everything=False, dry_run=False):
+def destroy_indices(
+    app: Flask, everything: bool = False, dry_run: bool = False
+) -> list[OwnIndex]:
     """Delete indices; see ``CommunityStatsService.destroy_indices``.
 
     Args:
-        app: the Flask application.
+        app: the application.
         everything: also community events and record facts.
         dry_run: delete nothing.
 
     Returns:
-        list[OwnIndex]: what was deleted, or would be.
+        The indices that were deleted, or would be.
     """
     names, client = Names.of(app), json_client(app, timeout=120)
     if dry_run:
@@ -39,15 +46,17 @@ def destroy_indices(app, everything=False, dry_run=False):
         return _destroy(app, client, names, everything)
 
 
-def _destroy(app, client, names, everything):
+def _destroy(
+    app: Flask, client: OpenSearch, names: Names, everything: bool
+) -> list[OwnIndex]:
     if not client.indices.exists(index=names.bookmarks):
-        # nothing was ever counted; a lock would make the index
+        # nothing was ever counted; a lock would create the index
         found = aggregate_removal.own_indices(client, names, everything)
         _delete(client, names, found, everything)
         return found
     with locked(app, client, names):
         found = aggregate_removal.own_indices(client, names, everything)
-        # first, so that after a crash nothing counts as counted that is gone
+        # first, so that after a crash no bookmark refers to deleted aggregates
         aggregate_removal.forget(client, names, but=LOCK)
         _delete(
             client,
@@ -55,24 +64,34 @@ def _destroy(app, client, names, everything):
             [index for index in found if index.name != names.bookmarks],
             everything,
         )
-    # given back first: renewing the lock would make the index again
+    # after the lock was released, since renewing it would create the index again
     aggregate_removal.delete(
         client, [index for index in found if index.name == names.bookmarks]
     )
     return found
 
 
-def _delete(client, names, indices, everything):
+def _delete(
+    client: OpenSearch,
+    names: Names,
+    indices: Sequence[OwnIndex],
+    everything: bool,
+) -> None:
     if everything and client.indices.exists(index=names.reindexing):
-        # else a back-fill that was interrupted would go on behind what is gone
+        # otherwise an interrupted back-fill would continue and skip deleted events
         for id in (BACKFILL, RECONCILIATION):
             client.delete(index=names.reindexing, id=id, ignore=[404])
     aggregate_removal.delete(client, indices)
 
 
 @contextmanager
-def _sources_locked(app, client, names):
-    """Keep away what reads and writes the sources: migration, back-fill and the like."""
+def _sources_locked(app: Flask, client: OpenSearch, names: Names) -> Iterator[None]:
+    """Hold the locks of everything that writes the sources, during the block.
+
+    Raises:
+        LockedError: a migration, a reconciliation, a back-fill or another deletion is
+            running.
+    """
     if not client.indices.exists(index=names.reindexing):
         yield
         return

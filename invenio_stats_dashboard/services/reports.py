@@ -1,11 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reports that are counted from the usage events themselves."""
+"""List the most used records of a community, counted from its usage events."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, cast
 
 import xxhash
+from flask import Flask
+from flask_principal import Identity
 
 from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
@@ -19,7 +24,7 @@ from ..search.names import Names
 VIEWS, DOWNLOADS = "views", "downloads"
 PARENTS, RECORDS = "parents", "records"
 LARGEST = 100
-"""Most rows of a list of the most used records."""
+"""Maximum number of rows of a list of the most used records."""
 
 _EVENT_TYPES = {VIEWS: "view", DOWNLOADS: "download"}
 _FIELDS = {
@@ -33,14 +38,14 @@ class UsedRecord:
     """One row of the most used records.
 
     Attributes:
-        rank: 1 for the most used.
+        rank: 1 for the most used record.
         recid: of the record, or of the latest version of a parent; None if the caller
             may not see it.
-        parent_recid: the same of all versions together.
+        parent_recid: of all versions together; None if the caller may not see it.
         title: its title; None if the caller may not see it.
         count: views or downloads.
-        visible: the caller may see the record.
-        deleted: it is deleted, or not there any more.
+        visible: whether the caller may see the record.
+        deleted: whether the record is deleted or no longer exists.
     """
 
     rank: int
@@ -54,16 +59,16 @@ class UsedRecord:
 
 @dataclass(frozen=True)
 class MostUsedRecords:
-    """The most used records of a community in some days.
+    """The most used records of a community in a range of days.
 
     Attributes:
         community_id: UUID, or ``global``.
         start_date: first UTC day, ``YYYY-MM-DD``.
         end_date: last day, inclusive; not after today.
         by: ``views`` or ``downloads``.
-        of: ``parents`` (all versions together) or ``records`` (each by itself).
+        of: ``parents`` (all versions together) or ``records`` (each version).
         total: views or downloads of all records of the community in these days.
-        rows: the most used first, ties by identifier.
+        rows: the most used first; ties in the order of their identifiers.
     """
 
     community_id: str
@@ -74,8 +79,8 @@ class MostUsedRecords:
     total: int
     rows: tuple[UsedRecord, ...]
 
-    def as_json(self):
-        """Return it as dicts and lists; a row has its number under ``by``."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the list as JSON; a row has its count under the value of ``by``."""
         rows = []
         for row in self.rows:
             told = asdict(row)
@@ -85,37 +90,35 @@ class MostUsedRecords:
 
 
 def most_used_records(
-    app,
-    community_id,
-    identity,
-    by,
-    of,
-    start_date=None,
-    end_date=None,
-    size=10,
-    seconds=0,
-):
+    app: Flask,
+    community_id: str,
+    identity: Identity | None,
+    by: str,
+    of: str,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    size: int = 10,
+    seconds: int = 0,
+) -> MostUsedRecords:
     """Return the most used records; see ``CommunityStatsService.most_used_records``.
 
     Args:
-        app: the Flask application.
+        app: the application.
         community_id: UUID, slug, or ``global``.
-        identity: of the caller; None for somebody who is not logged in.
+        identity: of the caller; None for an anonymous user.
         by: ``views`` or ``downloads``.
         of: ``parents`` or ``records``.
         start_date: first day, or None.
         end_date: last day, or None.
-        size: how many rows at most.
-        seconds: for which numbers may be kept in the site's cache.
-
-    Returns:
-        MostUsedRecords: the list.
+        size: number of rows, at most.
+        seconds: for which the site may cache the numbers; 0 counts now.
     """
     argument_parsing.one_of(by, _EVENT_TYPES, "by")
     argument_parsing.one_of(of, _FIELDS, "of")
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise UsageError(f"The size is {size!r}; it can be from 1 to {LARGEST}.")
-    (community,) = argument_parsing.with_global([community_id])
+    # None is returned only without names
+    (community,) = cast(tuple[str, ...], argument_parsing.with_global([community_id]))
     first, last = argument_parsing.range_of_days(start_date, end_date)
     event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
     found = TopRecordsResult([], 0)
@@ -128,8 +131,10 @@ def most_used_records(
     return MostUsedRecords(community, first, last, by, of, found.total, rows)
 
 
-def _read(reader, question, size, seconds):
-    """Return the numbers, which are the same for everyone, maybe from the cache."""
+def _read(
+    reader: TopRecordsReader, question: str, size: int, seconds: int
+) -> TopRecordsResult:
+    """Return the numbers, which are the same for all callers, cached if allowed."""
     if not seconds:
         return reader.read(size)
     digest = xxhash.xxh3_128_hexdigest(question.encode())
@@ -142,7 +147,9 @@ def _read(reader, question, size, seconds):
     return found
 
 
-def _rows(counts, key, identity):
+def _rows(
+    counts: list[tuple[str, int]], key: str, identity: Identity | None
+) -> Iterator[UsedRecord]:
     ids = [id for id, _ in counts]
     seen = visible_records.seen(identity, key, ids)
     hidden = visible_records.exists(key, [id for id in ids if id not in seen])

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the scheduled task does: first what is missing, then counting."""
+"""Do the work of the scheduled task: prepare what is missing, then aggregate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import Flask
 
 from ..aggregations.runner import AggregationReport
 from ..search.client import json_client
@@ -11,39 +15,45 @@ from ..search.names import Names
 from .aggregation import locked
 from .preparation import Preparation, PreparationReport
 
+if TYPE_CHECKING:
+    from .community_stats import CommunityStatsService
+    from .event_reindexing import EventReindexingService
+
 LOCK = "lock:catch-up"
 """Id of the lock's document in the index of bookmarks."""
 
 
 @dataclass(frozen=True)
 class ScheduledRunReport:
-    """What one run of the scheduled task has done.
+    """The result of one run of the scheduled task.
 
     Attributes:
-        prepared: how far the preparation is.
-        report: of the aggregation; None while something is missing, since what would
-            be counted then would be too little.
+        prepared: the progress of the preparation.
+        report: of the aggregation; None before the preparation is complete, since the
+            numbers would be too low.
     """
 
     prepared: PreparationReport
     report: AggregationReport | None = None
 
 
-def catch_up(app, statistics, reindexing, call=None):
-    """Do a piece of what is missing, or count if nothing is.
+def catch_up(
+    app: Flask,
+    statistics: "CommunityStatsService",
+    reindexing: "EventReindexingService",
+    call: Callable[[str, int], None] | None = None,
+) -> ScheduledRunReport:
+    """Do one piece of the preparation, or aggregate if it is complete.
 
     Args:
-        app: the Flask application.
-        statistics: the ``CommunityStatsService``.
-        reindexing: the ``EventReindexingService``.
-        call: sends for helpers; see ``CommunityStatsService.aggregate``.
-
-    Returns:
-        CaughtUp: what was done.
+        app: the application.
+        statistics: generates community events, and aggregates.
+        reindexing: migrates usage events.
+        call: starts helpers; see ``CommunityStatsService.aggregate``.
 
     Raises:
-        LockedError: another worker is at it.
-        StatsDashboardError: what counting raises; the next run goes on.
+        LockedError: another worker is doing this.
+        StatsDashboardError: the aggregation failed; the next run continues.
         OpenSearchException: the cluster does not answer.
     """
     config, client = app.config, json_client(app, timeout=60)

@@ -1,7 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading series of an application: what is shared between the questions."""
+"""Create the readers of series that all queries of a process share."""
+
+from flask import Flask
 
 from ..queries.aggregate_search import AggregateSearch
 from ..queries.freshness import FreshnessReader
@@ -12,26 +14,26 @@ from ..search.client import text_client
 from ..search.names import Names
 
 _TIMEOUT = 30
-"""Seconds for one request; somebody waits for the answer."""
+"""Seconds for one request; a user waits for the response."""
 
 
 class SeriesService:
-    """What answers questions about an application's communities.
+    """The readers of series of an application's communities.
 
-    It keeps its connections to OpenSearch, so it is made once for a process.
+    It holds its connections to OpenSearch open, so each process creates it once.
+    Creating it opens no connection.
 
     Args:
-        app: the Flask application.
+        app: the application.
 
     Attributes:
-        reader: the :class:`~..queries.series_reader.SeriesReader`.
-        freshness: the :class:`~..queries.freshness.FreshnessReader`.
-        labels: the :class:`~..queries.labels.Labels`.
-        small_numbers: the :class:`~..queries.suppression.SmallNumbers`.
+        reader: answers queries.
+        freshness: reads how fresh the numbers are.
+        labels: labels breakdowns and their values.
+        small_numbers: suppresses small numbers.
     """
 
-    def __init__(self, app):
-        """Make them; opens no connection yet."""
+    def __init__(self, app: Flask) -> None:
         subcounts = app.extensions["invenio-stats-dashboard"].subcounts
         aggregates = AggregateSearch(text_client(app, timeout=_TIMEOUT), Names.of(app))
         self.small_numbers = small_numbers(app.config, subcounts)

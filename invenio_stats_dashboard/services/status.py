@@ -1,14 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The state of everything, in a number of requests that does not grow with it.
+"""Read the state of all parts of the package, in a bounded number of requests.
 
-It grows by eight for each thousand communities, when all are asked for.
+If all communities are requested, there are eight more requests for each thousand.
 """
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from opensearchpy import OpenSearch
 
 from ..aggregations.index_layout import read_layout
 from ..aggregations.runner import LOCK as AGGREGATION
@@ -16,20 +21,24 @@ from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
+from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
 from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
-from ..usage_events.queues import lengths
+from ..usage_events.queues import QueueLength, lengths
 from .aggregation_status import AggregationStatusReader, FamilyStatus
 from .event_reindexing import LOCK as MIGRATION
 from .health import SCHEDULED, aware, problems
 from .preparation import read_preparation
 from .scheduler import LOCK as CATCHING_UP
 
+if TYPE_CHECKING:
+    from .event_reindexing import EventReindexingService
+
 LARGEST = 10
-"""Communities that are shown if none is asked for, beside the instance."""
+"""Communities that are shown if none is requested, besides the instance."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,8 @@ class CommunityStatus:
 
     Attributes:
         community_id: UUID, or ``global``.
-        slug: its slug; None for ``global`` and for one that is gone.
-        families: a :class:`~.aggregation_status.FamilyStatus` each.
+        slug: its slug; None for ``global`` and for a community that no longer exists.
+        families: the status of each family.
     """
 
     community_id: str
@@ -49,36 +58,34 @@ class CommunityStatus:
 
 @dataclass(frozen=True)
 class StatsStatus:
-    """The state of everything.
+    """The state of all parts of the package.
 
     Attributes:
         now: when it was read, ISO 8601.
         enabled: ``COMMUNITY_STATS_ENABLED``.
-        scheduled: the scheduled tasks are on.
-        preparing: they make what is missing before they count.
-        data_as_of: everything that was stored then is counted, ISO 8601; None if
-            that never was so.
-        last_run: what is noted of the last aggregation, or None.
-        usage_days: days that have usage events, by what was counted.
-        usage_days_left: of these, those that are still to be counted.
+        scheduled: whether the scheduled tasks are enabled.
+        preparing: whether they prepare the instance before they count.
+        data_as_of: everything that was stored up to this moment is counted, ISO 8601;
+            None before the first complete aggregation.
+        last_run: stored report of the last aggregation, or None.
+        usage_days: number of days with usage events, as far as they were examined.
+        usage_days_left: number of these days that are still to be counted.
         snapshots_left: communities whose usage snapshots are to be continued.
         records_left: communities whose records are to be counted.
         changes: ``usage`` and ``records`` -> writes to the sources since they were
-            looked at.
-        communities: those shown.
-        communities_total: how many there are.
-        community_events: the :class:`~..community_events.backfill_state.BackfillState`.
-        reconciliation: the
-            :class:`~..community_events.reconciliation.ReconciliationState`.
-        migration: the :class:`~..migration.migration_status.MigrationStatus`.
-        preparation: of :func:`~.preparation.read_preparation`.
-        database_indexes: the indexes that live capture uses, whether they exist or
-            not.
+            examined.
+        communities: the communities shown.
+        communities_total: number of all communities.
+        community_events: the progress of the back-fill.
+        reconciliation: the result of the last reconciliation.
+        migration: the status of the migration.
+        preparation: from :func:`~.preparation.read_preparation`.
+        database_indexes: each index that live capture uses, existing or not.
         deferred_captures: changes of memberships that wait to be captured.
-        queues: a :class:`~..usage_events.queues.QueueLength` each.
-        locks: name -> who holds it, as a clause, or None.
-        yearly_indices: indices of aggregates of an earlier layout, by name.
-        problems: what needs a person, a sentence or two each.
+        queues: the length of each queue of usage events.
+        locks: name -> its holder, as a clause, or None.
+        yearly_indices: names of indices of aggregates of an earlier layout.
+        problems: what needs attention, in one or two sentences each.
     """
 
     now: str
@@ -86,60 +93,60 @@ class StatsStatus:
     scheduled: bool = True
     preparing: bool = True
     data_as_of: str | None = None
-    last_run: dict | None = None
+    last_run: dict[str, Any] | None = None
     usage_days: int = 0
     usage_days_left: int = 0
     snapshots_left: int = 0
     records_left: int = 0
-    changes: dict = field(default_factory=dict)
+    changes: dict[str, int] = field(default_factory=dict)
     communities: tuple[CommunityStatus, ...] = ()
     communities_total: int = 0
     community_events: BackfillState = field(default_factory=BackfillState)
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
     migration: MigrationStatus = field(default_factory=lambda: MigrationStatus([]))
-    preparation: dict | None = None
+    preparation: dict[str, Any] | None = None
     database_indexes: tuple[IndexStatus, ...] = ()
     deferred_captures: DeferredState = field(default_factory=DeferredState)
-    queues: tuple = ()
-    locks: dict = field(default_factory=dict)
+    queues: tuple[QueueLength, ...] = ()
+    locks: dict[str, str | None] = field(default_factory=dict)
     yearly_indices: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
-    def needs_a_person(self):
-        """Tell whether something will not get better by itself."""
+    def needs_a_person(self) -> bool:
+        """Return whether a problem needs attention."""
         return bool(self.problems)
 
     @property
-    def has_begun(self):
-        """Tell whether anything has ever run, by itself or by a command."""
+    def has_begun(self) -> bool:
+        """Return whether anything has ever run, as a task or by a command."""
         state = self.community_events
         return any((self.last_run, self.preparation, state.started_at))
 
     @property
-    def reconciled_at(self):
+    def reconciled_at(self) -> str | None:
         """Return when the last reconciliation began, ISO 8601, or None."""
         naive = self.reconciliation.looked_at
         return aware(naive) if naive else None
 
     @property
-    def lag_seconds(self):
-        """Return how old the numbers are, or None."""
+    def lag_seconds(self) -> float | None:
+        """Return the age of the numbers in seconds, or None."""
         if self.data_as_of is None:
             return None
         as_of, now = map(datetime.fromisoformat, (self.data_as_of, self.now))
         return (now - as_of).total_seconds()
 
     @property
-    def months(self):
-        """Return how many months of usage events are in each state."""
+    def months(self) -> dict[str, int]:
+        """Return the number of months of usage events in each state."""
         return dict(Counter(month.state for month in self.migration.months))
 
-    def holder(self, name):
-        """Return who holds a lock, or None."""
+    def holder(self, name: str) -> str | None:
+        """Return the holder of a lock, or None."""
         return self.locks.get(name)
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the status as a JSON object."""
         told = asdict(replace(self, migration=MigrationStatus([])))
         migration = self.migration.as_json()
@@ -158,19 +165,23 @@ class StatsStatus:
         }
 
 
-def read_status(app, client, reader, reindexing, communities=None, every=False):
-    """Read the state of everything; changes nothing.
+def read_status(
+    app: Flask,
+    client: OpenSearch,
+    reader: MembershipReader,
+    reindexing: "EventReindexingService",
+    communities: Collection[str] | None = None,
+    every: bool = False,
+) -> StatsStatus:
+    """Read the state of all parts of the package; changes nothing.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
-        reader: a :class:`~..community_events.membership.MembershipReader`.
-        reindexing: the ``EventReindexingService``.
+        app: the application.
+        client: decodes responses.
+        reader: reads slugs and indexes from the database.
+        reindexing: reads the status of the migration.
         communities: UUIDs and ``global``; None for the instance and the largest.
         every: all communities.
-
-    Returns:
-        StatsStatus: the state.
     """
     names, now = Names.of(app), datetime.now(UTC)
     shown = _Communities(client, names, reader, now.date().isoformat())
@@ -198,13 +209,20 @@ def read_status(app, client, reader, reindexing, communities=None, every=False):
 
 
 class _Communities:
-    """Reads the part of the status that is by community."""
+    """Reads the status of each community."""
 
-    def __init__(self, client, names, reader, today):
+    def __init__(
+        self, client: OpenSearch, names: Names, reader: MembershipReader, today: str
+    ) -> None:
         self._reader, self._today = reader, today
         self.aggregates = AggregationStatusReader(client, names)
 
-    def read(self, communities, every, last_run):
+    def read(
+        self,
+        communities: Collection[str] | None,
+        every: bool,
+        last_run: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
         """Return fields of :class:`StatsStatus`."""
         largest, total = self.aggregates.communities(LARGEST)
         if communities is None and not every:
@@ -212,7 +230,8 @@ class _Communities:
         elif communities is not None:
             communities = sorted(communities, key=lambda c: (c != GLOBAL, c))
         documents = self.aggregates.documents(communities)
-        # too many to be named in a query, maybe
+        # not by name if all are requested, since a query has a limit of terms
+        again: Mapping[str, Collection[str]] | None
         again, records_left = self.aggregates.open_records(self._today, communities)
         if communities is None:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
@@ -241,27 +260,33 @@ class _Communities:
             ),
         }
 
-    def _slugs(self, ids):
+    def _slugs(self, ids: Collection[str]) -> dict[str, str]:
         return self._reader.slugs(ids) if ids else {}
 
 
-def _holders(client, names):
-    """Return name -> who holds each lock, or None."""
+def _holders(client: OpenSearch, names: Names) -> dict[str, str | None]:
+    """Return name of each lock -> its holder as a clause, or None."""
     places = {
         "aggregation": (names.bookmarks, AGGREGATION),
         SCHEDULED: (names.bookmarks, CATCHING_UP),
         "migration": (names.reindexing, MIGRATION),
         "reconciliation": (names.reindexing, RECONCILING),
     }
-    found = {}
+    found: dict[str, str | None] = {}
     for name, place in places.items():
         document = read_lock(client, *place)
-        held = document is not None and is_held(document)
-        found[name] = describe_holder(document) if held else None
+        if document is not None and is_held(document):
+            found[name] = describe_holder(document)
+        else:
+            found[name] = None
     return found
 
 
-def _sum(numbers):
-    """Return the sum; None if one of them is not known."""
-    numbers = list(numbers)
-    return None if None in numbers else sum(numbers)
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """Return the sum, or None if one of the numbers is unknown."""
+    total = 0
+    for number in numbers:
+        if number is None:
+            return None
+        total += number
+    return total

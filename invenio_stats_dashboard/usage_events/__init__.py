@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage events: enrichment and migration."""
+"""Usage events: enrichment, indexing, dead letters and their replay."""

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""An event as the stock code has made it, in the bytes that the stock client sends."""
+"""Events that the stock code has finished, encoded as the stock client sends them."""
 
 import json
 from dataclasses import dataclass
+from typing import Any, NoReturn, Self
 
 import msgspec
 from opensearchpy.exceptions import SerializationError
@@ -22,7 +23,8 @@ class FinishedEvent:
         index: name of the index or alias.
         id: its ``_id``.
         source: JSON, without enrichment.
-        problem: why it cannot be sent; then ``source`` is the nearest that can be kept.
+        problem: why the event cannot be sent, or None. If set, ``source`` is the
+            nearest JSON that can be stored.
     """
 
     op_type: str
@@ -32,36 +34,37 @@ class FinishedEvent:
     problem: str | None = None
 
     @classmethod
-    def of(cls, action):
+    def of(cls, action: dict[str, Any]) -> Self:
         """Return the event of an action.
 
         Args:
-            action: a dict as ``actionsiter`` of invenio-stats makes it.
+            action: an item of ``actionsiter`` of invenio-stats.
         """
         source, problem = encode(action["_source"])
         return cls(action["_op_type"], action["_index"], action["_id"], source, problem)
 
     @property
-    def head(self):
-        """Return what names the event beside its source, as a dict."""
+    def head(self) -> dict[str, str]:
+        """Return the action without its source: ``_op_type``, ``_index``, ``_id``."""
         return {"_op_type": self.op_type, "_index": self.index, "_id": self.id}
 
-    def lines(self, source):
+    def lines(self, source: bytes) -> bytes:
         """Return the bulk lines that store a source as this event."""
         head = {self.op_type: {"_index": self.index, "_id": self.id}}
         return msgspec.json.encode(head) + b"\n" + source + b"\n"
 
 
-def encode(source):
+def encode(source: dict[str, Any]) -> tuple[bytes, str | None]:
     """Return a source as the stock client sends it.
 
-    A lone surrogate, of which that client fails, is replaced by a question mark.
+    A lone surrogate, on which that client fails, is replaced by a question mark.
 
     Args:
-        source: the event's fields, as a dict.
+        source: the event's fields.
 
     Returns:
-        tuple[bytes, str | None]: JSON, and why it is not the source itself.
+        JSON, and a clause if it differs from the source because that cannot be
+        encoded.
     """
     try:
         text = _stock.dumps(source)
@@ -72,16 +75,16 @@ def encode(source):
         problem = f"the event cannot be encoded: {error.args[-1]}"
     try:
         loose = json.dumps(source, default=str, skipkeys=True)
-        # what JSON does not know, such as NaN, becomes text
+        # Values that JSON does not have, such as NaN, become text.
         kept = json.loads(loose, parse_constant=str)
     except (ValueError, RecursionError):
         kept = {"fields": sorted(map(str, source))}
     return _encoded(json.dumps(kept, ensure_ascii=False)), problem
 
 
-def _refuse(constant):
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _encoded(text):
+def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")

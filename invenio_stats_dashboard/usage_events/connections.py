@@ -1,39 +1,41 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Connections to the broker of the events that outlive an error and a restart.
+"""Connections to the events' broker that survive errors and restarts of the broker.
 
-Kombu's pool takes back a connection that it has closed because of an error, and a
-consumer can open no channel on that one: after one error in it, a process of a worker
-could never read the queues again. And what is published first on a connection that
-died while it lay in the pool is lost: the site logs that, and goes on.
+Kombu's pool takes back a connection that it has closed because of an error. A consumer
+cannot open a channel on that connection, so the worker process could never read the
+queues again. If a connection dies while it is in the pool, the first message published
+on it is lost, and the site only logs that. The pool of this module avoids both.
 """
 
 import select
+from collections.abc import Callable
 
-from flask import current_app
+from flask import Flask, current_app
 from invenio_queues.config import QUEUES_CONNECTION_POOL
-from kombu import Connection
-from kombu.connection import ConnectionPool
+from kombu.connection import Connection, ConnectionPool
 from kombu.pools import PoolGroup, register_group, use_global_limit
 
 
 class LivePool(ConnectionPool):
-    """A pool of connections that hands out none that is known to be dead."""
+    """A pool that does not return connections which the broker has closed."""
 
-    def prepare(self, resource):
-        """Return a connection; one that the broker has left is opened anew when used.
+    def prepare(self, resource: Connection | Callable[[], Connection]) -> Connection:
+        """Return a connection.
+
+        If the broker has closed it, it is opened again at its next use.
 
         Args:
             resource: the connection, or a function that makes it.
         """
-        resource = super().prepare(resource)
-        if resource.connected and _is_left(resource.connection):
-            resource.collect()
-        return resource
+        connection: Connection = super().prepare(resource)
+        if connection.connected and _is_left(connection.connection):
+            connection.collect()
+        return connection
 
-    def release(self, resource):
-        """Take a connection back, or a new one for it if it is closed."""
+    def release(self, resource: Connection) -> None:
+        """Take a connection back; replace a closed one by a new one."""
         if self.limit and not resource.connected:
             self._dirty.discard(resource)
             resource = self.new()
@@ -43,40 +45,40 @@ class LivePool(ConnectionPool):
 class _Pools(PoolGroup):
     """The pools of a process, by broker."""
 
-    def create(self, connection, limit):
+    def create(self, connection: Connection, limit: int) -> LivePool:
         return LivePool(connection, limit=limit)
 
 
 _pools = register_group(_Pools(limit=use_global_limit))
 
 
-def get_connection_pool():
+def get_connection_pool() -> LivePool:
     """Return the pool for the broker that the site's configuration names."""
     config = current_app.config
     url = config.get("QUEUES_BROKER_URL") or config.get("BROKER_URL", "amqp://")
     return _pools[Connection(url)]
 
 
-def install(app):
-    """Let the queues of events use this pool, unless the site has one of its own.
-
-    Args:
-        app: the Flask application.
-    """
+def install(app: Flask) -> None:
+    """Make the event queues use this pool, unless the site has configured its own."""
     stock = QUEUES_CONNECTION_POOL
     if app.config.get("QUEUES_CONNECTION_POOL", stock) is not stock:
         return
     app.config["QUEUES_CONNECTION_POOL"] = get_connection_pool
     state = app.extensions.get("invenio-queues")
-    if state is not None:  # it was made before us, and has read its configuration
+    # An extension that was created earlier has already read its configuration.
+    if state is not None:
         state.connection_pool = get_connection_pool
 
 
-def _is_left(connection):
-    """Tell whether a connection that nobody uses has something to be read: its end.
+def _is_left(connection: object) -> bool:
+    """Return whether the broker has closed an unused connection.
+
+    The socket of an unused connection is readable only at its end.
 
     Args:
-        connection: the transport's; one that has no socket is never left.
+        connection: the transport's connection. For one without a socket the result
+            is False.
     """
     sock = getattr(connection, "sock", None)
     if sock is None:

@@ -1,42 +1,54 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Taking messages off a queue of events, and acknowledging them later.
+"""Take messages from a queue of events, and acknowledge them after processing.
 
-The stock consumer acknowledges a message as it is read. Here it stays the
-broker's until :meth:`Delivery.done`; what was not acknowledged when the channel
-closes, or the process dies, is delivered again.
+The stock consumer acknowledges a message when it reads it. Here the broker retains
+the message until :meth:`Delivery.done`. If the channel closes or the process dies
+before that, the broker delivers the message again.
 """
+
+from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from kombu.utils.json import loads
 
+if TYPE_CHECKING:
+    from invenio_queues.queue import Queue
+    from kombu.connection import Connection
+    from kombu.message import Message
+    from kombu.messaging import Consumer
+
 _OVERDUE = 100_000
-"""Messages that are given back at once; those of some dead processes."""
+"""Maximum number of messages of dead processes to give back at once."""
 
 _QUIET_SECONDS, _QUIET_TIMES = 0.05, 20
-"""Without a message for as long, the broker is asked whether there is any.
+"""Seconds without a message after which the broker is asked for the queue's length.
 
-If it has some and sends none so many times, another consumer is preferred.
+If the queue has messages but sends none this many times, the broker prefers another
+consumer.
 """
 
 
 @contextmanager
-def opened(queue, count):
+def opened(queue: Queue, count: int) -> Iterator[Callable[[], Delivery]]:
     """Open a queue of invenio-queues, declared as the stock consumer declares it.
 
     Args:
-        queue: the :class:`invenio_queues.queue.Queue`.
-        count: messages to take at once, at most.
+        queue: the queue.
+        count: maximum number of messages to take at once.
 
     Yields:
-        function: called without arguments, returns a :class:`Delivery` of at most
-        ``count`` messages; of none if the queue is empty.
+        A function that returns the next :class:`Delivery` of at most ``count``
+        messages. The delivery is empty if the queue is empty.
     """
+    taken: _Pushed | _Fetched
     with (
         queue.connection_pool.acquire(block=True) as connection,
         queue.consumer(connection) as consumer,
@@ -50,15 +62,17 @@ def opened(queue, count):
 
 
 class _Fetched:
-    """Messages that are asked for one by one, as the stock consumer does."""
+    """Messages that are requested one by one, as the stock consumer does."""
 
-    def __init__(self, consumer, count):
-        self._channel, self._queue = consumer.channel, consumer.queues[0].name
-        self._count = count
+    def __init__(self, consumer: Consumer, count: int) -> None:
+        # kombu declares these as None, and sets them when it makes a consumer
+        queues: Any = consumer.queues
+        self._channel: Any = consumer.channel
+        self._queue, self._count = queues[0].name, count
 
-    def take(self):
+    def take(self) -> list[Message]:
         """Return the next messages."""
-        messages = []
+        messages: list[Message] = []
         while len(messages) < self._count:
             found = self._channel.basic_get(self._queue, no_ack=False)
             if found is None:
@@ -70,8 +84,8 @@ class _Fetched:
                 messages.append(message)
         return messages
 
-    def acknowledge(self, messages):
-        """Acknowledge each message; these transports know no ``multiple``."""
+    def acknowledge(self, messages: list[Message]) -> None:
+        """Acknowledge each message; these transports do not support ``multiple``."""
         for message in messages:
             message.ack()
 
@@ -79,19 +93,22 @@ class _Fetched:
 class _Pushed:
     """Messages that an AMQP broker sends ahead, which saves a round trip for each.
 
-    It sends as many as are taken at once, and as many again, which arrive while the
-    first are worked on. The rest goes back to it when the channel is closed.
+    The broker sends twice as many messages as are taken at once. The second half
+    arrives while the first half is processed. When the channel closes, the broker
+    takes back the rest.
     """
 
-    def __init__(self, connection, consumer, count):
-        self._connection, self._queue = connection, consumer.queues[0]
-        self._count, self._arrived = count, deque()
+    def __init__(self, connection: Connection, consumer: Consumer, count: int) -> None:
+        queues: Any = consumer.queues
+        self._connection, self._queue = connection, queues[0]
+        self._count = count
+        self._arrived: deque[Message] = deque()
         consumer.on_message = self._arrived.append
         consumer.on_decode_error = _leave_out
         consumer.qos(prefetch_count=min(2 * count, 65_535))
         consumer.consume(no_ack=False)
 
-    def take(self):
+    def take(self) -> list[Message]:
         """Return the next messages, in the order of their delivery tags."""
         quiet = 0
         while len(self._arrived) < self._count:
@@ -107,39 +124,40 @@ class _Pushed:
         count = min(self._count, len(self._arrived))
         return [self._arrived.popleft() for _ in range(count)]
 
-    def _is_empty(self):
-        """Ask how many messages are left.
+    def _is_empty(self) -> bool:
+        """Return whether the broker has no more messages and none has arrived.
 
-        Whatever the broker has sent before its answer has arrived by then.
+        All messages that the broker sent before its answer have arrived with it.
         """
         before = len(self._arrived)
         left = self._queue.queue_declare(passive=True).message_count
         return not left and len(self._arrived) == before
 
-    def acknowledge(self, messages):
-        """Acknowledge the messages, which are all up to the tag of the last one."""
+    def acknowledge(self, messages: list[Message]) -> None:
+        """Acknowledge all messages up to the delivery tag of the last one."""
         messages[-1].ack(multiple=True)
 
 
-def _leave_out(message, error):
-    """Acknowledge a message that the client cannot even take apart."""
+def _leave_out(message: Message, error: Exception) -> None:
+    """Log and acknowledge a message that the client cannot decode."""
     current_app.logger.error("A message of the queue is unreadable", exc_info=error)
     message.ack()
 
 
-def _give_back_overdue(channel, queue):
-    """Let a transport without a broker of its own deliver again what a dead one had.
+def _give_back_overdue(channel: Any, queue: str) -> None:
+    """Make Redis deliver again the unacknowledged messages of dead processes.
 
-    With Redis the messages in hand of a process that was killed are kept aside; they
-    come back after the visibility timeout, when some consumer asks for it. All queues
-    of a database share that place. Tasks of the site may be meant to be in hand for
-    longer than our connection says, so only the messages of one queue are given back.
+    Redis stores unacknowledged messages separately. After the visibility timeout they
+    return to their queue, when a consumer requests it. All queues of a database share
+    this store. The site's tasks may need a longer timeout than our connection has, so
+    only the messages of one queue are given back.
 
     Args:
-        channel: of the connection.
+        channel: of the connection. Kombu's transports have no common type for it;
+            for other transports than Redis this does nothing.
         queue: name of the queue.
     """
-    kept = getattr(channel, "qos", None)
+    kept: Any = getattr(channel, "qos", None)
     if not hasattr(kept, "restore_by_tag"):
         return
     with channel.conn_or_acquire() as client:
@@ -154,46 +172,50 @@ def _give_back_overdue(channel, queue):
 
 
 class Delivery:
-    """Messages in hand, in the place of the queue that they come from.
+    """Unacknowledged messages, with the interface of the queue that they come from.
 
     Args:
-        queue: the queue; what is not here is asked of it.
-        messages: list of kombu messages, not acknowledged.
-        acknowledge: called with the messages.
+        queue: the queue. It provides all attributes that this class does not have.
+        messages: the messages.
+        acknowledge: acknowledges messages.
 
     Attributes:
         current: the message that was consumed last.
         stopped: set it to end :meth:`consume` early.
     """
 
-    def __init__(self, queue, messages, acknowledge):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        queue: Queue,
+        messages: list[Message],
+        acknowledge: Callable[[list[Message]], None],
+    ) -> None:
         self._queue = queue
         self._messages = messages
         self._acknowledge = acknowledge
-        self.current = None
+        self.current: Message | None = None
         self.stopped = False
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of messages."""
         return len(self._messages)
 
-    def __getattr__(self, name):
-        """Return what the queue has."""
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the queue."""
         return getattr(self._queue, name)
 
     @property
-    def redelivered(self):
-        """Tell whether any of the messages was in somebody's hands before."""
+    def redelivered(self) -> bool:
+        """Return whether a message was delivered before, to this or another process."""
         return any((m.delivery_info or {}).get("redelivered") for m in self._messages)
 
-    def consume(self, payload=True):
+    def consume(self, payload: bool = True) -> Iterator[Any]:
         """Yield the messages, as the queue's method of this name does.
 
-        One that is no message of this kind at all is logged and left out.
+        A message that cannot be decoded is logged and left out.
 
         Args:
-            payload: yield what they hold.
+            payload: yield the decoded bodies instead of the messages.
         """
         for message in self._messages:
             if self.stopped:
@@ -206,6 +228,6 @@ class Delivery:
                 continue
             yield item
 
-    def done(self):
-        """Acknowledge all messages: nobody gets them again."""
+    def done(self) -> None:
+        """Acknowledge all messages: the broker does not deliver them again."""
         self._acknowledge(self._messages)

@@ -1,24 +1,27 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Events that OpenSearch refuses for good, kept until somebody puts them back.
+"""Store dead letters: events that OpenSearch refuses, until they are replayed.
 
-What is kept is the finished action, after the site's preprocessors: anonymised,
-with its index and its ``_id``. So nothing of it has to be worked out again, and
-putting it back twice is putting it back once.
+A dead letter is a finished action, after the site's preprocessors: anonymised, with
+its index and its ``_id``. A replay computes nothing again, and replaying an event
+twice stores it once.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search import index_templates as templates
 from ..search.client import patiently
-from ..search.names import SCHEMA
+from ..search.names import SCHEMA, Names
 
 _LIMIT = 3600.0
 _LONGEST_REASON = 2000
@@ -30,21 +33,21 @@ _MAPPING = templates.strict(
         "op_type": _TEXT,
         "reason": _TEXT,
         "refused_at": {"type": "date"},
-        # nothing of it is looked at, so nothing of it can be refused
+        # OpenSearch does not parse the source, so it cannot refuse it.
         "source": {"type": "object", "enabled": False},
     }
 )
 
 
 class Letter(msgspec.Struct):
-    """One action that was refused.
+    """A dead letter: one refused action.
 
     Attributes:
-        index: that it was for, as the indexer names it.
+        index: name of the index or alias, as the indexer uses it.
         id: the event's ``_id``.
         op_type: ``index`` or ``create``.
-        reason: why OpenSearch refused it, the last time.
-        refused_at: when that was, ISO 8601 with offset.
+        reason: why OpenSearch refused it the last time.
+        refused_at: time of the last refusal, ISO 8601 with offset.
         source: the event's exact bytes.
     """
 
@@ -61,12 +64,13 @@ decode_letter = msgspec.json.Decoder(Letter).decode
 
 @dataclass(frozen=True)
 class DeadLetters:
-    """What is kept.
+    """A summary of all dead letters.
 
     Attributes:
-        count: number of events.
-        reason: of the newest refusal, or None if there is none.
-        refused_at: when that was, ISO 8601 with offset, or None.
+        count: number of dead letters.
+        reason: reason of the newest refusal; None without dead letters.
+        refused_at: time of the newest refusal, ISO 8601 with offset; None without
+            dead letters.
     """
 
     count: int = 0
@@ -74,12 +78,8 @@ class DeadLetters:
     refused_at: str | None = None
 
 
-def index_templates(names):
-    """Return the composable template of the index, by name.
-
-    Args:
-        names: the instance's :class:`~..search.names.Names`.
-    """
+def index_templates(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the composable template of the index, by name."""
     return {
         f"{names.dead_letter}-v{SCHEMA}": templates.template(
             [names.dead_letter], _MAPPING
@@ -87,21 +87,27 @@ def index_templates(names):
     }
 
 
-def keep(text_client, names, letters, limit=_LIMIT, waiting=None):
-    """Store actions that were refused; keeping one twice is keeping it once.
+def keep(
+    text_client: OpenSearch,
+    names: Names,
+    letters: Sequence[tuple[Mapping[str, str], bytes, str]],
+    limit: float = _LIMIT,
+    waiting: Callable[[str], None] | None = None,
+) -> None:
+    """Store refused actions; an action that is stored twice becomes one dead letter.
 
     Args:
-        text_client: a client that does not decode.
+        text_client: does not decode responses.
         names: the instance's names.
-        letters: list of ``(head, source, reason)``: a dict with ``_index``,
-            ``_id`` and ``_op_type``, the source's bytes, and OpenSearch's sentence.
-        limit: seconds to go on trying.
+        letters: for each action, its head with ``_index``, ``_id`` and ``_op_type``,
+            the source's bytes, and OpenSearch's reason.
+        limit: seconds to retry.
         waiting: called with a sentence before each pause.
 
     Raises:
-        StatsDashboardError: one cannot be stored; whoever holds the message must
-            not acknowledge it.
-        SearchUnavailableError: OpenSearch took nothing for ``limit`` seconds.
+        StatsDashboardError: an action cannot be stored. Its message must not be
+            acknowledged.
+        SearchUnavailableError: OpenSearch stored nothing for ``limit`` seconds.
     """
     if not letters:
         return
@@ -121,13 +127,13 @@ def keep(text_client, names, letters, limit=_LIMIT, waiting=None):
     store(text_client, names, actions, limit, waiting)
 
 
-def letter_of(head, source, reason, now):
-    """Return the letter of a refused action.
+def letter_of(head: Mapping[str, str], source: bytes, reason: str, now: str) -> Letter:
+    """Return the dead letter of a refused action.
 
     Args:
-        head: a dict with ``_index``, ``_id`` and ``_op_type``.
+        head: ``_index``, ``_id`` and ``_op_type``.
         source: the source's bytes.
-        reason: OpenSearch's sentence; a long one is cut.
+        reason: OpenSearch's reason; a long one is cut.
         now: ISO 8601 with offset.
     """
     return Letter(
@@ -140,35 +146,41 @@ def letter_of(head, source, reason, now):
     )
 
 
-def letter_id(index, id):
-    """Return the ``_id`` under which an action is kept; one for index and id."""
+def letter_id(index: str, id: str) -> str:
+    """Return the ``_id`` of a dead letter, a hash of its event's index and ``_id``."""
     return hashlib.sha256(f"{index}\n{id}".encode()).hexdigest()
 
 
-def action(head, letter):
-    """Return the bulk lines that store a letter.
+def action(head: Mapping[str, Any], letter: Letter) -> bytes:
+    """Return the bulk lines that store a dead letter.
 
     Args:
-        head: of the bulk action: ``_id``, and maybe the version to replace.
-        letter: the :class:`Letter`.
+        head: ``_id``, and optionally the version to replace.
+        letter: the dead letter.
     """
     line = msgspec.json.encode({"index": head})
     return line + b"\n" + msgspec.json.encode(letter) + b"\n"
 
 
-def store(text_client, names, actions, limit=_LIMIT, waiting=None):
-    """Make changes to the index of the dead letters.
+def store(
+    text_client: OpenSearch,
+    names: Names,
+    actions: Sequence[bytes],
+    limit: float = _LIMIT,
+    waiting: Callable[[str], None] | None = None,
+) -> None:
+    """Write to the index of dead letters.
 
     Args:
-        text_client: a client that does not decode.
+        text_client: does not decode responses.
         names: the instance's names.
-        actions: list of bytes, bulk lines each.
-        limit: seconds to go on trying.
+        actions: the bulk lines of each action.
+        limit: seconds to retry.
         waiting: called with a sentence before each pause.
 
     Raises:
-        StatsDashboardError: one is refused.
-        SearchUnavailableError: OpenSearch took nothing for ``limit`` seconds.
+        StatsDashboardError: OpenSearch refuses an action.
+        SearchUnavailableError: OpenSearch stored nothing for ``limit`` seconds.
     """
     refusals = bulk.write(
         text_client, names.dead_letter, actions, limit, waiting=waiting
@@ -180,15 +192,15 @@ def store(text_client, names, actions, limit=_LIMIT, waiting=None):
         )
 
 
-def read_dead_letters(client, names):
-    """Return how many events are kept, and why the newest was refused.
+def read_dead_letters(client: OpenSearch, names: Names) -> DeadLetters:
+    """Return the number of dead letters, and why the newest was refused.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         names: the instance's names.
 
     Returns:
-        DeadLetters: empty if there is no such index.
+        The summary; empty if the index does not exist.
     """
     if not client.indices.exists(index=names.dead_letter):
         return DeadLetters()

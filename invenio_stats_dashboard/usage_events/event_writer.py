@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Enriching and storing the events of a chunk of messages, whatever happens meanwhile."""
+"""Enrich and store the events of a chunk of messages, without losing one on errors."""
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
+from flask import Flask
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..community_events.lookup import RecordLookup
@@ -21,10 +25,10 @@ from .dead_letters import keep
 from .enrichment import Splicer
 from .maintenance.reattribution import noting
 from .mapping_guard import MappedMonths
-from .redelivery_journal import Journal
+from .redelivery_journal import EventName, Journal
 
 _LIMIT = 1200.0
-"""Seconds to wait for OpenSearch; a broker may ask after its messages after 1800."""
+"""Seconds to wait for OpenSearch. A broker may deliver messages again after 1800."""
 
 _SHORT = 1.0
 _LOOKUP_LIMIT = 20.0
@@ -36,18 +40,19 @@ class EventWriter:
     """Enriches and stores events for one run.
 
     Args:
-        app: the Flask application.
+        app: the application.
         queue: name of the queue that the events come from.
     """
 
-    def __init__(self, app, queue):
-        """Make the clients and an empty cache."""
+    def __init__(self, app: Flask, queue: str) -> None:
         names, client = Names.of(app), json_client(app)
         self._client_json = client
         self._families = tuple(f"{names.events_alias(t)}-" for t in EVENT_TYPES)
         self._logger, self._names = app.logger, names
         self._client = text_client(app)
-        self._recover = app.extensions["invenio-stats-dashboard"].recover_cutovers
+        self._recover: Callable[[OpenSearch, Names], None] = app.extensions[
+            "invenio-stats-dashboard"
+        ].recover_cutovers
         self._months = MappedMonths(client, app.logger.warning)
         self._lookup = RecordLookup(
             client,
@@ -68,23 +73,27 @@ class EventWriter:
             _LIMIT,
             app.logger.warning,
         )
-        self._noted, self._has_warned, self._closed = {}, False, set()
+        self._noted: dict[str, EventName] = {}
+        self._has_warned = False
+        self._closed: set[str] = set()
 
-    def write(self, chunk, redelivered):
-        """Store events; each that is refused for good becomes a dead letter.
+    def write(
+        self, chunk: Sequence[tuple[str | bytes, dict[str, Any]]], redelivered: bool
+    ) -> int:
+        """Store events; an event that OpenSearch refuses becomes a dead letter.
 
-        An event that is stored already, under another ``_id``, is left alone.
+        An event that is already stored under another ``_id`` is not stored again.
 
         Args:
-            chunk: list of (body of the message, action as the stock code makes it).
-            redelivered: one of the messages was in somebody's hands before.
+            chunk: body of each message, and the action that the stock code made of it.
+            redelivered: one of the messages was delivered before.
 
         Returns:
-            int: how many were refused.
+            The number of events that became dead letters.
 
         Raises:
-            SearchUnavailableError: nothing could be stored for too long.
-            StatsDashboardError: a dead letter cannot be kept.
+            SearchUnavailableError: OpenSearch stored nothing for twenty minutes.
+            StatsDashboardError: a dead letter cannot be stored.
         """
         digests = [self._journal.digest(body) for body, _ in chunk]
         self._noted = {
@@ -96,20 +105,20 @@ class EventWriter:
         pairs = zip(digests, chunk, strict=True)
         return self._store([a for digest, (_, a) in pairs if digest not in stored])
 
-    def acknowledged(self):
-        """Take note that the messages of the last chunk are nobody's any more."""
+    def acknowledged(self) -> None:
+        """Record that the messages of the last chunk are acknowledged."""
         self._journal.acknowledged(self._noted)
 
-    def close(self):
-        """End the run: no message is in its hands."""
+    def close(self) -> None:
+        """End the run; all its messages must be acknowledged."""
         self._journal.close()
 
-    def _store(self, actions):
-        """Store events and return how many were refused for good."""
+    def _store(self, actions: Iterable[dict[str, Any]]) -> int:
+        """Store events and return how many became dead letters."""
         self._warn_of_reserved(actions)
         finished = [FinishedEvent.of(action) for action in actions]
         events = [event for event in finished if not event.problem]
-        # the months that stay closed have had their time
+        # Months that refused writes earlier in this run are not waited for again.
         closed = [event for event in events if event.index in self._closed]
         open_ = [event for event in events if event.index not in self._closed]
         refused = self._sent(closed, _SHORT) + self._sent(open_, _LIMIT)
@@ -117,12 +126,14 @@ class EventWriter:
         self._keep(refused)
         return len(refused)
 
-    def _sent(self, events, limit):
+    def _sent(
+        self, events: list[FinishedEvent], limit: float
+    ) -> list[tuple[FinishedEvent, str]]:
         """Send events; return those that are refused, each with the reason.
 
-        A month that refuses writes for as long as anything is waited for, such as one
-        that the site has made read-only, must not keep the events of others: its own
-        become dead letters.
+        If a month refuses writes for the whole ``limit``, for example because the site
+        made it read-only, its events become dead letters. They must not delay the
+        events of other months.
         """
         if not events:
             return []
@@ -143,8 +154,8 @@ class EventWriter:
             refusals = error.refused + error.waiting
         return [(events[r.position], str(r)) for r in refusals]
 
-    def _warn_of_reserved(self, actions):
-        """Say once a run that the site fills fields which enrichment fills."""
+    def _warn_of_reserved(self, actions: Iterable[dict[str, Any]]) -> None:
+        """Log once per run that the site fills fields which enrichment replaces."""
         if self._has_warned:
             return
         for action in actions:
@@ -159,8 +170,8 @@ class EventWriter:
                 )
                 return
 
-    def _lines(self, events):
-        """Return the bulk lines of events, enriched where that can be."""
+    def _lines(self, events: list[FinishedEvent]) -> list[bytes]:
+        """Return the bulk lines of events, enriched where their month allows it."""
         months = {e.index for e in events if e.index.startswith(self._families)}
         mapped = self._months.of(months, _LIMIT, self._logger.warning)
         ready = [n for n, event in enumerate(events) if event.index in mapped]
@@ -170,12 +181,12 @@ class EventWriter:
             lines[n] = events[n].lines(source)
         return lines
 
-    def _enriched(self, sources):
-        """Return sources with their enrichment; as they are if the look-up fails."""
+    def _enriched(self, sources: list[bytes]) -> list[bytes]:
+        """Return sources with their enrichment; unchanged if the look-up fails."""
         try:
             splicer = Splicer(self._lookup, datetime.now(UTC).isoformat())
             return splicer.splice_known(sources)
-        except Exception:  # whatever it is, the event must not be lost
+        except Exception:  # No error may lose the events.
             self._logger.exception(
                 "%d events are stored without enrichment, since their records could "
                 "not be looked up",
@@ -183,29 +194,36 @@ class EventWriter:
             )
             return sources
 
-    def _pause(self, seconds, events, lines):
-        """Wait, and see that months that were switched meanwhile map enrichment.
+    def _pause(
+        self, seconds: float, events: list[FinishedEvent], lines: list[bytes]
+    ) -> None:
+        """Wait, then check again which months can store enriched events.
 
-        A switch that nobody finished would refuse writes for ever: the one worker there
-        is may be this one, so it takes back what is overdue.
+        A cut-over may have moved a month to an index without the mapping. The events of
+        such a month are sent without enrichment. An unfinished cut-over would refuse
+        writes forever. This may be the only worker, so it takes back overdue cut-overs.
+
+        Args:
+            seconds: how long to wait.
+            events: the events that are being sent.
+            lines: their bulk lines, which are changed in place.
         """
         time.sleep(seconds)
         with suppress(OpenSearchException, StatsDashboardError):
             self._recover(self._client_json, self._names)
         months = {e.index for e in events if e.index.startswith(self._families)}
-        with suppress(SearchUnavailableError):  # then the write fails, and waits again
+        # If this fails, the next write fails too and waits again.
+        with suppress(SearchUnavailableError):
             lost = months - self._months.of(months, limit=0.1)
             for n, event in enumerate(events):
                 if event.index in lost:
                     lines[n] = event.lines(event.source)
 
-    def _keep(self, refused):
-        """Keep events that OpenSearch refuses for good as dead letters.
-
-        Their messages are acknowledged after this.
+    def _keep(self, refused: list[tuple[FinishedEvent, str]]) -> None:
+        """Store refused events as dead letters, before their messages are acknowledged.
 
         Args:
-            refused: list of (:class:`~.bulk_action.FinishedEvent`, reason).
+            refused: events, each with the reason.
         """
         if refused:
             self._logger.error(

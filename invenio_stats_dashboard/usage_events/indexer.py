@@ -1,54 +1,63 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indexer of usage events: enriches, stores, and acknowledges after that.
+"""The indexer of usage events: enrich and store events, then acknowledge them.
 
-The stock indexer acknowledges a message as it reads it and sends its event once; what
-a write block or a full queue of OpenSearch refuses at that moment is lost. This one
-sends it again, and what it has in hand stays the broker's until it is stored.
+The stock indexer acknowledges a message when it reads it, and sends its event once. An
+event that a write block or a full queue of OpenSearch refuses is lost. This indexer
+sends the event again, and the broker retains the message until the event is stored.
 """
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
 from invenio_base.utils import obj_or_import_string
 from invenio_stats.config import STATS_MQ_EXCHANGE
 from invenio_stats.processors import EventsIndexer
-from kombu import Exchange
+from kombu.entity import Exchange
 
 from ..search.names import STOCK_EVENTS
-from .consumer import opened
+from .consumer import Delivery, opened
 from .event_writer import EventWriter
-from .preprocessing import salts_kept, watched
+from .preprocessing import Preprocessor, salts_kept, watched
 
 _CHUNK = 1000
 
 
 class PatientEventsIndexer(EventsIndexer):
-    """Indexes usage events like the stock indexer, enriched, and loses none.
+    """Indexes usage events like the stock indexer, enriches them, and loses none.
 
-    Builders, preprocessors and suffix are the site's; so is the double-click window,
-    unless ``STATS_DASHBOARD_DOUBLE_CLICK_SECONDS`` is set.
+    Builders, preprocessors and suffix are the site's. The double-click window is the
+    site's too, unless ``STATS_DASHBOARD_DOUBLE_CLICK_SECONDS`` is set.
     """
 
     chunk_size = _CHUNK
-    """Messages in hand at once."""
+    """Maximum number of messages to process at once."""
 
-    def run(self):
+    # attributes of the stock class, which has no types
+    queue: Any
+    preprocessors: list[Preprocessor]
+
+    def run(self) -> tuple[int, int]:
         """Index all events of the queue.
 
+        After an error, the events that are not acknowledged return to the queue.
+
         Returns:
-            tuple[int, int]: number of events stored, and of those that OpenSearch
-            refuses for good; each of these is logged, and kept as a dead letter.
+            The number of stored events, and the number of events that OpenSearch
+            refuses. Each refused event is stored as a dead letter.
 
         Raises:
-            SearchUnavailableError: nothing could be stored for twenty minutes.
-            StatsDashboardError: a dead letter cannot be kept.
-            Exception: a service that a preprocessor needs is away. In each case
-                the events in hand go back to the queue.
+            SearchUnavailableError: OpenSearch stored nothing for twenty minutes.
+            StatsDashboardError: a dead letter cannot be stored.
+            Exception: a service that a preprocessor needs is unavailable.
         """
         stored, refused = 0, 0
-        writer = EventWriter(current_app._get_current_object(), self.queue.routing_key)
+        # a proxy of werkzeug, which its type does not show
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        writer = EventWriter(app, self.queue.routing_key)
         with opened(self.queue, self.chunk_size) as take:
             while delivery := take():
                 events = self._events(delivery)
@@ -60,18 +69,17 @@ class PatientEventsIndexer(EventsIndexer):
         writer.close()
         return stored, refused
 
-    def _events(self, delivery):
-        """Return what the stock code makes of messages in hand.
+    def _events(self, delivery: Delivery) -> list[tuple[str | bytes, dict[str, Any]]]:
+        """Return the body and the action of each event of a delivery.
 
-        Args:
-            delivery: the :class:`~.consumer.Delivery`.
+        The stock code makes the actions from the messages.
 
-        Returns:
-            list: (body of the message, action) of each event.
+        Raises:
+            Exception: a service that a preprocessor needs is unavailable.
         """
-        away = []
+        away: list[Exception] = []
 
-        def stop(error):
+        def stop(error: Exception) -> None:
             delivery.stopped = True
             away.append(error)
 
@@ -80,7 +88,11 @@ class PatientEventsIndexer(EventsIndexer):
         self.preprocessors = [watched(p, stop) for p in preprocessors]
         try:
             with salts_kept():
-                events = [(delivery.current.body, a) for a in self.actionsiter()]
+                # The stock iterator has consumed a message before it yields an action.
+                events = [
+                    (delivery.current.body, a)  # type: ignore[union-attr]
+                    for a in self.actionsiter()
+                ]
         finally:
             self.queue, self.preprocessors = queue, preprocessors
         if away:
@@ -88,42 +100,45 @@ class PatientEventsIndexer(EventsIndexer):
         return events
 
 
-def resolved(event, app):
-    """Return an event of ``STATS_EVENTS`` as a dict, as invenio-stats reads it.
+def resolved(
+    event: dict[str, Any] | str | Callable[[Flask], dict[str, Any]], app: Flask
+) -> dict[str, Any]:
+    """Return the configuration of an event of ``STATS_EVENTS``, as invenio-stats does.
 
     Args:
-        event: a dict, an import string, or a function of the application.
-        app: the Flask application.
+        event: the configuration, an import string, or a function of the application.
+        app: the application.
     """
-    event = obj_or_import_string(event)
-    return event(app) if callable(event) else event
+    found = obj_or_import_string(event)
+    return found(app) if callable(found) else found
 
 
-def double_click_window(event):
-    """Return the window of double clicks of an event, in seconds.
+def double_click_window(event: Any) -> float:
+    """Return the double-click window of an event, in seconds.
 
     Args:
-        event: of ``current_stats.events``.
+        event: a value of ``current_stats.events``, which has no type.
     """
     stock = inspect.signature(EventsIndexer).parameters["double_click_window"].default
     return event.params.get("double_click_window", stock)
 
 
-def install(app):
-    """Let views and downloads be indexed by the patient indexer.
+def install(app: Flask) -> bool:
+    """Make the patient indexer index views and downloads.
 
-    The site's other events stay as they are. A class that the site has set is kept;
-    one warning names those that are no subclass of the patient indexer. The window of
-    double clicks is the configured one. Messages become persistent where the site has
+    The site's other events do not change. A class that the site has configured remains;
+    one warning names the classes that do not inherit from the patient indexer. The
+    configured double-click window is set. Messages become persistent if the site uses
     the stock exchange.
 
     Args:
-        app: the Flask application; its ``STATS_EVENTS`` is replaced by a copy.
+        app: the application. A changed copy replaces its ``STATS_EVENTS``.
 
     Returns:
-        bool: all view and download events are indexed so.
+        Whether the patient indexer indexes all view and download events.
     """
-    events, foreign = {}, []
+    events: dict[str, Any] = {}
+    foreign: list[tuple[str, type]] = []
     for name, event in app.config.get("STATS_EVENTS", {}).items():
         if name in STOCK_EVENTS.values():
             event = resolved(event, app)
@@ -148,8 +163,8 @@ def install(app):
     return not foreign
 
 
-def _with_window(event, app):
-    """Return an event with the window of double clicks that is configured."""
+def _with_window(event: dict[str, Any], app: Flask) -> dict[str, Any]:
+    """Return the configuration of an event with the configured double-click window."""
     seconds = app.config.get("STATS_DASHBOARD_DOUBLE_CLICK_SECONDS")
     if seconds is None:
         return event
@@ -157,11 +172,11 @@ def _with_window(event, app):
     return {**event, "params": params}
 
 
-def _persist_messages(app):
-    """Let the broker keep messages on disk, where the site has the stock exchange.
+def _persist_messages(app: Flask) -> None:
+    """Make the broker store messages on disk if the site uses the stock exchange.
 
-    The exchange and its queues are durable already; a message's delivery mode is no
-    part of their declaration, so what exists in the broker stays as it is.
+    The exchange and its queues are already durable. The delivery mode of messages is
+    not a property of their declaration, so they need no change in the broker.
     """
     stock = STATS_MQ_EXCHANGE
     if app.config.get("STATS_MQ_EXCHANGE", stock) is not stock:
@@ -169,5 +184,6 @@ def _persist_messages(app):
     exchange = Exchange(stock.name, type=stock.type, delivery_mode="persistent")
     app.config["STATS_MQ_EXCHANGE"] = exchange
     state = app.extensions.get("invenio-stats")
-    if state is not None:  # it was made before us, and has read its configuration
+    # An extension that was created earlier has already read its configuration.
+    if state is not None:
         state.exchange = exchange

@@ -1,56 +1,67 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indices of usage events: what the cluster has of each month, and what readers see.
+"""Find the indices of usage events: those of each month, and those that readers see.
 
-A site whose suffix is no month, such as ``%Y-%m-%d``, has nothing that is migrated; its
-events are enriched as they come like those of any other.
+A site whose suffix is not a month, such as ``%Y-%m-%d``, has no months to migrate. Its
+new events are enriched like those of any other site.
 """
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+
+from opensearchpy import OpenSearch
 
 from ..errors import SearchUnavailableError
 from ..search.mappings import schema_of
+from ..search.names import Names
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _LATE_EVENTS = timedelta(days=7)
 
 ENRICHED = {"exists": {"field": "enriched_at"}}
-"""The query for events with enrichment."""
+"""The query for enriched events."""
 
 
-def in_ranges(month, ranges):
-    """Tell whether a month is in one of the ranges; no ranges means every month."""
+def in_ranges(month: str, ranges: Collection[tuple[str, str]]) -> bool:
+    """Return whether a month is in one of the ranges; no ranges means every month.
+
+    Args:
+        month: ``YYYY-MM``.
+        ranges: first and last month of each range, inclusive.
+    """
     return not ranges or any(first <= month <= last for first, last in ranges)
 
 
-def is_writable(month, now):
-    """Tell whether events of a month may still arrive.
+def is_writable(month: str, now: datetime) -> bool:
+    """Return whether events of a month may still arrive.
 
-    The current month, and the one before while queues may hold its last days.
+    This is true for the current month. For seven days it is also true for the month
+    before, because queues may still hold its events.
     """
     return month >= (now - _LATE_EVENTS).strftime("%Y-%m")
 
 
 @dataclass(frozen=True)
 class EventsIndex:
-    """One index of an event family as the cluster has it.
+    """The state of one index of usage events in the cluster.
 
     Attributes:
         name: of the index.
-        uuid: of the index; a recreated one has another.
-        month: ``YYYY-MM``, or None if the name has none.
-        schema: of the mark in its mapping; None for a legacy index.
-        docs: live documents.
-        bytes: of its primaries.
-        shards: number of primaries.
-        replicas: of each.
-        aliases: names that lead to it.
+        uuid: of the index. A recreated index has another UUID.
+        month: ``YYYY-MM``, or None if neither its name nor its aliases contain one.
+        schema: schema version in its mapping; None for a legacy index.
+        docs: number of live documents.
+        bytes: size of its primary shards.
+        shards: number of primary shards.
+        replicas: number of replicas of each shard.
+        aliases: names of its aliases.
         mappings: its mappings.
         settings: its ``index`` settings.
-        closed: it cannot be read.
+        closed: whether it is closed, so that it cannot be read.
     """
 
     name: str
@@ -61,9 +72,9 @@ class EventsIndex:
     bytes: int
     shards: int
     replicas: int
-    aliases: frozenset
-    mappings: dict = field(repr=False)
-    settings: dict = field(repr=False)
+    aliases: frozenset[str]
+    mappings: dict[str, Any] = field(repr=False)
+    settings: dict[str, Any] = field(repr=False)
     closed: bool = False
 
 
@@ -74,10 +85,10 @@ class Month:
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        legacy: indices without the mark; the one that serves first.
-        target: the enriched index of the migration, being filled or in service.
-        native: an enriched index made by the template, not by the migration.
-        backup: the legacy index after its switch.
+        legacy: the legacy indices; the one that new events are written to is first.
+        target: the target index of the migration, before or after the cut-over.
+        native: an enriched index that the template made, not the migration.
+        backup: the backup index.
     """
 
     event_type: str
@@ -88,53 +99,50 @@ class Month:
     backup: EventsIndex | None = None
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the id of this month's bookmark."""
         return f"{self.event_type}-{self.month}"
 
     @property
-    def source(self):
-        """Return the legacy index that serves this month, or None."""
+    def source(self) -> EventsIndex | None:
+        """Return the legacy index that is in service for this month, or None."""
         return self.legacy[0] if self.legacy else None
 
 
-def migrated_serves(names, month):
-    """Tell whether the index that a month was migrated to has the month's name.
-
-    Args:
-        names: the instance's names.
-        month: a :class:`Month`.
-    """
+def migrated_serves(names: Names, month: Month) -> bool:
+    """Return whether a month's target index has the write alias of the month."""
     stock = names.events_month(month.event_type, month.month)
     return month.target is not None and stock in month.target.aliases
 
 
-def serving(names, month):
-    """Return the enriched index of a month that serves, or None.
+def serving(names: Names, month: Month) -> EventsIndex | None:
+    """Return the enriched index that is in service for a month, or None.
 
-    The source of a migration is none: its events are enriched when they are copied.
-
-    Args:
-        names: the instance's names.
-        month: a :class:`Month`.
+    A legacy index is never returned. Its events are enriched when they are copied.
     """
     return month.target if migrated_serves(names, month) else month.native
 
 
-def survey(client, names, event_types, ranges=()):
-    """Return what the cluster holds of the event families, by month.
+def survey(
+    client: OpenSearch,
+    names: Names,
+    event_types: Iterable[str],
+    ranges: Collection[tuple[str, str]] = (),
+) -> tuple[list[Month], list[EventsIndex]]:
+    """Return the indices of usage events in the cluster, by month.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         names: the instance's names.
-        event_types: the event types to look at.
-        ranges: what :func:`parse_months` returned.
+        event_types: the event types to examine.
+        ranges: first and last month of each range, inclusive; empty for all months.
 
     Returns:
-        tuple: the months in order, oldest first, and a list of legacy indices
-        whose names have no month, which cannot be migrated.
+        The months, oldest first, and the legacy indices without a month in their
+        names, which cannot be migrated.
     """
-    months, strange = [], []
+    months: list[Month] = []
+    strange: list[EventsIndex] = []
     for event_type in event_types:
         alias = names.events_alias(event_type)
         found = _indices(client, names, event_type, f"{alias}-*")
@@ -155,21 +163,22 @@ def survey(client, names, event_types, ranges=()):
     return sorted(months, key=lambda m: (m.month, m.event_type != "view")), strange
 
 
-def undated(client, names, event_types):
-    """Return the indices that readers see and that are no month's by their names.
+def undated(
+    client: OpenSearch, names: Names, event_types: Iterable[str]
+) -> list[EventsIndex]:
+    """Return the indices that readers see and whose names contain no month.
 
-    A site that has another suffix than ``%Y-%m`` has them. They are no part of a
-    migration.
+    They exist on sites with another suffix than ``%Y-%m``. They are not migrated.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         names: the instance's names.
-        event_types: the event types to look at.
+        event_types: the event types to examine.
 
     Returns:
-        list[EventsIndex]: by name.
+        The indices, for each event type sorted by name.
     """
-    found = []
+    found: list[EventsIndex] = []
     for event_type in event_types:
         alias = names.events_alias(event_type)
         indices = _indices(client, names, event_type, f"{alias}-*")
@@ -181,14 +190,20 @@ def undated(client, names, event_types):
     return found
 
 
-def _month(names, event_type, month, found, backups):
+def _month(
+    names: Names,
+    event_type: str,
+    month: str,
+    found: Mapping[str, EventsIndex],
+    backups: Mapping[str, EventsIndex],
+) -> Month:
     stock = names.events_month(event_type, month)
     target = names.events_target(event_type, month)
     mine = [i for i in found.values() if i.month == month]
     legacy = [i for i in mine if i.schema is None and i.name != target]
     native = [i for i in mine if i.schema is not None and i.name != target]
     read = names.events_alias(event_type)
-    # the one that new events are written to comes first, then the one that is read
+    # First the index that new events are written to, then those that are read.
     legacy.sort(
         key=lambda i: (
             i.name != stock and stock not in i.aliases,
@@ -198,7 +213,7 @@ def _month(names, event_type, month, found, backups):
     )
     backup = backups.get(names.events_backup(event_type, month))
     if backup and backup.name in found:
-        backup = None  # rolled back: it serves, and is among the legacy ones
+        backup = None  # After a rollback it is in service, as a legacy index.
     return Month(
         event_type=event_type,
         month=month,
@@ -209,13 +224,15 @@ def _month(names, event_type, month, found, backups):
     )
 
 
-def _backup_month(names, event_type, name):
+def _backup_month(names: Names, event_type: str, name: str) -> str | None:
     prefix = names.events_backup(event_type, "")
     month = name[len(prefix) :]
     return month if name.startswith(prefix) and _MONTH.match(month) else None
 
 
-def _indices(client, names, event_type, pattern):
+def _indices(
+    client: OpenSearch, names: Names, event_type: str, pattern: str
+) -> dict[str, EventsIndex]:
     details = client.indices.get(
         index=pattern,
         params={"expand_wildcards": "open,closed", "allow_no_indices": "true"},
@@ -246,16 +263,18 @@ def _indices(client, names, event_type, pattern):
             aliases=frozenset(index.get("aliases", {})),
             mappings=index.get("mappings", {}),
             settings=settings,
-            # a red index is not among the statistics either, but it is not closed
+            # A red index has no statistics either, but it is not closed.
             closed=settings.get("verified_before_close") == "true",
         )
     return result
 
 
-def _month_named(names, event_type, name, aliases):
-    """Return the month of an index by its name, else by the names that lead to it.
+def _month_named(
+    names: Names, event_type: str, name: str, aliases: Iterable[str]
+) -> str | None:
+    """Return the month of an index from its name, else from its aliases.
 
-    After a rollback a backup serves under the stock name as its alias.
+    After a rollback, a backup index is in service and has the stock name as an alias.
     """
     for candidate in (name, *sorted(aliases)):
         if month := names.month_of(event_type, candidate):
@@ -263,24 +282,27 @@ def _month_named(names, event_type, name, aliases):
     return None
 
 
-def strangers(client, names, event_types):
-    """Return sentences about indices that are read but are not named as ours are.
+def strangers(
+    client: OpenSearch, names: Names, event_types: Iterable[str]
+) -> list[str]:
+    """Return a warning for each index in a read alias that has a foreign name.
 
-    An index that was restored under another name brings its read alias along, and
-    its events are seen twice. It is only told, since its name may be anybody's.
+    An index that was restored under another name still has its read alias, so its
+    events are counted twice. It is only reported, because any program may own its
+    name.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         names: the instance's names.
-        event_types: the event types to look at.
+        event_types: the event types to examine.
 
     Returns:
-        list[str]: one for each index.
+        A text for each index.
     """
-    sentences = []
+    sentences: list[str] = []
     for event_type in event_types:
         alias = names.events_alias(event_type)
-        # by the alias alone OpenSearch would look at all indices of the cluster
+        # Given only the alias, OpenSearch would examine all indices of the cluster.
         found = client.indices.get_alias(index=alias, ignore=[404])
         ours = (f"{alias}-", names.events_backup(event_type, ""))
         sentences += [
@@ -295,70 +317,72 @@ def strangers(client, names, event_types):
 
 @dataclass(frozen=True)
 class ServedIndices:
-    """The indices of usage events, but for legacy months nobody has begun with.
+    """The indices of usage events, except legacy months whose copy has not started.
 
     Attributes:
-        aliases: the read aliases of the event types that were looked at.
-        indices: the enriched index of each month that has one in service, oldest
-            first; then those that are read and are no month's.
-        copied: names of what a month is being copied from and to.
+        aliases: the read aliases of the event types.
+        indices: the enriched index in service of each month, oldest first; then the
+            indices that readers see and that belong to no month.
+        copied: names of the indices that are being copied, and of their targets.
     """
 
     aliases: tuple[str, ...]
     indices: tuple[EventsIndex, ...]
-    copied: frozenset
+    copied: frozenset[str]
 
-    def holding(self, client, only):
-        """Return the indices that readers see matching events in.
+    def holding(self, client: OpenSearch, only: list[dict[str, Any]]) -> list[str]:
+        """Return the indices in which readers see matching events.
 
         Args:
-            client: an ordinary client.
-            only: list of queries that an event must match.
+            client: decodes responses.
+            only: queries that an event must match.
 
         Returns:
-            list[str]: names, in the order of :attr:`indices`.
+            Names, in the order of :attr:`indices`.
 
         Raises:
-            SearchUnavailableError: OpenSearch does not answer completely.
+            SearchUnavailableError: OpenSearch returns an incomplete response.
         """
         found = buckets(client, self.aliases, only, "_index", 10_000)
         return [index.name for index in self.indices if index.name in found]
 
-    def being_copied(self, client, only, records):
+    def being_copied(
+        self, client: OpenSearch, only: dict[str, Any], records: int
+    ) -> set[str]:
         """Return the records with matching events in months that are being copied.
 
         Args:
-            client: an ordinary client.
+            client: decodes responses.
             only: a query that an event must match.
-            records: how many records can match.
+            records: maximum number of records that match.
 
         Returns:
-            set[str]: their identifiers.
+            Identifiers of the records.
 
         Raises:
-            SearchUnavailableError: OpenSearch does not answer completely.
+            SearchUnavailableError: OpenSearch returns an incomplete response.
         """
         if not self.copied:
             return set()
-        # by pattern: hundreds of names would be too long for an address
+        # Patterns, because hundreds of names would be too long for a URL.
         patterns = [f"{alias}-*" for alias in self.aliases]
         among = {"terms": {"_index": sorted(self.copied)}}
         return set(buckets(client, patterns, [among, only], "recid", records))
 
 
-def look(client, names, event_types):
-    """Return what is served now.
+def look(
+    client: OpenSearch, names: Names, event_types: Collection[str]
+) -> ServedIndices:
+    """Return the indices of usage events that are in service now.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         names: the instance's names.
-        event_types: the event types to look at.
-
-    Returns:
-        Served: of these event types.
+        event_types: the event types to examine.
     """
     months, _ = survey(client, names, event_types)
-    indices, copied = [], set()
+    indices: list[EventsIndex] = []
+    copied: set[str] = set()
     for month in months:
         index = serving(names, month)
         if index is not None:
@@ -372,21 +396,27 @@ def look(client, names, event_types):
     )
 
 
-def buckets(client, indices, only, field, size):
-    """Return how many documents match, by a field.
+def buckets(
+    client: OpenSearch,
+    indices: Collection[str],
+    only: list[dict[str, Any]],
+    field: str,
+    size: int,
+) -> dict[str, int]:
+    """Return the number of matching documents by value of a field.
 
     Args:
-        client: an ordinary client.
-        indices: names or patterns; what does not exist or is closed is left out.
-        only: list of queries that a document must match.
-        field: of a keyword.
-        size: how many values there can be.
+        client: decodes responses.
+        indices: names or patterns. Missing and closed indices are left out.
+        only: queries that a document must match.
+        field: name of a keyword field.
+        size: maximum number of values.
 
     Returns:
-        dict: value -> number of documents.
+        Number of documents by value.
 
     Raises:
-        SearchUnavailableError: the cluster does not tell of all of them.
+        SearchUnavailableError: OpenSearch returns an incomplete response.
     """
     answer = client.search(
         index=indices,

@@ -1,14 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Seeing that a month maps enrichment before an enriched event is written to it.
+"""Make sure that a month maps the enriched fields before events are written to it.
 
-A legacy month gets the additive mapping. Asked again before each write: a month's
-name can lead to another index at any time, by a switch or by a rollback.
+A legacy index gets the additive mapping. The mapping is checked before each write,
+because a cut-over or a rollback can move the name of a month to another index.
 """
 
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException, RequestError
 
 from ..search.client import describe, is_transient, patiently, pauses
@@ -20,42 +23,54 @@ _EXISTS = "resource_already_exists_exception"
 
 
 class MappedMonths:
-    """Tells which months take enriched events, and makes them do so.
+    """Finds the months that can store enriched events, after adding the mapping.
 
     Args:
-        client: an ordinary client.
-        warn: called with a sentence once for each index that cannot be made to.
-        block_limit: seconds to wait for a block that refuses a mapping; once, as long
-            as it stays.
+        client: decodes responses.
+        warn: called with a sentence once for each month that refuses the mapping.
+        block_limit: seconds to wait for a block that refuses the mapping. Later calls
+            do not wait until the block is gone.
     """
 
-    def __init__(self, client, warn, block_limit=30.0):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        warn: Callable[[str], None],
+        block_limit: float = 30.0,
+    ) -> None:
         self._client = client
         self._warn = warn
         self._block_limit = block_limit
-        self._warned, self._blocked = set(), set()
+        self._warned: set[str] = set()
+        self._blocked: set[str] = set()
 
-    def of(self, months, limit, waiting=None):
-        """Return the months that take enriched events now.
+    def of(
+        self,
+        months: Iterable[str],
+        limit: float,
+        waiting: Callable[[str], None] | None = None,
+    ) -> set[str]:
+        """Return the months that can store enriched events now.
 
-        A month that does not exist is created, as its first event would do.
+        A missing month is created, as its first event would do.
 
         Args:
             months: names of indices or aliases.
-            limit: seconds to go on trying while OpenSearch takes no requests.
+            limit: seconds to retry while OpenSearch accepts no requests.
             waiting: called with a sentence before each pause.
 
         Returns:
-            set[str]: those of the names that map what enrichment adds.
+            The names that map the enriched fields.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no request within ``limit``.
         """
         return {month for month in months if self._is_mapped(month, limit, waiting)}
 
-    def _is_mapped(self, month, limit, waiting):
-        # the chunks behind the first need not wait for a block that stays
+    def _is_mapped(
+        self, month: str, limit: float, waiting: Callable[[str], None] | None
+    ) -> bool:
+        # Only the first chunk waits for a block that remains.
         waits = pauses(0 if month in self._blocked else self._block_limit)
         while True:
             try:
@@ -63,7 +78,7 @@ class MappedMonths:
                 self._blocked.discard(month)
                 return True
             except OpenSearchException as error:
-                # an index that is gone is one whose name leads elsewhere by now
+                # If the index is missing, its name has moved to another index.
                 if not isinstance(error, NotFoundError) and not _is_block(error):
                     return self._without(month, error)
                 pause = next(waits, None)
@@ -72,7 +87,7 @@ class MappedMonths:
                     return self._without(month, error)
             time.sleep(pause)
 
-    def _map(self, month):
+    def _map(self, month: str) -> None:
         try:
             indices = self._client.indices.get_mapping(index=month)
         except NotFoundError:
@@ -84,14 +99,14 @@ class MappedMonths:
                     index=index, body=additive(body["mappings"])
                 )
 
-    def _create(self, month):
+    def _create(self, month: str) -> None:
         try:
             self._client.indices.create(index=month)
         except RequestError as error:
             if error.error != _EXISTS:
                 raise
 
-    def _without(self, month, error):
+    def _without(self, month: str, error: OpenSearchException) -> bool:
         if month not in self._warned:
             self._warned.add(month)
             self._warn(
@@ -101,13 +116,13 @@ class MappedMonths:
         return False
 
 
-def _maps(mapping):
-    """Tell whether a mapping has what enrichment adds."""
+def _maps(mapping: dict[str, Any]) -> bool:
+    """Return whether a mapping has the enriched fields."""
     fields = mapping.get("properties", {})
     if any(fields.get(name, {}).get("type") != kind for name, kind in _TYPES.items()):
         return False
     return str(fields.get("subcounts", {}).get("dynamic")).lower() == "true"
 
 
-def _is_block(error):
+def _is_block(error: OpenSearchException) -> bool:
     return not is_transient(error) and getattr(error, "error", None) == _BLOCKED

@@ -1,16 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the patient indexer does about the site's preprocessors, without changing them.
+"""Wrap the site's preprocessors: detect unavailable services, and cache salts.
 
-The stock indexer logs an event whose preprocessor raises, and goes on without it.
-That is right for an event that makes no sense, and a loss while Redis, which holds
-the salt of the visitors, or another service is away.
+If a preprocessor raises, the stock indexer logs the event and drops it. That is right
+for an invalid event. But events are also lost while a service is unavailable, such as
+Redis, which stores the salt for the hashes of visitors.
 """
 
 import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date, datetime
+from typing import Any
 
 import redis.exceptions
 import sqlalchemy.exc
@@ -21,7 +24,7 @@ from ..errors import SearchUnavailableError
 from ..search.client import is_transient
 
 _AWAY = (
-    # also those that it answers: out of memory, read-only, loading its data
+    # includes errors that Redis returns: out of memory, read-only, loading its data
     redis.exceptions.RedisError,
     sqlalchemy.exc.InterfaceError,
     sqlalchemy.exc.OperationalError,
@@ -30,18 +33,25 @@ _AWAY = (
     SearchUnavailableError,
 )
 
-_salts = ContextVar("salts of days, while they are kept", default=None)
+Preprocessor = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""Takes an event and returns it, or None to drop it."""
+
+_salts: ContextVar[dict[date, str] | None] = ContextVar(
+    "salts of days, while they are kept", default=None
+)
 
 
-def watched(preprocessor, away):
-    """Return a preprocessor that says when a service that it needs is away.
+def watched(
+    preprocessor: Preprocessor, away: Callable[[Exception], None]
+) -> Preprocessor:
+    """Return a preprocessor that reports when a service that it needs is unavailable.
 
     Args:
-        preprocessor: takes an event and returns it, or None.
-        away: called with the error; the error is raised again after that.
+        preprocessor: the site's preprocessor.
+        away: called with the error, which is then raised again.
     """
 
-    def watching(event):
+    def watching(event: dict[str, Any]) -> dict[str, Any] | None:
         try:
             return preprocessor(event)
         except Exception as error:
@@ -53,11 +63,11 @@ def watched(preprocessor, away):
 
 
 @contextmanager
-def salts_kept():
-    """Ask for the salt of a day once while this is entered.
+def salts_kept() -> Iterator[None]:
+    """Read the salt of each day only once inside this context.
 
-    The stock preprocessor asks Redis for it with each event, which costs more than
-    all else that it does.
+    The stock preprocessor reads it from Redis for each event. That takes longer than
+    the rest of its work.
     """
     if not hasattr(processors.get_anonymization_salt, "__wrapped__"):
         processors.get_anonymization_salt = _keeping(processors.get_anonymization_salt)
@@ -68,11 +78,11 @@ def salts_kept():
         _salts.reset(token)
 
 
-def _keeping(get_salt):
-    """Return the stock function, which remembers salts where that is asked for."""
+def _keeping(get_salt: Callable[[datetime], str]) -> Callable[[datetime], str]:
+    """Return the stock function with a cache that works inside :func:`salts_kept`."""
 
     @functools.wraps(get_salt)
-    def kept(timestamp):
+    def kept(timestamp: datetime) -> str:
         salts = _salts.get()
         if salts is None:
             return get_salt(timestamp)

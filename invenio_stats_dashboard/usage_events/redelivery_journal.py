@@ -1,23 +1,26 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which ``_id`` the messages in hand were given, for whoever gets them again.
+"""Store the ``_id`` of events whose messages are not acknowledged.
 
-An event's ``_id`` holds a hash of its visitor, salted with a secret that is thrown away
-after a day. If a worker dies after storing a chunk and before acknowledging it, and
-the salt is another one when the messages are delivered again, their events would be
-counted twice. So a run writes down, before it stores a chunk, what each message is going
-to be called; one document a run, which holds the chunk in hand only and goes when the run
-ends. A message is named by a hash keyed with the site's ``SECRET_KEY``: what is in the
-index says nothing of a visitor.
+An event's ``_id`` contains a hash of its visitor, with a salt that is deleted after a
+day. A worker can die after it has stored a chunk and before it has acknowledged the
+messages. If the salt has changed when the broker delivers them again, their events
+would be counted twice. A run therefore stores the ``_id`` of each message before it
+stores the chunk. Each run has one document, which contains only its current chunk. The
+run deletes the document at its end. A message is identified by a hash with the site's
+``SECRET_KEY`` as the key, so the index contains no information about visitors.
 """
 
 import hashlib
 import hmac
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
     NotFoundError,
     OpenSearchException,
@@ -26,8 +29,13 @@ from opensearchpy.exceptions import (
 
 from ..search import index_templates as templates
 from ..search.client import describe, is_transient, patiently
-from ..search.names import SCHEMA
+from ..search.names import SCHEMA, Names
 from .dead_letters import letter_id
+
+EventName = tuple[str, str]
+"""Name of the index or alias of an event, and its ``_id``."""
+
+_Result = TypeVar("_Result")
 
 _FORGOTTEN = timedelta(days=30)
 _PAGE = 100
@@ -41,12 +49,8 @@ _MAPPING = templates.strict(
 )
 
 
-def index_templates(names):
-    """Return the composable template of the index, by name.
-
-    Args:
-        names: the instance's :class:`~..search.names.Names`.
-    """
+def index_templates(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the composable template of the index, by name."""
     return {
         f"{names.unacknowledged}-v{SCHEMA}": templates.template(
             [names.unacknowledged], _MAPPING
@@ -55,53 +59,58 @@ def index_templates(names):
 
 
 class Journal:
-    """What the messages in hand are called, of this run and of others.
+    """The names of events with unacknowledged messages, of this run and of others.
 
-    Where the cluster does not allow it, indexing goes on without: a warning says so.
+    If the cluster refuses the index, a warning is logged and indexing continues without
+    the journal.
 
     Args:
-        client: an ordinary client.
+        client: decodes responses.
         names: the instance's names.
         queue: name of the queue that the messages come from.
-        secret: the site's ``SECRET_KEY``, text or bytes.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        secret: the site's ``SECRET_KEY``.
+        limit: seconds to retry while OpenSearch accepts no requests.
         warn: called with a sentence.
     """
 
-    def __init__(self, client, names, queue, secret, limit, warn):
-        """Prepare; nothing is read or written yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        queue: str,
+        secret: str | bytes | None,
+        limit: float,
+        warn: Callable[[str], None],
+    ) -> None:
         self._client, self._index = client, names.unacknowledged
         self._dead_letter, self._queue = names.dead_letter, queue
         self._limit, self._warn = limit, warn
         secret = secret.encode() if isinstance(secret, str) else secret or b""
         self._key = hashlib.sha256(b"unacknowledged\n" + secret).digest()
         self._id, self._is_written, self._works = uuid.uuid4().hex, False, True
-        self._others, self._done = None, set()
+        self._others: dict[str, dict[str, EventName]] | None = None
+        self._done: set[str] = set()
 
-    def digest(self, body):
-        """Return what names a message.
-
-        Args:
-            body: what it holds, text or bytes.
-        """
+    def digest(self, body: str | bytes) -> str:
+        """Return the keyed hash that identifies a message by its body."""
         body = body.encode() if isinstance(body, str) else bytes(body)
         return hmac.digest(self._key, body, "sha256")[:16].hex()
 
-    def stored(self, messages, read_again):
-        """Return the messages that are stored under another name than they have now.
+    def stored(self, messages: Mapping[str, EventName], read_again: bool) -> set[str]:
+        """Return the messages whose events are already stored under another name.
 
         Args:
-            messages: dict, digest -> (index, ``_id``) that it has now.
-            read_again: somebody may have died since the last call.
+            messages: the current name of each event, by digest of its message.
+            read_again: read the journal again, because another worker may have died.
 
         Returns:
-            set[str]: digests of those whose events must not be written again.
+            Digests of the messages whose events must not be written again.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no request within the limit.
         """
         if self._others is None or read_again:
-            self._others = self._tried(self._read, {})
+            self._others = self._tried(self._read) or {}
             self._forget()
         earlier = [
             (digest, called)
@@ -118,14 +127,14 @@ class Journal:
         )
         return {digest for digest, called in earlier if called in found}
 
-    def note(self, messages):
-        """Write down what the messages in hand are called, before they are stored.
+    def note(self, messages: Mapping[str, EventName]) -> None:
+        """Store the names of the events of a chunk, before the events are stored.
 
         Args:
-            messages: dict, digest -> (index, ``_id``).
+            messages: name of each event, by digest of its message.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no request within the limit.
         """
         document = {
             "queue": self._queue,
@@ -136,11 +145,11 @@ class Journal:
         self._tried(lambda: self._put(document))
         self._is_written = self._works
 
-    def acknowledged(self, messages):
-        """Forget what others have noted, where nobody needs it any more.
+    def acknowledged(self, messages: Mapping[str, EventName]) -> None:
+        """Delete the entries of other runs for messages that are now acknowledged.
 
         Args:
-            messages: what was noted last and is acknowledged by now.
+            messages: the last argument of :meth:`note`.
         """
         named = {
             digest for called in (self._others or {}).values() for digest in called
@@ -148,21 +157,24 @@ class Journal:
         self._done |= named & messages.keys()
         self._forget()
 
-    def _forget(self):
-        """Take out what this run has acknowledged, and what is empty by that."""
-        for id, called in list((self._others or {}).items()):
+    def _forget(self) -> None:
+        """Remove entries that this run has acknowledged, and documents without any."""
+        others = self._others or {}
+        for id, called in list(others.items()):
             left = {d: name for d, name in called.items() if d not in self._done}
-            self._others[id] = left
+            others[id] = left
             if called and not left:
                 self._delete(id)
 
-    def close(self):
-        """Forget what this run has noted: nothing is in its hands."""
+    def close(self) -> None:
+        """Delete the document of this run, whose messages are all acknowledged."""
         if self._is_written:
             self._delete(self._id)
 
-    def _tried(self, request, otherwise=None):
-        """Return what a request returns, or something else where it is not allowed."""
+    def _tried(
+        self, request: Callable[[], _Result], otherwise: _Result | None = None
+    ) -> _Result | None:
+        """Return the result of a request, or ``otherwise`` if it is refused."""
         if not self._works:
             return otherwise
         try:
@@ -178,13 +190,14 @@ class Journal:
             )
             return otherwise
 
-    def _read(self):
-        """Return what is noted for this queue: id of the run -> digest -> name."""
+    def _read(self) -> dict[str, dict[str, EventName]]:
+        """Return the entries of other runs for this queue: run -> digest -> name."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
             return {}
-        found, after = {}, None
+        found: dict[str, dict[str, EventName]] = {}
+        after: list[Any] | None = None
         forgotten = (datetime.now(UTC) - _FORGOTTEN).isoformat()
         while hits := self._page(after):
             for hit in hits:
@@ -196,8 +209,8 @@ class Journal:
             after = hits[-1]["sort"]
         return found
 
-    def _page(self, after):
-        body = {
+    def _page(self, after: list[Any] | None) -> list[dict[str, Any]]:
+        body: dict[str, Any] = {
             "size": _PAGE,
             "query": {"term": {"queue": self._queue}},
             "sort": [{"written_at": "asc"}, {"run": "asc"}],
@@ -211,8 +224,8 @@ class Journal:
         )
         return answer["hits"]["hits"]
 
-    def _exist(self, called):
-        """Return those of the names under which an event, or a dead letter, is there."""
+    def _exist(self, called: Sequence[EventName]) -> set[EventName]:
+        """Return the names under which an event or a dead letter is stored."""
         wanted = [{"_index": index, "_id": id} for index, id in called]
         wanted += [
             {"_index": self._dead_letter, "_id": letter_id(index, id)}
@@ -223,26 +236,27 @@ class Journal:
         pairs = zip(called, there, there[len(called) :], strict=False)
         return {name for name, event, letter in pairs if event or letter}
 
-    def _put(self, document):
+    def _put(self, document: dict[str, Any]) -> None:
         if not self._is_written:
             templates.make(self._client, self._index, _MAPPING)
         self._client.index(
             index=self._index, id=self._id, body=msgspec.json.encode(document)
         )
 
-    def _delete(self, id):
+    def _delete(self, id: str) -> None:
         try:
             self._client.delete(index=self._index, id=id, ignore=[404])
         except OpenSearchException as error:
-            # what stays is forgotten after a month
+            # A later run deletes the document after 30 days.
             self._warn(f"What was noted cannot be removed yet ({describe(error)}).")
 
 
-def _is_found(doc):
-    """Tell whether a document is there, of an answer that tells of each.
+def _is_found(doc: dict[str, Any]) -> bool:
+    """Return whether a document of an ``_mget`` exists.
 
     Raises:
-        TransportError: that cannot be told now; it is no reason to write it again.
+        TransportError: the document could not be read. It may exist, so its event
+            must not be written again.
     """
     error = doc.get("error")
     if error and error["type"] != "index_not_found_exception":

@@ -1,42 +1,47 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Putting dead letters back, and having their days counted again.
+"""Replay dead letters, and aggregate their days again.
 
-For each batch: events are created under their own ``_id``, their days are counted
-again by the stock aggregations, and only then are the letters removed. Killed at
-any point, the next run does the rest: it finds the events there already, and
-counts their days again.
+Each batch has three steps. Its events are created under their own ``_id``. The stock
+aggregations count their days again. Only then are the dead letters removed. If a run is
+killed, the next run does the rest: it finds the events already stored and counts their
+days again.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from invenio_stats.proxies import current_stats
+from opensearchpy import OpenSearch
 
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
-from ..search.seqno import NOTHING, page, positions, scan
-from .dead_letters import action, decode_letter, letter_of, store
+from ..search.names import Names
+from ..search.seqno import NOTHING, StoredDocument, page, positions, scan
+from .dead_letters import Letter, action, decode_letter, letter_of, store
 
 _LIMIT = 600.0
 
 
 @dataclass
 class ReplayReport:
-    """What was done with the dead letters.
+    """The outcome of a replay.
 
     Attributes:
-        letters: that were looked at.
-        stored: events that went back.
-        already_there: events that were there under their ``_id``.
-        refused: that OpenSearch refuses again; they stay dead letters.
-        reason: of the newest refusal, or None.
-        days: that were counted again, ``YYYY-MM-DD`` by event.
-        dry_run: nothing was changed; ``stored`` is what would be tried.
+        letters: number of dead letters that were read.
+        stored: number of events that are stored again.
+        already_there: number of events that were already stored under their ``_id``.
+        refused: number of events that OpenSearch refuses again. They remain dead
+            letters.
+        reason: reason of the newest refusal, or None.
+        days: days that were counted again, ``YYYY-MM-DD``, by stock aggregation.
+        dry_run: nothing was changed; ``stored`` is the number of events to store.
     """
 
     letters: int = 0
@@ -47,7 +52,7 @@ class ReplayReport:
     days: dict[str, list[str]] = field(default_factory=dict)
     dry_run: bool = False
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return the report as a JSON object."""
         return asdict(self)
 
@@ -60,51 +65,56 @@ _decode_timestamp = msgspec.json.Decoder(_Timestamp).decode
 
 
 class Replay:
-    """Puts the dead letters of one instance back.
+    """Replays the dead letters of one instance.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
+        client: decodes responses.
+        text_client: does not decode responses.
         names: the instance's names.
-        limit: seconds to go on trying when OpenSearch takes nothing.
+        limit: seconds to retry while OpenSearch stores nothing.
         waiting: called with a sentence before each pause.
-        step: called with the name of each step before it is made.
+        step: called with the name of each step before it starts.
     """
 
     def __init__(
-        self, client, text_client, names, limit=_LIMIT, waiting=None, step=None
-    ):
-        """Keep what is needed."""
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        limit: float = _LIMIT,
+        waiting: Callable[[str], None] | None = None,
+        step: Callable[[str], None] | None = None,
+    ) -> None:
         self._client, self._text_client = client, text_client
         self._names, self._limit, self._waiting = names, limit, waiting
         self._step = step or (lambda name: None)
 
-    def run(self, dry_run=False, batch=500):
-        """Go through the letters that are there now.
+    def run(self, dry_run: bool = False, batch: int = 500) -> ReplayReport:
+        """Replay the dead letters that exist now.
 
-        Needs an application context, for the stock aggregations.
+        The stock aggregations need an application context.
 
         Args:
             dry_run: change nothing.
-            batch: letters at a time.
-
-        Returns:
-            Replayed: what was done.
+            batch: number of dead letters to replay at once.
 
         Raises:
-            StatsDashboardError: the days cannot be counted, or a letter cannot be
-                written; what was not finished is done by the next run.
-            SearchUnavailableError: OpenSearch takes nothing.
+            StatsDashboardError: the days cannot be counted, or a dead letter cannot
+                be written. The next run does the rest.
+            SearchUnavailableError: OpenSearch stored nothing within the limit.
         """
         done = ReplayReport(dry_run=dry_run)
         if not self._client.indices.exists(index=self._names.dead_letter):
             return done
-        # letters that are refused again get a higher number, and are not met again
+        # Dead letters that are refused again get a higher sequence number than the
+        # checkpoint, so this run does not read them again.
         found = positions(self._client, self._names.dead_letter)
         self._client.indices.refresh(index=self._names.dead_letter)
         for shard, position in found.items():
 
-            def fetch(after, upto, shard=shard):
+            def fetch(
+                after: int, upto: int, shard: int = shard
+            ) -> list[StoredDocument]:
                 return patiently(
                     lambda: self._page(shard, after, upto, batch),
                     self._limit,
@@ -116,11 +126,13 @@ class Replay:
                     self._batch(hits, done)
         return done
 
-    def _page(self, shard, after, upto, size):
+    def _page(
+        self, shard: int, after: int, upto: int, size: int
+    ) -> list[StoredDocument]:
         index = self._names.dead_letter
         return page(self._text_client, index, shard, after, upto, size, terms=True)
 
-    def _batch(self, hits, done):
+    def _batch(self, hits: Sequence[StoredDocument], done: ReplayReport) -> None:
         letters = [decode_letter(hit.source) for hit in hits]
         there = self._there(letters)
         done.letters += len(letters)
@@ -143,15 +155,15 @@ class Replay:
         if refusals:
             done.reason = _sentence(refusals[max(refusals)])
 
-    def _there(self, letters):
-        """Return the positions of letters whose events are in their months."""
+    def _there(self, letters: Sequence[Letter]) -> set[int]:
+        """Return the positions of the letters whose events are already stored."""
         docs = [{"_index": x.index, "_id": x.id, "_source": False} for x in letters]
         answer = self._client.mget(body={"docs": docs})["docs"]
         return {n for n, doc in enumerate(answer) if doc.get("found")}
 
-    def _create(self, letters):
-        # "updated" is when an event was indexed: who goes on from where it was
-        # must see that these came late
+    def _create(self, letters: Sequence[Letter]) -> list[bulk.Refusal]:
+        # "updated_timestamp" is the time of indexing. Aggregations that continue from
+        # a bookmark must see that these events are new.
         now = datetime.now(UTC).isoformat()
         actions = [
             msgspec.json.encode({"create": {"_index": x.index, "_id": x.id}})
@@ -164,9 +176,9 @@ class Replay:
             self._text_client, None, actions, self._limit, waiting=self._waiting
         )
 
-    def _count(self, letters, done):
-        """Have the stock aggregations count the days of events again."""
-        days = defaultdict(set)
+    def _count(self, letters: Iterable[Letter], done: ReplayReport) -> None:
+        """Make the stock aggregations count the days of the events again."""
+        days: defaultdict[str, set[str]] = defaultdict(set)
         for letter in letters:
             days[letter.index].add(_decode_timestamp(letter.source).timestamp[:10])
         for index, of_index in days.items():
@@ -176,8 +188,8 @@ class Replay:
                 counted = {*done.days.get(name, ()), *of_index}
                 done.days[name] = sorted(counted)
 
-    def _remove(self, hits):
-        # with the version that was read: one that was kept anew meanwhile stays
+    def _remove(self, hits: Iterable[StoredDocument]) -> None:
+        # With the version that was read: a newer dead letter of the event remains.
         store(
             self._text_client,
             self._names,
@@ -186,7 +198,13 @@ class Replay:
             self._waiting,
         )
 
-    def _keep_refused(self, hits, letters, refusals):
+    def _keep_refused(
+        self,
+        hits: Sequence[StoredDocument],
+        letters: Sequence[Letter],
+        refusals: Mapping[int, bulk.Refusal],
+    ) -> None:
+        """Store the new reason in dead letters that are refused again."""
         now = datetime.now(UTC).isoformat()
         actions = []
         for n, refusal in refusals.items():
@@ -197,34 +215,34 @@ class Replay:
         store(self._text_client, self._names, actions, self._limit, self._waiting)
 
 
-def _versioned(hit):
+def _versioned(hit: StoredDocument) -> dict[str, Any]:
     return {"_id": hit.id, "if_seq_no": hit.seq_no, "if_primary_term": hit.term}
 
 
-def _sentence(refusal):
+def _sentence(refusal: bulk.Refusal) -> str:
     return f"{refusal.type}: {refusal.reason}"
 
 
-def _updated(source, now):
-    """Return an event with another ``updated_timestamp`` and nothing else changed."""
+def _updated(source: bytes, now: str) -> bytes:
+    """Return an event with a new ``updated_timestamp`` and no other change."""
     try:
         fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        return bytes(source)  # no object at all: OpenSearch says so better
+        return bytes(source)  # It is no JSON object: OpenSearch refuses it.
     stamp = {"updated_timestamp": msgspec.Raw(msgspec.json.encode(now))}
-    # in its place, or first: enrichment is found by being last
+    # A new field comes first, because the enriched fields must remain last.
     return msgspec.json.encode({**stamp, **fields, **stamp})
 
 
-def aggregations_of(names, index):
-    """Return the names of the stock aggregations that count the events of an index.
+def aggregations_of(names: Names, index: str) -> list[str]:
+    """Return the stock aggregations that count the events of an index.
 
     Args:
         names: the instance's names.
-        index: name of a month as the indexer writes to it.
+        index: stock name of a month, as the indexer uses it.
 
     Returns:
-        list[str]: keys of ``STATS_AGGREGATIONS``.
+        Keys of ``STATS_AGGREGATIONS``.
     """
     return [
         name
@@ -235,19 +253,19 @@ def aggregations_of(names, index):
 
 
 class _Unmarked:
-    """A bookmark that says nothing of earlier runs."""
+    """Replaces the bookmark of a stock aggregation by none."""
 
-    def get_bookmark(self, *_):
-        """Return None: no bucket of a day is skipped as counted before."""
+    def get_bookmark(self, *_: object) -> None:
+        """Return None, so that the aggregation skips no record of a day."""
 
 
-def count_again(name, days):
-    """Run a stock aggregation for some days, whatever it has counted before.
+def count_again(name: str, days: Iterable[str]) -> None:
+    """Run a stock aggregation for some days, including records it has counted before.
 
-    invenio-stats passes over each record of a day whose newest event was indexed
-    before the aggregation's bookmark, even when it is asked for that day. A run
-    between the return of an event and this one would hide the event from it, so
-    it is given no bookmark. The stored bookmark stays as it is.
+    Even for a given day, invenio-stats skips each record whose newest event was indexed
+    before the aggregation's bookmark. If the aggregation has run since the event was
+    stored, it would skip the event here. It therefore runs without a bookmark. The
+    stored bookmark does not change.
 
     Args:
         name: key of ``STATS_AGGREGATIONS``.

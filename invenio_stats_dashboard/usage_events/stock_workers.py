@@ -1,70 +1,69 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which Celery workers are about, and which of them would lose events in a switch.
+"""Find running Celery workers that would lose events during a cut-over.
 
-The stock indexer takes messages off the queue before it stores their events: what
-a write block refuses is lost. A worker that has this package installed announces
-itself by the task of this package that it has registered.
+The stock indexer acknowledges messages before it stores their events. It loses the
+events that a write block refuses. Workers with this package installed have registered
+a certain task, by which they are recognised.
 """
 
 import time
+from collections.abc import Collection, Iterator
+from typing import Self
 
 from celery import current_app as current_celery
 from celery import shared_task
+from flask import Flask
 from kombu.exceptions import OperationalError
 
 from ..errors import ClusterNotHealthyError
 
 TIMEOUT = "STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT"
-"""The config variable for the seconds that workers have to answer."""
+"""Config variable: seconds to wait for the answers of workers."""
 
 STOCK_TASK = "invenio_stats.tasks.process_events"
 MARKER_TASK = "invenio_stats_dashboard.tasks.announce_safe_indexer_2"
-"""Registered by workers whose event indexer waits out a write block."""
+"""Task that workers register if their indexer retries during a write block."""
 
 
-def announce():
-    """Let the workers of this application say that theirs is the patient indexer."""
+def announce() -> None:
+    """Register the marker task in the workers of this application."""
     shared_task(name=MARKER_TASK)(_announce)
 
 
-def _announce():
-    """Do nothing: that the task is registered is what counts."""
+def _announce() -> None:
+    """Do nothing. The task only has to be registered."""
 
 
 class StockWorkers:
-    """Watches for workers that index events and lose what is refused.
+    """Finds workers whose indexer loses the events that are refused.
 
-    A busy worker may not answer in time, so each question is asked twice, and a
-    worker that was found once counts until it answers that it is safe, or until it
-    has not answered for a minute, as one that was stopped.
+    A busy worker may not answer in time, so each question is sent twice. A stock worker
+    that was found is reported until it answers that it has the patient indexer, or
+    until it counts as stopped.
 
     Args:
-        timeout: seconds to wait for the workers' answers each time.
+        timeout: seconds to wait for answers to each question.
         gone: seconds without an answer after which a worker counts as stopped.
     """
 
-    def __init__(self, timeout=2.0, gone=60.0):
-        """Know of no worker yet."""
+    def __init__(self, timeout: float = 2.0, gone: float = 60.0) -> None:
         self._timeout, self._gone = timeout, gone
-        self._seen = {}
+        self._seen: dict[str, float] = {}
 
     @classmethod
-    def of(cls, app):
-        """Return one that waits as the application's configuration says."""
+    def of(cls, app: Flask) -> Self:
+        """Return an instance with the timeout of the application's configuration."""
         return cls(app.config[TIMEOUT])
 
-    def names(self):
-        """Ask all workers.
+    def names(self) -> list[str]:
+        """Ask all workers, and return the names of stock workers, sorted.
 
-        Returns:
-            list[str]: sorted names of stock workers. Workers that never answered
-            are not known, and not among them.
+        Workers that have never answered are unknown, and not in the result.
 
         Raises:
-            ClusterNotHealthyError: the message broker does not answer, so that
-                nobody knows.
+            ClusterNotHealthyError: the message broker does not answer.
         """
         try:
             answers = [answer for _ in range(2) for answer in self._ask()]
@@ -76,7 +75,7 @@ class StockWorkers:
                 "that it is up and that CELERY_BROKER_URL is right."
             ) from error
         now = time.monotonic()
-        # two workers may have one name: each answer counts
+        # Two workers can have the same name, so each answer counts.
         stock = {name for name, tasks in answers if _is_stock(tasks)}
         answered = {name for name, _ in answers}
         self._seen = {
@@ -89,8 +88,8 @@ class StockWorkers:
         }
         return sorted(self._seen)
 
-    def _ask(self):
-        """Yield the name of each worker that answers, and its tasks."""
+    def _ask(self) -> Iterator[tuple[str, Collection[str]]]:
+        """Yield the name and the registered tasks of each worker that answers."""
         answers = current_celery.control.broadcast(
             "registered",
             arguments={"taskinfoitems": ()},
@@ -100,11 +99,12 @@ class StockWorkers:
         for answer in answers or ():
             yield from answer.items()
 
-    def problem(self):
-        """Ask all workers, and say what stands in the way of a switch.
+    def problem(self) -> str | None:
+        """Ask all workers, and return what blocks a cut-over.
 
         Returns:
-            str: a sentence, or None. A broker that does not answer is one, too.
+            Sentences for the operator, or None. A broker that does not answer also
+            blocks a cut-over.
         """
         try:
             workers = self.names()
@@ -120,5 +120,5 @@ class StockWorkers:
         )
 
 
-def _is_stock(tasks):
+def _is_stock(tasks: Collection[str]) -> bool:
     return STOCK_TASK in tasks and MARKER_TASK not in tasks

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The pages of statistics and the links to them."""
+"""Pages with statistics, and the links to them."""

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The addresses of the pages, and what is answered when there is none."""
+"""Routes of the pages, and their error handlers."""
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 from invenio_communities.errors import CommunityDeletedError
 from invenio_communities.views.ui import (
     not_found_error,
@@ -25,18 +25,13 @@ ERRORS = {
     CommunityDeletedError: record_tombstone_error,
     PIDDoesNotExistError: not_found_error,
 }
-"""Error -> what answers it: as for all other pages of a community."""
+"""Error -> its handler, the same as for other pages of a community."""
 
 
-def create_blueprint(app):
-    """Return the blueprint of the pages.
+def create_blueprint(app: Flask) -> Blueprint:
+    """Return the blueprint of the pages; without routes if the extension is disabled.
 
-    Args:
-        app: the Flask application.
-
-    Returns:
-        flask.Blueprint: with templates; without addresses when the extension is
-        switched off.
+    Its templates are available in any case.
     """
     blueprint = Blueprint(
         "invenio_stats_dashboard", __name__, template_folder="../templates"

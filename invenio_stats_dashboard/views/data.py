@@ -1,41 +1,47 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a page tells its JavaScript, in attributes of one element.
+"""Data that a page passes to its JavaScript, in attributes of one element.
 
-Attributes, since a site's content security policy forbids scripts within a page.
+A script element is no alternative, since the content security policy of a site forbids
+inline scripts.
 """
 
+from typing import Any
+
+from babel import Locale
 from flask import current_app
 from flask_security.utils import url_for_security
 from invenio_i18n import get_locale
 
 from ..proxies import current_stats_dashboard
 from ..queries.labels import Labels
-from ..queries.metrics import METRICS
+from ..queries.metrics import METRICS, Metric
+from ..subcounts import Subcount
 from .layout import choose, resolve
 
 
 def page_data(
-    endpoint,
-    layout,
-    can_manage,
-    search_url,
-    community=None,
-    settings_url=None,
-):
-    """Return what the JavaScript of a page has to know.
+    endpoint: str,
+    layout: str | None,
+    can_manage: bool,
+    search_url: str,
+    community: dict[str, str] | None = None,
+    settings_url: str | None = None,
+) -> dict[str, Any]:
+    """Return the data that the JavaScript of a page needs.
 
     Args:
-        endpoint: path of the REST resource of the numbers.
-        layout: name of the layout that was asked for, or None.
-        can_manage: whether the visitor manages what the page is about.
-        search_url: path of the search page of its records.
-        community: ``id``, ``slug`` and ``title``, or None for the instance.
-        settings_url: path of the community's settings, for who may change them.
+        endpoint: path of the REST resource with the statistics.
+        layout: name of the requested layout, or None.
+        can_manage: whether the visitor manages the instance or the community.
+        search_url: path of the search page of the records.
+        community: ``id``, ``slug`` and ``title``; None for the instance.
+        settings_url: path of the settings of the community; None for a visitor who may
+            not change them.
 
     Returns:
-        dict: JSON; docs/dashboards.md says what each key means.
+        JSON; docs/dashboards.md describes the keys.
     """
     config = current_app.config
     subcounts = current_stats_dashboard.subcounts
@@ -64,7 +70,7 @@ def page_data(
     }
 
 
-def _about_metric(metric):
+def _about_metric(metric: Metric) -> dict[str, Any]:
     return {
         "key": metric.key,
         "of": metric.of,
@@ -76,11 +82,11 @@ def _about_metric(metric):
     }
 
 
-def _about_breakdown(subcount, label):
+def _about_breakdown(subcount: Subcount, label: str) -> dict[str, Any]:
     return {
         "key": subcount.key,
         "label": label,
-        # what leads to the search for the records of a cell
+        # the rest makes the link to the search for the records of a value
         "event": not subcount.of_record,
         "fields": subcount.fields,
         "text": subcount.text,
@@ -88,6 +94,6 @@ def _about_breakdown(subcount, label):
     }
 
 
-def _language_tag(locale):
-    """Return a locale as BCP 47 has it, ``pt-BR`` for ``pt_BR``."""
+def _language_tag(locale: Locale) -> str:
+    """Return the BCP 47 tag of a locale, ``pt-BR`` for ``pt_BR``."""
     return str(locale).replace("_", "-")

@@ -1,16 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the pages show, and where: tabs of rows of widgets, from the configuration.
+"""Check the configured layouts and resolve them for the pages.
 
-A widget is told by its kind and by options; what each kind takes is in
-:data:`OPTIONS`. A row is sixteen columns wide, as in Semantic UI.
+A layout has tabs of rows of widgets. A widget has a kind and the options of that kind
+(:data:`OPTIONS`). A row is sixteen columns wide, as in Semantic UI.
 """
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+
+from flask import Flask
 from flask_babel.speaklater import LazyString
 
 from ..config import COMMUNITY_STATS_SUBCOUNTS
 from ..custom_fields import LAYOUT
+from ..default_layout import PageLayout, PageTab, Widget
 from ..errors import ConfigurationError
 from ..queries.metrics import METRICS
 from ..queries.query import INTERVALS
@@ -23,15 +28,21 @@ GLOBAL = "global"
 """Name of the layout of the instance's page, among the further layouts."""
 
 TOP = 100
-"""Most rows of a ranking."""
+"""Largest number of rows of a ranking."""
+
+OptionCheck = Callable[[Any, Collection[str]], str | None]
+"""Checks the value of an option, given the keys of the breakdowns.
+
+It returns None for a valid value, else what the value must be, as a noun phrase.
+"""
 
 
-def _text(value, breakdowns=()):
+def _text(value: object, breakdowns: Collection[str] = ()) -> str | None:
     return None if isinstance(value, str | LazyString) else "a text"
 
 
-def _metrics(known):
-    def check(value, breakdowns):
+def _metrics(known: Collection[str]) -> OptionCheck:
+    def check(value: object, breakdowns: Collection[str]) -> str | None:
         if not isinstance(value, list | tuple) or not value:
             return f"a list of metrics; there are {', '.join(known)}"
         for key in value:
@@ -42,31 +53,31 @@ def _metrics(known):
     return check
 
 
-def _one_of(*allowed):
-    def check(value, breakdowns):
+def _one_of(*allowed: str) -> OptionCheck:
+    def check(value: object, breakdowns: Collection[str]) -> str | None:
         return None if value in allowed else f"one of {', '.join(allowed)}"
 
     return check
 
 
-def _breakdown(value, breakdowns):
+def _breakdown(value: object, breakdowns: Collection[str]) -> str | None:
     if value in breakdowns:
         return None
     return f"a breakdown; there are {', '.join(breakdowns)}"
 
 
-def _breakdowns(value, breakdowns):
+def _breakdowns(value: object, breakdowns: Collection[str]) -> str | None:
     if not isinstance(value, list | tuple):
         return "a list of breakdowns"
     problems = [_breakdown(key, breakdowns) for key in value]
     return next((f"a list of which each is {p}" for p in problems if p), None)
 
 
-def _switch(value, breakdowns):
+def _switch(value: object, breakdowns: Collection[str]) -> str | None:
     return None if isinstance(value, bool) else "True or False"
 
 
-def _count(value, breakdowns):
+def _count(value: object, breakdowns: Collection[str]) -> str | None:
     fits = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= TOP
     return None if fits else f"a whole number from 1 to {TOP}"
 
@@ -74,7 +85,7 @@ def _count(value, breakdowns):
 _IN_CELLS = tuple(key for key, metric in METRICS.items() if metric.cell)
 _USAGE = tuple(key for key, metric in METRICS.items() if metric.of == "usage")
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, OptionCheck]] = {
     "figures": {"metrics": _metrics(tuple(METRICS))},
     "chart": {
         "metrics": _metrics(tuple(METRICS)),
@@ -97,38 +108,32 @@ OPTIONS = {
     },
     "text": {"text": _text},
 }
-"""Kind of widget -> option -> check of its value: None, or what it must be."""
+"""Kind of widget -> option -> check of its value."""
 
-REQUIRED = {"breakdown": ("breakdown",), "text": ("text",)}
-"""Kind of widget -> options that it cannot do without."""
+REQUIRED: dict[str, tuple[str, ...]] = {"breakdown": ("breakdown",), "text": ("text",)}
+"""Kind of widget -> options that it requires."""
 
 _COMMON = ("kind", "width", "title")
 
 
-def check_configured(config):
+def check_configured(config: Mapping[str, Any]) -> None:
     """Refuse a configured layout that cannot work.
 
-    Args:
-        config: the application's configuration.
-
     Raises:
-        ConfigurationError: a sentence with the path to what is wrong.
+        ConfigurationError: a layout is invalid; the text has the path to the error.
     """
     own = config[VARIABLE]
-    # breakdowns of the usual ones may be removed, and are left out then
+    # a layout may name a default breakdown that the site has removed
     known = COMMUNITY_STATS_SUBCOUNTS | (own if isinstance(own, dict) else {})
     check_layout(config["STATS_DASHBOARD_LAYOUT"], known)
     for name, further in config["STATS_DASHBOARD_LAYOUTS"].items():
         check_layout(further, known, f"STATS_DASHBOARD_LAYOUTS[{name!r}]")
 
 
-def offer_layouts(app):
-    """Offer the further layouts in the form of communities, where the site has it.
+def offer_layouts(app: Flask) -> None:
+    """Offer the further layouts in the settings of communities.
 
-    Without any the field is left out of the form.
-
-    Args:
-        app: the Flask application.
+    The site may not have that field. Without further layouts, the form omits it.
     """
     options = [
         {"id": name, "title_l10n": layout.get("label", name)}
@@ -142,7 +147,9 @@ def offer_layouts(app):
     ]
 
 
-def _with_options(fields, options):
+def _with_options(
+    fields: Iterable[dict[str, Any]], options: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
     for field in fields:
         if field["field"] != LAYOUT:
             yield field
@@ -150,20 +157,22 @@ def _with_options(fields, options):
             yield {**field, "props": {**field["props"], "options": options}}
 
 
-def check_layout(layout, breakdowns, variable="STATS_DASHBOARD_LAYOUT"):
-    """Refuse the first thing in a layout that cannot work.
+def check_layout(
+    layout: Any, breakdowns: Collection[str], variable: str = "STATS_DASHBOARD_LAYOUT"
+) -> None:
+    """Refuse a layout that cannot work.
 
     Args:
-        layout: the layout as it is configured.
-        breakdowns: keys of all breakdowns that there are, removed ones too.
-        variable: where the layout was found, for the message.
+        layout: as configured, so of any type.
+        breakdowns: keys of all breakdowns, removed ones included.
+        variable: where the layout is configured, for the message.
 
     Raises:
-        ConfigurationError: a sentence with the path to what is wrong, and with what
-            there is.
+        ConfigurationError: the layout is invalid; the text has the path to the first
+            error and the valid values.
     """
     _known_keys(layout, variable, ("tabs", "label"), ("tabs",))
-    seen = set()
+    seen: set[str] = set()
     for tab, path in _each(layout["tabs"], f"{variable}['tabs']"):
         _known_keys(tab, path, ("key", "label", "rows"), ("key", "label", "rows"))
         if problem := _text(tab["label"]):
@@ -183,21 +192,18 @@ def check_layout(layout, breakdowns, variable="STATS_DASHBOARD_LAYOUT"):
                 )
 
 
-def resolve(layout, breakdowns):
-    """Return a layout as the pages read it.
+def resolve(layout: PageLayout, breakdowns: Collection[str]) -> PageLayout:
+    """Return a layout in the form that the pages read.
 
-    Widgets of breakdowns that the site has removed are left out, and so are rows and
-    tabs that hold nothing then. Every widget gets a width, every text is translated
-    into the language of the request.
+    Widgets of breakdowns that the site has removed are omitted, and so are rows and
+    tabs that become empty. Every widget gets a width, and every text is translated into
+    the language of the request.
 
     Args:
         layout: a layout that has been checked.
         breakdowns: keys of the breakdowns in use.
-
-    Returns:
-        dict: JSON, ``{"tabs": [{"key", "label", "rows": [[widget, ...], ...]}]}``.
     """
-    tabs = []
+    tabs: list[PageTab] = []
     for tab in layout["tabs"]:
         rows = [_resolve_row(row, breakdowns) for row in tab["rows"]]
         if rows := [row for row in rows if row]:
@@ -205,18 +211,20 @@ def resolve(layout, breakdowns):
     return {"tabs": tabs}
 
 
-def choose(name, layout, layouts):
-    """Return the layout of a name; the usual one where there is none of that name.
+def choose(
+    name: str | None, layout: PageLayout, layouts: Mapping[Any, PageLayout]
+) -> PageLayout:
+    """Return the layout of a name, or the default if no layout has that name.
 
     Args:
         name: of one of the further layouts, or None.
-        layout: the usual layout.
-        layouts: the further ones, by name.
+        layout: the default.
+        layouts: the further layouts, by name.
     """
     return layouts.get(name) or layout
 
 
-def _check_widget(widget, path, breakdowns):
+def _check_widget(widget: Any, path: str, breakdowns: Collection[str]) -> None:
     if not isinstance(widget, dict):
         _refuse(path, widget, "a dict of options")
     kind = widget.get("kind")
@@ -228,21 +236,24 @@ def _check_widget(widget, path, breakdowns):
     width = widget.get("width", 1)
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         _refuse(f"{path}['width']", width, f"a whole number from 1 to {COLUMNS}")
-    for name, wanted in {"title": _text, **options}.items():
+    checks: dict[str, OptionCheck] = {"title": _text, **options}
+    for name, wanted in checks.items():
         if name in widget and (problem := wanted(widget[name], breakdowns)):
             _refuse(f"{path}[{name!r}]", widget[name], problem)
     if kind == "chart" and "breakdown" in widget:
         _all_in_cells(widget, path)
 
 
-def _all_in_cells(widget, path):
+def _all_in_cells(widget: Widget, path: str) -> None:
     """Refuse metrics that cannot be broken down."""
     for key in widget.get("metrics", ()):
         if key not in _IN_CELLS:
             _refuse(f"{path}['metrics']", key, "a metric that can be broken down")
 
 
-def _known_keys(value, path, known, required):
+def _known_keys(
+    value: object, path: str, known: Collection[str], required: Collection[str]
+) -> None:
     if not isinstance(value, dict):
         _refuse(path, value, f"a dict with {', '.join(map(repr, required))}")
     for key in value:
@@ -254,21 +265,21 @@ def _known_keys(value, path, known, required):
             raise ConfigurationError(f"{path} needs {key!r}.")
 
 
-def _each(value, path):
+def _each(value: object, path: str) -> list[tuple[Any, str]]:
     if not isinstance(value, list | tuple) or not value:
         _refuse(path, value, "a list that is not empty")
     return [(item, f"{path}[{number}]") for number, item in enumerate(value)]
 
 
-def _refuse(path, value, wanted):
+def _refuse(path: str, value: object, wanted: str) -> NoReturn:
     raise ConfigurationError(f"{path} is {value!r}; it must be {wanted}.")
 
 
-def _asked_width(row):
+def _asked_width(row: Iterable[Widget]) -> int:
     return sum(widget.get("width", 1) for widget in row)
 
 
-def _resolve_row(row, breakdowns):
+def _resolve_row(row: Iterable[Widget], breakdowns: Collection[str]) -> list[Widget]:
     widgets = [
         {key: _plain(value) for key, value in _in_use(widget, breakdowns).items()}
         for widget in row
@@ -282,22 +293,22 @@ def _resolve_row(row, breakdowns):
     return widgets
 
 
-def _is_in_use(widget, breakdowns):
+def _is_in_use(widget: Widget, breakdowns: Collection[str]) -> bool:
     needed = {"map": "countries", "breakdown": widget.get("breakdown")}
     key = needed.get(widget["kind"])
     return key is None or key in breakdowns
 
 
-def _in_use(widget, breakdowns):
-    """Return a widget with those of its breakdowns that are in use."""
+def _in_use(widget: Widget, breakdowns: Collection[str]) -> Widget:
+    """Return a widget without breakdowns that the site has removed."""
     if "breakdowns" not in widget:
         return widget
     kept = [key for key in widget["breakdowns"] if key in breakdowns]
     return {**widget, "breakdowns": kept}
 
 
-def _plain(value):
-    """Return a value of JSON; lazy translations become text."""
+def _plain(value: object) -> Any:
+    """Return a JSON value; lazy translations become text."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if isinstance(value, str | int | bool | type(None)) else str(value)

@@ -3,7 +3,7 @@
 
 """Links to the pages in the main menu and in the communities' menus."""
 
-from flask import current_app, g, request
+from flask import Flask, current_app, g, request
 from flask_menu import current_menu
 
 from ..permissions import GlobalNotReadableError, readable_global
@@ -11,11 +11,11 @@ from .layout import offer_layouts
 from .shown import has_global_page, has_page
 
 
-def register_menus(app):
-    """Register the links; whether they are shown is decided with each page.
+def register_menus(app: Flask) -> None:
+    """Register the links; each request decides whether they are visible.
 
     Args:
-        app: the Flask application of the pages.
+        app: the application that serves pages.
     """
     if not app.config["COMMUNITY_STATS_ENABLED"]:
         return
@@ -37,7 +37,7 @@ def register_menus(app):
     )
 
 
-def _is_global_link_visible():
+def _is_global_link_visible() -> bool:
     config = current_app.config
     if not (config["STATS_DASHBOARD_MENU_ENABLED"] and has_global_page(config)):
         return False
@@ -48,7 +48,7 @@ def _is_global_link_visible():
     return True
 
 
-def _is_tab_visible():
+def _is_tab_visible() -> bool:
     config = current_app.config
     community = getattr(request, "community", None)
     return bool(

@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The two pages: of the whole instance, and of one community."""
+"""Render the page of the instance, and that of a community."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from flask import abort, current_app, g, render_template, url_for
 from invenio_administration.permissions import administration_permission
@@ -23,14 +26,18 @@ from .data import page_data
 from .layout import GLOBAL
 from .shown import has_global_page, has_page
 
+if TYPE_CHECKING:
+    from invenio_communities.communities.services.results import CommunityItem
+
 API = "/api/stats-dashboard"
 
 
-def global_page():
+def global_page() -> str:
     """Show the statistics of the whole instance.
 
     Raises:
         PermissionDeniedError: the visitor may not read them.
+        NotFound: the page is switched off.
     """
     config = current_app.config
     if not has_global_page(config):
@@ -53,16 +60,19 @@ def global_page():
 
 
 @pass_community(serialize=True)
-def community_page(pid_value, community, community_ui):
+def community_page(
+    pid_value: str, community: "CommunityItem", community_ui: dict[str, Any]
+) -> str:
     """Show the statistics of a community.
 
     Args:
         pid_value: slug or UUID.
-        community: the item of the service.
-        community_ui: the community as the templates take it.
+        community: as the communities service returns it.
+        community_ui: the same, serialized for templates.
 
     Raises:
-        PermissionDeniedError: the visitor may see the community, not its numbers.
+        PermissionDeniedError: the visitor may not see the community or its statistics.
+        NotFound: the community has no page.
     """
     config = current_app.config
     permissions = community.has_permissions_to(HEADER_PERMISSIONS)
@@ -98,16 +108,19 @@ def community_page(pid_value, community, community_ui):
     )
 
 
-def _about(text, title):
-    """Put a community's title into a text; not by format(), which a brace breaks."""
+def _about(text: object, title: str) -> str:
+    """Insert a community's title into a text.
+
+    ``format()`` would fail on any other brace in the text.
+    """
     return str(text).replace("{community}", title)
 
 
-def _records_url(slug):
+def _records_url(slug: str) -> str:
     return url_for("invenio_app_rdm_communities.communities_detail", pid_value=slug)
 
 
-def _settings_url(slug, permissions):
+def _settings_url(slug: str, permissions: Mapping[str, bool]) -> str | None:
     if not permissions["can_update"]:
         return None
     return url_for("invenio_communities.communities_settings", pid_value=slug)

@@ -1,28 +1,27 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which pages there are, by the configuration and by the communities' own wish."""
+"""Decide which pages exist, by the configuration and the choice of each community."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from ..custom_fields import ENABLED
 
 
-def has_global_page(config):
-    """Tell whether there is a page of the whole instance.
-
-    Args:
-        config: the application's configuration.
-    """
+def has_global_page(config: Mapping[str, Any]) -> bool:
+    """Return whether the instance has a page."""
     return (
         config["COMMUNITY_STATS_ENABLED"] and config["STATS_DASHBOARD_GLOBAL_ENABLED"]
     )
 
 
-def has_page(config, community):
-    """Tell whether a community has a page.
+def has_page(config: Mapping[str, Any], community: Mapping[str, Any]) -> bool:
+    """Return whether a community has a page.
 
     Args:
-        config: the application's configuration.
-        community: the community as the service gives it, a dict.
+        config: of the application.
+        community: as the communities service returns it.
     """
     if not config["COMMUNITY_STATS_ENABLED"]:
         return False

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Deltas and snapshots of records, on three bases."""
+"""Aggregate records: daily deltas and running snapshots, on three bases."""

@@ -1,24 +1,33 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The aggregation of records: what to count again, unit after unit, until none is left.
+"""Aggregate records: find changes, update contributions, write the changed documents.
 
-First what changed parents contribute is replaced, and noted which days that changes; only
-then the positions in the sources move on. Then the documents of these days are made of
-what all parents contribute. Every step can be repeated: a community is closed when its
-documents are stored, and stays open if more has changed meanwhile.
+1. The contributions of changed parents are replaced. Before that, the days that change
+   are recorded as pending work of their communities.
+2. The positions in the sources are stored, so the changes are not read again.
+3. The documents of the pending days are made from the contributions of all parents.
+
+Each step can be repeated. A community is closed when its documents are stored. It stays
+open if more has changed meanwhile.
 """
 
 import hashlib
 import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import partial
 
+from opensearchpy import OpenSearch
+
 from ...community_events.documents import GLOBAL
-from ...search.names import RECORD_FAMILIES
-from ...subcounts import for_records
+from ...search.health import HealthGate
+from ...search.names import RECORD_FAMILIES, Names
+from ...subcounts import Subcount, for_records
 from ..aggregate_indices import AggregateIndices
+from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore
-from ..runner import Step, StepResult
+from ..runner import AggregationOptions, Step, StepResult
 from .change_detection import SCOPE, ChangeScan
 from .contribution_store import ContributionPlace, ContributionStore
 from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
@@ -31,11 +40,11 @@ from .numbers import Numbers
 from .record_reader import Parents, RecordReader
 
 _REVISION = 2
-"""Raised when the same events and facts would give other documents, or when what is kept
-between runs has another form."""
+"""Increase it when the same events and facts give other documents than before, or when
+contributions are stored in another form."""
 
 _LEAST = 1000
-"""What a unit costs besides its events, in events."""
+"""Fixed cost of a step, in community events."""
 
 _READ_TOGETHER = EVENTS * PARTS
 """Community events of small communities that are read at a time."""
@@ -51,39 +60,37 @@ class RecordsAggregator:
     """The record families of one instance, as a :class:`~..runner.AggregationPipeline`.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
+        client: decodes its answers.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         subcounts: the registry of breakdowns.
-        top: cells that a snapshot keeps of a ``top`` breakdown.
-        today: the present UTC day, a date.
-        check: called before each piece of work; raises when this run must not write
+        top: number of values in a snapshot of a ``top`` breakdown.
+        today: the present UTC day.
+        check: called before each read and write; raises when this run must not write
             any more.
-        gate: a :class:`~...search.health.HealthGate`, asked before each part of a
-            large community; None where nothing has to be asked.
+        gate: waits until the cluster is healthy, before each range of a large
+            community; None for no check.
         waiting: called with a sentence while OpenSearch takes no requests.
-        keep_corrections: days for which entries of the correction log are kept.
-        indices: the :class:`~..aggregate_indices.AggregateIndices`; None for those with
-            default settings.
+        keep_corrections: days after which entries of the correction log are deleted.
+        indices: where documents are written; None for indices with default settings.
     """
 
     name = SCOPE
 
     def __init__(
         self,
-        client,
-        text_client,
-        names,
-        subcounts,
-        top,
-        today,
-        check=None,
-        gate=None,
-        waiting=None,
-        keep_corrections=730,
-        indices=None,
-    ):
-        """Keep what is needed; asks nothing yet."""
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        subcounts: Mapping[str, Subcount],
+        top: int,
+        today: date,
+        check: Callable[[], None] | None = None,
+        gate: HealthGate | None = None,
+        waiting: Callable[[str], None] | None = None,
+        keep_corrections: float = 730,
+        indices: AggregateIndices | None = None,
+    ) -> None:
         self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._text, self._names = client, text_client, names
         records = for_records(subcounts)
@@ -116,19 +123,16 @@ class RecordsAggregator:
         )
 
     @property
-    def patterns(self):
+    def patterns(self) -> list[str]:
         """Return patterns of the indices that are read and written."""
         aliases = [store.alias for store in self._stores.values()]
         aliases += [self._names.community_events, self._names.record_facts]
         return [f"{alias}*" for alias in (*aliases, self._names.between_runs)]
 
-    # -- the half -----------------------------------------------------------
+    # -- the pipeline -------------------------------------------------------
 
-    def phases(self, options):
-        """Yield what is to be done, as lists of :class:`~..runner.Step`.
-
-        Args:
-            options: a :class:`~..runner.AggregationOptions`.
+    def phases(self, options: AggregationOptions) -> Iterator[list[Step]]:
+        """Yield the phases of a run.
 
         Raises:
             NotReadyError: all community events or record facts are gone.
@@ -152,26 +156,26 @@ class RecordsAggregator:
         if options.communities is None and FAMILY in options.families:
             self._corrections.complete()
 
-    def days_left(self, options):
-        """Return 0: a run counts all that there is to count."""
+    def days_left(self, options: AggregationOptions) -> int:
+        """Return 0: a run always counts everything."""
         return 0
 
-    def finish(self):
-        """Make all that was written visible."""
+    def finish(self) -> None:
+        """Make all written documents visible to searches."""
         for store in self._stores.values():
             store.refresh()
 
-    def forget(self):
-        """Have everything counted again by the next run."""
+    def forget(self) -> None:
+        """Make the next run count everything again."""
         look = self._look()
         self._pending.open(look.all_communities(), "the bookmarks were cleared")
         look.forget()
 
     # -- what has changed ---------------------------------------------------
 
-    def _find(self, options):
-        """Yield the steps that note what has to be counted again."""
-        # before the look, which notes which index it is
+    def _find(self, options: AggregationOptions) -> Iterator[list[Step]]:
+        """Yield the phases that record what has to be counted again."""
+        # before the scan, which records the UUID of this index
         self._kept.make()
         look = self._look()
         looked, due = look.look(), self._due()
@@ -180,25 +184,25 @@ class RecordsAggregator:
         elif parents := looked.parents | due:
             why = "; ".join([*looked.reasons, *([_DAY] if due else [])])
             yield self._taking_in(sorted(parents), why)
-        # only now, since what is behind these positions is nowhere else
+        # only now: until the changes are recorded, these positions are the only trace
         look.save(looked)
         if options.rebuild:
             chosen = options.communities or look.all_communities()
             self._pending.open(chosen, "rebuild")
 
-    def _look(self):
+    def _look(self) -> ChangeScan:
         return ChangeScan(self._client, self._names, self._rules(), self._kept.missing)
 
-    def _due(self):
+    def _due(self) -> set[str]:
         self._kept.refresh()
         return self._kept.due(self._today.isoformat())
 
-    def _rules(self):
-        """Return a mark of all that documents depend on beside events and facts."""
+    def _rules(self) -> str:
+        """Return a hash of all that documents depend on besides events and facts."""
         told = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
-    def _taking_in(self, parents, why):
+    def _taking_in(self, parents: Sequence[str], why: str) -> list[Step]:
         chunks = [parents[i : i + PARENTS] for i in range(0, len(parents), PARENTS)]
         return [
             Step(
@@ -209,7 +213,7 @@ class RecordsAggregator:
             for chunk in chunks
         ]
 
-    def _take_in(self, parents, why):
+    def _take_in(self, parents: Sequence[str], why: str) -> StepResult:
         crowded = self._intake.changed(parents, why)
         if crowded:
             sizes, states = self._sizes(crowded), self._pending.states(crowded)
@@ -219,8 +223,8 @@ class RecordsAggregator:
 
     # -- reading ------------------------------------------------------------
 
-    def _reading(self, states):
-        """Return the steps that read all of some communities."""
+    def _reading(self, states: Iterable[CommunityState]) -> list[Step]:
+        """Return the steps that read all parents of some communities."""
         by_community = {state.community: state for state in states}
         sizes = self._sizes(by_community)
         return [
@@ -232,12 +236,14 @@ class RecordsAggregator:
             for unit in units(sizes, _READ_TOGETHER, first=(GLOBAL,))
         ]
 
-    def _read(self, states, sizes):
+    def _read(
+        self, states: Sequence[CommunityState], sizes: Mapping[str, int]
+    ) -> StepResult:
         self._intake.whole(states, sizes)
         return StepResult()
 
-    def _sizes(self, communities):
-        """Return community -> how many events it has."""
+    def _sizes(self, communities: Collection[str]) -> dict[str, int]:
+        """Return community -> number of its events."""
         filters = []
         if len(communities) <= _FEW:
             filters = [{"terms": {"community_id": sorted(communities)}}]
@@ -248,18 +254,20 @@ class RecordsAggregator:
 
     # -- writing ------------------------------------------------------------
 
-    def _open(self, options):
-        """Return the states of the communities that are chosen and open."""
+    def _open(self, options: AggregationOptions) -> list[CommunityState]:
+        """Return the states of the open communities that the options select."""
         return [state for state in self._pending.read() if _is_chosen(state, options)]
 
-    def _families(self, options):
+    def _families(self, options: AggregationOptions) -> list[str]:
         return [f for f in RECORD_FAMILIES if f in options.families]
 
-    def _is_whole(self, options):
+    def _is_whole(self, options: AggregationOptions) -> bool:
         return not options.first and not options.last
 
-    def _writing(self, options, states):
-        """Return the steps that write what is open."""
+    def _writing(
+        self, options: AggregationOptions, states: Iterable[CommunityState]
+    ) -> list[Step]:
+        """Return the steps that write the documents of open communities."""
         by_community = {state.community: state for state in states if state.is_read}
         weights = {c: state.parts for c, state in by_community.items()}
         return [
@@ -273,7 +281,9 @@ class RecordsAggregator:
             for unit in units(weights, _COUNTED_TOGETHER, first=(GLOBAL,))
         ]
 
-    def _write(self, options, states):
+    def _write(
+        self, options: AggregationOptions, states: Sequence[CommunityState]
+    ) -> StepResult:
         wanted = {family for state in states for family in state.families}
         families = [f for f in self._families(options) if f in wanted]
         communities = [state.community for state in states]
@@ -300,22 +310,33 @@ class RecordsAggregator:
             self._pending.close(states, families)
         return done
 
-    def _without_facts(self):
+    def _without_facts(self) -> int:
         self._kept.refresh()
         return self._kept.count_missing(GLOBAL)
 
-    def _counts(self, communities, parts, ranges):
+    def _counts(
+        self,
+        communities: Sequence[str],
+        parts: Mapping[str, Sequence[DocumentRange]],
+        ranges: int,
+    ) -> FamilyCounts:
         in_memory = len(communities) > 1 or ranges <= _COUNTED_TOGETHER
         return FamilyCounts(communities, self._keys, parts, in_memory)
 
-    def _add_kept(self, counts, states):
-        """Add up what is kept; return the communities of which something is gone."""
+    def _add_kept(
+        self, counts: FamilyCounts, states: Sequence[CommunityState]
+    ) -> set[str]:
+        """Add the stored contributions.
+
+        Returns:
+            Communities of which a document is missing.
+        """
         places = (
             ContributionPlace(state.community, part, state.parts)
             for state in states
             for part in range(state.parts)
         )
-        gone = set()
+        gone: set[str] = set()
         for place, stored in self._kept.read(places):
             if stored:
                 counts.add(place.community, stored.rows(counts.cells))
@@ -323,17 +344,17 @@ class RecordsAggregator:
                 gone.add(place.community)
         return gone
 
-    def _ready(self):
-        """Return when more may be done; raise if it may not."""
+    def _ready(self) -> None:
+        """Wait until the cluster is healthy, and check that the lock is still held."""
         if self._gate:
             self._gate.wait(self.patterns)
         if self._check:
             self._check()
 
-    # -- telling what would be done -----------------------------------------
+    # -- dry run ------------------------------------------------------------
 
-    def _rehearsal(self, options):
-        """Return the steps that count without keeping or writing anything."""
+    def _rehearsal(self, options: AggregationOptions) -> list[Step]:
+        """Return the steps of a dry run, which count but store nothing."""
         look = self._look()
         looked, noted = look.look(), {s.community: s for s in self._pending.read()}
         if looked.everything or options.rebuild:
@@ -351,7 +372,9 @@ class RecordsAggregator:
             for unit in units(sizes, _READ_TOGETHER, first=(GLOBAL,))
         ]
 
-    def _rehearse(self, options, communities, size):
+    def _rehearse(
+        self, options: AggregationOptions, communities: Sequence[str], size: int
+    ) -> StepResult:
         families, ranges = self._families(options), parts_for(size)
         done = StepResult(communities=len(communities))
         states = [CommunityState(community, days=None) for community in communities]
@@ -367,8 +390,12 @@ class RecordsAggregator:
             done.without_facts = missing
         return done
 
-    def _add_read(self, counts, parts):
-        """Add up what events and facts say now; return how many records lack facts."""
+    def _add_read(self, counts: FamilyCounts, parts: int) -> int:
+        """Add contributions that are computed from the present events and facts.
+
+        Returns:
+            Number of records that lack facts.
+        """
         missing = 0
         for first in range(0, parts, PARTS):
             self._ready()
@@ -388,15 +415,20 @@ class RecordsAggregator:
         return missing
 
 
-def _is_chosen(state, options):
-    """Tell whether a run is asked for a community, and for a family to be written."""
+def _is_chosen(state: CommunityState, options: AggregationOptions) -> bool:
+    """Return whether the options select a community and one of its families."""
     return (
         options.communities is None or state.community in options.communities
     ) and not set(options.families).isdisjoint(state.families)
 
 
-def _parts(options, family, states, every=False):
-    """Return the parts of a family of which a run makes the documents."""
+def _parts(
+    options: AggregationOptions,
+    family: str,
+    states: Iterable[CommunityState],
+    every: bool = False,
+) -> list[DocumentRange]:
+    """Return the ranges of a family whose documents a run makes."""
     days = {
         s.community: s.days_of(family) for s in states if every or family in s.families
     }
@@ -404,7 +436,7 @@ def _parts(options, family, states, every=False):
     return wanted.deltas() if family.startswith("records-delta") else wanted.snapshots()
 
 
-def _some(communities):
+def _some(communities: Sequence[str]) -> str:
     return (
         communities[0] if len(communities) == 1 else f"{len(communities)} communities"
     )

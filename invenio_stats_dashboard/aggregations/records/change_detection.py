@@ -1,26 +1,29 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Of which parents something has changed since the last look, in events or facts.
+"""Find the parents whose events or facts have changed since the last scan.
 
-Each write and each deletion takes a sequence number, so an index whose shards have
-given out none is not even searched. Where they have, the numbers beyond the last ones
-are of documents that were written since. What was deleted is noticed by counting: a
-number that no document has was given to a deletion, or to a document that was written
-again since.
+Each write and each deletion takes a sequence number. An index whose shards have given
+out no new numbers is not searched at all. In the others, documents with newer numbers
+were written since. Deletions are found by counting: a number without a document was
+given to a deletion, or to a document that was written again since.
 
-* Events are only ever created, so one of them was deleted, and nobody knows whose.
-* Facts are written over, so it can be either. Then the identifiers of all records that
+* Events are only created. So an event was deleted, and it is unknown whose: all
+  communities are counted again.
+* Facts are overwritten, so both are possible. Then the identifiers of all records that
   have events are compared with those that have facts, and with those that are known to
   lack them.
 """
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+
+from opensearchpy import OpenSearch
 
 from ...errors import NotReadyError
 from ...search.client import patiently
-from ...search.names import RECORD_FAMILIES
-from ...search.seqno import NOTHING, positions_of_all
+from ...search.names import RECORD_FAMILIES, Names
+from ...search.seqno import NOTHING, IndexPositions, positions_of_all
 from ..source_positions import SourcePosition, SourcePositions
 from .distinct import distinct
 
@@ -28,7 +31,7 @@ SCOPE = "records"
 """The scope of the bookmarks of sources."""
 
 MOST = 100_000
-"""Changed parents that are looked at one by one; beyond, all are counted again."""
+"""Changed parents that are counted one by one. If there are more, all are counted."""
 
 _RULES = "rules"
 _IDS = 1000
@@ -36,13 +39,13 @@ _IDS = 1000
 
 @dataclass(frozen=True)
 class Looked:
-    """What has to be counted again.
+    """The result of a scan: what has to be counted again.
 
     Attributes:
-        everything: all has.
-        parents: ids of those of which something has changed, where not all has.
+        everything: all parents have.
+        parents: ids of the changed parents, unless ``everything`` is set.
         reasons: sentences that say why, for people.
-        sources: bookmarks to store when that is noted.
+        sources: bookmarks to store after the pending work is stored.
     """
 
     everything: bool
@@ -52,31 +55,36 @@ class Looked:
 
 
 class ChangeScan:
-    """One look at what has changed.
+    """One scan for changes.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~...search.names.Names`.
-        rules: text that changes when the same events and facts would give other
+        client: decodes its answers.
+        names: of the instance's indices.
+        rules: a text that changes when the same events and facts would give other
             documents.
         missing: returns the identifiers of the records that are known to lack facts,
             sorted.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch takes no requests.
     """
 
-    def __init__(self, client, names, rules, missing, limit=120):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        rules: str,
+        missing: Callable[[], Iterable[str]],
+        limit: float = 120,
+    ) -> None:
         self._client, self._names = client, names
         self._rules, self._missing, self._limit = rules, missing, limit
         self._bookmarks = SourcePositions(client, names, SCOPE)
-        self._everything, self._parents = False, set()
-        self._reasons, self._sources = [], []
+        self._everything = False
+        self._parents: set[str] = set()
+        self._reasons: list[str] = []
+        self._sources: list[SourcePosition] = []
 
-    def look(self):
-        """Return what has changed since the bookmarks were written.
-
-        Returns:
-            Looked: nothing is stored yet.
+    def look(self) -> Looked:
+        """Return what has changed since the bookmarks were written, and store nothing.
 
         Raises:
             NotReadyError: all community events or record facts are gone.
@@ -92,7 +100,7 @@ class ChangeScan:
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
         moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
         if moved:
-            # what is up to the checkpoints must be seen by all that is asked below
+            # the searches below must find all documents up to the checkpoints
             patiently(
                 lambda: self._client.indices.refresh(index=",".join(moved)), self._limit
             )
@@ -108,11 +116,8 @@ class ChangeScan:
             sources=tuple(self._sources),
         )
 
-    def save(self, looked):
-        """Store the bookmarks, once all that is to be counted again is noted.
-
-        Args:
-            looked: what :meth:`look` returned.
+    def save(self, looked: Looked) -> None:
+        """Store the bookmarks of a scan, after its pending work is stored.
 
         Raises:
             LockLostError: another run has written them.
@@ -120,19 +125,19 @@ class ChangeScan:
         for source in looked.sources:
             self._bookmarks.save(source)
 
-    def forget(self):
+    def forget(self) -> None:
         """Remove the bookmarks."""
         for source in self._bookmarks.read().values():
             self._bookmarks.delete(source)
 
-    def all_communities(self):
+    def all_communities(self) -> set[str]:
         """Return every community that has events or documents."""
         aliases = [self._names.aggregates(family) for family in RECORD_FAMILIES]
         places = ",".join([self._names.community_events, *aliases])
         found = distinct(self._client, places, "community_id", limit=self._limit)
         return {community for community, _ in found}
 
-    def communities_of(self, parents):
+    def communities_of(self, parents: Iterable[str]) -> set[str]:
         """Return every community in which a record of some parents ever was.
 
         Args:
@@ -140,9 +145,10 @@ class ChangeScan:
         """
         return self._of("parent_id", parents, "community_id")
 
-    def _of(self, field, values, wanted):
-        """Return the distinct values of one field of the events with some of another."""
-        values, found = sorted(values), set()
+    def _of(self, field: str, values: Iterable[str], wanted: str) -> set[str]:
+        """Return the values of one field, in events with some values of another."""
+        values = sorted(values)
+        found: set[str] = set()
         for start in range(0, len(values), _IDS):
             chosen = {"terms": {field: values[start : start + _IDS]}}
             events = self._names.community_events
@@ -152,8 +158,8 @@ class ChangeScan:
 
     # -- inside -------------------------------------------------------------
 
-    def _require(self, stored, now):
-        """See that what was counted is not gone as a whole: that is an accident."""
+    def _require(self, stored: Collection[str], now: Collection[str]) -> None:
+        """Refuse to continue if all sources are gone, which must be an accident."""
         for alias in (self._names.community_events, self._names.record_facts):
             there, counted = (
                 any(name.startswith(alias) for name in names) for names in (now, stored)
@@ -165,18 +171,20 @@ class ChangeScan:
                     "community-events generate', and run the same command again."
                 )
 
-    def _is_events(self, name):
+    def _is_events(self, name: str) -> bool:
         return name != self._names.record_facts
 
-    def _look_at_rules(self, stored, first):
+    def _look_at_rules(self, stored: SourcePosition | None, first: bool) -> None:
         if stored is not None and stored.uuid == self._rules:
             return
         self._all("nothing was counted yet" if first else "the breakdowns have changed")
         source = stored or SourcePosition(scope=SCOPE, index=_RULES)
         self._sources.append(replace(source, uuid=self._rules))
 
-    def _look_at_kept(self, stored, now):
-        """See that what is kept between runs is what was kept."""
+    def _look_at_kept(
+        self, stored: SourcePosition | None, now: IndexPositions | None
+    ) -> None:
+        """Count all again if the index of contributions is another one or is gone."""
         uuid = now.uuid if now else ""
         if stored and stored.uuid == uuid:
             return
@@ -185,7 +193,9 @@ class ChangeScan:
         source = stored or SourcePosition(scope=SCOPE, index=self._names.between_runs)
         self._sources.append(replace(source, uuid=uuid))
 
-    def _look_at(self, name, stored, now):
+    def _look_at(
+        self, name: str, stored: SourcePosition | None, now: IndexPositions
+    ) -> None:
         start = stored or SourcePosition(scope=SCOPE, index=name, uuid=now.uuid)
         known = _known(start, now)
         if not known:
@@ -211,7 +221,9 @@ class ChangeScan:
             )
         )
 
-    def _look_at_events(self, name, before, upto):
+    def _look_at_events(
+        self, name: str, before: Mapping[int, int], upto: Mapping[int, int]
+    ) -> None:
         parents, documents = self._changed(name, "parent_id", before, upto)
         if parents is None:
             self._all(f"more than {MOST} records have new events")
@@ -221,25 +233,34 @@ class ChangeScan:
             self._parents |= parents
             self._reasons.append(f"{name} has new events")
 
-    def _look_at_facts(self, name, before, upto):
+    def _look_at_facts(
+        self, name: str, before: Mapping[int, int], upto: Mapping[int, int]
+    ) -> None:
         recids, documents = self._changed(name, "recid", before, upto)
         if recids is None:
             self._all(f"more than {MOST} record facts have changed")
             return
         if recids:
-            # by the events: facts can be of a record that has none yet
+            # parents are taken from events: a record can have facts before any event
             self._parents |= self._of("recid", recids, "parent_id")
             self._reasons.append(f"{len(recids)} record facts have changed")
         if documents != _given(before, upto):
-            # written again, or deleted
+            # some facts were written again, or deleted
             self._look_for_bereft()
 
-    def _changed(self, name, field, before, upto):
-        """Return the values of a field that were written, and in how many documents.
+    def _changed(
+        self,
+        name: str,
+        field: str,
+        before: Mapping[int, int],
+        upto: Mapping[int, int],
+    ) -> tuple[set[str] | None, int]:
+        """Return the values of a field in new documents, and the number of these.
 
-        No values are returned if there are too many.
+        If there are more than :data:`MOST` values, None is returned for them.
         """
-        values, documents = set(), 0
+        values: set[str] = set()
+        documents = 0
         for value, count in self._written(name, field, before, upto):
             values.add(value)
             documents += count
@@ -247,8 +268,8 @@ class ChangeScan:
                 return None, documents
         return values, documents
 
-    def _look_for_bereft(self):
-        """Look for records whose facts are not there any more."""
+    def _look_for_bereft(self) -> None:
+        """Find records whose facts were deleted."""
         events, facts = (
             (
                 recid
@@ -258,7 +279,7 @@ class ChangeScan:
             )
             for index in (self._names.community_events, self._names.record_facts)
         )
-        bereft = set()
+        bereft: set[str] = set()
         for recid in _without(events, facts, self._missing()):
             bereft.add(recid)
             if len(bereft) > MOST:
@@ -268,7 +289,13 @@ class ChangeScan:
             self._parents |= self._of("recid", bereft, "parent_id")
             self._reasons.append(f"{len(bereft)} record facts are gone")
 
-    def _written(self, name, field, before, upto):
+    def _written(
+        self,
+        name: str,
+        field: str,
+        before: Mapping[int, int],
+        upto: Mapping[int, int],
+    ) -> Iterator[tuple[str, int]]:
         for shard in upto:
             if upto[shard] > before[shard]:
                 bounds = {"gt": before[shard], "lte": upto[shard]}
@@ -281,40 +308,40 @@ class ChangeScan:
                     limit=self._limit,
                 )
 
-    def _all(self, reason):
+    def _all(self, reason: str) -> None:
         self._everything = True
         self._reasons.append(reason)
 
 
-def _without(values, *others):
+def _without(values: Iterable[str], *others: Iterable[str]) -> Iterator[str]:
     """Yield the values that are in none of the others; all are sorted."""
-    others = [_Behind(other) for other in others]
+    behind = [_Behind(other) for other in others]
     for value in values:
-        # each must be asked, since each is read as far as the values are
-        if not any([other.has(value) for other in others]):
+        # a list, not a generator: each of the others must be read up to this value
+        if not any([other.has(value) for other in behind]):
             yield value
 
 
 class _Behind:
-    """Sorted values, read as far as is asked for."""
+    """Sorted values, read only as far as needed."""
 
-    def __init__(self, values):
+    def __init__(self, values: Iterable[str]) -> None:
         self._values = iter(values)
         self._next = next(self._values, None)
 
-    def has(self, value):
+    def has(self, value: str) -> bool:
         while self._next is not None and self._next < value:
             self._next = next(self._values, None)
         return self._next == value
 
 
-def _given(before, upto):
+def _given(before: Mapping[int, int], upto: Mapping[int, int]) -> int:
     """Return how many sequence numbers were given out."""
     return sum(upto[shard] - before[shard] for shard in upto)
 
 
-def _same(stored, now):
-    """Tell whether nothing was written to an index since."""
+def _same(stored: SourcePosition | None, now: IndexPositions) -> bool:
+    """Return whether nothing was written to an index since."""
     return (
         stored is not None
         and not stored.gone
@@ -324,8 +351,8 @@ def _same(stored, now):
     )
 
 
-def _known(start, now):
-    """Tell whether positions of before still mean anything."""
+def _known(start: SourcePosition, now: IndexPositions) -> bool:
+    """Return whether stored positions are still valid for an index."""
     if start.gone or start.uuid != now.uuid:
         return False
     return all(

@@ -1,43 +1,55 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What parents contribute, as it is kept between runs.
+"""Store the contributions of parents between runs.
 
-One document holds what the parents of a range contribute to one community, so that a run
-in which some of them have changed reads these alone again. It is made of the events and
-facts alone, and can be made again at any time.
+A document has what the parents of a range contribute to one community. If some of these
+parents have changed, a run reads only their events and facts again. The documents are
+computed from events and facts alone, so they can be made again at any time.
 """
 
 import io
 from base64 import b64decode, b64encode
 from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
+from opensearchpy import OpenSearch
 
 from ...errors import StatsDashboardError
 from ...search import bulk, index_templates
 from ...search.client import patiently, require_read
+from ...search.names import Names
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
 from .distinct import distinct
+from .interning import CellNumbers
+from .numbers import Numbers
 from .record_reader import bounds
 
+Version = tuple[int, int]
+"""Sequence number and primary term of a document."""
+
+_Item = TypeVar("_Item")
+
 AT_ONCE = 16
-"""Documents in one request; each can have half a megabyte."""
+"""Documents in one request; one can have half a megabyte."""
 
 _PARAMS = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
 
 
 @dataclass(frozen=True)
 class ContributionPlace:
-    """Where contributions are kept.
+    """Identifies a stored document: a community and a range of parents.
 
     Attributes:
         community: UUID or ``global``.
-        part: which of the equal ranges of parents, from 0.
-        parts: how many ranges there are.
+        part: number of the range, from 0.
+        parts: number of equal ranges.
     """
 
     community: str
@@ -45,17 +57,17 @@ class ContributionPlace:
     parts: int
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the document's ``_id``."""
         return f"{self.community}:{self.part}/{self.parts}"
 
 
-def part_of(parent, parts):
-    """Return the range that a parent is in.
+def part_of(parent: str, parts: int) -> int:
+    """Return the number of the range that a parent is in.
 
     Args:
         parent: its id.
-        parts: how many ranges there are.
+        parts: number of ranges.
     """
     return bisect_right(bounds(parts), parent)
 
@@ -96,24 +108,24 @@ _decode_source = msgspec.json.Decoder(_Source).decode
 
 @dataclass(frozen=True)
 class StoredContribution:
-    """One document as it was read.
+    """A document as it was read.
 
     Attributes:
-        place: where it is.
-        version: to be named when it is replaced.
+        place: that identifies it.
+        version: that a write names which replaces it.
         source: its JSON.
     """
 
     place: ContributionPlace
-    version: tuple[int, int]
+    version: Version
     source: bytes
 
-    def contributions(self, parents, cells):
-        """Return what it holds.
+    def contributions(self, parents: Numbers, cells: CellNumbers) -> Contributions:
+        """Decode the contributions.
 
         Args:
-            parents: the :class:`~.numbers.Numbers` of parents' ids.
-            cells: the :class:`~.interning.CellNumbers`.
+            parents: numbers of parents' ids.
+            cells: numbers of breakdown values.
         """
         source = _decode_source(self.source)
         rows = _rows(source.kept, cells)
@@ -127,25 +139,30 @@ class StoredContribution:
             {parents[id]: ids for id, ids in source.missing_parents.items()},
         )
 
-    def rows(self, cells):
-        """Return its rows alone, whose parents' numbers mean nothing."""
+    def rows(self, cells: CellNumbers) -> pl.DataFrame:
+        """Decode only the rows; the numbers of their parents are not valid."""
         return _rows(_decode_source(self.source).kept, cells)
 
 
-def _rows(kept, cells):
+def _rows(kept: _Rows, cells: CellNumbers) -> pl.DataFrame:
     numbers = pl.Series(cells.numbers(kept.cells), dtype=pl.UInt32)
     rows = pl.read_parquet(io.BytesIO(b64decode(kept.rows)))
     return rows.with_columns(cell=numbers.gather(rows.get_column("cell")))
 
 
-def _source(place, contributions, parents, cells):
+def _source(
+    place: ContributionPlace,
+    contributions: Contributions,
+    parents: Sequence[str],
+    cells: CellNumbers,
+) -> bytes:
     """Return the JSON of a document."""
     rows = contributions.rows
     dictionaries = {
         name: rows.get_column(name).unique().sort().to_list()
         for name in ("parent", "cell")
     }
-    # in the order of their numbers, from 0: names take no place in the frame
+    # numbered from 0 within the document: the frame needs no text
     local = rows.with_columns(
         (pl.col(name).rank("dense") - 1).cast(pl.UInt32) for name in dictionaries
     ).sort("basis", "parent", "day", "cell")
@@ -170,45 +187,59 @@ def _source(place, contributions, parents, cells):
 
 
 class ContributionStore:
-    """The contributions that are kept.
+    """Reads and writes the stored contributions.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
+        client: decodes its answers.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         check: called before each write; raises when this run must not write any more.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch takes no requests.
         waiting: called with a sentence before each pause.
     """
 
-    def __init__(self, client, text_client, names, check=None, limit=120, waiting=None):
-        """Keep what is needed; reads nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        check: Callable[[], None] | None = None,
+        limit: float = 120,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._client, self._text = client, text_client
         self._index, self._check = names.between_runs, check
         self._limit, self._waiting = limit, waiting
 
-    def read(self, places):
-        """Yield what is stored in some places, as of this moment.
+    def read(
+        self, places: Iterable[ContributionPlace]
+    ) -> Iterator[tuple[ContributionPlace, StoredContribution | None]]:
+        """Yield the stored documents of some places, as of this moment.
 
-        Args:
-            places: iterable of :class:`ContributionPlace`.
-
-        Yields:
-            tuple: the place, and its :class:`StoredContribution` or None.
+        A place without a document is yielded with None.
         """
         for chunk in _chunks(list(places), AT_ONCE):
             yield from self._read(chunk, {})
 
-    def write(self, contributions, parents, cells):
-        """Store contributions, in place of what was read.
+    def write(
+        self,
+        contributions: Sequence[
+            tuple[ContributionPlace, Contributions, Version | None]
+        ],
+        parents: Sequence[str],
+        cells: CellNumbers,
+    ) -> None:
+        """Store contributions, in place of the documents that were read.
+
+        If a document has changed since it was read, it is not replaced.
 
         Args:
-            contributions: list of (:class:`ContributionPlace`, :class:`Contributions`, version).
+            contributions: each with its place and the version that was read, or None.
             parents: number -> id.
-            cells: the :class:`~.interning.CellNumbers`.
+            cells: numbers of breakdown values.
 
         Raises:
-            StatsDashboardError: OpenSearch refuses one for good.
+            StatsDashboardError: OpenSearch refuses a document.
         """
         for chunk in _chunks(contributions, AT_ONCE):
             self._send(
@@ -218,37 +249,42 @@ class ContributionStore:
                 ]
             )
 
-    def put(self, contributions, parents, cells):
-        """Store contributions, in place of whatever there is.
+    def put(
+        self,
+        contributions: Sequence[tuple[ContributionPlace, Contributions]],
+        parents: Sequence[str],
+        cells: CellNumbers,
+    ) -> None:
+        """Store contributions, in place of any existing documents.
 
         Args:
-            contributions: list of (:class:`ContributionPlace`, :class:`Contributions`).
+            contributions: each with its place.
             parents: number -> id.
-            cells: the :class:`~.interning.CellNumbers`.
+            cells: numbers of breakdown values.
         """
         for chunk in _chunks(contributions, AT_ONCE):
             places = [place for place, _ in chunk]
             stored = self._read(places, {"_source": "false"})
-            versions = {place: found and found.version for place, found in stored}
+            versions = {p: found.version if found else None for p, found in stored}
             self.write([(p, of_it, versions[p]) for p, of_it in chunk], parents, cells)
 
-    def make(self):
-        """Make the index where it is missing."""
+    def make(self) -> None:
+        """Create the index if it is missing."""
         self._patiently(
             lambda: index_templates.make(
                 self._client, self._index, between_runs_mapping()
             )
         )
 
-    def forget(self, communities):
-        """Remove all that is kept of some communities."""
+    def forget(self, communities: Iterable[str]) -> None:
+        """Remove all contributions to some communities."""
         if self._check:
             self._check()
         self.refresh()
         for chunk in _chunks(sorted(communities), 1000):
             mine = {
                 "filter": {"terms": {"community_id": chunk}},
-                # those are running totals of usage
+                # documents with an anchor are running totals of usage
                 "must_not": {"exists": {"field": "anchor"}},
             }
             body = {"query": {"bool": mine}}
@@ -258,31 +294,34 @@ class ContributionStore:
                 "ignore_unavailable": "true",
             }
             patiently(
-                lambda body=body, params=params: self._client.delete_by_query(
-                    index=self._index, body=body, params=params
+                partial(
+                    self._client.delete_by_query,
+                    index=self._index,
+                    body=body,
+                    params=params,
                 ),
                 self._limit,
                 self._waiting,
             )
 
-    def refresh(self):
-        """Make what was written visible."""
+    def refresh(self) -> None:
+        """Make all written documents visible to searches."""
         params = {"ignore_unavailable": "true"}
         self._patiently(
             lambda: self._client.indices.refresh(index=self._index, params=params)
         )
 
-    def due(self, today):
-        """Return the parents of which a record comes or goes by itself.
+    def due(self, today: str) -> set[str]:
+        """Return the parents whose contributions change only because a day has come.
 
         Args:
             today: the present day, ``YYYY-MM-DD``.
 
         Returns:
-            set[str]: their ids.
+            Their ids.
         """
-        found = set()
-        body = {
+        found: set[str] = set()
+        body: dict[str, Any] = {
             "size": 1000,
             "query": {"range": {"due": {"lte": today}}},
             "sort": ["_doc"],
@@ -296,17 +335,17 @@ class ContributionStore:
             body["search_after"] = hits[-1]["sort"]
         return found
 
-    def missing(self):
-        """Yield the records without facts that are left out, sorted."""
-        # one that has got its facts since must not count as one without
+    def missing(self) -> Iterator[str]:
+        """Yield the identifiers of all records that lack facts, sorted."""
+        # a record that has facts by now must not be among them
         self.refresh()
         for recid, _ in distinct(
             self._client, self._index, "missing", limit=self._limit
         ):
             yield recid
 
-    def count_missing(self, community):
-        """Return how many records without facts are left out of a community."""
+    def count_missing(self, community: str) -> int:
+        """Return how many records of a community lack facts and are not counted."""
         body = {
             "size": 0,
             "query": {"term": {"community_id": community}},
@@ -320,16 +359,18 @@ class ContributionStore:
 
     # -- inside -------------------------------------------------------------
 
-    def _search(self, body):
+    def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         answer = self._patiently(
             lambda: self._client.search(index=self._index, body=body, params=_PARAMS)
         )
         return answer["hits"]["hits"]
 
-    def _read(self, places, params):
+    def _read(
+        self, places: Sequence[ContributionPlace], params: Mapping[str, str]
+    ) -> Iterator[tuple[ContributionPlace, StoredContribution | None]]:
         body = msgspec.json.encode({"ids": [place.id for place in places]})
 
-        def read():
+        def read() -> list[_Doc]:
             answer = self._text.transport.perform_request(
                 "POST", f"/{self._index}/_mget", params=dict(params), body=body
             )
@@ -341,8 +382,10 @@ class ContributionStore:
                 StoredContribution(place, version, doc.source) if doc.found else None
             )
 
-    def _action(self, place, version, source):
-        head = {"_index": self._index, "_id": place.id}
+    def _action(
+        self, place: ContributionPlace, version: Version | None, source: bytes
+    ) -> bytes:
+        head: dict[str, Any] = {"_index": self._index, "_id": place.id}
         if version is None:
             encoded = msgspec.json.encode({"create": head})
         else:
@@ -350,7 +393,7 @@ class ContributionStore:
             encoded = msgspec.json.encode({"index": head})
         return encoded + b"\n" + source + b"\n"
 
-    def _send(self, actions):
+    def _send(self, actions: Sequence[bytes]) -> None:
         if self._check:
             self._check()
         refusals = bulk.write(
@@ -362,9 +405,9 @@ class ContributionStore:
                 "same command again when what it complains about is mended."
             )
 
-    def _patiently(self, request):
+    def _patiently(self, request: Callable[[], Any]) -> Any:
         return patiently(request, self._limit, self._waiting)
 
 
-def _chunks(items, size):
+def _chunks(items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,43 +1,59 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Bringing what is kept of parents' contributions up to date.
+"""Update the stored contributions of parents.
 
-Whatever is replaced is noted first: which days have other numbers then. So a run that is
-killed after it has replaced some, or all, leaves nothing undone that nobody knows of.
+The changed days are recorded before contributions are replaced. So if a run is killed,
+before or after it has replaced some, the next run still makes the documents of these
+days.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
-from .contribution_store import ContributionPlace, part_of
+from opensearchpy import OpenSearch
+
+from ...search.names import Names
+from .contribution_store import (
+    ContributionPlace,
+    ContributionStore,
+    Version,
+    part_of,
+)
 from .contributions import Contributions, changed_days, of_part
+from .dirty_communities import CommunityState, DirtyCommunities
 from .interning import CellNumbers
 from .numbers import Numbers
-from .record_reader import Parents, RecordReader
+from .record_reader import Parents, RecordBatch, RecordReader
+
+ParentContributions = tuple[set[int], Contributions]
+"""Numbers of parents, and what they contribute to one community."""
+
+_Wanted = tuple[ContributionPlace, set[int], Contributions]
 
 PARENTS = 1000
 """Changed parents that are read at a time."""
 
 EVENTS = 1000
-"""Community events that each range of parents has, about."""
+"""Approximate number of community events in each range of parents."""
 
 PARTS = 8
 """Ranges of parents that are read at a time."""
 
 MOST = 4 * EVENTS
-"""Parents in one range beyond which it is seen whether there should be more ranges."""
+"""Parents in one range beyond which the number of ranges is checked."""
 
 MOST_PARTS = 65_536
 
 
-def parts_for(events):
-    """Return into how many ranges the parents of a community are divided.
+def parts_for(events: int) -> int:
+    """Return the number of ranges for the parents of a community.
+
+    It is a power of two, so that each range is halved when the community grows.
 
     Args:
-        events: how many the community has.
-
-    Returns:
-        int: a power of two, so that ranges are halved as it grows.
+        events: number of the community's events.
     """
     parts = 1
     while parts * EVENTS < events and parts < MOST_PARTS:
@@ -46,38 +62,45 @@ def parts_for(events):
 
 
 class Intake:
-    """Reads events and facts, and keeps what parents contribute.
+    """Reads events and facts, and stores what parents contribute.
 
     Args:
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         keys: the breakdowns of records.
-        today: the present day, a date.
-        kept: the :class:`~.contribution_store.ContributionStore`.
-        pending: the :class:`~.dirty_communities.DirtyCommunities`.
-        before: called before each part is read; may raise to end the work.
+        today: the present day.
+        kept: stores contributions.
+        pending: stores which communities have pending work.
+        before: called before each read; may raise to end the work.
         waiting: called with a sentence while OpenSearch takes no requests.
     """
 
     def __init__(
-        self, text_client, names, keys, today, kept, pending, before, waiting=None
-    ):
-        """Keep what is needed; reads nothing yet."""
+        self,
+        text_client: OpenSearch,
+        names: Names,
+        keys: Sequence[str],
+        today: date,
+        kept: ContributionStore,
+        pending: DirtyCommunities,
+        before: Callable[[], None],
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._text, self._names, self._keys = text_client, names, keys
         self._today, self._kept, self._pending = today.toordinal(), kept, pending
         self._before, self._waiting = before, waiting
 
     # -- some parents -------------------------------------------------------
 
-    def changed(self, parents, why):
-        """Replace what some parents contribute.
+    def changed(self, parents: Sequence[str], why: str) -> set[str]:
+        """Replace the contributions of some parents.
 
         Args:
             parents: up to :data:`PARENTS` ids.
-            why: why they are read again, as a sentence.
+            why: the reason, as a sentence.
 
         Returns:
-            set[str]: communities that have more parents in a range than they should.
+            Communities that have too many parents in a range.
         """
         self._before()
         step = self._step()
@@ -86,18 +109,27 @@ class Intake:
         wanted = [
             (place, *its)
             for community, own in found.items()
-            # what is not read yet is read later
+            # ranges that are not read yet are read later, as a whole
             if states[community].read
             for place, its in step.divided(states[community], *own)
             if place.part < states[community].read
         ]
-        crowded = set()
+        crowded: set[str] = set()
         for start in range(0, len(wanted), PARTS):
             crowded |= self._replace(step, wanted[start : start + PARTS], states, why)
         return crowded
 
-    def _replace(self, step, wanted, states, why):
-        days, changed, damaged, crowded = {}, [], set(), set()
+    def _replace(
+        self,
+        step: "_Step",
+        wanted: Sequence[_Wanted],
+        states: Mapping[str, CommunityState],
+        why: str,
+    ) -> set[str]:
+        days: dict[str, dict[str, set[str]]] = {}
+        changed: list[tuple[ContributionPlace, Contributions, Version | None]] = []
+        damaged: set[str] = set()
+        crowded: set[str] = set()
         stored = self._kept.read(place for place, *_ in wanted)
         for (place, parents, own), (_, there) in zip(wanted, stored, strict=True):
             state = states[place.community]
@@ -113,7 +145,7 @@ class Intake:
             of_community = days.setdefault(place.community, {})
             for basis, its in changed_days(before.rows, after.rows).items():
                 of_community.setdefault(basis, set()).update(its)
-            changed.append((place, after, there and there.version))
+            changed.append((place, after, there.version if there else None))
             if after.rows.get_column("parent").n_unique() > MOST:
                 crowded.add(place.community)
         if damaged:
@@ -122,18 +154,18 @@ class Intake:
         self._kept.write(changed, step.parent_ids, step.cells)
         return crowded
 
-    def _step(self):
+    def _step(self) -> "_Step":
         return _Step(self._text, self._names, self._keys, self._today, self._waiting)
 
     # -- all of some communities --------------------------------------------
 
-    def whole(self, states, sizes):
+    def whole(self, states: Sequence[CommunityState], sizes: Mapping[str, int]) -> None:
         """Read all parents of some communities.
 
         Args:
-            states: list of :class:`~.dirty_communities.CommunityState` s; one alone is
-                read range by range, several are read at once.
-            sizes: community -> how many events it has.
+            states: of the communities. A single one is read range by range, several are
+                read at once.
+            sizes: community -> number of its events.
         """
         began = [state for state in states if not state.read]
         if began:
@@ -153,10 +185,16 @@ class Intake:
         while 0 < state.parts != state.read:
             upto = min(state.read + PARTS, state.parts)
             self._read([state], Parents.of(state.read, upto, state.parts), upto)
-            # with its new version; somebody may want it read from the beginning
+            # read the state again: its version is new, and somebody else may have set
+            # the number of read ranges to zero
             (state,) = self._pending.states([state.community]).values()
 
-    def _read(self, states, parents, upto=None):
+    def _read(
+        self,
+        states: Sequence[CommunityState],
+        parents: Parents,
+        upto: int | None = None,
+    ) -> None:
         self._before()
         step = self._step()
         communities = [state.community for state in states]
@@ -176,9 +214,16 @@ class Intake:
 
 
 class _Step:
-    """What is read at a time; its numbers hold for it alone."""
+    """One read; the numbers of parents, communities and values are valid in it only."""
 
-    def __init__(self, text, names, keys, today, waiting):
+    def __init__(
+        self,
+        text: OpenSearch,
+        names: Names,
+        keys: Sequence[str],
+        today: int,
+        waiting: Callable[[str], None] | None,
+    ) -> None:
         self.cells, self.parents = CellNumbers(keys), Numbers()
         self.communities, self._today = Numbers(), today
         self.reader = RecordReader(
@@ -186,18 +231,21 @@ class _Step:
         )
 
     @property
-    def parent_ids(self):
+    def parent_ids(self) -> list[str]:
         return list(self.parents)
 
-    def of(self, part):
-        """Return community -> its parents, and what they contribute."""
+    def of(self, part: RecordBatch) -> dict[str, ParentContributions]:
+        """Return community -> its parents and their contributions."""
         ids = list(self.communities)
         found = of_part(part, self._today)
         return {ids[number]: own for number, own in found.items()}
 
-    def divided(self, state, parents, own):
-        """Yield where contributions are kept, the parents there, and what is theirs."""
-        ids, by_part = self.parent_ids, {}
+    def divided(
+        self, state: CommunityState, parents: Iterable[int], own: Contributions
+    ) -> Iterator[tuple[ContributionPlace, ParentContributions]]:
+        """Divide the contributions to a community by ranges of parents."""
+        ids = self.parent_ids
+        by_part: dict[int, set[int]] = {}
         for parent in parents:
             part = part_of(ids[parent], state.parts)
             by_part.setdefault(part, set()).add(parent)
@@ -206,5 +254,5 @@ class _Step:
             yield place, (its, own if len(by_part) == 1 else own.only(its))
 
 
-def _nothing():
+def _nothing() -> ParentContributions:
     return set(), Contributions()

@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What each parent contributes to the documents of its communities.
+"""Compute what each parent contributes to the documents of its communities.
 
-All numbers of all documents are sums over parents, and what one contributes depends on
-its own events and facts alone. So when it has changed, what it contributes is replaced
-as a whole, and what the others do is still true.
+All numbers of all documents are sums over parents. What a parent contributes depends
+only on its own events and facts. So when a parent has changed, its contributions are
+replaced as a whole, and those of all others stay valid.
 """
 
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -16,17 +18,18 @@ from ...search.names import BASES
 from . import counting, presence
 from .counting import BY_PARENT
 from .dates import day_text
+from .record_reader import RecordBatch
 
-# made of types alone: a module that computes would leave Polars, which keeps threads,
-# of no use to every worker that is forked after it was imported
-_TYPES = {**BY_PARENT.schema, "basis": pl.UInt8}
+# Empty frames, made from types alone. A computation at import would start the threads
+# of Polars, and Polars could not work in a worker that is forked after the import.
+_TYPES: dict[str, Any] = {**BY_PARENT.schema, "basis": pl.UInt8}
 
 ROWS = pl.DataFrame(schema=_TYPES)
-"""No rows of contributions: those of :data:`.counting.BY_PARENT`, and the place of the
-basis among the bases."""
+"""Schema of contributions: columns of :data:`.counting.BY_PARENT`, and the index of the
+basis in ``BASES``."""
 
 OF_RANGE = pl.DataFrame(schema={n: t for n, t in _TYPES.items() if n != "community"})
-"""No rows of what the parents of a range contribute to one community."""
+"""Schema of the contributions of a range of parents to one community."""
 
 _WHERE = ["community", "parent"]
 _ORDER = ["basis", "parent", "day", "cell"]
@@ -37,42 +40,43 @@ class Contributions:
     """What the parents of a range contribute to one community.
 
     Attributes:
-        rows: with the columns of :data:`OF_RANGE`; parents and cells are numbers that
-            hold for one step only.
-        due: parent -> first day after the present one on which it changes by itself.
-        missing: parent -> identifiers of its records that have events and no facts.
+        rows: with the columns of :data:`OF_RANGE`. Parents and breakdown values are
+            numbers that are valid within one step only.
+        due: parent -> first day after today on which its contributions change although
+            no event or fact does, ``YYYY-MM-DD``.
+        missing: parent -> identifiers of its records that have events but no facts.
     """
 
     rows: pl.DataFrame = field(default_factory=OF_RANGE.clone)
     due: dict[int, str] = field(default_factory=dict)
     missing: dict[int, list[str]] = field(default_factory=dict)
 
-    def only(self, parents):
-        """Return what some parents contribute."""
+    def only(self, parents: Collection[int]) -> "Contributions":
+        """Return the contributions of some parents."""
         return self._where(pl.col("parent").is_in(parents), parents.__contains__)
 
-    def without(self, parents):
-        """Return what all but some parents contribute."""
+    def without(self, parents: Collection[int]) -> "Contributions":
+        """Return the contributions of all other parents."""
         chosen = ~pl.col("parent").is_in(parents)
         return self._where(chosen, lambda parent: parent not in parents)
 
-    def _where(self, rows, test):
+    def _where(self, rows: pl.Expr, test: Callable[[int], bool]) -> "Contributions":
         return Contributions(
             self.rows.filter(rows),
             {parent: day for parent, day in self.due.items() if test(parent)},
             {parent: ids for parent, ids in self.missing.items() if test(parent)},
         )
 
-    def __add__(self, other):
-        """Return what the parents of both contribute; none is in both."""
+    def __add__(self, other: "Contributions") -> "Contributions":
+        """Return the contributions of both; no parent may be in both."""
         return Contributions(
             pl.concat([self.rows, other.rows]),
             {**self.due, **other.due},
             {**self.missing, **other.missing},
         )
 
-    def equals(self, other):
-        """Tell whether the same parents contribute the same."""
+    def equals(self, other: "Contributions") -> bool:
+        """Return whether the same parents contribute the same."""
         return (
             self.due == other.due
             and self.missing == other.missing
@@ -80,17 +84,16 @@ class Contributions:
         )
 
 
-def of_part(part, today):
-    """Return what the parents that were read contribute.
+def of_part(part: RecordBatch, today: int) -> dict[int, tuple[set[int], Contributions]]:
+    """Compute the contributions of the parents that were read.
 
     Args:
-        part: the :class:`~.record_reader.RecordBatch`, with all that there is of each
-            parent in each of the communities.
+        part: all events and facts of each parent, in each of the communities.
         today: the present day.
 
     Returns:
-        dict: community -> (set of the parents with events in it, their
-        :class:`Contributions`); all are numbers.
+        Community -> (parents with events in it, their contributions). Communities and
+        parents are numbers.
     """
     stays = presence.stays(part.events)
     rows, due = [], []
@@ -100,7 +103,7 @@ def of_part(part, today):
         of_basis = counting.by_parent(changes, part.records)
         rows.append(of_basis.with_columns(basis=pl.lit(number, pl.UInt8)))
         due.append(presence.due(dated, part.records, today))
-    found = {}
+    found: dict[int, tuple[set[int], Contributions]] = {}
     known = set(part.records.get_column("record"))
     for community, record in _timelines(part.events):
         parents, contributions = found.setdefault(community, (set(), Contributions()))
@@ -118,23 +121,25 @@ def of_part(part, today):
     return found
 
 
-def _timelines(events):
+def _timelines(events: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
     return events.select("community", "record").unique().iter_rows()
 
 
-def _by_community(rows):
+def _by_community(
+    rows: pl.DataFrame,
+) -> Iterable[tuple[tuple[Any, ...], pl.DataFrame]]:
     return rows.partition_by("community", as_dict=True).items()
 
 
-def changed_days(before, after):
-    """Return the days whose numbers are other ones.
+def changed_days(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, set[str]]:
+    """Return the days whose numbers differ.
 
     Args:
         before: rows of :data:`OF_RANGE`.
-        after: the same.
+        after: rows of :data:`OF_RANGE`.
 
     Returns:
-        dict: basis -> set of days, ``YYYY-MM-DD``.
+        Basis -> days, ``YYYY-MM-DD``.
     """
     metrics = counting.METRICS
     both = pl.concat(
@@ -151,7 +156,7 @@ def changed_days(before, after):
         .select("basis", "day")
         .unique()
     )
-    found = {}
+    found: dict[str, set[str]] = {}
     for basis, day in days.iter_rows():
         found.setdefault(BASES[basis], set()).add(day_text(day))
     return found

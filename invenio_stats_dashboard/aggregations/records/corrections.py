@@ -1,72 +1,84 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The correction log of records: what has changed in days that were complete, and why.
+"""Write the correction log of records: which complete days have changed, and why.
 
-Only the basis ``added`` has days that are ever complete: a record that comes in today
-counts on the other bases from its publication, which may be long ago.
+Only the basis ``added`` has days that are ever complete. On the other bases, a record
+that is added today counts from its publication, which may be long ago.
 """
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ...errors import StatsDashboardError
 from ...search import bulk
+from ...search.names import Names
+from ..aggregate_store import DocumentChange
+from .dirty_communities import CommunityState
 
 _KIND = "correction"
 _COMPLETE = "complete:records"
 _LIMIT = 120
 
 FAMILY = "records-delta-added"
-"""The family whose changes are told."""
+"""The family whose changes are logged."""
 
 
 class RecordCorrections:
     """Writes the correction log of records.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
-        today: the present UTC day, a date.
-        keep: days for which entries of the log are kept, of records and of usage.
+        client: decodes its answers.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
+        today: the present UTC day.
+        keep: days after which entries of the log are deleted, those of usage too.
     """
 
-    def __init__(self, client, text_client, names, today, keep):
-        """Keep what is needed; reads nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        today: date,
+        keep: float,
+    ) -> None:
         self._client, self._text = client, text_client
         self._index, self._today = names.bookmarks, today
-        self._keep, self._through = keep, None
+        self._keep = keep
+        self._through: str | None = None
 
-    def complete(self):
-        """Note that all days before today are counted, and drop what is too old."""
+    def complete(self) -> None:
+        """Record that all days before today are counted, and delete old entries."""
         through = (self._today - timedelta(days=1)).isoformat()
         if through > self._complete_through():
             body = {"kind": "complete", "through": through}
             self._client.index(index=self._index, id=_COMPLETE, body=body)
             self._through = through
-            # no more than once a day
+            # at most once a day
             self._prune()
 
-    def watch(self, states):
-        """Return what is to be told of changes before they are written.
+    def watch(
+        self, states: Iterable[CommunityState]
+    ) -> Callable[[list[DocumentChange]], None]:
+        """Return a function that logs changes before they are written.
 
-        There is one entry for a community and for the time that it is open; it is
-        written before the first of its documents, and again as others join it. So no
-        correction is made that is not told, and none is told twice.
+        A community has one entry for the time that it is open. The entry is written
+        before the first changed document, and again when more documents follow. So each
+        correction is logged, and none is logged twice.
 
         Args:
-            states: the :class:`~.dirty_communities.CommunityState` s of the communities.
-
-        Returns:
-            a function of a list of :class:`~..aggregate_store.DocumentChange`.
+            states: of the communities.
         """
         through = self._complete_through()
         told = {state.community: _Entry(state) for state in states}
 
-        def tell(changes):
-            changed = {}
+        def tell(changes: list[DocumentChange]) -> None:
+            changed: dict[str, set[str]] = {}
             for change in changes:
                 if change.day <= through:
                     changed.setdefault(change.community, set()).add(change.day)
@@ -76,11 +88,11 @@ class RecordCorrections:
 
         return tell
 
-    def _stored(self, id):
+    def _stored(self, id: str) -> dict[str, Any] | None:
         found = self._client.get(index=self._index, id=id, ignore=[404])
         return found.get("_source")
 
-    def _write(self, entries):
+    def _write(self, entries: "Iterable[_Entry]") -> None:
         now = datetime.now(UTC).isoformat()
         encode = msgspec.json.encode
         actions = [
@@ -96,7 +108,7 @@ class RecordCorrections:
                 f"OpenSearch refuses the correction log of records ({refusals[0]})."
             )
 
-    def _prune(self):
+    def _prune(self) -> None:
         oldest = datetime.now(UTC) - timedelta(days=self._keep)
         old = {"range": {"updated_at": {"lt": oldest.isoformat()}}}
         query = {"bool": {"filter": [{"term": {"kind": _KIND}}, old]}}
@@ -106,7 +118,7 @@ class RecordCorrections:
             params={"conflicts": "proceed"},
         )
 
-    def _complete_through(self):
+    def _complete_through(self) -> str:
         if self._through is None:
             found = self._client.get(index=self._index, id=_COMPLETE, ignore=[404])
             self._through = found.get("_source", {}).get("through", "")
@@ -114,18 +126,26 @@ class RecordCorrections:
 
 
 class _Entry:
-    """What is told of one community for the time that it is open.
+    """The log entry of one community for the time that it is open.
 
-    A run that is killed has written some of the documents; those that the next one
-    finds to be changed are not all. So the days are those that were noted when the
-    community was opened; where that is all days, what was told before is kept.
+    If a run is killed, it has written some of the documents, and the next run finds
+    only the others changed. So the entry has the days that were recorded when the
+    community was opened. If all days were recorded, the entry adds its own days to what
+    was logged before.
     """
 
-    def __init__(self, state):
-        self._state, self._days, self._before = state, None, {}
+    def __init__(self, state: CommunityState) -> None:
+        self._state = state
+        self._days: set[str] | None = None
+        self._before: dict[str, Any] = {}
         self.id = f"{_KIND}:records:{state.community}:{state.since}"
 
-    def add(self, days, through, stored):
+    def add(
+        self,
+        days: set[str],
+        through: str,
+        stored: Callable[[str], dict[str, Any] | None],
+    ) -> None:
         noted = self._state.days_of(FAMILY)
         if noted is not None:
             self._days = {day for day in noted if day <= through}
@@ -134,8 +154,9 @@ class _Entry:
         else:
             self._days |= days
 
-    def body(self):
+    def body(self) -> dict[str, Any]:
         days, before = self._days, self._before
+        assert days is not None
         return {
             "kind": _KIND,
             "scope": "records",

@@ -1,16 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""From the days on which records come and go to numbers by community, day and cell.
+"""Compute deltas by community, day and breakdown value from added and removed records.
 
-The totals are one more cell, which every record is in, and so is each owner. So all
-numbers add up over sets of records that share no parent.
+The totals are one more value, which every record has, and so is each owner. So all
+numbers can be summed over sets of records that share no parent.
+
+A value is represented by a number, in the column ``cell``: see :mod:`.interning`.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
 TOTAL = 0
-"""Number of the cell that every record is in."""
+"""Number of the value that every record has."""
 
 METRICS = (
     "records_added_metadata_only",
@@ -26,44 +31,46 @@ METRICS = (
     "files_removed_file_count",
     "files_removed_data_volume",
 )
-"""Columns of deltas, in the order of the documents."""
+"""Columns of deltas, in the order in which documents have them."""
 
 ROWS = 50_000
-"""Pairs of a change and a cell that are looked at together."""
+"""Pairs of a change and a value that are processed at once."""
 
 _PARENT = ["community", "cell", "parent"]
 _CELL = ["community", "day", "cell"]
-_WIDE = {name: pl.Int64 for name in METRICS if name.startswith("files")}
-_TYPES = {name: _WIDE.get(name, pl.Int32) for name in METRICS}
+_Types = Mapping[Any, Any]
+"""Column -> type; Polars takes no narrower type of the keys."""
+_WIDE: _Types = {name: pl.Int64 for name in METRICS if name.startswith("files")}
+_TYPES: _Types = {name: _WIDE.get(name, pl.Int32) for name in METRICS}
 
-_KEY = {"day": pl.Int32, "cell": pl.UInt32}
+_KEY: _Types = {"day": pl.Int32, "cell": pl.UInt32}
 
 BY_PARENT = pl.DataFrame(
     schema={"community": pl.UInt32, "parent": pl.UInt32, **_KEY, **_TYPES}
 )
-"""What no parent contributes."""
+"""Schema of the contributions of parents."""
 
 EMPTY = pl.DataFrame(schema={"community": pl.UInt32, **_KEY, **_TYPES})
-"""Deltas of nothing."""
+"""Schema of deltas."""
 
 
-def by_parent(changes, records):
-    """Return what each parent contributes to each community, day and cell.
+def by_parent(changes: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """Compute what each parent contributes to each community, day and value.
 
     Args:
-        changes: what :func:`.presence.changes` returns.
-        records: frame of :data:`.presence.RECORDS`, with all versions of each
-            parent that ``changes`` has a record of.
+        changes: as :func:`.presence.changes` returns them.
+        records: frame of :data:`.presence.RECORDS`, with all versions of each parent
+            that has a record in ``changes``.
 
     Returns:
-        Frame with the columns of :data:`BY_PARENT`, in any order.
+        Frame with the columns of :data:`BY_PARENT`, unsorted.
     """
     rows = changes.join(
         records.select("record", "parent", "files", "volume", "cells"), on="record"
     ).drop("record")
-    exploded = rows.get_column("cells").list.len().sum()
+    exploded = int(rows.get_column("cells").list.len().sum())
     slices = -(-exploded // ROWS)
-    # a slice at a time: what is between takes many times the memory of what is left
+    # a slice at a time: intermediate frames need many times the memory of the result
     parts = [
         _with_parents(_by_parent(rows.filter(pl.col("parent") % slices == number)))
         .select(BY_PARENT.columns)
@@ -73,8 +80,8 @@ def by_parent(changes, records):
     return pl.concat([BY_PARENT, *parts])
 
 
-def _by_parent(rows):
-    """Return what comes and goes of each parent in each cell and day."""
+def _by_parent(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count added and removed records and files by parent, value and day."""
     rows = rows.explode("cells", empty_as_null=True).rename({"cells": "cell"})
     come, filed = pl.col("sign") > 0, pl.col("files") > 0
     return rows.group_by(*_PARENT, "day").agg(
@@ -91,8 +98,8 @@ def _by_parent(rows):
     )
 
 
-def summed(*parts):
-    """Return the sum of what parents contribute, sorted by community, day and cell.
+def summed(*parts: pl.DataFrame) -> pl.DataFrame:
+    """Sum contributions of parents, sorted by community, day and value.
 
     Args:
         *parts: frames with at least the columns of :data:`EMPTY`.
@@ -110,10 +117,10 @@ def summed(*parts):
     )
 
 
-def _with_parents(by_day):
-    """Add how parents come, go, and change their class.
+def _with_parents(by_day: pl.DataFrame) -> pl.DataFrame:
+    """Add the columns of parents: added, removed, or changed between the two classes.
 
-    A parent has files when one of its present versions has.
+    A parent has files if one of its present versions has files.
     """
     ordered = by_day.sort(*_PARENT, "day").with_columns(
         first=pl.struct(_PARENT) != pl.struct(_PARENT).shift(1)
@@ -137,11 +144,11 @@ def _with_parents(by_day):
     ).with_columns(pl.col("^parents_.*$").cast(pl.Int32))
 
 
-def _running(name):
+def _running(name: str) -> pl.Expr:
     """Return a column's running sum within each parent of a sorted frame.
 
-    One sum over all, less what it was where the parent begins: a window for each of
-    a million parents costs many times as much.
+    It is one sum over all rows, less the sum before the parent's first row. A window
+    for each of a million parents costs many times as much.
     """
     total = pl.col(name).cum_sum()
     return total - pl.when("first").then(total - pl.col(name)).forward_fill()

@@ -3,8 +3,8 @@
 
 """Days as numbers, and the first day of a publication date.
 
-A day is the ordinal of :class:`datetime.date`, so frames sort and compare whole
-numbers.
+A day is the ordinal of :class:`datetime.date`, so that frames sort and compare
+integers.
 """
 
 import re
@@ -16,47 +16,44 @@ from edtf import EDTFParseException, parse_edtf
 _PLAIN = re.compile(r"([0-9X]{4})(?:-([0-9X]{2})(?:-([0-9X]{2}))?)?")
 _SMALLEST = {"XX": "01", "0X": "01", "X0": "10"}
 _MARKS = str.maketrans("", "", "?~%")
+"""Characters that mark a date as uncertain, approximate or both."""
 _OPEN = ("", "..")
 _OPEN_SET = re.compile(r"([\[{])\s*\.\.\s*([^],}]+)")
 
 
 @lru_cache(maxsize=100_000)
-def day_number(moment):
-    """Return the day of a moment.
+def day_number(moment: str) -> int:
+    """Return the ordinal of a moment's day.
 
     Args:
         moment: ISO 8601 text in UTC that begins with ``YYYY-MM-DD``.
 
-    Returns:
-        int: its ordinal.
-
     Raises:
-        ValueError: the text is no moment.
+        ValueError: the text does not begin with a date.
     """
     return date.fromisoformat(moment[:10]).toordinal()
 
 
 @lru_cache(maxsize=100_000)
-def day_text(number):
+def day_text(number: int) -> str:
     """Return a day as ``YYYY-MM-DD``."""
     return date.fromordinal(number).isoformat()
 
 
 @lru_cache(maxsize=100_000)
-def first_day(text):
-    """Return the first day of what an EDTF date (ISO 8601-2) gives.
+def first_day(text: str | None) -> int | None:
+    """Return the ordinal of the first day of an EDTF date (ISO 8601-2).
 
-    An interval begins with its start, or with its end where the start is open; a set
-    with the earliest date that is named, also where it is open before that; uncertain
-    and approximate dates are read as without their mark; digits that are not specified
-    are the smallest ones.
+    * An interval begins with its start, or with its end if the start is open.
+    * A set begins with its earliest date, also if the set is open before that date.
+    * Uncertain and approximate dates are read as if they were certain.
+    * Unspecified digits are the smallest possible ones.
 
     Args:
-        text: a publication date as a record gives it, or None.
+        text: a publication date from a record's metadata, or None.
 
     Returns:
-        int | None: its ordinal; None when nothing can be read, or the day is
-        outside of the years 1 to 9999.
+        None if the text has no date, or if the day is outside of the years 1 to 9999.
     """
     text = (text or "").strip().translate(_MARKS)
     if "/" not in text:
@@ -68,27 +65,27 @@ def first_day(text):
     return days[0]
 
 
-def _first_of(text):
-    # the grammar takes no set of one date
+def _first_of(text: str) -> int | None:
+    # the grammar accepts no set of one date, so the date is repeated
     text = _OPEN_SET.sub(r"\1\2,\2", text, count=1)
     if match := _PLAIN.fullmatch(text):
-        year, month, day = match.groups("01")
-        if (month := _smallest(month)) <= 12:
-            return _ordinal(int(year.replace("X", "0")), month, _smallest(day))
+        years, months, days = match.groups("01")
+        if (month := _smallest(months)) <= 12:
+            return _ordinal(int(years.replace("X", "0")), month, _smallest(days))
     try:
         year, month, day = parse_edtf(text).lower_strict()[:3]
     except (EDTFParseException, AttributeError, TypeError, ValueError):
-        # what the grammar takes but has no beginning fails in other ways
+        # a date that the grammar accepts but that has no beginning raises other errors
         return None
     return _ordinal(year, month, day)
 
 
-def _smallest(digits):
+def _smallest(digits: str) -> int:
     """Return the smallest month or day that two digits allow; X is any digit."""
     return int(_SMALLEST.get(digits, digits.replace("X", "0")))
 
 
-def _ordinal(year, month, day):
+def _ordinal(year: int, month: int, day: int) -> int | None:
     try:
         return date(year, month, day).toordinal()
     except (OverflowError, ValueError):

@@ -1,26 +1,31 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What is to be done for each community: one small document each.
+"""Store which communities have pending work, in one small document for each.
 
-A community is open while its document names families to write. It is closed only if
-nobody has opened it again since it was read.
+A community is open while its document names families to write. A run closes it only if
+nobody has opened it again since the run read the document.
 """
 
 import uuid
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ...errors import StatsDashboardError
 from ...search import bulk
 from ...search.client import patiently
-from ...search.names import BASES, RECORD_FAMILIES
+from ...search.names import BASES, RECORD_FAMILIES, Names
 
+DaysByBasis = dict[str, tuple[str, ...]]
+"""Basis -> sorted days, ``YYYY-MM-DD``."""
 MOST_DAYS = 2000
-"""Days of a basis that are remembered one by one; beyond, all are written again."""
+"""Days of a basis that are stored one by one. If more change, all are written again."""
 
 _KIND, _SCOPE = "community", "records"
 _PAGE = 5000
@@ -29,25 +34,26 @@ _IDS = 1000
 
 @dataclass(frozen=True)
 class CommunityState:
-    """What is known of a community.
+    """The pending work of a community.
 
     Attributes:
         community: UUID or ``global``.
-        families: names of the families to write, sorted.
+        families: sorted names of the families to write.
         days: basis -> sorted days on which its numbers have changed; None for all days
             of all bases.
-        parts: ranges of parents in which its contributions are kept; 0 where that is
-            not decided.
-        read: how many of them hold what they should; the others are to be read first.
-        why: why it is open, as a sentence.
+        parts: number of ranges of parents by which its contributions are stored; 0 if
+            that is not decided yet.
+        read: number of ranges whose stored contributions are complete. The others have
+            to be read first.
+        why: why the community is open, as a sentence.
         since: when it was opened, ISO 8601.
-        note: of who has opened it last.
-        version: of the document, as it was read.
+        note: id of the call that opened it last.
+        version: sequence number and primary term of the document as it was read.
     """
 
     community: str
     families: tuple[str, ...] = ()
-    days: dict[str, tuple[str, ...]] | None = field(default_factory=dict)
+    days: DaysByBasis | None = field(default_factory=dict)
     parts: int = 1
     read: int = 1
     why: str | None = None
@@ -56,11 +62,11 @@ class CommunityState:
     version: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
     @property
-    def is_read(self):
-        """Tell whether all its contributions are kept."""
+    def is_read(self) -> bool:
+        """Return whether all its contributions are stored."""
         return 0 < self.parts == self.read
 
-    def days_of(self, family):
+    def days_of(self, family: str) -> tuple[str, ...] | None:
         """Return the days of a family to write; None for all."""
         if self.days is None:
             return None
@@ -68,46 +74,50 @@ class CommunityState:
 
 
 class DirtyCommunities:
-    """What is to be done for each community.
+    """The pending work of all communities.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        client: decodes its answers.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
+        limit: seconds to retry while OpenSearch takes no requests.
     """
 
-    def __init__(self, client, text_client, names, limit=120):
-        """Keep what is needed; reads nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        limit: float = 120,
+    ) -> None:
         self._client, self._text = client, text_client
         self._index, self._limit = names.bookmarks, limit
 
     # -- reading ------------------------------------------------------------
 
-    def states(self, communities):
-        """Return what is known of some communities, as of this moment.
+    def states(self, communities: Iterable[str]) -> dict[str, CommunityState]:
+        """Return the states of some communities, as of this moment.
+
+        A community without a document has the state of one without records.
 
         Args:
             communities: UUIDs, and ``global``.
-
-        Returns:
-            dict: community -> :class:`CommunityState`; one that is not known yet is as one
-            without any record.
         """
-        communities, found = sorted(communities), {}
+        communities = sorted(communities)
+        found: dict[str, CommunityState] = {}
         for start in range(0, len(communities), _IDS):
             chunk = communities[start : start + _IDS]
             found |= {community: CommunityState(community) for community in chunk}
             found |= {state.community: state for state in self._read(chunk)}
         return found
 
-    def read(self):
-        """Return the :class:`CommunityState` s of communities that are open, sorted."""
+    def read(self) -> list[CommunityState]:
+        """Return the states of all open communities, sorted by community."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
             return []
-        body = {
+        body: dict[str, Any] = {
             "size": _PAGE,
             "query": {
                 "bool": {
@@ -122,7 +132,7 @@ class DirtyCommunities:
             "seq_no_primary_term": True,
         }
         params = {"allow_partial_search_results": "false"}
-        found = []
+        found: list[CommunityState] = []
         while True:
             answer = patiently(
                 lambda: self._client.search(
@@ -138,23 +148,25 @@ class DirtyCommunities:
 
     # -- noting -------------------------------------------------------------
 
-    def open(self, communities, why):
-        """Have communities read and written as a whole.
+    def open(self, communities: Iterable[str], why: str) -> None:
+        """Open communities, so that they are read and written as a whole.
 
         Args:
-            communities: iterable of UUIDs, and ``global``.
-            why: why, as a sentence.
+            communities: UUIDs, and ``global``.
+            why: the reason, as a sentence.
         """
-        # all families: what is read can be newer than what any of them is written from
+        # all families: what is read can be newer than the documents of each of them
         every = CommunityState("", RECORD_FAMILIES, days=None, parts=0, read=0, why=why)
         self._open(dict.fromkeys(communities, every))
 
-    def touch(self, days, why):
-        """Have days written again, since what is kept of them is about to change.
+    def touch(
+        self, days: Mapping[str, Mapping[str, Collection[str]]], why: str
+    ) -> None:
+        """Open communities for some days, whose contributions are about to change.
 
         Args:
-            days: community -> basis -> set of days.
-            why: why, as a sentence.
+            days: community -> basis -> days.
+            why: the reason, as a sentence.
         """
         self._open(
             {
@@ -165,43 +177,42 @@ class DirtyCommunities:
             }
         )
 
-    def progress(self, states):
-        """Note how much is read, unless somebody has changed what is to be done.
+    def progress(self, states: Iterable[CommunityState]) -> None:
+        """Store how much is read, unless somebody has changed the document since.
 
         Args:
-            states: list of :class:`CommunityState` s as they should be, with the versions that
-                were read.
+            states: the new states, with the versions that were read.
         """
         self._write(states)
 
-    def close(self, done, families):
-        """Tell that documents were written.
+    def close(self, done: Iterable[CommunityState], families: Iterable[str]) -> None:
+        """Record that documents were written, unless somebody has changed the state.
 
         Args:
-            done: list of :class:`CommunityState` s, as they were read.
+            done: the states as they were read.
             families: names of the families that were written.
         """
         self._write(_closed(state, families) for state in done)
 
     # -- inside -------------------------------------------------------------
 
-    def _open(self, wanted):
-        """Add what is to be done to what is noted, until it is there.
+    def _open(self, wanted: dict[str, CommunityState]) -> None:
+        """Add pending work to the stored states, and repeat until all of it is stored.
 
         Args:
-            wanted: community -> :class:`CommunityState` that says what is to be done.
+            wanted: community -> state that has the work to add.
         """
         note = uuid.uuid4().hex
         while wanted:
             stored = self.states(wanted)
             self._write(_opened(stored[c], more, note) for c, more in wanted.items())
-            # somebody else's note must not be lost, and neither must this one: even what
-            # was noted before must be written, so that nobody closes it who has not seen
-            # what is about to change
+            # A conflict means that somebody else has changed the document: merge again.
+            # The document is written even if it has the same work already. Otherwise a
+            # run that has read it before could close it without these changes.
             stored = self.states(wanted)
             wanted = {c: more for c, more in wanted.items() if stored[c].note != note}
 
-    def _read(self, communities):
+    def _read(self, communities: Iterable[str]) -> list[CommunityState]:
         ids = [_id(community) for community in communities]
         try:
             answer = patiently(
@@ -212,7 +223,7 @@ class DirtyCommunities:
             return []
         return [_state(doc) for doc in answer["docs"] if doc.get("found")]
 
-    def _write(self, states):
+    def _write(self, states: Iterable[CommunityState]) -> None:
         states = list(states)
         for start in range(0, len(states), _IDS):
             actions = [self._action(state) for state in states[start : start + _IDS]]
@@ -222,11 +233,11 @@ class DirtyCommunities:
                     f"OpenSearch refuses bookmarks of the aggregation ({refusals[0]})."
                 )
 
-    def _action(self, state):
-        head = {"_index": self._index, "_id": _id(state.community)}
+    def _action(self, state: CommunityState) -> bytes:
+        head: dict[str, Any] = {"_index": self._index, "_id": _id(state.community)}
         operation = "create"
         if state.version:
-            # whoever opened it since keeps it open: the conflict is what we want
+            # a community that was opened since must stay open: a conflict is intended
             operation, (seq_no, term) = "index", state.version
             head |= {"if_seq_no": seq_no, "if_primary_term": term}
         body = {
@@ -246,8 +257,8 @@ class DirtyCommunities:
         return encode({operation: head}) + b"\n" + encode(body) + b"\n"
 
 
-def _opened(state, more, note):
-    """Return a state to which is added what is to be done."""
+def _opened(state: CommunityState, more: CommunityState, note: str) -> CommunityState:
+    """Return a state with added work."""
     was_open = bool(state.families)
     unread = not more.is_read
     return replace(
@@ -262,8 +273,8 @@ def _opened(state, more, note):
     )
 
 
-def _closed(state, families):
-    """Return a state as it is when some families are written."""
+def _closed(state: CommunityState, families: Iterable[str]) -> CommunityState:
+    """Return a state without the families that were written."""
     left = tuple(sorted(set(state.families).difference(families)))
     bases = {family.rpartition("-")[2] for family in left}
     days = state.days
@@ -274,8 +285,8 @@ def _closed(state, families):
     return replace(state, families=(), days={}, why=None, since=None)
 
 
-def _together(days, more):
-    """Return the days of both; None is all days."""
+def _together(days: DaysByBasis | None, more: DaysByBasis | None) -> DaysByBasis | None:
+    """Return the days of both; None stands for all days."""
     if days is None or more is None:
         return None
     both = {
@@ -288,26 +299,26 @@ def _together(days, more):
     return _sorted(both)
 
 
-def _sorted(days):
+def _sorted(days: Mapping[str, Collection[str]]) -> DaysByBasis:
     return {basis: tuple(sorted(of_basis)) for basis, of_basis in days.items()}
 
 
-def _families_of(bases):
+def _families_of(bases: Collection[str]) -> tuple[str, ...]:
     return tuple(f for f in RECORD_FAMILIES if f.rpartition("-")[2] in bases)
 
 
-def _id(community):
+def _id(community: str) -> str:
     return f"{_KIND}:{_SCOPE}:{community}"
 
 
-def _state(hit):
+def _state(hit: dict[str, Any]) -> CommunityState:
     stored = hit["_source"]
     days = stored.get("days")
     return CommunityState(
         community=stored["community_id"],
         families=tuple(stored["redo"]),
         days=None if days is None else {b: tuple(d) for b, d in days.items()},
-        # as an earlier release has noted it: nothing is kept yet
+        # documents of an earlier release have neither: no contribution is stored yet
         parts=stored.get("parts", 0),
         read=stored.get("read", 0),
         why=stored.get("why"),

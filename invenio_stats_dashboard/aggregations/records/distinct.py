@@ -1,7 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Distinct values of a field, exactly and however many there are."""
+"""Read the distinct values of a field, exactly, also if there are millions."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from opensearchpy import OpenSearch
 
 from ...search.client import patiently
 
@@ -9,25 +14,35 @@ PAGE = 10_000
 """Values in one answer."""
 
 
-def distinct(client, index, field, filters=(), shard=None, limit=120, page=PAGE):
-    """Yield the distinct values of a keyword field and how many documents have each.
+def distinct(
+    client: OpenSearch,
+    index: str,
+    field: str,
+    filters: Iterable[dict[str, Any]] = (),
+    shard: int | None = None,
+    limit: float = 120,
+    page: int = PAGE,
+) -> Iterator[tuple[str, int]]:
+    """Yield the distinct values of a keyword field and their numbers of documents.
+
+    Values are sorted.
 
     Args:
-        client: an ordinary client.
-        index: index, alias, or several; what does not exist holds nothing.
-        field: the field; a document without it is left out.
+        client: decodes its answers.
+        index: index, alias, or several, comma-separated. A missing one is no error.
+        field: the field. Documents without it are ignored.
         filters: queries that the documents must match.
-        shard: number of the one shard to ask, by its primary; None for all.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        shard: number of the only shard to read, from its primary; None for all shards.
+        limit: seconds to retry while OpenSearch takes no requests.
         page: values in one answer.
-
-    Yields:
-        tuple[str, int]: value and number, sorted by value.
 
     Raises:
         SearchUnavailableError: OpenSearch took no requests for too long.
     """
-    source = {"sources": [{"value": {"terms": {"field": field}}}], "size": page}
+    source: dict[str, Any] = {
+        "sources": [{"value": {"terms": {"field": field}}}],
+        "size": page,
+    }
     body = {
         "size": 0,
         "query": {"bool": {"filter": list(filters)}},

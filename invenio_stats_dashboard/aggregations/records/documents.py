@@ -1,15 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""From numbers by community, day and cell to documents.
+"""Make documents of frames that are sorted by community, day and breakdown value.
 
-The frames hold the numbers of whole days, sorted by community, day and cell; the
-documents are made of a slice of them at a time. Most cells of a snapshot are those of
-the day before, so their JSON is kept until they change.
+A frame has the numbers of whole days, and documents are made of one slice at a time.
+Most values of a snapshot have the same numbers as on the day before, so their JSON is
+cached until the numbers change.
 """
 
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -17,10 +19,11 @@ import polars as pl
 from ..documents import Document
 from .counting import METRICS, TOTAL
 from .dates import day_text
+from .interning import CellNumbers
 from .running_totals import stretches
 
 ROWS = 20_000
-"""Rows of which documents are made at a time."""
+"""Rows in one slice."""
 
 _PAIR = '{"metadata_only":%d,"with_files":%d}'
 _FILES = '{"file_count":%d,"data_volume":%d}'
@@ -34,17 +37,16 @@ _ADDED = METRICS[:2]
 _DAY = ["community", "day"]
 
 
-def delta_documents(frames, communities, cells):
-    """Yield what changed, by community and day.
+def delta_documents(
+    frames: Iterable[pl.DataFrame], communities: Sequence[str], cells: CellNumbers
+) -> Iterator[Document]:
+    """Yield delta documents, in the order of the frames.
 
     Args:
-        frames: iterable of what :func:`.counting.summed` returns, none ending within
-            a day, in the order of the documents.
+        frames: as :func:`.counting.summed` returns them, in the order of the documents.
+            No frame ends within a day.
         communities: number -> UUID or ``global``.
-        cells: the :class:`~.interning.CellNumbers`.
-
-    Yields:
-        Document: sorted as the frames are.
+        cells: numbers of breakdown values.
     """
     places = cells.places()
     for frame in frames:
@@ -67,19 +69,21 @@ def delta_documents(frames, communities, cells):
                 yield Document(communities[community], day_text(day), body)
 
 
-def snapshot_documents(frames, communities, cells, limits):
-    """Yield the state at the end of each day on which something changed.
+def snapshot_documents(
+    frames: Iterable[pl.DataFrame],
+    communities: Sequence[str],
+    cells: CellNumbers,
+    limits: Mapping[str, int],
+) -> Iterator[Document]:
+    """Yield a snapshot document for each day with changes, in the order of the frames.
 
     Args:
-        frames: iterable of frames, as for :func:`delta_documents`, from the first day;
-            what is of the day :data:`.running_totals.BEFORE` has no document.
+        frames: as for :func:`delta_documents`, from the first day on. The day
+            :data:`.running_totals.BEFORE` has no document.
         communities: number -> UUID or ``global``.
-        cells: the :class:`~.interning.CellNumbers`.
-        limits: breakdown key -> how many of its cells a snapshot keeps; None for
-            all.
-
-    Yields:
-        Document: sorted as the frames are.
+        cells: numbers of breakdown values.
+        limits: breakdown -> number of its values in a snapshot. Other breakdowns have
+            all values.
     """
     for stretch in stretches(frames, cells, limits):
         for community, its in groupby(stretch.rows, key=_community_of):
@@ -112,8 +116,8 @@ def snapshot_documents(frames, communities, cells, limits):
 # -- frames of deltas -------------------------------------------------------
 
 
-def _pieces(frame):
-    """Yield a sorted frame in pieces of bounded size that hold whole days."""
+def _pieces(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield slices of bounded size that hold whole days of a sorted frame."""
     sizes = frame.group_by(_DAY, maintain_order=True).len().get_column("len")
     start = size = 0
     for rows in sizes:
@@ -125,19 +129,23 @@ def _pieces(frame):
         yield frame.slice(start, size)
 
 
-def _totals(piece):
+def _totals(piece: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
     return piece.filter(pl.col("cell") == TOTAL).iter_rows()
 
 
-def _uploaders(piece, places, owners):
-    """Return (community, day) -> different owners of the records that came."""
+def _uploaders(
+    piece: pl.DataFrame, places: pl.Series, owners: int
+) -> dict[tuple[int, int], int]:
+    """Return (community, day) -> number of owners of the added records."""
     of_owners = places.gather(piece.get_column("cell")) == owners
     came = piece.filter(of_owners & (pl.sum_horizontal(_ADDED) > 0))
     return {(c, day): n for c, day, n in came.group_by(_DAY).len().iter_rows()}
 
 
-def _delta_lists(piece, known):
-    """Return (community, day) -> place of a breakdown -> JSON of its cells."""
+def _delta_lists(
+    piece: pl.DataFrame, known: pl.DataFrame
+) -> dict[tuple[int, int], dict[int, bytes]]:
+    """Return (community, day) -> index of a breakdown -> JSON of its values."""
     form = '{"id":%s,' + _PARTS % _CHANGES + "}"
     lines = (
         piece.join(known, on="cell")
@@ -147,14 +155,14 @@ def _delta_lists(piece, known):
         .group_by(*_DAY, "place", maintain_order=True)
         .agg(pl.col("line").str.join(","))
     )
-    found = {}
+    found: dict[tuple[int, int], dict[int, bytes]] = {}
     for community, day, place, line in lines.iter_rows():
         found.setdefault((community, day), {})[place] = f"[{line}]".encode()
     return found
 
 
-def _formatted(form, columns):
-    """Return an expression that puts columns into the ``%`` places of a form."""
+def _formatted(form: str, columns: Iterable[str]) -> pl.Expr:
+    """Return an expression that inserts columns for ``%d`` and ``%s`` in a format."""
     first, *rest = re.split("%[ds]", form)
     parts = [pl.lit(first)]
     for column, text in zip(columns, rest, strict=True):
@@ -162,11 +170,11 @@ def _formatted(form, columns):
     return pl.concat_str(parts)
 
 
-def _community_of(row):
+def _community_of(row: tuple[Any, ...]) -> int:
     return row[0]
 
 
-def _day_of(row):
+def _day_of(row: tuple[Any, ...]) -> int:
     return row[1]
 
 
@@ -174,24 +182,27 @@ def _day_of(row):
 
 
 class _CellList:
-    """The cells of one breakdown, the largest first.
+    """The values of one breakdown with their numbers, the largest first.
 
-    Of a breakdown of which only the largest are kept, a cell that has grown is the
-    only one that can newly be among these, and only if it is as large as the least of
-    them; unless one of them has shrunk: then all are looked at.
+    If the list is limited, usually only values that have changed can enter it, and only
+    if they are as large as the smallest value in it. If a value in the list has shrunk,
+    all values are compared again.
     """
 
     _FORM = (_PARTS % _STATES).encode()
 
-    def __init__(self, names, limit):
+    def __init__(self, names: CellNumbers, limit: int | None) -> None:
         self._names, self._limit = names, limit
-        self._cells, self._lines = {}, {}
-        self._best, self._touched, self._all = [], set(), False
-        self._kept = frozenset()
+        self._cells: dict[int, tuple[int, ...]] = {}
+        self._lines: dict[int, bytes] = {}
+        self._best: list[int] = []
+        self._touched: set[int] = set()
+        self._all = False
+        self._kept: frozenset[int] = frozenset()
         self._encoded = b"[]"
 
-    def put(self, cell, numbers):
-        """Take in what a cell is now."""
+    def put(self, cell: int, numbers: tuple[int, ...]) -> None:
+        """Set the numbers of a value."""
         self._touched.add(cell)
         if cell in self._kept:
             self._lines.pop(cell, None)
@@ -203,8 +214,8 @@ class _CellList:
         else:
             self._cells.pop(cell, None)
 
-    def encoded(self):
-        """Return the JSON of the list."""
+    def encoded(self) -> bytes:
+        """Return the list as JSON."""
         if self._touched:
             best = sorted(self._candidates(), key=self._rank)[: self._limit]
             if best != self._best or not self._touched.isdisjoint(self._kept):
@@ -215,7 +226,7 @@ class _CellList:
             self._touched, self._all = set(), False
         return self._encoded
 
-    def _candidates(self):
+    def _candidates(self) -> Iterable[int]:
         cells, best = self._cells, self._best
         if self._all or self._limit is None:
             return cells
@@ -229,11 +240,11 @@ class _CellList:
         }
         return grown.union(best)
 
-    def _rank(self, cell):
+    def _rank(self, cell: int) -> tuple[int, str]:
         numbers = self._cells[cell]
         return -numbers[0] - numbers[1], self._names[cell][1]
 
-    def _line(self, cell):
+    def _line(self, cell: int) -> bytes:
         line = self._lines.get(cell)
         if line is None:
             id = msgspec.json.encode(self._names[cell][1])
@@ -242,8 +253,10 @@ class _CellList:
         return line
 
 
-def _fields(names, forms, numbers):
-    """Return the fields of a document's totals with their JSON."""
+def _fields(
+    names: Iterable[str], forms: Iterable[str], numbers: Sequence[int]
+) -> dict[str, msgspec.Raw]:
+    """Return the fields of a document's totals, with their JSON."""
     found, at = {}, 0
     for name, form in zip(names, forms, strict=True):
         width = form.count("%d")
@@ -253,7 +266,7 @@ def _fields(names, forms, numbers):
     return found
 
 
-def _subcounts(keys, values):
+def _subcounts(keys: Iterable[str], values: Iterable[bytes]) -> msgspec.Raw:
     pairs = zip(keys, values, strict=True)
     return msgspec.Raw(
         b"{%b}" % b",".join([b'"%b":%b' % (k.encode(), v) for k, v in pairs])

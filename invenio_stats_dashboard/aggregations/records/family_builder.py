@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Pieces of work: communities that are small enough to be done together.
+"""Divide communities into batches, and build the documents of one batch.
 
-What parents contribute to one of them is added up a bounded part at a time.
+Contributions are added to a batch in any order. They are stored in memory, or on disk
+for a community that does not fit in memory.
 """
 
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,39 +17,46 @@ import polars as pl
 
 from ...search.names import BASES
 from ..aggregate_reader import FIRST_DAY, LAST_DAY, DocumentRange
+from ..documents import Document
 from .dates import day_number
 from .documents import delta_documents, snapshot_documents
 from .interning import CellNumbers
 from .running_totals import BEFORE
 from .spill_file import SpillFile
 
+_Days = Sequence[str] | None
+_Need = dict[str, Callable[[pl.DataFrame], pl.DataFrame]]
+"""Community -> function that returns the rows that its documents need."""
+_Spans = list[tuple[int, int]]
+"""First and last day of each range."""
+
 
 @dataclass(frozen=True)
 class CommunityBatch:
-    """Communities that are done together.
+    """Communities whose documents are made together.
 
     Attributes:
         communities: sorted UUIDs, or ``global``.
-        weight: how much work they are.
+        weight: amount of work.
     """
 
     communities: tuple[str, ...]
     weight: int
 
 
-def units(weights, most, first=()):
-    """Return the units of communities.
+def units(
+    weights: Mapping[str, int], most: int, first: Sequence[str] = ()
+) -> list[CommunityBatch]:
+    """Divide communities into batches, always the same for the same weights.
 
     Args:
-        weights: community -> how much work it is.
-        most: weight of a unit that is not of one community alone.
-        first: communities that are units of their own, before the others.
-
-    Returns:
-        list[Unit]: the same for the same weights.
+        weights: community -> amount of work.
+        most: weight of a batch, unless it has a single community.
+        first: communities with a batch of their own, before all others.
     """
     found = [CommunityBatch((c,), weights[c]) for c in first if c in weights]
-    group, together = [], 0
+    group: list[str] = []
+    together = 0
     for community in sorted(set(weights) - set(first)):
         weight = weights[community]
         if group and together + weight > most:
@@ -61,21 +70,25 @@ def units(weights, most, first=()):
 
 
 class WantedDocuments:
-    """Which documents of one family are to be made.
+    """Which documents of one family to make.
 
     Args:
-        days: community -> its days, sorted; None for all.
-        first: first day of all, or None.
-        last: last day of all, or None.
+        days: community -> its sorted days; None for all.
+        first: first day of all communities, or None.
+        last: last day of all communities, or None.
     """
 
-    def __init__(self, days, first=None, last=None):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        days: Mapping[str, _Days],
+        first: str | None = None,
+        last: str | None = None,
+    ) -> None:
         self._days = days
         self._first, self._last = first or FIRST_DAY, last or LAST_DAY
 
-    def deltas(self):
-        """Return the parts of the family if it is of deltas: the days alone."""
+    def deltas(self) -> list[DocumentRange]:
+        """Return the ranges for a family of deltas: only the days."""
         return [
             part
             for community, days in self._days.items()
@@ -90,8 +103,8 @@ class WantedDocuments:
             )
         ]
 
-    def snapshots(self):
-        """Return the parts of the family if it is of snapshots: all from a day on."""
+    def snapshots(self) -> list[DocumentRange]:
+        """Return the ranges for a family of snapshots: the first day and all after."""
         return [
             DocumentRange(
                 max(self._first, (days or [FIRST_DAY])[0]), self._last, community
@@ -102,37 +115,42 @@ class WantedDocuments:
 
 
 class FamilyCounts:
-    """What the documents of some communities are made of; a context.
+    """Sums contributions to some communities, and makes their documents.
 
-    It ends with its files.
+    It is a context manager that deletes its files at the end.
 
     Args:
-        communities: UUIDs, or ``global``; their places are their numbers.
+        communities: UUIDs, or ``global``. Their indexes are their numbers.
         keys: the breakdowns of records.
-        wanted: family -> the :class:`~..aggregate_store.Part` s whose documents are to be made.
-        in_memory: whether all of it has room there; if not, there must be one community
-            only.
+        wanted: family -> ranges whose documents are made.
+        in_memory: store all rows in memory. If False, there must be one community.
     """
 
-    def __init__(self, communities, keys, wanted, in_memory):
-        """Begin with nothing."""
+    def __init__(
+        self,
+        communities: Sequence[str],
+        keys: Iterable[str],
+        wanted: Mapping[str, Sequence[DocumentRange]],
+        in_memory: bool,
+    ) -> None:
         self.communities, self.cells = tuple(communities), CellNumbers(keys)
         self._parts = wanted
         self._stack = ExitStack()
-        self._needs, self._spools = [], {}
+        self._needs: list[tuple[int, _Need, SpillFile]] = []
+        self._spools: dict[str, SpillFile] = {}
         for basis in BASES:
             self._plan(basis, in_memory)
 
-    def __enter__(self):
-        """Return it."""
+    def __enter__(self) -> "FamilyCounts":
+        """Return the object."""
         return self
 
-    def __exit__(self, *details):
-        """Remove the files."""
+    def __exit__(self, *details: object) -> None:
+        """Delete the files."""
         self._stack.close()
 
-    def add(self, community, rows):
-        """Take in what parents contribute.
+    def add(self, community: str, rows: pl.DataFrame) -> None:
+        """Add contributions of parents.
 
         Args:
             community: one of the communities.
@@ -146,13 +164,13 @@ class FamilyCounts:
             if own is not None and community in need:
                 spool.add(need[community](own))
 
-    def documents(self, family, limits):
+    def documents(self, family: str, limits: Mapping[str, int]) -> Iterator[Document]:
         """Yield documents of a family, by community, then day.
 
         Args:
             family: name of one of the record families.
-            limits: breakdown key -> how many of its cells a snapshot keeps; None
-                for all.
+            limits: breakdown -> number of its values in a snapshot. Other breakdowns
+                have all values.
         """
         frames, what = self._spools[family].frames(), (self.communities, self.cells)
         if _is_delta(family):
@@ -163,16 +181,16 @@ class FamilyCounts:
             if document.day <= last[document.community]:
                 yield document
 
-    def _plan(self, basis, in_memory):
-        """Make the spools of a basis.
+    def _plan(self, basis: str, in_memory: bool) -> None:
+        """Create the files for a basis.
 
-        One is enough where all days of all communities are needed of all families.
+        Families share a file if all days of all communities are needed.
         """
         of_basis = [f for f in self._parts if f.endswith(f"-{basis}")]
         needs = {f: _need(f, self._parts[f]) for f in of_basis}
         if all(self._is_everything(self._parts[f]) for f in of_basis):
             needs = dict.fromkeys(of_basis, dict.fromkeys(self.communities, _all))
-        spools = []
+        spools: list[tuple[int, _Need, SpillFile]] = []
         for family, need in needs.items():
             if not spools or need is not spools[-1][1]:
                 spool = self._spool(in_memory)
@@ -180,45 +198,46 @@ class FamilyCounts:
             self._spools[family] = spools[-1][2]
         self._needs += spools
 
-    def _is_everything(self, parts):
+    def _is_everything(self, parts: Sequence[DocumentRange]) -> bool:
         wanted = {part.community for part in parts}
         whole = all(part[:2] == (FIRST_DAY, LAST_DAY) for part in parts)
         return whole and wanted == set(self.communities)
 
-    def _spool(self, in_memory):
+    def _spool(self, in_memory: bool) -> SpillFile:
         if in_memory:
             return SpillFile()
         folder = tempfile.TemporaryDirectory(prefix="record-aggregates-")
         return SpillFile(self._stack.enter_context(folder))
 
 
-def _is_delta(family):
+def _is_delta(family: str) -> bool:
     return family.startswith("records-delta")
 
 
-def _all(rows):
+def _all(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _need(family, parts):
-    """Return community -> function that leaves of rows what is needed."""
-    spans = {}
+def _need(family: str, parts: Iterable[DocumentRange]) -> _Need:
+    """Return which rows the documents of some ranges need."""
+    spans: dict[str, _Spans] = {}
     for part in parts:
+        assert part.community is not None
         days = day_number(part.first), day_number(part.last)
         spans.setdefault(part.community, []).append(days)
     need = _inside if _is_delta(family) else _from
     return {community: partial(need, of_it) for community, of_it in spans.items()}
 
 
-def _inside(spans, rows):
-    """Leave the rows of some days alone."""
+def _inside(spans: _Spans, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of some days."""
     if len(spans) == 1:
         return rows.filter(pl.col("day").is_between(*spans[0]))
     return rows.filter(pl.col("day").is_in([first for first, _ in spans]))
 
 
-def _from(spans, rows):
-    """Have all rows before a day be of a day before all days."""
+def _from(spans: _Spans, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return all rows, with :data:`BEFORE` as the day of those before the first day."""
     ((first, _),) = spans
     early = pl.col("day") < first
     return rows.with_columns(day=pl.when(early).then(BEFORE).otherwise("day"))

@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Numbers for the cells of breakdowns, so that frames hold no text."""
+"""Number the values of breakdowns, so that frames contain no text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -9,36 +12,40 @@ import polars as pl
 from .counting import TOTAL
 
 UNKNOWN = "unknown"
-"""The cell of what has no value."""
+"""The value of records that have no value in a breakdown."""
+
+Cell = tuple[int, str]
+"""Index of a breakdown among the keys, and one of its values."""
 
 
 class CellNumbers:
-    """Gives each cell, a value of a breakdown or an owner, a number.
+    """Numbers the values of all breakdowns, and the owners of records.
 
     Args:
         keys: the breakdowns of records, in the order of the registry.
 
     Attributes:
-        keys: the same; the place of a breakdown is its index among them.
-        owners: the place of owners, behind all breakdowns.
+        keys: the breakdowns. A breakdown is identified by its index among them.
+        owners: the index that stands for owners; it follows those of the breakdowns.
     """
 
-    def __init__(self, keys):
-        """Number the breakdowns; cell 0 is that of the totals."""
+    def __init__(self, keys: Iterable[str]) -> None:
         self.keys = tuple(keys)
         self.owners = len(self.keys)
-        self._numbers = {}
+        self._numbers: dict[Cell, int] = {}
         self._cells = [_TOTALS]
         self._numbers[_TOTALS] = TOTAL
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._cells)
 
-    def of(self, subcounts, owner=None):
-        """Return the numbers of the cells that a record is in, the totals first.
+    def of(
+        self, subcounts: Mapping[str, Sequence[str]], owner: str | None = None
+    ) -> list[int]:
+        """Return the numbers of all values of a record, the totals first.
 
         Args:
-            subcounts: breakdown key -> the record's values.
+            subcounts: breakdown -> the record's values.
             owner: id of its owner, or None.
         """
         found = [TOTAL]
@@ -49,38 +56,38 @@ class CellNumbers:
             found.append(self.number((self.owners, owner)))
         return found
 
-    def number(self, cell):
-        """Return the number of a cell, as :meth:`__getitem__` tells it."""
+    def number(self, cell: Cell) -> int:
+        """Return the number of a value, a new one for a new value."""
         number = self._numbers.get(cell)
         if number is None:
             number = self._numbers[cell] = len(self._cells)
             self._cells.append(cell)
         return number
 
-    def numbers(self, cells):
-        """Return the numbers of many cells as a list."""
-        found = list(map(self._numbers.get, cells))
+    def numbers(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the numbers of many values."""
+        found: list[Any] = list(map(self._numbers.get, cells))
         if None in found:
             found = [self.number(cell) for cell in cells]
         return found
 
-    def __getitem__(self, number):
-        """Return the place of a cell's breakdown, and its id; -1 is of the totals."""
+    def __getitem__(self, number: int) -> Cell:
+        """Return the value of a number; the totals have the index -1."""
         return self._cells[number]
 
-    def places(self):
-        """Return a series of the place of each cell, by its number."""
+    def places(self) -> pl.Series:
+        """Return the index of each value's breakdown, by the number of the value."""
         return pl.Series([place for place, _ in self._cells], dtype=pl.Int32)
 
-    def frame(self, numbers):
-        """Return cells of breakdowns.
+    def frame(self, numbers: Iterable[int]) -> pl.DataFrame:
+        """Return a frame of breakdown values.
 
         Args:
-            numbers: of cells; those that are of no breakdown are left out.
+            numbers: of the values. Totals and owners are ignored.
 
         Returns:
-            Frame of ``cell``, ``place`` of its breakdown among the keys, ``id``, and
-            ``json``, which is the id as JSON.
+            Frame of ``cell`` (the number), ``place`` (the index of the breakdown),
+            ``id`` (the value) and ``json`` (the value as JSON).
         """
         rows = [
             (number, place, id, msgspec.json.encode(id).decode())
@@ -91,4 +98,9 @@ class CellNumbers:
 
 
 _TOTALS = (-1, "")
-_FRAME = {"cell": pl.UInt32, "place": pl.UInt32, "id": pl.String, "json": pl.String}
+_FRAME: dict[str, Any] = {
+    "cell": pl.UInt32,
+    "place": pl.UInt32,
+    "id": pl.String,
+    "json": pl.String,
+}

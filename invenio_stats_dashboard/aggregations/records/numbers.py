@@ -1,23 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Numbers for texts, so that frames hold no text."""
+"""Number texts, so that frames contain no text."""
+
+from collections.abc import Iterable
 
 
-class Numbers(dict):
-    """Gives each text a number, from 0 in the order in which they come.
+class Numbers(dict[str, int]):
+    """Numbers texts from 0, in the order in which they are first looked up.
 
     Args:
-        texts: those to begin with.
+        texts: are numbered first.
     """
 
-    def __init__(self, texts=()):
-        """Number the first ones."""
+    def __init__(self, texts: Iterable[str] = ()) -> None:
         super().__init__()
         for text in texts:
             self[text]
 
-    def __missing__(self, text):
-        """Return the number of a new text."""
+    def __missing__(self, text: str) -> int:
+        """Number a new text."""
         number = self[text] = len(self)
         return number

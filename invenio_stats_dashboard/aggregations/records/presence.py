@@ -1,24 +1,29 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""From community events to the days on which records come and go.
+"""Find the days on which community events add and remove records.
 
-A record is present at the end of a day. So a stay is [first day, day of leaving)
-in whole days, and what comes and goes on one day changes nothing.
+A record is counted on a day if it is present at the end of that day. So a stay is the
+half-open interval [first day, day of removal) in whole days. A record that is added and
+removed on the same day changes nothing.
 """
+
+from typing import Any
 
 import polars as pl
 
-EVENTS = {
+EVENTS: dict[str, Any] = {
     "community": pl.UInt32,
     "record": pl.UInt32,
     "place": pl.Int32,
     "added": pl.Boolean,
     "day": pl.Int32,
 }
-"""Columns of a frame of community events; communities and records are numbers."""
+"""Columns of a frame of community events; communities and records are numbers.
 
-RECORDS = {
+``place`` is the sequence number of an event within the timeline."""
+
+RECORDS: dict[str, Any] = {
     "record": pl.UInt32,
     "parent": pl.UInt32,
     "created": pl.Int32,
@@ -27,13 +32,13 @@ RECORDS = {
     "volume": pl.Int64,
     "cells": pl.List(pl.UInt32),
 }
-"""Columns of a frame of records as they are now; ``cells`` are the numbers of the cells
-that the record is in."""
+"""Columns of a frame of records as they are now; ``cells`` are the numbers of the
+record's breakdown values."""
 
 _STAY = ["community", "record"]
 
 
-def stays(events):
+def stays(events: pl.DataFrame) -> pl.DataFrame:
     """Return the stays of records in communities.
 
     Args:
@@ -41,16 +46,16 @@ def stays(events):
 
     Returns:
         Frame of ``community``, ``record``, ``number`` (from 1), ``added`` and
-        ``removed`` (null while it lasts), in days.
+        ``removed`` (null while the stay lasts), in days.
     """
     return (
         events.sort(*_STAY, "place")
         .with_columns(
-            # time does not run backwards along the places
+            # an event is never dated before the one that precedes it in the timeline
             pl.col("day").cum_max().over(_STAY),
             inside=pl.col("added").shift(1, fill_value=False).over(_STAY),
         )
-        # a second addition, or a removal of what is not there, says nothing
+        # ignore an addition of a present record and a removal of an absent one
         .filter(pl.col("added") != pl.col("inside"))
         .with_columns(removed=pl.col("day").shift(-1).over(_STAY))
         .filter("added")
@@ -63,17 +68,17 @@ def stays(events):
     )
 
 
-def dated(stays, records, basis):
-    """Return stays as a basis dates them.
+def dated(stays: pl.DataFrame, records: pl.DataFrame, basis: str) -> pl.DataFrame:
+    """Return stays with the dates of a basis.
 
     Args:
-        stays: what :func:`stays` returns.
-        records: frame of :data:`RECORDS`; a record that is not there is left out.
+        stays: as :func:`stays` returns them.
+        records: frame of :data:`RECORDS`; stays of other records are left out.
         basis: ``created``, ``published`` or ``added``.
 
     Returns:
-        Frame of ``community``, ``record``, ``start`` and ``end``; some may end
-        before they start, and count nothing.
+        Frame of ``community``, ``record``, ``start`` and ``end``. Stays that end before
+        they start are not counted.
     """
     if basis == "added":
         known = stays.join(records.select("record"), on="record", how="semi")
@@ -87,17 +92,16 @@ def dated(stays, records, basis):
     )
 
 
-def changes(dated, today):
-    """Return which records come and go on which days.
+def changes(dated: pl.DataFrame, today: int) -> pl.DataFrame:
+    """Return which records are added and removed on which days.
 
     Args:
-        dated: what :func:`dated` returns.
+        dated: as :func:`dated` returns it.
         today: the present day; nothing is counted after it.
 
     Returns:
-        Frame of ``community``, ``record``, ``day`` and ``sign``: 1 for a record
-        that is there at the end of the day and was not the day before, -1 for the
-        reverse.
+        Frame of ``community``, ``record``, ``day`` and ``sign``: 1 for a record that is
+        present at the end of the day and was not the day before, -1 for the reverse.
     """
     lasting = dated.filter(
         (pl.col("start") <= today)
@@ -107,7 +111,7 @@ def changes(dated, today):
     ended = lasting.filter(pl.col("end") <= today).select(
         *_STAY, day="end", sign=pl.lit(-1, pl.Int8)
     )
-    # a stay that begins on the day on which another ends goes on
+    # a stay that begins on the day on which another ends continues it
     return (
         pl.concat([begun, ended])
         .group_by(*_STAY, "day")
@@ -116,17 +120,17 @@ def changes(dated, today):
     )
 
 
-def due(dated, records, today):
-    """Return when a record of each parent will come to a community or leave it.
+def due(dated: pl.DataFrame, records: pl.DataFrame, today: int) -> pl.DataFrame:
+    """Return the next day after today on which a stay begins or ends, by parent.
 
     Args:
-        dated: what :func:`dated` returns.
+        dated: as :func:`dated` returns it.
         records: frame of :data:`RECORDS`.
         today: the present day.
 
     Returns:
-        Frame of ``community``, ``parent`` and ``due``: the first such day after today;
-        only of those that have one.
+        Frame of ``community``, ``parent`` and ``due``, without parents that have no
+        such day.
     """
     lasting = dated.filter(
         pl.col("end").is_null() | (pl.col("start") < pl.col("end")),

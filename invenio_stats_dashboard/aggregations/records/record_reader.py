@@ -1,23 +1,28 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading community events and record facts as columns, a bounded part at a time.
+"""Read community events and record facts as columns, in batches of bounded size.
 
-A part is the records of some parents, or of some communities and, where these are large,
-of a range of parents: a parent's id begins with random digits, so equal ranges hold about
-equally many, and all versions of a parent are in one.
+A batch has the records of some parents, or of some communities. Large communities are
+read by ranges of parents. A parent's id begins with random digits, so equal ranges hold
+about equally many parents, and all versions of a parent are in the same range.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import polars as pl
+from opensearchpy import OpenSearch
 
 from ...community_events.documents import ADDED
 from ...errors import SearchUnavailableError
 from ...search.client import patiently, require_read
+from ...search.names import Names
 from .dates import day_number, first_day
+from .interning import CellNumbers
 from .numbers import Numbers
 from .presence import EVENTS, RECORDS
 
@@ -33,49 +38,49 @@ class Parents:
     """A range of parents.
 
     Attributes:
-        first: their ids are not before this text; None for no bound.
-        last: their ids are before this text; None for no bound.
+        first: the smallest possible id in the range; None for no bound.
+        last: ids in the range are smaller; None for no bound.
     """
 
     first: str | None = None
     last: str | None = None
 
     @classmethod
-    def of(cls, first, last, number):
-        """Return some of the equal ranges of parents that follow each other.
+    def of(cls, first: int, last: int, number: int) -> "Parents":
+        """Return consecutive ranges of equal size, joined to one.
 
         Args:
-            first: which one is the first, from 0.
-            last: which one comes after the last.
-            number: how many equal ranges there are, see :func:`bounds`.
+            first: number of the first range, from 0.
+            last: number of the range after the last.
+            number: how many equal ranges exist, see :func:`bounds`.
         """
         ends = [None, *bounds(number), None]
         return cls(ends[first], ends[last])
 
     @property
-    def query(self):
-        """Return the clauses that choose them."""
+    def query(self) -> list[dict[str, Any]]:
+        """Return the clauses that select the parents."""
         bounds = {"gte": self.first, "lt": self.last}
         bounds = {name: text for name, text in bounds.items() if text is not None}
         return [{"range": {"parent_id": bounds}}] if bounds else []
 
 
 @lru_cache(maxsize=64)
-def bounds(number):
-    """Return the texts between equal ranges of parents.
+def bounds(number: int) -> tuple[str, ...]:
+    """Return the sorted bounds between equal ranges of parents.
 
     Args:
         number: of ranges, 1 to 65,536.
 
     Returns:
-        tuple[str]: one fewer, sorted; a range begins with the text before it.
+        One bound less than ranges. A range includes its lower bound.
     """
     return tuple(f"{65_536 * i // number:04x}" for i in range(1, number))
 
 
 @dataclass(frozen=True)
 class RecordBatch:
-    """What was read.
+    """Events and facts of some records.
 
     Attributes:
         events: frame of :data:`.presence.EVENTS`.
@@ -142,35 +147,40 @@ _decode_docs = msgspec.json.Decoder(_Docs).decode
 
 
 class RecordReader:
-    """Reads parts, and numbers what they have in common.
+    """Reads batches that share the numbers of parents, communities and values.
 
     Args:
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
-        cells: the :class:`~.interning.CellNumbers`.
-        parents: the :class:`~.numbers.Numbers` of parents' ids.
-        communities: the :class:`~.numbers.Numbers` of UUIDs, and of ``global``.
-        limit: seconds to go on trying while OpenSearch takes no requests.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
+        cells: numbers of breakdown values.
+        parents: numbers of parents' ids.
+        communities: numbers of UUIDs, and of ``global``.
+        limit: seconds to retry while OpenSearch takes no requests.
         waiting: called with a sentence before each pause.
     """
 
     def __init__(
-        self, text_client, names, cells, parents, communities, limit=120, waiting=None
-    ):
-        """Keep what is needed; reads nothing yet."""
+        self,
+        text_client: OpenSearch,
+        names: Names,
+        cells: CellNumbers,
+        parents: Numbers,
+        communities: Numbers,
+        limit: float = 120,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._client, self._names, self._cells = text_client, names, cells
         self._parents, self._communities = parents, communities
         self._limit, self._waiting = limit, waiting
 
-    def of_communities(self, communities, parents):
-        """Return what there is of some communities.
+    def of_communities(
+        self, communities: Iterable[str], parents: Parents
+    ) -> RecordBatch:
+        """Read the records of some communities.
 
         Args:
             communities: UUIDs, and ``global``.
-            parents: the :class:`Parents` whose records to read.
-
-        Returns:
-            Part: of them.
+            parents: only records of these parents are read.
 
         Raises:
             SearchUnavailableError: OpenSearch took no requests for too long.
@@ -178,22 +188,25 @@ class RecordReader:
         chosen = {"terms": {"community_id": list(communities)}}
         return self._read([chosen, *parents.query])
 
-    def of_parents(self, parents):
-        """Return what there is of some parents, in all communities.
+    def of_parents(self, parents: Iterable[str]) -> RecordBatch:
+        """Read the records of some parents, in all communities.
 
         Args:
             parents: up to 65,536 ids.
         """
         return self._read([{"terms": {"parent_id": list(parents)}}])
 
-    def _read(self, filters):
-        recids, parents = Numbers(), []
+    def _read(self, filters: list[dict[str, Any]]) -> RecordBatch:
+        recids = Numbers()
+        parents: list[int] = []
         events = self._events(filters, recids, parents)
         records = self._records(recids, parents)
         return RecordBatch(events, records, list(recids), parents)
 
-    def _events(self, filters, recids, parents):
-        columns = {name: [] for name in EVENTS}
+    def _events(
+        self, filters: list[dict[str, Any]], recids: Numbers, parents: list[int]
+    ) -> pl.DataFrame:
+        columns: dict[str, list[Any]] = {name: [] for name in EVENTS}
         community, record, place, added, day = (
             column.append for column in columns.values()
         )
@@ -210,11 +223,11 @@ class RecordReader:
                 day(day_number(event.event_date[:10]))
         return pl.DataFrame(columns, schema=EVENTS)
 
-    def _pages(self, filters):
-        body = {
+    def _pages(self, filters: list[dict[str, Any]]) -> Iterator[list[_EventHit]]:
+        body: dict[str, Any] = {
             "size": PAGE,
             "query": {"bool": {"filter": filters}},
-            # the number of a write is another's in another index
+            # not by _seq_no alone: two indices can give the same number to two events
             "sort": ["_seq_no", "record_id", "community_id", "place"],
             "track_total_hits": False,
         }
@@ -235,8 +248,8 @@ class RecordReader:
                 return
             body["search_after"] = page.hits.hits[-1].sort
 
-    def _records(self, recids, parents):
-        columns = {name: [] for name in RECORDS}
+    def _records(self, recids: Numbers, parents: Sequence[int]) -> pl.DataFrame:
+        columns: dict[str, list[Any]] = {name: [] for name in RECORDS}
         ids = sorted(recids)
         for start in range(0, len(ids), RECIDS):
             for doc in self._facts(ids[start : start + RECIDS]):
@@ -245,7 +258,9 @@ class RecordReader:
                     self._append(columns, number, parents[number], doc.source)
         return pl.DataFrame(columns, schema=RECORDS)
 
-    def _append(self, columns, number, parent, facts):
+    def _append(
+        self, columns: dict[str, list[Any]], number: int, parent: int, facts: _Facts
+    ) -> None:
         created = day_number(facts.created[:10])
         published = first_day(facts.published)
         columns["record"].append(number)
@@ -256,17 +271,28 @@ class RecordReader:
         columns["volume"].append(facts.data_volume or 0)
         columns["cells"].append(self._cells.of(facts.subcounts, facts.owner))
 
-    def _facts(self, recids):
+    def _facts(self, recids: Sequence[str]) -> list[_Doc]:
         path = f"/{self._names.record_facts}/_mget"
 
-        def read(answer):
+        def read(answer: bytes) -> list[_Doc]:
             return require_read(_decode_docs(answer).docs)
 
-        # whole sources: to filter them takes OpenSearch ten times as long
+        # whole sources: OpenSearch takes ten times as long to filter them
         return self._send("POST", path, {"ids": recids}, {}, read)
 
-    def _send(self, method, path, body, params, read=_decode_page):
-        """Send a request until it is answered, and its answer can be read."""
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any],
+        params: dict[str, str],
+        read: Callable[[bytes], Any] = _decode_page,
+    ) -> Any:
+        """Send a request until its answer can be read.
+
+        Returns:
+            The result of ``read``.
+        """
         encoded = msgspec.json.encode(body)
         return patiently(
             lambda: read(

@@ -1,18 +1,22 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Running totals of cells, and which cells a snapshot can show.
+"""Compute running totals of breakdown values, and leave out those never shown.
 
-A breakdown can have a million cells of which a snapshot shows a few. In some days a cell
-that was never as large as the least of those that were always among the largest is not
-shown on any of them, so only the others are looked at day by day.
+A breakdown can have a million values, of which a snapshot shows a few. Within a stretch
+of days, a value is left out if it is always smaller than the smallest of the values
+that are always among the largest. No snapshot of these days can show it. Only the
+others are processed day by day.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from .counting import TOTAL
+from .interning import CellNumbers
 
 STATE = tuple(
     f"{what}_{kind}"
@@ -23,44 +27,44 @@ STATE = tuple(
     )
     for kind in kinds
 )
-"""Columns of a running state, in the order of the documents."""
+"""Columns of running totals, in the order in which documents have them."""
 
 _CELL = ["community", "cell"]
 _SIZE = STATE[:2]
 BEFORE = 0
-"""The number of a day before all days."""
+"""A day before all days; the first real day is 1."""
 
 
 @dataclass(frozen=True)
 class DayStretch:
-    """The states of some days that follow each other.
+    """The running totals of consecutive days.
 
     Attributes:
-        begin: community -> rows of ``cell`` and :data:`STATE` as they are before the
-            first of the days, of the cells that can be shown.
-        uploaders: community -> owners of the records that are there before.
-        rows: iterator of ``community``, ``day``, how many more owners there are,
-            ``cell`` and :data:`STATE`, sorted by community, day and cell; the totals
-            are the first of a day.
+        begin: community -> rows of ``cell`` and :data:`STATE` before the first of the
+            days, of the values that can be shown.
+        uploaders: community -> number of owners before the first of the days.
+        rows: ``community``, ``day``, change of the number of owners, ``cell`` and
+            :data:`STATE`, sorted by community, day and value. The totals are the first
+            row of a day.
     """
 
-    begin: dict
-    uploaders: dict
-    rows: object
+    begin: dict[int, list[list[int]]]
+    uploaders: dict[int, int]
+    rows: Iterator[tuple[Any, ...]]
 
 
-def stretches(frames, cells, limits):
-    """Yield the states that frames of deltas lead to.
+def stretches(
+    frames: Iterable[pl.DataFrame], cells: CellNumbers, limits: Mapping[str, int]
+) -> Iterator[DayStretch]:
+    """Yield the running totals of the days of each frame.
 
     Args:
-        frames: iterable of what :func:`.counting.summed` returns, from the first day
-            on, none ending within a day; of the day :data:`BEFORE` is what came before
-            the first day of which the states are asked for.
-        cells: the :class:`~.interning.CellNumbers`.
-        limits: breakdown key -> how many of its cells are shown; None for all.
-
-    Yields:
-        Stretch: of the days of each frame.
+        frames: as :func:`.counting.summed` returns them, from the first day on. No
+            frame ends within a day. Rows of the day :data:`BEFORE` are all changes
+            before the first day that is needed.
+        cells: numbers of breakdown values.
+        limits: breakdown -> number of its values that are shown. All values of other
+            breakdowns are shown.
     """
     places = cells.places()
     carried = None
@@ -76,7 +80,7 @@ def stretches(frames, cells, limits):
         yield _stretch(states, cells, limits)
 
 
-def _nets():
+def _nets() -> list[pl.Expr]:
     return [
         (pl.col(f"{what}_added_{kind}") - pl.col(f"{what}_removed_{kind}"))
         .cast(pl.Int64)
@@ -85,7 +89,7 @@ def _nets():
     ]
 
 
-def _summed(early):
+def _summed(early: pl.DataFrame) -> pl.DataFrame:
     return (
         early.group_by(_CELL)
         .agg(pl.col("day").first(), pl.col(STATE).sum())
@@ -93,15 +97,15 @@ def _summed(early):
     )
 
 
-def _states(changes):
-    """Return running totals, sorted by community, cell and day."""
+def _states(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return running totals, sorted by community, value and day."""
     ordered = changes.sort(*_CELL, "day")
     first = pl.struct(_CELL) != pl.struct(_CELL).shift(1)
     ordered = ordered.with_columns(
         first=first.fill_null(True), came=pl.sum_horizontal(_SIZE)
     )
     totals = {name: pl.col(name).cum_sum() for name in STATE}
-    # one sum over all, less what it was where the cell begins
+    # one sum over all rows, less the sum before the first row of the value
     return ordered.with_columns(
         **{
             name: total - pl.when("first").then(total - pl.col(name)).forward_fill()
@@ -110,8 +114,8 @@ def _states(changes):
     ).with_columns(size=pl.sum_horizontal(_SIZE))
 
 
-def _last(states):
-    """Return what cells are in the end, as changes before all that follow."""
+def _last(states: pl.DataFrame) -> pl.DataFrame:
+    """Return the last totals of each value, as changes before all following days."""
     return (
         states.unique(_CELL, keep="last", maintain_order=True)
         .filter(pl.col("size") > 0)
@@ -119,14 +123,16 @@ def _last(states):
     )
 
 
-def _stretch(states, cells, limits):
+def _stretch(
+    states: pl.DataFrame, cells: CellNumbers, limits: Mapping[str, int]
+) -> DayStretch:
     of_owners = pl.col("place") == cells.owners
     net, uploaders = _owners(states.filter(of_owners))
     shown = states.filter(~of_owners)
     for place, key in enumerate(cells.keys):
         if limits.get(key) is not None:
             shown = _candidates(shown, place, limits[key])
-    begin = {}
+    begin: dict[int, list[list[int]]] = {}
     early = pl.col("day") == BEFORE
     cells_of_before = shown.filter(early & (pl.col("cell") != TOTAL))
     for community, *row in cells_of_before.select(*_CELL, *STATE).iter_rows():
@@ -140,8 +146,8 @@ def _stretch(states, cells, limits):
     return DayStretch(begin, uploaders, rows.iter_rows())
 
 
-def _owners(states):
-    """Return how many owners come and go by day, and how many there are before."""
+def _owners(states: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
+    """Return how the number of owners changes by day, and the number before."""
     before = pl.col("size") - pl.col("came")
     changes = (pl.col("size") > 0).cast(pl.Int32) - (before > 0).cast(pl.Int32)
     early = pl.col("day") == BEFORE
@@ -154,21 +160,21 @@ def _owners(states):
     return net, dict(there.group_by("community").len().iter_rows())
 
 
-def _candidates(states, place, limit):
-    """Leave out the cells of a breakdown that are not shown on any of the days."""
+def _candidates(states: pl.DataFrame, place: int, limit: int) -> pl.DataFrame:
+    """Leave out the values of a breakdown that are shown on none of the days."""
     own = pl.col("place") == place
     sizes = (
         states.filter(own)
         .group_by(_CELL)
         .agg(
-            # a cell that begins later is nothing at first
+            # a value whose first row is a later day is zero before that day
             low=pl.when(pl.col("day").min() == BEFORE)
             .then(pl.col("size").min())
             .otherwise(0),
             high=pl.col("size").max(),
         )
     )
-    # the least of those that are always among the largest
+    # the smallest of the values that are always among the largest
     least = sizes.group_by("community").agg(
         least=pl.when(pl.len() < limit)
         .then(0)

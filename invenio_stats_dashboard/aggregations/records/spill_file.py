@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Deltas of many parts, kept on disk until all of them are there.
+"""Collect deltas, on disk or in memory, until all deltas of a community are complete.
 
-A document needs all records of its community; a community can have more than fit in
-memory. So what parts contribute is added up some parts at a time, put away, and added up
-again some days at a time.
+A document needs all records of its community, and a community can have more records
+than fit in memory. So contributions are summed some parents at a time, written to
+files, and read and summed again some days at a time.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -16,24 +17,25 @@ import polars as pl
 from .counting import EMPTY, summed
 
 ROWS = 150_000
-"""Rows that are added up at a time."""
+"""Rows that are summed at a time."""
 
 
 class SpillFile:
-    """The deltas of some communities on one basis, as their parts come in.
+    """The deltas of some communities on one basis.
 
     Args:
-        folder: where to keep them; None to keep them in memory.
+        folder: where files are written; None to store all rows in memory.
     """
 
-    def __init__(self, folder=None):
-        """Begin with nothing."""
-        self._folder = folder and Path(folder)
-        self._waiting, self._height = [], 0
-        self._files, self._days = [], Counter()
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._waiting: list[pl.DataFrame] = []
+        self._height = 0
+        self._files: list[Path] = []
+        self._days: Counter[int] = Counter()
 
-    def add(self, rows):
-        """Take in what one part contributes.
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add contributions.
 
         Args:
             rows: frame with the columns of :data:`.counting.EMPTY`.
@@ -43,11 +45,11 @@ class SpillFile:
         if self._height >= ROWS:
             self._put_away()
 
-    def frames(self):
-        """Yield frames as :func:`.documents.delta_documents` takes them, again and again.
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield frames for :func:`.documents.delta_documents`, as often as needed.
 
-        On disk there must be one community only, since what is yielded is in the
-        order of days.
+        With a folder, all rows must be of one community, since frames are sorted by
+        day.
         """
         if self._folder is None or not self._files:
             yield summed(EMPTY, *self._waiting)
@@ -61,7 +63,7 @@ class SpillFile:
             ]
             yield summed(*parts)
 
-    def _put_away(self):
+    def _put_away(self) -> None:
         together = summed(EMPTY, *self._waiting)
         if self._folder is None:
             self._waiting, self._height = [together], 0
@@ -74,10 +76,10 @@ class SpillFile:
         )
         self._files.append(path)
 
-    def _ranges(self):
+    def _ranges(self) -> Iterator[tuple[int, int]]:
         """Yield ranges of days that have a bounded number of rows together."""
-        first = last = None
-        rows = 0
+        first: int | None = None
+        last = rows = 0
         for day in sorted(self._days):
             if first is not None and rows + self._days[day] > ROWS:
                 yield first, last

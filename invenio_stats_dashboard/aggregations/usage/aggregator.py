@@ -1,13 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Counting usage: which days, in which units, and each unit."""
+"""Aggregate usage: find the days to count, count them, and continue the snapshots."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from typing import Any
+
+from flask import Flask
+from opensearchpy import OpenSearch
 
 from ...search import index_templates
 from ...search.names import (
@@ -16,10 +20,12 @@ from ...search.names import (
     USAGE_MONTH,
     USAGE_SEEN,
     USAGE_SNAPSHOT,
+    Names,
 )
+from ...subcounts import Subcount
 from ..aggregate_indices import AggregateIndices
 from ..aggregate_reader import DocumentRange
-from ..aggregate_store import AggregateStore
+from ..aggregate_store import AggregateStore, DocumentChange, WriteCounts
 from ..documents import between_runs_mapping, day_field
 from ..runner import AggregationOptions, Step, StepResult
 from ..source_positions import SourcePosition, SourcePositions
@@ -37,41 +43,39 @@ from .usage_totals import ShownBreakdowns
 SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
 _LEAST = 1000
-"""What a unit costs besides its events, in events."""
+"""Fixed cost of a batch, in events."""
 
 _FAMILIES = (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT, USAGE_MONTH)
 
 _NO_INDEX = "-"
-"""Stands for no index: holds days that are to be redone though no index has them."""
+"""Name of the bookmark for days that have to be counted again but are in no index."""
 
 
 class UsageAggregator:
-    """The usage families of one instance.
+    """Writes the usage families of one instance.
 
     Args:
-        app: the Flask application.
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
+        app: for its configuration.
+        client: for the requests.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
         subcounts: the registry of breakdowns.
         check: raises when this run must not write any more.
         waiting: called with a sentence before each pause.
-        indices: the :class:`~..aggregate_indices.AggregateIndices`; None for those with
-            default settings.
+        indices: where documents are written; None for default settings.
     """
 
     def __init__(
         self,
-        app,
-        client,
-        text_client,
-        names,
-        subcounts,
-        check=None,
-        waiting=None,
-        indices=None,
-    ):
-        """Keep what is needed; asks nothing yet."""
+        app: Flask,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        subcounts: Mapping[str, Subcount],
+        check: Callable[[], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+        indices: AggregateIndices | None = None,
+    ) -> None:
         self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
@@ -87,20 +91,26 @@ class UsageAggregator:
         shown = ShownBreakdowns(
             {s.key: s.show == "all" for s in subcounts.values()}, top
         )
-        self._continued = Snapshots(client, names, *self._stores, shown)
+        self._continued = Snapshots(
+            client,
+            names,
+            self._deltas,
+            self._seen,
+            self._snapshots,
+            self._months,
+            shown,
+        )
         self._corrections = UsageCorrections(client, names, self._deltas)
-        self._known, self._left, self._check = {}, 0, check
+        self._known: dict[str, SourcePosition] = {}
+        self._left, self._check = 0, check
 
     name = SCOPE
 
-    def do(self, key):
+    def do(self, key: str) -> StepResult:
         """Do a step of another worker's run.
 
         Args:
             key: of the :class:`~..runner.Step`.
-
-        Returns:
-            Done: what was done.
         """
         kind, *rest = json.loads(key)
         if kind == _CONTINUE:
@@ -110,14 +120,12 @@ class UsageAggregator:
         self._dirty.find(self._known)
         return self._count(DayBatch(*rest), AggregationOptions())
 
-    def phases(self, options):
-        """Yield what is to be done, as lists of :class:`~..runner.Step`.
-
-        Args:
-            options: a :class:`~..runner.AggregationOptions`.
-        """
+    def phases(self, options: AggregationOptions) -> Iterator[list[Step]]:
+        """Yield the steps of each phase of a run."""
         self._left = 0
-        untrusted = () if options.dry_run else self._indices.begin(_FAMILIES)
+        untrusted: Sequence[str] = (
+            () if options.dry_run else self._indices.begin(_FAMILIES)
+        )
         for days in self._chosen(options, untrusted):
             if days and not options.dry_run:
                 self._indices.prepare(_FAMILIES, {day[:4] for day in days})
@@ -130,20 +138,21 @@ class UsageAggregator:
         if whole and not restricted and not self._left:
             self._corrections.complete()
 
-    def days_left(self, options):
+    def days_left(self, options: AggregationOptions) -> int:
         """Return how many days are left for the next run."""
         return self._left
 
-    def finish(self):
-        """Make all that was written visible."""
+    def finish(self) -> None:
+        """Make all written documents visible to searches."""
         for store in self._stores:
             store.refresh()
 
     @property
-    def patterns(self):
+    def patterns(self) -> list[str]:
         """Return patterns of the indices that are read and written.
 
-        Patterns, since the cluster waits for a name that does not exist yet.
+        A health request for a name that does not exist yet would wait for it; one for
+        a pattern does not.
         """
         events = [self._names.events_alias(t) for t in self._queries]
         written = (store.alias for store in self._stores)
@@ -152,10 +161,11 @@ class UsageAggregator:
     def _chosen(
         self, options: AggregationOptions, untrusted: Sequence[str]
     ) -> Iterator[list[str]]:
-        """Yield lists of days to count, one after the other.
+        """Yield lists of days to count, in order.
 
-        A year that none was counted of begins another list: how large the indices are
-        is known when the years before it are counted and their snapshots written.
+        Each year of which no document was written yet begins another list, because the
+        size of the indices is known only after earlier years and their snapshots were
+        written.
         """
         if USAGE_DELTA not in options.families:
             yield []
@@ -191,13 +201,14 @@ class UsageAggregator:
             for unit in self.units(days)
         ]
 
-    def _count(self, unit, options):
+    def _count(self, unit: DayBatch, options: AggregationOptions) -> StepResult:
         written, events = self.count(unit, options.communities, options.dry_run)
         if options.communities is None and not options.dry_run:
             self.done(unit.days)
         return StepResult({USAGE_DELTA: written}, events, len(unit.days))
 
-    def _continuing(self, options):
+    def _continuing(self, options: AggregationOptions) -> list[Step]:
+        """Return the steps that continue snapshots."""
         groups = self.groups(options.communities)
         if groups:
             self._indices.prepare(_FAMILIES)
@@ -214,13 +225,13 @@ class UsageAggregator:
             for group in groups
         ]
 
-    def _continue(self, group):
+    def _continue(self, group: Mapping[str, str]) -> StepResult:
         return StepResult({USAGE_SNAPSHOT: self.continue_snapshots(group)})
 
-    # -- what is to be done -------------------------------------------------
+    # -- planning -----------------------------------------------------------
 
-    def scan(self, dry_run=False):
-        """Find the days to count again, and store them before anything else.
+    def scan(self, dry_run: bool = False) -> None:
+        """Find the days to count again, and store them before anything is counted.
 
         Args:
             dry_run: store nothing.
@@ -230,43 +241,47 @@ class UsageAggregator:
         for source in self._dirty.scan(self._known):
             self._keep(source if dry_run else self._sources.save(source), source)
 
-    def pending(self, first=None, last=None):
+    def pending(
+        self, first: str | None = None, last: str | None = None
+    ) -> dict[str, str]:
         """Return the days to count again, each with the reason.
 
         Args:
-            first: not those before this one.
-            last: not those after this one.
-
-        Returns:
-            dict: day -> why.
+            first: first day, or None.
+            last: last day, inclusive, or None.
         """
-        why = {}
-        # what is said of an index that is gone tells more than that another is new
+        why: dict[str, str] = {}
+        # the reason of an index that is gone says more than that of a new one
         for source in sorted(self._known.values(), key=lambda s: not s.gone):
             for day in source.redo:
                 if (not first or day >= first) and (not last or day <= last):
                     why.setdefault(day, source.why.get(day, ""))
         return why
 
-    def units(self, days):
-        """Return the :class:`DayBatch` s of some days."""
-        counts = {}
+    def units(self, days: Collection[str]) -> list[DayBatch]:
+        """Group days into batches."""
+        counts: dict[str, int] = {}
         for source in self._known.values():
             for day in days:
                 counts[day] = counts.get(day, 0) + source.counts.get(day, 0)
         return units(days, counts)
 
     def rebuild(
-        self, first=None, last=None, communities=None, dry_run=False, why=REBUILT
-    ):
-        """Have all days counted again, those without events included.
+        self,
+        first: str | None = None,
+        last: str | None = None,
+        communities: Collection[str] | None = None,
+        dry_run: bool = False,
+        why: str = REBUILT,
+    ) -> None:
+        """Schedule all days to be counted again, including days without events.
 
         Args:
-            first: not those before this one.
-            last: not those after this one.
-            communities: for these alone, so that nothing is left for the next run.
+            first: first day, or None.
+            last: last day, inclusive, or None.
+            communities: only these; the days are then not stored for later runs.
             dry_run: store nothing.
-            why: the reason, as the correction log names it.
+            why: the reason for the correction log.
         """
         days = {day for source in self._known.values() for day in source.counts}
         days |= self._stored_days()
@@ -281,32 +296,39 @@ class UsageAggregator:
         unsaved = dry_run or communities is not None
         self._keep(source if unsaved else self._sources.save(source), source)
         if days and not dry_run:
-            found = self._communities() if communities is None else communities
+            found: Iterable[str] = (
+                self._communities() if communities is None else communities
+            )
             redo = SnapshotRestart(self._client, self._names, self._check)
             redo.note([_Noted(community, min(days)) for community in found])
 
-    def forget(self):
-        """Have everything counted again, by as many runs as it takes."""
+    def forget(self) -> None:
+        """Schedule everything to be counted again, by the next run or several."""
         self._known = self._sources.read()
-        # days that have documents and no events any more are known here only
+        # days that have documents but no events any more are found only here
         self.rebuild()
         for name, source in list(self._known.items()):
             if name != _NO_INDEX:
                 self._sources.delete(source)
                 self._keep(None, source)
 
-    # -- doing it -----------------------------------------------------------
+    # -- working ------------------------------------------------------------
 
-    def count(self, unit, communities=None, dry_run=False):
-        """Count the events of a unit and write its deltas.
+    def count(
+        self,
+        unit: DayBatch,
+        communities: Collection[str] | None = None,
+        dry_run: bool = False,
+    ) -> tuple[WriteCounts, int]:
+        """Count the events of a batch and write its deltas.
 
         Args:
-            unit: the :class:`DayBatch`.
+            unit: the batch.
             communities: only these; None for all.
             dry_run: write nothing.
 
         Returns:
-            tuple[Written, int]: of the deltas, and the number of events counted.
+            How many deltas were written, and how many events were counted.
         """
         columns = self._columns(unit)
         counted = DayCounts(columns)
@@ -323,43 +345,50 @@ class UsageAggregator:
         redo = SnapshotRestart(self._client, self._names, self._check)
         tell = self._corrections.watch(unit, counted, self.pending())
 
-        def before(changes):
-            # what snapshots depend on changes only after they are noted
+        def before(changes: Sequence[DocumentChange]) -> None:
+            # first, so that a run that is killed does not leave outdated snapshots
             redo.note(changes)
             tell(changes)
 
         self._seen.replace(seen, parts, before=redo.note)
         return self._deltas.replace(documents, parts, before=before), len(columns)
 
-    def done(self, days):
-        """Take days off the list."""
+    def done(self, days: Iterable[str]) -> None:
+        """Remove counted days from the days to count again."""
         days = set(days)
         for source in list(self._known.values()):
             if days.intersection(source.redo):
                 stored = self._sources.remove(source.index, days, self._check)
                 self._keep(stored, source)
 
-    def groups(self, communities=None):
-        """Return the communities whose snapshots are to be continued, in groups."""
+    def groups(
+        self, communities: Collection[str] | None = None
+    ) -> list[dict[str, str]]:
+        """Return the communities whose snapshots have to be continued, in groups.
+
+        Args:
+            communities: only these; None for all.
+
+        Returns:
+            Groups of community -> first day.
+        """
         days = SnapshotRestart(self._client, self._names).days
         if communities is not None:
             days = {c: day for c, day in days.items() if c in communities}
         return self._continued.groups(days)
 
-    def continue_snapshots(self, group):
+    def continue_snapshots(self, group: Mapping[str, str]) -> WriteCounts:
         """Write the snapshots of a group of communities.
 
         Args:
             group: community -> first day.
-
-        Returns:
-            Written: of the snapshots.
         """
         written = self._continued.redo(group)
         SnapshotRestart(self._client, self._names, self._check).done(group)
         return written
 
-    def _columns(self, unit):
+    def _columns(self, unit: DayBatch) -> EventColumns:
+        """Read the events of a batch."""
         columns = EventColumns(self._subcounts)
         for name, index in sorted(self._dirty.indices.items()):
             source = self._known.get(name)
@@ -376,14 +405,16 @@ class UsageAggregator:
                 columns.add(KINDS.index(index.event_type), events)
         return columns
 
-    def _keep(self, stored, source):
+    def _keep(self, stored: SourcePosition | None, source: SourcePosition) -> None:
+        """Update the bookmark of a source in memory; None if it was deleted."""
         if stored is None:
             self._known.pop(source.index, None)
         else:
             self._known[source.index] = stored
 
-    def _stored_days(self):
-        days = set()
+    def _stored_days(self) -> set[str]:
+        """Return all days for which a document is stored."""
+        days: set[str] = set()
         for store in (self._deltas, self._seen, self._snapshots):
             store.refresh()
             histogram = {
@@ -396,11 +427,12 @@ class UsageAggregator:
             days |= {bucket["key_as_string"] for bucket in found["buckets"]}
         return days
 
-    def _communities(self):
-        found = set()
+    def _communities(self) -> list[str]:
+        """Return all communities for which a document is stored."""
+        found: set[str] = set()
         for store in (self._deltas, self._seen, self._snapshots):
             source = {"community": {"terms": {"field": "community_id"}}}
-            composite = {"size": 5000, "sources": [source]}
+            composite: dict[str, Any] = {"size": 5000, "sources": [source]}
             while True:
                 values = self._aggregation(store, {"composite": composite})
                 found |= {bucket["key"]["community"] for bucket in values["buckets"]}
@@ -409,7 +441,9 @@ class UsageAggregator:
                 composite["after"] = values["after_key"]
         return sorted(found)
 
-    def _aggregation(self, store, aggregation):
+    def _aggregation(
+        self, store: AggregateStore, aggregation: Mapping[str, Any]
+    ) -> dict[str, Any]:
         answer = self._client.search(
             index=store.alias,
             body={"size": 0, "aggs": {"found": aggregation}},
@@ -427,14 +461,14 @@ class _Noted:
     day: str
 
 
-def _key(*things):
+def _key(*things: object) -> str:
     return json.dumps(things)
 
 
-def _span(unit):
+def _span(unit: DayBatch) -> str:
     return unit.first if unit.first == unit.last else f"{unit.first} to {unit.last}"
 
 
-def _some(group):
+def _some(group: Mapping[str, str]) -> str:
     first = min(group)
     return first if len(group) == 1 else f"{len(group)} communities"

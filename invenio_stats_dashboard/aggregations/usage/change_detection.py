@@ -1,42 +1,48 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which days have to be counted again, found without a clock.
+"""Find the days that have to be counted again, without relying on a clock.
 
-Each write to a shard has a number; what is behind the checkpoint of last time is new,
-changed or enriched again. A deletion leaves nothing behind, so an index whose
-checkpoint has moved is also counted by day. Positions go no further than the global
-checkpoint as read before the refresh, since a later number can become visible before an
-earlier one.
+Each write to a shard has a sequence number. Events after the last known checkpoint are
+new, changed or enriched again. A deleted event leaves no document, so an index whose
+checkpoint has moved is also counted by day. A position never exceeds the global
+checkpoint that was read before the refresh, because a number can become visible before
+a smaller one.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ...errors import SearchUnavailableError
-from ...search.seqno import positions_of_all
+from ...search.names import Names
+from ...search.seqno import IndexPositions, positions_of_all
 from ..source_positions import SourcePosition
 
 RESTATED = "restatement"
-"""The index is another one: a migration, a restored snapshot, other rules."""
+"""A migration or a restored snapshot replaced the index, or the rules changed."""
 
 DELETED = "deleted events"
 LATE = "new events"
 REWRITTEN = "changed events"
 REBUILT = "rebuild"
 
-_DAYS = {"date_histogram": {"field": "timestamp", "calendar_interval": "day"}}
+_DAYS: dict[str, dict[str, Any]] = {
+    "date_histogram": {"field": "timestamp", "calendar_interval": "day"}
+}
 _DAYS["date_histogram"] |= {"format": "yyyy-MM-dd", "min_doc_count": 1}
 
 
 @dataclass(frozen=True)
 class Index:
-    """One index that holds usage events.
+    """One index of usage events.
 
     Attributes:
         name: of the index.
-        event_type: view or download.
+        event_type: ``view`` or ``download``.
         shards: numbers of its shards.
     """
 
@@ -49,32 +55,41 @@ class DirtyDays:
     """Finds the days of usage events that have to be counted again.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~...search.names.Names`.
+        client: for the requests.
+        names: of the instance's indices.
         event_types: those that the site has.
-        rules: mark of all that documents depend on besides events; when it is another
-            one than last time, all days are counted again.
+        rules: hash of all settings that the documents depend on. If it differs from
+            the stored one, all days are counted again.
+
+    Attributes:
+        indices: name -> the index, after :meth:`scan` or :meth:`find`.
     """
 
-    def __init__(self, client, names, event_types, rules):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        event_types: Collection[str],
+        rules: str,
+    ) -> None:
         self._client, self._names = client, names
         self._event_types, self._rules = event_types, rules
-        self.indices = {}
+        self.indices: dict[str, Index] = {}
 
-    def scan(self, known):
-        """Return what has changed, for storing; the indices are kept as attribute.
+    def scan(self, known: Mapping[str, SourcePosition]) -> list[SourcePosition]:
+        """Compare the indices with the stored bookmarks.
 
         Args:
-            known: name of the index -> :class:`~..source_positions.SourcePosition`, as stored.
+            known: name of the index -> its stored bookmark.
 
         Returns:
-            list[Source]: those that differ from what is stored.
+            The bookmarks that have changed, to be stored.
 
         Raises:
             SearchUnavailableError: an index cannot be read completely.
         """
-        changed, found = [], {}
+        changed: list[SourcePosition] = []
+        found: dict[str, IndexPositions] = {}
         for event_type in self._event_types:
             for name, state in self._readable(event_type).items():
                 found[name] = state
@@ -90,18 +105,18 @@ class DirtyDays:
                 changed.append(_gone(before))
         return changed
 
-    def find(self, known):
-        """Know the indices as another worker's scan has found them.
+    def find(self, known: Mapping[str, SourcePosition]) -> None:
+        """Set :attr:`indices` from the bookmarks that another worker's scan has stored.
 
         Args:
-            known: name of the index -> :class:`~..source_positions.SourcePosition`.
+            known: name of the index -> its stored bookmark.
         """
         self.indices = {}
         for event_type in self._event_types:
             alias = self._names.events_alias(event_type)
             try:
-                # by the alias itself: by its name all indices of the cluster are
-                # asked, and a blocked one of another instance refuses
+                # as ``index``: a request with ``name`` asks all indices of the cluster,
+                # and fails if one of another instance is blocked
                 found = self._client.indices.get_alias(index=alias)
             except NotFoundError:
                 continue
@@ -109,8 +124,12 @@ class DirtyDays:
                 shards = tuple(sorted(known[name].shards))
                 self.indices[name] = Index(name, event_type, shards)
 
-    def _readable(self, event_type):
-        """Return the positions of an alias's indices, all of them complete."""
+    def _readable(self, event_type: str) -> dict[str, IndexPositions]:
+        """Return the positions in each index of an event type.
+
+        Raises:
+            SearchUnavailableError: an index is closed, or a shard is not started.
+        """
         alias = self._names.events_alias(event_type)
         positions = self._positions(alias)
         try:
@@ -129,10 +148,10 @@ class DirtyDays:
                 )
         return {name: positions[name] for name in settings}
 
-    def _positions(self, alias):
-        """Return the positions of an alias's indices.
+    def _positions(self, alias: str) -> dict[str, IndexPositions]:
+        """Return the positions in each index of an alias.
 
-        With an asynchronous translog a checkpoint moves at a flush only.
+        With an asynchronous translog a checkpoint moves only at a flush.
         """
         found = positions_of_all(self._client, alias)
         behind = [
@@ -146,15 +165,18 @@ class DirtyDays:
             self._client.indices.flush(index=name, params={"request_timeout": 60})
         return positions_of_all(self._client, alias)
 
-    def _scanned(self, name, state, before):
-        """Return the new bookmark of an index; None if nothing has moved."""
+    def _scanned(
+        self, name: str, state: IndexPositions, before: SourcePosition
+    ) -> SourcePosition | None:
+        """Return the new bookmark of an index; None if nothing has changed."""
         uuid = f"{state.uuid} {self._rules}"
         shards = {n: (p.history, p.checkpoint) for n, p in state.shards.items()}
         if before.uuid == uuid and before.shards == shards and not before.gone:
             return None
         self._client.indices.refresh(index=name)
         same = before.uuid == uuid and not before.gone
-        new, counts = {}, {}
+        new: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for number, (history, checkpoint) in shards.items():
             after = -1
             if same and number in before.shards:
@@ -178,8 +200,14 @@ class DirtyDays:
             gone=False,
         )
 
-    def _days(self, name, shard, after, checkpoint):
-        """Return (new documents by day, all documents by day) of one shard."""
+    def _days(
+        self, name: str, shard: int, after: int, checkpoint: int
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """Count the documents of one shard by day, up to a checkpoint.
+
+        Returns:
+            The counts of documents after the sequence number ``after``, and of all.
+        """
         settled = {"range": {"_seq_no": {"lte": checkpoint}}}
         behind = {"range": {"_seq_no": {"gt": after}}}
         answer = self._client.search(
@@ -207,15 +235,30 @@ class DirtyDays:
         return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
 
 
-def _gone(before):
-    """Return the bookmark of an index that is not in the alias any more."""
+def _gone(before: SourcePosition) -> SourcePosition:
+    """Return the bookmark of an index that has left the alias."""
     why = {**dict.fromkeys(before.counts, RESTATED), **before.why}
     return replace(
         before, shards={}, counts={}, redo=tuple(sorted(why)), why=why, gone=True
     )
 
 
-def _reason(day, new, counts, before, same):
+def _reason(
+    day: str,
+    new: Mapping[str, int],
+    counts: Mapping[str, int],
+    before: Mapping[str, int],
+    same: bool,
+) -> str | None:
+    """Return why a day has to be counted again; None if it has not.
+
+    Args:
+        day: ``YYYY-MM-DD``.
+        new: day -> events after the last checkpoint.
+        counts: day -> events now.
+        before: day -> events at the last checkpoint.
+        same: the index has the same history and rules as before.
+    """
     if not same:
         return RESTATED if before else LATE
     more = counts.get(day, 0) - before.get(day, 0)
@@ -226,11 +269,16 @@ def _reason(day, new, counts, before, same):
     return REWRITTEN if new.get(day) else None
 
 
-def _counts(aggregation):
+def _counts(aggregation: Mapping[str, Any]) -> dict[str, int]:
     return {b["key_as_string"]: b["doc_count"] for b in aggregation["buckets"]}
 
 
-def _add(new, counts, found):
+def _add(
+    new: dict[str, int],
+    counts: dict[str, int],
+    found: tuple[Mapping[str, int], Mapping[str, int]],
+) -> None:
+    """Add the counts of one shard to those of its index."""
     for total, of_shard in ((new, found[0]), (counts, found[1])):
         for day, count in of_shard.items():
             total[day] = total.get(day, 0) + count

@@ -1,51 +1,67 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Running totals that are kept, so that snapshots need not be counted from the start.
+"""Store checkpoints, from which the next usage snapshots are continued.
 
-A state holds what a community's snapshots are continued from: all cells, also those
-that a snapshot does not show, and what was seen at all, as hashes. One is kept of the
-day before the newest delta (which is what the next run changes), and one of the end of
-each year before it (so that a late event costs a year at most).
+A checkpoint holds all values of a community, also those that its snapshots do not show,
+and hashes of everything that was ever used. Each community has one for the day before
+its newest delta, because the next run changes that delta, and one for the end of each
+earlier year, so that a late event costs at most one year of work.
 """
 
 import zlib
 from array import array
 from base64 import b64decode, b64encode
 from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self, TypedDict
 
 import msgspec
 import polars as pl
 import xxhash
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from ...search.names import Names
 from ..aggregate_store import Actions
 from .counting import SEEN
 from .documents import array_of, packed
+from .usage_totals import UsageTotalsState
 
 LATEST = "latest"
-"""The anchor of the day before the newest delta; the others are years."""
+"""The anchor of the day before the newest delta. Other anchors are years."""
 
 PIECE = 4_000_000
-"""Characters of a state in one document.
+"""Characters of a checkpoint in one document.
 
-The seen things of an instance with a million records have a hundred megabytes, and that
-is more than OpenSearch takes in one request.
+The hashes of an instance with a million records have a hundred megabytes, which is more
+than OpenSearch accepts in one request.
 """
 
 _MOST = 10_000
 
+FirstSeen = dict[tuple[str, str], dict[str, int]]
+"""(Community, day) -> kind of thing -> how many were used for the first time."""
+
+
+class SeenSource(TypedDict):
+    """What is read of a stored document of the family ``usage-seen``."""
+
+    community_id: str
+    period_start: str
+    seen: dict[str, str]
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state that there is, or a part of one.
+    """A checkpoint, or one piece of it.
 
     Attributes:
         community: UUID or ``global``.
         anchor: ``latest`` or a year.
-        day: the last day that it holds.
-        piece: number of the part; 0 tells of the others.
+        day: the last day that is counted in it.
+        piece: number of the piece; the first, 0, holds the number of all pieces.
     """
 
     community: str
@@ -54,13 +70,13 @@ class Checkpoint:
     piece: int = 0
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the document's ``_id``."""
         return f"{self.community}:{self._anchor}"
 
     @property
-    def fields(self):
-        """Return what is stored of it besides the state."""
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the document besides ``state``."""
         return {
             "community_id": self.community,
             "anchor": self._anchor,
@@ -68,32 +84,33 @@ class Checkpoint:
         }
 
     @property
-    def _anchor(self):
+    def _anchor(self) -> str:
         return f"{self.anchor}:{self.piece}" if self.piece else self.anchor
 
     @classmethod
-    def of(cls, fields):
-        """Return it, given its doc values."""
+    def of(cls, fields: Mapping[str, list[str]]) -> Self:
+        """Return a checkpoint from the doc values of its fields."""
         anchor, _, piece = fields["anchor"][0].partition(":")
         return cls(fields["community_id"][0], anchor, fields["day"][0], int(piece or 0))
 
 
 class Checkpoints:
-    """The kept states of usage.
+    """The stored checkpoints of usage.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~...search.names.Names`.
-        write: stores bulk actions, each with its index.
+        client: for the requests.
+        names: of the instance's indices.
+        write: stores bulk actions, each of which names its index.
     """
 
-    def __init__(self, client, names, write):
-        """Keep what is needed."""
+    def __init__(
+        self, client: OpenSearch, names: Names, write: Callable[[list[bytes]], None]
+    ) -> None:
         self._client, self._index, self._write = client, names.between_runs, write
         self._actions = Actions(write)
 
-    def kept(self, communities):
-        """Return which states there are of some communities, with all parts, as a list."""
+    def kept(self, communities: Iterable[str]) -> list[Checkpoint]:
+        """Return all pieces of the stored checkpoints of some communities."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
@@ -115,15 +132,17 @@ class Checkpoints:
         answer = self._client.search(index=self._index, body=body, params=params)
         return [Checkpoint.of(hit["fields"]) for hit in answer["hits"]["hits"]]
 
-    def read(self, kept):
-        """Return a state's totals and what was seen.
+    def read(
+        self, kept: Checkpoint
+    ) -> "tuple[UsageTotalsState, dict[str, array[int]]] | None":
+        """Return the content of a checkpoint.
 
         Args:
-            kept: the :class:`Checkpoint`, its first part.
+            kept: its first piece.
 
         Returns:
-            tuple: for :class:`~.usage_totals.UsageTotals`, and kind -> array of hashes; or None
-            if it is not there as a whole: a run was killed while it stored it.
+            The totals, and the hashes by kind of thing; None if the checkpoint is
+            incomplete because a run was killed while it stored it.
         """
         first = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
         text = first["text"]
@@ -137,16 +156,18 @@ class Checkpoints:
         seen = source.pop("seen")
         return source, {kind: array_of(text) for kind, text in seen.items()}
 
-    def save(self, kept, state, seen):
-        """Store a state, with others: :meth:`flush` must follow.
+    def save(
+        self, kept: Checkpoint, state: UsageTotalsState, seen: Mapping[str, pl.Series]
+    ) -> list[str]:
+        """Add a checkpoint to those that :meth:`flush` stores.
 
         Args:
-            kept: the :class:`Checkpoint`.
-            state: of :meth:`~.usage_totals.UsageTotals.state`.
-            seen: kind -> column of hashes.
+            kept: the checkpoint.
+            state: its totals.
+            seen: kind of thing -> hashes.
 
         Returns:
-            list[str]: the ``_id`` s of its parts.
+            The ``_id`` of each piece.
         """
         hashes = {
             kind: packed(seen[kind].sort().to_list()) for kind in SEEN if kind in seen
@@ -158,7 +179,7 @@ class Checkpoints:
         ids = []
         for piece, part in enumerate(parts):
             its = replace(kept, piece=piece)
-            of_state = {"text": part}
+            of_state: dict[str, str | int] = {"text": part}
             if not piece:
                 of_state |= {"pieces": len(parts), "mark": mark}
             source = {**its.fields, "state": of_state}
@@ -166,36 +187,36 @@ class Checkpoints:
             ids.append(its.id)
         return ids
 
-    def flush(self):
-        """Store what is saved."""
+    def flush(self) -> None:
+        """Store the saved checkpoints."""
         self._actions.flush()
 
-    def delete(self, found):
-        """Remove states that do not hold any more."""
+    def delete(self, found: Iterable[Checkpoint]) -> None:
+        """Delete checkpoints."""
         heads = [{"delete": {"_index": self._index, "_id": kept.id}} for kept in found]
         if heads:
             self._write([msgspec.json.encode(head) + b"\n" for head in heads])
 
 
 class SeenThings:
-    """What was seen in some communities, and on which day first.
+    """The things that were used in some communities, and the first day of each.
 
     Args:
-        communities: list of UUIDs and ``global``.
+        communities: UUIDs and ``global``.
     """
 
-    def __init__(self, communities):
-        """Begin with nothing."""
+    def __init__(self, communities: Iterable[str]) -> None:
         self._numbers = {community: n for n, community in enumerate(communities)}
         self._before = {kind: _Rows().frame().drop("day") for kind in SEEN}
-        self._firsts, self._days = {}, []
+        self._firsts: dict[str, pl.DataFrame] = {}
+        self._days: list[str] = []
 
-    def start(self, community, seen):
-        """Begin a community where a state was taken.
+    def start(self, community: str, seen: "Mapping[str, array[int]]") -> None:
+        """Start a community with the hashes of a checkpoint.
 
         Args:
             community: UUID or ``global``.
-            seen: kind -> array of hashes.
+            seen: kind of thing -> hashes.
         """
         number = self._numbers[community]
         for kind, hashes in seen.items():
@@ -204,19 +225,17 @@ class SeenThings:
             found = rows.frame().select("community", "hash")
             self._before[kind] = self._before[kind].vstack(found)
 
-    def month(self, sources):
-        """Take in what was seen in a month; the months must come in their order.
-
-        Args:
-            sources: list of decoded documents of the family ``usage-seen``.
+    def month(self, sources: Sequence[SeenSource]) -> FirstSeen:
+        """Add all things of a month. Months must be added in order.
 
         Returns:
-            dict: (community, day) -> kind -> how many were seen for the first time.
+            How many things were used for the first time, by community and day.
         """
         self._close()
         days = sorted({source["period_start"] for source in sources})
         numbers = {day: n for n, day in enumerate(days)}
-        names, new = list(self._numbers), {}
+        names = list(self._numbers)
+        new: FirstSeen = {}
         for kind in SEEN:
             rows = _Rows()
             for source in sources:
@@ -237,15 +256,15 @@ class SeenThings:
         self._days = days
         return new
 
-    def until(self, community, day):
-        """Return what a community had seen before a day of the month at hand.
+    def until(self, community: str, day: str) -> dict[str, pl.Series]:
+        """Return what was used in a community before a day of the last added month.
 
         Args:
             community: UUID or ``global``.
             day: ``YYYY-MM-DD``.
 
         Returns:
-            dict: kind -> column of hashes.
+            Kind of thing -> hashes.
         """
         mine = pl.col("community") == self._numbers[community]
         found = {}
@@ -259,7 +278,8 @@ class SeenThings:
                 found[kind] = hashes
         return found
 
-    def _close(self):
+    def _close(self) -> None:
+        """Move the things of the last added month to those of earlier months."""
         for kind, firsts in self._firsts.items():
             self._before[kind] = pl.concat(
                 [self._before[kind], firsts.select("community", "hash")]
@@ -270,16 +290,16 @@ class SeenThings:
 class _Rows:
     """Collects hashes with their community and day."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._communities, self._days = array("I"), array("I")
         self._hashes = array("Q")
 
-    def add(self, community, day, hashes):
+    def add(self, community: int, day: int, hashes: "array[int]") -> None:
         self._communities += array("I", [community]) * len(hashes)
         self._days += array("I", [day]) * len(hashes)
         self._hashes += hashes
 
-    def frame(self):
+    def frame(self) -> pl.DataFrame:
         return pl.DataFrame(
             {
                 "community": pl.Series(self._communities, dtype=pl.UInt32),

@@ -1,72 +1,84 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The correction log: which days have changed after they were complete, and why.
+"""Write the correction log of usage: which complete days changed later, and why.
 
-A day is complete when a run that left nothing to do began after it had ended. What
-changes it later is written down before the first of its documents is replaced, so that
-no correction is made that is not told; after a kill it may be told twice.
+A day is complete once a run that began after the day's end has left nothing to do. A
+correction is logged before the first document of its day is replaced, so none is
+missing from the log. A run that was killed and repeated may log a correction twice.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ...community_events.documents import GLOBAL
+from ...search.names import Names
+from ..aggregate_store import AggregateStore, DocumentChange
 from ..documents import document_id
-from .documents import totals_of
+from .counting import DayCounts
+from .day_batches import DayBatch
+from .documents import StoredTotals, totals_of
 
 _KIND = "correction"
 _COMPLETE = "complete:usage"
 _NAMED = 50
-"""Communities that an entry names."""
+"""Communities listed in one entry; the others are only counted."""
 
 
 class UsageCorrections:
     """Writes and reads the correction log of usage.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~...search.names.Names`.
-        deltas: the :class:`~..aggregate_store.AggregateStore` of usage deltas.
+        client: for the requests.
+        names: of the instance's indices.
+        deltas: the store of usage deltas.
     """
 
-    def __init__(self, client, names, deltas):
-        """Keep what is needed; reads nothing yet."""
+    def __init__(
+        self, client: OpenSearch, names: Names, deltas: AggregateStore
+    ) -> None:
         self._client, self._index, self._deltas = client, names.bookmarks, deltas
         self._began = datetime.now(UTC)
         self._through = ""
 
-    def begin(self):
-        """Note when the run looks at its sources, and which days are complete."""
+    def begin(self) -> None:
+        """Record the start of the run, and read which days are complete.
+
+        Call it before the run reads its sources.
+        """
         self._began = datetime.now(UTC)
         found = self._client.get(index=self._index, id=_COMPLETE, ignore=[404])
         self._through = found.get("_source", {}).get("through", "")
 
-    def complete(self):
-        """Note that all days before the beginning of this run are counted."""
+    def complete(self) -> None:
+        """Store that all days before the start of this run are complete."""
         through = (self._began.date() - timedelta(days=1)).isoformat()
         if through > self._through:
             body = {"kind": "complete", "through": through}
             self._client.index(index=self._index, id=_COMPLETE, body=body)
             self._through = through
 
-    def watch(self, unit, counted, why):
-        """Return what is to be told of changes of a unit before they are written.
+    def watch(
+        self, unit: DayBatch, counted: DayCounts, why: Mapping[str, str]
+    ) -> Callable[[Sequence[DocumentChange]], None]:
+        """Return a function that logs changes before they are written.
+
+        It logs each complete day once.
 
         Args:
-            unit: the :class:`~.aggregator.Unit`.
-            counted: the new :class:`~.counting.DayCounts`.
+            unit: the days that are counted.
+            counted: their new counts.
             why: day -> reason.
-
-        Returns:
-            a function of a list of :class:`~..aggregate_store.DocumentChange`.
         """
         days = {day for day in unit.days if day <= self._through}
-        told = set()
+        told: set[str] = set()
 
-        def tell(changes):
-            found = {}
+        def tell(changes: Sequence[DocumentChange]) -> None:
+            found: dict[str, list[DocumentChange]] = {}
             for change in changes:
                 if change.day in days - told:
                     found.setdefault(change.day, []).append(change)
@@ -79,7 +91,7 @@ class UsageCorrections:
 
         return tell
 
-    def read(self, size=100):
+    def read(self, size: int = 100) -> list[dict[str, Any]]:
         """Return the newest entries, the newest first."""
         try:
             self._client.indices.refresh(index=self._index)
@@ -90,7 +102,13 @@ class UsageCorrections:
         answer = self._client.search(index=self._index, body=body)
         return [hit["_source"] for hit in answer["hits"]["hits"]]
 
-    def _write(self, day, why, changes, totals):
+    def _write(
+        self,
+        day: str,
+        why: str,
+        changes: Iterable[DocumentChange],
+        totals: Mapping[str, StoredTotals | None],
+    ) -> None:
         now = datetime.now(UTC).isoformat()
         communities = sorted({change.community for change in changes})
         body = {
@@ -106,8 +124,8 @@ class UsageCorrections:
         id = f"{_KIND}:usage:{day}:{now}"
         self._client.index(index=self._index, id=id, body=body)
 
-    def _stored(self, days):
-        """Return the totals of the instance as they are stored, by day."""
+    def _stored(self, days: Iterable[str]) -> dict[str, StoredTotals]:
+        """Return the stored totals of the instance by day."""
         found = {}
         for day in days:
             answer = self._client.get(

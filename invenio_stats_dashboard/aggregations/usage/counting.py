@@ -1,23 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Counting all communities and all breakdowns of some days' events in one pass.
+"""Count the events of some days for all communities and breakdowns in one pass.
 
-An event is counted in each of its communities and in ``global``, and there in each
-cell whose value it has. So rows multiply; they are cut down to what is distinct first,
-and counted in portions of a bounded size. What is distinct is cut by itself (all rows
-of a visitor are in the same portion), so that counts of portions add up.
+An event counts in each of its communities and in ``global``, and there for each of its
+values of each breakdown, so rows multiply. To bound the memory, rows are reduced to
+distinct ones before they are multiplied, and then counted in portions. Where distinct
+things are counted, all rows of a thing, such as a visitor, are in the same portion, so
+that the counts of the portions can be added up.
 """
 
 import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from .event_columns import KINDS, NOBODY, BreakdownColumn, Lists
+from .event_columns import KINDS, NOBODY, BreakdownColumn, EventColumns, Lists
 
 PORTION = 400_000
-"""Rows that are in memory at a time, after they were multiplied."""
+"""Rows in one portion, after they were multiplied."""
 
 SUMS = ("total_events", "total_volume")
 _DISTINCT = {
@@ -28,14 +30,24 @@ _DISTINCT = {
 }
 METRICS = (*_DISTINCT, *SUMS)
 _PLACE = ("day", "kind", "community")
-"""What a row of results is about, besides a value."""
+"""The columns that identify a count, besides the value of a breakdown.
+
+The column ``place`` numbers their combinations.
+"""
 
 
 ROWS = 60_000
-"""Events times communities whose cells are in memory at a time."""
+"""Events times communities that :meth:`DayCounts.groups` puts into one group."""
 
 PIECE = 200_000
-"""Events that are made distinct at a time."""
+"""Events that are reduced to distinct rows at a time."""
+
+BreakdownCounts = tuple[list[str], pl.DataFrame]
+"""The values of a breakdown, and its counts.
+
+The frame is like :attr:`DayCounts.totals`, with a column ``value`` of positions in the
+list of values.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class _Many:
 
     Attributes:
         frame: one row for each number and thing.
-        sizes: number -> how many things.
+        sizes: number -> how many things it stands for.
     """
 
     frame: pl.DataFrame
@@ -57,14 +69,14 @@ class DayCounts:
     Attributes:
         days: number in the column ``day`` -> ``YYYY-MM-DD``.
         communities: number in the column ``community`` -> UUID or ``global``.
-        totals: data frame of day, community, kind and all metrics.
+        totals: columns ``day``, ``community``, ``kind``, and one for each of
+            :data:`METRICS`.
 
     Args:
-        columns: a :class:`~.event_columns.EventColumns`.
+        columns: the events; the totals are counted at once.
     """
 
-    def __init__(self, columns):
-        """Count the totals."""
+    def __init__(self, columns: EventColumns) -> None:
         self.days, self.communities = columns.days, columns.communities.names
         self._breakdowns = columns.breakdowns()
         communities = columns.communities.frame("com", "community")
@@ -76,14 +88,12 @@ class DayCounts:
         ((_, totals),) = self._counts([BreakdownColumn("", "sub", nothing)]).values()
         self.totals = totals.drop("value")
 
-    def groups(self):
-        """Return the communities whose cells are to be counted together.
+    def groups(self) -> list[list[int]]:
+        """Return the numbers of all communities, in groups to be counted together.
 
-        Returns:
-            list[list[int]]: their numbers, sorted by UUID. Several groups only where
-            there is one day.
+        They are sorted by UUID. There are several groups only for a single day.
         """
-        sizes = dict(
+        sizes: dict[int, int] = dict(
             self.totals.group_by("community")
             .agg(pl.col("total_events").sum())
             .iter_rows()
@@ -91,7 +101,8 @@ class DayCounts:
         order = sorted(sizes, key=self.communities.__getitem__)
         if self.totals["day"].n_unique() > 1:
             return [order]
-        groups, rows = [[]], 0
+        groups: list[list[int]] = [[]]
+        rows = 0
         for number in order:
             if groups[-1] and rows + sizes[number] > ROWS:
                 groups.append([])
@@ -100,15 +111,14 @@ class DayCounts:
             rows += sizes[number]
         return groups
 
-    def cells(self, communities):
-        """Count the cells of some communities.
+    def cells(self, communities: Collection[int]) -> dict[str, BreakdownCounts]:
+        """Count all breakdowns for some communities.
 
         Args:
             communities: their numbers.
 
         Returns:
-            dict: breakdown key -> (values by their number, data frame like ``totals``
-            with the column ``value``).
+            Breakdown key -> its values and counts.
         """
         if len(communities) == self.totals["community"].n_unique():
             return self._counts(self._breakdowns)
@@ -120,13 +130,16 @@ class DayCounts:
             self._breakdowns, _Many(rows, _sizes(rows, len(self._where.sizes)))
         )
 
-    def _counts(self, breakdowns, where=None):
-        """Return what :meth:`cells` does, of some breakdowns.
+    def _counts(
+        self, breakdowns: Sequence[BreakdownColumn], where: _Many | None = None
+    ) -> dict[str, BreakdownCounts]:
+        """Count some breakdowns, as :meth:`cells` does.
 
-        What is distinct is held by one column and metric at a time: the column of the
-        records decides on most breakdowns, the others on one each.
+        The distinct rows are in memory for one column and metric at a time. The column
+        ``sub`` determines most breakdowns, each other column one.
         """
-        events, found = self._events, {}
+        events = self._events
+        found: dict[str, BreakdownCounts] = {}
         if where is None:
             where = self._where
         else:
@@ -142,23 +155,22 @@ class DayCounts:
                 found[breakdown.key] = self._placed_cells(breakdown, cells)
         return {breakdown.key: found[breakdown.key] for breakdown in breakdowns}
 
-    def _placed_cells(self, breakdown, cells):
-        """Return the values of a breakdown, and its cells with day, community and kind."""
+    def _placed_cells(
+        self, breakdown: BreakdownColumn, cells: pl.DataFrame
+    ) -> BreakdownCounts:
+        """Replace the column ``cell`` by day, community, kind and value."""
         names = breakdown.values.names
         value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
         found = self._places[cells["cell"] // len(names)]
         return names, found.with_columns(value, *cells.drop("cell"))
 
 
-def seen(columns):
-    """Return what was seen in each community and day, as hashes.
-
-    Args:
-        columns: a :class:`~.event_columns.EventColumns`.
+def seen(columns: EventColumns) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the things that were used in each community and day, as hashes.
 
     Yields:
-        tuple: kind of thing (``view_records`` …), and a data frame of day, community
-        and a sorted list of 64-bit hashes.
+        One of :data:`SEEN`, and the columns ``day``, ``community``, and a sorted list
+        of 64-bit hashes.
     """
     events = columns.frame().select("day", "com", "kind", *_THINGS)
     communities = columns.communities.frame("com", "community")
@@ -182,19 +194,22 @@ def seen(columns):
 _THINGS = {"rec": "records", "par": "parents", "file": "files"}
 
 SEEN = ("view_records", "view_parents", *(f"download_{t}" for t in _THINGS.values()))
-"""The kinds of things that :func:`seen` tells of."""
+"""The kinds of things that :func:`seen` yields."""
 
 
-def _placed(frame, communities):
-    """Return events with the number of the places that each is counted in.
+def _placed(
+    frame: pl.DataFrame, communities: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, _Many]:
+    """Return events with a number for the combinations of ``_PLACE`` they count in.
 
     Args:
-        frame: of :meth:`~.event_columns.EventColumns.frame`.
+        frame: the result of :meth:`~.event_columns.EventColumns.frame`.
         communities: one row for each number in the column ``com`` and community.
 
     Returns:
-        tuple: the events with the column ``where``, which stands for several places;
-        a data frame of places (day, kind, community); and the :class:`_Many` of them.
+        The events with the column ``where``, which stands for several combinations;
+        the combinations, one row each, whose positions are the numbers in ``place``;
+        and the numbers in ``place`` for each number in ``where``.
     """
     lists = frame.select("day", "kind", "com").unique().with_row_index("where")
     rows = lists.join(communities, on="com").select("where", *_PLACE)
@@ -205,18 +220,16 @@ def _placed(frame, communities):
     return events, places.drop("place"), _Many(rows, sizes)
 
 
-def _distinct(events, column):
-    """Yield what is different in the events, by one column that decides on values.
+def _distinct(
+    events: pl.DataFrame, column: str
+) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    """Yield the distinct rows of events, for one column that determines values.
 
-    All rows of a thing are in the same frame, so that counts of frames add up.
-
-    Args:
-        events: data frame of events.
-        column: name of the column.
+    All rows of a thing are in the same frame, so that counts of frames can be added up.
 
     Yields:
-        tuple: a metric, and a data frame of ``where``, the column, and a thing; or None
-        and one of ``where``, the column, and :data:`SUMS`.
+        A metric, and its distinct rows of ``where``, the column, and the thing that the
+        metric counts; or None, and rows of ``where``, the column, and :data:`SUMS`.
     """
     by = ["where", column]
     for piece in _pieces(events, None):
@@ -232,15 +245,22 @@ def _distinct(events, column):
             yield metric, piece.unique()
 
 
-def _pieces(events, thing):
-    """Return events in pieces that stay small, all of a thing in the same one."""
+def _pieces(events: pl.DataFrame, thing: str | None) -> Iterable[pl.DataFrame]:
+    """Divide events into pieces of about :data:`PIECE` rows; see :func:`_cut`."""
     return _cut(events, thing, math.ceil(len(events) / PIECE), seed=1)
 
 
-def _cut(frame, thing, portions, seed):
-    """Return a frame in so many portions, all of a thing in the same one.
+def _cut(
+    frame: pl.DataFrame, thing: str | None, portions: int, seed: int
+) -> Iterable[pl.DataFrame]:
+    """Divide a frame into portions, with all rows of a thing in the same portion.
 
-    What is cut twice needs two seeds, else the second cut would leave it whole.
+    Args:
+        frame: the rows.
+        thing: the column of things; None divides by position.
+        portions: their number.
+        seed: of the hash. A frame that results from one division must be divided with
+            another seed: with the same one, all its rows can be in one portion.
     """
     if portions <= 1:
         return [frame]
@@ -251,7 +271,7 @@ def _cut(frame, thing, portions, seed):
     return (frame.filter(number == p) for p in range(portions))
 
 
-def _sizes(rows, count):
+def _sizes(rows: pl.DataFrame, count: int) -> pl.Series:
     """Return how many rows each number in the column ``where`` has."""
     found = rows.group_by("where").len()
     every = pl.DataFrame({"where": pl.int_range(count, dtype=pl.UInt32, eager=True)})
@@ -261,24 +281,28 @@ def _sizes(rows, count):
 
 
 class _Counting:
-    """Counts one breakdown; a cell is a number made of a place and a value.
+    """Counts one breakdown.
+
+    The column ``cell`` combines ``place`` and ``value`` into one number.
 
     Args:
-        breakdown: the :class:`~.event_columns.BreakdownColumn`.
-        where: the :class:`_Many` of places.
+        breakdown: to count.
+        where: the numbers in ``place`` for each number in ``where``.
     """
 
-    def __init__(self, breakdown, where):
+    def __init__(self, breakdown: BreakdownColumn, where: _Many) -> None:
         self._column, self._where = breakdown.column, where
         frame = breakdown.values.frame(breakdown.column, "value")
         self._values = _Many(frame, breakdown.values.sizes)
         self._base = len(breakdown.values.names)
-        self._parts = {metric: [] for metric in (None, *_DISTINCT)}
+        self._parts: dict[str | None, list[pl.DataFrame]] = {
+            metric: [] for metric in (None, *_DISTINCT)
+        }
 
-    def add(self, metric, frame):
-        """Take in a frame of :func:`_distinct`."""
-        thing = _DISTINCT.get(metric)
-        if thing is None:
+    def add(self, metric: str | None, frame: pl.DataFrame) -> None:
+        """Count what :func:`_distinct` yields."""
+        thing = None if metric is None else _DISTINCT[metric]
+        if metric is None or thing is None:
             counts = [pl.col(name).sum() for name in SUMS]
         else:
             counts = [pl.col(thing).n_unique().cast(pl.Int64).alias(metric)]
@@ -290,16 +314,16 @@ class _Counting:
             for portion in _cut(frame, thing, portions, seed=2)
         ]
 
-    def counts(self):
-        """Return a data frame of cells with all metrics."""
+    def counts(self) -> pl.DataFrame:
+        """Return the column ``cell`` and all :data:`METRICS`."""
         result = _together(self._parts[None])
         for metric in _DISTINCT:
             found = _together(self._parts[metric])
             result = result.join(found, on="cell", how="left")
         return result.with_columns(pl.col(*METRICS).fill_null(0))
 
-    def _multiplied(self, frame):
-        """Return a frame with a row for each place and value of each of its rows."""
+    def _multiplied(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return each row once for each of its combinations of place and value."""
         cell = pl.col("place").cast(pl.UInt64) * self._base + pl.col("value")
         return (
             frame.join(self._where.frame, on="where")
@@ -309,8 +333,8 @@ class _Counting:
         )
 
 
-def _together(parts):
-    """Return the counts of all portions."""
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Add up the counts of all portions."""
     if len(parts) == 1:
         return parts[0]
     return pl.concat(parts).group_by("cell").agg(pl.all().sum())

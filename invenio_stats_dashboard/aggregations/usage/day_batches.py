@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Days that are counted together."""
+"""Group the days that are counted together in one step."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 CHUNK = 60_000
-"""Events that are counted at a time; a day is never cut."""
+"""Events in a batch of several days. A day is never split, however many it has."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class DayBatch:
     Attributes:
         first: first day, ``YYYY-MM-DD``.
         last: last day, inclusive.
-        events: how many events there are, whether they count or not.
+        events: number of events, including those that do not count.
     """
 
     first: str
@@ -25,8 +26,8 @@ class DayBatch:
     events: int
 
     @property
-    def days(self):
-        """Return the days as a list."""
+    def days(self) -> list[str]:
+        """Return all days of the batch, in order."""
         first, last = date.fromisoformat(self.first), date.fromisoformat(self.last)
         return [
             (first + timedelta(days=n)).isoformat()
@@ -34,18 +35,19 @@ class DayBatch:
         ]
 
 
-def units(days, counts, limit=CHUNK):
-    """Put days together that are counted at a time.
+def units(
+    days: Iterable[str], counts: Mapping[str, int], limit: int = CHUNK
+) -> list[DayBatch]:
+    """Group days into batches, sorted by day.
+
+    The days of a batch are consecutive and in the same month.
 
     Args:
-        days: iterable of days.
+        days: the days to group.
         counts: day -> number of events.
-        limit: events in a unit of more than one day.
-
-    Returns:
-        list[Unit]: in the order of days. Days of a unit are neighbours in a month.
+        limit: events in a batch of more than one day.
     """
-    found = []
+    found: list[DayBatch] = []
     for day in sorted(days):
         events = counts.get(day, 0)
         if found and _goes_on(found[-1], day) and found[-1].events + events <= limit:
@@ -55,6 +57,7 @@ def units(days, counts, limit=CHUNK):
     return found
 
 
-def _goes_on(unit, day):
+def _goes_on(unit: DayBatch, day: str) -> bool:
+    """Return whether a day follows a batch in the same month."""
     following = date.fromisoformat(unit.last) + timedelta(days=1)
     return following.isoformat() == day and unit.last[:7] == day[:7]

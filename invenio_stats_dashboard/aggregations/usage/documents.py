@@ -1,50 +1,52 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage deltas as documents, and what was seen beside them.
+"""Build usage deltas, and the documents of the family ``usage-seen``.
 
-The cells of a month are millions of small objects, which Python takes longer to make
-than everything else together. So the JSON of cells is put together as columns of text.
+The breakdowns of a month have millions of values. Creating a Python object for each
+would take longer than everything else together, so their JSON is assembled as columns
+of text.
 """
 
 from array import array
 from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import polars as pl
 
 from ..documents import Document
-from .counting import SEEN, seen
+from .counting import SEEN, DayCounts, seen
+from .event_columns import EventColumns
 
 VIEW = ("total_events", "unique_visitors", "unique_records", "unique_parents")
-"""The metrics of views, in the order in which a document has them."""
+"""The metrics of views, in the order of a document."""
 
 DOWNLOAD = (*VIEW, "unique_files", "total_volume")
-"""The metrics of downloads."""
+"""The metrics of downloads, in the order of a document."""
 
-PARTS = (("view", VIEW), ("download", DOWNLOAD))
+PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("view", VIEW),
+    ("download", DOWNLOAD),
+)
 """Event types and their metrics, by the number of the type in the columns."""
+
+StoredTotals = dict[str, dict[str, int]]
+"""Event type -> metric -> number: the field ``totals`` of a document."""
 
 _CELL = ["community", "value"]
 _NONE = msgspec.Raw(b"[]")
 
 
-def deltas(counted):
-    """Return the usage deltas of some days.
-
-    Args:
-        counted: a :class:`~.counting.DayCounts`.
-
-    Yields:
-        Document: sorted by day, then community.
-    """
+def deltas(counted: DayCounts) -> Iterator[Document]:
+    """Yield the usage deltas of some days, sorted by day, then community."""
     days, communities = counted.days, counted.communities
     totals = _totals(counted.totals)
     numbers = sorted({day for day, _ in totals}, key=days.__getitem__)
     for group in counted.groups():
         cells = {name: _Cells(*found) for name, found in counted.cells(group).items()}
         for day in numbers:
-            # of one day at a time: the texts are far larger than the counts
+            # one day at a time: the texts are far larger than the counts
             texts = {name: of_name.of_day(day) for name, of_name in cells.items()}
             for community in group:
                 if (day, community) not in totals:
@@ -61,11 +63,11 @@ def deltas(counted):
                 yield Document(communities[community], days[day], body)
 
 
-def totals_of(counted, community):
+def totals_of(counted: DayCounts, community: str) -> dict[str, StoredTotals]:
     """Return the totals of one community by day.
 
     Args:
-        counted: a :class:`~.counting.DayCounts`.
+        counted: the counts of some days.
         community: UUID or ``global``.
     """
     totals = _totals(counted.totals)
@@ -76,17 +78,10 @@ def totals_of(counted, community):
     }
 
 
-def seen_documents(columns):
-    """Return what was seen in each community and day, as documents.
-
-    Args:
-        columns: a :class:`~.event_columns.EventColumns`.
-
-    Yields:
-        Document: sorted by day, then community.
-    """
+def seen_documents(columns: EventColumns) -> Iterator[Document]:
+    """Yield what was used in each community and day, sorted by day, then community."""
     days, communities = columns.days, columns.communities.names
-    found = {}
+    found: dict[tuple[str, str], dict[str, str]] = {}
     for kind, frame in seen(columns):
         for day, community, hashes in frame.iter_rows():
             of_day = found.setdefault((days[day], communities[community]), {})
@@ -101,21 +96,21 @@ def seen_documents(columns):
         yield Document(community, day, body)
 
 
-def packed(hashes):
-    """Return 64-bit numbers as a text."""
+def packed(hashes: Iterable[int]) -> str:
+    """Encode 64-bit numbers as text; :func:`array_of` decodes it."""
     return b64encode(array("Q", hashes).tobytes()).decode()
 
 
-def array_of(text):
-    """Return the 64-bit numbers of a text."""
+def array_of(text: str) -> "array[int]":
+    """Decode a text of :func:`packed`."""
     numbers = array("Q")
     numbers.frombytes(b64decode(text))
     return numbers
 
 
-def _totals(frame):
-    """Return the totals of each document, zeros included."""
-    totals = {}
+def _totals(frame: pl.DataFrame) -> dict[tuple[int, int], StoredTotals]:
+    """Return the totals, zeros included, by the numbers of day and community."""
+    totals: dict[tuple[int, int], StoredTotals] = {}
     for *key, kind, row in zip(
         frame["day"],
         frame["community"],
@@ -132,15 +127,16 @@ def _totals(frame):
 
 
 class _Cells:
-    """The cells of one breakdown as JSON.
+    """The values of one breakdown and their counts, as JSON.
+
+    Nothing is encoded before :meth:`of_day` is called.
 
     Args:
-        values: the values by their number.
-        frame: data frame of cells with all metrics.
+        values: the values, by their number.
+        frame: the counts; see :data:`~.counting.BreakdownCounts`.
     """
 
-    def __init__(self, values, frame):
-        """Divide by day; makes no text yet."""
+    def __init__(self, values: Sequence[str], frame: pl.DataFrame) -> None:
         places = sorted(range(len(values)), key=values.__getitem__)
         self._place = pl.Series(places, dtype=pl.UInt32).arg_sort()
         heads = ['{"id":' + msgspec.json.encode(value).decode() for value in values]
@@ -152,14 +148,13 @@ class _Cells:
             ).items()
         }
 
-    def of_day(self, day):
-        """Return the JSON of a day's cells by community, the largest cells first.
+    def of_day(self, day: int) -> dict[int, msgspec.Raw]:
+        """Return a day's JSON by the number of the community.
+
+        The values with the most views come first, then those with the most downloads.
 
         Args:
             day: number of the day.
-
-        Returns:
-            dict: number of the community -> :class:`msgspec.Raw`.
         """
         if day not in self._days:
             return {}
@@ -193,17 +188,23 @@ class _Cells:
         return _joined(cells["community"], cells.select(text).to_series())
 
 
-def _joined(communities, texts):
-    """Return lists as JSON, by what their parts belong to; neighbours belong together."""
-    texts, found, start = texts.to_list(), {}, 0
+def _joined(communities: pl.Series, texts: pl.Series) -> dict[int, msgspec.Raw]:
+    """Return a JSON list of the texts of each community.
+
+    The rows of a community must be adjacent.
+    """
+    lines: list[str] = texts.to_list()
+    found: dict[int, msgspec.Raw] = {}
+    start = 0
     for length, community in communities.rle().struct.unnest().iter_rows():
-        text = ",".join(texts[start : start + length])
+        text = ",".join(lines[start : start + length])
         found[community] = msgspec.Raw(f"[{text}]".encode())
         start += length
     return found
 
 
-def _object(part, names):
+def _object(part: str, names: Sequence[str]) -> pl.Expr:
+    """Return the text of an event type's metrics, as an item of a JSON object."""
     pieces = [pl.lit(f',"{part}":{{')]
     for number, name in enumerate(names):
         comma = "," if number else ""

@@ -1,19 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage events as columns of numbers.
+"""Store usage events in memory as columns of numbers.
 
-Records, parents, visitors and files are 64-bit hashes, so that a day of a million
-events holds none of their texts. A whole list of communities or object of breakdown
-values is numbered when it is seen first. All events of a record between two changes of
-its membership carry the same bytes of these, so each is decoded once, not once an event.
+Records, parents, visitors and files become 64-bit hashes, so that a day of a million
+events needs none of their texts. Each distinct list of communities, and each distinct
+object of breakdown values, gets a number when it is first seen. All events of a record
+between two changes of its membership carry the same bytes for these, so each is decoded
+once, not once per event.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,22 +23,25 @@ import polars as pl
 import xxhash
 
 from ...community_events.documents import GLOBAL
+from ...subcounts import Subcount
 
 NOBODY = 0
-"""Stands for a record, visitor and so on that an event does not have."""
+"""Hash of a record, parent, visitor or file that an event does not have."""
 
 UNKNOWN = "unknown"
-"""The cell of what has no value."""
+"""The value of a breakdown for events without a value."""
 
 KINDS = ("view", "download")
-"""The event types, by their numbers in the columns."""
+"""The event types. Their positions are their numbers in the columns."""
 
 _REMEMBERED = 50_000
-"""Texts of events, such as referrers, whose value is remembered."""
+"""Size of the cache of field values, such as referrers, whose number is known."""
+
+_Text = TypeVar("_Text", bound=str | None)
 
 
 class CountedEvent(msgspec.Struct, gc=False):
-    """What counting needs of a stored event."""
+    """The fields of a stored event that counting needs."""
 
     timestamp: str
     recid: str | None = None
@@ -49,66 +54,65 @@ class CountedEvent(msgspec.Struct, gc=False):
     is_machine: bool | None = None
     is_robot: bool | None = None
     via_api: bool | None = None
-    community_ids: msgspec.Raw = None
-    subcounts: msgspec.Raw = None
+    # msgspec would accept nothing but null for ``Raw | None``
+    community_ids: msgspec.Raw = None  # type: ignore[assignment]
+    subcounts: msgspec.Raw = None  # type: ignore[assignment]
 
 
-class Numbered:
-    """Texts by their number, as they are seen.
+class Numbered(Generic[_Text]):
+    """Numbers texts in the order in which they are first seen.
 
     Args:
-        first: what has the first numbers.
+        first: the texts that get the first numbers, from 0.
     """
 
-    def __init__(self, *first):
-        """Begin with what comes first."""
+    def __init__(self, *first: _Text) -> None:
         self._numbers = {text: number for number, text in enumerate(first)}
 
-    def __len__(self):
-        """Return how many there are."""
+    def __len__(self) -> int:
+        """Return the number of texts."""
         return len(self._numbers)
 
-    def __getitem__(self, text):
-        """Return the number of a text, a new one if it is new."""
+    def __getitem__(self, text: _Text) -> int:
+        """Return the number of a text; a new text gets the next number."""
         return self._numbers.setdefault(text, len(self._numbers))
 
     @property
-    def texts(self):
-        """Return the texts by their number."""
+    def texts(self) -> list[_Text]:
+        """Return the texts, sorted by number."""
         return list(self._numbers)
 
 
 class Lists:
-    """Lists of texts, each of which has a number."""
+    """Numbered lists of texts. The first list that is appended has the number 0."""
 
-    def __init__(self):
-        """Begin with no list."""
-        self._names = Numbered()
+    def __init__(self) -> None:
+        self._names: Numbered[str] = Numbered()
         self._owners, self._members = array("I"), array("I")
         self._sizes = array("I")
 
-    def append(self, texts):
+    def append(self, texts: Sequence[str]) -> None:
         """Add the next list."""
         self._owners.extend([len(self._sizes)] * len(texts))
         self._members.extend([self._names[text] for text in texts])
         self._sizes.append(len(texts))
 
     @property
-    def names(self):
-        """Return the texts by their number."""
+    def names(self) -> list[str]:
+        """Return the distinct texts of all lists, sorted by number."""
         return self._names.texts
 
     @property
-    def sizes(self):
-        """Return the length of each list, as a column."""
+    def sizes(self) -> pl.Series:
+        """Return the length of each list."""
         return _series(self._sizes)
 
-    def frame(self, owner, member):
-        """Return a data frame with a row for each list and text in it.
+    def frame(self, owner: str, member: str) -> pl.DataFrame:
+        """Return a row for each text of each list.
 
         Args:
-            owner: name of the column of lists.
-            member: name of the column of texts.
+            owner: name of the column for the number of the list.
+            member: name of the column for the number of the text.
         """
         return pl.DataFrame(
             {owner: _series(self._owners), member: _series(self._members)}
@@ -117,13 +121,12 @@ class Lists:
 
 @dataclass(frozen=True)
 class BreakdownColumn:
-    """How one breakdown's values are found.
+    """Where the values of one breakdown come from.
 
     Attributes:
         key: name of the breakdown.
-        column: the column that decides on the values.
-        values: the :class:`Lists` of values by the numbers in that column; none is
-            empty.
+        column: the column of events whose numbers determine the values.
+        values: the values for each number in that column; no list is empty.
     """
 
     key: str
@@ -132,19 +135,25 @@ class BreakdownColumn:
 
 
 class _Raws:
-    """Numbers JSON texts, and decodes each that is new."""
+    """Numbers distinct JSON texts, and decodes each once.
 
-    def __init__(self, decoded):
-        self._numbers, self._decoded = {}, decoded
+    Args:
+        decoded: called with each new value, in the order of the numbers. The number 0
+            is for a missing text, for which it is called with None at once.
+    """
+
+    def __init__(self, decoded: Callable[[Any], None]) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._decoded = decoded
         decoded(None)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._numbers) + 1
 
-    def __getitem__(self, raw):
+    def __getitem__(self, raw: msgspec.Raw | None) -> int:
         if raw is None:
             return 0
-        # the texts themselves would take more memory than all the rest
+        # the texts themselves would need more memory than all the rest
         digest = xxhash.xxh3_128_digest(raw)
         number = self._numbers.get(digest)
         if number is None:
@@ -158,12 +167,15 @@ class EventColumns:
 
     Args:
         subcounts: the registry of breakdowns.
+
+    Attributes:
+        communities: the communities of each number in the column ``com``, with
+            ``global`` first.
     """
 
-    def __init__(self, subcounts):
-        """Begin with no event."""
+    def __init__(self, subcounts: Mapping[str, Subcount]) -> None:
         self._subcounts = tuple(subcounts.values())
-        self._days = Numbered()
+        self._days: Numbered[str] = Numbered()
         self.communities = Lists()
         self._lists = {s.key: Lists() for s in self._subcounts}
         self._of_events = {
@@ -174,7 +186,8 @@ class EventColumns:
         of_records = [
             (s.key, self._lists[s.key]) for s in subcounts.values() if s.of_record
         ]
-        # nothing here knows this object: it would be kept until cycles are looked for
+        # the functions do not refer to self: a reference cycle would hold the memory
+        # until the next run of the garbage collector
         self._raw_communities = _Raws(partial(_add_communities, self.communities))
         self._raw_objects = _Raws(partial(_add_object, of_records))
         self._numbers = {name: array("I") for name in ("day", "com", "sub")}
@@ -182,33 +195,33 @@ class EventColumns:
         self._kinds, self._sizes = array("B"), array("q")
         self._values = {key: array("I") for key in self._of_events}
 
-    def __len__(self):
-        """Return how many events there are."""
+    def __len__(self) -> int:
+        """Return the number of events."""
         return len(self._kinds)
 
     @property
-    def days(self):
-        """Return the days by their number, ``YYYY-MM-DD``."""
+    def days(self) -> list[str]:
+        """Return the days, ``YYYY-MM-DD``, sorted by number."""
         return self._days.texts
 
     @property
-    def objects(self):
-        """Return how many numbers there are in the column ``sub``."""
+    def objects(self) -> int:
+        """Return how many distinct numbers the column ``sub`` can have."""
         return len(self._raw_objects)
 
-    def add(self, kind, events):
-        """Add events.
+    def add(self, kind: int, events: Sequence[CountedEvent]) -> None:
+        """Add events of one type.
 
         Args:
-            kind: number of their type in :data:`KINDS`.
-            events: list of :class:`CountedEvent`.
+            kind: position of the type in :data:`KINDS`.
+            events: the events.
         """
-        for name, numbered, texts in (
-            ("day", self._days, [day_of(e.timestamp) for e in events]),
-            ("com", self._raw_communities, [e.community_ids for e in events]),
-            ("sub", self._raw_objects, [e.subcounts for e in events]),
+        for name, numbers in (
+            ("day", [self._days[day_of(e.timestamp)] for e in events]),
+            ("com", [self._raw_communities[e.community_ids] for e in events]),
+            ("sub", [self._raw_objects[e.subcounts] for e in events]),
         ):
-            self._numbers[name].extend([numbered[text] for text in texts])
+            self._numbers[name].extend(numbers)
         for name, texts in (
             ("rec", [e.recid for e in events]),
             ("par", [e.parent_recid for e in events]),
@@ -219,13 +232,18 @@ class EventColumns:
         self._sizes.extend([int(e.size or 0) for e in events])
         self._kinds.extend([kind] * len(events))
         for subcount in self._subcounts:
-            if not subcount.of_record:
+            if subcount.event is not None:
                 number = self._of_events[subcount.key]
                 values = [getattr(e, subcount.event) for e in events]
                 self._values[subcount.key].extend([number(v) for v in values])
 
-    def frame(self):
-        """Return the events as a data frame of numbers."""
+    def frame(self) -> pl.DataFrame:
+        """Return the events, one row each, all columns numbers.
+
+        The columns are ``day``, ``com`` (list of communities), ``sub`` (object of
+        breakdown values), the hashes ``rec``, ``par``, ``vis`` and ``file``, ``kind``,
+        ``size`` in bytes, and one for each breakdown of a field of the event.
+        """
         columns = {name: _series(values) for name, values in self._numbers.items()}
         for name, values in self._hashes.items():
             columns[name] = _series(values, pl.UInt64)
@@ -235,8 +253,8 @@ class EventColumns:
             columns[_column(key)] = _series(values)
         return pl.DataFrame(columns)
 
-    def breakdowns(self):
-        """Return the :class:`BreakdownColumn` s, in the order of the registry."""
+    def breakdowns(self) -> list[BreakdownColumn]:
+        """Return the breakdowns in the order of the registry."""
         return [
             BreakdownColumn(
                 s.key, "sub" if s.of_record else _column(s.key), self._lists[s.key]
@@ -245,23 +263,28 @@ class EventColumns:
         ]
 
 
-def _add_communities(lists, found):
+def _add_communities(lists: Lists, found: Iterable[str] | None) -> None:
     lists.append(tuple(dict.fromkeys((GLOBAL, *(found or ())))))
 
 
-def _add_object(of_records, found):
+def _add_object(
+    of_records: Iterable[tuple[str, Lists]], found: Mapping[str, Any] | None
+) -> None:
     found = found or {}
     for key, lists in of_records:
         values = found.get(key)
         lists.append(tuple(dict.fromkeys(values)) if values else (UNKNOWN,))
 
 
-def _numbering(subcount, lists):
-    """Return a function that numbers the values of a breakdown of the event itself."""
-    extract, known = _EXTRACTS[subcount.extract], Numbered()
+def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
+    """Return a function that numbers the field values of an event's breakdown.
+
+    It appends a list with the one value for each new number.
+    """
+    extract, known = _EXTRACTS[subcount.extract], Numbered[str]()
 
     @lru_cache(_REMEMBERED)
-    def number(found):
+    def number(found: Any) -> int:
         value, before = extract(found), len(known)
         place = known[value]
         if len(known) > before:
@@ -271,8 +294,11 @@ def _numbering(subcount, lists):
     return number
 
 
-def day_of(timestamp):
-    """Return the UTC day of a stored timestamp."""
+def day_of(timestamp: str) -> str:
+    """Return the UTC day, ``YYYY-MM-DD``, of a stored ISO 8601 timestamp.
+
+    A timestamp without an offset is in UTC.
+    """
     rest = timestamp[19:]
     if not rest or (rest[0] == "." and rest[1:].isdigit()) or rest[-1] == "Z":
         return timestamp[:10]
@@ -282,20 +308,20 @@ def day_of(timestamp):
     return moment.date().isoformat()
 
 
-def _host(referrer):
+def _host(referrer: str | None) -> str:
     try:
         return (urlsplit(referrer).hostname if referrer else None) or UNKNOWN
     except ValueError:
         return UNKNOWN
 
 
-def _agent(is_machine):
+def _agent(is_machine: bool | None) -> str:
     if is_machine is None:
         return UNKNOWN
     return "machine" if is_machine else "human"
 
 
-def _value(value):
+def _value(value: str | bool | None) -> str:
     if value is None or value == "":
         return UNKNOWN
     if isinstance(value, bool):
@@ -303,16 +329,20 @@ def _value(value):
     return value
 
 
-_EXTRACTS: dict[str, Callable] = {"host": _host, "agent": _agent, "value": _value}
+_EXTRACTS: dict[str, Callable[[Any], str]] = {
+    "host": _host,
+    "agent": _agent,
+    "value": _value,
+}
 
 
-def _column(key):
+def _column(key: str) -> str:
     return f"value:{key}"
 
 
-def _hash(text):
+def _hash(text: str | None) -> int:
     return NOBODY if text is None else xxhash.xxh3_64_intdigest(text.encode())
 
 
-def _series(values, dtype=pl.UInt32):
+def _series(values: "array[int]", dtype: type[pl.DataType] = pl.UInt32) -> pl.Series:
     return pl.Series(values, dtype=dtype)

@@ -1,31 +1,32 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which events count: those that the stock record statistics count.
+"""Select the usage events that count: those that the stock record statistics count.
 
-Robots, machines, API calls: what the record pages leave out is what the site's
-``STATS_AGGREGATIONS`` leave out, so their own query modifiers are asked.
+The numbers on the record pages leave out some clients, such as robots. The query
+modifiers in the site's ``STATS_AGGREGATIONS`` decide which, so the same modifiers are
+applied here.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
+from flask import Flask
 from invenio_search.engine import dsl
 from invenio_stats.aggregations import filter_robots
 
 from ...search.names import STOCK_EVENTS
+from ...subcounts import Subcount
 
-_NOTHING_ELSE = {"match_all": {}}
+_NOTHING_ELSE: dict[str, Any] = {"match_all": {}}
 
 
-def queries(app):
+def queries(app: Flask) -> dict[str, dict[str, Any]]:
     """Return the query for the events that count, by event type.
 
-    Args:
-        app: the Flask application.
-
-    Returns:
-        dict: event type -> query, for the event types that the site has.
+    Event types that the site has not configured are omitted.
     """
     aggregations = app.extensions["invenio-stats"].aggregations
     return {
@@ -35,13 +36,15 @@ def queries(app):
     }
 
 
-def rules(counted, subcounts, top):
-    """Return a mark of all that the documents depend on besides the events.
+def rules(
+    counted: Mapping[str, Any], subcounts: Mapping[str, Subcount], top: int
+) -> str:
+    """Return a hash of all settings that the documents depend on.
 
     Args:
-        counted: what :func:`queries` returns.
+        counted: the result of :func:`queries`.
         subcounts: the registry of breakdowns.
-        top: values that a snapshot keeps of a breakdown that shows the largest.
+        top: how many values a snapshot lists of a breakdown that shows the largest.
     """
     described = [
         [s.key, s.event, s.extract if s.event else "", s.show]
@@ -51,7 +54,7 @@ def rules(counted, subcounts, top):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _params(aggregations, stock):
+def _params(aggregations: Mapping[str, Any], stock: str) -> dict[str, Any]:
     """Return the parameters of the site's aggregation of an event."""
     found = {
         name: dict(aggregation.params)
@@ -61,12 +64,12 @@ def _params(aggregations, stock):
     return found.get(f"{stock}-agg") or next(iter(found.values()), {})
 
 
-def _query(params):
+def _query(params: Mapping[str, Any]) -> dict[str, Any]:
     search = dsl.Search()
     modifiers = params.get("query_modifiers")
     for modifier in [filter_robots] if modifiers is None else modifiers:
         search = modifier(search)
     query = search.to_dict().get("query", _NOTHING_ELSE)
-    # an event without the field is in none of the aggregation's buckets
+    # the stock aggregation puts an event without the field into no bucket
     field = {"exists": {"field": params.get("field", "unique_id")}}
     return {"bool": {"filter": [query, field]}}

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading the events of some days, each exactly once, whatever is written meanwhile.
+"""Read the events of some days exactly once, even during writes.
 
-A point in time is taken of each shard's primary, so that an event that is written
-again between two pages is neither missed nor seen twice, and a page can be asked for
-again when its answer is lost.
+Each shard is read through a point in time on its primary. An event that is rewritten
+between two pages is then neither missed nor read twice, and a page whose response was
+lost can be requested again.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
@@ -21,10 +23,10 @@ from ...search.pipelining import ahead
 from .event_columns import CountedEvent
 
 PAGE = 10_000
-"""Events in one answer."""
+"""Events in one page."""
 
 LIMIT = 120.0
-"""Seconds to go on trying while OpenSearch takes no requests."""
+"""Seconds to retry while OpenSearch takes no requests."""
 
 _KEEP_ALIVE = "5m"
 
@@ -44,33 +46,63 @@ class _Opened(msgspec.Struct):
 _decode_opened = msgspec.json.Decoder(_Opened).decode
 
 
-class EventReader:
-    """Reads events of whole days.
+class EventReader(Generic[_Source]):
+    """Reads the events of whole days.
 
     Args:
-        text_client: a client that does not decode.
+        text_client: returns undecoded bodies.
         waiting: called with a sentence before each pause.
-        limit: seconds to go on trying while OpenSearch takes no requests.
-        event: the :class:`msgspec.Struct` of what is needed of an event.
+        limit: seconds to retry while OpenSearch takes no requests.
+        event: a :class:`msgspec.Struct` with the fields to decode of each event.
     """
 
-    def __init__(self, text_client, waiting=None, limit=LIMIT, event=CountedEvent):
-        """Keep what is needed."""
-        self._client, self._waiting, self._limit = text_client, waiting, limit
-        self._decode_page = page_decoder(_Hit[event], strict=False)
+    @overload
+    def __init__(
+        self: "EventReader[CountedEvent]",
+        text_client: OpenSearch,
+        waiting: Callable[[str], None] | None = None,
+        limit: float = LIMIT,
+    ) -> None: ...
 
-    def read(self, index, shards, first, last, only):
-        """Yield the events of some days of an index.
+    @overload
+    def __init__(
+        self,
+        text_client: OpenSearch,
+        waiting: Callable[[str], None] | None = None,
+        limit: float = LIMIT,
+        *,
+        event: type[_Source],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        text_client: OpenSearch,
+        waiting: Callable[[str], None] | None = None,
+        limit: float = LIMIT,
+        event: type[Any] = CountedEvent,
+    ) -> None:
+        self._client, self._waiting, self._limit = text_client, waiting, limit
+        # _Hit[event] is an expression here, which a type checker does not evaluate
+        self._decode_page = page_decoder(
+            _Hit[event], strict=False  # type: ignore[valid-type]
+        )
+
+    def read(
+        self,
+        index: str,
+        shards: Iterable[int],
+        first: str,
+        last: str,
+        only: dict[str, Any],
+    ) -> Iterator[list[_Source]]:
+        """Yield the events of some days of an index, up to :data:`PAGE` at a time.
 
         Args:
             index: name of one index.
             shards: numbers of its shards.
             first: first day, ``YYYY-MM-DD``.
             last: last day, inclusive.
-            only: the query that the events must match.
-
-        Yields:
-            list: events, up to :data:`PAGE` of them.
+            only: query that the events must match.
 
         Raises:
             SearchUnavailableError: OpenSearch did not answer, or not completely.
@@ -86,10 +118,10 @@ class EventReader:
         }
         for shard in sorted(shards):
             with self._point_in_time(index, shard) as pit:
-                # the cluster looks for the next page while this one is taken in
+                # the cluster searches the next page while this one is processed
                 yield from ahead(self._pages({**body, "pit": pit}, index))
 
-    def _pages(self, body, index):
+    def _pages(self, body: dict[str, Any], index: str) -> Iterator[list[_Source]]:
         while True:
             page = self._decode_page(self._send("POST", "/_search", body))
             if not page.is_complete or page.shards.successful != 1:
@@ -105,7 +137,7 @@ class EventReader:
             body = {**body, "search_after": hits[-1].sort}
 
     @contextmanager
-    def _point_in_time(self, index, shard):
+    def _point_in_time(self, index: str, shard: int) -> Iterator[dict[str, str]]:
         params = {
             "keep_alive": _KEEP_ALIVE,
             "preference": f"_shards:{shard}|_primary",
@@ -122,12 +154,19 @@ class EventReader:
         try:
             yield {"id": pit, "keep_alive": _KEEP_ALIVE}
         finally:
-            with suppress(OpenSearchException):  # else it expires by itself
+            # if this fails, the point in time expires after _KEEP_ALIVE
+            with suppress(OpenSearchException):
                 self._client.transport.perform_request(
                     "DELETE", "/_search/point_in_time", body={"pit_id": [pit]}
                 )
 
-    def _send(self, method, path, body, params=None):
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Any:
         return patiently(
             lambda: self._client.transport.perform_request(
                 method,

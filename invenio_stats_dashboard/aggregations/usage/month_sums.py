@@ -1,82 +1,104 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Sums of a month's deltas, of the breakdowns of which snapshots have the largest cells.
+"""Store the sums of a month's deltas, for breakdowns that show only the largest values.
 
-Without them 365 deltas had to be read for a year, each with all breakdowns. A document
-has one breakdown of a community's month, its numbers as columns, and the mark of the
-deltas that it is the sum of. Whoever reads it compares the mark with the deltas' own
-checksums, so that a sum which is no longer, or not yet, that of the deltas is not told.
+Without them, a query over a year would read 365 deltas, each with all breakdowns. A
+document holds one breakdown of a community's month, its numbers as columns, and a hash
+of the checksums of the deltas that were added up. A reader compares this hash with the
+stored deltas, and ignores a month sum that is outdated.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import xxhash
+from opensearchpy import OpenSearch
 
 from ..aggregate_reader import LAST_DAY, DocumentRange, query_of
-from ..aggregate_store import Actions
-from .sums import sums_of
+from ..aggregate_store import Actions, AggregateStore
+from .sums import StoredDelta, ValueSums, sums_of
+
+if TYPE_CHECKING:
+    from .usage_totals import UsageTotals
 
 LEAST = 8
-"""Deltas that a month must have: fewer are read as fast as its sums are."""
+"""Deltas that a month must have. Fewer can be read as fast as their sum."""
 
 
-def mark(checksums):
-    """Return what tells deltas from any others.
+class MonthSumState(TypedDict):
+    """What a checkpoint stores of a month sum.
+
+    ``before`` holds breakdown key -> value -> sums before the month, in the order of
+    :data:`~.sums.SUMS`; None for a value without earlier events.
+    """
+
+    name: str
+    deltas: list[str]
+    before: dict[str, dict[str, Sequence[int] | None]]
+
+
+class MonthSumColumns(TypedDict):
+    """One breakdown of a month as columns; equal positions are of the same value."""
+
+    ids: Sequence[str]
+    view: dict[str, Sequence[int]]
+    download: dict[str, Sequence[int]]
+
+
+def mark(checksums: Iterable[str]) -> str:
+    """Return a hash of the checksums of deltas.
 
     Args:
-        checksums: of each, in the order of days.
+        checksums: sorted by day.
     """
     return xxhash.xxh3_64_hexdigest("\n".join(checksums).encode())
 
 
 class MonthSum:
-    """What cells have gained since a month began.
+    """What the values of breakdowns have gained since a month began.
 
-    Kept is what the running sums of a cell were before the month, for cells that have
-    changed in it.
+    It stores the sums before the month of the values that have changed in it.
 
     Args:
         keys: of the breakdowns.
-        state: what :meth:`state` returned, to go on from there.
+        state: result of :meth:`state`, to continue from.
 
     Attributes:
-        name: ``YYYY-MM``.
+        name: ``YYYY-MM``; empty before the first day.
     """
 
-    def __init__(self, keys, state=None):
-        """Begin with no month, or where a state was taken."""
+    def __init__(self, keys: Iterable[str], state: MonthSumState | None = None) -> None:
         state = state or {"name": "", "deltas": [], "before": {}}
         self.name, self._deltas = state["name"], list(state["deltas"])
         self._before = {key: dict(state["before"].get(key, {})) for key in keys}
 
-    def state(self):
-        """Return all that is needed to go on, as JSON values."""
+    def state(self) -> MonthSumState:
+        """Return the state from which another object can continue."""
         return {
             "name": self.name,
             "deltas": list(self._deltas),
             "before": {key: dict(of_key) for key, of_key in self._before.items()},
         }
 
-    def begin(self, delta):
-        """Take in that a day is going to be added, maybe the first of another month.
-
-        Args:
-            delta: a :class:`~.sums.StoredDelta`.
-        """
+    def begin(self, delta: StoredDelta) -> None:
+        """Start the day of a delta, and a new month if it is the first of one."""
         name = delta.period_start[:7]
         if name != self.name:
             self.name, self._deltas = name, []
             self._before = {key: {} for key in self._before}
         self._deltas.append(delta.checksum)
 
-    def note(self, key, cells, changed):
-        """Note what cells are before a day is added to them.
+    def note(
+        self, key: str, cells: Mapping[str, ValueSums], changed: Iterable[ValueSums]
+    ) -> None:
+        """Store the sums of values before a day is added to them.
 
         Args:
             key: of a breakdown.
-            cells: id -> :class:`~.sums.ValueSums` with running sums.
-            changed: those of the day, as a list.
+            cells: value -> its running sums.
+            changed: the values of the day.
         """
         before = self._before[key]
         for found in changed:
@@ -85,29 +107,25 @@ class MonthSum:
                 before[found.id] = None if cell is None else sums_of(cell)
 
     @property
-    def is_told(self):
-        """Tell whether it has enough days to be worth a document."""
+    def is_told(self) -> bool:
+        """Return whether the month has enough days to be worth a document."""
         return len(self._deltas) >= LEAST
 
     @property
-    def mark(self):
-        """Return the mark of the deltas that were added."""
+    def mark(self) -> str:
+        """Return the hash of the deltas that were added."""
         return mark(self._deltas)
 
-    def columns(self, key, cells):
-        """Return what the cells of a breakdown have gained.
+    def columns(self, key: str, cells: Mapping[str, ValueSums]) -> MonthSumColumns:
+        """Return what the values of a breakdown have gained, the most viewed first.
 
         Args:
             key: of the breakdown.
-            cells: id -> :class:`~.sums.ValueSums` with running sums.
-
-        Returns:
-            dict: ``ids``, and a list of as many numbers under each of
-            :data:`~.sums.SUMS`; those with the most views first.
+            cells: value -> its running sums.
         """
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         for id, before in self._before[key].items():
-            now = sums_of(cells[id])
+            now: tuple[int, ...] = sums_of(cells[id])
             if before is not None:
                 now = tuple(new - old for new, old in zip(now, before, strict=True))
             rows.append((id, *now))
@@ -126,25 +144,24 @@ class MonthSum:
 
 
 class MonthSums:
-    """Writes the sums of months.
+    """Writes month sums.
 
     Args:
-        client: an ordinary client.
-        store: the :class:`~..aggregate_store.AggregateStore` of the family ``usage-month``.
+        client: for the requests.
+        store: of the family ``usage-month``.
     """
 
-    def __init__(self, client, store):
-        """Keep what is needed."""
+    def __init__(self, client: OpenSearch, store: AggregateStore) -> None:
         self._client, self._store = client, store
         self._actions = Actions(store.write)
         self._now = datetime.now(UTC).isoformat()
 
-    def save(self, community, running):
-        """Store the sums of the month at hand: :meth:`finish` must follow.
+    def save(self, community: str, running: "UsageTotals") -> None:
+        """Add the current month to those that :meth:`finish` stores.
 
         Args:
             community: UUID or ``global``.
-            running: its :class:`~.usage_totals.UsageTotals`.
+            running: its running totals.
         """
         month = running.month
         if not month.is_told:
@@ -162,12 +179,11 @@ class MonthSums:
             id = f"{community}:{day}:{key}"
             self._actions.index(self._store.write_alias(day), id, source, is_alias=True)
 
-    def finish(self, starts):
-        """Store what is saved, and delete what there is beside it.
+    def finish(self, starts: Mapping[str, str]) -> None:
+        """Store the saved months, and delete all others from some days on.
 
         Args:
-            starts: community -> the first day whose month was saved, with all later
-                ones.
+            starts: community -> the day from whose month on all months were saved.
         """
         self._actions.flush()
         self._store.refresh()

@@ -1,86 +1,118 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage snapshots and sums of months, continued from the deltas that have changed.
+"""Continue usage snapshots and month sums from the deltas that have changed.
 
-Which communities have to be continued from which day is noted before a delta is
-written, and taken off when the snapshots are. In between, a kill costs the work on
-some communities.
+The communities to continue, and the day from which each has to be continued, are stored
+before a delta is written. They are removed once the snapshots are written. A run that
+is killed in between loses only the work on some communities.
 """
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
+from typing import Protocol
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
 from ...search.documents import Bookmark
+from ...search.names import Names
 from ..aggregate_reader import FIRST_DAY, LAST_DAY, DocumentRange
-from .checkpoints import LATEST, Checkpoint, Checkpoints, SeenThings
+from ..aggregate_store import AggregateStore, WriteCounts
+from ..documents import Document
+from .checkpoints import (
+    LATEST,
+    Checkpoint,
+    Checkpoints,
+    FirstSeen,
+    SeenSource,
+    SeenThings,
+)
 from .month_sums import MonthSums
-from .sums import decode_delta
-from .usage_totals import UsageTotals
+from .sums import StoredDelta, decode_delta
+from .usage_totals import ShownBreakdowns, UsageTotals, UsageTotalsState
 
 GROUP = 40
-"""Communities that are continued at a time."""
+"""Communities that are continued together."""
 
 _SMALL, _LARGE = 500, 8
-"""Deltas in one answer: of most communities, and of ``global``."""
+"""Deltas in one page: of most communities, and of ``global``."""
 
 _REDO = "redo:usage-snapshot"
 
 
+class _ChangedDay(Protocol):
+    """A day of a community of which a document is about to change."""
+
+    @property
+    def community(self) -> str: ...
+
+    @property
+    def day(self) -> str: ...
+
+
 class SnapshotRestart:
-    """From which day each community's snapshots are to be continued.
+    """Stores from which day the snapshots of each community have to be continued.
+
+    The stored document is read at once.
 
     Args:
-        client: an ordinary client.
-        names: the instance's :class:`~...search.names.Names`.
+        client: for the requests.
+        names: of the instance's indices.
         check: raises when this run must not write any more.
+
+    Attributes:
+        days: community -> first day, ``YYYY-MM-DD``.
     """
 
-    def __init__(self, client, names, check=None):
-        """Read what is noted."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self._client, self._index, self._check = client, names.bookmarks, check
+        self.days: dict[str, str] = {}
         self._read()
 
-    def note(self, changes):
-        """Note documents that are about to change.
-
-        Args:
-            changes: iterable of things with a community and a day.
+    def note(self, changes: Iterable[_ChangedDay]) -> None:
+        """Store the days of documents that are about to change.
 
         Raises:
-            LockLostError: ``check`` says so.
+            LockLostError: ``check`` reports that another run has taken over.
         """
-        earliest = {}
+        earliest: dict[str, str] = {}
         for change in changes:
             known = earliest.get(change.community)
             if known is None or change.day < known:
                 earliest[change.community] = change.day
         self._change(lambda days: _earlier(days, earliest))
 
-    def done(self, group):
-        """Take communities off that were continued.
+    def done(self, group: Mapping[str, str]) -> None:
+        """Remove communities whose snapshots were continued.
+
+        A community for which an earlier day was stored in the meantime remains.
 
         Args:
-            group: community -> the day from which on it was.
+            group: community -> the day from which its snapshots were written.
 
         Raises:
-            LockLostError: ``check`` says so.
+            LockLostError: ``check`` reports that another run has taken over.
         """
         self._change(lambda days: {c: d for c, d in days.items() if group.get(c) != d})
 
-    def _change(self, change):
-        """Write what is noted, changed; again if somebody else wrote meanwhile."""
+    def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Change the stored days; repeat if another process wrote in the meantime."""
         self._read()
         while True:
             changed = change(self.days)
             if changed == self.days:
                 return
-            # asked between reading and writing: what a later run notes is not undone
+            # between reading and writing, so that a later run's days are not lost
             if self._check:
                 self._check()
             try:
@@ -92,13 +124,13 @@ class SnapshotRestart:
             except LockLostError:
                 self._read()
 
-    def _read(self):
+    def _read(self) -> None:
         self._bookmark = Bookmark(self._client, self._index, _REDO)
         self.days = dict(self._bookmark.data.get("communities", {}))
 
 
-def _earlier(days, others):
-    """Return for each community the earlier one of two days."""
+def _earlier(days: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """Return the earlier of two days for each community."""
     merged = dict(days)
     for community, day in others.items():
         merged[community] = min(day, merged.get(community, day))
@@ -107,7 +139,7 @@ def _earlier(days, others):
 
 @dataclass(frozen=True)
 class _Start:
-    """Where one community is continued.
+    """Where one community's snapshots are continued.
 
     Attributes:
         replay: first day whose delta is added.
@@ -122,29 +154,36 @@ class Snapshots:
     """Continues the snapshots of communities.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        deltas: the :class:`~..aggregate_store.AggregateStore` of usage deltas.
-        seen: the one of what was seen.
-        snapshots: the one of usage snapshots.
-        months: the one of sums of months.
-        shown: a :class:`~.usage_totals.ShownBreakdowns`.
+        client: for the requests.
+        names: of the instance's indices.
+        deltas: the store of usage deltas.
+        seen: the store of the family ``usage-seen``.
+        snapshots: the store of usage snapshots.
+        months: the store of month sums.
+        shown: the breakdowns.
     """
 
-    def __init__(self, client, names, deltas, seen, snapshots, months, shown):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        deltas: AggregateStore,
+        seen: AggregateStore,
+        snapshots: AggregateStore,
+        months: AggregateStore,
+        shown: ShownBreakdowns,
+    ) -> None:
         self._client, self._deltas, self._seen = client, deltas, seen
         self._snapshots, self._months, self._shown = snapshots, months, shown
         self._states = Checkpoints(client, names, snapshots.write)
 
-    def groups(self, days):
-        """Return the communities to continue, in groups.
+    def groups(self, days: Mapping[str, str]) -> list[dict[str, str]]:
+        """Divide communities into groups that are continued together.
+
+        ``global``, the largest by far, is a group of its own.
 
         Args:
             days: community -> first day.
-
-        Returns:
-            list[dict]: parts of it; ``global``, the largest by far, alone.
         """
         rest = sorted((c for c in days if c != GLOBAL), key=lambda c: (days[c], c))
         groups = [rest[i : i + GROUP] for i in range(0, len(rest), GROUP)]
@@ -152,14 +191,14 @@ class Snapshots:
             groups.insert(0, [GLOBAL])
         return [{c: days[c] for c in group} for group in groups]
 
-    def redo(self, days):
-        """Write the snapshots of some communities.
+    def redo(self, days: Mapping[str, str]) -> WriteCounts:
+        """Write the snapshots, checkpoints and month sums of some communities.
 
         Args:
-            days: community -> day from which on they are written.
+            days: community -> day from which they are written.
 
         Returns:
-            Written: what was done.
+            How many snapshots were written.
         """
         self._deltas.refresh()
         self._seen.refresh()
@@ -172,8 +211,8 @@ class Snapshots:
         months.finish(days)
         return written
 
-    def newest(self, communities):
-        """Return the day of the newest delta of each of some communities."""
+    def newest(self, communities: Collection[str]) -> dict[str, str]:
+        """Return the day of the newest delta of each community that has one."""
         answer = self._client.search(
             index=self._deltas.alias,
             body={
@@ -200,27 +239,38 @@ class Snapshots:
 
 
 class _Group:
-    """One group of communities on its way through the days."""
+    """Continues one group of communities, day by day.
 
-    def __init__(self, snapshots, days, months):
+    Args:
+        snapshots: to which the group belongs.
+        days: community -> first day whose snapshot is written.
+        months: writes the month sums.
+    """
+
+    def __init__(
+        self, snapshots: Snapshots, days: Mapping[str, str], months: MonthSums
+    ) -> None:
         self._own, self._days, self._months = snapshots, days, months
         self._states = snapshots._states
         self._kept = self._states.kept(days)
         self._newest = snapshots.newest(days)
-        self._written = set()
+        self._written: set[str] = set()
         self._seen = SeenThings(sorted(days))
-        self._running, self._starts = {}, {}
-        self._active = set()
+        self._running: dict[str, UsageTotals] = {}
+        self._starts: dict[str, _Start] = {}
+        self._active: set[str] = set()
         for community, day in days.items():
             self._start(community, day)
 
-    def _start(self, community, day):
+    def _start(self, community: str, day: str) -> None:
+        """Start a community at its last complete checkpoint before a day."""
         usable = [
             kept
             for kept in self._kept
             if kept.community == community and kept.day < day and not kept.piece
         ]
-        state, replay = None, FIRST_DAY
+        state: UsageTotalsState | None = None
+        replay = FIRST_DAY
         for kept in sorted(usable, key=lambda kept: kept.day, reverse=True):
             if found := self._states.read(kept):
                 state, seen = found
@@ -230,15 +280,15 @@ class _Group:
         self._running[community] = UsageTotals(self._own._shown, state)
         self._starts[community] = _Start(replay, day)
 
-    def outdated(self):
-        """Return the states that were there and do not hold any more."""
+    def outdated(self) -> list[Checkpoint]:
+        """Return the earlier checkpoints that are wrong now and were not replaced."""
         return [
             kept
             for kept in self._kept
             if kept.day >= self._days[kept.community] and kept.id not in self._written
         ]
 
-    def documents(self):
+    def documents(self) -> Iterator[Document]:
         """Yield the snapshots, sorted by day, then community."""
         parts = [
             DocumentRange(s.replay, LAST_DAY, c)
@@ -258,7 +308,7 @@ class _Group:
             if month[:4] > year:
                 self._end_of(year)
                 year = month[:4]
-            sources = []
+            sources: list[SeenSource] = []
             while waiting and waiting[0] <= month:
                 sources += list(waiting[1])
                 waiting = next(seen, None)
@@ -268,7 +318,8 @@ class _Group:
         for community in self._starts:
             self._save_month(community)
 
-    def _add(self, delta, new):
+    def _add(self, delta: StoredDelta, new: FirstSeen) -> Iterator[Document]:
+        """Add a delta, and yield the snapshot of its day if it has to be written."""
         community, day = delta.community_id, delta.period_start
         running = self._running[community]
         if day == self._newest.get(community):
@@ -280,28 +331,28 @@ class _Group:
         if day >= self._starts[community].redo:
             yield running.snapshot(community, day)
 
-    def _save_month(self, community):
-        """Keep the sums of a community's month, of which there will be no more days."""
+    def _save_month(self, community: str) -> None:
+        """Save the sums of a community's month, which will get no more days."""
         running = self._running[community]
         if running.month.name >= self._days[community][:7]:
             self._months.save(community, running)
 
-    def _end_of(self, year):
-        """Keep the states at the end of a year of communities that go on after it."""
+    def _end_of(self, year: str) -> None:
+        """Save checkpoints of a year for communities that have later deltas."""
         for community in sorted(self._active):
             if self._newest.get(community, "")[:4] > year:
                 self._save(Checkpoint(community, year, f"{year}-12-31"))
         self._active.clear()
 
-    def _save(self, kept):
+    def _save(self, kept: Checkpoint) -> None:
         running = self._running[kept.community]
         seen = self._seen.until(kept.community, _next(kept.day))
         self._written.update(self._states.save(kept, running.state(), seen))
 
 
-def _next(day):
+def _next(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-def _previous(day):
+def _previous(day: str) -> str:
     return (date.fromisoformat(day) - timedelta(days=1)).isoformat()

@@ -1,7 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What adds up of usage deltas: their totals and their cells."""
+"""The metrics of usage deltas that can be added up over days."""
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -12,7 +14,10 @@ SUMS = (
     "download.unique_visitors",
     "download.total_volume",
 )
-"""Paths of what adds up from day to day, in the order of :func:`sums_of`."""
+"""Paths of these metrics, in the order of :func:`sums_of`."""
+
+EventSums = tuple[int, int, int, int, int]
+"""Their numbers, in the order of :data:`SUMS`."""
 
 
 class Views(msgspec.Struct, gc=False):
@@ -23,7 +28,7 @@ class Views(msgspec.Struct, gc=False):
 
 
 class Downloads(msgspec.Struct, gc=False):
-    """Sums of downloads."""
+    """Sums of downloads; the volume is in bytes."""
 
     total_events: int = 0
     unique_visitors: int = 0
@@ -31,7 +36,7 @@ class Downloads(msgspec.Struct, gc=False):
 
 
 class ValueSums(msgspec.Struct, gc=False, omit_defaults=True):
-    """Sums of one value; None where it has no events of a type."""
+    """Sums of one value of a breakdown; None for a type without events."""
 
     id: str
     view: Views | None = None
@@ -46,7 +51,7 @@ class EventTotals(msgspec.Struct, gc=False):
 
 
 class StoredDelta(msgspec.Struct):
-    """What snapshots and months need of a stored usage delta."""
+    """What snapshots and month sums need of a stored usage delta."""
 
     community_id: str
     period_start: str
@@ -60,8 +65,8 @@ decode_delta = msgspec.json.Decoder(StoredDelta).decode
 _NO_VIEWS, _NO_DOWNLOADS = Views(), Downloads()
 
 
-def cell_of(id, sums):
-    """Return the cell of a value with these sums."""
+def cell_of(id: str, sums: Sequence[int]) -> ValueSums:
+    """Return the sums of a value, given in the order of :data:`SUMS`."""
     return ValueSums(
         id,
         Views(*sums[:2]) if sums[0] else None,
@@ -69,8 +74,8 @@ def cell_of(id, sums):
     )
 
 
-def sums_of(cell):
-    """Return the sums of a cell, or of totals, as a tuple in the order of :data:`SUMS`."""
+def sums_of(cell: ValueSums | EventTotals) -> EventSums:
+    """Return the sums of a value, or of all events, in the order of :data:`SUMS`."""
     view, download = cell.view or _NO_VIEWS, cell.download or _NO_DOWNLOADS
     return (
         view.total_events,
@@ -81,18 +86,24 @@ def sums_of(cell):
     )
 
 
-def add_sums(cell, found):
-    """Add the sums of one cell to another; what this has none of becomes the other's."""
+def add_sums(cell: ValueSums | EventTotals, found: ValueSums | EventTotals) -> None:
+    """Add sums to others, in place.
+
+    Args:
+        cell: is changed.
+        found: is added. ``cell`` takes over its objects for event types that ``cell``
+            has none of, so ``found`` must not be used afterwards.
+    """
     if (more := found.view) is not None:
         if (view := cell.view) is None:
             cell.view = more
         else:
             view.total_events += more.total_events
             view.unique_visitors += more.unique_visitors
-    if (more := found.download) is not None:
+    if (added := found.download) is not None:
         if (download := cell.download) is None:
-            cell.download = more
+            cell.download = added
         else:
-            download.total_events += more.total_events
-            download.unique_visitors += more.unique_visitors
-            download.total_volume += more.total_volume
+            download.total_events += added.total_events
+            download.unique_visitors += added.unique_visitors
+            download.total_volume += added.total_volume

@@ -1,27 +1,38 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Running totals of one community: deltas go in, snapshots come out.
+"""Add up the deltas of one community, and build its snapshots.
 
-A cell of a delta becomes the running cell of its value, and the others of that value are
-added to it. Running totals only grow, so the largest cells of a day are among the
-largest of the day before and those that have changed.
+Sums of a value in a delta become the value's running sums; those of later deltas are
+added to them. Running totals only grow. The largest values of a day are therefore among
+the largest of the day before and the values that have changed.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import msgspec
 
 from ..documents import Document
 from .documents import DOWNLOAD, VIEW
-from .month_sums import MonthSum
-from .sums import Downloads, EventTotals, Views, add_sums, cell_of, sums_of
+from .month_sums import MonthSum, MonthSumColumns, MonthSumState
+from .sums import (
+    Downloads,
+    EventTotals,
+    StoredDelta,
+    ValueSums,
+    Views,
+    add_sums,
+    cell_of,
+    sums_of,
+)
 
 _encode = msgspec.json.Encoder().encode
 
 
-def by_size(cell):
-    """Return what cells are sorted by: most views, most downloads, then the id."""
+def by_size(cell: ValueSums) -> tuple[int, int, str]:
+    """Return the sort key: most views first, then most downloads, then the id."""
     view, download = cell.view, cell.download
     return (
         0 if view is None else -view.total_events,
@@ -30,29 +41,50 @@ def by_size(cell):
     )
 
 
-def by_views(cell):
-    """Return what the largest cells by views are chosen by; they have some."""
-    return -cell.view.total_events, cell.id
+# the next two are called for values that have views or downloads; an assertion would
+# slow down the innermost loop
 
 
-def by_downloads(cell):
-    """Return what the largest cells by downloads are chosen by; they have some."""
-    return -cell.download.total_events, cell.id
+def by_views(cell: ValueSums) -> tuple[int, str]:
+    """Return the sort key of values that have views: most views first."""
+    return -cell.view.total_events, cell.id  # type: ignore[union-attr]
 
 
-_ORDERS = (("view", by_views), ("download", by_downloads))
+def by_downloads(cell: ValueSums) -> tuple[int, str]:
+    """Return the sort key of values that have downloads: most downloads first."""
+    return -cell.download.total_events, cell.id  # type: ignore[union-attr]
+
+
+_Order = Callable[[ValueSums], tuple[int, str]]
+
+_ORDERS: tuple[tuple[str, _Order], ...] = (
+    ("view", by_views),
+    ("download", by_downloads),
+)
+
+
+class UsageTotalsState(TypedDict):
+    """What a checkpoint stores of running totals.
+
+    Sums are in the order of :data:`~.sums.SUMS`.
+    """
+
+    totals: Sequence[int]
+    distinct: dict[str, int]
+    cells: dict[str, dict[str, Sequence[int]]]
+    month: NotRequired[MonthSumState]
 
 
 @dataclass(frozen=True)
 class ShownBreakdowns:
-    """Which breakdowns there are, and how much of them a snapshot has.
+    """The breakdowns, and how many of their values a snapshot lists.
 
     Attributes:
-        every: breakdown key -> whether all its values are shown, in order.
-        top: how many of the others.
+        every: breakdown key -> whether all its values are listed, in order.
+        top: how many values are listed of the others.
     """
 
-    every: dict
+    every: dict[str, bool]
     top: int
 
 
@@ -60,15 +92,17 @@ class UsageTotals:
     """Running totals of one community.
 
     Args:
-        shown: a :class:`ShownBreakdowns`.
-        state: what :meth:`state` returned, to go on from there.
+        shown: the breakdowns.
+        state: result of :meth:`state`, to continue from.
 
     Attributes:
-        month: the :class:`~.month_sums.MonthSum` of the last day that was added.
+        distinct: kind of thing -> how many were used so far.
+        month: sums of the month of the last day that was added.
     """
 
-    def __init__(self, shown, state=None):
-        """Begin with nothing, or where a state was taken."""
+    def __init__(
+        self, shown: ShownBreakdowns, state: UsageTotalsState | None = None
+    ) -> None:
         state = state or {"totals": [0] * 5, "cells": {}, "distinct": {}}
         self._shown = shown
         totals = state["totals"]
@@ -91,8 +125,8 @@ class UsageTotals:
         }
         self.month = MonthSum(self._largest, state.get("month"))
 
-    def state(self):
-        """Return all that is needed to go on, as JSON values."""
+    def state(self) -> UsageTotalsState:
+        """Return the state from which another object can continue, as JSON values."""
         return {
             "totals": sums_of(self._totals),
             "distinct": dict(self.distinct),
@@ -104,12 +138,12 @@ class UsageTotals:
             "month": self.month.state(),
         }
 
-    def add(self, delta, new):
+    def add(self, delta: StoredDelta, new: Mapping[str, int]) -> None:
         """Add a day.
 
         Args:
-            delta: a :class:`Delta`; its cells must not be used any more.
-            new: kind of thing -> how many were seen for the first time.
+            delta: of the day; its objects must not be used afterwards.
+            new: kind of thing -> how many were used for the first time.
         """
         add_sums(self._totals, delta.totals)
         self.month.begin(delta)
@@ -126,18 +160,23 @@ class UsageTotals:
             if not every and changed:
                 self._choose(key, changed)
 
-    def of_month(self):
-        """Yield what the cells of the month of the last day add up to so far.
+    def of_month(self) -> Iterator[tuple[str, MonthSumColumns]]:
+        """Yield the sums of the month of the last added day, up to that day.
 
         Yields:
-            tuple: key of a breakdown of which snapshots have the largest cells, and its
-            cells as :meth:`~.month_sums.MonthSum.columns` has them.
+            The key of a breakdown of which snapshots list the largest values, and the
+            sums of all its values.
         """
         for key in self._largest:
             yield key, self.month.columns(key, self._cells[key])
 
-    def snapshot(self, community, day):
-        """Return the snapshot of a day as a document."""
+    def snapshot(self, community: str, day: str) -> Document:
+        """Return the snapshot of a day.
+
+        Args:
+            community: UUID or ``global``.
+            day: the last day that was added, ``YYYY-MM-DD``.
+        """
         totals, of = self._totals, self.distinct.get
         view = (
             totals.view.total_events,
@@ -161,20 +200,21 @@ class UsageTotals:
                 "view": dict(zip(VIEW, view, strict=True)),
                 "download": dict(zip(DOWNLOAD, download, strict=True)),
             },
-            # as it is now: the cells go on growing
+            # encoded now: later days change the same objects
             "subcounts": msgspec.Raw(_encode(subcounts)),
         }
         return Document(community, day, body)
 
-    def _subcount(self, key):
+    def _subcount(self, key: str) -> list[ValueSums] | dict[str, list[ValueSums]]:
         if self._shown.every[key]:
             return sorted(self._cells[key].values(), key=by_size)
         views, downloads = self._largest[key]
         return {"by_view": views, "by_download": downloads}
 
-    def _choose(self, key, changed):
-        """Choose the largest cells again, of which those of a delta have changed."""
-        cells, chosen = self._cells[key], []
+    def _choose(self, key: str, changed: Iterable[ValueSums]) -> None:
+        """Update the largest values of a breakdown after some have changed."""
+        cells = self._cells[key]
+        chosen: list[list[ValueSums]] = []
         for largest, (part, order) in zip(self._largest[key], _ORDERS, strict=True):
             more = [cells[found.id] for found in changed if getattr(found, part)]
             if more and 0 < self._shown.top == len(largest):
@@ -183,7 +223,7 @@ class UsageTotals:
             chosen.append(self._first([*largest, *more], order) if more else largest)
         self._largest[key] = chosen
 
-    def _first(self, cells, order):
-        """Return the first cells in an order, each once."""
+    def _first(self, cells: Iterable[ValueSums], order: _Order) -> list[ValueSums]:
+        """Return the largest distinct values in an order."""
         found = {cell.id: cell for cell in cells}
         return sorted(found.values(), key=order)[: self._shown.top]

@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Making a COUNTER dataset report of one month."""
+"""Make the COUNTER dataset report of one month."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from typing import Any, TypeVar
 
+from flask import Flask
+from flask_principal import Identity
 from invenio_base import invenio_url_for
 from invenio_stats.proxies import current_stats
 
@@ -26,7 +29,9 @@ from .usage import UseCounts
 
 _REQUEST = "download"
 _BATCH = 1000
-"""Records whose titles are asked for at a time."""
+"""Records whose titles are requested at a time."""
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,10 @@ class ReportProgress:
     """How far a report is.
 
     Attributes:
-        label: what is done now.
+        label: the last thing done.
         done: days counted, or records written.
-        total: of these.
-        events: counted so far.
+        total: all days, or all records.
+        events: events counted so far.
     """
 
     label: str
@@ -52,49 +57,54 @@ class CounterReport:
 
     Attributes:
         header: ``report-header``.
-        records: how many datasets were used; those that are left out are among them.
-        datasets: makes the items of ``report-datasets``, by identifier of the record;
-            to be read once, within the application context.
+        records: number of datasets that were used, including those that are omitted.
+        datasets: the items of ``report-datasets``, sorted by identifier of the record.
+            Read them once, within the application context.
     """
 
-    header: dict
+    header: dict[str, Any]
     records: int
-    datasets: Iterator[dict] = field(repr=False)
+    datasets: Iterator[dict[str, Any]] = field(repr=False)
 
-    def as_json(self):
-        """Return the whole report; it holds all datasets in memory."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole report, with all datasets in memory."""
         return {"report-header": self.header, "report-datasets": list(self.datasets)}
 
 
 def counter_report(
-    app,
-    community_id,
-    month,
-    identity=None,
-    progress=None,
-    waiting=None,
-    hidden=False,
-    most=None,
-    today=None,
-):
+    app: Flask,
+    community_id: str,
+    month: str,
+    identity: Identity | None = None,
+    progress: Callable[[ReportProgress], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
+    hidden: bool = False,
+    most: int | None = None,
+    today: date | None = None,
+) -> CounterReport:
     """Return a report; see ``CommunityStatsService.counter_report``.
 
     Args:
-        app: the Flask application.
+        app: for its configuration.
         community_id: UUID, slug, or ``global``.
         month: ``YYYY-MM``.
-        identity: of the caller; None for somebody who is not logged in.
-        progress: called with a :class:`ReportProgress` now and then.
-        waiting: called with a sentence whenever OpenSearch takes no requests.
-        hidden: what the caller may not see is in it, too, without a title.
-        most: events that may be counted; None for any number.
-        today: the present UTC day as a date.
+        identity: of the caller; None for a caller who is not logged in.
+        progress: called after each day, and after each batch of records.
+        waiting: called with a sentence before each pause while OpenSearch takes no
+            requests.
+        hidden: include records that the caller may not see, without a title.
+        most: maximal number of events to count; None for any number.
+        today: the current UTC day; None for that of the clock.
 
-    Returns:
-        CounterReport: the report.
+    Raises:
+        TooManyEventsError: there are more than ``most`` events.
+        UsageError: the community does not exist, or the month is invalid or in the
+            future.
     """
     first, last, has_ended = argument_parsing.month(month, today)
-    (community,) = argument_parsing.with_global([community_id])
+    communities = argument_parsing.with_global([community_id])
+    assert communities is not None  # it is None only for no name
+    (community,) = communities
     polars_guard.require_same_process()
     progress = progress or (lambda progress: None)
     only = queries(app)
@@ -137,7 +147,7 @@ def counter_report(
         )
     )
 
-    def datasets():
+    def datasets() -> Iterator[dict[str, Any]]:
         done = 0
         for batch in _batches(counts.records()):
             told = _told(identity, [recid for recid, _ in batch], hidden)
@@ -156,8 +166,16 @@ def counter_report(
     return CounterReport(header, len(counts), datasets())
 
 
-def _told(identity, recids, hidden):
-    """Return what is told of records, maybe of those too that the caller may not see."""
+def _told(
+    identity: Identity | None, recids: Collection[str], hidden: bool
+) -> dict[str, visible_records.VisibleRecord]:
+    """Return the records that the caller may see.
+
+    Args:
+        identity: of the caller; None for a caller who is not logged in.
+        recids: of the records.
+        hidden: add the existing records that the caller may not see, without metadata.
+    """
     seen = visible_records.seen(identity, visible_records.RECID, recids)
     if not hidden:
         return seen
@@ -165,13 +183,13 @@ def _told(identity, recids, hidden):
     return {**visible_records.exists(visible_records.RECID, rest), **seen}
 
 
-def _batches(items):
+def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     items = iter(items)
     while batch := list(islice(items, _BATCH)):
         yield batch
 
 
-def _days(first, last):
+def _days(first: str, last: str) -> list[str]:
     start, end = date.fromisoformat(first), date.fromisoformat(last)
     return [
         (start + timedelta(days=n)).isoformat() for n in range((end - start).days + 1)

@@ -1,34 +1,49 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading the stored events that a COUNTER report counts."""
+"""Read the stored events that a COUNTER report counts."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ...aggregations.usage.event_reader import EventReader
 from ...community_events.documents import GLOBAL
 from ...queries.event_filters import of_community, whose
+from ...search.names import Names
 from .usage import UseEvent
+
+SourceIndex = tuple[str, str, range]
+"""Event type, name and shard numbers of an index."""
 
 _NO_ROBOTS = {"bool": {"must_not": [{"term": {"is_robot": True}}]}}
 _NOT_ENRICHED = {"bool": {"must_not": [{"exists": {"field": "enriched_at"}}]}}
 
 
 class CountedEvents:
-    """The events of a community that count, without robots.
+    """Reads the events of a community that count, without robots.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's :class:`~...search.names.Names`.
-        only: event type -> the query for what counts, of
+        client: for the requests.
+        text_client: returns undecoded bodies.
+        names: of the instance's indices.
+        only: event type -> query for the events that count; see
             :func:`~...aggregations.usage.event_filter.queries`.
         community: UUID, or ``global``.
         waiting: called with a sentence before each pause.
     """
 
-    def __init__(self, client, text_client, names, only, community, waiting=None):
-        """Keep what is needed; asks nothing yet."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        only: Mapping[str, dict[str, Any]],
+        community: str,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._client, self._names, self._community = client, names, community
         self._reader = EventReader(text_client, waiting, event=UseEvent)
         self._only = {
@@ -36,17 +51,16 @@ class CountedEvents:
             for event_type, query in only.items()
         }
 
-    def indices(self, month):
+    def indices(self, month: str) -> list[SourceIndex]:
         """Return the indices that can hold events of a month.
+
+        An index that a migration replaces in the meantime can still be read by its
+        name.
 
         Args:
             month: ``YYYY-MM``.
-
-        Returns:
-            list: (event type, name, numbers of its shards). One that a migration
-            replaces meanwhile can still be read by its name.
         """
-        found = []
+        found: list[SourceIndex] = []
         for event_type in self._only:
             alias = self._names.events_alias(event_type)
             try:
@@ -57,20 +71,19 @@ class CountedEvents:
                 continue
             for name, body in sorted(settings.items()):
                 shards = range(int(body["settings"]["index"]["number_of_shards"]))
-                # an index that is no month's can hold any
+                # an index without a month in its name can hold events of any month
                 if self._names.month_of(event_type, name) in (month, None):
                     found.append((event_type, name, shards))
         return found
 
-    def day(self, indices, day):
-        """Yield the events of a day.
+    def day(
+        self, indices: Iterable[SourceIndex], day: str
+    ) -> Iterator[tuple[str, list[UseEvent]]]:
+        """Yield the events of a day, with their event type.
 
         Args:
-            indices: what :meth:`indices` returns.
+            indices: result of :meth:`indices`.
             day: ``YYYY-MM-DD``, UTC.
-
-        Yields:
-            tuple: event type, and a list of :class:`~.usage.UseEvent`.
 
         Raises:
             SearchUnavailableError: OpenSearch did not answer, or not completely.
@@ -80,8 +93,8 @@ class CountedEvents:
             for events in self._reader.read(name, shards, day, day, only):
                 yield event_type, events
 
-    def number(self, first, last):
-        """Return how many events of some days there are to count.
+    def number(self, first: str, last: str) -> int:
+        """Return the number of events to count in some days.
 
         Args:
             first: first UTC day, ``YYYY-MM-DD``.
@@ -89,8 +102,8 @@ class CountedEvents:
         """
         return self._count(self._community, first, last)
 
-    def unattributed(self, first, last):
-        """Return how many events of some days are not enriched, of all communities.
+    def unattributed(self, first: str, last: str) -> int:
+        """Return how many events of the whole instance are not enriched in some days.
 
         Args:
             first: first UTC day, ``YYYY-MM-DD``.
@@ -98,7 +111,9 @@ class CountedEvents:
         """
         return self._count(GLOBAL, first, last, _NOT_ENRICHED)
 
-    def _count(self, community, first, last, *also):
+    def _count(
+        self, community: str, first: str, last: str, *also: dict[str, Any]
+    ) -> int:
         number = 0
         for event_type, only in self._only.items():
             query = of_community(only, community, first, last)

@@ -1,18 +1,23 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The form of a COUNTER dataset report, as Make Data Count and DataCite take it.
+"""Build a COUNTER dataset report in the format of Make Data Count and DataCite.
 
-The COUNTER Code of Practice for Research Data (release 1) has this form; release 5.1
-has the same metrics under other names. docs/counter.md tells them, and all that is
-counted otherwise here.
+The COUNTER Code of Practice for Research Data (release 1) defines this format. Release
+5.1 has the same metrics under other names. docs/counter.md lists them, and all
+differences between the standard and the numbers here.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ...aggregations.records.dates import day_text, first_day
 from ...community_events.documents import GLOBAL
-from .usage import METRICS
+from .usage import METRICS, RecordCounts
+
+if TYPE_CHECKING:
+    from ...queries.visible_records import VisibleRecord
 
 NO_USAGE = 3030, "No Usage Available for Requested Dates"
 PARTIAL = 3040, "Partial Data Returned"
@@ -23,21 +28,21 @@ _YEAR_UNKNOWN = "0001"
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What a report's header tells.
+    """The facts in a report's header.
 
     Attributes:
         community: UUID, or ``global``.
         platform: name of the site.
-        created: moment of the report, ISO 8601.
+        created: when the report was made, ISO 8601.
         first: first day, ``YYYY-MM-DD``.
         last: last day, inclusive.
-        has_ended: the month has.
-        windows: event type -> seconds of the window of double clicks.
-        unattributed: events of these days that may belong to the community, but are
-            in none yet.
-        used: records were.
-        hidden: those that the caller may not see are in the report.
-        countries: they are told.
+        has_ended: the month has ended.
+        windows: event type -> length of the double-click window, in seconds.
+        unattributed: events of these days that are not enriched, so that they count
+            for no community yet.
+        used: at least one record was used.
+        hidden: records that the caller may not see are in the report.
+        countries: the report has counts by country.
     """
 
     community: str
@@ -46,22 +51,15 @@ class ReportFacts:
     first: str
     last: str
     has_ended: bool
-    windows: dict
+    windows: dict[str, float]
     unattributed: int
     used: bool
     hidden: bool
     countries: bool
 
 
-def header(facts):
-    """Return the header of a report.
-
-    Args:
-        facts: the :class:`ReportFacts`.
-
-    Returns:
-        dict: ``report-header``.
-    """
+def header(facts: ReportFacts) -> dict[str, Any]:
+    """Return the ``report-header`` of a report."""
     filters = [] if facts.community == GLOBAL else [("community", facts.community)]
     return {
         "report-name": "dataset report",
@@ -76,21 +74,25 @@ def header(facts):
     }
 
 
-def dataset(cells, record, link, platform, first, last, countries=True):
-    """Return the entry of one record.
+def dataset(
+    cells: Sequence[RecordCounts],
+    record: "VisibleRecord | None",
+    link: str,
+    platform: str,
+    first: str,
+    last: str,
+    countries: bool = True,
+) -> dict[str, Any]:
+    """Return the item of one record in ``report-datasets``.
 
     Args:
-        cells: its :class:`~.usage.RecordCounts` s.
-        record: the :class:`~...queries.visible_records.VisibleRecord`; None if it must
-            not be shown.
-        link: address of its page.
+        cells: its counts.
+        record: its metadata; None if the caller may not see the record.
+        link: URL of its page.
         platform: name of the site.
-        first: first day of the report.
+        first: first day of the report, ``YYYY-MM-DD``.
         last: last day, inclusive.
-        countries: they are told.
-
-    Returns:
-        dict: an item of ``report-datasets``.
+        countries: include counts by country.
     """
     id = {"type": "uri", "value": link}
     if record and record.doi:
@@ -102,7 +104,7 @@ def dataset(cells, record, link, platform, first, last, countries=True):
         "platform": platform,
         "publisher": (record and record.publisher) or platform,
         "publisher-id": [],
-        "yop": _year(record and record.published),
+        "yop": _year(record.published if record else None),
         "uri": link,
         "performance": [
             {
@@ -113,7 +115,9 @@ def dataset(cells, record, link, platform, first, last, countries=True):
     }
 
 
-def _instances(cells, countries):
+def _instances(
+    cells: Sequence[RecordCounts], countries: bool
+) -> Iterator[dict[str, Any]]:
     """Yield the counts above zero, by access method and metric."""
     for method in dict.fromkeys(cell.method for cell in cells):
         of_method = [cell for cell in cells if cell.method == method]
@@ -132,8 +136,8 @@ def _instances(cells, countries):
                 }
 
 
-def _differences(facts):
-    """Yield name and sentence of each difference to the standard."""
+def _differences(facts: ReportFacts) -> Iterator[tuple[str, str]]:
+    """Yield the name and the description of each difference from the standard."""
     windows = ", ".join(f"{kind}s {n} s" for kind, n in sorted(facts.windows.items()))
     yield "double-clicks", (
         "Within a fixed window, not within a time between two clicks; windows of new "
@@ -166,7 +170,7 @@ def _differences(facts):
         yield "records", "Only those that are public, or that the caller may see."
 
 
-def _exceptions(facts):
+def _exceptions(facts: ReportFacts) -> Iterator[dict[str, Any]]:
     if not facts.used:
         yield _exception(NO_USAGE, f"{facts.first} to {facts.last}")
     if not facts.has_ended:
@@ -174,7 +178,7 @@ def _exceptions(facts):
             PARTIAL, f"The month has not ended; it is reported up to {facts.last}."
         )
     if facts.unattributed:
-        # how many there are is a number of the instance, which is not for everybody
+        # the number is of the whole instance, so not every caller may see it
         number = f"{facts.unattributed}" if facts.hidden else "Some"
         yield _exception(
             PARTIAL,
@@ -183,19 +187,19 @@ def _exceptions(facts):
         )
 
 
-def _exception(which, data):
+def _exception(which: tuple[int, str], data: str) -> dict[str, Any]:
     code, message = which
     return {"code": code, "severity": "warning", "message": message, "data": data}
 
 
-def _named(pairs):
+def _named(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _period(first, last):
+def _period(first: str, last: str) -> dict[str, str]:
     return {"begin-date": first, "end-date": last}
 
 
-def _year(published):
+def _year(published: str | None) -> str:
     day = first_day(published)
     return _YEAR_UNKNOWN if day is None else day_text(day)[:4]

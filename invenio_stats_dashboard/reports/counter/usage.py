@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Counting the use of records as COUNTER does, a day at a time.
+"""Count the use of records by the rules of COUNTER, one day at a time.
 
-A session is a visitor's hour, and the salt that visitors are hashed with changes every
-day. So no session goes on over midnight, different sessions of days add up, and no more
-than one day's events are in memory: of the days before, the counts of each record alone.
+A session is one hour of one visitor, and the salt of the visitors' hashes changes every
+day. Therefore no session continues after midnight, and unique sessions of days can be
+added up. Only one day's events are in memory, with the counts of each record so far.
 """
 
 from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from typing import cast
 
 import msgspec
 import polars as pl
@@ -19,7 +21,7 @@ import polars as pl
 from ...aggregations.usage.event_columns import Numbered
 
 REGULAR, MACHINE = ACCESS_METHODS = ("regular", "machine")
-"""By people, and by machines that act for people."""
+"""Access by people, and by machines on behalf of people."""
 
 METRICS = (
     "total-dataset-investigations",
@@ -30,16 +32,16 @@ METRICS = (
 """An investigation is a view or a download, a request is a download."""
 
 _NOTHING = 0
-"""The number of what an event does not tell."""
+"""Number of a record, country or session that an event does not have."""
 
 _ALL = -1
-"""In the column of countries: all of them, and what has none."""
+"""In the column of countries: all events, with or without a country."""
 
 _KEYS = ["record", "method", "country"]
 
 
 class UseEvent(msgspec.Struct, gc=False):
-    """What counting needs of a stored event."""
+    """The fields of a stored event that counting needs."""
 
     recid: str | None = None
     unique_session_id: str | None = None
@@ -49,11 +51,11 @@ class UseEvent(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class RecordCounts:
-    """The counts of one record.
+    """The counts of one record, for one access method and country.
 
     Attributes:
-        method: of :data:`ACCESS_METHODS`.
-        country: two letters, lower case; None for all together.
+        method: one of :data:`ACCESS_METHODS`.
+        country: two lower-case letters; None for all countries.
         counts: in the order of :data:`METRICS`.
     """
 
@@ -63,26 +65,26 @@ class RecordCounts:
 
 
 class UseCounts:
-    """Counts the events of days."""
+    """Counts events by record, access method and country."""
 
-    def __init__(self):
-        """Begin with none."""
-        self._records, self._countries = Numbered(None), Numbered(None)
+    def __init__(self) -> None:
+        self._records: Numbered[str | None] = Numbered(None)
+        self._countries: Numbered[str | None] = Numbered(None)
         schema = {**dict.fromkeys(_KEYS, pl.Int64), **dict.fromkeys(METRICS, pl.Int64)}
         self._counts = pl.DataFrame(schema=schema)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return how many records were used."""
         return len(self._records) - 1
 
-    def add_day(self, pages):
+    def add_day(self, pages: Iterable[tuple[bool, Sequence[UseEvent]]]) -> int:
         """Add all events of one day.
 
         Args:
-            pages: of (whether they are requests, list of :class:`UseEvent`).
+            pages: (whether the events are requests, events).
 
         Returns:
-            int: how many events there were.
+            The number of events.
         """
         events = self._frame(pages)
         known = events.filter(pl.col("record") != _NOTHING)
@@ -92,14 +94,15 @@ class UseCounts:
         self._counts = together.group_by(_KEYS).agg(pl.col(METRICS).sum())
         return len(events)
 
-    def records(self):
+    def records(self) -> Iterator[tuple[str, list[RecordCounts]]]:
         """Yield the records in the order of their identifiers.
 
         Yields:
-            tuple[str, list[Cell]]: recid, and its cells, of each access method first
-            that of all countries together.
+            The recid, and its counts. Of each access method, the counts of all
+            countries come first.
         """
-        recids = self._records.texts
+        # only the first one, which is skipped, is None
+        recids = cast("list[str]", self._records.texts)
         places = sorted(range(1, len(recids)), key=recids.__getitem__)
         ordered = (
             pl.DataFrame({"record": places}, schema={"record": pl.Int64})
@@ -119,11 +122,12 @@ class UseCounts:
                 for _, method, country, *counts in cells
             ]
 
-    def _frame(self, pages):
-        sessions = Numbered(None)
+    def _frame(self, pages: Iterable[tuple[bool, Sequence[UseEvent]]]) -> pl.DataFrame:
+        """Return the events of one day, one row each, all columns numbers."""
+        sessions: Numbered[str | None] = Numbered(None)
         columns = {name: array("q") for name in (*_KEYS, "session", "request")}
         for is_request, events in pages:
-            add = {
+            add: dict[str, Sequence[int]] = {
                 "record": [self._records[e.recid] for e in events],
                 "method": [bool(e.is_machine) for e in events],
                 "country": [self._countries[_code(e.country)] for e in events],
@@ -137,7 +141,7 @@ class UseCounts:
         )
 
 
-def _counted(events):
+def _counted(events: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("session") != _NOTHING
     requested = pl.col("request") == 1
     numbers = (
@@ -152,5 +156,5 @@ def _counted(events):
     )
 
 
-def _code(country):
+def _code(country: str | None) -> str | None:
     return country.lower() if country else None

@@ -1,25 +1,37 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a file says about itself: whose numbers, which days, what they mean."""
+"""Describe a workbook on its first sheet: community, range, metrics, corrections."""
+
+from collections.abc import Iterable
+from datetime import date
 
 from invenio_i18n import gettext as _
 
+from ...permissions import Subject
+from ...queries.freshness import Freshness
+from ...queries.metrics import Metric
+from ...queries.query import SeriesQuery
+from ..labels import AnswerLabels
 
-def cover(subject, query, metrics, freshness, labels):
-    """Return the lines of a cover sheet, in the language of the request.
+
+def cover(
+    subject: Subject,
+    query: SeriesQuery,
+    metrics: Iterable[Metric],
+    freshness: Freshness,
+    labels: AnswerLabels,
+) -> list[tuple[str, ...]]:
+    """Return the lines of the cover sheet, each the texts of its columns.
 
     Args:
-        subject: the :class:`~...permissions.Subject` whose numbers they are.
-        query: the :class:`~...queries.query.SeriesQuery`.
-        metrics: its metrics.
-        freshness: the :class:`~...queries.freshness.Freshness` of the answer.
-        labels: a :class:`~..labels.AnswerLabels`.
-
-    Returns:
-        list[tuple[str, ...]]: each line's cells.
+        subject: the community or the instance.
+        query: of the workbook.
+        metrics: of the query.
+        freshness: of its result.
+        labels: labels breakdowns and values, in the language of the request.
     """
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (subject.title or _("The whole instance"),),
         (_("Community"), subject.slug, subject.id),
         (_("From"), query.first.isoformat(), ""),
@@ -76,5 +88,5 @@ def cover(subject, query, metrics, freshness, labels):
     return lines
 
 
-def _day(day):
+def _day(day: date | None) -> str:
     return day.isoformat() if day else _("none")

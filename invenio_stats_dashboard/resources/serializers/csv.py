@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""One tidy table as CSV (RFC 4180, UTF-8), made while it is sent."""
+"""Stream a result as one tidy table in CSV (RFC 4180, UTF-8)."""
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 
+from ...permissions import Subject
 from ...queries.metrics import METRICS
+from ...queries.query import SeriesRow
 
 COLUMNS = (
     "community",
@@ -25,26 +28,23 @@ _DANGEROUS = (*"=+-@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _PIECE = 64 * 1024
 
 
-def harmless(text):
-    """Return a text that no spreadsheet takes for a formula.
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet evaluates as a formula.
 
-    An apostrophe goes before what begins like one, as OWASP recommends.
-
-    Args:
-        text: any text.
+    A text that starts like a formula gets an apostrophe in front, as OWASP recommends
+    (CSV injection).
     """
     return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
-def csv_pieces(subject, rows):
-    """Yield a table in pieces.
+def csv_pieces(
+    subject: Subject, rows: Iterable[tuple[SeriesRow, str]]
+) -> Iterator[bytes]:
+    """Yield a table in pieces of about 64 KiB; the first one starts with the header.
 
     Args:
-        subject: the :class:`~...permissions.Subject` whose numbers they are.
-        rows: iterable of (:class:`~...queries.query.SeriesRow`, label).
-
-    Yields:
-        bytes: about 64 KiB each; the first one begins with the header.
+        subject: the community or the instance.
+        rows: with their labels.
     """
     buffer = io.StringIO(newline="")
     write = csv.writer(buffer).writerow
@@ -70,8 +70,8 @@ def csv_pieces(subject, rows):
     yield _taken(buffer)
 
 
-def _taken(buffer):
-    """Empty a buffer and return what was in it."""
+def _taken(buffer: io.StringIO) -> bytes:
+    """Empty a buffer and return its content."""
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()

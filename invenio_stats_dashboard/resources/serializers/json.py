@@ -1,24 +1,37 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The answer to a question for series, as JSON tells it."""
+"""Serialise results as JSON; docs/api.md documents the keys."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from msgspec.json import encode
 
-from ...queries.query import COMPARED, OTHER
+from ...permissions import Subject
+from ...queries.metrics import Metric
+from ...queries.query import COMPARED, OTHER, PeriodResult, SeriesQuery, SeriesResult
+from ..labels import AnswerLabels
+
+if TYPE_CHECKING:
+    from ...reports.counter.assembly import CounterReport
+    from ...services.reports import MostUsedRecords
 
 
-def series_answer(subject, result, labels, links):
-    """Return an answer as plain values.
+def series_answer(
+    subject: Subject,
+    result: SeriesResult,
+    labels: AnswerLabels,
+    links: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the result of a query.
 
     Args:
-        subject: the :class:`~...permissions.Subject` whose numbers they are.
-        result: the :class:`~...queries.query.SeriesResult`.
-        labels: a :class:`~..labels.AnswerLabels`.
+        subject: the community or the instance.
+        result: of the query.
+        labels: labels breakdowns and values.
         links: name -> URL.
-
-    Returns:
-        dict: as documented in docs/api.md.
     """
     query, current = result.query, result.periods[0]
     labels.learn((s.breakdown, s.id) for p in result.periods for s in p.series)
@@ -45,16 +58,15 @@ def series_answer(subject, result, labels, links):
     }
 
 
-def records_answer(subject, found, link):
-    """Return the most used records as plain values.
+def records_answer(
+    subject: Subject, found: "MostUsedRecords", link: str
+) -> dict[str, Any]:
+    """Return the most used records.
 
     Args:
-        subject: the :class:`~...permissions.Subject` whose records they are.
-        found: a :class:`~...services.reports.MostUsedRecords`.
-        link: URL of this answer.
-
-    Returns:
-        dict: as documented in docs/api.md.
+        subject: the community or the instance.
+        found: the records.
+        link: URL of this result.
     """
     told = found.as_json()
     return {
@@ -69,15 +81,15 @@ def records_answer(subject, found, link):
     }
 
 
-def subject_of(subject):
-    """Return whose numbers they are, as plain values."""
+def subject_of(subject: Subject) -> dict[str, str]:
+    """Return the community or the instance; the instance has an id only."""
     if subject.title is None:
         return {"id": subject.id}
     return {"id": subject.id, "slug": subject.slug, "title": subject.title}
 
 
-def described(metric):
-    """Return what a metric means, in the language of the request."""
+def described(metric: Metric) -> dict[str, str]:
+    """Return the definition of a metric, in the language of the request."""
     return {
         "label": str(metric.label),
         "unit": metric.unit,
@@ -86,42 +98,35 @@ def described(metric):
     }
 
 
-def change(now, before):
-    """Return by how much something grew: 0.5 for half as much again.
+def change(now: int | None, before: int | None) -> float | None:
+    """Return the relative change of a number: 0.5 for an increase by half.
 
     Args:
-        now: a number, or None.
-        before: what it is compared with, or None.
+        now: the number; None if it is unknown.
+        before: the number that it is compared with.
 
     Returns:
-        float | None: None where nothing can be said.
+        None if one of them is unknown, or if ``before`` is zero.
     """
     if now is None or not before:
         return None
     return round((now - before) / before, 6)
 
 
-def totals_of(period):
+def totals_of(period: PeriodResult) -> dict[str, int | None]:
     """Return metric -> total of the range."""
     return {s.metric: s.total for s in period.series if s.breakdown is None}
 
 
-def counter_pieces(report):
-    """Yield a COUNTER report as JSON, a dataset at a time.
-
-    Args:
-        report: a :class:`~...reports.counter.assembly.CounterReport`.
-
-    Yields:
-        bytes: pieces of one JSON document.
-    """
+def counter_pieces(report: "CounterReport") -> Iterator[bytes]:
+    """Yield a COUNTER report as JSON, one dataset in each piece."""
     yield b'{"report-header":%b,"report-datasets":[' % encode(report.header)
     for number, dataset in enumerate(report.datasets):
         yield (b",\n" if number else b"\n") + encode(dataset)
     yield b"\n]}\n"
 
 
-def _period(period, labels):
+def _period(period: PeriodResult, labels: AnswerLabels) -> dict[str, Any]:
     return {
         "buckets": [
             {"start": bucket.start.isoformat(), "end": bucket.end.isoformat()}
@@ -142,15 +147,17 @@ def _period(period, labels):
     }
 
 
-def _filter(query, labels):
+def _filter(query: SeriesQuery, labels: AnswerLabels) -> dict[str, str] | None:
     if query.only is None:
         return None
     breakdown, id_ = query.only
     return {"breakdown": breakdown, "id": id_, "label": labels.of(breakdown, id_)}
 
 
-def _breakdowns(query, period, labels):
-    told = {key: set() for key in query.breakdowns}
+def _breakdowns(
+    query: SeriesQuery, period: PeriodResult, labels: AnswerLabels
+) -> dict[str, dict[str, Any]]:
+    told: dict[str, set[str | None]] = {key: set() for key in query.breakdowns}
     for series in period.series:
         if series.breakdown is not None and series.id != OTHER:
             told[series.breakdown].add(series.id)
@@ -164,7 +171,7 @@ def _breakdowns(query, period, labels):
     }
 
 
-def _comparison(result, labels):
+def _comparison(result: SeriesResult, labels: AnswerLabels) -> dict[str, Any] | None:
     found = [p for p in result.periods if p.name == COMPARED]
     if not found:
         return None
@@ -178,5 +185,5 @@ def _comparison(result, labels):
     }
 
 
-def _day(day):
+def _day(day: date | None) -> str | None:
     return day.isoformat() if day else None

@@ -1,30 +1,43 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Responses that are files: CSV while it is made, XLSX when it is whole."""
+"""Respond with a file: stream CSV, or send a finished XLSX workbook."""
 
 from contextlib import ExitStack
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 from flask import Response, request, stream_with_context
 from werkzeug.wsgi import wrap_file
 
+from ...permissions import Subject
 from ...queries.metrics import METRICS
+from ...queries.query import SeriesQuery
 from .. import http
+from ..labels import AnswerLabels
 from .cover import cover
 from .csv import csv_pieces
 from .xlsx import write_xlsx
 
+if TYPE_CHECKING:
+    from ...services.series import SeriesService
 
-def csv_response(subject, query, series, labels, headers):
-    """Return a table that is sent while it is made.
+
+def csv_response(
+    subject: Subject,
+    query: SeriesQuery,
+    series: "SeriesService",
+    labels: AnswerLabels,
+    headers: dict[str, str],
+) -> Response:
+    """Return a response that streams a CSV table.
 
     Args:
-        subject: the :class:`~...permissions.Subject` whose numbers they are.
-        query: the :class:`~...queries.query.SeriesQuery`.
-        series: the :class:`~...services.series.SeriesService`.
-        labels: a :class:`~..labels.AnswerLabels`.
-        headers: further headers.
+        subject: the community or the instance.
+        query: executed while the response is sent.
+        series: executes the query.
+        labels: labels the rows.
+        headers: further headers; changed.
     """
     rows = labels.rows(series.reader.rows(query))
     headers |= http.attachment(subject.slug, query.first, query.last, "csv")
@@ -32,10 +45,20 @@ def csv_response(subject, query, series, labels, headers):
     return http.streamed(pieces, f"{http.CSV}; charset=utf-8", headers)
 
 
-def xlsx_response(subject, query, series, labels, headers):
-    """Return a workbook; its arguments are those of :func:`csv_response`."""
+def xlsx_response(
+    subject: Subject,
+    query: SeriesQuery,
+    series: "SeriesService",
+    labels: AnswerLabels,
+    headers: dict[str, str],
+) -> Response:
+    """Return a response with an XLSX workbook, written to a temporary file.
+
+    The arguments are those of :func:`csv_response`.
+    """
     keys = query.breakdowns
-    names = {None: "Totals"} | {key: labels.of_breakdown(key) for key in keys}
+    names: dict[str | None, str] = {None: "Totals"}
+    names |= {key: labels.of_breakdown(key) for key in keys}
     metrics = [METRICS[key] for key in query.metrics]
     fresh = series.freshness.read(query)
     lines = cover(subject, query, metrics, fresh, labels)
@@ -47,7 +70,7 @@ def xlsx_response(subject, query, series, labels, headers):
         headers |= http.attachment(subject.slug, query.first, query.last, "xlsx")
         response = Response(
             wrap_file(request.environ, file),
-            headers={**headers, "Content-Length": length},
+            headers={**headers, "Content-Length": str(length)},
             content_type=http.XLSX,
             direct_passthrough=True,
         )

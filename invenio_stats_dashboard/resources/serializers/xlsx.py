@@ -1,22 +1,31 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A workbook: a sheet that says what it is, one of totals, one of each breakdown."""
+"""Write a workbook: a cover sheet, a sheet of totals, a sheet for each breakdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
 
 from ...queries.metrics import METRICS
+from ...queries.query import SeriesRow
+
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
 
 COVER = "About"
 """Name of the first sheet."""
 
 ROWS = 1_048_576
-"""Rows of a sheet, its header among them."""
+"""Maximal number of rows of a sheet in Excel, header included."""
 
 _LONGEST_NAME, _LONGEST_TEXT = 31, 32_767
 COLUMNS = ("period", "metric", "unit", "id", "label", "start", "end", "value")
 
 _WIDTHS = (12, 24, 8, 26, 30, 12, 12, 14)
 _OPTIONS = {
-    # a row is written to disk when the next one begins
+    # each row is written to disk when the next one begins
     "constant_memory": True,
     "strings_to_formulas": False,
     "strings_to_urls": False,
@@ -24,17 +33,23 @@ _OPTIONS = {
 }
 
 
-def write_xlsx(file, cover, names, rows, limit=ROWS):
+def write_xlsx(
+    file: IO[bytes],
+    cover: Iterable[Sequence[str]],
+    names: Mapping[str | None, str],
+    rows: Iterable[tuple[SeriesRow, str]],
+    limit: int = ROWS,
+) -> None:
     """Write a workbook.
 
     Args:
-        file: open for writing bytes.
-        cover: lines of the first sheet, each a tuple of texts.
-        names: breakdown -> name of its sheet; None -> that of the totals.
-        rows: iterable of (:class:`~...queries.query.SeriesRow`, label).
-        limit: rows of a sheet.
+        file: open for writing.
+        cover: lines of the first sheet, each the texts of its columns.
+        names: breakdown -> name of its sheet; None -> name of the sheet of totals.
+        rows: with their labels.
+        limit: maximal number of rows of a sheet; the next ones go to a further sheet.
     """
-    from xlsxwriter import Workbook  # a web process may never write one
+    from xlsxwriter import Workbook  # many processes never write a workbook
 
     with Workbook(file, _OPTIONS) as book:
         formats = {
@@ -52,7 +67,11 @@ def write_xlsx(file, cover, names, rows, limit=ROWS):
             tables[row.breakdown].add(row, label)
 
 
-def _write_cover(sheet, lines, formats):
+def _write_cover(
+    sheet: "Worksheet",
+    lines: Iterable[Sequence[str]],
+    formats: Mapping[str, "Format"],
+) -> None:
     sheet.set_column(0, 0, 28)
     sheet.set_column(1, 1, 32)
     sheet.set_column(2, 2, 100)
@@ -63,14 +82,21 @@ def _write_cover(sheet, lines, formats):
 
 
 class _Table:
-    """The sheets of one table; one follows another when it is full."""
+    """Writes one table, to a further sheet whenever one is full."""
 
-    def __init__(self, book, sheets, name, formats, limit):
+    def __init__(
+        self,
+        book: "Workbook",
+        sheets: "_Names",
+        name: str,
+        formats: Mapping[str, "Format"],
+        limit: int,
+    ) -> None:
         self._book, self._sheets, self._name = book, sheets, name
         self._formats, self._limit = formats, limit
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self._sheet = self._book.add_worksheet(self._sheets.free(self._name))
         for number, (title, width) in enumerate(zip(COLUMNS, _WIDTHS, strict=True)):
             self._sheet.set_column(number, number, width)
@@ -78,14 +104,14 @@ class _Table:
         self._sheet.freeze_panes(1, 0)
         self._next = 1
 
-    def add(self, row, label):
+    def add(self, row: SeriesRow, label: str) -> None:
         """Write a row."""
         if self._next >= self._limit:
             self._begin()
         sheet, line = self._sheet, self._next
         texts = (row.period, row.metric, METRICS[row.metric].unit, row.id or "", label)
         for column, text in enumerate(texts):
-            # as text, whatever it looks like
+            # as text, even if it looks like a number or a formula
             sheet.write_string(line, column, _text(text))
         sheet.write_datetime(line, 5, row.bucket.start, self._formats["day"])
         sheet.write_datetime(line, 6, row.bucket.end, self._formats["day"])
@@ -94,19 +120,19 @@ class _Table:
         self._next += 1
 
 
-def _text(text):
-    """Return what a cell can hold of a text."""
+def _text(text: str) -> str:
+    """Return a text cut to the maximal length in Excel, without lone surrogates."""
     return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 class _Names:
-    """Names of sheets: short, different, and without what Excel refuses."""
+    """Finds names of sheets that are unique and that Excel accepts."""
 
-    def __init__(self):
-        self._taken = set()
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
 
-    def free(self, name):
-        """Return a name like the given one that no sheet has."""
+    def free(self, name: str) -> str:
+        """Return a name similar to the given one that no sheet has yet."""
         name = "".join(" " if c in "[]:*?/\\" or c < " " else c for c in name)
         name = name.strip().strip("'")[:_LONGEST_NAME] or "-"
         found, number = name, 1

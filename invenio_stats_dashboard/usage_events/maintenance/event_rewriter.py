@@ -1,49 +1,62 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading stored events to write them again, never over a write of the live site."""
+"""Read stored events and replace them unless the live site has written them since."""
+
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
+from opensearchpy import OpenSearch
 
 from ...search.client import patiently
-from ...search.seqno import page
+from ...search.seqno import StoredDocument, page
 
 LIMIT = 120.0
-"""Seconds to go on trying while OpenSearch takes no requests."""
+"""Seconds to retry while OpenSearch accepts no requests."""
 
 
-def events_of(text_client, index, shard, after, upto, size, only, waiting=None):
-    """Return the next events of a shard that match, with their versions.
+def events_of(
+    text_client: OpenSearch,
+    index: str,
+    shard: int,
+    after: int,
+    upto: int,
+    size: int,
+    only: dict[str, Any],
+    waiting: Callable[[str], None] | None = None,
+) -> list[StoredDocument]:
+    """Return the next events of a shard that match a query, with their versions.
 
     Args:
-        text_client: a client that does not decode.
+        text_client: does not decode its answers.
         index: name of one index.
         shard: number of the shard.
-        after: the position that was read last.
+        after: the last position that was read.
         upto: the position to stop at, inclusive.
-        size: how many at most.
-        only: a query that they must match.
-        waiting: called with a sentence before each pause.
+        size: maximum number of events.
+        only: query that the events must match.
+        waiting: called with the reason before each pause.
 
     Returns:
-        list[Hit]: fewer than ``size`` means that there are no more.
+        The events; fewer than ``size`` means that no more follow.
 
     Raises:
         SearchUnavailableError: OpenSearch does not answer, or not completely.
     """
 
-    def request():
+    def request() -> list[StoredDocument]:
         return page(text_client, index, shard, after, upto, size, only=only, terms=True)
 
     return patiently(request, LIMIT, waiting)
 
 
-def if_unchanged(hit, source):
-    """Return the bulk lines that replace an event if nobody has written it since.
+def if_unchanged(hit: StoredDocument, source: bytes) -> bytes:
+    """Return the bulk action that replaces an event unless it was written since.
 
     Args:
         hit: the event as it was read, with its version.
-        source: bytes of what replaces it.
+        source: the new event.
     """
     return b'{"index":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n%b\n' % (
         msgspec.json.encode(hit.id),

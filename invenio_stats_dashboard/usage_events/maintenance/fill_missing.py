@@ -1,21 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Enriching events that came into enriched indices without their enrichment.
+"""Enrich events that were stored in enriched indices without enrichment.
 
-A stock worker writes such events while a site is deployed, or an indexer that
-could not look a record up. Every event is written with the version at which it
-was read, so a write of the live site is never overwritten: it is left for the
-next run.
+Two sources write such events: stock workers during a deployment, and an indexer that
+could not look up a record. Each write names the version of the event that was read, so
+it never overwrites a write of the live site; the next run handles such an event.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search import bulk
-from ...search.seqno import NOTHING, settled_positions
+from ...search.names import Names
+from ...search.seqno import NOTHING, StoredDocument, settled_positions
+from ..enrichment import Splicer
 from ..indices import look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 
@@ -25,13 +29,13 @@ LACKING = {"bool": {"must_not": {"exists": {"field": "enriched_at"}}}}
 
 @dataclass
 class FillReport:
-    """What one run has done.
+    """The outcome of one run.
 
     Attributes:
-        events: that were written with their enrichment, or by somebody else
-            meanwhile.
-        refused: that OpenSearch refuses with their enrichment; they stay as they
-            were.
+        events: number of events that were enriched, or that another process has
+            written meanwhile.
+        refused: number of events that OpenSearch refuses with their enrichment; they
+            remain unchanged.
         reason: of the last refusal, or None.
     """
 
@@ -44,29 +48,34 @@ class FillMissing:
     """Enriches events of enriched indices that have no enrichment.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's names.
-        splicer: adds the enrichment (:class:`~..enrichment.Splicer`). A record that
-            nobody knows gets empty lists, so that its events are done, too.
-        waiting: called with a sentence before each pause.
+        client: decodes its answers.
+        text_client: does not decode its answers.
+        names: the instance's index names.
+        splicer: adds the enrichment. Events of an unknown record get empty lists, so
+            they count as enriched, too.
+        waiting: called with the reason before each pause.
     """
 
-    def __init__(self, client, text_client, names, splicer, waiting=None):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        splicer: Splicer,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._client, self._text_client, self._names = client, text_client, names
         self._splicer, self._waiting = splicer, waiting
 
-    def run(self, event_types, limit, batch=500):
+    def run(
+        self, event_types: Sequence[str], limit: int, batch: int = 500
+    ) -> FillReport:
         """Enrich events, newest months first.
 
         Args:
-            event_types: the event types to look at.
-            limit: how many events at most.
-            batch: events at a time.
-
-        Returns:
-            Filled: what was done.
+            event_types: the requested event types.
+            limit: maximum number of events.
+            batch: events in a batch.
 
         Raises:
             SearchUnavailableError: OpenSearch does not answer, or not completely.
@@ -82,12 +91,12 @@ class FillMissing:
             return done
         served = look(self._client, self._names, event_types)
         for index in reversed(served.indices):
-            # all events of an index without the mark may be legacy ones
+            # all events of an index without a schema version may be legacy events
             if index.schema is not None and lacking.get(index.name):
                 self._index(index.name, limit, batch, done)
         return done
 
-    def _index(self, index, limit, batch, done):
+    def _index(self, index: str, limit: int, batch: int, done: FillReport) -> None:
         for shard, position in settled_positions(self._client, index).items():
             after = NOTHING
             while (left := limit - done.events) > 0:
@@ -108,7 +117,9 @@ class FillMissing:
                 if len(hits) < size:
                     break
 
-    def _write(self, index, hits, done):
+    def _write(
+        self, index: str, hits: Sequence[StoredDocument], done: FillReport
+    ) -> None:
         sources = self._splicer.splice([hit.source for hit in hits])
         actions = [
             if_unchanged(hit, source)
@@ -123,17 +134,19 @@ class FillMissing:
             done.reason = str(refusals[-1])
 
 
-def not_enriched(client, names, event_types):
-    """Return how many events without enrichment each index that serves has.
+def not_enriched(
+    client: OpenSearch, names: Names, event_types: Sequence[str]
+) -> dict[str, int] | None:
+    """Return the number of events without enrichment for each index in service.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        event_types: the event types to look at.
+        client: decodes its answers.
+        names: the instance's index names.
+        event_types: the requested event types.
 
     Returns:
-        dict | None: name of the index -> number; None if the cluster does not tell
-        of all of them.
+        Name of the index -> number of events, without indices that have none; None if
+        the cluster does not answer completely.
     """
     try:
         answer = _search_not_enriched(client, names, event_types)
@@ -145,7 +158,9 @@ def not_enriched(client, names, event_types):
     return {bucket["key"]: bucket["doc_count"] for bucket in buckets}
 
 
-def _search_not_enriched(client, names, event_types):
+def _search_not_enriched(
+    client: OpenSearch, names: Names, event_types: Sequence[str]
+) -> dict[str, Any]:
     return client.search(
         index=[names.events_alias(event_type) for event_type in event_types],
         body={

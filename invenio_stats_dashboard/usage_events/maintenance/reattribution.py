@@ -1,56 +1,63 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Attributing enriched events again when a change of membership is known late.
+"""Re-attribute enriched events after a change of membership that is known late.
 
-Which records have to be looked at is a list of documents, so that it outlives any
-process. A record leaves the list when a whole pass over its events found nothing to
-write, and none of them is in a month that is being copied; one that was noted again
-meanwhile stays. One that has to wait goes to the end of the list, so that it keeps
-nobody else waiting.
+The list of records to work on is stored in OpenSearch, one document (an *entry*) for
+each record and change. An entry is removed when a complete pass over the record's
+events wrote nothing, and none of these events is in a month that is being copied. An
+entry that was written again meanwhile stays. An entry that has to wait moves to the
+end of the list, so that it does not delay others.
 """
 
 import time
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import msgspec
+from flask import Flask
+from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ...errors import SearchUnavailableError, StatsDashboardError
 from ...search import bulk
 from ...search.client import text_client
-from ...search.names import EVENT_TYPES
-from ...search.seqno import NOTHING, settled_positions
-from ..indices import ENRICHED, buckets, look
+from ...search.names import EVENT_TYPES, Names
+from ...search.seqno import NOTHING, StoredDocument, settled_positions
+from ..enrichment import Splicer
+from ..indices import ENRICHED, ServedIndices, buckets, look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 
 KIND = "re-attribution"
+"""Value of the field ``kind`` in the entries of the list."""
 REST = 1800.0
-"""Seconds that a record rests on the list before it is worked on.
+"""Seconds that an entry stays on the list before it is worked on.
 
-A worker may have the old membership in its cache for a minute, and may wait with events
-in hand for twenty until OpenSearch takes them.
+A worker may cache the old membership for a minute, and may hold events for twenty
+minutes until OpenSearch accepts them.
 """
 KNOWN_SECONDS = 600.0
-"""Seconds that whoever works for long may go by what it knows of a membership.
+"""Seconds for which a long-running process may cache a membership.
 
-Clearly fewer than :data:`REST`. A migration begins with months whose records left the
-list long ago; what it knew of them before they were noted must be forgotten by then.
+It must be clearly less than :data:`REST`. Otherwise a migration could begin a month
+after a record has left the list, and enrich its events with the membership that it had
+cached before the change.
 """
 RUN_SECONDS = 480.0
-"""Seconds after which a run takes no more records; the next one comes after 600."""
+"""Seconds after which a run starts no more records; the next run starts after 600."""
 
 
 @dataclass
 class ReattributionReport:
-    """What one run has done.
+    """The outcome of one run.
 
     Attributes:
-        records: notes of records that are done and have left the list.
-        events: that were written again.
-        pending: notes that were looked at and are still on the list.
+        records: number of entries that were removed from the list.
+        events: number of events that were written again.
+        pending: number of entries that were worked on and remain on the list.
     """
 
     records: int = 0
@@ -58,23 +65,25 @@ class ReattributionReport:
     pending: int = 0
 
 
-def note(client, names, changes, limit=LIMIT):
-    """Note that events of records have to be attributed again.
+def note(
+    client: OpenSearch, names: Names, changes: Mapping[str, str], limit: float = LIMIT
+) -> None:
+    """Add records to the list whose events must be attributed again.
 
     Args:
-        client: a client that does not decode.
-        names: the instance's names.
+        client: does not decode its answers.
+        names: the instance's index names.
         changes: recid -> moment of the earliest change, naive UTC ISO 8601.
-        limit: seconds to go on trying.
+        limit: seconds to retry while OpenSearch accepts no requests.
 
     Raises:
-        StatsDashboardError: it cannot be noted.
-        SearchUnavailableError: OpenSearch took nothing for ``limit`` seconds.
+        StatsDashboardError: OpenSearch refuses an entry.
+        SearchUnavailableError: OpenSearch stored nothing for ``limit`` seconds.
     """
     now = datetime.now(UTC).isoformat()
     actions = []
     for recid, since in changes.items():
-        # noted again it is a new version, which whoever works on the old one leaves
+        # a repeated entry is a new version, which a run on the old one cannot remove
         head = {"index": {"_id": f"{KIND}-{recid}-{since}"}}
         body = {"kind": KIND, "recid": recid, "since": since, "updated_at": now}
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
@@ -87,82 +96,93 @@ def note(client, names, changes, limit=LIMIT):
         )
 
 
-def noted_among(client, names, recids):
-    """Return which of some records are noted.
+def noted_among(client: OpenSearch, names: Names, recids: Collection[str]) -> set[str]:
+    """Return the records that are on the list.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
-        recids: identifiers.
-
-    Returns:
-        set[str]: those whose events will be attributed again.
+        client: decodes its answers.
+        names: the instance's index names.
+        recids: identifiers to look for.
     """
     if not recids or not client.indices.exists(index=names.reindexing):
         return set()
     client.indices.refresh(index=names.reindexing)
-    only = [{"term": {"kind": KIND}}, {"terms": {"recid": sorted(recids)}}]
+    only: list[dict[str, Any]] = [
+        {"term": {"kind": KIND}},
+        {"terms": {"recid": sorted(recids)}},
+    ]
     found = buckets(client, names.reindexing, only, "recid", len(recids))
     return set(found)
 
 
-def noting(app, names):
+def noting(app: Flask, names: Names) -> Callable[[Mapping[str, str]], None]:
     """Return :func:`note` for an application, as a function of the changes.
 
     Args:
-        app: the Flask application.
-        names: the instance's names.
+        app: the application.
+        names: the instance's index names.
     """
     return partial(note, text_client(app), names)
 
 
 class Reattribution:
-    """Works the list off.
+    """Re-attributes the events of the records on the list.
 
     Args:
-        client: an ordinary client.
-        text_client: a client that does not decode.
-        names: the instance's names.
-        splicer: brings communities up to date (:class:`~..enrichment.Splicer`); its
-            look-up must know the change, so it is a fresh one for each run, and
-            forgets after :data:`KNOWN_SECONDS`.
-        waiting: called with a sentence before each pause.
+        client: decodes its answers.
+        text_client: does not decode its answers.
+        names: the instance's index names.
+        splicer: updates the communities of events. Its look-up must know the change,
+            so it must be new for each run and cache no longer than
+            :data:`KNOWN_SECONDS`.
+        waiting: called with the reason before each pause.
     """
 
-    def __init__(self, client, text_client, names, splicer, waiting=None):
-        """Keep what is needed."""
+    def __init__(
+        self,
+        client: OpenSearch,
+        text_client: OpenSearch,
+        names: Names,
+        splicer: Splicer,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._client, self._text_client, self._names = client, text_client, names
         self._splicer, self._waiting = splicer, waiting
-        self._refused = {}
+        self._refused: dict[str | None, str] = {}
 
-    def run(self, limit, records=1000, batch=500, rest=REST, seconds=RUN_SECONDS):
-        """Attribute events of records, those that have waited longest first.
+    def run(
+        self,
+        limit: int,
+        records: int = 1000,
+        batch: int = 500,
+        rest: float = REST,
+        seconds: float = RUN_SECONDS,
+    ) -> ReattributionReport:
+        """Re-attribute events of records, the oldest entries first.
 
         Args:
-            limit: how many events to write at most.
-            records: how many records to work on at a time.
-            batch: events at a time.
-            rest: seconds that a record must have been on the list.
-            seconds: after which no more records are begun.
-
-        Returns:
-            Attributed: what was done.
+            limit: approximate maximum number of events to write.
+            records: number of entries to work on at a time.
+            batch: events in a batch.
+            rest: seconds that an entry must have been on the list.
+            seconds: time after which no more records are started.
 
         Raises:
-            StatsDashboardError: OpenSearch refuses events; all others are done, and
-                these records stay on the list.
-            SearchUnavailableError: OpenSearch does not answer completely, or takes
-                nothing; the records worked on go to the end of the list.
+            StatsDashboardError: OpenSearch refuses events. All others are done, and
+                the records of the refused events stay on the list.
+            SearchUnavailableError: OpenSearch does not answer completely, or stores
+                nothing. The current entries move to the end of the list.
         """
-        done, end, served = ReattributionReport(), time.monotonic() + seconds, None
-        # the same for the whole run: what is noted meanwhile is unknown to its look-up
+        done, end = ReattributionReport(), time.monotonic() + seconds
+        served: ServedIndices | None = None
+        # fixed for the whole run: its look-up does not know later changes
         before = datetime.now(UTC) - timedelta(seconds=rest)
         while noted := self._noted(records, before):
             served = served or self._look()
             try:
                 ended = self._work_off(noted, served, limit, batch, done)
             except (SearchUnavailableError, OpenSearchException):
-                # one index that takes nothing must not keep all others waiting
+                # an index that accepts no writes must not delay all other records
                 self._store([_put_off(hit) for hit in noted])
                 raise
             if not ended:
@@ -177,7 +197,8 @@ class Reattribution:
             )
         return done
 
-    def _noted(self, size, before):
+    def _noted(self, size: int, before: datetime) -> list[dict[str, Any]]:
+        """Return the oldest entries that have been on the list long enough, as hits."""
         index = self._names.reindexing
         if not self._client.indices.exists(index=index):
             return []
@@ -197,8 +218,8 @@ class Reattribution:
         }
         return self._client.search(index=index, body=body)["hits"]["hits"]
 
-    def _look(self):
-        """Return where events are served, with all that rested records have."""
+    def _look(self) -> ServedIndices:
+        """Return the indices in service, refreshed."""
         served = look(self._client, self._names, EVENT_TYPES)
         self._client.indices.refresh(
             index=[self._names.events_alias(kind) for kind in EVENT_TYPES],
@@ -206,17 +227,24 @@ class Reattribution:
         )
         return served
 
-    def _work_off(self, noted, served, limit, batch, done):
-        """Work some records off; tell whether that came to its end."""
+    def _work_off(
+        self,
+        noted: Sequence[dict[str, Any]],
+        served: ServedIndices,
+        limit: int,
+        batch: int,
+        done: ReattributionReport,
+    ) -> bool:
+        """Work on some entries; return False if the limit of events ended it early."""
         only = _events_since(noted)
-        # what is copied already may hold the old membership; it serves later
-        waiting = served.being_copied(
+        # copied events may have the old membership, and serve only after the cut-over
+        waiting: Set[str | None] = served.being_copied(
             self._client, only, len({hit["_source"]["recid"] for hit in noted})
         )
         indices = served.holding(self._client, [only, ENRICHED])
         settled = False
         while not settled and done.events < limit:
-            # a conflict is not told, so only a pass without a write is the end
+            # conflicts are not reported, so only a pass without a write is complete
             written = 0
             for name in indices:
                 written += self._index(name, only, limit - done.events - written, batch)
@@ -233,7 +261,8 @@ class Reattribution:
         done.pending += len(later)
         return True
 
-    def _index(self, index, since, limit, batch):
+    def _index(self, index: str, since: dict[str, Any], limit: int, batch: int) -> int:
+        """Re-attribute the events of one index; return the number of written ones."""
         only = {"bool": {"filter": [since, ENRICHED]}}
         written = 0
         for shard, position in settled_positions(self._client, index).items():
@@ -255,8 +284,8 @@ class Reattribution:
                 after = hits[-1].seq_no
         return written
 
-    def _write(self, index, hits):
-        """Write the events whose communities differ; return how many."""
+    def _write(self, index: str, hits: Sequence[StoredDocument]) -> int:
+        """Write the events whose communities differ; return their number."""
         sources = self._splicer.splice([hit.source for hit in hits])
         changed = [
             (hit, source)
@@ -275,7 +304,7 @@ class Reattribution:
             self._refused[_decode(hit.source).recid] = f"{refusal} in {index}"
         return len(changed) - len(refusals)
 
-    def _store(self, actions):
+    def _store(self, actions: Sequence[bytes]) -> None:
         refusals = bulk.write(
             self._text_client,
             self._names.reindexing,
@@ -290,13 +319,13 @@ class Reattribution:
             )
 
 
-def _events_since(noted):
+def _events_since(noted: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a query for the events of records since their changes.
 
-    Those of one month together, so that one old change does not have all events of
-    all other records looked at.
+    Records are grouped by the month of their change and share its earliest moment. One
+    old change therefore does not select all events of all other records.
     """
-    months = {}
+    months: dict[str, tuple[str, set[str]]] = {}
     for hit in noted:
         since, recid = hit["_source"]["since"], hit["_source"]["recid"]
         earliest, recids = months.get(since[:7], (since, set()))
@@ -309,7 +338,7 @@ def _events_since(noted):
     }
 
 
-def _of_records(recids, since):
+def _of_records(recids: Collection[str], since: str) -> dict[str, Any]:
     moment = {"gte": since, "format": "strict_date_optional_time"}
     return {
         "bool": {
@@ -321,7 +350,8 @@ def _of_records(recids, since):
     }
 
 
-def _unless_noted_again(hit):
+def _unless_noted_again(hit: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a bulk action on the version of an entry that was read."""
     return {
         "_id": hit["_id"],
         "if_seq_no": hit["_seq_no"],
@@ -329,12 +359,12 @@ def _unless_noted_again(hit):
     }
 
 
-def _removal(hit):
+def _removal(hit: dict[str, Any]) -> bytes:
     return msgspec.json.encode({"delete": _unless_noted_again(hit)}) + b"\n"
 
 
-def _put_off(hit):
-    """Return the lines that put a note at the end of the list."""
+def _put_off(hit: dict[str, Any]) -> bytes:
+    """Return the bulk action that moves an entry to the end of the list."""
     head = {"index": _unless_noted_again(hit)}
     body = {**hit["_source"], "updated_at": datetime.now(UTC).isoformat()}
     return msgspec.json.encode(head) + b"\n" + msgspec.json.encode(body) + b"\n"

@@ -196,8 +196,16 @@ def _measure_all(
                         sum(plan.buffers for plan in plans) * 8192 / 1e6,
                     )
                 )
+                last = measured[-1]
+                print(
+                    f"  {name}, {statistics} statistics, "
+                    f"{'with' if indexed else 'without'} indexes: "
+                    f"{last.milliseconds:.1f} ms",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 if details:
-                    _print_plans(measured[-1], plans)
+                    _print_plans(last, plans)
     return measured
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from . import sql
 from .database import Database, PlanKind
-from .database_indexes import REQUEST_INDEX, usable_indexes
+from .database_indexes import PARENT_INDEX, REQUEST_INDEX, usable_indexes
 from .selection import LOOKUP_SIZE, SCAN_SIZE, chunks, versions_of
 
 Requests: TypeAlias = dict[str, list[sa.Row[Any]]]
@@ -51,12 +51,17 @@ class RequestsByParent:
     Args:
         database: that connections belong to.
         versions: versions of parents that were read already.
+        record_ids: UUIDs of all records that are read page by page. Without the
+            indexes, one scan serves all pages.
     """
 
     def __init__(
-        self, database: Database, versions: Iterable[sa.Row[Any]] = ()
+        self,
+        database: Database,
+        versions: Iterable[sa.Row[Any]] = (),
+        record_ids: Collection[str] = (),
     ) -> None:
-        self._database = database
+        self._database, self._record_ids = database, record_ids
         self._versions: dict[str, list[sa.Row[Any]]] = defaultdict(list)
         self._scanned: dict[str, list[sa.Row[Any]]] | None = None
         for version in versions:
@@ -69,7 +74,7 @@ class RequestsByParent:
         memberships: Iterable[sa.Row[Any]],
     ) -> Requests:
         """Return the ended requests of parents; see :class:`EndedRequests`."""
-        self.know(connection, parent_ids)
+        self._read_versions(connection, parent_ids)
         versions = {v.id: v for parent in parent_ids for v in self._versions[parent]}
         topics = _recids_of(connection, versions)
         found = [
@@ -94,10 +99,19 @@ class RequestsByParent:
             self._scanned = self._scan(connection, recids)
         return [request for recid in recids for request in self._scanned[recid]]
 
-    def know(self, connection: sa.Connection, parent_ids: Collection[str]) -> None:
-        """Read the versions of parents, so that no page has to scan for its own."""
+    def _read_versions(
+        self, connection: sa.Connection, parent_ids: Collection[str]
+    ) -> None:
+        """Read the versions of parents that are not known yet."""
         unknown = set(parent_ids) - self._versions.keys()
-        for version in versions_of(self._database, connection, unknown):
+        if not unknown:
+            return
+        is_indexed = PARENT_INDEX in usable_indexes(connection)
+        if not is_indexed and self._record_ids:
+            ids = {"values": list(self._record_ids)}
+            every = connection.execute(sql.parents(), ids).scalars()
+            unknown.update(set(every) - self._versions.keys())
+        for version in versions_of(self._database, connection, unknown, is_indexed):
             self._versions[version.parent_id].append(version)
 
     def _scan(

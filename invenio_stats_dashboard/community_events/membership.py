@@ -258,15 +258,13 @@ class SelectedRecords:
         # of very many records a scan of everything is cheaper
         if self._ids is None or len(self._ids) > MOST_LOOKED_UP:
             return collect_ended_requests(database)
-        requests = RequestsByParent(database, self._versions)
+        requests = RequestsByParent(database, self._versions, self._ids)
+        if len(self._ids) <= self._reader.page_size:
+            return requests
         with database.transaction(PlanKind.LOOKUP) as connection:
             if usable_indexes(connection) >= {PARENT_INDEX, REQUEST_INDEX}:
                 return requests
-            if len(self._ids) > self._reader.page_size:
-                return collect_ended_requests(database)
-            parents = connection.execute(sql.parents(), {"values": self._ids})
-            requests.know(connection, parents.scalars().all())
-        return requests
+        return collect_ended_requests(database)
 
 
 def _bounded(

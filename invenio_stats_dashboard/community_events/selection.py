@@ -180,7 +180,10 @@ def parents_in(connection: sa.Connection, community_ids: Collection[str]) -> set
 
 
 def versions_of(
-    database: Database, connection: sa.Connection, parent_ids: Collection[str]
+    database: Database,
+    connection: sa.Connection,
+    parent_ids: Collection[str],
+    is_indexed: bool | None = None,
 ) -> Iterator[sa.Row[Any]]:
     """Yield the versions of parents; see :func:`.sql.versions`.
 
@@ -188,10 +191,13 @@ def versions_of(
         database: that the connection belongs to.
         connection: whose statements are planned as lookups.
         parent_ids: UUIDs.
+        is_indexed: whether the index of parents exists; None asks the database.
     """
     if not parent_ids:
         return
-    if PARENT_INDEX in usable_indexes(connection):
+    if is_indexed is None:
+        is_indexed = PARENT_INDEX in usable_indexes(connection)
+    if is_indexed:
         for chunk in chunks(parent_ids, LOOKUP_SIZE):
             yield from connection.execute(sql.versions(True), {"values": chunk})
         return

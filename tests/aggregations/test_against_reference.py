@@ -243,10 +243,10 @@ def test_rebuild_mends_what_was_done_to_the_documents(
             continue
         lines = []
         for community, day in list(found[family])[::2]:
-            where = {"_index": f"{alias}-{day[:4]}", "_id": f"{community}:{day}"}
+            where = {"_index": f"{alias}-from-0001", "_id": f"{community}:{day}"}
             lines.append({"delete": where})
         name = "snapshot_date" if "snapshot" in family else "period_start"
-        where = {"_index": f"{alias}-2024", "_id": "stranger:2024-02-28"}
+        where = {"_index": f"{alias}-from-0001", "_id": "stranger:2024-02-28"}
         lines.append({"create": where})
         lines.append({"community_id": "stranger", name: "2024-02-28"})
         client.bulk(body=lines, refresh=True)

@@ -88,7 +88,7 @@ def late(capturing, client, names, monkeypatch):
     monkeypatch.setattr(capture.Watcher, "send", staticmethod(lambda **m: _keep(m)))
     _keep = late.held.append
     with monkeypatch.context() as patch:
-        patch.setattr(capture.times, "moment_now", _yesterday)
+        patch.setattr(capture.timestamps, "moment_now", _yesterday)
         content.remove(late.recid, late.community)
     _made_yesterday(late)
     return late
@@ -166,7 +166,7 @@ def test_an_addition_that_the_lookup_of_an_event_finds_first(
 ):
     before, after = _near(late, -60), _near(late, 3600)
     with monkeypatch.context() as patch:
-        patch.setattr(capture.times, "moment_now", _yesterday)
+        patch.setattr(capture.timestamps, "moment_now", _yesterday)
         content.include_in_bulk([late.recid], late.other)
     _made_yesterday(late)
     late.view(before, after, community=late.other, counts=False)

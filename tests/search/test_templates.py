@@ -360,7 +360,7 @@ def test_shards_and_replicas_are_those_of_the_sites_own_statistics(
         assert settings_of(client, index) == {"shards": "1", "replicas": "2"}
 
 
-def test_the_clusters_number_of_replicas_is_followed(clean, client, names):
+def test_the_clusters_number_of_replicas_is_followed(alone, clean, client, names):
     setting = "cluster.default_number_of_replicas"
     drop_all(client, names)
     client.cluster.put_settings(body={"transient": {setting: 2}})

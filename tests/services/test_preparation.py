@@ -112,7 +112,7 @@ def test_killed_at_any_point_the_next_piece_goes_on(site, point, monkeypatch):
         return preparation(site).advance()
 
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_REINDEXING_LOCK_TTL", 1)
-    assert Forked(site.app, aggregator).wait() is None
+    assert Forked(site.app, work).wait() is None
     until(lambda: preparation(site).advance().is_ready, "the next pieces")
     site.assert_enriched_once(site.stored)
 

@@ -26,7 +26,7 @@ SLOWEST = 100
 
 @dataclass(frozen=True)
 class Test:
-    """What a file tells of one test.
+    """The result of one test.
 
     Attributes:
         name: module and name.
@@ -59,7 +59,7 @@ def read(file: Path) -> Iterable[Test]:
     """Yield the tests of a file."""
     for case in ElementTree.parse(file).getroot().iter("testcase"):
         module = case.get("classname", "")
-        # a test that fails in its tear-down is told twice
+        # a test that fails in its tear-down has two entries
         seconds = float(case.get("time", 0))
         found = case.find("properties/property[@name='cpu']")
         cpu = float(found.get("value", 0)) if found is not None else None

@@ -16,7 +16,6 @@ from ..search.client import json_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
 from ..subcounts import Subcount
-from .database import Database
 from .database_indexes import has_all_indexes
 from .facts import FactsReader
 from .lookup import RecordContext
@@ -51,7 +50,7 @@ class DatabaseResolver:
         cause: str = "backfill",
         wait: Callable[[ScanBudget], None] | None = None,
     ) -> None:
-        self._app, self._names = app, names
+        self._app = app
         settings = partial(shards_and_replicas, app)
         self._store = EventStore(client, names, settings=settings)
         self._late, self._cause = late, cause
@@ -103,9 +102,7 @@ class DatabaseResolver:
         Raises:
             LookupPostponedError: the budget allows none, and the caller does not wait.
         """
-        per_minute = self._app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
-        clock = Database(db.engine).now
-        budget = ScanBudget(json_client(self._app), self._names, per_minute, clock)
+        budget = ScanBudget.of_site(self._app, json_client(self._app), db.engine)
         if self._wait:
             self._wait(budget)
         elif budget.take():

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import sqlalchemy as sa
+from flask import Flask
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError
 from ..search.documents import Bookmark
 from ..search.names import Names
+from .database import Database
 
 DOCUMENT_ID = "database-scans"
 """The document's ``_id`` in the index of bookmarks."""
@@ -57,6 +60,18 @@ class ScanBudget:
     ) -> None:
         self._client, self._names, self._clock = client, names, clock
         self.interval = 60 / per_minute
+
+    @classmethod
+    def of_site(cls, app: Flask, client: OpenSearch, engine: sa.Engine) -> "ScanBudget":
+        """Return the budget of a site, as it is configured.
+
+        Args:
+            app: the application.
+            client: decodes responses.
+            engine: of the database whose tables are scanned.
+        """
+        per_minute = app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
+        return cls(client, Names.of(app), per_minute, Database(engine).now)
 
     def take(self) -> float:
         """Take the permission for one scan.

@@ -3,16 +3,13 @@
 
 """Parse the months that a command names, and check that a month can be migrated."""
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from ..errors import UsageError
-from ..search.names import EVENT_TYPES, Names
+from ..search.names import EVENT_TYPES, MONTH_PATTERN, Names
 from ..usage_events.indices import Month
 from .alias_actions import is_mark
-
-_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
 def parse_months(specs: Iterable[str], now: datetime) -> list[tuple[str, str]]:
@@ -33,7 +30,7 @@ def parse_months(specs: Iterable[str], now: datetime) -> list[tuple[str, str]]:
         first, colon, last = spec.partition(":")
         last = last if colon else first
         for month in (first, last):
-            if not _MONTH.match(month):
+            if not MONTH_PATTERN.match(month):
                 raise UsageError(
                     f"{spec!r} is no month: write YYYY-MM or YYYY-MM:YYYY-MM."
                 )

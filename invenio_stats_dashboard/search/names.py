@@ -58,7 +58,8 @@ FIRST_YEAR = 1
 Publication dates can be centuries old. No document has an earlier date than this year.
 """
 
-_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+MONTH_PATTERN = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+"""A month as the names of its indices have it, ``YYYY-MM``."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Names:
         match = re.match(
             re.escape(self.events_alias(event_type)) + r"-(\d{4}-\d{2})(?!-?\d)", index
         )
-        return match.group(1) if match and _MONTH.match(match.group(1)) else None
+        return match.group(1) if match and MONTH_PATTERN.match(match.group(1)) else None
 
     @property
     def reindexing(self) -> str:

@@ -79,19 +79,13 @@ def aggregate(
             _indices(app, client, names, lock.check).require_current()
         gate = HealthGate(client, _limits(app), waiting)
         halves = _halves(app, client, names, lock, gate, options, waiting)
-        run = AggregationRun(client, names, lock, gate, halves, progress)
+        shared, start_helpers = None, None
         if call:
             shared = _shared(app, client, names, lock.holder)
-            run = AggregationRun(
-                client,
-                names,
-                lock,
-                gate,
-                halves,
-                progress,
-                shared,
-                partial(call, lock.holder),
-            )
+            start_helpers = partial(call, lock.holder)
+        run = AggregationRun(
+            client, names, lock, gate, halves, progress, shared, start_helpers
+        )
         return run.run(options)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from flask_principal import Identity
 from invenio_db import db
-from opensearchpy import OpenSearch
 
 from ..aggregations.aggregate_removal import OwnIndex
 from ..aggregations.runner import (
@@ -23,7 +22,6 @@ from ..aggregations.runner import (
 from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.backfill_locks import announced
 from ..community_events.backfill_run import BackfillRun
-from ..community_events.database import Database
 from ..community_events.database_indexes import (
     DatabaseIndexes,
     IndexProgress,
@@ -185,12 +183,8 @@ class CommunityStatsService:
             self._capture,
             lambda: has_all_indexes(db.engine),
             DeferredCaptures(client, self.names),
-            self._scan_budget(client),
+            ScanBudget.of_site(self.app, client, db.engine),
         )
-
-    def _scan_budget(self, client: OpenSearch) -> ScanBudget:
-        per_minute = self.app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
-        return ScanBudget(client, self.names, per_minute, Database(db.engine).now)
 
     def _capture(
         self,
@@ -266,7 +260,7 @@ class CommunityStatsService:
                 capture,
                 lambda: has_all_indexes(db.engine),
                 DeferredCaptures(client, self.names),
-                self._scan_budget(client),
+                ScanBudget.of_site(self.app, client, db.engine),
             ).run,
         )
 

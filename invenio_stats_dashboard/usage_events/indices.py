@@ -7,7 +7,6 @@ A site whose suffix is not a month, such as ``%Y-%m-%d``, has no months to migra
 new events are enriched like those of any other site.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,9 +16,8 @@ from opensearchpy import OpenSearch
 
 from ..errors import SearchUnavailableError
 from ..search.mappings import schema_of
-from ..search.names import Names
+from ..search.names import MONTH_PATTERN, Names
 
-_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _LATE_EVENTS = timedelta(days=7)
 
 ENRICHED = {"exists": {"field": "enriched_at"}}
@@ -227,7 +225,7 @@ def _month(
 def _backup_month(names: Names, event_type: str, name: str) -> str | None:
     prefix = names.events_backup(event_type, "")
     month = name[len(prefix) :]
-    return month if name.startswith(prefix) and _MONTH.match(month) else None
+    return month if name.startswith(prefix) and MONTH_PATTERN.match(month) else None
 
 
 def _indices(

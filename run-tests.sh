@@ -68,10 +68,11 @@ mkdir -p "$results"
 # Python compiles three thousand modules for each application that a test builds,
 # unless it may write down what it has compiled.
 unset PYTHONDONTWRITEBYTECODE
-# OpenSearch compiles less, and waits for no disk: tests make and delete thousands
-# of small indices, and are done before the best code would pay.
+# OpenSearch compiles less, collects garbage in one thread, and waits for no disk:
+# tests create and delete thousands of small indices, and end before better code pays.
 export SERVICES_DATA="${SERVICES_DATA:-memory}"
-export SERVICES_OPENSEARCH_JAVA_OPTS="${SERVICES_OPENSEARCH_JAVA_OPTS--XX:TieredStopAtLevel=1}"
+opensearch_options="-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"
+export SERVICES_OPENSEARCH_JAVA_OPTS="${SERVICES_OPENSEARCH_JAVA_OPTS-$opensearch_options}"
 
 step_name="start"
 step_began=0

@@ -22,6 +22,7 @@ from .helpers import website as websites
 from .helpers.cluster import Cluster
 from .helpers.costs import Costs
 from .helpers.prepared import Prepared
+from .helpers.progress import Progress
 from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote, polars_runs
 
@@ -41,6 +42,8 @@ def pytest_configure(config):
     sampling.choose_seed(config)
     balance.have_services_of_its_own(os.environ)
     config.pluginmanager.register(Costs(), "costs")
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(Progress(config), "progress")
 
 
 def pytest_xdist_make_scheduler(config, log):

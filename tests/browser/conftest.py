@@ -15,11 +15,16 @@ from playwright.sync_api import sync_playwright
 
 from .walker import Walker
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+)
 
 MISSING = (
     "There is no Chromium for the tests in a browser: install one (on Debian: "
-    "apt-get install chromium), or set CHROMIUM to where it is."
+    "apt-get install chromium-headless-shell), or set CHROMIUM to where it is."
 )
 
 WIDE, NARROW = (1440, 900), (360, 740)

@@ -3,8 +3,8 @@
 
 """Report words that make the project's English hard to read.
 
-The words are read in the documentation, in docstrings (the help of commands is one of
-them), in texts that the program prints, and in the English message catalogues.
+The script reads the documentation, docstrings (which include the help of commands),
+texts that the program prints, and the English message catalogues.
 
     python -m scripts.check_words [PATH ...]
 """
@@ -38,20 +38,21 @@ WORDS = {
     r"of one's own|oneself|one's": "name the actor",
     r"(?<=, )say(?=[,.;:])": "for example",
 }
-"""Each expression, and what to write instead."""
+"""Each expression, and the recommended words."""
 
 ALLOWED: set[str] = set()
-"""Phrases that hold such a word and are good English all the same."""
+"""Phrases that contain such a word and are good English."""
 
 _PATTERNS = {
-    re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.I): hint for words, hint in WORDS.items()
+    re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.I): hint
+    for words, hint in WORDS.items()
 }
 _CODE = re.compile(r"```.*?```|``[^`]*``|`[^`]*`", re.S)
-"""Code in prose: not read, and left out by blanks so that lines stay the same."""
+"""Code in prose; it is replaced by blanks, so that line numbers stay the same."""
 
 
 def problems(text: str) -> Iterator[tuple[int, str, str]]:
-    """Return line, words and hint for each expression to avoid in a text."""
+    """Yield line, words and hint for each expression to avoid in a text."""
     prose = _CODE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
     for pattern, hint in _PATTERNS.items():
         for found in pattern.finditer(prose):
@@ -65,7 +66,7 @@ def _line(text: str, number: int) -> str:
 
 
 def python_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Return line and text of the docstrings and messages of a module.
+    """Yield line and text of the docstrings and messages of a module.
 
     A string without a space is a name, not a sentence.
     """
@@ -76,13 +77,13 @@ def python_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def catalogue_texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Return the English messages of a JavaScript catalogue, all as line 1."""
+    """Yield the English messages of a JavaScript catalogue, all as line 1."""
     for text in json.loads(path.read_text()).values():
         yield 1, text
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Return line and text of everything in a file that somebody reads."""
+    """Yield line and text of everything in a file that people read."""
     if path.suffix == ".py":
         yield from python_texts(path.read_text())
     elif path.suffix == ".json":
@@ -104,7 +105,7 @@ def sources() -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was found in the named files or in all; return 1 if anything was."""
+    """Print what was found in the given files or in all; return 1 if anything was."""
     found = 0
     for path in [Path(a).resolve() for a in arguments] or sources():
         for start, text in texts(path):

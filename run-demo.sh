@@ -29,7 +29,7 @@ moved while the site goes on writing and reading, and nothing is lost.
 
 Makes the virtual environment (scripts/environment), starts the services that the
 environment does not name (scripts/services) and keeps all else in .demo/. Exit
-code 0: every proof held. See docs/demo.md.
+code 0: every proof held. See docs/get-started.md.
 USAGE
 }
 

@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the aggregation of usage costs, beside one search a day, community and type.
+"""Measure the aggregation of usage, beside one search per day, community and type.
 
     python -m benchmarks.aggregation [--months N] [--events N] [--communities N] [--keep]
 
-It makes enriched usage events in an index prefix of its own on the OpenSearch of
-SEARCH_HOSTS: so many a month, four views to one download. It counts them the first
-time, with nothing new, with an hour's events more, and prints seconds, requests, documents
-and the largest memory of the process. Then it asks, for a sample of communities and days,
-what a search for each day, community and event type would (a dozen breakdowns with
-distinct counts and a label each), and prints the ratio for all of them. Read the ratio,
-not the seconds.
+The benchmark writes enriched usage events under its own index prefix on the OpenSearch
+of SEARCH_HOSTS: this many per month, four views to one download. It aggregates them for
+the first time, without changes, and with an hour's additional events. For each run it
+prints seconds, requests, documents and the largest memory of the process. Then it
+sends, for a sample of communities and days, the searches that a search per day,
+community and event type would need (a dozen breakdowns with distinct counts and a label
+each), and prints the ratio for all of them. Compare the ratio, not the seconds.
 """
 
 import argparse
@@ -47,10 +47,10 @@ FIRST = date(2025, 1, 1)
 
 
 class Made:
-    """Made-up records and their events, the same for the same seed."""
+    """Generated records and their events, the same for the same seed."""
 
     def __init__(self, communities, seed=1):
-        """Make records; the activity of communities and records is heavy-tailed."""
+        """Create records; the activity of communities and records is heavy-tailed."""
         self._rng = rng = random.Random(seed)
         self.communities = [self._uuid() for _ in range(communities)]
         weights = [1 / (n + 1) for n in range(communities)]
@@ -116,10 +116,10 @@ class Made:
 
 
 class Instance:
-    """An index prefix with events in it."""
+    """An index prefix with events."""
 
     def __init__(self, prefix, made):
-        """Connect; nothing is written."""
+        """Connect, without writing anything."""
         hosts = ast.literal_eval(os.environ["SEARCH_HOSTS"])
         self.app = SimpleNamespace(
             config={
@@ -180,7 +180,7 @@ class Instance:
         )
 
     def aggregate(self, what, options=None):
-        """Aggregate usage, say what it cost, and return the seconds."""
+        """Aggregate usage, print the cost, and return the seconds."""
         ensure_templates(self.client, self.names)
         before = sum(r.number for r in self.requests)
         began, cpu = time.monotonic(), time.process_time()
@@ -206,14 +206,14 @@ class Instance:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(
             f"{what}: {seconds:.1f} s (deltas and snapshots {' + '.join(phases)} s; "
-            f"{cpu:.1f} s of work here), {events} events, {changed} documents written, "
-            f"{sum(counts)} there, {sent} requests, at most {peak} MB",
+            f"{cpu:.1f} s of processor time), {events} events, {changed} documents "
+            f"written, {sum(counts)} stored, {sent} requests, at most {peak} MB",
             flush=True,
         )
         return seconds
 
     def activity(self):
-        """Print how many documents there are for each active community and day."""
+        """Print the number of documents for each active community and day."""
         delta, snapshot = (
             self.client.count(index=self.names.aggregates(family))["count"]
             for family in USAGE_FAMILIES
@@ -223,11 +223,11 @@ class Instance:
             active |= self._active(kind)
         print(
             f"{len(active)} active community-days: {delta / len(active):.3f} deltas and "
-            f"{snapshot / len(active):.3f} snapshots for each"
+            f"{snapshot / len(active):.3f} snapshots each"
         )
 
     def _active(self, kind):
-        """Return the communities and days that have events, as the cluster has them."""
+        """Return the communities and days that have events in the cluster."""
         day = {"field": "timestamp", "calendar_interval": "day"}
         day = {"date_histogram": day}
         community = {"terms": {"field": "community_ids"}}
@@ -240,14 +240,14 @@ class Instance:
                 params={"request_timeout": 120},
             )["aggregations"]["found"]
             found |= {(b["key"]["day"], b["key"]["of"]) for b in buckets["buckets"]}
-            # each day with events of whichever community is one of the instance
+            # each day with events of any community is a day of the instance
             found |= {(b["key"]["day"], GLOBAL) for b in buckets["buckets"]}
             if "after_key" not in buckets:
                 return found
             composite["after"] = buckets["after_key"]
 
     def searches(self, days, sample):
-        """Return the seconds that a search a day, community and type would take."""
+        """Return the seconds that searches per day, community and type would take."""
         rng, took = random.Random(7), []
         for _ in range(sample):
             community = rng.choice(self.made.communities)
@@ -265,9 +265,9 @@ class Instance:
         mean, whole = sum(took) / len(took), sum(instance) / len(instance)
         searches = len(self.made.communities) * len(days) * 2
         print(
-            f"a search takes {1000 * mean:.1f} ms on average over "
-            f"{len(took)} (community, day, type), {1000 * whole:.0f} ms for the instance; "
-            f"{searches} of them"
+            f"a search takes {1000 * mean:.1f} ms on average over {len(took)} "
+            f"(community, day, type), {1000 * whole:.0f} ms for the instance; "
+            f"{searches} searches in total"
         )
         return searches * mean + len(days) * 2 * whole
 
@@ -312,13 +312,13 @@ def _aggregations():
 
 
 def main():
-    """Run it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--months", type=int, default=12)
-    parser.add_argument("--events", type=int, default=400_000, help="a month")
+    parser.add_argument("--events", type=int, default=400_000, help="number per month")
     parser.add_argument("--communities", type=int, default=1000)
     parser.add_argument("--sample", type=int, default=150)
-    parser.add_argument("--keep", action="store_true", help="leave what was written")
+    parser.add_argument("--keep", action="store_true", help="do not delete the data")
     options = parser.parse_args()
     give_large_blocks_back()
     instance = Instance(f"bench{uuid.uuid4().hex[:6]}-", Made(options.communities))

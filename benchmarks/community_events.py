@@ -2,11 +2,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How fast the back-fill of community events is, and how much memory it takes.
+"""Measure the speed and memory of the back-fill of community events.
 
-Makes records by SQL in a database and an index prefix of its own and runs the back-fill
-while a real Celery worker captures changes of memberships, then once more. It prints
-what both did and removes everything:
+The benchmark creates records by SQL in its own database and index prefix. It runs the
+back-fill while a real Celery worker captures changes of memberships, then once more. It
+prints the figures of both and removes everything:
 
     eval "$(scripts/services env)"
     python benchmarks/community_events.py [--records N] [--changes N] [--json FILE]
@@ -47,7 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument(
-        "--changes", type=float, default=5, help="of memberships in a second"
+        "--changes", type=float, default=5, help="changes of memberships per second"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     arguments = parser.parse_args()
@@ -59,8 +59,8 @@ def main():
             start = time.perf_counter()
             expected = World(arguments.records).insert()
             print(
-                f"{arguments.records:,} records in {COMMUNITIES} communities made by "
-                f"SQL in {time.perf_counter() - start:.0f} s"
+                f"{arguments.records:,} records in {COMMUNITIES} communities created "
+                f"by SQL in {time.perf_counter() - start:.0f} s"
             )
             figures = measure(app, zygote, place, expected, arguments.changes)
         zygote.end()
@@ -73,10 +73,10 @@ def measure(app, zygote, place, expected, per_second):
 
     Args:
         app: the application.
-        zygote: that the worker is forked from.
-        place: where the instance lives.
-        expected: number of events of the records as they are.
-        per_second: changes of memberships during the first run.
+        zygote: the process that the worker is forked from.
+        place: the resources of the instance.
+        expected: number of events of the records before the changes.
+        per_second: number of changes of memberships per second during the first run.
 
     Returns:
         dict: the figures.
@@ -101,7 +101,7 @@ def measure(app, zygote, place, expected, per_second):
     second = service.generate_record_community_events()
     assert first.complete and not first.refused
     events = service.community_events_status().events
-    # a record that entered the additional community has one event more
+    # a record that was added to the additional community has one event more
     assert events == expected + made[0], (events, expected, made)
     assert (second.events, second.facts) == (0, 0)
     taken = sorted(changes.seconds)
@@ -126,8 +126,8 @@ def measure(app, zygote, place, expected, per_second):
         f"({figures['seconds']} s; {first.events:,} events, {first.facts:,} facts)\n"
         f"memory: at most {figures['memory_above_idle_mb']} MB above the idle "
         f"application ({figures['memory_idle_mb']} MB)\n"
-        f"live capture meanwhile: {made[0]:,} changes, {per_second:g} a second, "
-        f"{missing} not captured; from commit to event {figures['capture_seconds_median']}"
+        f"live capture during the run: {made[0]:,} changes, {per_second:g} per second, "
+        f"{missing} not captured; commit to event {figures['capture_seconds_median']}"
         f" s median, {figures['capture_seconds_most']} s at most\n"
         f"second run, which writes nothing: "
         f"{figures['second_run_records_per_second']:,} records/s "
@@ -138,7 +138,7 @@ def measure(app, zygote, place, expected, per_second):
 
 @contextmanager
 def changed_meanwhile(changes):
-    """Change memberships for as long as the block lasts.
+    """Change memberships inside the context.
 
     Yields:
         list: the number of changes, when the block has ended.
@@ -159,19 +159,19 @@ def changed_meanwhile(changes):
 
 
 class World:
-    """Records as an instance has them after some years, as rows.
+    """Rows of records as in an instance after some years.
 
-    A fifth is in no community, some are in several; two of three came in by an
-    accepted request. A record in fifty was removed again, a record in fifty is
-    deleted; every fifth has a second version; a record in a thousand has
+    A fifth of the records is in no community, some are in several; two of three were
+    added by an accepted request. One record in fifty was removed again, and one in
+    fifty is deleted. Every fifth has a second version. One record in a thousand has
     hundreds of authors.
 
     Args:
-        records: how many, versions included.
+        records: number of records, with all versions.
     """
 
     def __init__(self, records):
-        """Prepare the rows' generator."""
+        """Prepare the generator of the rows."""
         self._records = records
         self._random = random.Random(1)
         self._rows = {}
@@ -179,7 +179,7 @@ class World:
         self._communities = [self._uuid() for _ in range(COMMUNITIES)]
 
     def insert(self):
-        """Insert the rows; return the number of events that they tell of."""
+        """Insert the rows; return the number of events that they result in."""
         from invenio_db import db
         from invenio_files_rest.models import Location
 
@@ -379,8 +379,8 @@ class World:
         self._rows.setdefault(table, []).append(values)
 
     def _flush(self, db):
-        """Insert what was added, in an order that keeps the foreign keys."""
-        # by the engine, since a session would have these rows captured
+        """Insert the collected rows, in an order that satisfies the foreign keys."""
+        # through the engine, because a session would capture these rows
         with db.engine.begin() as connection:
             for table in db.metadata.sorted_tables:
                 rows = iter(self._rows.pop(table.name, ()))
@@ -398,7 +398,7 @@ def _memory(name):
         for line in file:
             if line.startswith(f"{name}:"):
                 return int(line.split()[1]) / 1024
-    raise RuntimeError(f"the system does not tell {name}")
+    raise RuntimeError(f"the system does not report {name}")
 
 
 def _reset_peak():

@@ -2,17 +2,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the pages cost a browser: bytes beyond InvenioRDM's, and the time to a chart.
+"""Measure the cost of the pages in a browser: additional bytes, and time to a chart.
 
-Asks a running instance, such as the one that the demonstration leaves behind:
+The benchmark uses a running instance, such as the one that the demonstration starts:
 
     ./run-demo.sh --serve
     python benchmarks/dashboard.py [--url http://127.0.0.1:5000] [--community SLUG]
 
-Bytes are those of all scripts and styles that the page loads, on every tab, and that a
-page of InvenioRDM without an application does not, each compressed by gzip. The time is
-that from the beginning of the navigation to the first line or bar of the chart, each
-time in a new browser with an empty cache; the server is warmed up before.
+The bytes are those of all scripts and styles that the page loads, on every tab, and
+that a page of InvenioRDM without an application does not load, each compressed by gzip.
+The time is measured from the start of the navigation to the first line or bar of the
+chart, each time in a new browser with an empty cache, after the server is warmed up.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import sync_playwright
 
 STOCK = {"/stats": "/help/search", "/communities/{}/stats": "/communities/{}/about"}
-"""Page -> one with the menus, header, styles and scripts of such pages and no more."""
+"""Page -> a page with the same menus, header, styles and scripts, and nothing else."""
 
 BUDGET, PATIENCE = 250_000, 1.5
 """Bytes, and seconds to the first chart."""
@@ -49,8 +49,8 @@ def main():
     """Run the benchmark; return 1 if the budget is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", default="http://127.0.0.1:5000")
-    parser.add_argument("--community", default="climate", help="slug of one")
-    parser.add_argument("--runs", type=int, default=9, help="of each page")
+    parser.add_argument("--community", default="climate", help="slug of a community")
+    parser.add_argument("--runs", type=int, default=9, help="number of runs per page")
     arguments = parser.parse_args()
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
@@ -72,7 +72,7 @@ def main():
 
 
 def tell_bytes(browser, url, path, other):
-    """Print the files of a page that the other does not load; return their bytes."""
+    """Print the files of a page that another page does not load; return their bytes."""
     stock = loaded(browser, url + other)
     beyond = {
         name: len(gzip.compress(body, 9))
@@ -105,7 +105,7 @@ def loaded(browser, address):
 
 
 def tell_times(browser, url, path, runs):
-    """Print how long it takes until a chart is there; return the median, in seconds."""
+    """Print the time until a chart appears; return the median, in seconds."""
     taken = []
     for number in range(runs + 1):
         context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -113,7 +113,7 @@ def tell_times(browser, url, path, runs):
         page.add_init_script(WATCH)
         page.goto(url + path)
         page.wait_for_selector(CHART, state="attached", timeout=60_000)
-        if number:  # the first one warms the server up
+        if number:  # the first run warms up the server
             taken.append(page.evaluate("window.firstChart") / 1000)
         context.close()
     median = statistics.median(taken)

@@ -2,11 +2,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What live capture, look-ups and scheduled tasks cost the database, by its size.
+"""Measure what live capture, look-ups and scheduled tasks cost the database, by size.
 
-Fills a database of its own with generated rows, runs each operation, has PostgreSQL
-explain every statement that it sent, and prints rows visited and time, with and without
-statistics, with and without the indexes:
+The benchmark fills its own database with generated rows and runs each operation.
+PostgreSQL explains every statement. The benchmark prints visited rows and time, with
+and without statistics, with and without the indexes:
 
     eval "$(scripts/services env)"
     python benchmarks/database.py [--records 20000,200000] [--details] [--json FILE]
@@ -51,15 +51,15 @@ class Measurement:
     """The cost of one operation.
 
     Attributes:
-        records: in the database.
+        records: number of records in the database.
         statistics: ``missing`` or ``fresh``.
-        indexed: with the indexes of this package.
-        operation: what was done.
-        statements: that it sent.
-        milliseconds: of the database, the median of some rounds.
-        visited: rows that the busiest node of each plan has looked at, added up.
-        needed: identifiers asked for or rows returned, whichever are more, added up.
-        scans: sequential scans.
+        indexed: whether the indexes of this package exist.
+        operation: name of the operation.
+        statements: number of statements that it sent.
+        milliseconds: time of the database, the median of some rounds.
+        visited: rows that the busiest node of each plan has visited, added up.
+        needed: requested identifiers or returned rows, the larger of both, added up.
+        scans: number of sequential scans.
         megabytes: pages that were read or found in memory.
     """
 
@@ -102,7 +102,7 @@ def main() -> None:
 def _filled(
     world: GeneratedDatabase,
 ) -> Iterator[tuple[sa.Engine, GeneratedDatabase]]:
-    """Make a database with tables and rows; remove it at the end."""
+    """Create a database with tables and rows; remove it at the end."""
     from invenio_db import db
 
     with instance.place() as place:
@@ -129,7 +129,7 @@ def _filled(
 def _operations(
     engine: sa.Engine, world: GeneratedDatabase
 ) -> dict[str, Callable[[], object]]:
-    """Return what is measured, by name."""
+    """Return the operations to measure, by name."""
     reader = MembershipReader(engine)
 
     def read(pages: int = 1, **selection) -> Callable[[], object]:
@@ -210,7 +210,7 @@ def _measure_all(
 
 
 def _created(engine: sa.Engine) -> list[tuple]:
-    """Create the indexes once more, one by one, and return how long each took."""
+    """Create the indexes again, one by one, and return the time of each."""
     indexes = DatabaseIndexes(engine)
     seconds = {}
     for definition in INDEXES:

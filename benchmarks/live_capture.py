@@ -2,18 +2,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How fast changes of memberships are captured, and what they cost the database.
+"""Measure how fast changes of memberships are captured, and their database cost.
 
-Fills a database with generated records, generates their community events, starts a
-real Celery worker on the real broker, and adds records to a community, one in a
-transaction, at a steady rate: first with capture off, then on.
+The benchmark fills a database with generated records, generates their community events
+and starts a real Celery worker on the real broker. Then it adds records to a community
+at a steady rate, one record per transaction: first with capture disabled, then with
+capture enabled.
 
     eval "$(scripts/services env)"
     python benchmarks/live_capture.py [--records N] [--per-second N] [--seconds N]
         [--without-indexes] [--json FILE]
 
 The database's load is the time in which its sessions executed statements, and its
-processor time, both less those with capture off.
+processor time, both minus the same with capture disabled.
 """
 
 import argparse
@@ -44,11 +45,11 @@ from tests.helpers.zygote import Zygote
 
 @dataclass(frozen=True)
 class Load:
-    """What the database has done so far, in seconds.
+    """The load of the database so far.
 
     Attributes:
-        active: in which sessions executed statements.
-        processor: of all processes of the server.
+        active: seconds in which sessions executed statements.
+        processor: processor time of all processes of the server, in seconds.
         transactions: number of transactions.
     """
 
@@ -57,7 +58,7 @@ class Load:
     transactions: int
 
     def __sub__(self, other: "Load") -> "Load":
-        """Return what was done between two moments."""
+        """Return the load between two times."""
         return Load(
             self.active - other.active,
             self.processor - other.processor,
@@ -101,7 +102,7 @@ def main() -> None:
 
 
 def _measure(app, zygote, place, world, arguments) -> dict:
-    """Change memberships with capture off and on, and return the figures."""
+    """Change memberships with capture disabled and enabled; return the figures."""
     count = int(arguments.per_second * arguments.seconds)
     first, second = world.community_ids(2)
     changes = MembershipChanges(
@@ -150,8 +151,8 @@ def _report(changes, made, missing, times, extra, arguments) -> dict:
         "transactions_per_change": round(extra.transactions / made, 2),
     }
     print(
-        f"{made:,} changes, {figures['per_second']:g} a second, {missing} not captured "
-        f"after {seconds:.0f} s\n"
+        f"{made:,} changes, {figures['per_second']:g} per second, {missing} not "
+        f"captured after {seconds:.0f} s\n"
         f"from commit to stored event: median {figures['latency_median']} s, "
         f"P95 {figures['latency_p95']} s, at most {figures['latency_most']} s "
         f"(changes made up to {figures['later_than_planned']} s later than planned)\n"
@@ -164,12 +165,12 @@ def _report(changes, made, missing, times, extra, arguments) -> dict:
 
 
 def _load(app) -> Load:
-    """Return what the database of the application has done so far."""
+    """Return the load of the application's database so far."""
     from invenio_db import db
 
     with app.app_context():
         db.session.remove()
-        time.sleep(1.5)  # sessions report what they did with a delay of a second
+        time.sleep(1.5)  # sessions report their work with a delay of a second
         with db.engine.connect() as connection:
             row = connection.execute(
                 sa.text(
@@ -181,7 +182,7 @@ def _load(app) -> Load:
 
 
 def _processor_seconds() -> float:
-    """Return the processor time of all PostgreSQL processes, ended ones included."""
+    """Return the processor time of all PostgreSQL processes, including ended ones."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

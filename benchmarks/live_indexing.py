@@ -2,15 +2,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How fast events are indexed, enrichment included, beside the stock indexer.
+"""Measure how fast events are indexed with enrichment, beside the stock indexer.
 
-Both take the same events off the same queue, in pairs, in changing order. All happens
-in an instance and a queue of its own, which are removed at the end:
+Both indexers take the same events from the same queue, in pairs, in changing order. The
+benchmark uses its own instance and queue, which it removes at the end:
 
     eval "$(scripts/services env)"
     python benchmarks/live_indexing.py [--events N] [--rounds N]
 
-Read the ratio and its spread, not the rates.
+Compare the ratio and its spread, not the rates.
 """
 
 import argparse
@@ -41,7 +41,7 @@ AGENTS = [
 def main():
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=6000, help="a run")
+    parser.add_argument("--events", type=int, default=6000, help="number per run")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     with instance.place() as place:
@@ -58,7 +58,7 @@ def main():
 
 
 def compare(broker, count, rounds):
-    """Show the rates of each pair, and the ratio; the first pair warms up."""
+    """Print the rates of each pair and the ratio; the first pair is a warm-up."""
     ratios, rng = [], random.Random(1)
     for number in range(rounds + 1):
         kinds, rates = ("stock", "ours"), {}
@@ -79,7 +79,7 @@ def compare(broker, count, rounds):
 
 
 def fill(broker, count, rng):
-    """Put views of many records by many agents into the queue."""
+    """Put views of many records by many user agents into the queue."""
     records = broker.usage.records
     broker.queue.publish(
         [

@@ -2,14 +2,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How fast the migration is beside other ways, how much memory, how long a switch.
+"""Measure speed and memory of the migration, and the duration of a cut-over.
 
-Everything happens in an instance of its own, which is removed at the end:
+The benchmark uses its own instance, which it removes at the end:
 
     eval "$(scripts/services env)"
     python benchmarks/migration.py [--events N] [--parts speed,memory,switch]
 
-Read the ratios, which come from one run on one machine, not the rates.
+Compare the ratios, which come from one run on one machine, not the rates.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main():
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--rounds", type=int, default=2, help="of the comparison")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of comparison")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     arguments = parser.parse_args()
@@ -65,17 +65,17 @@ def main():
 
 
 def speed(usage, events, rounds):
-    """Compare the migration with other ways of moving the same month.
+    """Compare the migration with other ways of copying the same month.
 
-    The ways take turns, so that a machine that slows down slows all of them.
+    The ways take turns, so a machine that slows down slows all of them.
 
     Args:
         usage: the instance's usage events.
-        events: number of events of the month.
-        rounds: how often each way is taken; the median counts.
+        events: number of events in the month.
+        rounds: number of times that each way runs; the median counts.
 
     Returns:
-        dict: events a second of each way, and the ratios asked for.
+        dict: events per second of each way, and the requested ratios.
     """
     say(f"Speed: one month of {events:,} events, {rounds} rounds")
     name, rates = make_month(usage, MONTH, events), {}
@@ -94,13 +94,13 @@ def speed(usage, events, rounds):
             two,
         )
     for ratio, (value, wanted) in ratios.items():
-        say(f"  {ratio:<28} {value:5.2f}   (to reach: {wanted})")
+        say(f"  {ratio:<28} {value:5.2f}   (target: {wanted})")
     drop(usage)
     return {"rates": rates, "ratios": {k: round(v, 3) for k, (v, _) in ratios.items()}}
 
 
 def one_round(usage, source, events):
-    """Yield each way and its events a second, one after the other."""
+    """Yield each way with its events per second, one after the other."""
     yield "simple loop", simple_loop(usage, source)
     yield "_reindex, 1 slice", reindex(usage, source, events, 1)
     yield "_reindex, 2 slices", reindex(usage, source, events, 2)
@@ -110,7 +110,7 @@ def one_round(usage, source, events):
 
 
 def simple_loop(usage, source):
-    """Search after, 1,000 at a time, the bulk helper, a refresh each batch."""
+    """Search after, 1,000 events at a time, with the bulk helper and a refresh each."""
     client, target = usage.client, f"{usage.names.prefix}simple-loop"
     body = client.indices.get(index=source)[source]["mappings"]
     client.indices.create(
@@ -119,7 +119,7 @@ def simple_loop(usage, source):
     )
     start, after, done = time.perf_counter(), None, 0
     while done < SIMPLE:
-        # by _id in measured clusters; that loads fielddata, which is off by default
+        # sorting by _id in measured clusters loads fielddata, which is off by default
         query = {"size": 1000, "sort": ["timestamp", "unique_id", "visitor_id"]}
         if after:
             query["search_after"] = after
@@ -141,7 +141,7 @@ def simple_loop(usage, source):
 
 
 def reindex(usage, source, events, slices):
-    """Let OpenSearch copy the month by itself; nothing is added."""
+    """Let OpenSearch copy the month with ``_reindex``, without enrichment."""
     client, target = usage.client, f"{usage.names.prefix}reindexed"
     mappings = client.indices.get(index=source)[source]["mappings"]
     settings = {"number_of_replicas": 0, "refresh_interval": "-1"}
@@ -159,7 +159,7 @@ def reindex(usage, source, events, slices):
 
 
 def migrate(usage, events):
-    """Migrate the month; return events a second of the copy and of the whole."""
+    """Migrate the month; return events per second of the copy and of everything."""
     marks = {}
 
     def step(name):
@@ -175,7 +175,7 @@ def migrate(usage, events):
 
 
 def put_back(usage):
-    """Give the month back to its legacy index, so that it can be migrated again."""
+    """Roll the month back to its legacy index, so that it can be migrated again."""
     (done,) = usage.service.rollback(event_types=["view"], months=[MONTH])
     assert done.error is None, done.error
     return done.index
@@ -185,7 +185,7 @@ def put_back(usage):
 
 
 def memory(usage, events):
-    """Migrate a month in a process of its own and return its peak memory."""
+    """Migrate a month in a separate process, and return its peak memory."""
     make_month(usage, MONTH, events)
 
     def work():
@@ -198,7 +198,7 @@ def memory(usage, events):
     assert completed
     say(
         f"Memory: {events:>9,} events, {peak - idle:.0f} MB above the idle app's "
-        f"{idle:.0f} MB (to reach: at most 100)"
+        f"{idle:.0f} MB (target: at most 100)"
     )
     drop(usage)
     return {"events": events, "idle_mb": round(idle), "above_mb": round(peak - idle)}
@@ -212,7 +212,7 @@ def resident(field):
     raise LookupError(field)
 
 
-# -- switch ----------------------------------------------------------------
+# -- cut-over --------------------------------------------------------------
 
 
 def switch(usage, events):
@@ -243,8 +243,8 @@ def switch(usage, events):
     }
     assert old >= events
     say(
-        f"Switch: {events:,} events, writers blocked for {figures['block_seconds']} s "
-        f"(to reach: 1); {figures['written_meanwhile']:,} written meanwhile, "
+        f"Cut-over: {events:,} events, writes blocked for {figures['block_seconds']} s "
+        f"(target: 1); {figures['written_meanwhile']:,} written during the migration, "
         f"{figures['lost']} lost, {figures['double']} double; "
         f"{figures['wrong_totals']} wrong totals in {figures['polls']:,} polls"
     )
@@ -253,7 +253,7 @@ def switch(usage, events):
 
 
 def usage_ids(usage, ids):
-    """Return which of some events readers see, each as often as they see it."""
+    """Return those events that readers see, each as often as they see it."""
     found, ids = [], sorted(ids)
     for start in range(0, len(ids), 1000):
         body = {
@@ -267,7 +267,7 @@ def usage_ids(usage, ids):
     return found
 
 
-# -- what all parts need ---------------------------------------------------
+# -- shared by all parts ---------------------------------------------------
 
 
 def make_month(usage, month, events):
@@ -287,12 +287,12 @@ def make_month(usage, month, events):
 
     write(usage.client, usage.names.prefix, "view", islice(distinct(), events))
     usage.client.indices.refresh(index=name)
-    say(f"  ({events:,} events made in {time.perf_counter() - start:.0f} s)")
+    say(f"  ({events:,} events created in {time.perf_counter() - start:.0f} s)")
     return name
 
 
 def drop(usage):
-    """Delete the events of all months, and what is known of their migration."""
+    """Delete the events of all months and the bookmarks of their migration."""
     prefix = usage.names.prefix
     for pattern in (f"{prefix}events-stats-*", f"{prefix}backup-*"):
         usage.client.indices.delete(index=pattern, expand_wildcards="all")
@@ -306,7 +306,7 @@ def drop(usage):
 
 
 def say(line):
-    """Print a line at once."""
+    """Print a line immediately."""
     print(line, flush=True)
 
 

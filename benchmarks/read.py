@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What reading costs: a year by month, ten years by day, everything.
+"""Measure the cost of queries: a year by month, ten years by day, everything.
 
     python -m benchmarks.read [--events N] [--communities N] [--runs N] [--prefix P] [--keep]
 
-It writes the aggregate documents that the events of ``benchmarks.aggregation`` would
-give, in an index prefix of its own on the OpenSearch of SEARCH_HOSTS: with all cells for
-the largest and a median community and for the instance, with totals alone for the others
-and for nine years before. No event is stored;
-a day's visitors are guessed from its events. Then it asks, and prints for each question
+The benchmark writes the aggregate documents that the events of
+``benchmarks.aggregation`` would result in, under its own index prefix on the OpenSearch
+of SEARCH_HOSTS. The largest and a median community and the instance get all breakdown
+values. The others, and nine earlier years, get only totals. No event is stored; a day's
+visitors are estimated from its events. Then it sends queries, and prints for each query
 the median and the 95th percentile of the seconds, the requests to OpenSearch, the bytes
-that came back and the numbers told. No answer is cached by this package; the index is
-warm.
+of the responses and the numbers in the result. This package caches no answer; the index
+is warm.
 """
 
 import argparse
@@ -60,14 +60,14 @@ class Days:
     """The usage documents of one community, day by day.
 
     Args:
-        made: the made-up records.
+        made: the generated records.
         community: UUID or ``global``.
-        events: of the instance on a day.
-        seed: of the random numbers.
+        events: number of the instance's events on a day.
+        seed: seed of the random numbers.
     """
 
     def __init__(self, made, community, events, seed):
-        """Take the community's records."""
+        """Select the community's records."""
         self._rng, self.community = random.Random(seed), community
         pairs = list(zip(made._records, made._weights, strict=True))
         inside = [
@@ -88,7 +88,7 @@ class Days:
         )
 
     def documents(self, day):
-        """Return the delta and the snapshot of a day, as JSON; None without events."""
+        """Return delta and snapshot of a day as JSON; None without events."""
         count = int(self._events * self._rng.uniform(0.7, 1.3) + self._rng.random())
         if not count or not self._records:
             return None
@@ -154,7 +154,7 @@ class Writer:
     """Writes documents in bulk."""
 
     def __init__(self, instance):
-        """Keep the client."""
+        """Store the client."""
         self._client = instance.client
         self.indices = AggregateIndices(instance.client, instance.names)
         self.indices.prepare((*USAGE_FAMILIES, USAGE_MONTH))
@@ -172,7 +172,7 @@ class Writer:
             self.flush()
 
     def flush(self):
-        """Send what is waiting."""
+        """Send the collected documents."""
         if self._lines:
             body = b"\n".join(self._lines) + b"\n"
             answer = self._client.bulk(body=body, params={"request_timeout": 120})
@@ -181,7 +181,7 @@ class Writer:
 
 
 def fill(instance, events):
-    """Write the documents of a year, and totals of nine years before."""
+    """Write the documents of a year, and totals of nine earlier years."""
     writer, made = Writer(instance), instance.made
     store = AggregateStore(instance.text, instance.names, USAGE_MONTH, writer.indices)
     months = MonthSums(instance.client, store)
@@ -227,10 +227,10 @@ def _totals(writer, rng, community, day, most):
 
 
 class Measured:
-    """A client that counts requests and the bytes of answers."""
+    """A client that counts requests and the bytes of responses."""
 
     def __init__(self, client):
-        """Wrap the one place through which all of them go."""
+        """Wrap the method that sends all requests."""
         self.requests = self.bytes = 0
         self.transport = SimpleNamespace(perform_request=self._perform)
         self._send = client.transport.perform_request
@@ -243,7 +243,7 @@ class Measured:
 
 
 def measure(what, client, ask, runs):
-    """Print what a question costs."""
+    """Print the cost of a query."""
     ask()
     took, before, cpu = [], (client.requests, client.bytes), time.process_time()
     for _ in range(runs):
@@ -258,20 +258,20 @@ def measure(what, client, ask, runs):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"{what}: P50 {1000 * took[len(took) // 2]:.0f} ms, P95 {1000 * late:.0f} ms of "
-        f"{runs} ({1000 * work:.0f} ms of work here), {requests:.0f} requests, "
+        f"{runs} ({1000 * work:.0f} ms of processor time), {requests:.0f} requests, "
         f"{received:.1f} MB, {told} numbers, at most {peak} MB",
         flush=True,
     )
 
 
 def main():
-    """Run it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--events", type=int, default=400_000, help="a month")
+    parser.add_argument("--events", type=int, default=400_000, help="number per month")
     parser.add_argument("--communities", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=40)
-    parser.add_argument("--keep", action="store_true", help="leave what was written")
-    parser.add_argument("--prefix", help="use what an earlier run has kept")
+    parser.add_argument("--keep", action="store_true", help="do not delete the data")
+    parser.add_argument("--prefix", help="use the data of an earlier run with --keep")
     options = parser.parse_args()
     give_large_blocks_back()
     prefix = options.prefix or f"bench{uuid.uuid4().hex[:6]}-"
@@ -293,7 +293,7 @@ def main():
 
 
 def _ranked(made):
-    """Return the communities, those with the most records first."""
+    """Return the communities, sorted by their number of records, largest first."""
     sizes = Counter(c for record in made._records for c in record["community_ids"])
     return [community for community, _ in sizes.most_common()]
 

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the aggregation of records costs: the first time, and when little has changed.
+"""Measure the aggregation of records: for the first time, and after small changes.
 
     python -m benchmarks.record_aggregation [--records N] [--communities N] [--keep]
 
-It makes records of ten years in an index prefix of its own on the OpenSearch of
-SEARCH_HOSTS, as the back-fill would write them, and prints seconds, documents,
-requests and the largest memory of the process so far. What a change costs should follow
-what has changed and not --records; the documents of all days since the record that has
-changed are other ones, so they are read and compared in any case.
+The benchmark creates records of ten years under its own index prefix on the OpenSearch
+of SEARCH_HOSTS, as the back-fill would write them. It prints seconds, documents,
+requests and the largest memory of the process so far. The cost of a change should
+follow the change and not --records. However, the documents of all days since the
+changed record differ, so they are read and compared in any case.
 """
 
 import argparse
@@ -41,7 +41,7 @@ CHANGED = 100
 BEGIN = datetime(2016, 1, 1)
 REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
 VALUES = {
-    # breakdown: (number of values, fewest and most of a record)
+    # breakdown: (number of values, minimum and maximum per record)
     "resource_types": (30, 1, 1),
     "access_statuses": (4, 1, 1),
     "languages": (40, 0, 2),
@@ -56,10 +56,10 @@ VALUES = {
 
 
 class Made:
-    """Made-up records, the same for the same seed."""
+    """Generated records, the same for the same seed."""
 
     def __init__(self, communities, seed=1):
-        """Make the communities; their activity is heavy-tailed."""
+        """Create the communities; their activity is heavy-tailed."""
         self._rng = random.Random(seed)
         self._communities = [self._uuid() for _ in range(communities)]
         self._weights = [1 / (n + 1) for n in range(communities)]
@@ -102,7 +102,7 @@ class Made:
         )
 
     def edited(self, facts):
-        """Return facts of which a language and the owner are other ones."""
+        """Return facts with another language and another owner."""
         values = {
             **facts.subcounts,
             "languages": [f"languages-{self._rng.randint(0, 39)}"],
@@ -155,7 +155,7 @@ class CountingClient:
     """Counts the requests of a client."""
 
     def __init__(self, client):
-        """Wrap the one place through which all of them go."""
+        """Wrap the method that sends all requests."""
         self.number = 0
         perform = client.transport.perform_request
 
@@ -167,13 +167,13 @@ class CountingClient:
 
 
 def main():
-    """Run it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--communities", type=int, default=1000)
-    parser.add_argument("--keep", action="store_true", help="leave what was written")
-    parser.add_argument("--brief", action="store_true", help="no second whole count")
-    parser.add_argument("--prefix", help="use what an earlier run has kept")
+    parser.add_argument("--keep", action="store_true", help="do not delete the data")
+    parser.add_argument("--brief", action="store_true", help="no complete recount")
+    parser.add_argument("--prefix", help="use the data of an earlier run with --keep")
     options = parser.parse_args()
     hosts = ast.literal_eval(os.environ["SEARCH_HOSTS"])
     app = SimpleNamespace(config={"SEARCH_HOSTS": hosts})
@@ -224,10 +224,10 @@ def _some(records, number):
 
 
 def _tell_size(client, names):
-    """Print how much room what is kept between runs takes, beside the documents."""
+    """Print the size of the state between runs, and that of the documents."""
     sizes = {}
     for what, pattern in (
-        ("kept between runs", names.between_runs),
+        ("state between runs", names.between_runs),
         ("documents", f"{names.prefix}stats-community-records-*-*-*"),
     ):
         client.indices.refresh(index=pattern)
@@ -251,7 +251,7 @@ def _fill(client, store, made, records, names):
             store.create_events(events)
             facts, events = [], []
     store.refresh()
-    print(f"{records} records made in {time.monotonic() - began:.0f} s")
+    print(f"{records} records created in {time.monotonic() - began:.0f} s")
 
 
 def _measure(what, client, text, names, requests, options=None):
@@ -274,8 +274,8 @@ def _measure(what, client, text, names, requests, options=None):
     stored = [client.count(index=names.aggregates(f))["count"] for f in RECORD_FAMILIES]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
-        f"{what}: {seconds:.1f} s ({cpu:.1f} s of work here), {steps} units, "
-        f"{changed} documents written, {sum(stored)} there, {sent} requests, "
+        f"{what}: {seconds:.1f} s ({cpu:.1f} s of processor time), {steps} steps, "
+        f"{changed} documents written, {sum(stored)} stored, {sent} requests, "
         f"at most {peak} MB",
         flush=True,
     )

@@ -2,18 +2,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the package costs a request: a record page, a download, an accepted inclusion.
+"""Measure what the package costs a request: record page, download, inclusion.
 
-Two processes serve one instance, one with the package switched on and one with it off,
-both with a real RabbitMQ of their own. They take turns, in changing order:
+Two processes serve one instance, one with the package enabled and one with it disabled,
+both with their own real RabbitMQ. They take turns, in changing order:
 
     eval "$(scripts/services env)"
     python benchmarks/request_cost.py [--pairs N]
 
-A request's time is that until its answer; what is sent after it is told beside it. Read
-the ratio and its spread, not the times, and compare it with that of the switched-off
-process to itself, which is the noise. On a machine that is busy with other things the
-ratio of processor time, which is printed as well, says more. All is removed at the end.
+The time of a request ends with its response; what is sent after it is reported
+separately. Compare the ratio and its spread, not the times, with the ratio of the
+disabled process to itself, which is the noise. On a machine that is busy with other
+things, the ratio of processor time, which is also printed, says more. Everything is
+removed at the end.
 """
 
 import argparse
@@ -37,7 +38,7 @@ ACTIONS = ("record page", "file download", "accepted inclusion")
 def main():
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=60, help="of each action")
+    parser.add_argument("--pairs", type=int, default=60, help="pairs of each action")
     arguments = parser.parse_args()
     with instance.place() as place, broker() as url:
         with_it = Server(place, url, enabled=True)
@@ -52,7 +53,7 @@ def main():
 
 
 def compare(action, with_it, without, pairs):
-    """Time pairs of one action and print their ratios."""
+    """Time pairs of one action, and print their ratios."""
     found = {with_it: [], without: []}
     records = [with_it.ask("record") for _ in range(RECORDS)]
     what = [records[n % RECORDS] for n in range(2 * (WARM_UP + pairs))]
@@ -72,18 +73,18 @@ def compare(action, with_it, without, pairs):
             f"{spread(noise)}; {1000 * median:.1f} ms without"
         )
     after = statistics.median(taken["after"] for taken in ours)
-    print(f"  after the answer: {1000 * after:.1f} ms with", flush=True)
+    print(f"  after the response: {1000 * after:.1f} ms with", flush=True)
 
 
 def spread(ratios):
-    """Return the median of ratios, and between what half of them are."""
+    """Return the median of ratios, and the range of the middle half."""
     low, _, high = statistics.quantiles(ratios, n=4)
     return f"{statistics.median(ratios):.3f} ({low:.3f} to {high:.3f})"
 
 
 @contextmanager
 def broker():
-    """Start a RabbitMQ of this benchmark alone and yield its URL."""
+    """Start a RabbitMQ for this benchmark alone, and yield its URL."""
     found = RabbitMQ()
     try:
         found.start()
@@ -96,9 +97,9 @@ class Server:
     """A process that serves the instance.
 
     Args:
-        place: where the instance lives.
-        url: of the broker.
-        enabled: whether the package is switched on.
+        place: the resources of the instance.
+        url: URL of the broker.
+        enabled: whether the package is enabled.
     """
 
     def __init__(self, place, url, enabled):
@@ -109,7 +110,7 @@ class Server:
         self._process.start()
 
     def ask(self, *what):
-        """Let it do something, and return the answer."""
+        """Make the process do something, and return the result."""
         self._pipe.send(what)
         answer = self._pipe.recv()
         if isinstance(answer, Exception):
@@ -123,10 +124,10 @@ class Server:
 
 
 def serve(pipe, place, url, enabled):
-    """Do what is asked through a pipe until None is."""
+    """Do what is requested through a pipe until None is received."""
     from invenio_app.factory import create_ui
 
-    logging.disable(logging.WARNING)  # that there are no statistics to show yet
+    logging.disable(logging.WARNING)  # no warnings about missing statistics
     app = instance.create(
         place,
         create_ui,
@@ -142,26 +143,26 @@ def serve(pipe, place, url, enabled):
         try:
             with app.app_context():
                 answer = getattr(worker, name.replace(" ", "_"))(*arguments)
-        except Exception as error:  # noqa: BLE001 - told to the one who asked
+        except Exception as error:  # noqa: BLE001 - reported to the other process
             answer = RuntimeError(repr(error))
         pipe.send(answer)
 
 
 class Work:
-    """What one of the processes can be asked for.
+    """The actions of one of the processes.
 
     Args:
         app: its application.
-        place: where the instance lives.
+        place: the resources of the instance.
     """
 
     def __init__(self, app, place):
-        """Keep what is needed; browse as nobody in particular."""
+        """Store the arguments, without logging in."""
         self._app, self._place = app, place
         self._browser = app.test_client()
 
     def initialise(self):
-        """Make tables, indices, vocabularies and queues."""
+        """Create tables, indices, vocabularies and queues."""
         from invenio_queues.proxies import current_queues
 
         from tests.helpers.vocabularies import make_vocabularies
@@ -171,13 +172,13 @@ class Work:
         current_queues.declare()
 
     def record(self):
-        """Publish a record with a file and return its recid."""
+        """Publish a record with a file, and return its recid."""
         from tests.helpers import content
 
         return content.make_record(files={"a.txt": b"text" * 1000})
 
     def request(self, recid):
-        """Ask for a record's inclusion in a new community; return the request."""
+        """Request a record's inclusion in a new community; return the request."""
         from tests.helpers import content
 
         return content.request_inclusion(recid, content.make_community())
@@ -213,7 +214,7 @@ def _clocks():
 
 
 def _closed(start, response):
-    """Return the seconds until an answer, by two clocks, and until it was closed."""
+    """Return the seconds until a response by two clocks, and until it was closed."""
     wall, processor = _clocks()
     response.close()
     after = time.perf_counter() - wall
@@ -221,25 +222,25 @@ def _closed(start, response):
 
 
 class NoAssets:
-    """Stands for the built assets, which the server's work does not depend on.
+    """Stands in for the built assets, on which the server's work does not depend.
 
     Args:
-        arguments: those of a loader of manifests.
+        arguments: arguments of a loader of manifests.
     """
 
     def __init__(self, *arguments, **options):
-        """Ignore where they would be."""
+        """Ignore the path of the assets."""
 
     def load(self, path):
-        """Return a manifest that has every name."""
+        """Return a manifest with every name."""
         return self
 
     def __getitem__(self, name):
-        """Return a tag for whatever is asked for."""
+        """Return a tag for any name."""
         return f"<!-- {name} -->"
 
     def __getattr__(self, name):
-        """Return a tag for whatever is asked for."""
+        """Return a tag for any name."""
         return f"<!-- {name} -->"
 
 

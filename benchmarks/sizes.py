@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How large the aggregates are, and how many indices and shards they take.
+"""Measure the size of the aggregates, and the number of their indices and shards.
 
     python -m benchmarks.sizes [--communities N] [--months N] [--keep]
 
-It makes usage events of a year and records of ten years in an index prefix of its own on
-the OpenSearch of SEARCH_HOSTS, aggregates them, and prints for each family the documents
-there are, the bytes of one, and how many of these the primary shards take. From that it
-computes what a site of --target-communities takes after --years, by formulas that it
-prints. Activity for each community is the same in both: --events a month and --records.
+The benchmark creates usage events of a year and records of ten years under its own
+index prefix on the OpenSearch of SEARCH_HOSTS and aggregates them. For each family it
+prints the number of documents, the bytes of one, and the bytes that the primary shards
+take. From that it computes the size for a site of --target-communities after --years,
+by formulas that it prints. The activity of each community is the same in both: --events
+per month and --records.
 """
 
 import argparse
@@ -38,10 +39,10 @@ from invenio_stats_dashboard.search.names import (
 from . import aggregation, record_aggregation
 
 LARGEST = 1_000_000
-"""Bytes of a document of the instance, at most: it has every cell there is by then."""
+"""Largest size of a document of the instance, in bytes, with every breakdown value."""
 
 BESIDE = 6
-"""Single indices: facts, bookmarks, what the next run goes on from, and the like."""
+"""Number of single indices, such as facts, bookmarks and the state between runs."""
 
 
 @dataclass
@@ -52,10 +53,10 @@ class Measured:
         family: its name.
         communities: number of documents of communities.
         instance: number of documents of the instance.
-        community_bytes: source of one, on average, in the last month.
+        community_bytes: average source of a community in the last month.
         first_bytes: the same in the first month.
-        instance_bytes: source of one of the instance, in the last month.
-        ratio: bytes of the primary shards for each byte of sources.
+        instance_bytes: average source of the instance in the last month.
+        ratio: bytes of the primary shards per byte of sources.
     """
 
     family: str
@@ -68,7 +69,7 @@ class Measured:
 
 
 def measure(instance, family):
-    """Return what there is of a family as :class:`Measured`."""
+    """Return the measured size of a family."""
     client, alias = instance.client, instance.names.aggregates(family)
     client.indices.refresh(index=alias)
     client.indices.flush(index=alias)
@@ -102,7 +103,7 @@ def _mean(numbers):
 def _sources(instance, alias, field):
     """Yield the bytes of all sources behind an alias."""
     body = {"size": 500, "sort": [{field: "asc"}, {"community_id": "asc"}]}
-    # sums of months have a document for each breakdown
+    # month sums have a document for each breakdown
     body["sort"].append({"breakdown": {"order": "asc", "unmapped_type": "keyword"}})
     decode = msgspec.json.Decoder(_Page).decode
     while True:
@@ -138,10 +139,10 @@ class Target:
     """A site to extrapolate to.
 
     Attributes:
-        factor: its communities, for each one that was measured.
-        years: for which it has been used.
-        months: of usage that were measured.
-        record_years: of records that were measured.
+        factor: number of its communities for each measured community.
+        years: number of years of use.
+        months: number of measured months of usage.
+        record_years: number of measured years of records.
     """
 
     factor: float
@@ -150,7 +151,7 @@ class Target:
     record_years: int
 
     def documents(self, found):
-        """Return how many documents of communities, and of the instance, a family has."""
+        """Return a family's numbers of documents of communities and of the instance."""
         if found.family.startswith("usage"):
             time_factor = self.years * 12 / self.months
         else:
@@ -165,7 +166,7 @@ class Target:
         communities, instance = self.documents(found)
         size = found.instance_bytes
         if "snapshot" not in found.family:
-            # of a day, so it has what communities of that day have together
+            # of a day, so its size is the sum of that day's community documents
             size = size * self.factor
         if found.family != USAGE_SEEN:
             size = min(size, max(LARGEST, found.instance_bytes))
@@ -174,7 +175,7 @@ class Target:
 
 
 def indices(gigabytes, years, bound):
-    """Return the sizes of the indices of a family that grows by as much each year."""
+    """Return the sizes of the indices of a family that grows equally each year."""
     sizes = [0.0]
     for _ in range(years):
         if sizes[-1] > bound:
@@ -184,10 +185,10 @@ def indices(gigabytes, years, bound):
 
 
 def tell(found, target, bound):
-    """Print what was measured, the formulas, and what follows."""
+    """Print the measurements, the formulas and the results."""
     print(
         "\nfamily                      documents  bytes of one  first month  "
-        "of the instance  primary bytes for a byte"
+        "of the instance  primary bytes per byte"
     )
     for one in found:
         print(
@@ -199,9 +200,9 @@ def tell(found, target, bound):
         f"\ndocuments = measured x {target.factor:g} communities for one "
         f"x years / measured years\n"
         "GB = (documents of communities x bytes of one + documents of the instance x "
-        "bytes of one,\n      of deltas x communities for one, at most "
-        f"{LARGEST:,}) x primary bytes for a byte\n"
-        f"an index is followed by another when it has more than {bound} GB\n"
+        "bytes of one,\n      for deltas x communities for one, at most "
+        f"{LARGEST:,}) x primary bytes per byte\n"
+        f"a new index starts when the last one has more than {bound} GB\n"
     )
     print("family                          documents        GB  indices  largest")
     count = total = 0
@@ -223,20 +224,20 @@ def tell(found, target, bound):
 
 
 def main():
-    """Run it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--communities", type=int, default=100)
-    parser.add_argument("--months", type=int, default=12, help="of usage")
+    parser.add_argument("--months", type=int, default=12, help="months of usage")
     parser.add_argument(
-        "--events", type=int, default=1000, help="a month and community"
+        "--events", type=int, default=1000, help="number per month and community"
     )
-    parser.add_argument("--records", type=int, default=200, help="of a community")
+    parser.add_argument("--records", type=int, default=200, help="number per community")
     parser.add_argument("--target-communities", type=int, default=10_000)
     parser.add_argument("--years", type=int, default=10)
     parser.add_argument(
         "--bound", type=float, default=config.COMMUNITY_STATS_AGGREGATES_SHARD_GB
     )
-    parser.add_argument("--keep", action="store_true", help="leave what was written")
+    parser.add_argument("--keep", action="store_true", help="do not delete the data")
     options = parser.parse_args()
     give_large_blocks_back()
     made = aggregation.Made(options.communities)

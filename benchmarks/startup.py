@@ -2,19 +2,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the package costs at the start of a process: processor time and memory.
+"""Measure what the package costs at the start of a process: processor time and memory.
 
-Pairs of processes build the application of one instance, one with the package and one
-without its entry points, as if it were not installed:
+Pairs of processes build the application of one instance, one process with the package
+and one without its entry points, as if it were not installed:
 
     eval "$(scripts/services env)"
     python benchmarks/startup.py [--pairs N] [--json FILE]
 
 The two take turns, in changing order. Processor time is that of the whole process, user
-and system, from its start; memory is the resident set after the application was built and
-garbage was collected. Both are read from the kernel, so another program that is running
-disturbs them less than a clock. The median of the differences is printed, with the
-smallest and the largest. All that is made is removed at the end.
+and system, from its start. Memory is the resident set after the application was built
+and garbage was collected. Both are read from the kernel, so other running programs
+disturb them less than a clock. The benchmark prints the median of the differences, with
+the smallest and the largest one. It removes everything at the end.
 """
 
 import argparse
@@ -33,17 +33,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 PACKAGE = "invenio_stats_dashboard"
 HEAVY = ("polars", "xlsxwriter", "rich", "msgspec")
-"""Third-party modules of this package; which of them were imported is printed."""
+"""Third-party modules of this package; the imported ones are printed."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process used.
+    """The cost of one process.
 
     Attributes:
-        cpu: seconds, user and system.
+        cpu: seconds of processor time, user and system.
         memory: resident megabytes.
-        modules: which of :data:`HEAVY` were imported.
+        modules: the imported ones of :data:`HEAVY`.
     """
 
     cpu: float
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def compare(pairs: int) -> dict[str, list[Cost]]:
-    """Measure pairs of processes on an instance of their own."""
+    """Measure pairs of processes on a separate instance."""
     from tests.helpers import instance
 
     readings: dict[str, list[Cost]] = {"with": [], "without": []}
@@ -87,7 +87,7 @@ def compare(pairs: int) -> dict[str, list[Cost]]:
 
 
 def child(kind: str, where: str) -> Cost:
-    """Build the application in a process of its own and return what it cost."""
+    """Build the application in a separate process, and return the cost."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__, "--child", kind, "--place", where],
         stdout=subprocess.PIPE,
@@ -98,7 +98,7 @@ def child(kind: str, where: str) -> Cost:
 
 
 def measure(where: dict[str, str], with_package: bool) -> None:
-    """Build the application and print what this process has used."""
+    """Build the application, and print what this process has used."""
     leave_out(PACKAGE if not with_package else "no-such-package")
     from invenio_app.factory import create_app
 
@@ -118,7 +118,7 @@ def measure(where: dict[str, str], with_package: bool) -> None:
 
 
 def leave_out(name: str) -> None:
-    """Hide a distribution from who reads entry points; both kinds of process do it."""
+    """Hide a distribution from readers of entry points; both kinds of process do it."""
     found = importlib.metadata.Distribution.discover
 
     def discover(**context: str) -> Iterator[importlib.metadata.Distribution]:
@@ -128,7 +128,7 @@ def leave_out(name: str) -> None:
 
 
 def resident() -> float:
-    """Return the megabytes that are in memory."""
+    """Return the resident memory in megabytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -152,7 +152,7 @@ def show(readings: dict[str, list[Cost]]) -> None:
             f"   from {min(differences):+.2f} to {max(differences):+.2f}"
         )
     for kind, costs in readings.items():
-        print(f"imported {kind}: {', '.join(costs[-1].modules) or 'none of ours'}")
+        print(f"imported {kind}: {', '.join(costs[-1].modules) or 'none of these'}")
 
 
 if __name__ == "__main__":

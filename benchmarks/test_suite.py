@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How long the tests take: tables of one run, or of two that are compared.
+"""Show how long the tests take, in tables of one run or of two runs to compare.
 
     ./run-tests.sh                      # leaves .tests/junit.xml
     python benchmarks/test_suite.py .tests/junit.xml
@@ -10,7 +10,7 @@
 
 It prints Markdown: seconds and processor seconds of each folder, and the slowest tests.
 Seconds are those of set-up, test and tear-down, added up over the processes that ran
-tests beside each other. Processor seconds are of those processes and all below them,
+tests in parallel. Processor seconds are those of these processes and their descendants,
 without the services; files of runs that did not measure them have none.
 """
 
@@ -30,8 +30,8 @@ class Test:
 
     Attributes:
         name: module and name.
-        folder: the folder of the module, or the module where it is not in one.
-        seconds: that it took.
+        folder: folder of the module, or the module itself outside a folder.
+        seconds: duration.
         cpu: processor seconds; None if they were not measured.
     """
 
@@ -44,7 +44,7 @@ class Test:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="of the run, as pytest writes it")
+    parser.add_argument("file", type=Path, help="JUnit file of the run, from pytest")
     parser.add_argument("--before", type=Path, help="file of an earlier run")
     parser.add_argument("--slowest", type=int, default=SLOWEST)
     options = parser.parse_args()
@@ -88,7 +88,7 @@ def by_folder(after: list[Test], before: list[Test] | None) -> list[str]:
 
 
 def total(tests: list[Test], folder: str | None) -> tuple[str, str, str]:
-    """Return the number, seconds and processor seconds of a folder's tests, or of all."""
+    """Return number, seconds and processor seconds of a folder's tests, or of all."""
     chosen = [test for test in tests if folder in (None, test.folder)]
     known = [test.cpu for test in chosen if test.cpu is not None]
     return (
@@ -99,7 +99,7 @@ def total(tests: list[Test], folder: str | None) -> tuple[str, str, str]:
 
 
 def slowest(after: list[Test], before: list[Test] | None, number: int) -> list[str]:
-    """Return the lines of the table of the slowest tests, with what they took before."""
+    """Return the lines of the table of the slowest tests, with their earlier times."""
     took: dict[str, float] = defaultdict(float)
     for test in before or []:
         took[test.name] += test.seconds

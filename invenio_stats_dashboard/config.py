@@ -200,14 +200,14 @@ COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS = 730
 """Days for which an entry of the correction log is retained."""
 
 COMMUNITY_STATS_PREPARATION_ENABLED = True
-"""Let the scheduled task do the back-fill and the migration before it counts.
+"""Let the scheduled task do the back-fill and the migration before it aggregates.
 
-Each run does a piece of the back-fill of community events or of the migration of legacy
+Each run does a part of the back-fill of community events or of the migration of legacy
 months. With ``False``, an operator runs the commands for both.
 """
 
 COMMUNITY_STATS_PREPARATION_SECONDS = 1800
-"""Seconds that such a piece may take; a cut-over is always completed."""
+"""Seconds that such a part may take; a cut-over is always completed."""
 
 STATS_DASHBOARD_GLOBAL_ENABLED = True
 """Provide a page with the statistics of the whole instance."""
@@ -243,16 +243,14 @@ STATS_DASHBOARD_COMMUNITY_MENU_ORDER = 35
 STATS_DASHBOARD_TITLE = _("Statistics")
 """Title of the instance's page."""
 
-STATS_DASHBOARD_DESCRIPTION = _(
-    "Records, views and downloads of the whole repository, over time and in parts."
-)
+STATS_DASHBOARD_DESCRIPTION = _("Records, views and downloads across the repository.")
 """Text below the title of the instance's page; empty for none."""
 
 STATS_DASHBOARD_COMMUNITY_TITLE = _("Statistics of {community}")
 """Title of a community's page; ``{community}`` is replaced by its title."""
 
 STATS_DASHBOARD_COMMUNITY_DESCRIPTION = _(
-    "Records, views and downloads of this community, over time and in parts."
+    "Records, views and downloads in this community."
 )
 """Text below the title of a community's page; ``{community}`` is replaced as well."""
 

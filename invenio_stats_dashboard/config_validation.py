@@ -65,7 +65,7 @@ def _index_settings(value: object) -> str | None:
 
 def _range_of_replicas(value: object) -> str | None:
     matches = isinstance(value, str) and re.fullmatch(r"\d+-(\d+|all)", value)
-    return None if matches else "a text such as '0-1' or '0-all'"
+    return None if matches else "a string such as '0-1' or '0-all'"
 
 
 def _policy(value: object) -> str | None:
@@ -75,7 +75,7 @@ def _policy(value: object) -> str | None:
         found = None
     if isinstance(found, type) and issubclass(found, BasePermissionPolicy):
         return None
-    return "a subclass of BasePermissionPolicy, or the place to import one from"
+    return "a subclass of BasePermissionPolicy, or its import path"
 
 
 def _switch(value: object) -> str | None:
@@ -89,7 +89,7 @@ def _one_of(*allowed: object) -> Check:
 
 
 def _text(value: object) -> str | None:
-    return None if isinstance(value, str | LazyString) else "a text"
+    return None if isinstance(value, str | LazyString) else "a string"
 
 
 def _routes(value: object) -> str | None:
@@ -98,7 +98,7 @@ def _routes(value: object) -> str | None:
     if not all(isinstance(v, str) and v.startswith("/") for v in value.values()):
         return "a dict of paths that begin with /"
     if "<pid_value>" not in value["community"]:
-        return "a dict whose 'community' has <pid_value> in it"
+        return "a dict whose 'community' contains <pid_value>"
     return None
 
 
@@ -173,7 +173,7 @@ CHECKS: dict[str, Check] = {
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Refuse the first value that cannot work.
+    """Refuse the first invalid value.
 
     Args:
         config: the application's configuration.

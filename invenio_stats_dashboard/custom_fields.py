@@ -49,7 +49,7 @@ DASHBOARD_CUSTOM_FIELDS_UI: dict[str, Any] = {
             "template": "invenio_stats_dashboard/custom_fields/layout.html",
             "props": {
                 "label": _("Layout of the statistics page"),
-                "placeholder": _("As usual"),
+                "placeholder": _("Default layout"),
                 "icon": "columns",
                 "description": _("What the page shows, and in which order."),
                 "options": [],

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The layout of the pages on a site that configures no other one."""
+"""The default layout of the pages."""
 
 from typing import Any, NotRequired, TypedDict
 
 from invenio_i18n import lazy_gettext as _
 
 Widget = dict[str, Any]
-"""``kind``, optionally ``width`` and ``title``, and the options of that kind."""
+"""``kind``, the options of that kind, and optionally ``width`` and ``title``."""
 
 
 class PageTab(TypedDict):
@@ -30,7 +30,7 @@ class PageLayout(TypedDict):
 
     Attributes:
         tabs: the tabs.
-        label: name that managers of communities see; only of a further layout.
+        label: name that managers of communities see; for a further layout only.
     """
 
     tabs: list[PageTab]
@@ -116,4 +116,4 @@ DEFAULT_LAYOUT: PageLayout = {
         {"key": "content", "label": _("Content"), "rows": _CONTENT},
     ]
 }
-"""Tabs of rows of widgets; see docs/dashboards.md."""
+"""Tabs with rows of widgets; docs/dashboards.md describes them."""

@@ -16,7 +16,7 @@ class StatsDashboardError(Exception):
 
 
 class ConfigurationError(StatsDashboardError):
-    """A config variable has a value that cannot work."""
+    """A config variable has an invalid value."""
 
     exit_code = 2
 
@@ -46,7 +46,7 @@ class LookupPostponedError(StatsDashboardError):
 
 
 class ClusterNotHealthyError(StatsDashboardError):
-    """The cluster is in no state for more work; continue later."""
+    """The cluster is not healthy enough for more work; continue later."""
 
     exit_code = 3
 

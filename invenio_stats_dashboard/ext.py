@@ -34,7 +34,7 @@ class InvenioStatsDashboard:
         """Set and check the configuration, and register the extension.
 
         Raises:
-            ConfigurationError: a config variable has a value that cannot work.
+            ConfigurationError: a config variable has an invalid value.
         """
         for key in dir(config):
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):

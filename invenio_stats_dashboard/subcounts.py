@@ -91,7 +91,7 @@ def _subcount(
         raise ConfigurationError(f"{VARIABLE}[{key!r}] {reason}.")
 
     if not isinstance(key, str) or not _KEY.match(key):
-        refuse("is no valid key: lower case letters, digits and underscores")
+        refuse("is not a valid key: use lower-case letters, digits and underscores")
     if not isinstance(options, dict):
         refuse("must be a dict of options, or None to remove the key")
     if unknown := sorted(set(options) - _OPTIONS):
@@ -99,26 +99,29 @@ def _subcount(
     if ("field" in options) == ("event" in options):
         refuse("needs exactly one of 'field' and 'event'")
     if options.get("show", "all") not in _SHOW:
-        refuse(f"has 'show' {options['show']!r}; it can be 'all' or 'top'")
+        refuse(f"has 'show' {options['show']!r}; it must be 'all' or 'top'")
     if options.get("extract", "value") not in _EXTRACTS:
-        refuse(f"has 'extract' {options['extract']!r}; it can be {_EXTRACTS}")
+        refuse(
+            f"has 'extract' {options['extract']!r}; it must be one of "
+            f"{', '.join(_EXTRACTS)}"
+        )
     if "extract" in options and "field" in options:
-        refuse("has 'extract', which goes with 'event' only")
+        refuse("has 'extract', which is allowed only with 'event'")
     if "event" in options and options["event"] not in EVENT_FIELDS:
         refuse(
             f"names the unknown event field {options['event']!r}; "
-            f"there are {', '.join(EVENT_FIELDS)}"
+            f"the fields are {', '.join(EVENT_FIELDS)}"
         )
     for option in ("text", "vocabulary"):
         if not isinstance(options.get(option), str | None):
-            refuse(f"has a {option!r} that is no text")
+            refuse(f"has a {option!r} that is not a string")
     fields = options.get("field", ())
     if "field" in options and fields in ([], (), ""):
         refuse("has an empty 'field'")
     fields = tuple(fields) if isinstance(fields, list | tuple) else (fields,)
     for path in fields:
         if not isinstance(path, str) or not path:
-            refuse("has a 'field' that is no dotted path")
+            refuse("has a 'field' that is not a dotted path")
         if mapping is not None and not _is_mapped(path, mapping):
             refuse(f"names the record field {path!r}, which records do not have")
     return Subcount(

@@ -116,7 +116,7 @@ def _capture(task: Task, work: Callable[[], "CaptureReport"]) -> None:
         if task.request.is_eager or task.request.retries >= _TRIES:
             raise
         raise task.retry(exc=error, countdown=_pause(task.request.retries)) from error
-    _tell_refused(report.written)
+    _log_refused(report.written)
     # an eager task would run at once, without the countdown
     if report.next_batch is not None and not task.request.is_eager:
         _send_later(capture_deferred_changes, report.next_batch)
@@ -161,8 +161,8 @@ def _send_later(task: Task, seconds: float) -> None:
             task.apply_async(countdown=seconds, producer=producer)
     except (KombuError, OSError) as error:
         current_app.logger.warning(
-            "The message broker does not answer (%s): changes of memberships that were "
-            "put off are captured by the next reconciliation.",
+            "The message broker does not answer (%s): the next reconciliation does the "
+            "deferred captures.",
             error,
         )
 
@@ -175,15 +175,15 @@ def _pause(retries: int) -> int:
 @shared_task(ignore_result=True)
 def reconcile_community_events() -> None:
     """Find changes of memberships that live capture has missed."""
-    _tell_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
+    _log_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
 
 
-def _tell_refused(report: "BackfillReport | None") -> None:
+def _log_refused(report: "BackfillReport | None") -> None:
     """Log the documents that OpenSearch refuses; an operator must remove the cause."""
     if report is not None and report.refused:
         current_app.logger.error(
             "OpenSearch refuses %d community events or record facts; the first: %s. The "
-            "hourly reconciliation tries again. To see all of them: 'invenio "
+            "hourly reconciliation tries again. To list all of them, run 'invenio "
             "community-stats community-events reconcile'.",
             len(report.refused),
             report.refused[0],
@@ -198,7 +198,8 @@ def fill_usage_events() -> None:
         done = current_stats_dashboard.event_reindexing_service.fill_usage_events()
         if done.refused:
             current_app.logger.error(
-                "%d usage events are refused with their enrichment; the last: %s",
+                "OpenSearch refuses the enrichment of %d usage events; the last reason: "
+                "%s",
                 done.refused,
                 done.reason,
             )
@@ -241,7 +242,9 @@ def help_aggregating(run: str) -> None:
         current_stats_dashboard.community_stats_service.help_aggregating(run)
     except _PASSES as error:
         # the worker that began the run does the remaining steps
-        current_app.logger.warning("The aggregation is not helped. %s", error)
+        current_app.logger.warning(
+            "This worker does not help with the aggregation. %s", error
+        )
 
 
 def _send_helpers(run: str, steps: int) -> None:
@@ -255,26 +258,30 @@ def _send_helpers(run: str, steps: int) -> None:
             _send(help_aggregating, run=run)
     except (KombuError, OSError) as error:
         current_app.logger.warning(
-            "The message broker does not answer (%s): nobody helps with the "
-            "aggregation.",
+            "The message broker does not answer (%s): the aggregation runs without "
+            "helpers.",
             error,
         )
 
 
 @shared_task(ignore_result=True)
 def catch_up_community_stats() -> None:
-    """Make a piece of what is missing, or count what has changed.
+    """Do a part of the preparation, or aggregate if it is complete.
 
     Temporary failures are logged; the next run continues.
     """
     try:
         current_stats_dashboard.community_stats_service.catch_up(_send_helpers)
     except _PASSES as error:
-        current_app.logger.warning("Statistics are counted later. %s", error)
+        current_app.logger.warning(
+            "The aggregation is postponed to the next run. %s", error
+        )
     except OpenSearchException as error:
         if not is_transient(error):
             raise
-        current_app.logger.warning("Statistics are counted later. %s", describe(error))
+        current_app.logger.warning(
+            "The aggregation is postponed to the next run. %s", describe(error)
+        )
 
 
 _TRIES = 100

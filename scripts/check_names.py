@@ -3,9 +3,9 @@
 
 """Report names of files, classes and functions that occur more than once.
 
-A name that says what a module or class is for is needed only once. The twin folders
-``aggregations/usage`` and ``aggregations/records`` do the same for other data, and may
-use the same names.
+If a name describes the purpose of a module or class, it is needed only once. The twin
+folders ``aggregations/usage`` and ``aggregations/records`` do the same for different
+data, and may use the same names.
 
     python -m scripts.check_names
 """
@@ -26,13 +26,13 @@ ALLOWED_FILES = {
     "blueprint.py",  # of the REST API, and of the pages
     "database_indexes.py",  # the indexes, and the commands for them
     "health.py",  # of the cluster, and of the statistics
-    "labels.py",  # reading them, and putting them into an answer
+    "labels.py",  # reading them, and adding them to a response
     "runner.py",  # of a migration, and of an aggregation
 }
-"""Files that may have the same name, each with the folder as its other half."""
+"""Files that may share a name; the folder distinguishes them."""
 
 TOO_GENERAL = {"add", "check", "of", "read"}
-"""Names of functions that say nothing without their module."""
+"""Names of functions that mean nothing without their module."""
 
 _Found = dict[str, list[Path]]
 
@@ -59,13 +59,13 @@ def repeated(paths: Iterable[Path]) -> tuple[_Found, _Found, _Found]:
 
 
 def _apart(paths: list[Path]) -> set[Path]:
-    """Return folders, with twins as one."""
+    """Return the folders of files; twin folders count as one."""
     folders = {path.parent for path in paths}
     return {f.parent if f.name in TWINS else f for f in folders}
 
 
 def main() -> int:
-    """Print what was found; return 1 if there is anything."""
+    """Print what was found; return 1 if anything was found."""
     found = repeated(sorted(PACKAGE.rglob("*.py")))
     kinds = ("file", "class", "function with a name that is too general:")
     for kind, names in zip(kinds, found, strict=True):

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Show which share of each folder's statements the tests have run.
+"""Show the share of each folder's statements that the tests have run.
 
-``./run-tests.sh --coverage`` calls it after the tests. It fails where the share of the
-package, or of a folder that has a share of its own to reach, is too small.
+``./run-tests.sh --coverage`` calls it after the tests. It fails if the share of the
+package, or of a folder with its own minimum, is too small.
 """
 
 import json
@@ -23,14 +23,14 @@ LEAST = {
     f"{PACKAGE}/usage_events": 95.0,
     f"{PACKAGE}/aggregations": 95.0,
 }
-"""Folder -> percent of the statements in it and in all folders below."""
+"""Folder -> required percentage of the statements in it and in all folders below."""
 
 GAPS: dict[str, str] = {}
 """File -> why its statements are not counted."""
 
 
 def main() -> int:
-    """Print the shares; return 1 where one is too small."""
+    """Print the shares; return 1 if one is too small."""
     found = statements()
     whole: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     own: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -50,14 +50,14 @@ def main() -> int:
         enough = share >= least
         too_little += not enough
         print(
-            f"{folder} with all below: {share:.1f} % of {all_}, "
+            f"{folder} and all below: {share:.1f} % of {all_}, "
             f"{'at least' if enough else 'LESS THAN'} {least:.0f} %"
         )
     return 1 if too_little else 0
 
 
 def statements() -> dict[str, tuple[int, int]]:
-    """Return for each file how many of its statements were run, and how many it has."""
+    """Return for each file the number of run statements and of all statements."""
     return {
         file: (run, all_)
         for file, run, all_ in _measured()

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Takes the pictures of docs/dashboards.md from a running instance.
+"""Take the pictures of docs/dashboards.md from a running instance.
 
 ./run-demo.sh --serve
 python -m scripts.screenshots [--url http://127.0.0.1:5000]
@@ -24,7 +24,7 @@ PICTURES = {
 """Name -> (address, width of the window)."""
 
 TALLEST = 1300
-"""Pixels; what is below is cut off."""
+"""Height of a picture in pixels; the page below it is cut off."""
 
 
 def main():
@@ -44,7 +44,7 @@ def main():
 
 
 def take(browser, address, width, file):
-    """Write a picture of a page from its heading on."""
+    """Save a picture of a page from its heading on."""
     page = browser.new_page(viewport={"width": width, "height": TALLEST})
     page.emulate_media(reduced_motion="reduce")
     page.goto(address)

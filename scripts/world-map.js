@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * Makes the shapes of the world map: `node scripts/world-map.js`.
+ * Generate the shapes of the world map: `node scripts/world-map.js`.
  *
- * They are those of Natural Earth (public domain), as the npm package world-atlas has
- * them, in the Equal Earth projection, which shows countries as large as they are. Those
- * that are too small to be seen are a dot.
+ * They come from Natural Earth (public domain) through the npm package world-atlas, in
+ * the Equal Earth projection, which preserves the relative areas of countries. Countries
+ * that are too small to be seen become a dot.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ const OUTPUT =
 const WIDTH = 1000;
 const DOT = 3;
 const ANTARCTICA = "AQ";
-/** Shapes without a number; XK is what visits from there are told to be. */
+/** Codes of shapes without a number; visits from Kosovo have the code XK. */
 const WITHOUT_NUMBER = { "Kosovo": "XK", "N. Cyprus": "CY", "Somaliland": "SO" };
 
 const atlas = (scale) => {
@@ -41,7 +41,7 @@ const projection = geoEqualEarth().fitWidth(WIDTH, {
 });
 const path = geoPath(projection).digits(0);
 
-/** Return a path with steps from point to point, which is half as long. */
+/** Return a path of relative steps, which is half as long. */
 const relative = (absolute) =>
   absolute
     .split("Z")

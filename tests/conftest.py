@@ -3,9 +3,9 @@
 
 """Fixtures of all tests.
 
-One application for each process that runs tests, since it takes long to build; a
-database and an index prefix of its own. Tests that need no service need none of
-these fixtures.
+Each process that runs tests has one application, because building it takes long, with
+its own database and index prefix. Tests that need no service need none of these
+fixtures.
 """
 
 import os
@@ -33,12 +33,12 @@ def pytest_addoption(parser):
 
 
 def pytest_report_header(config):
-    """Say what is chosen by chance."""
+    """Show what is chosen by chance."""
     return sampling.header(config)
 
 
 def pytest_configure(config):
-    """Prepare this process for running tests, maybe beside other processes."""
+    """Prepare this process for running tests, possibly beside other processes."""
     sampling.choose_seed(config)
     balance.have_services_of_its_own(os.environ)
     config.pluginmanager.register(Costs(), "costs")
@@ -47,13 +47,13 @@ def pytest_configure(config):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Give the tests of a group to one process."""
+    """Assign all tests of a group to one process."""
     return balance.Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Mark tests with their tiers, before any are left out, and order them."""
+    """Order tests and mark them with their tiers, before any are left out."""
     for item in items:
         tiers.mark(item)
         balance.mark(item)
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item, nextitem):
-    """Let an exclusive test run alone."""
+    """Run an exclusive test alone."""
     tiers.begin(tiers.tier_of(item))
     if tiers.tier_of(item) == tiers.UNIT:
         return (yield)
@@ -75,7 +75,7 @@ def pytest_runtest_protocol(item, nextitem):
 
 @pytest.fixture(autouse=True)
 def only_what_the_tier_allows(request, monkeypatch):
-    """Let a unit test fail that connects to a service."""
+    """Make a unit test fail if it connects to a service."""
     if tiers.tier_of(request.node) == tiers.UNIT:
         tiers.refuse_connections(monkeypatch)
     elif request.node.get_closest_marker(balance.EXCLUSIVE) is None:
@@ -84,7 +84,7 @@ def only_what_the_tier_allows(request, monkeypatch):
 
 @pytest.fixture()
 def alone():
-    """Let a test run beside none, since it touches what all tests share."""
+    """Run a test beside no other test, because it touches what all tests share."""
 
 
 @pytest.fixture(scope="session")
@@ -99,9 +99,9 @@ def where():
 
 @pytest.fixture(scope="session")
 def application(where):
-    """Make the application, with tables, indices, few vocabularies; and fork it at once.
+    """Make the application with tables, indices and few vocabularies, and fork it.
 
-    Yields the application, and its fork; None where it cannot be forked any more.
+    Yields the application and its fork; None if it can no longer be forked.
     """
     app = instance.create(where)
     instance.initialise(app, where)
@@ -121,27 +121,27 @@ def app(application):
 
 
 def _ignore(**_):
-    """Leave a change of memberships to the back-fill that a test is about."""
+    """Leave a change of memberships to the back-fill that a test exercises."""
 
 
 @pytest.fixture(autouse=True)
 def not_captured(monkeypatch):
-    """Leave changes of memberships alone, whichever application was built last."""
+    """Capture no changes of memberships, no matter which application was built last."""
     monkeypatch.setattr(capture.Watcher, "send", staticmethod(_ignore))
 
 
 @pytest.fixture()
 def capturing(fresh, monkeypatch):
-    """Let changes of memberships be captured as in production, in this process."""
+    """Capture changes of memberships as in production, in this process."""
     monkeypatch.setattr(capture.Watcher, "send", staticmethod(send_capture))
-    # pytest-flask has a request under way that is never answered
+    # pytest-flask has an open request that never gets a response
     monkeypatch.setattr(capture, "has_request_context", lambda: False)
     return fresh
 
 
 @pytest.fixture(scope="session")
 def website():
-    """Return a whole InvenioRDM that answers browsers; nobody changes its content."""
+    """Return a whole InvenioRDM for browsers; its content must not be changed."""
     try:
         with websites.website() as site:
             yield site
@@ -157,13 +157,13 @@ def names(where):
 
 @pytest.fixture(scope="session")
 def client(app):
-    """Return an ordinary OpenSearch client."""
+    """Return an OpenSearch client that decodes responses."""
     return OpenSearch(app.config["SEARCH_HOSTS"], timeout=60)
 
 
 @pytest.fixture(scope="session")
 def prepared(client, names):
-    """Return what keeps an instance that was prepared for as long as nobody changes it."""
+    """Return the store of the last prepared instance, valid until a test changes it."""
     return Prepared(client, names)
 
 
@@ -178,7 +178,7 @@ def fresh(app, client, names):
 
 @pytest.fixture(scope="session")
 def zygote(application, where):
-    """Return a process whose children can aggregate, and be killed."""
+    """Return a process whose children can aggregate and be killed."""
     _, fork = application
     if fork:
         yield fork
@@ -190,7 +190,7 @@ def zygote(application, where):
 
 @pytest.fixture(scope="session")
 def nodes():
-    """Return a search cluster of two nodes, for this session alone."""
+    """Return an OpenSearch cluster of two nodes that only this session uses."""
     cluster = Cluster(nodes=2)
     try:
         cluster.start()
@@ -201,7 +201,7 @@ def nodes():
 
 @pytest.fixture()
 def cluster(nodes):
-    """Return the session's own cluster, with nothing in it."""
+    """Return the session's own cluster, emptied."""
     nodes.empty()
     return nodes
 

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Every command, option and config variable is in the documentation."""
+"""The documentation names every command, option and config variable correctly."""
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -31,6 +32,20 @@ def commands(group, path=""):
 
 
 COMMANDS = dict(commands(community_stats))
+
+BLOCK = re.compile(r"^ *```(?:console|shell)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+PROGRAM = "invenio community-stats "
+
+
+def documented_command_lines():
+    """Yield page and arguments of each command of this package in a code block."""
+    for page in [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]:
+        for block in BLOCK.findall(page.read_text()):
+            for line in block.splitlines():
+                line = line.strip().removeprefix("$ ").partition(" > ")[0]
+                if line.startswith(PROGRAM):
+                    words = shlex.split(line.removeprefix(PROGRAM), comments=True)
+                    yield page.name, " ".join(words)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -69,3 +84,12 @@ def test_config_variable_is_checked_at_start(name):
 def test_documented_config_variables_exist():
     found = set(re.findall(r"`((?:COMMUNITY_STATS|STATS_DASHBOARD)_[A-Z_]+)`", TEXT))
     assert found <= set(VARIABLES)
+
+
+@pytest.mark.parametrize(("page", "line"), documented_command_lines())
+def test_documented_command_line_is_valid(page, line):
+    command, name, words = community_stats, "", line.split()
+    while isinstance(command, click.Group):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, words)

@@ -48,7 +48,7 @@ def test_catalogue_is_complete(texts, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_translations_keep_what_is_put_in(language):
+def test_translations_have_the_same_placeholders(language):
     for message in catalogue(language):
         if message.id:
             wanted = re.findall(r"{\w+}|%\(\w+\)s", message.id)
@@ -56,7 +56,7 @@ def test_translations_keep_what_is_put_in(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_compiled_catalogue_is_that_of_the_texts(language):
+def test_compiled_catalogue_is_up_to_date(language):
     path = CATALOGUES / language / "LC_MESSAGES" / "messages.mo"
     again = BytesIO()
     write_mo(again, catalogue(language))
@@ -67,8 +67,8 @@ def test_compiled_catalogue_is_that_of_the_texts(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_other_module_translates_a_text_of_ours_in_another_way(app, language):
-    # all catalogues are one: of two translations of a text one is never seen
+def test_other_modules_have_no_different_translation_of_a_text(app, language):
+    # the catalogues are merged, so one of two different translations is never used
     with app.test_request_context(), force_locale(language):
         found = {
             (m.context, m.id): pgettext(m.context, m.id) if m.context else gettext(m.id)

@@ -3,14 +3,14 @@
 
 """Create, check and name the indices of the aggregates.
 
-A family begins with one index and gets another when that one is too large. The run that
+A family starts with one index and gets another when that one is too large. The run that
 holds the aggregation's lock decides when. It writes two things in this order:
 
 1. It announces, in a document that it writes by compare-and-set, up to which year
    documents go to the existing indices.
 2. It writes documents of these years.
 
-A new index begins only with a year that was never announced. If a frozen run writes
+A new index starts only with a year that was never announced. If a frozen run writes
 after another run has taken over, it therefore writes to the same indices as that run.
 """
 
@@ -55,23 +55,23 @@ def earlier_layout(indices: Sequence[str]) -> str:
     """
     more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
     return (
-        f"The aggregates are in indices of an earlier layout ({indices[0]}{more}), which "
-        f"nothing is added to. Run '{DESTROY}', which deletes aggregates only; the "
-        "next run counts them again."
+        f"The aggregates are in indices of an earlier layout ({indices[0]}{more}), "
+        f"which cannot be extended. Run '{DESTROY}', which deletes only aggregates; "
+        "the next run counts them again."
     )
 
 
 class AggregateIndices:
-    """The indices of all families, for those who write documents.
+    """Finds and creates the indices of all families.
 
-    A helper of a run only asks where documents go. Only the run that holds the
+    A helper of a run only looks up where documents go. Only the run that holds the
     aggregation's lock changes indices.
 
     Args:
-        names: of the instance's indices.
-        gigabytes: primary data in a shard, beyond which another index begins.
+        names: the instance's index names.
+        gigabytes: maximum primary data in a shard; above it, another index starts.
         check: raises when this run must not write any more.
-        today: returns the present UTC day.
+        today: returns the current UTC day.
     """
 
     def __init__(
@@ -94,17 +94,18 @@ class AggregateIndices:
         """Return the alias through which a new document is written.
 
         Args:
-            family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
-            day: of the document, ``YYYY-MM-DD``.
+            family: one of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
+            day: day of the document, ``YYYY-MM-DD``.
 
         Raises:
-            LockLostError: no index holds the day: all were deleted since the run began.
+            LockLostError: no index holds the day; all were deleted since the run
+                started.
         """
         index = self._layout.holding(family, day)
         if index is None:
             raise LockLostError(
-                f"No index holds {day} of {self._names.aggregates(family)}; it was "
-                "deleted since this run began. Run the same command again."
+                f"No index of {self._names.aggregates(family)} holds {day}; it was "
+                "deleted since this run started. Run the same command again."
             )
         return index.write_alias
 
@@ -112,10 +113,10 @@ class AggregateIndices:
         """Return the alias through which a stored document is written again.
 
         Args:
-            name: of the index that it is in.
+            name: name of the index that contains it.
         """
         index = self._layout.named(name)
-        # an index without such an alias was put into the family by somebody else
+        # Another program has added an index without such an alias to the family.
         return index.write_alias if index else name
 
     @property
@@ -124,7 +125,7 @@ class AggregateIndices:
             self._known = read_layout(self._client, self._names)
         return self._known
 
-    # -- for the run that has the lock ------------------------------------------
+    # -- for the run that holds the lock ----------------------------------------
 
     def require_current(self) -> None:
         """Check that no index of an earlier layout exists.
@@ -142,9 +143,9 @@ class AggregateIndices:
             families: names of families.
 
         Returns:
-            Why stored documents may be wrong, a clause each: an index was restored,
-            deleted or created by somebody else. The caller then records that all
-            documents of the families have to be written again, and calls
+            Reasons why stored documents may be wrong, one clause each: an index was
+            restored, deleted or created by another program. The caller then records
+            that all documents of the families must be written again, and calls
             :meth:`settle`.
 
         Raises:
@@ -159,11 +160,11 @@ class AggregateIndices:
         there = self._there(families)
         for name in sorted(noted.keys() | there.keys()):
             if name not in there:
-                untrusted.append(f"{name} is gone")
+                untrusted.append(f"{name} is missing")
             elif name not in noted and self._count(name):
-                untrusted.append(f"{name} is not of the last run")
+                untrusted.append(f"{name} was not created by the last run")
             elif name in noted and noted[name] != there[name]:
-                untrusted.append(f"{name} was restored or created anew")
+                untrusted.append(f"{name} was restored or recreated")
         if not untrusted:
             self._note_indices(families)
         return untrusted
@@ -172,8 +173,7 @@ class AggregateIndices:
         """Remove documents that belong to another index, and record the indices.
 
         Args:
-            families: names of families whose documents are all going to be written
-                again.
+            families: names of families whose documents will all be written again.
         """
         for family in families:
             indices = self._layout.families[family]
@@ -190,15 +190,15 @@ class AggregateIndices:
     ) -> None:
         """Create the missing indices for documents of some years.
 
-        If the newest index of a family is too large, another one begins with the first
+        If the newest index of a family is too large, another one starts with the first
         of the years that was not announced yet.
 
         Args:
             families: names of families.
-            years: of the documents that are going to be written.
+            years: years of the documents that will be written.
 
         Raises:
-            LockLostError: another run has announced years since.
+            LockLostError: another run has announced years in the meantime.
             StatsDashboardError: OpenSearch refuses to create an index.
         """
         known = {int(year) for year in years}
@@ -215,7 +215,7 @@ class AggregateIndices:
             if new:
                 announced[family] = new[-1]
         if announced:
-            # before the index exists, so that no run decides otherwise
+            # Before the index exists, so that no run decides differently.
             until = {**self._note.data.get("until", {}), **announced}
             self._check()
             self._note.write(kind="layout", until=until)
@@ -239,10 +239,10 @@ class AggregateIndices:
 
     @property
     def _last_year(self) -> int:
-        """Return the last year that is announced.
+        """Return the last year that may be announced.
 
-        An event with a wrong clock, of 2199 for example, would otherwise bind all years
-        before it to the present index.
+        An event with a wrong clock, for example of 2199, would otherwise bind all years
+        before it to the current index.
         """
         return self._today().year + 1
 
@@ -264,7 +264,7 @@ class AggregateIndices:
     def _announced(self, family: str) -> int:
         """Return the last year of which documents may have been written."""
         until = self._note.data.get("until", {})
-        # the document may have been deleted with the index of bookmarks
+        # The document may have been deleted with the index of bookmarks.
         return until[family] if family in until else self._newest(family)
 
     def _newest(self, family: str) -> int:
@@ -283,7 +283,7 @@ class AggregateIndices:
         )
 
     def _next(self, family: str, years: list[int]) -> int | None:
-        """Return the year that begins another index, or None if none is needed."""
+        """Return the year that starts another index, or None if none is needed."""
         indices = self._layout.families[family]
         if not indices or self._size(indices[-1]) <= self._bytes * indices[-1].shards:
             return None
@@ -291,9 +291,9 @@ class AggregateIndices:
         return next((year for year in years if year > newest), None)
 
     def _size(self, index: FamilyIndex) -> int:
-        """Return the bytes of an index's primary shards."""
+        """Return the size of an index's primary shards in bytes."""
         self._client.indices.refresh(index=index.name)
-        # the statistics of stores can be ten seconds old, so segments are asked
+        # Store statistics can be ten seconds old, so this sums the segments.
         answer = self._client.indices.segments(index=index.name)
         return sum(
             segment["size_in_bytes"]
@@ -308,10 +308,10 @@ class AggregateIndices:
         return self._client.count(index=name)["count"]
 
     def _create(self, missing: list[tuple[str, int]]) -> None:
-        """Create indices, and put them into their families when they can be searched.
+        """Create indices, and add them to their families once they are searchable.
 
         Args:
-            missing: (family, first year) of each.
+            missing: (family, first year) of each index.
         """
         actions = []
         for family, year in missing:
@@ -321,17 +321,17 @@ class AggregateIndices:
             for alias in (self._names.aggregates(family), write_alias):
                 actions.append({"add": {"index": name, "alias": alias}})
         names = sorted({action["add"]["index"] for action in actions})
-        # OpenSearch waits for half a minute
+        # OpenSearch waits for at most 30 seconds.
         health = self._client.cluster.health(
             index=",".join(names), params={"wait_for_status": "yellow", "ignore": 408}
         )
         if health["timed_out"]:
             raise SearchUnavailableError(
                 f"The shards of new indices ({', '.join(names)}) have not started yet. "
-                "Run the same command again when the cluster is better."
+                "Run the same command again when the cluster is healthy."
             )
-        # a second request, after the check: if another run has taken over, the indices
-        # that this run created are in no alias
+        # A second request, after the check: if another run has taken over, the indices
+        # that this run created remain in no alias.
         self._check()
         self._client.indices.update_aliases(body={"actions": actions})
 
@@ -340,7 +340,7 @@ class AggregateIndices:
         try:
             self._client.indices.create(
                 index=name,
-                # shards and replicas come from its template
+                # The template sets the numbers of shards and replicas.
                 body={"mappings": mappings},
                 params={"wait_for_active_shards": "0"},
             )
@@ -349,10 +349,11 @@ class AggregateIndices:
                 raise
             if not self._is_unused(name):
                 raise _refused(name, error) from error
-            # the answer to a first attempt was lost, or the run that created it died
+            # The response to a first attempt was lost, or the run that created the
+            # index died.
 
     def _is_unused(self, name: str) -> bool:
-        """Return whether an index is of this package, empty and in no alias."""
+        """Return whether an index belongs to this package, is empty and in no alias."""
         unused = read_layout(self._client, self._names).unused
         return name in unused and not self._count(name)
 
@@ -390,20 +391,20 @@ class AggregateIndices:
 
 
 def _refused(name: str, error: TransportError) -> StatsDashboardError:
-    """Return what to raise when OpenSearch refuses to create an index."""
+    """Return the error to raise when OpenSearch refuses to create an index."""
     reason = describe(error)
     if error.error in _BLOCKED:
         return ClusterNotHealthyError(
-            f"The cluster creates no new indices for now ({reason}). Make room on its "
-            "disks, and run the same command again."
+            f"The cluster currently creates no new indices ({reason}). Free disk "
+            "space, then run the same command again."
         )
     if error.error == "resource_already_exists_exception":
         return StatsDashboardError(
             f"The index {name} exists, but it is closed, was restored without its "
-            "aliases, or is not of this package. Delete or rename it, and run the same "
-            "command again."
+            "aliases, or does not belong to this package. Delete or rename it, then "
+            "run the same command again."
         )
     return StatsDashboardError(
-        f"The index {name} could not be created ({reason}). Allow that, and run the "
-        "same command again."
+        f"The index {name} could not be created ({reason}). Fix the cause, then run "
+        "the same command again."
     )

@@ -19,20 +19,20 @@ from ..search.pipelining import ahead
 from .documents import CHECKSUM, day_field, document_id
 
 LIMIT = 120.0
-"""Seconds to retry while OpenSearch takes no requests."""
+"""Seconds to retry while OpenSearch accepts no requests."""
 
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
-"""Bounds of a :class:`DocumentRange` that is open on one side."""
+"""Bounds for a :class:`DocumentRange` that is open on one side."""
 
 PAGE = 5000
-"""Documents in one answer, if only their ids and checksums are requested."""
+"""Number of documents in one response that contains only ids and checksums."""
 
 MAX_PARTS = 500
-"""Ranges in one query."""
+"""Maximum number of ranges in one query."""
 
 
 class DocumentRange(NamedTuple):
-    """The documents of some days, of one community or of all.
+    """The documents of some days, of one or all communities.
 
     Attributes:
         first: first day, ``YYYY-MM-DD``.
@@ -49,9 +49,9 @@ class StoredHead(msgspec.Struct):
     """A stored document without its source: identity, version and checksum.
 
     Attributes:
-        index: that holds the document.
+        index: name of the index that contains the document.
         seq_no: sequence number of the last write.
-        term: of the primary shard that wrote it.
+        term: primary term of the shard that wrote it.
         sort: sort values of the hit.
         fields: community, day and checksum.
     """
@@ -89,15 +89,15 @@ _decode_sources = page_decoder(_Source)
 
 
 class AggregateReader:
-    """The stored documents of one aggregate family.
+    """Reads the stored documents of one aggregate family.
 
     Args:
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
-        family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
+        text_client: does not decode responses.
+        names: the instance's index names.
+        family: one of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
         waiting: called with a sentence before each pause.
-        limit: seconds to retry while OpenSearch takes no requests.
-        sleep: waits for the given seconds; may raise to end the waiting.
+        limit: seconds to retry while OpenSearch accepts no requests.
+        sleep: waits for the given seconds; may raise to stop waiting.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class AggregateReader:
 
         Args:
             parts: up to :data:`MAX_PARTS` ranges.
-            by_community: sort by community, then day; else by day, then community.
-            size: documents in one answer.
+            by_community: sort by community, then day; otherwise by day, then community.
+            size: number of documents in one response.
         """
         what = {"_source": True}
         pages = self._pages(parts, by_community, size, what, _decode_sources)
@@ -138,7 +138,7 @@ class AggregateReader:
 
         Args:
             parts: any number of ranges.
-            by_community: sort by community, then day; else by day, then community.
+            by_community: sort by community, then day; otherwise by day, then community.
         """
         key = order(by_community)
         return heapq.merge(
@@ -153,7 +153,8 @@ class AggregateReader:
         self, parts: Sequence[DocumentRange], by_community: bool
     ) -> Iterator[StoredHead]:
         what = {
-            # the _id is stored beside the source: OpenSearch would read both
+            # Do not request the _id: it is stored beside the source, and OpenSearch
+            # would read both.
             "stored_fields": "_none_",
             "docvalue_fields": [CHECKSUM, "community_id", day_field(self.family)],
             "seq_no_primary_term": True,
@@ -187,8 +188,8 @@ class AggregateReader:
             page = decode(self._send("POST", f"/{self.alias}/_search", body))
             if not page.is_complete:
                 raise SearchUnavailableError(
-                    f"{self.alias} did not answer completely. Run the same command "
-                    "again when the cluster is better."
+                    f"The response of {self.alias} is incomplete. Run the same command "
+                    "again when the cluster is healthy."
                 )
             yield page.hits
             if len(page.hits) < size:
@@ -213,7 +214,7 @@ class AggregateReader:
 
 
 def order(by_community: bool) -> Callable[[str, str], tuple[str, str]]:
-    """Return the sort key of documents, a function of community and day."""
+    """Return the sort key of documents as a function of community and day."""
     return _by_community if by_community else _by_day
 
 
@@ -230,7 +231,7 @@ def query_of(parts: Iterable[DocumentRange], day: str) -> dict[str, Any]:
 
     Args:
         parts: the ranges.
-        day: name of the field that holds the day.
+        day: name of the field that contains the day.
     """
     clauses: list[dict[str, Any]] = []
     for part in parts:

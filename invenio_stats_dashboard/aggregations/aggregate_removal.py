@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Find the indices that the next run can build again, and delete them."""
+"""Find and delete the indices that the next run can build again."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from ..search.names import FAMILIES, INTERNAL, Names
 
 _AT_ONCE = 20
-"""Names in one request: a request line can have four kilobytes."""
+"""Maximum number of names in one request; its first line can have four kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class OwnIndex:
     """An index that can be deleted.
 
     Attributes:
-        name: of the index.
+        name: name of the index.
         documents: number of documents.
         bytes: size, with all replicas.
     """
@@ -35,14 +35,14 @@ def own_indices(
 ) -> list[OwnIndex]:
     """Return the existing indices of the aggregation, the bookmarks last.
 
-    Only concrete indices whose whole name belongs to this package: no index of another
-    instance, no copy under a longer name, no index behind an alias of such a name.
-    Usage events, their backups, dead letters and the migration's bookmarks are never
-    returned. With ``with_sources``, community events and record facts are.
+    It returns only concrete indices whose whole name belongs to this package: no index
+    of another instance, no copy under a longer name, no index behind an alias of such a
+    name. It never returns usage events, their backups, dead letters or the migration's
+    bookmarks. With ``with_sources``, it also returns community events and record facts.
     """
     aggregates = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
     single = [names.between_runs, names.bookmarks]
-    # versions before the first release had an index of aggregates for each year
+    # Versions before the first release had an index of aggregates for each year.
     by_year = [*aggregates, *(f"{alias}-from" for alias in aggregates)]
     if with_sources:
         by_year.append(names.community_events)
@@ -54,7 +54,7 @@ def own_indices(
         )
     )
     found = client.cat.indices(
-        # a wildcard that matches nothing is no error
+        # A wildcard that matches nothing is not an error.
         index=f"{names.prefix}stats-community-*",
         params={
             "format": "json",
@@ -72,7 +72,7 @@ def own_indices(
 
 
 def delete(client: OpenSearch, indices: Sequence[OwnIndex]) -> None:
-    """Delete indices. This cannot be undone."""
+    """Delete indices; this cannot be undone."""
     targets = [index.name for index in indices]
     for start in range(0, len(targets), _AT_ONCE):
         client.indices.delete(
@@ -84,13 +84,13 @@ def delete(client: OpenSearch, indices: Sequence[OwnIndex]) -> None:
 def forget(client: OpenSearch, names: Names, but: str) -> None:
     """Empty the index of bookmarks.
 
-    The next run compares what it counts with what is stored, so it repairs all that was
-    deleted or left over afterwards.
+    The next run compares what it counts with what is stored, so it repairs everything
+    that was deleted or left over after that.
 
     Args:
-        client: for the deletion.
-        names: of the instance's indices.
-        but: id of a document that is not deleted.
+        client: sends the deletion.
+        names: the instance's index names.
+        but: id of a document to retain.
     """
     client.delete_by_query(
         index=names.bookmarks,

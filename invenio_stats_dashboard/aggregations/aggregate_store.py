@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Write the documents of an aggregate family, by their differences from what is stored.
+"""Write the documents of an aggregate family, as differences from the stored ones.
 
 :meth:`AggregateStore.replace` compares the stored documents with the wanted ones. It
-leaves equal documents alone, writes those that differ, and deletes those that should
-not exist. So a run can be killed and repeated at any point, and the result does not
-depend on how the work is divided into ranges.
+leaves equal documents unchanged, writes those that differ, and deletes those that
+should not exist. A run can therefore be killed and repeated at any point, and the
+result does not depend on how the work is divided into ranges.
 
-Both sides are read in the same order and merged. Memory holds one page of ids and
+Both sides are read in the same order and merged. Memory contains one page of ids and
 checksums, no matter how large a range is. Each write names the version that it
 replaces, so a run that was frozen cannot overwrite a newer document when it wakes.
 """
@@ -39,7 +39,7 @@ from .documents import Document, index_templates
 if TYPE_CHECKING:
     from .aggregate_indices import AggregateIndices
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
-"""Documents and bytes in one bulk request."""
+"""Maximum number of documents and of bytes in one bulk request."""
 
 _NO_INDEX = "index_not_found_exception"
 
@@ -65,13 +65,13 @@ class DocumentChange(NamedTuple):
 
 @dataclass
 class WriteCounts:
-    """How many documents were created, changed, deleted or left alone.
+    """Numbers of documents that were created, changed, deleted or left unchanged.
 
     Attributes:
-        created: did not exist before.
-        changed: existed with another content.
-        deleted: should not exist any more.
-        equal: were left alone.
+        created: documents that did not exist before.
+        changed: documents that existed with different content.
+        deleted: documents that should no longer exist.
+        equal: documents that were left unchanged.
     """
 
     created: int = 0
@@ -93,15 +93,15 @@ class AggregateStore(AggregateReader):
     """Reads and writes the documents of one aggregate family.
 
     Args:
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
-        family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
-        indices: where documents are written; None for a store that only reads.
+        text_client: does not decode responses.
+        names: the instance's index names.
+        family: one of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
+        indices: finds the indices to write to; None for a store that only reads.
         check: called before each write; raises when this run must not write any more,
             as :meth:`~..search.lock.ClusterLock.check` does.
         waiting: called with a sentence before each pause.
-        limit: seconds to retry while OpenSearch takes no requests.
-        sleep: waits for the given seconds; may raise to end the waiting.
+        limit: seconds to retry while OpenSearch accepts no requests.
+        sleep: waits for the given seconds; may raise to stop waiting.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class AggregateStore(AggregateReader):
     ) -> WriteCounts:
         """Make the stored documents of some ranges equal to the given ones.
 
-        A thread writes the last batch while the next documents are computed.
+        A thread writes one batch while the next documents are computed.
 
         Args:
             documents: exactly those that should exist in the ranges, sorted by day,
@@ -137,11 +137,11 @@ class AggregateStore(AggregateReader):
             before: called in the writing thread, before the changes are written.
 
         Returns:
-            How many documents were written; they are stored, but not yet refreshed.
+            The numbers of documents. The documents are stored but not yet refreshed.
 
         Raises:
             StatsDashboardError: OpenSearch refuses a document.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
             LockLostError: ``check`` reports that another run has taken over.
         """
 
@@ -174,7 +174,7 @@ class AggregateStore(AggregateReader):
 
         Raises:
             LockLostError: ``check`` reports that another run has taken over, or an
-                index was deleted since the run began.
+                index was deleted since the run started.
             StatsDashboardError: OpenSearch refuses an action.
         """
         if self._check:
@@ -189,19 +189,19 @@ class AggregateStore(AggregateReader):
         )
         if any(refusal.type == _NO_INDEX for refusal in refusals):
             raise LockLostError(
-                f"An index of {self.alias} was deleted since this run began, so nothing "
-                "more is written. Run the same command again."
+                f"An index of {self.alias} was deleted since this run started, so the "
+                "run has stopped. Run the same command again."
             )
         if refusals:
             raise StatsDashboardError(
-                f"{len(refusals)} documents of {self.alias} are refused by OpenSearch; "
-                f"the first is {refusals[0]}. Run the same command again when what it "
-                "complains about is mended."
+                f"OpenSearch refuses {len(refusals)} documents of {self.alias}; the "
+                f"first: {refusals[0]}. Fix the cause, then run the same command "
+                "again."
             )
 
     def write_alias(self, day: str) -> str:
         """Return the alias through which a new document of a day is written."""
-        assert self._indices is not None  # only a store that reads has none
+        assert self._indices is not None  # Only a store that reads has none.
         return self._indices.write_alias(self.family, day)
 
     def _pairs(
@@ -216,7 +216,7 @@ class AggregateStore(AggregateReader):
     def _batches(
         self, pairs: Iterable[_Pair], written: WriteCounts
     ) -> Iterator["_Batch"]:
-        """Yield batches of a bounded size, and count what is in them."""
+        """Yield batches of bounded size, and count their documents."""
         now = datetime.now(UTC).isoformat()
         batch = _Batch()
         for document, hit in pairs:
@@ -245,7 +245,7 @@ class AggregateStore(AggregateReader):
             where = {"_index": self.write_alias(document.day), "_id": document.id}
             head = {"create": {**where, "require_alias": True}}
             return msgspec.json.encode(head) + b"\n" + document.source(now) + b"\n"
-        assert self._indices is not None  # only a store that reads has none
+        assert self._indices is not None  # Only a store that reads has none.
         where = {
             "_index": self._indices.write_alias_of(hit.index),
             "_id": hit.id,
@@ -272,7 +272,7 @@ class Actions:
         self._bytes = 0
 
     def add(self, action: bytes) -> None:
-        """Add an action. Send all collected actions when they are many."""
+        """Add an action; send all collected actions if they fill a request."""
         self._waiting.append(action)
         self._bytes += len(action)
         if self._bytes >= MAX_BYTES or len(self._waiting) >= MAX_ACTIONS:
@@ -285,9 +285,9 @@ class Actions:
 
         Args:
             index: name of the index.
-            id: of the document.
+            id: ``_id`` of the document.
             source: the document.
-            is_alias: store nothing unless ``index`` is the name of an alias.
+            is_alias: store the document only if ``index`` is the name of an alias.
         """
         head = {"index": {"_index": index, "_id": id, "require_alias": is_alias}}
         lines = (msgspec.json.encode(head), msgspec.json.encode(source), b"")
@@ -325,12 +325,12 @@ def ensure_templates(
 ) -> None:
     """Put the templates of the aggregates that are missing.
 
-    Without them OpenSearch would guess mappings, and would not know the site's number
+    Without them, OpenSearch would guess mappings and would not know the site's number
     of shards and replicas.
 
     Args:
-        client: for the requests.
-        names: of the instance's indices.
+        client: sends the requests.
+        names: the instance's index names.
         settings: returns the site's shards and replicas; called when a template is
             missing.
     """

@@ -3,8 +3,8 @@
 
 """Read a community's documents of one family, one for each day.
 
-Only days on which something happened have a stored document. A delta of any other day
-is zero. A snapshot of any other day repeats the one before it.
+Only days with activity have a stored document. For any other day, a delta is zero, and
+a snapshot repeats the one before it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from .aggregate_reader import FIRST_DAY, AggregateReader, DocumentRange
 from .documents import CHECKSUM, UPDATED, day_field, mapping
 
 PAGE = 100
-"""Documents in one answer; on a large instance one can have a megabyte."""
+"""Number of documents in one response; on a large instance, one can have a megabyte."""
 
 _NO_NUMBERS = ("community_id", "period_start", "snapshot_date", "subcounts", CHECKSUM)
 _BY_BOTH: dict[str, list[Any]] = {"by_view": [], "by_download": []}
@@ -30,11 +30,11 @@ class StoredDays:
     """The documents of one community and family.
 
     Args:
-        client: decodes its answers.
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        client: decodes responses.
+        text_client: does not decode responses.
+        names: the instance's index names.
         subcounts: the registry of breakdowns.
-        family: of :data:`~..search.names.FAMILIES`.
+        family: one of :data:`~..search.names.FAMILIES`.
         community: UUID or ``global``.
     """
 
@@ -64,7 +64,7 @@ class StoredDays:
             last: last day, inclusive.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         before = self._before(first) if self._goes_on else None
         expected = date.fromisoformat(first)
@@ -104,7 +104,7 @@ class StoredDays:
             yield self._told(msgspec.json.decode(source))
 
     def _before(self, first: str) -> dict[str, Any] | None:
-        """Return the last document before a day."""
+        """Return the last document before a day, or None."""
         filters = [
             {"term": {"community_id": self.community}},
             {"range": {self._day: {"gte": FIRST_DAY, "lt": first}}},
@@ -127,7 +127,7 @@ class StoredDays:
     def _between(
         self, before: dict[str, Any] | None, first: date, end: date
     ) -> Iterator[dict[str, Any]]:
-        """Yield the documents of days without a stored one."""
+        """Yield documents for days without a stored one."""
         for number in range((end - first).days):
             day = (first + timedelta(days=number)).isoformat()
             if before is None or not self._goes_on:
@@ -150,7 +150,7 @@ class StoredDays:
 
 
 def _zeros(field: dict[str, Any]) -> Any:
-    """Return the zero of a field of the mapping: a number, or an object of numbers."""
+    """Return zero for a field of the mapping: a number, or an object of numbers."""
     if "properties" in field:
         return {name: _zeros(inner) for name, inner in field["properties"].items()}
     return 0

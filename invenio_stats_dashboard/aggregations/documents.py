@@ -28,7 +28,7 @@ from ..search.names import (
 )
 
 CHECKSUM, UPDATED = "checksum", "updated_timestamp"
-"""Fields that storing adds to a document: a hash of all others, and the time."""
+"""Fields that storing adds to a document: a hash of all others, and the write time."""
 
 _Mapping = dict[str, Any]
 
@@ -44,13 +44,13 @@ _NOT_SEARCHED: _Mapping = {"type": "object", "enabled": False}
 
 @dataclass(frozen=True)
 class Document:
-    """One aggregate document: of one community and day.
+    """One aggregate document, for one community and day.
 
     Attributes:
         community: UUID of the community, or ``global``.
         day: ``YYYY-MM-DD``.
-        body: all fields but those that storing adds. Equal bodies must have their keys
-            in the same order, because the checksum is taken of the JSON.
+        body: all fields except those that storing adds. Equal bodies must have their
+            keys in the same order, because the checksum is computed from the JSON.
     """
 
     community: str
@@ -88,12 +88,12 @@ class Document:
 
 
 def document_id(community: str, day: str) -> str:
-    """Return the ``_id`` of a community's document of a day."""
+    """Return the ``_id`` of a community's document for a day."""
     return f"{community}:{day}"
 
 
 def day_field(family: str) -> str:
-    """Return the name of the field that holds the day."""
+    """Return the name of the field that contains the day."""
     return "snapshot_date" if "snapshot" in family else "period_start"
 
 
@@ -101,7 +101,7 @@ def mapping(family: str) -> dict[str, Any]:
     """Return the mapping of an aggregate family.
 
     Args:
-        family: of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
+        family: one of :data:`~..search.names.FAMILIES` or ``INTERNAL``.
     """
     if family == USAGE_SEEN:
         return _strict(family, {"seen": _NOT_SEARCHED})
@@ -135,7 +135,7 @@ def mapping(family: str) -> dict[str, Any]:
 
 
 def between_runs_mapping() -> dict[str, Any]:
-    """Return the mapping of the intermediate results that the next run continues from.
+    """Return the mapping of the intermediate results from which the next run continues.
 
     A document with an ``anchor`` belongs to a running total of usage. All others are
     contributions of records.
@@ -152,7 +152,7 @@ def index_templates(names: Names) -> dict[str, dict[str, Any]]:
     """Return the composable templates of all indices of the aggregation, by name."""
     templates = {}
     for family in (*FAMILIES, *INTERNAL):
-        # no alias: an index is added to it when the index is ready
+        # No alias: an index is added to it when the index is ready.
         templates[f"{names.aggregates(family)}-v{SCHEMA}"] = template(
             [names.aggregates_pattern(family)], mapping(family), one_shard=False
         )
@@ -169,7 +169,7 @@ def bookmarks_mapping() -> dict[str, Any]:
     """Return the mapping of bookmarks, locks and the correction log."""
     bookmark = {"kind": _ID, "scope": _ID, "index": _ID, "updated_at": {"type": "date"}}
     bookmark |= {"community_id": _ID, "redo": _ID, "due": _DAY}
-    # corrections are searched by the days that they change
+    # Corrections are searched by the days that they change.
     bookmark |= {"day": _DAY, "last_day": _DAY}
     return {**strict(bookmark), "dynamic": "false"}
 
@@ -184,7 +184,7 @@ def _strict(family: str, properties: dict[str, _Mapping]) -> _Mapping:
             "community_id": _ID,
             day_field(family): _DAY,
             **properties,
-            # compared through its doc values only
+            # Compared through its doc values only.
             CHECKSUM: {"type": "keyword", "index": False},
             UPDATED: {"type": "date"},
         }

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which index holds which documents of an aggregate family.
+"""Determine which index holds which documents of an aggregate family.
 
-The name of an index has the first year that the index holds. The index holds all years
-from then on, up to the first year of the next index of the family. So the index of a
-document follows from its family, its day and the names of the existing indices.
+The name of an index contains the first year that it holds. The index holds all years
+from then on, up to the first year of the next index of the family. The index of a
+document therefore follows from its family, its day and the names of the existing
+indices.
 
-Each index has a write alias of its own, with a random suffix. If all indices are
-deleted and created again while a writer is frozen, that writer uses an alias that does
-not exist any more, and OpenSearch refuses its documents.
+Each index has its own write alias with a random suffix. If all indices are deleted and
+created again while a writer is frozen, that writer uses an alias that no longer exists,
+and OpenSearch refuses its documents.
 """
 
 import re
@@ -35,10 +36,10 @@ class FamilyIndex:
     """An index of an aggregate family.
 
     Attributes:
-        name: of the index.
-        start: the first year that it holds.
-        write_alias: the alias through which documents are written.
-        uuid: of the index. If it is created again or restored, it has another one.
+        name: name of the index.
+        start: first year that it holds.
+        write_alias: alias through which documents are written.
+        uuid: UUID of the index. An index that is recreated or restored has another one.
         shards: number of its primary shards.
     """
 
@@ -51,13 +52,14 @@ class FamilyIndex:
 
 @dataclass(frozen=True)
 class Layout:
-    """The indices of all aggregate families at one moment.
+    """The indices of all aggregate families at one point in time.
 
     Attributes:
         families: family -> its indices, by their first year.
-        unused: indices of this package in no alias, so nothing reads or writes them: a
-            run was killed while it created them, or they were restored without aliases.
-        yearly: indices of a single year, from versions before the first release.
+        unused: indices of this package that are in no alias, so nothing reads or writes
+            them. A run was killed while it created them, or they were restored without
+            aliases.
+        yearly: indices for a single year, from versions before the first release.
     """
 
     families: dict[str, tuple[FamilyIndex, ...]]
@@ -65,10 +67,10 @@ class Layout:
     yearly: tuple[str, ...] = ()
 
     def holding(self, family: str, day: str) -> FamilyIndex | None:
-        """Return the index that a document of a day belongs to, or None.
+        """Return the index that holds documents of a day, or None.
 
         Args:
-            family: of the document.
+            family: family of the document.
             day: ``YYYY-MM-DD``.
         """
         indices = self.families[family]
@@ -95,7 +97,7 @@ def write_alias_name(index: str, token: str) -> str:
 
 
 def read_layout(client: OpenSearch, names: Names) -> Layout:
-    """Read the present layout from the cluster, in one request."""
+    """Read the current layout from the cluster, in one request."""
     found = client.indices.get(
         index=",".join(f"{names.prefix}stats-community-{part}-*" for part in _PARTS),
         params={"filter_path": ",".join(_WANTED)},
@@ -124,7 +126,7 @@ def read_layout(client: OpenSearch, names: Names) -> Layout:
 
 
 def is_yearly(names: Names, index: str) -> bool:
-    """Return whether an index has the name of one that held a single year."""
+    """Return whether an index has a name of the earlier layout, one for each year."""
     alias, _, year = index.rpartition("-")
     return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
         names.aggregates(family) for family in (*FAMILIES, *INTERNAL)
@@ -132,11 +134,11 @@ def is_yearly(names: Names, index: str) -> bool:
 
 
 _PARTS = sorted({family.partition("-")[0] for family in (*FAMILIES, *INTERNAL)})
-"""The first words of the names of families."""
+"""The first word of the name of each family."""
 
 
 def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
-    """Return the family of an index and its first year, or None twice."""
+    """Return the family of an index and its first year, or None for both."""
     for family in (*FAMILIES, *INTERNAL):
         if (start := names.year_from(family, index)) is not None:
             return family, start

@@ -4,8 +4,8 @@
 """Refuse to use Polars in a process that was forked after Polars was used.
 
 Polars starts threads. They do not exist in a forked process, which would wait for them
-forever. Celery forks its workers before any task, so this happens only to a program
-that aggregates first and forks then.
+forever. Celery forks its workers before any task, so this can only happen in a program
+that aggregates first and forks afterwards.
 """
 
 import os
@@ -24,8 +24,8 @@ def require_same_process() -> None:
     global _used_by
     if _used_by not in (None, os.getpid()):
         raise StatsDashboardError(
-            "This process was forked from one that has aggregated before, in which "
-            "Polars cannot work. Start the program anew, or aggregate in the first "
-            "process only."
+            "This process was forked from one that has already aggregated, so Polars "
+            "cannot work here. Restart the program, or aggregate only in the first "
+            "process."
         )
     _used_by = os.getpid()

@@ -4,7 +4,7 @@
 """Share the steps of a run with other workers.
 
 The run that holds the lock stores the keys of its steps. The run and its helpers take
-the steps one by one, each under a lock of its own. If a helper dies, its step is free
+the steps one by one, each under its own lock. If a helper dies, its step becomes free
 for the others. The worker that did a step stores the result.
 
 A helper works for one run only. When that run has ended or was taken over, the helper
@@ -34,12 +34,12 @@ class SharedSteps:
     """The steps of one phase of a run.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         index: the index of bookmarks.
         run: id of the run that holds the lock.
-        ttl: seconds after which the step of a dead helper is free.
-        rules: a text that depends on all rules by which documents are made. A worker
-            with another text would make other documents and cannot help.
+        ttl: seconds after which the step of a dead helper becomes free.
+        rules: a text that depends on all rules for making documents. A worker with
+            another text would make other documents and cannot help.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class SharedSteps:
         self._rules = rules
 
     def offer(self, keys: Iterable[str]) -> None:
-        """Store the keys of the steps, in their order."""
-        # a killed run may have left documents
+        """Store the keys of the steps, in order."""
+        # A killed run may have left documents.
         self._remove_marks()
         plan = {"kind": "plan", "keys": list(keys), "rules": self._rules}
         self._put(self._plan, plan)
@@ -74,12 +74,12 @@ class SharedSteps:
         """Do a step unless another worker does it or has done it.
 
         Args:
-            key: of the step.
-            do: does the step. Its argument raises if another worker has taken the step
-                over.
+            key: key of the step.
+            do: does the step. Its argument raises if another worker has taken over the
+                step.
 
         Returns:
-            The result; None if the step is another worker's, or if its phase has ended.
+            The result; None if another worker has the step, or if its phase has ended.
         """
         holder = uuid.uuid4().hex[:12]
         lock = ClusterLock(
@@ -90,8 +90,8 @@ class SharedSteps:
         except LockedError:
             return None
         try:
-            # in this order: close() removes the list of steps before their results, so
-            # a step of a phase that has ended is either done or not on the list
+            # The order matters: close() removes the list of steps before their results,
+            # so a step of a phase that has ended is either done or not on the list.
             if self.done(key) is not None or key not in self.offered():
                 return None
             done = do(lock.check)
@@ -105,13 +105,13 @@ class SharedSteps:
         """Check that the run still holds its lock.
 
         Raises:
-            LockLostError: it does not.
+            LockLostError: the run has lost its lock.
         """
         lock = read_lock(self._client, self._index, LOCK)
         if lock is None or lock["_source"]["run"] != self.run or not is_held(lock):
             raise LockLostError(
-                "The run that this helps has ended or was taken over; nothing more is "
-                "written for it."
+                "The run that this worker helps has ended or was taken over, so the "
+                "worker has stopped."
             )
 
     def wait(self) -> None:
@@ -120,12 +120,12 @@ class SharedSteps:
 
     def close(self) -> None:
         """Remove the list of steps and their results."""
-        # the list goes first, so that no worker takes another step
+        # The list goes first, so that no worker takes another step.
         self._client.delete(index=self._index, id=self._plan, ignore=[404])
         self._remove_marks()
 
     def _remove_marks(self) -> None:
-        """Remove plans, steps and results of all runs; only one run has the lock."""
+        """Remove plans, steps and results of all runs; only one run holds the lock."""
         place: dict[str, Any] = {
             "index": self._index,
             "params": {"ignore_unavailable": "true"},
@@ -145,7 +145,7 @@ class SharedSteps:
         return f"plan:{self.run}"
 
     def _id(self, kind: str, key: str) -> str:
-        # a key may name many communities, but an _id can have only 512 bytes
+        # A key may name many communities, but an _id can have only 512 bytes.
         return f"{kind}:{self.run}:{xxhash.xxh3_128_hexdigest(key.encode())}"
 
     def _put(self, id: str, body: dict[str, Any]) -> None:

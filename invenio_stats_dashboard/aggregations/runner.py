@@ -5,8 +5,8 @@
 
 A run works on pipelines (usage, records). A pipeline has phases, and a phase has steps.
 A step is a month, some days, or some communities. It is small enough to be repeated,
-and its documents are stored when it returns. So a run can be killed at any point, and
-the next run continues.
+and its documents are stored when it returns. A run can therefore be killed at any
+point, and the next run continues.
 """
 
 import time
@@ -31,28 +31,28 @@ LOCK = "lock:aggregation"
 """Id of the lock's document in the index of bookmarks."""
 
 _WORTH_SHARING = 6
-"""Steps that a phase must have before helpers are called."""
+"""Minimum number of steps in a phase for which helpers are called."""
 
 LAST_RUN = "run:last"
 """Id of the document with the report of the last run."""
 
 PREPARATION = "preparation"
-"""Id of the document with the progress of what a run needs to have finished before."""
+"""Id of the document with the progress of the work that a run depends on."""
 
 
 @dataclass(frozen=True)
 class AggregationOptions:
-    """What a run is asked to do.
+    """The options of a run.
 
     Attributes:
         communities: UUIDs and ``global``; None for all. A restricted run leaves the
             list of pending work unchanged.
-        families: of :data:`~..search.names.FAMILIES`.
+        families: some of :data:`~..search.names.FAMILIES`.
         first: first day, ``YYYY-MM-DD``, or None.
         last: last day, inclusive, or None.
-        rebuild: count everything again, not only what has changed.
+        rebuild: count everything again, not only changes.
         dry_run: count and compare, but write nothing.
-        limit: days to count at most, or None.
+        limit: maximum number of days to count, or None.
     """
 
     communities: tuple[str, ...] | None = None
@@ -75,12 +75,12 @@ class StepResult:
     """The result of one step.
 
     Attributes:
-        written: family -> what was done with its documents.
+        written: family -> numbers of its documents.
         events: number of usage events that were counted.
         days: number of days that were counted.
         communities: number of communities whose records were counted.
-        without_facts: number of records that are not counted, because only their
-            community events are stored and no facts.
+        without_facts: number of records that are not counted, because they have
+            community events but no facts.
     """
 
     written: dict[str, WriteCounts] = field(default_factory=dict)
@@ -95,10 +95,10 @@ class Step:
     """One step of a phase.
 
     Attributes:
-        label: description for people.
+        label: description for the operator.
         weight: amount of work, in any unit that is the same within a phase.
         do: does the step.
-        key: by which helpers identify the step; None if it cannot be shared.
+        key: identifies the step for helpers; None if it cannot be shared.
     """
 
     label: str
@@ -108,10 +108,10 @@ class Step:
 
 
 class AggregationPipeline(Protocol):
-    """What a run needs of the aggregation of usage, and of that of records.
+    """The interface of the aggregation of usage and of the aggregation of records.
 
     Attributes:
-        name: of the pipeline.
+        name: name of the pipeline.
     """
 
     name: str
@@ -121,16 +121,16 @@ class AggregationPipeline(Protocol):
         """Return patterns of the indices that must not be red."""
 
     def phases(self, options: AggregationOptions) -> Iterator[list[Step]]:
-        """Yield phases. The next one is requested when the last one is done."""
+        """Yield phases; the next one is requested when the last one is done."""
 
     def days_left(self, options: AggregationOptions) -> int:
-        """Return how many days are left for the next run."""
+        """Return the number of days that are left for the next run."""
 
     def finish(self) -> None:
         """Make all written documents visible to searches."""
 
     def forget(self) -> None:
-        """Delete the positions in the sources; the next runs count all again."""
+        """Delete the positions in the sources; the next runs count everything again."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,11 @@ class AggregationProgress:
     """The progress of a run.
 
     Attributes:
-        label: of the last step.
+        label: label of the last step.
         done: weight of the finished steps of the phase.
         total: weight of the phase.
-        events: usage events counted by the run so far.
-        seconds: since the phase began.
+        events: number of usage events that the run has counted so far.
+        seconds: time since the start of the phase.
     """
 
     label: str
@@ -153,7 +153,7 @@ class AggregationProgress:
 
     @property
     def eta(self) -> float | None:
-        """Return the seconds that the rest of the phase will take, if that is known."""
+        """Return the seconds that the rest of the phase will take; None if unknown."""
         if not self.done or not self.seconds:
             return None
         return self.seconds / self.done * (self.total - self.done)
@@ -164,16 +164,16 @@ class AggregationReport:
     """The result of a run.
 
     Attributes:
-        families: family -> what was done with its documents.
+        families: family -> numbers of its documents.
         days: number of days that were counted.
         days_left: number of days that the next run counts; 0 when all is done.
         events: number of usage events that were counted.
         communities: number of communities whose records were counted.
-        without_facts: number of records that are not counted, because only their
-            community events are stored and no facts.
+        without_facts: number of records that are not counted, because they have
+            community events but no facts.
         seconds: duration of the run.
-        as_of: when the run began to read the sources, ISO 8601.
-        dry_run: nothing was written.
+        as_of: when the run started to read the sources, ISO 8601.
+        dry_run: whether nothing was written.
     """
 
     families: dict[str, WriteCounts] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class AggregationReport:
 
 
 def check_families(families: Collection[str] | None) -> tuple[str, ...]:
-    """Return the families to write; none requested means all.
+    """Return the families to write; without a request, all families.
 
     Raises:
         UsageError: a family does not exist.
@@ -214,24 +214,24 @@ def check_families(families: Collection[str] | None) -> tuple[str, ...]:
     for family in families or ():
         if family not in FAMILIES:
             raise UsageError(
-                f"There is no family {family!r}; there are {', '.join(FAMILIES)}."
+                f"Unknown family {family!r}. Known families: {', '.join(FAMILIES)}."
             )
     return tuple(f for f in FAMILIES if not families or f in families)
 
 
 class AggregationRun:
-    """One run.
+    """One run of the aggregation.
 
     Args:
-        client: decodes its answers.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         lock: must be held.
         gate: waits until the cluster is healthy.
         halves: the pipelines to work on.
         progress: called after each step.
-        shared: for doing steps together with helpers, or None.
+        shared: shares steps with helpers, or None.
         call: called with the number of steps that helpers can do; starts helpers.
-            Needed with ``shared``.
+            Required with ``shared``.
     """
 
     def __init__(
@@ -252,11 +252,11 @@ class AggregationRun:
         self.report = AggregationReport()
 
     def run(self, options: AggregationOptions) -> AggregationReport:
-        """Do what the options ask for.
+        """Do what the options request.
 
         Raises:
             ClusterNotHealthyError: the cluster was not healthy enough; run again.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
             LockLostError: another run has taken over.
             StatsDashboardError: OpenSearch refuses a document.
         """
@@ -290,7 +290,7 @@ class AggregationRun:
     def _did(
         self, half: AggregationPipeline, steps: Sequence[Step]
     ) -> Iterator[tuple[Step, StepResult]]:
-        """Do steps, and yield each with its result."""
+        """Do steps, and yield each one with its result."""
         keys = [step.key for step in steps if step.key]
         if self._shared is None or len(keys) < _WORTH_SHARING:
             for step in steps:
@@ -345,7 +345,7 @@ class AggregationRun:
         error: BaseException | None = None
         try:
             yield
-        except BaseException as failed:  # an interruption is no success either
+        except BaseException as failed:  # An interruption is not a success either.
             error = failed
             raise
         finally:
@@ -371,7 +371,7 @@ class AggregationRun:
         try:
             self._write_note(body, options)
         except (LockLostError, OpenSearchException):
-            # the run's own error matters more, and often has the same cause
+            # The run's own error matters more, and often has the same cause.
             if error is None:
                 raise
 
@@ -379,7 +379,7 @@ class AggregationRun:
         """Store the report, unless another run has taken over and may store its own."""
         place = {"index": self._names.bookmarks, "id": LAST_RUN}
         before = self._client.get(**place, ignore=[404])
-        # data as of: the latest run before this one that counted everything
+        # "Data as of" is the start of the latest run that counted everything.
         body["data_as_of"] = before.get("_source", {}).get("data_as_of")
         if body["completed"] and options.is_whole:
             body["data_as_of"] = body["as_of"]
@@ -390,8 +390,8 @@ class AggregationRun:
                 "if_primary_term": before["_primary_term"],
             }
         self._lock.check()
-        # a run that took over since has stored a later report; or only the answer to a
-        # first attempt was lost
+        # After a conflict, another run has taken over and stored a later report, or the
+        # response to a first attempt was lost.
         with suppress(ConflictError):
             self._client.index(**place, body=body, params=condition)
 

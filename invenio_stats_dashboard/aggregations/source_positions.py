@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Store how far each source index is counted, and which keys have to be counted again.
+"""Store how far each source index is counted, and which keys must be counted again.
 
-There is one document for each scope of work (usage, records) and source index. It has
-the position of each shard, the number of documents by day, and the days to count again.
-A position and the days that were found before it are written in one request, so no
-crash can store one without the other.
+One document exists for each scope of work (usage, records) and source index. It
+contains the position of each shard, the number of documents by day, and the days to
+count again. A position and the days that were found before it are written in one
+request, so no crash can store one without the other.
 """
 
 from collections.abc import Callable, Collection
@@ -31,15 +31,15 @@ class SourcePosition:
     Attributes:
         scope: the work that reads the index, such as ``usage``.
         index: name of the index.
-        uuid: of the index that the positions belong to. An index that is created again
-            has another one.
+        uuid: UUID of the index that the positions belong to. A recreated index has
+            another one.
         shards: shard number -> (history, checkpoint) up to which it is counted.
         counts: key (a day, for usage events) -> number of documents.
-        redo: sorted keys that have to be counted again.
-        why: key -> why it has to be counted again, for the correction log.
-        gone: the index does not exist any more. The document is removed when nothing is
-            left to count again.
-        version: sequence number and primary term of the document as it was read.
+        redo: sorted keys that must be counted again.
+        why: key -> why it must be counted again, for the correction log.
+        gone: whether the index no longer exists. The document is removed when nothing
+            is left to count again.
+        version: sequence number and primary term of the document when it was read.
     """
 
     scope: str
@@ -58,7 +58,7 @@ class SourcePosition:
         return f"{_KIND}:{self.scope}:{self.index}"
 
     def without(self, done: Collection[str]) -> "SourcePosition":
-        """Return a copy without some keys, which were counted."""
+        """Return a copy without some keys, which have been counted."""
         return replace(
             self,
             redo=tuple(key for key in self.redo if key not in done),
@@ -70,8 +70,8 @@ class SourcePositions:
     """The bookmarks of all source indices of one scope.
 
     Args:
-        client: decodes its answers.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         scope: the work that reads the indices, such as ``usage``.
     """
 
@@ -101,7 +101,7 @@ class SourcePositions:
         """Store a bookmark, and return it with its new version.
 
         Raises:
-            LockLostError: another run has written it since it was read.
+            LockLostError: another run has written it in the meantime.
         """
         body = _body(source)
         condition: dict[str, Any] = {"op_type": "create"}
@@ -113,7 +113,7 @@ class SourcePositions:
             )
         except ConflictError:
             found = self._client.get(index=self._index, id=source.id, ignore=[404])
-            # perhaps only the answer to a first attempt was lost
+            # Perhaps only the response to a first attempt was lost.
             if not found.get("found") or found["_source"] != body:
                 raise _lost(source) from None
             answer = found
@@ -135,7 +135,7 @@ class SourcePositions:
             pass
 
     def save(self, source: SourcePosition) -> SourcePosition | None:
-        """Store a bookmark, or remove it if its index is gone and nothing is to redo.
+        """Store a bookmark; remove it if its index and its list of keys are gone.
 
         Returns:
             The bookmark as stored; None if it was removed.
@@ -152,13 +152,13 @@ class SourcePositions:
         done: Collection[str],
         check: Callable[[], None] | None = None,
     ) -> SourcePosition | None:
-        """Remove keys from an index's list, also if others remove keys meanwhile.
+        """Remove keys from an index's list, even if others remove keys concurrently.
 
         Args:
             index: name of the index.
             done: the keys.
             check: raises when this run must not write any more. It is called between
-                reading and writing: if a later run writes the bookmark after that, its
+                reading and writing. If a later run writes the bookmark after that, its
                 version changes and this write fails.
 
         Returns:
@@ -220,6 +220,6 @@ def _condition(source: SourcePosition) -> dict[str, Any]:
 
 def _lost(source: SourcePosition) -> LockLostError:
     return LockLostError(
-        f"The bookmark {source.id} was written by another run, which has taken over; "
-        "this one has stopped."
+        f"Another run has taken over and written the bookmark {source.id}; this run "
+        "has stopped."
     )

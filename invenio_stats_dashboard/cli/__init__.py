@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Command line: ``invenio community-stats …``."""
+"""The command line: ``invenio community-stats …``."""
 
 import click
 
@@ -16,7 +16,7 @@ from .usage_events import migrate_events, usage_events
 
 @click.group("community-stats")
 def community_stats() -> None:
-    """Statistics of communities."""
+    """Count, inspect and maintain the statistics of communities."""
 
 
 community_stats.add_command(community_events)

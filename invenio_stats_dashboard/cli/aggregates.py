@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Commands for deltas and snapshots."""
+"""The command ``aggregate``: update deltas and snapshots."""
 
 import sys
 from typing import TYPE_CHECKING, Any
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     "communities",
     multiple=True,
     metavar="SLUG|UUID|global",
-    help="Only documents of this community; can be given several times. Default: all.",
+    help="Only documents of this community. Can be repeated. Default: all.",
 )
 @click.option(
     "--family",
     "families",
     multiple=True,
     type=click.Choice(FAMILIES),
-    help="Only this family of documents; can be given several times. Default: all.",
+    help="Only this family of documents. Can be repeated. Default: all.",
 )
 @click.option(
     "--start-date", metavar="YYYY-MM-DD", help="Only this day (UTC) and later."
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
     "--end-date", metavar="YYYY-MM-DD", help="Only this day (UTC) and earlier."
 )
 @click.option(
-    "--rebuild", is_flag=True, help="Count all again, not only what has changed."
+    "--rebuild", is_flag=True, help="Count everything again, not only changes."
 )
 @click.option(
     "--eager/--async",
     "eager",
     default=True,
-    help="Run here and wait for the end (default), or as a Celery task.",
+    help="Run in this process (default), or as a Celery task.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Count and compare; say what would be written."
+    "--dry-run", is_flag=True, help="Count and compare the deltas; write nothing."
 )
 @json_option
 @with_appcontext
@@ -66,11 +66,11 @@ def aggregate(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Bring the daily deltas and the snapshots up to date.
+    """Update the daily deltas and the snapshots.
 
     Counts what has changed since the last run: new and late events, deletions,
-    migrated months, events that were enriched again. It can be run at any time; when
-    it is killed the next run goes on. One run at a time.
+    migrated months, and events that were enriched again. It can be started at any
+    time, but only one run is active at a time. If it is killed, the next run continues.
     """
     arguments: dict[str, Any] = {
         "community_ids": list(communities) or None,
@@ -90,7 +90,9 @@ def aggregate(
                 **arguments, progress=show.progress, waiting=show.waiting
             )
     except KeyboardInterrupt:
-        click.echo("Stopped. What is counted is kept; the next run goes on.", err=True)
+        click.echo(
+            "Stopped. All finished steps are stored; the next run continues.", err=True
+        )
         sys.exit(3)
     missing = service.missing()
     if as_json:
@@ -103,15 +105,15 @@ def aggregate(
 def _send(
     service: "CommunityStatsService", arguments: dict[str, Any], as_json: bool
 ) -> None:
-    """Run the aggregation as a task; check the arguments before, not in the worker."""
+    """Check the arguments here, not in the worker; then send the task."""
     if arguments["dry_run"]:
-        raise UsageError("A task shows nothing: give --dry-run without --async.")
+        raise UsageError("A task prints no report. Use --dry-run without --async.")
     service.check_aggregation(**arguments)
     task = aggregate_community_stats.delay(**arguments)
     if as_json:
         print_json({"task": task.id})
     else:
         click.echo(
-            f"Sent to Celery as task {task.id}. 'invenio community-stats status' tells "
-            "how far it is."
+            f"Sent to Celery as task {task.id}. Follow it with 'invenio "
+            "community-stats status'."
         )

@@ -28,30 +28,30 @@ def report(
 
     Args:
         done: the report.
-        missing: a sentence about the first missing prerequisite of complete numbers.
+        missing: a sentence about the first missing prerequisite, or None.
         restricted: the run was for some communities, families or days only.
     """
     verb = "would be " if done.dry_run else ""
     click.echo(
-        f"{done.events:,} usage events of {done.days:,} days counted "
-        f"in {done.seconds:.1f} s."
+        f"Counted {done.events:,} usage events of {done.days:,} days in "
+        f"{done.seconds:.1f} s."
     )
     if done.communities:
-        click.echo(f"The records of {done.communities:,} communities counted.")
+        click.echo(f"Counted the records of {done.communities:,} communities.")
     if done.without_facts:
         click.echo(
-            f"{done.without_facts:,} records have community events and no record "
-            "facts; they are left out. 'invenio community-stats community-events "
-            "reconcile' writes what is missing."
+            f"{done.without_facts:,} records have community events but no record "
+            "facts, so they are not counted. Run 'invenio community-stats "
+            "community-events reconcile' to write the missing facts."
         )
     for family, written in done.families.items():
         click.echo(
             f"{family}: {written.created:,} documents {verb}created, "
             f"{written.changed:,} {verb}changed, {written.deleted:,} {verb}deleted, "
-            f"{written.equal:,} left as they are."
+            f"{written.equal:,} unchanged."
         )
     if not done.families:
-        what = "Nothing of what was asked for" if restricted else "Nothing"
+        what = "Nothing in this selection" if restricted else "Nothing"
         click.echo(f"{what} has changed since the last run.")
     if done.days_left:
         click.echo(
@@ -59,7 +59,7 @@ def report(
             "(COMMUNITY_STATS_CATCHUP_INTERVAL)."
         )
     if missing:
-        click.echo(f"What can be counted is not everything yet: {missing}")
+        click.echo(f"The numbers are not complete yet: {missing}")
 
 
 def _percent(progress: AggregationProgress) -> float:

@@ -22,7 +22,7 @@ community_option = click.option(
     "communities",
     multiple=True,
     metavar="SLUG|UUID",
-    help="Only this community; can be given several times. Default: all.",
+    help="Only this community. Can be repeated. Default: all.",
 )
 
 record_option = click.option(
@@ -30,8 +30,7 @@ record_option = click.option(
     "records",
     multiple=True,
     metavar="RECID",
-    help="Only this record, which is one version; can be given several times. "
-    "Default: all.",
+    help="Only this record, which is one version. Can be repeated. Default: all.",
 )
 
 
@@ -41,7 +40,7 @@ def _service() -> "CommunityStatsService":
 
 @click.group("community-events")
 def community_events() -> None:
-    """Who was in which community when."""
+    """Generate and compare community events."""
 
 
 @click.command("generate")
@@ -69,12 +68,12 @@ def generate(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Write the community events and record facts that are missing.
+    """Write missing community events and record facts.
 
-    For every record it compares what the database holds with the events that
-    there are and writes the difference. Without a restriction, an interrupted
-    run goes on where it came to, and the end is marked, which 'migrate-events'
-    asks for. It can be run at any time, again, and while the site is used.
+    The command compares the database with the stored events of each record, and writes
+    the difference. Without a restriction it continues an interrupted run. Its end is
+    stored, because 'migrate-events' requires complete community events. It can be run
+    repeatedly, and while the site is in use.
     """
     with display.progress(wanted=not as_json) as show:
         report = _service().generate_record_community_events(
@@ -100,9 +99,9 @@ def generate(
 @click.option(
     "--changed-only",
     is_flag=True,
-    help="Only records that were changed since the last reconciliation.",
+    help="Only records that have changed since the last reconciliation.",
 )
-@click.option("--dry-run", is_flag=True, help="Count what is wrong; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Count the differences; write nothing.")
 @json_option
 @with_appcontext
 @sentences_for_errors
@@ -115,7 +114,7 @@ def reconcile(
 ) -> None:
     """Find and repair community events that live capture has missed.
 
-    That there is nothing to repair is the normal answer.
+    Normally nothing is missing.
     """
     with display.progress(wanted=not as_json) as show:
         report = _service().reconcile_community_events(
@@ -140,9 +139,9 @@ def reconcile(
 @with_appcontext
 @sentences_for_errors
 def status(communities: tuple[str, ...], as_json: bool) -> None:
-    """Compare the community events with the database, by counts.
+    """Compare the counts of community events with those of the database.
 
-    Changes nothing. 'generate --dry-run' compares record by record.
+    Changes nothing. 'generate --dry-run' compares each record.
     """
     found = _service().community_events_status(communities or None)
     if as_json:
@@ -160,6 +159,6 @@ generate_community_events = click.Command(
     callback=generate.callback,
     params=generate.params,
     help=generate.help,
-    short_help="Write the community events that are missing.",
+    short_help="Write missing community events and record facts.",
 )
 """The same command as ``community-events generate``, at the top level."""

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The command that writes a COUNTER report."""
+"""The command ``counter-report``: write a COUNTER report."""
 
 import json
 import sys
@@ -29,21 +29,22 @@ if TYPE_CHECKING:
     default="global",
     show_default=True,
     metavar="SLUG|UUID|global",
-    help="The community; global is the whole instance.",
+    help="The community, or global for the whole instance.",
 )
 @click.option("--month", required=True, metavar="YYYY-MM", help="The month (UTC).")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file, and show how far it is. Default: standard output.",
+    help="Write to this file and show the progress. Default: standard output.",
 )
 @with_appcontext
 @sentences_for_errors
 def counter_report(community: str, month: str, output: Path | None) -> None:
-    """Make the COUNTER dataset report of a month, as Make Data Count takes it.
+    """Create the COUNTER dataset report of a month, in Make Data Count's format.
 
-    One JSON document: views and downloads of each record, total and by session, by
-    access method and by country. Titles are those that anybody may see.
+    The report is one JSON document. It has the views and downloads of each record,
+    total and once per session, by access method and by country. It contains the titles
+    of public records only.
     """
     service = current_stats_dashboard.community_stats_service
     with _written(output) as out, shown(_LOOK, wanted=output is not None) as show:
@@ -56,11 +57,11 @@ def counter_report(community: str, month: str, output: Path | None) -> None:
         )
         _write(report, out)
     if output is not None:
-        click.echo(f"{report.records:,} datasets are written to {output}.")
+        click.echo(f"Wrote {report.records:,} datasets to {output}.")
 
 
 def _write(report: "CounterReport", out: TextIO) -> None:
-    """Write a report with one line per dataset; hold one dataset in memory."""
+    """Write a report with one line per dataset; only one dataset is in memory."""
     out.write('{"report-header": ')
     out.write(json.dumps(report.header, indent=2))
     out.write(',\n"report-datasets": [')
@@ -71,7 +72,7 @@ def _write(report: "CounterReport", out: TextIO) -> None:
 
 @contextmanager
 def _written(path: Path | None) -> Iterator[TextIO]:
-    """Yield a text file that gets its name only after everything is written.
+    """Yield a text file that gets its final name only when it is complete.
 
     Args:
         path: of the file; None for standard output.

@@ -32,7 +32,7 @@ def _service() -> "CommunityStatsService":
 
 @click.group("database-indexes")
 def database_indexes() -> None:
-    """The indexes that live capture of memberships uses in the database."""
+    """Manage the database indexes that live capture uses."""
 
 
 @database_indexes.command("status")
@@ -40,9 +40,9 @@ def database_indexes() -> None:
 @with_appcontext
 @sentences_for_errors
 def status(as_json: bool) -> None:
-    """Show which indexes exist and how large they are.
+    """Show which indexes exist, and their sizes.
 
-    Exits with 1 if one is missing.
+    Exit code 1 if one is missing.
     """
     found = _service().database_indexes().statuses()
     if as_json:
@@ -57,15 +57,15 @@ def status(as_json: bool) -> None:
 
 
 @database_indexes.command("create")
-@click.option("--dry-run", is_flag=True, help="Print the statements; create nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL; create nothing.")
 @json_option
 @with_appcontext
 @sentences_for_errors
 def create(dry_run: bool, as_json: bool) -> None:
-    """Create the indexes that are missing, while the site is in use.
+    """Create the missing indexes while the site is in use.
 
-    Writes go on meanwhile (CREATE INDEX CONCURRENTLY). If it is interrupted, run it
-    again. The database role of the site must own the tables.
+    Writes are not blocked (CREATE INDEX CONCURRENTLY). If the command is interrupted,
+    run it again. The site's database role must own the tables.
     """
     before = _service().database_indexes().statuses()
     missing = [index for index in before if not index.exists]
@@ -79,18 +79,18 @@ def create(dry_run: bool, as_json: bool) -> None:
     elif created:
         click.echo(f"Created {' and '.join(created)}.")
     else:
-        click.echo("All indexes exist.")
+        click.echo("All indexes exist already.")
 
 
 @database_indexes.command("drop")
-@click.option("--dry-run", is_flag=True, help="Print the statements; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL; drop nothing.")
 @json_option
 @with_appcontext
 @sentences_for_errors
 def drop(dry_run: bool, as_json: bool) -> None:
-    """Remove the indexes that 'create' has created.
+    """Drop the indexes that 'create' has created.
 
-    Do this when the extension is uninstalled. 'create' brings them back.
+    Run this before the extension is uninstalled. 'create' creates them again.
     """
     indexes = _service().database_indexes()
     if dry_run:
@@ -100,9 +100,9 @@ def drop(dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json({"dry_run": False, "dropped": dropped})
     elif dropped:
-        click.echo(f"Removed {' and '.join(dropped)}.")
+        click.echo(f"Dropped {' and '.join(dropped)}.")
     else:
-        click.echo("There is none to remove.")
+        click.echo("There are no indexes to drop.")
 
 
 def _print_statements(statements: Sequence[str], as_json: bool) -> None:

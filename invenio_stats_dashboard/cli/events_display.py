@@ -35,10 +35,10 @@ def progress(
 def reconciled(done: BackfillReport) -> None:
     """Print the report of a reconciliation."""
     click.echo(
-        f"{done.records:,} records looked at in {done.seconds:.1f} s: "
+        f"Compared {done.records:,} records in {done.seconds:.1f} s: "
         + (
-            f"{done.events:,} events{_told(done.causes)} and {done.facts:,} record "
-            f"facts were missing and {'would be' if done.dry_run else 'are'} written."
+            f"{done.events:,} events{_by_cause(done.causes)} and {done.facts:,} record "
+            f"facts were missing and {'would be' if done.dry_run else 'were'} written."
             if done.events or done.facts
             else "nothing was missing."
         )
@@ -50,25 +50,25 @@ def report(done: BackfillReport) -> None:
     """Print the report of a back-fill."""
     verb = "would be written" if done.dry_run else "written"
     seconds = max(done.seconds, 0.001)
-    if done.went_on:
-        click.echo("An earlier run that was interrupted was continued.")
+    if done.resumed:
+        click.echo("Continued an interrupted run.")
     click.echo(
-        f"{done.records:,} records seen in {done.seconds:.1f} s "
+        f"Compared {done.records:,} records in {done.seconds:.1f} s "
         f"({done.records / seconds:,.0f}/s): {done.events:,} events and "
-        f"{done.facts:,} record facts {verb}, {done.skipped:,} records lacked nothing."
+        f"{done.facts:,} record facts {verb}, {done.skipped:,} records were complete."
     )
     if done.conflicts:
         click.echo(
-            f"{done.conflicts:,} events were there already when they were written; "
-            "their records were read and compared again."
+            f"{done.conflicts:,} events already existed when they were written; their "
+            "records were read and compared again."
         )
     _refusals(done)
     if done.complete:
         click.echo("The community events of all records are complete.")
 
 
-def _told(causes: Mapping[str, int]) -> str:
-    """Return the number of events by cause, in brackets."""
+def _by_cause(causes: Mapping[str, int]) -> str:
+    """Return the number of events by cause, in parentheses."""
     words = [f"{count:,} {cause}" for cause, count in sorted(causes.items())]
     return f" ({', '.join(words)})" if words else ""
 
@@ -99,12 +99,12 @@ def _lines(found: EventsStatus) -> Iterator[str]:
     if state.position:
         yield (
             f"Back-fill: interrupted after {state.seen:,} records; "
-            f"'{_GENERATE}' goes on."
+            f"'{_GENERATE}' continues."
         )
     elif state.complete:
         yield f"Back-fill: complete since {state.finished_at} UTC."
     else:
-        yield f"Back-fill: not made yet; '{_GENERATE}' makes it."
+        yield f"Back-fill: not run yet. Run '{_GENERATE}'."
     yield from _reconciliation(found.reconciliation)
     yield (
         f"Records: {found.records:,} in the database, "
@@ -116,11 +116,11 @@ def _lines(found: EventsStatus) -> Iterator[str]:
     yield f"Community events: {found.events:,}{span}."
     if found.drift:
         yield (
-            f"Drift: {found.drift:,} memberships differ at least; '{_GENERATE} "
-            "--dry-run' counts what is missing, without --dry-run it is written."
+            f"Drift: at least {found.drift:,} memberships differ. Run '{_GENERATE}' to "
+            "write what is missing, with --dry-run to count it."
         )
     else:
-        yield "Drift: none by the counts of each community."
+        yield "Drift: none, by the counts of each community."
 
 
 def _reconciliation(last: ReconciliationState) -> Iterator[str]:
@@ -130,21 +130,21 @@ def _reconciliation(last: ReconciliationState) -> Iterator[str]:
     missing = "nothing was missing"
     if last.events or last.facts:
         missing = (
-            f"{last.events:,} events{_told(last.causes)} and {last.facts:,} record "
+            f"{last.events:,} events{_by_cause(last.causes)} and {last.facts:,} record "
             "facts were missing"
         )
-    swept = f"; of all records at {last.swept_at} UTC" if last.swept_at else ""
+    swept = f"; all records compared {last.swept_at} UTC" if last.swept_at else ""
     yield (
-        f"Reconciliation: last at {last.looked_at} UTC, {last.records:,} records looked "
-        f"at, {missing}{swept}."
+        f"Reconciliation: last run {last.looked_at} UTC, {last.records:,} records "
+        f"compared, {missing}{swept}."
     )
     if last.lacking:
         yield (
-            f"OpenSearch has refused something of {len(last.lacking):,} records; "
-            f"'{_RECONCILE}' tries again and tells why."
+            f"OpenSearch has refused documents of {len(last.lacking):,} records. Run "
+            f"'{_RECONCILE}' to try again and to see the reasons."
         )
     if last.repaired_at and not last.events:
-        yield f"The last repair was at {last.repaired_at} UTC{_told(last.repaired)}."
+        yield f"Last repair: {last.repaired_at} UTC{_by_cause(last.repaired)}."
 
 
 _COLUMNS = ("records", "by events", "added", "removed", "first event", "last event")

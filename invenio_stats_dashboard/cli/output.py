@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Output of commands: JSON documents, and errors as sentences with an exit code."""
+"""Print results as JSON, and errors as sentences with an exit code."""
 
 import functools
 import json
@@ -20,17 +20,17 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document, nothing else."
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
 
 
 def console(stderr: bool = False) -> Console:
-    """Return a Rich console; it prints plain lines if the output is not a terminal."""
+    """Return a Rich console, which prints plain lines outside a terminal."""
     return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def print_json(document: object) -> None:
-    """Print a document as indented JSON; dates become text."""
+    """Print a document as indented JSON, with dates as text."""
     click.echo(json.dumps(document, indent=2, default=str))
 
 
@@ -39,8 +39,8 @@ def sentences_for_errors(
 ) -> Callable[_Parameters, _Result]:
     """Print errors that a user can act on as a sentence, and exit with their code.
 
-    This includes errors of OpenSearch and the broker that no service has translated, so
-    that no command prints a traceback if one of them does not answer.
+    This includes errors of OpenSearch and of the message broker that no service has
+    translated. So no command prints a traceback if one of them does not answer.
     """
 
     @functools.wraps(command)
@@ -52,15 +52,16 @@ def sentences_for_errors(
             sys.exit(error.exit_code)
         except OpenSearchException as error:
             click.echo(
-                f"Error: OpenSearch could not do what was asked ({_brief(error)}). "
-                "See that the cluster answers and run the command again.",
+                f"Error: A request to OpenSearch failed ({_brief(error)}). Check that "
+                "the cluster is reachable, then run the command again.",
                 err=True,
             )
             sys.exit(3)
         except BrokerError as error:
             click.echo(
-                f"Error: The message broker does not answer ({_brief(error)}). See that "
-                "it is up and that BROKER_URL is right, and run the command again.",
+                f"Error: The message broker does not answer ({_brief(error)}). Check "
+                "that it is running and that BROKER_URL is correct, then run the "
+                "command again.",
                 err=True,
             )
             sys.exit(3)

@@ -18,7 +18,7 @@ from .output import console
 _EVERY = 10.0
 
 _Update = TypeVar("_Update", contravariant=True)
-"""The progress of one kind of work."""
+"""An update on the progress of one kind of work."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class ProgressView(Generic[_Update]):
     """How to show the progress of one kind of work.
 
     Attributes:
-        title: label of the bar before the first progress.
+        title: label of the bar until the first update.
         columns: of the bar; they may use ``task.fields[details]``.
-        line: returns a progress as a line of a log.
-        fields: returns a progress as arguments of ``rich.progress.Progress.update``.
+        line: formats an update as a line of a log.
+        fields: converts an update to arguments of ``rich.progress.Progress.update``.
     """
 
     title: str
@@ -42,20 +42,20 @@ class ProgressDisplay(Protocol[_Update]):
     """Shows the progress of one piece of work."""
 
     def progress(self, progress: _Update) -> None:
-        """Show a progress."""
+        """Show an update."""
 
     def waiting(self, sentence: str) -> None:
-        """Show why the work waits."""
+        """Show the reason for a pause."""
 
 
 class _Quiet(Generic[_Update]):
-    """Shows only why the work waits."""
+    """Shows only the reasons for pauses."""
 
     def progress(self, progress: _Update) -> None:
         """Show nothing."""
 
     def waiting(self, sentence: str) -> None:
-        """Print on standard error why the work waits."""
+        """Print the reason for a pause on standard error."""
         click.echo(sentence, err=True)
 
 
@@ -66,7 +66,7 @@ class _Plain(_Quiet[_Update]):
         self._look, self._last = look, time.monotonic()
 
     def progress(self, progress: _Update) -> None:
-        """Print a progress, unless the last line is less than ten seconds old."""
+        """Print an update, unless the last line is less than ten seconds old."""
         if time.monotonic() - self._last < _EVERY:
             return
         self._last = time.monotonic()
@@ -85,7 +85,7 @@ class _Live(_Quiet[_Update]):
         self._bar.update(self._task, **self._look.fields(progress), waiting="")
 
     def waiting(self, sentence: str) -> None:
-        """Show beside the bar why the work waits."""
+        """Show the reason for a pause beside the bar."""
         self._bar.update(self._task, waiting=sentence)
 
 
@@ -97,7 +97,7 @@ def shown(
 
     Args:
         look: how to show it.
-        wanted: False shows only why the work waits.
+        wanted: False shows only the reasons for pauses.
     """
     out = console()
     if not wanted:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The command that shows the state of everything."""
+"""The command ``status``: progress of all parts, and problems."""
 
 import sys
 from collections.abc import Sequence
@@ -22,16 +22,17 @@ from .output import json_option, print_json, sentences_for_errors
     "communities",
     multiple=True,
     metavar="SLUG|UUID|global",
-    help="Show this community by family; can be given several times. Default: the "
-    "instance, and the largest communities in a line each.",
+    help="Show this community by family. Can be repeated. Default: the instance by "
+    "family, and one line for each of the largest communities.",
 )
 @click.option(
-    "--all", "every", is_flag=True, help="Show all communities, in a line each."
+    "--all", "every", is_flag=True, help="Show all communities, one line each."
 )
 @click.option(
     "--corrections",
     is_flag=True,
-    help="Instead: the newest days that have changed after they were complete, and why.",
+    help="Show only the newest corrections: which days changed after they were "
+    "complete, and why.",
 )
 @json_option
 @with_appcontext
@@ -39,12 +40,13 @@ from .output import json_option, print_json, sentences_for_errors
 def status(
     communities: tuple[str, ...], every: bool, corrections: bool, as_json: bool
 ) -> None:
-    """Show how far everything is, and what needs a person (then exit code 1).
+    """Show the progress of all parts, and problems that need attention.
 
-    Changes nothing. What the scheduled tasks will do by themselves needs nobody.
+    Changes nothing. Exit code 1 if a problem needs attention. Work that the scheduled
+    tasks will do is not a problem.
     """
     if sum(map(bool, (communities, every, corrections))) > 1:
-        raise UsageError("Give one of --community, --all and --corrections.")
+        raise UsageError("Give only one of --community, --all and --corrections.")
     service = current_stats_dashboard.community_stats_service
     if corrections:
         _show_corrections(service.corrections(), as_json)
@@ -54,7 +56,7 @@ def status(
         print_json(found.as_json())
     else:
         display.show(found, details=bool(communities), every=every)
-    sys.exit(1 if found.needs_a_person else 0)
+    sys.exit(1 if found.needs_attention else 0)
 
 
 def _show_corrections(found: Sequence[dict[str, Any]], as_json: bool) -> None:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Print the state of everything."""
+"""Print the status: problems, facts, and the documents of communities."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,10 +26,10 @@ _BAR = 10
 
 
 def show(status: StatsStatus, details: bool = False, every: bool = False) -> None:
-    """Print the state of everything.
+    """Print the status.
 
     Args:
-        status: the state.
+        status: the status.
         details: print the families of each community, not only of the instance.
         every: the status includes all communities that have documents.
     """
@@ -49,7 +49,7 @@ def show(status: StatsStatus, details: bool = False, every: bool = False) -> Non
 def show_corrections(found: Sequence[Mapping[str, Any]]) -> None:
     """Print the corrections that ``CommunityStatsService.corrections`` returns."""
     if not found:
-        click.echo("No day has changed after it was complete.")
+        click.echo("There are no corrections.")
     for entry in found:
         number = len(entry["communities"]) + entry["more_communities"]
         days = entry["day"]
@@ -79,20 +79,20 @@ def _totals(totals: Mapping[str, Any]) -> Iterator[str]:
 
 def _health(status: StatsStatus, width: int | None) -> Iterator[str]:
     if not status.enabled:
-        yield "Health: switched off (COMMUNITY_STATS_ENABLED is False)."
+        yield "Health: Disabled (COMMUNITY_STATS_ENABLED is False)."
     elif not status.problems and not status.has_begun:
         yield from _wrapped(
             "Health: ",
-            "nothing has run yet. The scheduled task does within the hour, if Celery's "
-            "beat and a worker run.",
+            "Nothing has run yet. The scheduled task runs within the hour if Celery "
+            "beat and a worker are running.",
             width,
         )
     elif not status.problems:
-        yield "Health: " + click.style("nothing needs a person.", fg="green")
+        yield "Health: " + click.style("No action required.", fg="green")
     else:
         number = len(status.problems)
-        what = "one thing needs" if number == 1 else f"{number} things need"
-        yield "Health: " + click.style(f"{what} a person.", fg="red")
+        what = "1 problem needs" if number == 1 else f"{number} problems need"
+        yield "Health: " + click.style(f"{what} attention.", fg="red")
         for place, sentence in enumerate(status.problems, start=1):
             yield from _wrapped(f"{place:3}. ", sentence, width)
 
@@ -111,7 +111,7 @@ def _wrapped(head: str, text: str, width: int | None) -> list[str]:
     ) or [head.rstrip()]
 
 
-# -- what is the same for all communities ------------------------------------
+# -- facts about the instance ------------------------------------------------
 
 
 def _facts(status: StatsStatus) -> Iterator[tuple[str, str]]:
@@ -140,7 +140,7 @@ def _deferred_captures(deferred: DeferredState) -> Iterator[tuple[str, str]]:
 def _data(status: StatsStatus) -> str:
     as_of, lag = status.data_as_of, status.lag_seconds
     if as_of is None or lag is None:
-        return "never: not everything was counted yet"
+        return "never: no run has counted everything yet"
     return f"{_moment(as_of)}, {duration(max(lag, 0))} ago"
 
 
@@ -152,12 +152,12 @@ def _last_run(status: StatsStatus) -> str:
     if run.get("error"):
         return f"{when}, failed: {run['error']}"
     if run.get("interrupted"):
-        return f"{when}, interrupted; the next one goes on"
+        return f"{when}, interrupted; the next run continues"
     written = sum(
         counts["created"] + counts["changed"] + counts["deleted"]
         for counts in run["families"].values()
     )
-    left = f"; {run['days_left']:,} days left to the next" if run["days_left"] else ""
+    left = f"; {run['days_left']:,} days are left" if run["days_left"] else ""
     return (
         f"{when}, {duration(run['seconds'])}: {run['events']:,} events of "
         f"{run['days']:,} days counted, {written:,} documents written or deleted{left}"
@@ -171,43 +171,43 @@ def _usage(status: StatsStatus) -> str:
         percent = 100 * done / status.usage_days
         text += (
             f", {bar(percent, _BAR)} {done:,} counted, "
-            f"{status.usage_days_left:,} to do"
+            f"{status.usage_days_left:,} pending"
         )
     elif status.usage_days:
         text += ", all counted"
     if status.snapshots_left:
-        text += f"; snapshots of {status.snapshots_left:,} communities to do"
+        text += f"; snapshots of {status.snapshots_left:,} communities pending"
     return text + _since(status, "usage")
 
 
 def _records(status: StatsStatus) -> str:
     text = "all communities counted"
     if status.records_left:
-        text = f"{status.records_left:,} communities to do"
+        text = f"{status.records_left:,} communities pending"
     elif status.last_run is None:
         text = "not counted yet"
     return text + _since(status, "records")
 
 
 def _since(status: StatsStatus, scope: str) -> str:
-    """Return how many writes to the sources no run has read yet, as a clause."""
+    """Return the number of writes to the sources that no run has read, as a clause."""
     changes = status.changes.get(scope)
-    return f"; {changes:,} writes not looked at yet" if changes else ""
+    return f"; {changes:,} writes not processed yet" if changes else ""
 
 
 def _community_events(status: StatsStatus) -> str:
     state = status.community_events
     if state.position:
-        return f"interrupted after {state.seen:,} records; '{_GENERATE}' goes on"
+        return f"interrupted after {state.seen:,} records; '{_GENERATE}' continues"
     if not state.complete:
-        return "not made yet"
+        return "not generated yet"
     text = f"complete, {state.events:,} events"
     if status.reconciled_at:
         text += f"; compared with the database {_moment(status.reconciled_at)}"
         repaired = sum(status.reconciliation.repaired.values())
         repaired_at = status.reconciliation.repaired_at
         if repaired and repaired_at:
-            text += f", {repaired:,} last repaired {_moment(repaired_at)}"
+            text += f", last repair {_moment(repaired_at)} ({repaired:,} events)"
     return text
 
 
@@ -231,11 +231,11 @@ def _preparation(status: StatsStatus) -> str:
     when = _moment(found["updated_at"])
     if found["step"] == READY:
         return f"nothing is missing ({when})"
-    text = f"at the {found['step']} ({when})"
+    text = f"current step: {found['step']} ({when})"
     if found["months_left"]:
         text += f", {found['months_left']:,} months left"
     if found["waits_for"]:
-        text += f"; waits: {found['waits_for']}"
+        text += f"; waiting: {found['waits_for']}"
     return text
 
 
@@ -277,11 +277,11 @@ def _documents(status: StatsStatus, details: bool, every: bool) -> Iterator[str]
         yield f"{left:,} more communities have no documents yet."
     elif left > 0 and not details:
         yield (
-            f"{left:,} more communities: --all shows all, --community SLUG one and its "
-            "families."
+            f"{left:,} more communities. Use --all to list them, or --community SLUG "
+            "to show one by family."
         )
     elif others:
-        yield "--community SLUG shows the families of one."
+        yield "Use --community SLUG to show one community by family."
 
 
 def _families(community: CommunityStatus) -> Iterator[str]:
@@ -303,7 +303,7 @@ def _lines(communities: Sequence[CommunityStatus]) -> Iterator[str]:
 
 
 def _together(community: CommunityStatus) -> FamilyStatus:
-    """Return all families as one, as complete as the least complete family."""
+    """Return the sum of all families; it is as complete as the least complete one."""
     firsts = [f.first_day for f in community.families if f.first_day]
     lasts = [f.last_day for f in community.families if f.last_day]
     return FamilyStatus(

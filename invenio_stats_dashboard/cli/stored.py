@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..services import CommunityStatsService
     from ..services.reading import StatsRead
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def _service() -> "CommunityStatsService":
@@ -32,7 +32,7 @@ def _service() -> "CommunityStatsService":
     default="global",
     show_default=True,
     metavar="SLUG|UUID|global",
-    help="The community; global is the whole instance.",
+    help="The community, or global for the whole instance.",
 )
 @click.option(
     "--family",
@@ -58,10 +58,10 @@ def read_documents(
     end_date: str | None,
     as_json: bool,
 ) -> None:
-    """Show the documents of a community, one for each day.
+    """Show the daily documents of a community.
 
-    On a day on which nothing happened a delta is zero and a snapshot is the one before.
-    The table shows the main numbers; --json shows all, breakdowns included.
+    On days without activity, a delta is zero and a snapshot repeats the previous one.
+    The table shows the main numbers; --json shows all of them, with the breakdowns.
     """
     found = _service().read_stats(community, family, start_date, end_date)
     if as_json:
@@ -71,7 +71,7 @@ def read_documents(
 
 
 def _print_documents(found: "StatsRead") -> None:
-    """Print one JSON document with one line per day; hold one day in memory."""
+    """Print one JSON document with one line per day; only one day is in memory."""
     head = {
         "community_id": found.community_id,
         "family": found.family,
@@ -86,26 +86,22 @@ def _print_documents(found: "StatsRead") -> None:
 
 
 @click.command("clear-bookmarks")
-@click.option("--dry-run", is_flag=True, help="Say what would be forgotten.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed.")
 @yes_option
 @json_option
 @with_appcontext
 @sentences_for_errors
 def clear_bookmarks(dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Forget how far everything is counted, so that all is looked at again.
+    """Remove the bookmarks, so that the next runs count everything again.
 
-    The documents stay and are compared: what is right is left alone. The next runs do
-    it in pieces; 'aggregate --rebuild' does it at once.
+    The documents stay. The next runs compare them, some days at a time, and write only
+    those that differ. 'aggregate --rebuild' does the same in one run.
     """
     service = _service()
     found = service.clear_bookmarks(dry_run=True)
     number = sum(len(indices) for indices in found.values())
     if not dry_run:
-        _ask(
-            f"Forget how far {number:,} indices are counted?",
-            yes,
-            as_json,
-        )
+        _ask(f"Remove the bookmarks of {number:,} indices?", yes, as_json)
         found = service.clear_bookmarks()
     if as_json:
         print_json({"dry_run": dry_run, "cleared": found})
@@ -118,26 +114,27 @@ def clear_bookmarks(dry_run: bool, yes: bool, as_json: bool) -> None:
     "--all",
     "everything",
     is_flag=True,
-    help="Also community events and record facts. What they hold of memberships that "
-    "have ended cannot be made again.",
+    help="Also delete community events and record facts. Those of memberships that "
+    "have ended cannot be generated again.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted.")
 @yes_option
 @json_option
 @with_appcontext
 @sentences_for_errors
 def destroy_indices(everything: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Delete all aggregates, their bookmarks and states, for good.
+    """Permanently delete all aggregates, their bookmarks and states.
 
-    Usage events, their backups and dead letters are never deleted; the aggregates can
-    be counted from them again. It waits for no run: while one is under way it refuses.
+    Usage events, their backups and dead letters are never deleted, so the aggregates
+    can be counted again. The command fails while a run that writes these indices is
+    active.
     """
     service = _service()
     found = service.destroy_indices(everything, dry_run=True)
     if not dry_run and found:
         if not yes and not as_json:
             display.indices(found, everything)
-        _ask(f"Delete these {len(found):,} indices for good?", yes, as_json)
+        _ask(f"Permanently delete these {len(found):,} indices?", yes, as_json)
         found = service.destroy_indices(everything)
     if as_json:
         print_json({"dry_run": dry_run, "indices": [vars(index) for index in found]})
@@ -150,5 +147,5 @@ def _ask(question: str, yes: bool, as_json: bool) -> None:
     if yes:
         return
     if as_json:
-        raise UsageError("With --json nobody can be asked; add --yes if it is meant.")
+        raise UsageError("With --json there is no prompt; add --yes to confirm.")
     click.confirm(question, abort=True)

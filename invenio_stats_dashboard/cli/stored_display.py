@@ -15,8 +15,8 @@ from ..services.reading import StatsRead
 from .usage_display import size
 
 _ENDED = (
-    "Community events hold memberships that have ended and records that are gone; "
-    "these cannot be made again."
+    "Community events of memberships that have ended, and of records that no longer "
+    "exist, cannot be generated again."
 )
 
 
@@ -96,9 +96,11 @@ def _number(document: Mapping[str, Any], path: str) -> int:
 
 def _as_of(found: StatsRead) -> str:
     if found.data_as_of is None:
-        return "Not everything was counted yet; see 'invenio community-stats status'."
+        return (
+            "No run has counted everything yet; see 'invenio community-stats status'."
+        )
     return (
-        f"Data as of {found.data_as_of[:16].replace('T', ' ')} UTC; what came later is "
+        f"Data as of {found.data_as_of[:16].replace('T', ' ')} UTC. Later changes are "
         "not counted yet."
     )
 
@@ -110,13 +112,15 @@ def cleared(found: Mapping[str, Collection[str]], dry_run: bool) -> None:
         found: ``usage`` and ``records`` -> source indices that had bookmarks.
         dry_run: nothing was removed.
     """
-    numbers = " and ".join(f"{len(names):,} of {half}" for half, names in found.items())
+    numbers = " and ".join(
+        f"{len(names):,} {half} indices" for half, names in found.items()
+    )
     if dry_run:
         click.echo(f"The bookmarks of {numbers} would be removed.")
         return
     click.echo(
-        f"The bookmarks of {numbers} are removed. The next runs look at everything "
-        "again; 'invenio community-stats aggregate' is one."
+        f"The bookmarks of {numbers} were removed. The next runs count everything "
+        "again; start one with 'invenio community-stats aggregate'."
     )
 
 
@@ -125,7 +129,7 @@ def indices(found: Sequence[OwnIndex], everything: bool) -> None:
 
     Args:
         found: the indices.
-        everything: community events and record facts are among them.
+        everything: they include community events and record facts.
     """
     width = max(len(index.name) for index in found)
     for index in found:
@@ -149,8 +153,8 @@ def destroyed(found: Sequence[OwnIndex], everything: bool, dry_run: bool) -> Non
         click.echo(f"Deleted: {_total(found)}")
         if everything:
             click.echo(
-                "'invenio community-stats generate-community-events' makes community "
-                "events and record facts again."
+                "Run 'invenio community-stats generate-community-events' to generate "
+                "community events and record facts again."
             )
 
 

@@ -40,7 +40,7 @@ def progress(wanted: bool = True) -> Iterator[Callable[[MonthProgress], None] | 
     """Yield a function that shows the progress of each month.
 
     In a terminal, each month has a line. In a log, a line is printed when the state of
-    a month changes, else every ten seconds at most.
+    a month changes, and otherwise at most every ten seconds.
 
     Args:
         wanted: False shows nothing and yields None.
@@ -89,7 +89,7 @@ def _plain() -> Callable[[MonthProgress], None]:
 def _lines(
     lines: Mapping[tuple[str, str], MonthProgress], width: int, height: int
 ) -> Text:
-    """Return a line per month that fits the terminal, and below it why the month waits.
+    """Return a line per month that fits the terminal; below it the reason for a pause.
 
     In a narrow terminal the columns ``backlog`` and ``rate`` are omitted.
     """
@@ -107,7 +107,7 @@ def _lines(
     for update, row in zip(shown, rows, strict=True):
         text.append(_line(update, row, widths, size))
         if update.waiting:
-            text.append(f"    waits: {update.waiting}\n", style="yellow")
+            text.append(f"    waiting: {update.waiting}\n", style="yellow")
     return text
 
 
@@ -199,15 +199,15 @@ def print_plan(plan: MigrationPlan) -> None:
         out.print("There are no legacy events to migrate.")
         return
     out.print(
-        f"{len(plan.to_do)} months, {sum(m.events for m in plan.to_do):,} events; "
-        f"about {size(plan.disk_bytes)} of disk and {plan.shards} shards more. "
-        "Nothing was changed."
+        f"{len(plan.to_do)} months, {sum(m.events for m in plan.to_do):,} events. The "
+        f"migration needs about {size(plan.disk_bytes)} of disk space and "
+        f"{plan.shards} more shards. Nothing was changed."
     )
 
 
 def _sentences(out: Console, plan: MigrationPlan) -> None:
     for sentence in plan.blockers:
-        out.print(f"[red]In the way:[/] {sentence}")
+        out.print(f"[red]Blocked:[/] {sentence}")
     for sentence in plan.warnings:
         out.print(f"[yellow]Note:[/] {sentence}")
 
@@ -244,8 +244,8 @@ def print_report(report: MigrationReport) -> None:
         out.print(f"[yellow]Stopped:[/] {report.stopped['reason']}")
     elif not worked:
         out.print(
-            "There are no legacy events. The index templates are in place; new "
-            "months are made for enriched events."
+            "There are no legacy events. The index templates are installed; the "
+            "indices of new months are created for enriched events."
         )
     else:
         done = sum(m.state == "done" for m in worked)
@@ -291,23 +291,24 @@ def print_status(status: MigrationStatus) -> None:
             out.print(f"  Try again: {month.retry}")
     if undated.indices:
         out.print(
-            f"{undated.indices:,} enriched indices are no month's by their names; they "
-            f"hold {undated.events:,} events, and there is nothing to migrate."
+            f"{undated.indices:,} enriched indices have no month in their names. They "
+            f"hold {undated.events:,} events and need no migration."
         )
     if undated.not_enriched:
         out.print(f"{undated.not_enriched:,} of these events are not enriched.")
     if None in (undated.not_enriched, *(m.not_enriched for m in status.months)):
         out.print(
-            "How many events are not enriched is unknown: OpenSearch did not answer "
-            "that search completely."
+            "The number of events that are not enriched is unknown: OpenSearch did not "
+            "answer the search completely."
         )
     for sentence in status.problems:
         out.print(f"[red]Problem:[/] {sentence}")
     letters = status.dead_letters
     if letters.count:
         out.print(
-            f"[red]Refused by OpenSearch:[/] {letters.count:,} events are kept as dead "
-            "letters; 'usage-events replay' puts them back. The newest reason:"
+            f"[red]Refused by OpenSearch:[/] {letters.count:,} events are stored as "
+            "dead letters. Fix the cause, then run 'usage-events replay'. The newest "
+            "reason:"
         )
         out.print(f"  {letters.reason}", markup=False)
     if status.running:
@@ -315,7 +316,7 @@ def print_status(status: MigrationStatus) -> None:
     backups = [m.backup for m in status.months if m.backup]
     if backups:
         out.print(
-            f"{len(backups)} backups are kept; 'usage-events cleanup' deletes those "
+            f"{len(backups)} backups exist. Run 'usage-events cleanup' to delete those "
             "that have been compared."
         )
 
@@ -329,7 +330,7 @@ def print_checks(checks: Sequence[BackupCheck]) -> None:
     table = Table("month", "type", "events", "outcome", box=None)
     for check in checks:
         if check.same:
-            outcome = "[green]the same as its backup[/]"
+            outcome = "[green]holds all events of its backup[/]"
         elif check.same is None:
             outcome = check.difference or "no backup to compare with"
         else:
@@ -339,10 +340,10 @@ def print_checks(checks: Sequence[BackupCheck]) -> None:
 
 
 def print_cleanup(found: Sequence[tuple[str, str | None]], dry_run: bool) -> None:
-    """Print which backup indices were deleted, and which stay.
+    """Print which backup indices were deleted, and which were not.
 
     Args:
-        found: name of each backup index, and why it stays, or None.
+        found: name of each backup index; why it was not deleted, or None.
         dry_run: nothing was deleted.
     """
     out = console()
@@ -352,7 +353,7 @@ def print_cleanup(found: Sequence[tuple[str, str | None]], dry_run: bool) -> Non
         if reason is None:
             out.print(f"{name}: {'would be deleted' if dry_run else 'deleted'}")
         else:
-            out.print(f"{name}: [yellow]stays[/], {reason}")
+            out.print(f"{name}: [yellow]not deleted[/], {reason}")
 
 
 def print_rolled_back(done: Sequence[RollbackResult]) -> None:
@@ -368,13 +369,13 @@ def print_rolled_back(done: Sequence[RollbackResult]) -> None:
             )
         else:
             out.print(
-                f"{month.month} {month.event_type}: {month.index} serves again; "
-                f"{month.carried:,} events were carried over."
+                f"{month.month} {month.event_type}: {month.index} is in service again; "
+                f"{month.copied_back:,} newer events were copied back."
             )
 
 
 def print_re_enriched(key: str, done: Sequence[ReEnrichmentResult]) -> None:
-    """Print in how many events the breakdown ``key`` was written."""
+    """Print the number of events in which the breakdown ``key`` was written."""
     out = console()
     for month in done:
         if month.index:
@@ -394,16 +395,16 @@ def print_replayed(done: ReplayReport) -> None:
         return
     if done.dry_run:
         out.print(
-            f"{done.letters:,} dead letters: {done.stored:,} events would be put back, "
-            f"{done.already_there:,} are there already. Nothing was changed."
+            f"{done.letters:,} dead letters: {done.stored:,} events would be indexed, "
+            f"{done.already_there:,} are indexed already. Nothing was changed."
         )
         return
     out.print(
-        f"{done.letters:,} dead letters: {done.stored:,} events were put back, "
-        f"{done.already_there:,} were there already."
+        f"{done.letters:,} dead letters: {done.stored:,} events were indexed, "
+        f"{done.already_there:,} were indexed already."
     )
     for name, days in done.days.items():
-        out.print(f"{name} has counted again: {', '.join(days)}.", markup=False)
+        out.print(f"{name} counted these days again: {', '.join(days)}.", markup=False)
     if done.refused:
-        out.print(f"[red]Refused again:[/] {done.refused:,} events; the newest:")
+        out.print(f"[red]Refused again:[/] {done.refused:,} events. The newest reason:")
         out.print(f"  {done.reason}", markup=False)

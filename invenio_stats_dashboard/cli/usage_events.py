@@ -27,13 +27,13 @@ types_option = click.option(
     "event_types",
     multiple=True,
     metavar="view|download",
-    help="Only this type; can be given twice. Default: both.",
+    help="Only this event type. Can be given twice. Default: both.",
 )
 months_option = click.option(
     "--months",
     multiple=True,
     metavar="YYYY-MM[:YYYY-MM]",
-    help="Only this month, or this range; can be given several times.",
+    help="Only this month or range of months. Can be repeated.",
 )
 
 
@@ -43,42 +43,44 @@ def _service() -> "EventReindexingService":
 
 @click.group("usage-events")
 def usage_events() -> None:
-    """Migrate view and download events, and look after them."""
+    """Migrate and maintain view and download events."""
 
 
 @click.command("migrate")
 @types_option
 @months_option
-@click.option("--batch-size", type=int, help="Events in a batch, 1 to 10,000.")
-@click.option("--max-batches", type=int, help="Stop each month after so many batches.")
+@click.option("--batch-size", type=int, help="Events per batch, 1 to 10,000.")
+@click.option("--max-batches", type=int, help="Batches per month, at most.")
 @click.option(
     "--max-memory-percent",
     type=int,
-    help="Wait while a data node's heap is fuller than this, 1 to 100.",
+    help="Wait while the heap of a data node is this full or fuller, 1 to 100.",
 )
 @click.option(
     "--delete-old-indices",
     is_flag=True,
-    help="Delete the backups of past months when they have been compared.",
+    help="Delete the backup of each past month after comparing it.",
 )
 @click.option(
     "--delete-backup",
     is_flag=True,
-    help="Delete the backup of the current month when it has been compared.",
+    help="Delete the backup of the current month after comparing it.",
 )
 @click.option(
-    "--fresh-start", is_flag=True, help="Forget earlier progress; start months anew."
+    "--fresh-start",
+    is_flag=True,
+    help="Discard earlier progress and copy each month from the beginning.",
 )
 @click.option(
     "--re-enrich",
     metavar="KEY",
-    help="Instead: fill a breakdown that was added later into enriched events.",
+    help="Instead of migrating, add a new breakdown to events that are enriched.",
 )
 @click.option(
     "--ignore-stock-workers",
     is_flag=True,
-    help="Switch the current month although workers with the stock event indexer "
-    "are about, which lose the events that are refused while it is switched.",
+    help="Cut over the current month even if workers with the stock event indexer "
+    "are running. They lose the events that are refused during the cut-over.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
@@ -97,18 +99,18 @@ def migrate(
     max_batches: int | None,
     **options: Any,
 ) -> None:
-    """Move legacy events to enriched indices, while the site goes on.
+    """Migrate legacy events to enriched indices while the site is in use.
 
-    Can be stopped, killed and run again at any time; it goes on where it was.
-    Exit code 0: all that was asked for is done. 1: a month failed. 2: wrong use.
-    3: stopped, and can be resumed by the same command.
+    It can be stopped or killed at any time; the next run continues. Exit code 0: all
+    requested work is done. 1: a month failed. 2: invalid use, or something that must
+    exist first is missing. 3: stopped; run the same command again to continue.
     """
     service = _service()
     if re_enrich:
         if dry_run or max_batches is not None or any(options.values()):
             raise UsageError(
-                "--re-enrich goes with --event-types, --months, --async and --json "
-                "only."
+                "--re-enrich can be combined with --event-types, --months, --async and "
+                "--json only."
             )
         _re_enrich(service, re_enrich, event_types, months, as_task, as_json)
         return
@@ -149,7 +151,7 @@ def _say_sent(result: "AsyncResult", as_json: bool) -> None:
         print_json({"task": result.id})
     else:
         console().print(
-            f"The work was handed to a worker as task {result.id}.\n"
+            f"Sent to Celery as task {result.id}.\n"
             "Follow it with: invenio community-stats usage-events status"
         )
 
@@ -181,7 +183,7 @@ def _re_enrich(
 
 
 class _stop_politely:
-    """Sets an event at SIGINT and SIGTERM, so that the current batch is completed."""
+    """Sets an event on SIGINT and SIGTERM, so that the current batch is completed."""
 
     def __enter__(self) -> threading.Event:
         self._stop = threading.Event()
@@ -192,7 +194,7 @@ class _stop_politely:
         return self._stop
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        click.echo("Stopping after this batch …", err=True)
+        click.echo("Stopping after the current batch …", err=True)
         self._stop.set()
 
     def __exit__(self, *_: object) -> None:
@@ -212,10 +214,13 @@ usage_events.add_command(migrate)
 def status(
     event_types: tuple[str, ...], months: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show how far each month is, and what needs a person (then exit code 1)."""
+    """Show the progress of each month, and problems that need attention.
+
+    Exit code 1 if a problem needs attention.
+    """
     found = _service().status(event_types, months)
     print_json(found.as_json()) if as_json else display.print_status(found)
-    sys.exit(1 if found.needs_a_person else 0)
+    sys.exit(1 if found.needs_attention else 0)
 
 
 @usage_events.command("verify")
@@ -227,7 +232,11 @@ def status(
 def verify(
     event_types: tuple[str, ...], months: tuple[str, ...], as_json: bool
 ) -> None:
-    """Compare every event of the backups with the indices in service, again."""
+    """Compare every event of the backups with the indices in service again.
+
+    Changes nothing. Exit code 1 if a backup holds events that the index in service
+    lacks or has changed.
+    """
     with display.progress(not as_json) as progress:
         checks = _service().verify(event_types, months, progress=progress)
     if as_json:
@@ -238,21 +247,22 @@ def verify(
 
 
 def _refuse_unasked(yes: bool, as_json: bool) -> None:
-    """With JSON output, require ``--yes``, since no confirmation can be asked for."""
+    """With JSON output, require ``--yes``, because there is no prompt."""
     if as_json and not yes:
-        raise UsageError("With --json nobody can be asked; add --yes if it is meant.")
+        raise UsageError("With --json there is no prompt; add --yes to confirm.")
 
 
 @usage_events.command("cleanup")
 @types_option
 @months_option
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted.")
 @click.option(
     "--accept-deletions",
     is_flag=True,
-    help="Delete a backup although events of it were deleted in service since.",
+    help="Delete a backup even if some of its events have been deleted from the index "
+    "in service. Requires --months.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @with_appcontext
 @sentences_for_errors
@@ -264,9 +274,9 @@ def cleanup(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete the backups of months, after comparing every event once more.
+    """Delete the backups of months after comparing every event again.
 
-    Exit code 1 if one stays.
+    Exit code 1 if a backup is not deleted.
     """
     service = _service()
     options: dict[str, Any] = {"accept_deletions": accept_deletions}
@@ -277,7 +287,7 @@ def cleanup(
         if not yes:
             for name in ready:
                 click.echo(f"  {name}")
-            click.confirm(f"Delete these {len(ready)} indices for good?", abort=True)
+            click.confirm(f"Permanently delete these {len(ready)} indices?", abort=True)
         found = service.cleanup(event_types, months, **options)
     if as_json:
         print_json([{"index": name, "kept_because": why} for name, why in found])
@@ -292,10 +302,10 @@ def cleanup(
 @click.option(
     "--ignore-stock-workers",
     is_flag=True,
-    help="Roll the current month back although workers with the stock event indexer "
-    "are about, which lose the events that are refused meanwhile.",
+    help="Roll back the current month even if workers with the stock event indexer "
+    "are running. They lose the events that are refused during the rollback.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @with_appcontext
 @sentences_for_errors
@@ -306,12 +316,12 @@ def rollback(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Give months back to their legacy indices, with what was written since."""
+    """Roll months back to their legacy indices, with the events written since."""
     if months:
         _refuse_unasked(yes, as_json)
     if months and not yes:
         click.confirm(
-            f"Give {', '.join(months)} back to the legacy indices?", abort=True
+            f"Roll {', '.join(months)} back to the legacy indices?", abort=True
         )
     done = _service().rollback(event_types, months, ignore_stock_workers)
     if as_json:
@@ -322,15 +332,15 @@ def rollback(
 
 
 @usage_events.command("replay")
-@click.option("--dry-run", is_flag=True, help="Say what would be put back.")
+@click.option("--dry-run", is_flag=True, help="Show what would be indexed.")
 @json_option
 @with_appcontext
 @sentences_for_errors
 def replay(dry_run: bool, as_json: bool) -> None:
-    """Put back events that OpenSearch had refused, and count their days again.
+    """Index dead letters again, and count their days again.
 
-    Run it when the reason is mended; see 'status'. Exit code 1: some are refused
-    again.
+    Run it after you have fixed the cause; 'status' shows the newest reason. Exit code 1
+    if some events are refused again.
     """
     done = _service().replay(dry_run)
     print_json(done.as_json()) if as_json else display.print_replayed(done)
@@ -340,7 +350,9 @@ def replay(dry_run: bool, as_json: bool) -> None:
 @usage_events.command("clear-bookmarks")
 @types_option
 @months_option
-@click.option("--fresh-start", is_flag=True, help="Delete half-filled targets, too.")
+@click.option(
+    "--fresh-start", is_flag=True, help="Also delete incomplete target indices."
+)
 @json_option
 @with_appcontext
 @sentences_for_errors
@@ -350,7 +362,7 @@ def clear_bookmarks(
     fresh_start: bool,
     as_json: bool,
 ) -> None:
-    """Forget how far months were copied; the next run starts them anew."""
+    """Discard the progress of unfinished months; the next run starts them again."""
     cleared = _service().clear_bookmarks(event_types, months, fresh_start)
     if as_json:
         print_json({"cleared": cleared})

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Write the events and facts of all records that lack them, page by page.
+"""Write the missing community events and facts of records, page by page.
 
-One thread reads the pages in order; a few others compare and write them, so that
+One thread reads the pages in order. A few others compare and write them, so that
 reading, comparing and writing overlap. The number of pages in memory is bounded. The
-position advances only when a page and all pages before it are stored. So a killed run
-loses nothing.
+stored position advances only when a page and all pages before it are stored, so a
+killed run loses nothing.
 """
 
 import time
@@ -21,13 +21,13 @@ from .record_rows import RecordRow
 from .recorder import Recorded, Recorder
 
 WORKERS = 2
-"""Threads that compare and write."""
+"""Number of threads that compare and write."""
 
 ON_THEIR_WAY = 4
-"""Pages that are read and not yet stored, at most."""
+"""Maximum number of pages that are read and not yet stored."""
 
 MAX_LACKING = 1000
-"""Records with a refused document that a report names, at most."""
+"""Maximum number of records with a refused document that a report names."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class BackfillProgress:
     """The progress of a back-fill.
 
     Attributes:
-        records: records seen in this run.
-        total: records to see in this run.
-        events: community events written.
-        seconds: since the start of the run.
+        records: number of records processed in this run.
+        total: number of records to process in this run.
+        events: number of community events written.
+        seconds: time since the start of the run.
     """
 
     records: int
@@ -52,18 +52,18 @@ class BackfillReport:
     """The result of a back-fill.
 
     Attributes:
-        records: records that were compared in this run.
-        events: community events that were written.
-        facts: record facts that were written.
-        conflicts: events that another process wrote at the same time; their timelines
-            were then read and compared again.
-        skipped: records that lacked nothing.
-        refused: sentences about documents that OpenSearch refuses for a permanent
-            reason.
+        records: number of records that were compared in this run.
+        events: number of community events that were written.
+        facts: number of record facts that were written.
+        conflicts: number of events that another process wrote at the same time. Their
+            timelines were then read and compared again.
+        skipped: number of records for which nothing was missing.
+        refused: sentences about documents that OpenSearch refuses permanently.
         seconds: duration of the run.
-        dry_run: nothing was written; the numbers are what would have been.
-        went_on: the run continued an interrupted one.
-        complete: the back-fill of all records is complete with this run.
+        dry_run: whether nothing was written. If so, the numbers show what would have
+            been written.
+        resumed: whether the run continued an interrupted one.
+        complete: whether this run completed the back-fill of all records.
         causes: one of :data:`.documents.CAUSES`, as far as the evidence shows it ->
             number of events.
         lacking: recids of records with a refused document.
@@ -77,7 +77,7 @@ class BackfillReport:
     refused: tuple[str, ...] = ()
     seconds: float = 0.0
     dry_run: bool = False
-    went_on: bool = False
+    resumed: bool = False
     complete: bool = False
     causes: dict[str, int] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
@@ -122,17 +122,17 @@ def fill(
     stored: Callable[[str, int, Recorded], None] | None = None,
     workers: int = WORKERS,
 ) -> None:
-    """Bring the records of pages up to date.
+    """Write what the records of pages lack.
 
     Args:
-        pages: none of them empty. The generator is closed in any case, which ends its
+        pages: none of them empty. The generator is always closed, which ends its
             database transactions.
         recorder: compares and writes.
         cause: why the caller writes; see :meth:`.recorder.Recorder.record`.
         dry_run: count what would be written and write nothing.
-        stored: called after each page, in their order, with the UUID of its last
-            record, the number of its records, and its outcome.
-        workers: threads that compare and write.
+        stored: called after each page, in order, with the UUID of its last record, the
+            number of its records, and its outcome.
+        workers: number of threads that compare and write.
     """
     waiting: deque[tuple[str, int, Future[Recorded]]] = deque()
 
@@ -162,7 +162,7 @@ def fill(
 
 
 class Pace:
-    """Limits how often an action is done.
+    """Limits how often an action is performed.
 
     Args:
         every: seconds between two actions.
@@ -176,7 +176,7 @@ class Pace:
         self._last = clock()
 
     def is_due(self) -> bool:
-        """Return whether the seconds have passed since the action was due last."""
+        """Return whether enough time has passed since the action was last due."""
         if self._clock() - self._last < self._every:
             return False
         self._last = self._clock()

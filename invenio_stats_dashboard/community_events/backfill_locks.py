@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Prevent back-fills from running while the community events are deleted.
+"""Prevent back-fills from running while community events are deleted.
 
-Several back-fills may run at the same time, so each takes a lock of its own, which only
-shows that it runs. The deletion of community events first takes its one lock and then
-looks for back-fills. A back-fill first takes its lock and then looks for the deletion.
-So at least one of the two sees the other.
+Several back-fills may run at the same time, so each holds a lock of its own, which only
+shows that it is running. The deletion of community events first takes its one lock and
+then looks for back-fills. A back-fill first takes its lock and then looks for the
+deletion. At least one of the two therefore sees the other.
 """
 
 import uuid
@@ -20,7 +20,7 @@ from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.names import Names
 
 DELETION = "community-events-deletion-lock"
-"""Id of the lock of the deletion, in the index of the migration's bookmarks."""
+"""Id of the deletion's lock, in the index of the migration's bookmarks."""
 
 _RUN = "community-events-backfill-run"
 _TTL = 60.0
@@ -49,9 +49,9 @@ def announced(client: OpenSearch, names: Names) -> Iterator[ClusterLock]:
         deletion = read_lock(client, names.reindexing, DELETION)
         if deletion is not None and is_held(deletion):
             raise LockedError(
-                "The community events are being deleted right now "
-                f"({describe_holder(deletion)}). Wait for its end and run the same "
-                "command again."
+                "Community events are being deleted right now "
+                f"({describe_holder(deletion)}). Wait until the deletion ends, then "
+                "run the same command again."
             )
         yield lock
     finally:
@@ -79,6 +79,6 @@ def require_none(client: OpenSearch, names: Names) -> None:
         if hit["_id"].startswith(f"{_RUN}:") and is_held(hit):
             raise LockedError(
                 "Community events are being generated right now "
-                f"({describe_holder(hit)}). Wait for its end, or stop it; if it has died "
-                f"this is possible after {_TTL * 2:.0f} seconds at most."
+                f"({describe_holder(hit)}). Wait until this ends, or stop it. If the "
+                f"process has died, its lock expires within {_TTL * 2:.0f} seconds."
             )

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Run the back-fill: of all records, which can be resumed, or of a selection."""
+"""Run the back-fill of all records, which can be resumed, or of a selection."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _OVERLAP = timedelta(minutes=1)
 
 
 class _Save(Protocol):
-    """Stores the UUID of the last record that is done, if it is time to."""
+    """Stores the UUID of the last finished record, if a write is due."""
 
     def __call__(self, last: str, at_once: bool = False) -> None: ...
 
@@ -44,14 +44,14 @@ class BackfillRun:
     Args:
         client: may or may not decode responses.
         names: the instance's index names.
-        store: where the events and facts are.
+        store: contains the events and facts.
         reader: reads the records.
         recorder: compares and writes.
         progress: called several times a second.
         save_every: seconds between two writes of the position.
-        cause: of the events; see :func:`.timeline.compare`.
+        cause: cause of the events; see :func:`.timeline.compare`.
         refresh: make the stored documents visible to searches at the end of a run. Live
-            capture does not, since OpenSearch does so within a second.
+            capture does not, because OpenSearch does so within a second.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class BackfillRun:
         self._show_pace = Pace(_SHOWN_EVERY)
 
     def run_all(self, dry_run: bool = False) -> BackfillReport:
-        """Bring all records up to date, from the position of an interrupted run.
+        """Write what all records lack; continue an interrupted run at its position.
 
-        After that, records that were created or changed since the beginning are
-        compared once more. This corrects memberships that changed between reading and
-        writing, and finds records that were created behind the position.
+        At the end, records that were created or changed since the start are compared
+        again. This corrects memberships that changed between reading and writing, and
+        finds records that were created behind the position.
 
         Args:
             dry_run: count what would be written and write nothing.
@@ -90,7 +90,7 @@ class BackfillRun:
             lambda: backfill_state(self._client, self._names)
         )
         position = None if dry_run else before.position
-        # an unfinished back-fill has a beginning
+        # An unfinished back-fill always has a start time.
         started_at = cast(str, before.started_at) if position else timestamps.now()
         seen = before.seen if position else 0
         save_pace = Pace(self._save_every)
@@ -129,10 +129,10 @@ class BackfillRun:
             started_at=started_at,
             finished_at=timestamps.now(),
         )
-        return replace(self._report(), went_on=position is not None, complete=True)
+        return replace(self._report(), resumed=position is not None, complete=True)
 
     def run_some(self, selection: Selection, dry_run: bool = False) -> BackfillReport:
-        """Bring the records of a selection up to date.
+        """Write what the records of a selection lack.
 
         Args:
             selection: the records.
@@ -164,7 +164,7 @@ class BackfillRun:
             try:
                 self._show(total)
             except BaseException:
-                # a caller that ends the run here, as its time is over, resumes here
+                # A caller that ends the run here, as its time is over, resumes here.
                 if save:
                     save(last, at_once=True)
                 raise

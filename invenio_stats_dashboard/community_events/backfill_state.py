@@ -20,14 +20,15 @@ class BackfillState:
     """The progress of the back-fill.
 
     Attributes:
-        complete: every record was seen once, and the events still exist.
-        records: records that the last complete back-fill saw.
+        complete: whether every record was processed once and the events still exist.
+        records: number of records that the last complete back-fill processed.
         events: number of community events that are stored now.
         finished_at: when the last complete back-fill ended; naive UTC.
-        started_at: when the unfinished back-fill began, else the last one; naive UTC.
-        position: UUID of the last record that the unfinished back-fill has done; None
-            if no back-fill is unfinished.
-        seen: records that the unfinished back-fill has seen.
+        started_at: when the unfinished back-fill started, or else the last one; naive
+            UTC.
+        position: UUID of the last record that the unfinished back-fill has processed;
+            None if no back-fill is unfinished.
+        seen: number of records that the unfinished back-fill has processed.
     """
 
     complete: bool = False
@@ -40,14 +41,14 @@ class BackfillState:
 
 
 def backfill_state(client: OpenSearch, names: Names) -> BackfillState:
-    """Return the progress of the back-fill, also if none was ever started.
+    """Return the progress of the back-fill; empty if none was ever started.
 
     Args:
         client: may or may not decode responses.
         names: the instance's index names.
 
     Raises:
-        OpenSearchException: the cluster does not answer.
+        OpenSearchException: the cluster does not respond.
     """
     stored = _read(client, names)
     count = decoded(
@@ -68,9 +69,10 @@ def backfill_state(client: OpenSearch, names: Names) -> BackfillState:
 
 
 def save_state(client: OpenSearch, names: Names, **changes: Any) -> None:
-    """Store the progress of the back-fill; attributes not given stay unchanged.
+    """Store the progress of the back-fill; attributes that are not given do not change.
 
-    So a run that continues while another one finishes does not erase that it finished.
+    A run that continues while another one finishes therefore does not erase the other
+    run's end.
 
     Args:
         client: may or may not decode responses.

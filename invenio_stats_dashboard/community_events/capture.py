@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Notice that memberships may have changed, and notify a worker after the commit.
+"""Detect that memberships may have changed, and notify a worker after the commit.
 
-Every change of a membership writes one of three tables, whichever service, task or
-script makes it. So the database session is watched for their rows: rows of the
-parent-community table, records (publishing, editing, deleting, restoring) and
-communities.
+Every change of a membership writes one of three tables, no matter which service, task
+or script makes it. The listeners of this module therefore watch database sessions for
+rows of the parent-community table, of records (publishing, editing, deleting,
+restoring) and of communities.
 
-This module decides nothing. It collects the parents and communities to compare; the
-worker compares the database with the timelines. So a parent too many costs one
-comparison and changes nothing. The message also contains when the row of a membership
-was written. That dates the change if the worker receives it late, after the record has
-changed again.
+This module decides nothing. It collects the parents and communities to compare, and the
+worker compares the database with the timelines. A parent that is collected needlessly
+costs one comparison and changes nothing. The message also contains when the row of a
+membership was written. That dates the change if the worker receives the message late,
+after the record has changed again.
 
 The request sends nothing to OpenSearch. It reads the database only for rows that a
 query deletes or updates, to find their parents. The message is sent after the response.
@@ -45,7 +45,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 from . import timestamps
 
 IN_A_MESSAGE = 500
-"""Parents in one message, at most."""
+"""Maximum number of parents in one message."""
 
 LISTENERS = ("after_flush", "do_orm_execute", "after_commit", "after_soft_rollback")
 """Session events; :class:`Watcher` has a method of the same name for each."""
@@ -60,8 +60,8 @@ class NoticedChanges:
     Attributes:
         parents: UUIDs of parents, as text.
         communities: UUIDs of communities that were deleted or restored, as text.
-        rows: (parent, community) -> (whether the row of that membership was inserted,
-            not deleted; moment).
+        rows: (parent, community) -> (True if the row of that membership was inserted,
+            False if it was deleted; time of the write).
     """
 
     parents: set[str] = field(default_factory=set)
@@ -73,7 +73,7 @@ class NoticedChanges:
         return bool(self.parents or self.communities)
 
     def take(self, other: "NoticedChanges") -> None:
-        """Add other changes, which are newer."""
+        """Add newer changes to these."""
         self.parents |= other.parents
         self.communities |= other.communities
         self.rows |= other.rows
@@ -115,13 +115,13 @@ def install(send: Callable[..., None]) -> None:
 
 
 class Watcher:
-    """The session listeners; the session stores what they notice until its commit.
+    """Session listeners; the session stores what they notice until its commit.
 
     Attributes:
         send: sends one message.
     """
 
-    # set by install()
+    # Set by install().
     send: Callable[..., None] = None  # type: ignore[assignment]
 
     @staticmethod
@@ -193,7 +193,7 @@ def _inserted(state: ORMExecuteState) -> Iterator[tuple[UUID | str, UUID | str]]
         given = statement.compile(dialect=dialect).params
     for row in [given] if isinstance(given, dict) else given:
         for name, parent_id in row.items():
-            # with several rows in one statement the names have a suffix
+            # With several rows in one statement, the names have a suffix.
             of, found, suffix = name.partition("record_id")
             community_id = row.get(f"community_id{suffix}")
             if found and not of and parent_id and community_id:
@@ -222,8 +222,8 @@ def _is_enabled(app: Flask) -> bool:
 
 
 def _after_the_answer(changes: NoticedChanges) -> None:
-    """Send now, or within a request after its response."""
-    # the application itself, which outlives the request
+    """Send changes now, or, within a request, after its response."""
+    # The proxy ends with the request, the application itself does not.
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     if not has_request_context() or g.get(_ANSWERED):
         _send(app, changes)
@@ -247,8 +247,8 @@ def _send(app: Flask, changes: NoticedChanges) -> None:
                 Watcher.send(**message)
             except Exception:
                 app.logger.warning(
-                    "A change of memberships could not be handed to a worker; the "
-                    "next reconciliation of community events will find it.",
+                    "A worker could not be notified of a change of memberships; the "
+                    "next reconciliation of community events finds the change.",
                     exc_info=True,
                 )
                 return

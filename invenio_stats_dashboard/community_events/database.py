@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Read-only transactions with a time limit and plans that do not depend on estimates.
+"""Open read-only transactions with a time limit and predictable query plans.
 
-PostgreSQL chooses a plan by the number of rows that it expects. It expects too few of
-conditions on JSON, and knows nothing of a table that was never analysed. So each
-transaction switches off the plan nodes that would be wrong for its kind of statement
-(see :mod:`.sql`):
+PostgreSQL chooses a plan by the number of rows that it expects. For conditions on JSON
+it expects too few, and it knows nothing about a table that was never analysed. Each
+transaction therefore switches off the plan nodes that would be wrong for its kind of
+statement (see :mod:`.sql`):
 
-* lookups: sequential scans, hash joins and merge joins. What remains are nested loops
+* Lookups: sequential scans, hash joins and merge joins. What remains are nested loops
   over indexes, whose cost follows the number of identifiers.
-* scans: nested loops and merge joins. What remains are hash joins, which read each
-  table once; without parallel workers, to leave the other cores to the site.
+* Scans: nested loops and merge joins. What remains are hash joins, which read each
+  table once. Parallel workers are also off, to leave the other cores to the site.
 """
 
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ class DatabaseUnavailableError(StatsDashboardError):
 
 
 class StatementTimeoutError(StatsDashboardError):
-    """A statement took longer than it may."""
+    """A statement exceeded its time limit."""
 
     exit_code = 3
 
 
 def _set_locally(**settings: str) -> str:
-    """Return the statement that makes settings until the end of the transaction."""
+    """Return a statement that changes settings until the end of the transaction."""
     calls = [
         f"set_config('{name}', '{value}', true)" for name, value in settings.items()
     ]
@@ -48,7 +48,7 @@ def _set_locally(**settings: str) -> str:
 
 
 class PlanKind(Enum):
-    """The kind of plan that a statement needs; the values make the planner settings."""
+    """The kind of plan that a statement needs; the value sets the planner's options."""
 
     LOOKUP = _set_locally(
         enable_seqscan="off",
@@ -75,7 +75,7 @@ class Database:
 
     Args:
         engine: the site's engine.
-        timeout: seconds that a statement may take.
+        timeout: time limit of a statement, in seconds.
     """
 
     def __init__(self, engine: sa.Engine, timeout: float = 600) -> None:
@@ -98,10 +98,10 @@ class Database:
         """Open a transaction in which all statements see the same data.
 
         Args:
-            kind: of its statements; :meth:`plan_as` changes it.
+            kind: of its statements; :meth:`plan_as` can change it.
 
         Raises:
-            StatementTimeoutError: a statement took longer than it may.
+            StatementTimeoutError: a statement exceeded its time limit.
             DatabaseUnavailableError: the database did not answer, or the pool has no
                 free connection.
         """
@@ -115,7 +115,7 @@ class Database:
         except sa.exc.TimeoutError as error:
             raise DatabaseUnavailableError(
                 "All database connections that this process may open are in use "
-                f"({error}). Run the same command again. If it happens often, raise "
+                f"({error}). Run the same command again. If this happens often, raise "
                 "pool_size or max_overflow in SQLALCHEMY_ENGINE_OPTIONS."
             ) from error
         except DBAPIError as error:
@@ -125,7 +125,7 @@ class Database:
             raise translated from error
 
     def plan_as(self, connection: sa.Connection, kind: PlanKind) -> None:
-        """Plan the following statements of a transaction as a kind."""
+        """Use the plans of a kind for the following statements of a transaction."""
         timeout = max(1, int(self._timeout * 1000))
         connection.exec_driver_sql(
             f"{kind.value}, set_config('statement_timeout', '{timeout}', true)"
@@ -133,18 +133,18 @@ class Database:
 
 
 def _translated(error: DBAPIError) -> StatsDashboardError | None:
-    """Return the error of this package for one of the database driver, or None."""
+    """Return this package's error for an error of the database driver, or None."""
     reason = " ".join(str(error.orig).split())
     state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
     if state == _QUERY_CANCELED:
         return StatementTimeoutError(
-            f"The database canceled a statement ({reason}). See "
+            f"The database canceled a statement ({reason}). Check "
             "STATS_DASHBOARD_STATEMENT_TIMEOUT, and whether 'invenio community-stats "
             "database-indexes status' reports a missing index."
         )
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
         return DatabaseUnavailableError(
-            f"The database did not answer ({reason}). See that it is up and run the "
-            "same command again."
+            f"The database did not answer ({reason}). Check that it is running, then "
+            "run the same command again."
         )
     return None

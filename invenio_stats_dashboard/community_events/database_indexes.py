@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Define, check and create the indexes on tables of InvenioRDM that lookups need.
+"""Define, check and create the indexes that look-ups on InvenioRDM's tables need.
 
-With them, what live capture reads for a changed membership does not grow with the
-site. InvenioRDM has no index for the versions of a record and for the requests about
-it, since it finds them in OpenSearch. Its later versions have the other three.
+With these indexes, what live capture reads for a changed membership does not grow with
+the site. InvenioRDM has no index for the versions of a record or for the requests about
+it, because it finds them in OpenSearch. Later versions of InvenioRDM have the other
+three.
 
 An operator creates them by command. An Alembic recipe would run inside a transaction,
 where ``CREATE INDEX CONCURRENTLY`` is not allowed, and would not run at all on a site
@@ -33,11 +34,11 @@ class IndexDefinition:
     """An index that this package uses.
 
     Attributes:
-        name: of the index.
-        table: that it belongs to.
-        key: the indexed expression, as in ``CREATE INDEX``.
-        condition: of the rows in it; None for all.
-        purpose: what is read with it, as a noun phrase.
+        name: name of the index.
+        table: table that it belongs to.
+        key: indexed expression, as in ``CREATE INDEX``.
+        condition: condition for the indexed rows; None for all rows.
+        purpose: what is read with the index, as a noun phrase.
     """
 
     name: str
@@ -101,9 +102,9 @@ INDEXES = (
         purpose="the files of a record",
     ),
 )
-"""All of them; a site that was upgraded without Alembic can lack any."""
+"""All indexes; a site that was upgraded without Alembic can lack any of them."""
 
-# from the catalog alone: functions such as pg_relation_size() wait for locks of tables
+# Reads only the catalog: functions such as pg_relation_size() wait for table locks.
 _FOUND = sa.text("""
     SELECT name.relname AS name, of_table.relname AS "table", i.indisvalid AS valid,
            name.relpages * CAST(current_setting('block_size') AS bigint) AS bytes,
@@ -134,14 +135,15 @@ class IndexStatus:
     """Whether the database has an index.
 
     Attributes:
-        name: of the index that this package would create.
-        table: that it belongs to.
-        purpose: what is read with it.
-        exists: a usable index exists, this one or an equal one of the site.
-        used: name of the index that is used; None if none is.
+        name: name of the index that this package would create.
+        table: table that it belongs to.
+        purpose: what is read with the index.
+        exists: whether a usable index exists, this one or an equal one of the site.
+        used: name of the index that is used, or None.
         bytes: size of that index when it was created or last vacuumed.
-        invalid: an unfinished index of this name exists, which ``create`` replaces.
-        create: the statement that creates it.
+        invalid: whether an unfinished index of this name exists, which ``create``
+            replaces.
+        create: the statement that creates the index.
     """
 
     name: str
@@ -156,13 +158,13 @@ class IndexStatus:
 
 @dataclass(frozen=True)
 class IndexProgress:
-    """How far the creation of an index is.
+    """The progress of the creation of an index.
 
     Attributes:
-        name: of the index.
-        phase: as PostgreSQL reports it.
-        done: blocks or rows that this phase has processed.
-        total: of how many; 0 if unknown.
+        name: name of the index.
+        phase: current phase, as PostgreSQL reports it.
+        done: number of blocks or rows that this phase has processed.
+        total: number of blocks or rows in this phase; 0 if unknown.
     """
 
     name: str
@@ -172,13 +174,13 @@ class IndexProgress:
 
 
 def index_statuses(connection: sa.Connection) -> list[IndexStatus]:
-    """Return which of :data:`INDEXES` the database has; one small statement."""
+    """Return the status of each of :data:`INDEXES`, with one small statement."""
     found = connection.execute(_FOUND).all()
     return [_status(definition, found) for definition in INDEXES]
 
 
 def usable_indexes(connection: sa.Connection) -> set[IndexDefinition]:
-    """Return those of :data:`INDEXES` that the database has."""
+    """Return those of :data:`INDEXES` for which the database has a usable index."""
     there = {status.name for status in index_statuses(connection) if status.exists}
     return {definition for definition in INDEXES if definition.name in there}
 
@@ -248,15 +250,15 @@ class DatabaseIndexes:
     def create(self) -> list[str]:
         """Create the indexes that are missing, while the site is in use.
 
-        The tables stay writable. A creation that was interrupted leaves an invalid
-        index, which the next call removes first.
+        The tables stay writable. An interrupted creation leaves an invalid index, which
+        the next call removes first.
 
         Returns:
             Names of the indexes that were created.
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
-            LockedError: another session is creating one of them.
+            LockedError: another session is creating one of the indexes.
             StatsDashboardError: the database refused the statement.
         """
         statuses = {status.name: status for status in self.statuses()}
@@ -294,7 +296,7 @@ class DatabaseIndexes:
         return [definition for definition in INDEXES if definition.name in names]
 
     def _require_unfinished(self, definition: IndexDefinition) -> None:
-        """Check that no session is still creating an index that is not valid.
+        """Check that no other session is still creating an index that is not valid.
 
         The database continues a statement whose client was killed.
         """
@@ -302,12 +304,12 @@ class DatabaseIndexes:
             pid = connection.scalar(_BUILDING, {"name": definition.name})
         if pid is not None:
             raise LockedError(
-                f"{definition.name} is being created by another session (process {pid} "
-                "of PostgreSQL). Wait for its end and run the same command again."
+                f"{definition.name} is being created by another session (PostgreSQL "
+                f"process {pid}). Wait until it ends, then run the same command again."
             )
 
     def _create(self, definition: IndexDefinition) -> None:
-        """Create one index, and report the progress from a second connection."""
+        """Create one index; a second connection reports the progress."""
         with self._connected() as connection:
             pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
             done = threading.Event()
@@ -331,7 +333,7 @@ class DatabaseIndexes:
                 with self._engine.connect() as connection:
                     row = connection.execute(_PROGRESS, {"pid": pid}).one_or_none()
             except sa.exc.SQLAlchemyError:
-                continue  # the progress is only for display
+                continue  # The progress is only for display.
             if row is not None:
                 total = row.blocks_total or row.tuples_total
                 count = row.blocks_done if row.blocks_total else row.tuples_done
@@ -347,8 +349,8 @@ class DatabaseIndexes:
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
-                # settings of this session: it does not return to the engine's pool. A
-                # pooler of transactions, such as pgbouncer, has to be bypassed.
+                # The settings below apply to this session, so it must not return to the
+                # engine's pool. A transaction pooler like pgbouncer must be bypassed.
                 connection.detach()
                 connection.exec_driver_sql("SET statement_timeout = 0")
                 yield connection
@@ -358,12 +360,12 @@ class DatabaseIndexes:
 
 def _sentence(error: DBAPIError) -> StatsDashboardError:
     reason = " ".join(str(error.orig).split())
-    # the name of the SQLSTATE in psycopg 2, and in psycopg 3
+    # The SQLSTATE is called pgcode in psycopg 2, and sqlstate in psycopg 3.
     code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
     if error.connection_invalidated or code is None:
         return DatabaseUnavailableError(
-            f"The database did not answer ({reason}). See that it is up and run the "
-            "same command again."
+            f"The database did not answer ({reason}). Check that it is running, then "
+            "run the same command again."
         )
     if code == _INSUFFICIENT_PRIVILEGE:
         return StatsDashboardError(
@@ -372,6 +374,6 @@ def _sentence(error: DBAPIError) -> StatsDashboardError:
             "database-indexes create --dry-run' prints the statements for the owner."
         )
     return StatsDashboardError(
-        f"The database refused the statement ({reason}). Fix the cause and run the same "
-        "command again."
+        f"The database refused the statement ({reason}). Fix the cause, then run the "
+        "same command again."
     )

@@ -3,9 +3,9 @@
 
 """Store deferred captures: changes of memberships that live capture has put off.
 
-A change is deferred when its look-up would scan tables and the budget of scans is used
-up, or when the database canceled its statement. Changes of the first kind are captured
-together in the next batch; the reconciliation captures those of both kinds.
+A change is deferred if its look-up would scan tables and the budget of scans is used
+up, or if the database canceled its statement. The next batch captures all changes of
+the first kind together. The reconciliation captures changes of both kinds.
 """
 
 import secrets
@@ -22,13 +22,13 @@ KIND = "deferred-capture"
 """The ``kind`` of these documents in the index of bookmarks."""
 
 NO_INDEX, TIMEOUT = "no-index", "timeout"
-"""Why a change was deferred; the ``state`` of its document."""
+"""Why a change was deferred; stored in the field ``state`` of its document."""
 
 BATCH = 500
-"""Documents in a batch, at most; each is one message."""
+"""Maximum number of documents in a batch; each document is one message."""
 
 PARENTS = 2000
-"""Parents and communities after which a batch is full; one scan serves all of them."""
+"""Number of parents and communities that fill a batch; one scan serves all of them."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class MembershipChanges:
     Attributes:
         parent_ids: UUIDs of parents whose membership may have changed.
         community_ids: UUIDs of communities that were deleted or restored.
-        rows: (UUID of the parent, UUID of the community, whether the row of the
-            membership was inserted, not deleted; moment) for the memberships whose row
-            was noticed.
+        rows: (UUID of the parent, UUID of the community, True if the row of the
+            membership was inserted and False if it was deleted, time of the write) for
+            the memberships whose row was noticed.
     """
 
     parent_ids: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class MembershipChanges:
 
     @classmethod
     def together(cls, changes: Iterable["MembershipChanges"]) -> "MembershipChanges":
-        """Return many changes as one; of the same row the last one counts."""
+        """Combine changes; for the same row, the last one counts."""
         changes = list(changes)
         return cls(
             tuple(dict.fromkeys(id_ for c in changes for id_ in c.parent_ids)),
@@ -59,7 +59,7 @@ class MembershipChanges:
 
     @property
     def written(self) -> dict[str, dict[str, tuple[bool, str]]]:
-        """The rows as parent -> community -> (whether it was inserted, moment)."""
+        """The rows as parent -> community -> (whether it was inserted, time)."""
         written: dict[str, dict[str, tuple[bool, str]]] = {}
         for parent_id, community_id, was_added, moment in self.rows:
             written.setdefault(parent_id, {})[community_id] = (was_added, moment)
@@ -71,9 +71,9 @@ class DeferredBatch:
     """Changes that are captured together.
 
     Attributes:
-        ids: of their documents.
-        changes: all of them.
-        since: when the oldest of them was deferred, ISO 8601; None without any.
+        ids: ``_id`` of their documents.
+        changes: all changes, combined.
+        since: when the oldest of them was deferred, ISO 8601; None for an empty batch.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -86,10 +86,10 @@ class DeferredState:
     """The number of deferred captures.
 
     Attributes:
-        waiting: messages that wait for the next batch.
-        timed_out: messages that wait for the reconciliation, since the database
-            canceled their statement.
-        since: when the oldest of them was deferred, ISO 8601; None without any.
+        waiting: number of messages that wait for the next batch.
+        timed_out: number of messages that wait for the reconciliation, because the
+            database canceled their statement.
+        since: when the oldest of them was deferred, ISO 8601; None if none wait.
     """
 
     waiting: int = 0
@@ -98,7 +98,7 @@ class DeferredState:
 
 
 class DeferredCaptures:
-    """Stores and returns deferred captures.
+    """Stores and reads deferred captures.
 
     Args:
         client: decodes responses.
@@ -112,8 +112,8 @@ class DeferredCaptures:
         """Store changes.
 
         Args:
-            changes: what was noticed.
-            reason: :data:`NO_INDEX` or :data:`TIMEOUT`.
+            changes: the changes that live capture has noticed.
+            reason: why they are deferred: :data:`NO_INDEX` or :data:`TIMEOUT`.
         """
         self._client.index(
             index=self._index,
@@ -130,8 +130,9 @@ class DeferredCaptures:
         """Return the oldest changes, in the order in which they were deferred.
 
         Args:
-            reason: only changes that were deferred for it.
-            most: documents at most; a batch with :data:`PARENTS` has fewer.
+            reason: return only changes that were deferred for this reason.
+            most: maximum number of documents. A batch that reaches :data:`PARENTS` has
+                fewer.
         """
         self._client.indices.refresh(index=self._index, ignore_unavailable=True)
         hits = self._search(
@@ -160,9 +161,9 @@ class DeferredCaptures:
             self._client.delete(index=self._index, id=id_, ignore=[404])
 
     def leave_to_reconciliation(self, batch: DeferredBatch) -> None:
-        """Defer changes again whose statement the database canceled.
+        """Leave changes to the reconciliation, after the database canceled a statement.
 
-        They follow all others that wait for the reconciliation.
+        They are placed after all others that wait for the reconciliation.
         """
         now = datetime.now(UTC).isoformat()
         for id_ in batch.ids:

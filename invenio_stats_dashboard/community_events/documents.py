@@ -4,9 +4,9 @@
 """Community events and record facts as documents, and the templates of their indices.
 
 All events of a record are in the index of the year in which the record was created.
-That year never changes. So the ``_id`` alone decides whether an event exists, even if a
-second writer gives it another date, and an event can be read in real time without a
-search.
+That year never changes. The ``_id`` alone therefore decides whether an event exists,
+even if a second writer gives it another date, and an event can be read in real time
+without a search.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ..search.index_templates import strict, template
 from ..search.names import SCHEMA, Names, yearly_patterns
 
 GLOBAL = "global"
-"""The pseudo community of all records: its timeline is the record's existence."""
+"""The pseudo community of all records: its timeline shows when a record existed."""
 
 ADDED, REMOVED = "added", "removed"
 
@@ -49,7 +49,7 @@ class CommunityEvent:
         parent_id: UUID of the parent, which all versions share.
         community_id: UUID of the community, or ``global``.
         event_type: ``added`` or ``removed``.
-        event_date: when it happened; see :mod:`.timestamps` for the form.
+        event_date: when it happened; see :mod:`.timestamps` for the format.
         place: sequence number among the events of this record and community; the first
             is 1.
         cause: why the event was written, one of :data:`CAUSES`.
@@ -92,7 +92,7 @@ class CommunityEvent:
 
     @classmethod
     def from_document(cls, source: Mapping[str, Any]) -> "CommunityEvent":
-        """Return the event of a document's source; other fields are ignored."""
+        """Return the event of a document's source, ignoring other fields."""
         values: dict[str, Any] = {name: source.get(name) for name in _EVENT_FIELDS}
         return cls(**values)
 
@@ -130,8 +130,8 @@ def event_mapping() -> dict[str, Any]:
 def facts_mapping() -> dict[str, Any]:
     """Return the mapping of record facts.
 
-    Breakdown values are fetched with the document and never searched. So they are not
-    indexed, and the index can refuse no value of a record.
+    Breakdown values are read with the document and never searched. They are therefore
+    not indexed, and the index cannot refuse any value of a record.
     """
     return strict(
         {

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Find accepted requests whose membership has ended since.
+"""Find accepted requests whose membership has since ended.
 
-A request is about one version of a record, and a membership about all of them. The
-submission of a later version changes no membership, since the record is in the
-community already.
+A request is about one version of a record, and a membership is about all of them. The
+submission of a later version changes no membership, because the record is already in
+the community.
 """
 
 from bisect import bisect_left
@@ -36,21 +36,21 @@ class EndedRequests(Protocol):
         """Return the ended requests of parents.
 
         Args:
-            connection: whose statements are planned as lookups.
-            parent_ids: UUIDs.
+            connection: plans its statements as lookups.
+            parent_ids: UUIDs of the parents.
             memberships: rows of :func:`.sql.memberships` of these parents.
         """
 
 
 class RequestsByParent:
-    """Reads the requests about the versions of the parents.
+    """Reads the requests about all versions of parents.
 
-    With the indexes of :mod:`.database_indexes` these are lookups; without them one
-    scan of the records and one of the requests.
+    With the indexes of :mod:`.database_indexes` it uses look-ups. Without them it scans
+    the records once and the requests once.
 
     Args:
-        database: that connections belong to.
-        versions: versions of parents that were read already.
+        database: the database of the connections.
+        versions: versions of parents that were already read.
         record_ids: UUIDs of all records that are read page by page. Without the
             indexes, one scan serves all pages.
     """
@@ -117,7 +117,7 @@ class RequestsByParent:
     def _scan(
         self, connection: sa.Connection, recids: Collection[str]
     ) -> dict[str, list[sa.Row[Any]]]:
-        """Return the requests about all known versions; later pages use them, too."""
+        """Return the requests about all known versions, so later pages need no scan."""
         known = {v.id for versions in self._versions.values() for v in versions}
         wanted = {*_recids_of(connection, known), *recids}
         found: dict[str, list[sa.Row[Any]]] = {recid: [] for recid in wanted}
@@ -133,11 +133,11 @@ class RequestsByParent:
 class CollectedRequests:
     """Ended requests of all parents, found by one scan.
 
-    They are few as a rule, but nothing bounds their number; so only the UUIDs are in
+    They are usually few, but nothing bounds their number, so only the UUIDs are in
     memory.
 
     Args:
-        pairs: (UUID of the parent, UUID of the request) of each.
+        pairs: UUID of the parent and UUID of the request, for each request.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -177,11 +177,11 @@ class CollectedRequests:
 def collect_ended_requests(database: Database) -> CollectedRequests:
     """Return the ended requests of all parents.
 
-    A membership that ends while the records are read is missing; the caller looks once
-    more at the records that changed meanwhile.
+    A membership that ends while the records are read is missing. The caller compares
+    the records that changed in the meantime again.
 
     Raises:
-        StatementTimeoutError: a statement took longer than it may.
+        StatementTimeoutError: a statement exceeded its time limit.
         DatabaseUnavailableError: the database did not answer.
     """
     pairs: list[tuple[str, str]] = []
@@ -189,7 +189,7 @@ def collect_ended_requests(database: Database) -> CollectedRequests:
     with database.transaction(PlanKind.SCAN) as connection:
         statement = sql.all_accepted_requests()
         scan = connection.execute(statement, execution_options=options)
-        # the plan of the open cursor does not change
+        # This does not change the plan of the open cursor.
         database.plan_as(connection, PlanKind.LOOKUP)
         for requests in scan.partitions(LOOKUP_SIZE):
             recids = {request.recid for request in requests}
@@ -232,7 +232,7 @@ def _ended(
     found: Iterable[tuple[sa.Row[Any], sa.Row[Any]]],
     present: set[tuple[str, str, str]],
 ) -> Requests:
-    """Return the requests that brought a record in and whose membership is gone.
+    """Return the requests that added a record and whose membership no longer exists.
 
     Args:
         found: (version, request about it) pairs.

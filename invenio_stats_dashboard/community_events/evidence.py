@@ -3,16 +3,16 @@
 
 """Derive the membership of a record and its dates from the database.
 
-Each date comes from the best evidence that exists. The kinds of evidence, as stored in
-events:
+Each date comes from the best evidence that exists. Events store these kinds of
+evidence:
 
 ``request``
     The acceptance of the request to include the record.
 ``created``
-    The later of the creation of the record and that of the community; for
-    ``global`` the creation of the record, which is its publication.
+    The later of the creation of the record and that of the community. For ``global``,
+    the creation of the record, which is its publication.
 ``row``
-    The moment in which the row of the membership was inserted or deleted, as live
+    The time at which the row of the membership was inserted or deleted, as live
     capture noticed it.
 ``tombstone``
     The removal date in the tombstone of the record or the community.
@@ -23,7 +23,7 @@ events:
 ``next-request``
     The creation of the next request to include the record, which came later.
 ``now``
-    No evidence; the moment in which the change was found.
+    No evidence exists; the time at which the change was found.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ from .record_rows import AcceptedRequest, CommunityRow, RecordRow
 from .timeline import Bound, Stay, Truth
 
 WrittenRows: TypeAlias = Mapping[str, tuple[bool, str]]
-"""Community -> (whether its row was inserted, not deleted; moment of the write)."""
+"""Community -> (True if its row was inserted, False if deleted; time of the write)."""
 
 _Deletion: TypeAlias = tuple[str, str | None, str | None]
 
@@ -47,7 +47,7 @@ def truth_of(row: RecordRow, written: WrittenRows | None = None) -> Truth:
 
     Args:
         row: the record in the database.
-        written: the rows of memberships whose insertion or deletion was noticed.
+        written: the membership rows whose insertion or deletion was noticed.
     """
     written = written or {}
     stays = [Stay(GLOBAL, _second(row.created))]
@@ -83,16 +83,16 @@ def _stays(
     Args:
         row: the record in the database.
         community_id: UUID of the community.
-        present: its row of the parent-community table, or None.
-        ended: the accepted requests whose row is gone.
-        gone: when a row was deleted, if that was noticed.
+        present: its row in the parent-community table, or None.
+        ended: the accepted requests whose row no longer exists.
+        gone: when a row was deleted, if live capture noticed that.
     """
     ended = sorted(ended, key=lambda request: request.accepted)
     if present and present.accepted:
         ended = [r for r in ended if r.accepted < present.accepted]
     elif present and ended:
         # The record may have left and been added again without a request. No evidence
-        # shows when, or whether.
+        # shows whether or when.
         present = structs.replace(
             present, requested=ended[0].requested, accepted=ended[0].accepted
         )
@@ -105,7 +105,7 @@ def _stays(
     for index, request in enumerate(ended):
         end, by = row.parent_updated, "parent"
         if index < len(following):
-            # a row that follows a request has a request, too
+            # A row that follows a request has a request, too.
             end, by = cast(str, following[index].requested), "next-request"
         if gone and request.accepted < gone and (by == "parent" or gone < end):
             end, by = gone, "row"
@@ -125,7 +125,7 @@ def _begun(
     accepted: str | None,
     community_created: str | None = None,
 ) -> Stay:
-    """Return a stay without an end, since the acceptance or the earliest date."""
+    """Return a stay without an end that begins with the acceptance, if it is known."""
     if accepted and accepted >= row.created:
         return Stay(community_id, _second(accepted), added_by="request")
     moments = [row.created]
@@ -160,7 +160,7 @@ def _less(stay: Stay, deleted: str, restored: str | None, by: str | None) -> lis
 
 
 def _bounds(row: RecordRow, written: WrittenRows) -> dict[str, Bound]:
-    """Return community -> the latest moment at which its state can have begun."""
+    """Return for each community the latest time at which its state can have begun."""
     bounds = {GLOBAL: Bound(_second(row.updated), "record")}
     for community in row.communities:
         moment, evidence = max(
@@ -178,7 +178,7 @@ def _bounds(row: RecordRow, written: WrittenRows) -> dict[str, Bound]:
 
 
 def _written(written: WrittenRows, community_id: str, added: bool) -> str | None:
-    """Return when a row was inserted, or deleted, if that was noticed."""
+    """Return when a row was inserted or deleted, if live capture noticed that."""
     was_added, moment = written.get(community_id, (None, None))
     return moment if was_added is added else None
 
@@ -190,5 +190,5 @@ def _second(moment: None) -> None: ...
 @overload
 def _second(moment: str | None) -> str | None: ...
 def _second(moment: str | None) -> str | None:
-    """Return the second of a database's moment; None stays None."""
+    """Return a database timestamp cut to the second; None stays None."""
     return moment and moment[:19]

@@ -3,8 +3,8 @@
 
 """Compute the facts of a record that enrichment and aggregation use.
 
-The source is the database, not the search index, which can lag behind it. A record's
-JSON contains the ids of vocabulary terms only, no titles.
+The source is the database, because the search index can lag behind it. Of vocabulary
+terms, a record's JSON contains only the ids, no titles.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from ..subcounts import Subcount, for_records
 from .record_rows import RecordRow
 
 MAX_VALUES = 1000
-"""Values of one breakdown that are stored for a record, at most: the first ones."""
+"""Maximum number of values of one breakdown that are stored for a record."""
 
 MAX_LENGTH = 512
-"""Characters of a value that are stored; the rest is cut off."""
+"""Maximum number of characters of a stored value; the rest is cut off."""
 
 _REVISION = 1
-"""Increase it when a change of the code gives the same record other facts."""
+"""Increase this when a code change computes other facts for the same record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class RecordFacts:
         updated: when it was last changed.
         published: the publication date in its metadata, as given (EDTF).
         subcounts: breakdown key -> distinct ids in the record's order, for every
-            breakdown that records have. Do not change them: records share equal lists
-            in memory.
+            breakdown that records have. The lists must not be modified: records share
+            equal lists in memory.
         file_types: types of its files, sorted.
         file_count: number of its files.
         data_volume: bytes of its files.
@@ -49,9 +49,9 @@ class RecordFacts:
         is_deleted: whether it is deleted.
         deleted_date: when it was deleted.
         revision: grows with each change of the record or its parent.
-        registry: digest of the breakdowns that ``subcounts`` was computed with; see
+        registry: digest of the breakdowns from which ``subcounts`` was computed; see
             :func:`registry_mark`.
-        timestamp: when the facts were written; None before that.
+        timestamp: when the facts were written; None before the write.
     """
 
     recid: str
@@ -93,7 +93,7 @@ class FactsReader:
         subcounts: the registry.
 
     Attributes:
-        mark: its digest; see :func:`registry_mark`.
+        mark: digest of the registry; see :func:`registry_mark`.
     """
 
     def __init__(self, subcounts: Mapping[str, Subcount]) -> None:
@@ -136,7 +136,7 @@ class FactsReader:
 
 
 def registry_mark(subcounts: Mapping[str, Subcount]) -> str:
-    """Return a digest that changes when records would give other breakdown values.
+    """Return a digest that changes when records would get other breakdown values.
 
     Args:
         subcounts: the registry of breakdowns.
@@ -171,7 +171,7 @@ def access_status(access: dict[str, Any] | None, has_files: bool) -> str:
 
 
 def _as_indexed(row: RecordRow) -> dict[str, Any]:
-    """Return the record's JSON with the indexed fields that breakdowns may name."""
+    """Return the record's JSON with the indexed fields that breakdowns can name."""
     access = row.record.get("access")
     files = row.record.get("files") or {}
     return {
@@ -223,11 +223,11 @@ def _nodes(record: dict[str, Any], path: list[str]) -> list[Any]:
 
 
 def _value(node: Any, text: str | None) -> str | None:
-    """Return the id of a value, else its text, else the value itself.
+    """Return the id of a node, else its text, else the node itself.
 
     Args:
-        node: the value.
-        text: key of the text of a value without an id.
+        node: a node of the record's JSON.
+        text: key of the text in a node without an id.
     """
     if type(node) is dict:
         node = node.get("id") or node.get(text)
@@ -239,8 +239,8 @@ def _value(node: Any, text: str | None) -> str | None:
 def _text(value: Any) -> str | None:
     """Return a value as text of bounded length, or None if it is empty.
 
-    Of a text in several languages the English one is returned, else the first by
-    language code.
+    A text in several languages is returned in English, or else in the first language
+    by code.
     """
     if isinstance(value, dict):
         value = value.get("en") or next((value[k] for k in sorted(value)), None)

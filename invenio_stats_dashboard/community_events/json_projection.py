@@ -3,8 +3,8 @@
 
 """Decode only the fields of a record's JSON that statistics use.
 
-A record has titles, descriptions and the names of up to thousands of authors.
-Statistics use a few identifiers of it.
+A record can have titles, descriptions and the names of thousands of authors. Statistics
+need only a few identifiers.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ def record_decoder(subcounts: Mapping[str, Subcount]) -> Callable[[str], Any]:
     """Return a function that decodes the JSON of a record.
 
     Args:
-        subcounts: the registry of breakdowns; fields that none of them names are left
+        subcounts: the registry of breakdowns. Fields that no breakdown names are left
             out.
     """
     fields = [path for s in for_records(subcounts) for path in s.fields]
@@ -42,20 +42,20 @@ def record_decoder(subcounts: Mapping[str, Subcount]) -> Callable[[str], Any]:
         try:
             return pruned.decode(text)
         except msgspec.ValidationError:
-            return whole.decode(text)  # the record has an unexpected shape
+            return whole.decode(text)  # The record has an unexpected shape.
 
     return decode
 
 
 def _tree(paths: Iterable[list[str]]) -> _Tree:
-    """Return the paths as nested dicts; None is the end of a path."""
+    """Return paths as nested dictionaries; None marks the end of a path."""
     tree: _Tree = {}
     for path in sorted(paths, key=len):
         node = tree
         for part in path[:-1]:
             below = node.setdefault(part, {})
             if below is None:
-                break  # a shorter path takes everything below
+                break  # A shorter path takes everything below.
             node = below
         else:
             node.setdefault(path[-1], None)
@@ -66,6 +66,6 @@ def _type(tree: _Tree | None) -> Any:
     if tree is None:
         return Any
     fields = {key: _type(below) for key, below in tree.items()}
-    # the fields are known only at run time
+    # The fields are known only at run time.
     node = TypedDict("node", fields, total=False)  # type: ignore[misc]
     return node | list[node] | None

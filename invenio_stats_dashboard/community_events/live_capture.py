@@ -4,9 +4,9 @@
 """Capture noticed changes at once, in batches, or leave them to the reconciliation.
 
 With the database indexes, each message is captured when it arrives. Without them, its
-look-up would scan tables. So messages are stored and captured together, at most as
-often as the budget of scans allows. A capture whose statement the database cancels is
-left to the reconciliation, whose statements may take longer.
+look-up would scan tables, so messages are stored and captured together, as often as the
+budget of scans allows. If the database cancels the statement of a capture, the capture
+is left to the reconciliation, whose statements have a longer time limit.
 """
 
 import logging
@@ -36,12 +36,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CaptureReport:
-    """The outcome of noticed changes.
+    """The outcome of capturing changes.
 
     Attributes:
         written: what was written for the captured changes; None if none was captured.
         deferred: whether some changes were deferred.
-        next_batch: seconds until the next batch, if the caller has to send its task.
+        next_batch: seconds until the next batch, if the caller must send its task.
     """
 
     written: BackfillReport | None = None
@@ -56,7 +56,7 @@ class LiveCapture:
         capture: writes the events that timelines lack after changes.
         is_indexed: returns whether the database has the indexes.
         deferred: stores the deferred captures.
-        budget: of scans.
+        budget: budget of scans.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class LiveCapture:
             try:
                 return self.capture_batch()
             except (StatsDashboardError, OpenSearchException) as error:
-                # these changes are stored; a retry of the task would store them twice
-                _logger.warning("The next batch of captures is put off. %s", error)
+                # The changes are stored; a retry of the task would store them twice.
+                _logger.warning("The next batch of captures is delayed. %s", error)
                 return CaptureReport(deferred=True, next_batch=self._budget.interval)
         try:
             return CaptureReport(self._capture(changes))
@@ -121,15 +121,15 @@ class LiveCapture:
 class DeferredCaptureRun:
     """Captures deferred captures of both kinds, as part of the reconciliation.
 
-    A capture whose statement the database canceled is repeated alone. So one message
+    A capture whose statement the database canceled is repeated alone, so one message
     that always takes too long does not block others.
 
     Args:
         capture: writes the events that timelines lack after changes.
         is_indexed: returns whether the database has the indexes.
         deferred: stores the deferred captures.
-        budget: of scans, for a database without the indexes.
-        batches: how many are captured, at most; the next run continues.
+        budget: budget of scans, for a database without the indexes.
+        batches: maximum number of batches; the next run continues.
         sleep: waits for the given seconds.
     """
 
@@ -155,9 +155,9 @@ class DeferredCaptureRun:
         self, reason: str, most: int, until: str | None = None
     ) -> Iterator[BackfillReport]:
         while self._left and (batch := self._deferred.next_batch(reason, most)).ids:
-            since = cast(str, batch.since)  # a moment if the batch is not empty
+            since = cast(str, batch.since)  # set, because the batch is not empty
             if until is not None and since >= until:
-                return  # this run has already tried it
+                return  # This run has already tried it.
             self._left -= 1
             try:
                 yield self._captured(batch)
@@ -177,7 +177,7 @@ class DeferredCaptureRun:
 
 def _warn(error: StatementTimeoutError) -> None:
     _logger.warning(
-        "Changes of memberships are left to the next reconciliation of community "
-        "events. %s",
+        "The next reconciliation of community events captures the changes of "
+        "memberships that are still open. %s",
         error,
     )

@@ -44,25 +44,25 @@ Resolver: TypeAlias = Callable[[list[str]], Mapping[str, RecordContext]]
 class RecordLookup:
     """Returns the contexts of records, and caches those requested last.
 
-    Several threads may use it. Except for the resolver it needs no application context.
-    A cached context is not looked up again before it expires. So each run creates a
-    lookup of its own, or calls :meth:`forget` for records that changed.
+    Several threads may use it. Only the resolver needs an application context. A cached
+    context is not looked up again before it expires. Each run therefore creates its own
+    look-up, or calls :meth:`forget` for records that changed.
 
     Args:
         client: may or may not decode responses.
         names: the instance's index names.
         subcounts: the registry of breakdowns. With a resolver, stored facts that were
             computed with another registry count as missing.
-        max_records: how many contexts to cache.
+        max_records: maximum number of contexts in the cache.
         resolver: returns the contexts of records that have no events or no facts, by
             identifier, and stores them (:class:`.resolver.DatabaseResolver`).
         limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
-        ttl: seconds for which a context is cached; None without a limit.
-        unknown_ttl: the same for a record without facts; None is ``ttl``.
-        postponed_is_unknown: whether a record that the resolver may not look up now is
-            returned as unknown. Only a caller that leaves events of unknown records
-            unenriched may set it; otherwise the error of the resolver is raised.
+        ttl: seconds for which a context is cached; None for no limit.
+        unknown_ttl: the same for a record without facts; None means ``ttl``.
+        postponed_is_unknown: return a record as unknown if the resolver may not look it
+            up now. Only a caller that leaves events of unknown records unenriched may
+            set it. Otherwise the error of the resolver is raised.
         clock: returns seconds that never go back.
     """
 
@@ -102,7 +102,7 @@ class RecordLookup:
 
         Raises:
             SearchUnavailableError: OpenSearch accepted no requests for too long.
-            LookupPostponedError: the resolver may not look records up now.
+            LookupPostponedError: the resolver may not look up records now.
         """
         with self._lock:
             contexts: dict[str, RecordContext] = {}
@@ -155,7 +155,7 @@ class RecordLookup:
         except LookupPostponedError:
             if not self._postponed_is_unknown:
                 raise
-            # also those with facts: without events their communities are unknown
+            # Records with facts too: without events, their communities are unknown.
             return dict.fromkeys(recids, UNKNOWN)
 
     def _keep(self, contexts: Mapping[str, RecordContext], now: float) -> None:
@@ -170,7 +170,7 @@ class RecordLookup:
 
 
 class _Pool:
-    """Stores equal values, and equal lists of them, as one object in memory."""
+    """Shares equal values, and equal lists of values, as one object in memory."""
 
     def __init__(self) -> None:
         self._lists: dict[tuple[str, ...], list[str]] = {}
@@ -180,7 +180,7 @@ class _Pool:
         return len(self._lists) + len(self._values)
 
     def shared(self, context: RecordContext) -> RecordContext:
-        """Return an equal context that shares values with the earlier ones."""
+        """Return an equal context that shares its values with earlier ones."""
         if context.facts is None:
             return context
         subcounts = {

@@ -51,10 +51,10 @@ from .selection import SelectedIds, Selection, chunks, parents_in
 from .timestamps import moment_of
 
 PAGE_BYTES = 8_000_000
-"""Characters of record JSON after which a page is full."""
+"""Number of characters of record JSON after which a page is full."""
 
 MOST_LOOKED_UP = 100_000
-"""Size of a selection up to which ended requests are looked up page by page."""
+"""Maximum size of a selection for which ended requests are looked up page by page."""
 
 _FETCHED = 100
 _FIRST = str(UUID(int=0))
@@ -62,7 +62,7 @@ _FIRST = str(UUID(int=0))
 Page: TypeAlias = list[RecordRow]
 
 _Deletions: TypeAlias = tuple[tuple[DeletedSpan, ...], str | None]
-"""Earlier deletions of a record, and the date of the present one."""
+"""Earlier deletions of a record, and the date of the current one."""
 
 
 class MembershipReader:
@@ -70,10 +70,10 @@ class MembershipReader:
 
     Args:
         engine: the site's engine.
-        page_size: records in a page, at most.
-        subcounts: the registry of breakdowns; only the fields of a record's JSON that
-            they name are decoded, see :mod:`.json_projection`. None for all fields.
-        timeout: seconds that a statement may take.
+        page_size: maximum number of records in a page.
+        subcounts: the registry of breakdowns. Only the fields of a record's JSON that
+            they name are decoded; see :mod:`.json_projection`. None decodes all fields.
+        timeout: time limit of a statement, in seconds.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class MembershipReader:
     def select(
         self, selection: Selection | None = None, after: str | None = None
     ) -> "SelectedRecords":
-        """Find the UUIDs of the records of a selection; read no record yet.
+        """Find the UUIDs of the records of a selection, without reading records.
 
         Args:
             selection: the records; None for all.
-            after: UUID of a record; only the records that follow it.
+            after: UUID of a record; select only the records that follow it.
 
         Raises:
-            StatementTimeoutError: a statement took longer than it may.
+            StatementTimeoutError: a statement exceeded its time limit.
             DatabaseUnavailableError: the database did not answer.
         """
         selection = selection or Selection()
@@ -111,12 +111,12 @@ class MembershipReader:
         return SelectedRecords(self, selection, ids, finder.versions, after)
 
     def rows(self, recids: Iterable[str]) -> Page:
-        """Return those of some persistent identifiers that are published records."""
+        """Return the published records among some persistent identifiers."""
         selection = Selection(recids=tuple(sorted(recids)))
         return [row for page in self.select(selection).pages() for row in page]
 
     def known(self, recids: Collection[str]) -> set[str]:
-        """Return those of some persistent identifiers that are published records."""
+        """Return those persistent identifiers that belong to published records."""
         with self.database.transaction(PlanKind.LOOKUP) as connection:
             return set(
                 connection.execute(
@@ -169,7 +169,7 @@ class MembershipReader:
 
         Args:
             statement: :func:`.sql.records` or :func:`.sql.record_page`.
-            parameters: of the statement.
+            parameters: parameters of the statement.
             ended: finds the requests of memberships that have ended.
         """
         with self.database.transaction(PlanKind.LOOKUP) as connection:
@@ -184,8 +184,8 @@ class SelectedRecords:
     Args:
         reader: reads the pages.
         selection: the selection.
-        ids: the UUIDs of the records in their order; None for all records.
-        versions: of their parents, as far as they were read already.
+        ids: the UUIDs of the records in order; None for all records.
+        versions: versions of their parents that were already read.
         after: UUID of the record to continue after, if all records are read.
     """
 
@@ -202,7 +202,7 @@ class SelectedRecords:
         self._versions = versions
 
     def count(self) -> int:
-        """Return an upper bound of the number of records; all records need a scan."""
+        """Return an upper bound for the number of records; for all, scan the table."""
         if self._ids is not None:
             return len(self._ids)
         with self._reader.database.transaction(PlanKind.SCAN) as connection:
@@ -217,7 +217,7 @@ class SelectedRecords:
             Pages in the order of the UUIDs, never empty.
 
         Raises:
-            StatementTimeoutError: a statement took longer than it may.
+            StatementTimeoutError: a statement exceeded its time limit.
             DatabaseUnavailableError: the database did not answer.
         """
         ended = self._ended_requests()
@@ -249,13 +249,13 @@ class SelectedRecords:
                 ids = [id_ for id_ in ids if id_ not in seen]
 
     def _ended_requests(self) -> EndedRequests:
-        """Return where to find ended requests: page by page, or all at once.
+        """Return a finder of ended requests: page by page, or all at once.
 
         Without the indexes, the requests of one page need a scan of records and
         requests, just as all requests together do.
         """
         database = self._reader.database
-        # of very many records a scan of everything is cheaper
+        # For very many records, a scan of everything is cheaper.
         if self._ids is None or len(self._ids) > MOST_LOOKED_UP:
             return collect_ended_requests(database)
         requests = RequestsByParent(database, self._versions, self._ids)
@@ -401,7 +401,7 @@ def _files(connection: sa.Connection, ids: list[str]) -> dict[str, FilesSummary]
 
 
 def _history(connection: sa.Connection, ids: list[str]) -> dict[str, _Deletions]:
-    """Return earlier deletions and the date of the present one, by record."""
+    """Return earlier deletions and the date of the current one, by record."""
     statement = sql.ever_deleted()
     if statement is None:
         return {}

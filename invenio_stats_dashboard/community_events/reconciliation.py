@@ -3,7 +3,7 @@
 
 """Compare timelines with the database, and write the events that live capture missed.
 
-Records that changed are compared often, all records at longer intervals.
+Changed records are compared often, and all records at longer intervals.
 """
 
 import secrets
@@ -39,15 +39,16 @@ class ReconciliationState:
     """The result of the last reconciliation of all records, or of all changed records.
 
     Attributes:
-        looked_at: when it began; naive UTC; None if none was ever run.
-        swept_at: when the last reconciliation of all records began; naive UTC.
-        records: records that it compared.
-        events: missing community events that it wrote.
-        facts: missing or outdated record facts that it wrote.
+        looked_at: when it started; naive UTC; None if none was ever run.
+        swept_at: when the last reconciliation of all records started; naive UTC.
+        records: number of records that it compared.
+        events: number of missing community events that it wrote.
+        facts: number of missing or outdated record facts that it wrote.
         causes: cause of these events -> their number.
-        lacking: recids of records with a document that OpenSearch refused; each
+        lacking: recids of records with a document that OpenSearch refused. Each
             reconciliation compares them again.
-        repaired_at: when the last reconciliation that wrote an event began; naive UTC.
+        repaired_at: when the last reconciliation that wrote an event started; naive
+            UTC.
         repaired: cause of the events that it wrote -> their number.
     """
 
@@ -63,14 +64,14 @@ class ReconciliationState:
 
 
 def reconciliation_state(client: OpenSearch, names: Names) -> ReconciliationState:
-    """Return the result of the last reconciliation, also if none was ever run.
+    """Return the result of the last reconciliation; empty if none was ever run.
 
     Args:
         client: may or may not decode responses.
         names: the instance's index names.
 
     Raises:
-        OpenSearchException: the cluster does not answer.
+        OpenSearchException: the cluster does not respond.
     """
     path = f"/{names.reindexing}/_doc/{DOCUMENT_ID}"
     answer = client.transport.perform_request("GET", path, params={"ignore": 404})
@@ -94,10 +95,10 @@ class Reconciliation:
         """Return whether all records should be compared again.
 
         Args:
-            days: between two reconciliations of all records.
+            days: number of days between two reconciliations of all records.
 
         Raises:
-            OpenSearchException: the cluster does not answer.
+            OpenSearchException: the cluster does not respond.
         """
         swept = self._bookmark().data.get("swept_at")
         return swept is None or _moment(swept) <= _now() - timedelta(days=days)
@@ -115,7 +116,7 @@ class Reconciliation:
         Args:
             generation: compares and writes.
             selection: the records; an empty selection is all records.
-            changed_only: only those of them that changed since the last time.
+            changed_only: compare only those that changed since the last time.
             dry_run: count what would be written and write nothing.
             capture_deferred: called first if all records are compared; captures the
                 deferred captures, whose messages contain the dates of the changes.
@@ -157,8 +158,8 @@ class Reconciliation:
             if refused:
                 again = Selection(recids=tuple(sorted(refused)))
                 report = generation.run_some(again, dry_run)
-        # A refused document would be refused the next time, too. It is reported, but it
-        # does not make the next run compare all records.
+        # A refused document would be refused next time, too. It is reported, but the
+        # next run need not compare all records because of it.
         if of_all and not dry_run:
             swept = bookmark.data.get("swept_at") if since is not None else started
             repaired = {"repaired_at": started, "repaired": report.causes}

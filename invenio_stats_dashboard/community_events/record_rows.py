@@ -3,9 +3,9 @@
 
 """The rows of one record as plain data, without a database session.
 
-Identifiers are text. Moments are text of the form ``YYYY-MM-DDTHH:MM:SS.ffffff`` in
-UTC, which sorts as time does and costs less to read than a datetime. The classes are
-frozen structs, since a frozen dataclass takes ten times as long to create.
+Identifiers are text. Times are text of the form ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC,
+which sorts chronologically and costs less to read than a datetime. The classes are
+frozen structs, because a frozen dataclass takes ten times as long to create.
 """
 
 from typing import Any
@@ -50,7 +50,7 @@ class CommunityRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class AcceptedRequest(msgspec.Struct, frozen=True, gc=False):
-    """An accepted request whose row of the parent-community table is gone.
+    """An accepted request whose row in the parent-community table no longer exists.
 
     Attributes:
         community_id: UUID of the community that accepted.
@@ -92,7 +92,7 @@ class RecordRow(msgspec.Struct, frozen=True, gc=False):
         parent: the parent's JSON.
         files: its files.
         communities: rows of the parent-community table.
-        ended: accepted requests whose row is gone.
+        ended: accepted requests whose row no longer exists.
         deletions: earlier deletions after which the record was restored, in order.
     """
 

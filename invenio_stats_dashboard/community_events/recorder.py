@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Write the events and facts that records lack, compared with the database.
+"""Write the community events and facts that records lack.
 
 The back-fill, live capture, the reconciliation and the look-up of unknown records all
 write through :class:`Recorder`.
@@ -29,7 +29,7 @@ _Entries: TypeAlias = dict[str, list[TimelineEntry]]
 """Community -> the entries of a record's timeline."""
 
 _Refused: TypeAlias = list[tuple[CommunityEvent | RecordFacts, str]]
-"""(document, reason) of the documents that OpenSearch refused."""
+"""(document, reason) of documents that OpenSearch refused."""
 
 _Written: TypeAlias = tuple[list[CommunityEvent], int, _Refused]
 """Events that were written, number of conflicts, refused events."""
@@ -40,15 +40,14 @@ class Recorded:
     """The outcome for a batch of records.
 
     Attributes:
-        events: community events that were written.
-        facts: record facts that were written.
-        conflicts: events that another process wrote at the same time.
-        changed: records for which an event or facts were to be written.
-        refused: sentences about documents that OpenSearch refuses for a permanent
-            reason.
+        events: number of community events that were written.
+        facts: number of record facts that were written.
+        conflicts: number of events that another process wrote at the same time.
+        changed: number of records for which an event or facts had to be written.
+        refused: sentences about documents that OpenSearch refuses permanently.
         lacking: recids of the records with a refused document.
-        marks: recid -> community -> entries of the timeline as it is now.
-        causes: cause, as far as the evidence shows it -> events that were written.
+        marks: recid -> community -> current entries of the timeline.
+        causes: cause, as far as the evidence shows it -> number of written events.
     """
 
     events: int
@@ -61,7 +60,7 @@ class Recorded:
     causes: dict[str, int]
 
     def timeline(self, recid: str) -> Timeline:
-        """Return the timeline of a record as it is now."""
+        """Return the current timeline of a record."""
         return _timeline(self.marks[recid].values())
 
 
@@ -69,15 +68,15 @@ class Recorder:
     """Writes the events and facts that records lack.
 
     Args:
-        store: where the events and facts are.
+        store: contains the events and facts.
         subcounts: the registry of breakdowns.
-        clock: returns the present second.
+        clock: returns the current second.
         late: called with recid -> date of the earliest event to be written, for
-            records that had a timeline before; usage events from then on may count
+            records that already had a timeline. Usage events from then on may count
             differently. It is called before the events are written, so that a killed
-            process leaves a trace, and again after that.
-        written: UUID of the parent -> the rows of its memberships whose insertion or
-            deletion was noticed.
+            process leaves a trace, and again after the write.
+        written: UUID of the parent -> its membership rows whose insertion or deletion
+            was noticed.
         verified: when all timelines were last found to agree with the database; None
             if never.
     """
@@ -100,7 +99,7 @@ class Recorder:
     def record(
         self, rows: Sequence[RecordRow], cause: str | None, dry_run: bool = False
     ) -> Recorded:
-        """Bring the events and facts of records up to date.
+        """Write the events and facts that records lack.
 
         Args:
             rows: the records in the database.
@@ -183,9 +182,9 @@ class Recorder:
         cause: str | None,
         now: str,
     ) -> _Written:
-        """Write events; those whose ``_id`` is taken are read and compared again."""
+        """Write events; read and compare again those whose ``_id`` is taken."""
         # The event of a record's existence is written last, and only if no event of the
-        # record was refused. So a record that has it has all its events.
+        # record was refused. A record that has it therefore has all its events.
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
         written, conflicts, refused = self._write_all(first, truths, known, cause, now)
@@ -238,15 +237,15 @@ class Recorder:
         cause: str | None,
         now: str,
     ) -> list[CommunityEvent]:
-        """Return the events that timelines lack after reading them in real time.
+        """Read timelines in real time, and return the events that they still lack.
 
         Args:
-            taken: (recid, community) of the timelines, of which a search has not
-                returned all events.
+            taken: (recid, community) of the timelines whose events a search did not
+                return completely.
             truths: recid -> membership according to the database.
             known: recid -> entries of its timeline; updated.
             cause: as in :meth:`record`.
-            now: the present second.
+            now: the current second.
         """
         keys = [
             (truths[recid].record_id, community_id, int(truths[recid].created[:4]))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Look up records in the database whose events or facts OpenSearch does not have."""
+"""Look up records in the database if OpenSearch lacks their events or facts."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -38,7 +38,7 @@ class DatabaseResolver:
         cause: why events are written; see :data:`.documents.CAUSES`.
         wait: called with the budget of scans before a look-up that scans tables because
             an index is missing. Without it, such a look-up is postponed unless the
-            budget allows it at once.
+            budget allows it immediately.
     """
 
     def __init__(
@@ -97,10 +97,11 @@ class DatabaseResolver:
 
     @contextmanager
     def _scan(self) -> Iterator[None]:
-        """Take the permission for one scan during the block.
+        """Use the budget for one scan, which lasts as long as the block.
 
         Raises:
-            LookupPostponedError: the budget allows none, and the caller does not wait.
+            LookupPostponedError: the budget allows no scan, and the caller does not
+                wait.
         """
         budget = ScanBudget.of_site(self._app, json_client(self._app), db.engine)
         if self._wait:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Decode the fields of OpenSearch responses that this folder uses."""
+"""Decode the fields of OpenSearch responses that this package uses."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -15,7 +15,7 @@ _Kind = TypeVar("_Kind")
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, gc=False):
-    """The fields of a :class:`.documents.CommunityEvent` that make a timeline."""
+    """The fields of a :class:`.documents.CommunityEvent` that form a timeline."""
 
     community_id: str
     place: int
@@ -40,7 +40,7 @@ FIELDS: dict[type, Sequence[str]] = {
 
 
 class ReadError(msgspec.Struct):
-    """Why OpenSearch could not read or write a document."""
+    """The reason why OpenSearch could not read or write a document."""
 
     type: str
     reason: str | None = None
@@ -50,7 +50,7 @@ _Source = TypeVar("_Source")
 
 
 class StoredState(msgspec.Struct, Generic[_Source]):
-    """A document of a multi-get; one that does not exist has no source."""
+    """A document of a multi-get; a missing document has no source."""
 
     id: str = msgspec.field(name="_id")
     index: str = msgspec.field(name="_index")

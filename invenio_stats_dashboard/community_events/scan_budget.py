@@ -4,8 +4,8 @@
 """Limit how often the database is scanned because an index is missing.
 
 Without the indexes of :mod:`.database_indexes`, looking up the membership of a record
-scans two tables. All processes of the site share one budget of such scans, in a
-document beside the bookmarks.
+scans two tables. All processes of the site share one budget of such scans. It is stored
+in a document beside the bookmarks.
 """
 
 import time
@@ -26,29 +26,29 @@ DOCUMENT_ID = "database-scans"
 """The document's ``_id`` in the index of bookmarks."""
 
 LEASE = 60.0
-"""Seconds after which a scan that has not ended no longer blocks the next one."""
+"""Seconds after which an unfinished scan no longer blocks the next one."""
 
 WAITING = (
-    "An index is missing in the database, so that each look-up scans whole tables. Run "
+    "An index is missing in the database, so each look-up scans whole tables. Run "
     "'invenio community-stats database-indexes create'"
 )
-"""What a run that waits for the budget reports."""
+"""The text that a run reports while it waits for the budget."""
 
 
 class ScanBudget:
     """Permits scans, and schedules the next batch of captures.
 
-    One scan runs at a time, and the next one starts an interval after its end.
+    One scan runs at a time, and the next one starts one interval after it ends.
 
     Args:
         client: decodes responses.
         names: the instance's index names.
-        per_minute: scans that may start in a minute.
+        per_minute: number of scans that may start in a minute.
         clock: returns seconds since the epoch, the same in all processes of the site:
             :meth:`.database.Database.now`.
 
     Attributes:
-        interval: seconds between the end of a scan and the next one.
+        interval: seconds between the end of a scan and the start of the next one.
     """
 
     def __init__(
@@ -63,28 +63,28 @@ class ScanBudget:
 
     @classmethod
     def of_site(cls, app: Flask, client: OpenSearch, engine: sa.Engine) -> "ScanBudget":
-        """Return the budget of a site, as it is configured.
+        """Return the budget of a site from its configuration.
 
         Args:
             app: the application.
             client: decodes responses.
-            engine: of the database whose tables are scanned.
+            engine: engine of the database whose tables are scanned.
         """
         per_minute = app.config["STATS_DASHBOARD_SCANS_PER_MINUTE"]
         return cls(client, Names.of(app), per_minute, Database(engine).now)
 
     def take(self) -> float:
-        """Take the permission for one scan.
+        """Request permission for one scan.
 
         Returns:
-            0 if the scan may start now, else the seconds until one may.
+            0 if the scan may start now, otherwise the seconds until one may.
         """
         document = self._document()
         now = self._clock()
         busy = document.data.get("busy_until", 0) - now
         rest = document.data.get("ended_at", 0) + self.interval - now
         if busy > LEASE or rest > self.interval:
-            # the clock was set back
+            # The clock was set back.
             self._store(document, busy_until=0, ended_at=now)
             return self.interval
         if busy > 0 or rest > 0:
@@ -94,7 +94,7 @@ class ScanBudget:
 
     def release(self) -> None:
         """Report that the scan that :meth:`take` permitted has ended."""
-        with suppress(OpenSearchException):  # then the next scan waits for the lease
+        with suppress(OpenSearchException):  # The next scan then waits for the lease.
             self._store(self._document(), busy_until=0, ended_at=self._clock())
 
     @contextmanager
@@ -109,10 +109,10 @@ class ScanBudget:
         """Reserve the next batch of captures.
 
         Args:
-            seconds: until the batch.
+            seconds: time until the batch.
 
         Returns:
-            Whether the caller has to send the task of that batch; False if another
+            Whether the caller must send the task of that batch; False if another
             process has sent it.
         """
         document, now = self._document(), self._clock()
@@ -143,5 +143,5 @@ class ScanBudget:
         try:
             document.write(kind=DOCUMENT_ID, **changes)
         except LockLostError:
-            return False  # another process has written it at the same time
+            return False  # Another process wrote it at the same time.
         return True

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Which records to read, and finding their UUIDs."""
+"""Select records to read, and find their UUIDs."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from .database import Database, PlanKind
 from .database_indexes import PARENT_INDEX, usable_indexes
 
 MAX_CHANGED = 500_000
-"""Number of changed records above which all records are read instead.
+"""Maximum number of changed records to select; above it, all records are read.
 
-A script that touches every record, as some upgrades do, would have all their UUIDs in
-memory.
+If a script touches every record, as some upgrades do, the UUIDs of all would otherwise
+be in memory.
 """
 
 LOOKUP_SIZE, SCAN_SIZE = 1000, 100_000
@@ -33,19 +33,19 @@ _Finder: TypeAlias = Callable[[sa.Connection, Any], set[str] | None]
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records to read; without arguments all that are published.
+    """The records to read; without arguments, all published records.
 
     Conditions of several kinds are combined by "and".
 
     Attributes:
         recids: persistent identifiers.
         community_ids: UUIDs; records that are in one of these communities, or that one
-            of them accepted and that have left it since.
+            of them accepted and that have since left it.
         parent_ids: UUIDs of parents; all their versions.
-        created_from: created at this moment or later.
-        created_before: created before this moment.
+        created_from: created at this time or later.
+        created_before: created before this time.
         changed_since: the record, its parent or one of its communities was changed at
-            this moment or later. If these are very many, all records are read.
+            this time or later. If these are very many, all records are read.
     """
 
     recids: tuple[str, ...] | None = None
@@ -57,7 +57,7 @@ class Selection:
 
     @property
     def dates(self) -> dict[str, datetime]:
-        """The bounds of the creation, ``start`` and ``end``; empty without any."""
+        """The bounds of the creation date, ``start`` and ``end``; empty without any."""
         if self.created_from is None and self.created_before is None:
             return {}
         return {
@@ -77,7 +77,7 @@ class SelectedIds:
     """Finds the UUIDs of the records of a selection.
 
     Args:
-        database: where the records are.
+        database: contains the records.
 
     Attributes:
         versions: the versions of parents that were read to find them.
@@ -88,10 +88,10 @@ class SelectedIds:
         self.versions: list[sa.Row[Any]] = []
 
     def find(self, selection: Selection) -> list[str] | None:
-        """Return the UUIDs of a selection in their order; None for all records.
+        """Return the UUIDs of a selection in order; None for all records.
 
         Raises:
-            StatementTimeoutError: a statement took longer than it may.
+            StatementTimeoutError: a statement exceeded its time limit.
             DatabaseUnavailableError: the database did not answer.
         """
         with self._database.transaction(PlanKind.LOOKUP) as connection:
@@ -151,7 +151,7 @@ class SelectedIds:
     def _changed_since(
         self, connection: sa.Connection, since: datetime
     ) -> set[str] | None:
-        """Return the records that changed; None if they are very many."""
+        """Return the records that changed; None if there are too many."""
         most = MAX_CHANGED + 1
         found = self._scan(connection, sql.records_changed(most), since=since)
         parents = self._scan(connection, sql.parents_changed(most), since=since)
@@ -188,10 +188,10 @@ def versions_of(
     """Yield the versions of parents; see :func:`.sql.versions`.
 
     Args:
-        database: that the connection belongs to.
-        connection: whose statements are planned as lookups.
-        parent_ids: UUIDs.
-        is_indexed: whether the index of parents exists; None asks the database.
+        database: the database of the connection.
+        connection: plans its statements as lookups.
+        parent_ids: UUIDs of the parents.
+        is_indexed: whether the index of parents exists; None queries the database.
     """
     if not parent_ids:
         return
@@ -212,7 +212,7 @@ def _looked_up(
     statement: sql.Statement,
     identifiers: Collection[str],
 ) -> set[str]:
-    """Return the first column of lookups of many identifiers."""
+    """Return the first column of lookups for many identifiers."""
     return {
         value
         for chunk in chunks(identifiers, LOOKUP_SIZE)

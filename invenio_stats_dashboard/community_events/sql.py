@@ -1,28 +1,28 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""SQL statements that read records and their memberships, for PostgreSQL.
+"""SQL statements that read records and their memberships from PostgreSQL.
 
 Each statement is one of two kinds, and :class:`.database.Database` runs each kind
-with planner settings of its own:
+with its own planner settings:
 
 A *lookup* starts from an array of identifiers and reaches every row by an index. Each
 table is a lateral subquery with ``OFFSET 0``, which the planner does not merge into the
-outer query: so it can neither reorder the tables nor read one of them as a whole.
+outer query. The planner can therefore neither reorder the tables nor read one as a
+whole.
 
 A *scan* reads one large table once from beginning to end. Scans of different tables are
 not joined in SQL; the reader combines their results.
 
 No statement mixes the two. A join of a filtered scan with a large table becomes a
-nested loop over sequential scans as soon as the planner expects few rows, and it always
-expects few rows of conditions on JSON.
+nested loop over sequential scans if the planner expects few rows, and for conditions on
+JSON it always expects few rows.
 
-Each function returns the same statement each time, since building it costs more than
+Each function returns the same statement each time, because building it costs more than
 sending it. Its parameters are named: ``values`` is the array of identifiers.
 
-Rows are read by column and not as objects of the ORM, which costs more than a hundred
-times as much. The database converts identifiers and timestamps to text, for the same
-reason.
+Rows are read by column and not as ORM objects, which cost more than a hundred times as
+much. For the same reason, the database converts identifiers and timestamps to text.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ from sqlalchemy.sql.selectable import NamedFromClause
 from sqlalchemy_continuum import ClassNotVersioned, version_class, versioning_manager
 
 SUBMISSION, INCLUSION = "community-submission", "community-inclusion"
-"""The request types that bring a record into a community."""
+"""The request types that add a record to a community."""
 
 EXTENSION = r"[^/.][^/]*\.([^./]*)$"
 """Regular expression of a file's extension as :func:`os.path.splitext` returns it."""
@@ -90,9 +90,9 @@ _Entry = _table(RDMFileRecordMetadata.__table__, "entry")
 _Object = _table(ObjectVersion.__table__, "object_version")
 _File = _table(FileInstance.__table__, "file")
 
-# The expressions of the index on requests, see :mod:`.database_indexes`. They are
-# literal text, because the planner compares them with those of the index: a parameter
-# in their place would not match.
+# The expressions of the index on requests; see :mod:`.database_indexes`. They are
+# literal text, because the planner compares them with the expressions of the index, and
+# a parameter would not match.
 _TOPIC: sa.ColumnElement[str] = sa.literal_column(
     "request.json -> 'topic' ->> 'record'", sa.String
 )
@@ -116,7 +116,7 @@ def record_ids() -> Statement:
 
 @cache
 def known_recids() -> Statement:
-    """Select those of some persistent identifiers that are published records."""
+    """Select those persistent identifiers that belong to published records."""
     pid, record, tables = _records_of()
     return sa.select(pid.c.pid_value).select_from(tables).where(_exists(record))
 
@@ -125,7 +125,7 @@ def known_recids() -> Statement:
 def topics() -> Statement:
     """Select the parents of records that are topics of requests, by identifier.
 
-    Records that were purged are included: their parents can have other versions.
+    Purged records are included: their parents can have other versions.
     """
     pid, record, tables = _records_of()
     return sa.select(
@@ -261,11 +261,11 @@ def count_existing_records() -> Statement:
 def count_memberships(of_some: bool = False) -> Statement:
     """Count the records that are in each community now.
 
-    The only join of large tables. It is a scan: with nested loops switched off each
+    This is the only join of large tables. It is a scan: without nested loops, each
     table is read once.
 
     Args:
-        of_some: count only those of the communities ``values``.
+        of_some: count only the communities in ``values``.
     """
     statement = (
         sa.select(_text(_Membership.c.community_id), sa.func.count())
@@ -289,7 +289,7 @@ def record_page(size: int) -> Statement:
     """Select the records that follow a UUID, ``after``, with their parents, in order.
 
     Args:
-        size: number of records at most.
+        size: maximum number of records.
     """
     page = sa.select(_Record).where(_exists(_Record), _follows(_Record))
     record = page.order_by(_Record.c.id).limit(size).subquery("record")
@@ -302,7 +302,7 @@ def records(is_dated: bool) -> Statement:
     """Select records with their parents.
 
     Args:
-        is_dated: only those created in [``start``, ``end``).
+        is_dated: select only records created in [``start``, ``end``).
     """
     wanted = _wanted(_UUID)
     record = _matching(_Record, _Record.c.id == wanted.c.value)
@@ -368,7 +368,7 @@ def membership_requests() -> Statement:
 
 @cache
 def requests() -> Statement:
-    """Select requests by their UUIDs, as :func:`all_accepted_requests` does."""
+    """Select requests by their UUIDs, with the columns of other request statements."""
     wanted = _wanted(_UUID)
     request = _matching(_Request, _Request.c.id == wanted.c.value)
     return _accepted_requests(_chain(wanted, request))
@@ -376,7 +376,7 @@ def requests() -> Statement:
 
 @cache
 def acceptances() -> Statement:
-    """Select the moments at which requests were accepted."""
+    """Select the times at which requests were accepted."""
     wanted = _wanted(_UUID)
     event = _matching(_RequestEvent, _RequestEvent.c.request_id == wanted.c.value)
     return (
@@ -416,7 +416,7 @@ def files() -> Statement:
 
 @cache
 def ever_deleted() -> Statement | None:
-    """Select the records that were deleted at some time.
+    """Select the records that have ever been deleted.
 
     Returns:
         The statement; None if the instance stores no history of records.
@@ -438,7 +438,7 @@ def ever_deleted() -> Statement | None:
 def deletion_history() -> Statement:
     """Select the deletion status of records after each of their changes, in order.
 
-    Only for an instance that stores the history of records; see :func:`ever_deleted`.
+    Works only if the instance stores the history of records; see :func:`ever_deleted`.
     """
     history = cast(NamedFromClause, _record_history())
     wanted = _wanted(_UUID)
@@ -461,7 +461,7 @@ def deletion_history() -> Statement:
 
 
 def named_communities(ids_or_slugs: Iterable[str]) -> Statement:
-    """Select (UUID, slug) of communities by either; a scan of the communities."""
+    """Select (UUID, slug) of communities by UUID or slug; a scan of the communities."""
     ids, slugs = [], []
     for name in ids_or_slugs:
         try:
@@ -487,7 +487,7 @@ def community_slugs() -> Statement:
 
 
 def _records_of() -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
-    """Return PIDs and records as tables, and the join that finds them."""
+    """Return PIDs and records as tables, and the join that connects them."""
     wanted = _wanted(sa.Text())
     pid = _matching(
         _Pid, _Pid.c.pid_type == "recid", _Pid.c.pid_value == wanted.c.value
@@ -545,7 +545,7 @@ def _by_key(
     is_indexed: bool,
     *conditions: sa.ColumnElement[bool],
 ) -> tuple[sa.FromClause, sa.FromClause]:
-    """Return values joined with the rows of a key, for a lookup or for a scan.
+    """Join values with the rows that have them as a key, for a lookup or a scan.
 
     Returns:
         The join, and the table in it.
@@ -572,7 +572,7 @@ def _values(type_: sa.types.TypeEngine[str]) -> sa.BindParameter[Any]:
 def _matching(
     table: NamedFromClause, *conditions: sa.ColumnElement[bool]
 ) -> NamedFromClause:
-    """Return the rows of a table that match, for each row of the tables before it."""
+    """Return the matching rows of a table for each row of the tables before it."""
     return sa.select(table).where(*conditions).offset(0).lateral(table.name)
 
 
@@ -584,7 +584,7 @@ def _chain(first: sa.FromClause, *others: sa.FromClause) -> sa.FromClause:
 
 
 def _record_history() -> NamedFromClause | None:
-    """Return the table of earlier states of records, or None."""
+    """Return the table of earlier states of records; None without such a table."""
     try:
         return _table(version_class(RDMRecordMetadata).__table__, "state")
     except (ClassNotVersioned, KeyError):

@@ -22,10 +22,10 @@ from .responses import decoded
 _PAGE = 1000
 
 _Dates: TypeAlias = tuple[str | None, str | None]
-"""Dates of the first and of the last event."""
+"""Dates of the first and the last event."""
 
 _Count: TypeAlias = tuple[int, str | None, str | None]
-"""Number of events, dates of the first and of the last one."""
+"""Number of events, and the dates of the first and the last one."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class CommunityCounts:
     Attributes:
         community_id: UUID, or ``global``.
         slug: its slug; None for ``global`` and for a community that no longer exists.
-        records: records in it now, according to the database.
-        records_by_events: the same according to the community events.
-        added: events of records added.
-        removed: events of records removed.
+        records: number of records in it now, according to the database.
+        records_by_events: the same number according to the community events.
+        added: number of events that add a record.
+        removed: number of events that remove a record.
         first_event: date of the first event.
         last_event: date of the last event.
     """
@@ -60,16 +60,16 @@ class EventsStatus:
     Attributes:
         backfill: the progress of the back-fill.
         reconciliation: the result of the last reconciliation.
-        records: published records, deleted ones and all versions included.
-        records_with_events: records that have events.
+        records: number of published records, with deleted ones and all versions.
+        records_with_events: number of records that have events.
         records_lacking_events: lower bound of the number of records without events.
-        records_with_facts: records that have facts.
-        events: community events.
+        records_with_facts: number of records that have facts.
+        events: number of community events.
         first_event: date of the first event.
         last_event: date of the last event.
         drift: lower bound of the number of memberships that differ between database
-            and events, from the counts of each community. A dry run of the back-fill
-            compares record by record.
+            and events, computed from the counts of each community. A dry run of the
+            back-fill compares record by record.
         communities: the counts of each community and of ``global``.
     """
 
@@ -106,7 +106,7 @@ def events_status(
 
     Raises:
         DatabaseUnavailableError: the database does not answer.
-        OpenSearchException: the cluster does not answer.
+        OpenSearchException: the cluster does not respond.
     """
     state = backfill_state(client, names)
     counted = _by_events(client, names, community_ids)

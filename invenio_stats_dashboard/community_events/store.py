@@ -39,13 +39,13 @@ from .responses import (
 )
 
 MAX_RECIDS = 1000
-"""Identifiers in one request."""
+"""Maximum number of identifiers in one request."""
 
 PAGE = 5000
-"""Community events in one response; a search is repeated for the following ones."""
+"""Maximum number of community events in one response; more need another search."""
 
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
-"""Documents and bytes in one bulk request."""
+"""Maximum number of documents and of bytes in one bulk request."""
 
 _PLACES = 8
 _BLOCKED = "cluster_block_exception"
@@ -65,8 +65,7 @@ class WriteOutcome(Generic[_Document]):
     Attributes:
         stored: number of documents that were stored.
         conflicts: documents whose ``_id`` or version was taken, in the order given.
-        refused: (document, reason) of those that OpenSearch refuses for a permanent
-            reason.
+        refused: (document, reason) of documents that OpenSearch refuses permanently.
     """
 
     stored: int
@@ -77,7 +76,7 @@ class WriteOutcome(Generic[_Document]):
 class EventStore:
     """Community events and record facts of one instance.
 
-    It may be used by several threads and needs no application context.
+    Several threads may use it. It needs no application context.
 
     Args:
         client: may or may not decode responses.
@@ -86,7 +85,7 @@ class EventStore:
         waiting: called with a sentence before each pause.
         sleep: waits for the given seconds; may raise to stop the retries.
         settings: returns the site's settings of shards and replicas; called when a
-            template is missing. None for a site without such settings.
+            template is missing. None if the site has no such settings.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class EventStore:
         return self._facts(recids, RecordFacts)
 
     def facts_states(self, recids: Iterable[str]) -> dict[str, FactsState]:
-        """Return the states of stored facts of records, read in real time.
+        """Return the state of the stored facts of records, read in real time.
 
         Args:
             recids: identifiers.
@@ -150,7 +149,7 @@ class EventStore:
         found: dict[str, list[TimelineEntry]] = defaultdict(list)
         for chunk in _chunks(sorted(recids), MAX_RECIDS):
             for mark in self._scan({"terms": {"recid": chunk}}):
-                # a search returns the identifier of each event
+                # A search returns the identifier of each event.
                 found[cast(str, mark.recid)].append(mark)
         return dict(found)
 
@@ -160,8 +159,8 @@ class EventStore:
         """Return the events of records in communities, read in real time.
 
         Args:
-            timelines: (record UUID, community UUID or ``global``, year in which
-                the record was created) of each.
+            timelines: (record UUID, community UUID or ``global``, year in which the
+                record was created) of each timeline.
 
         Returns:
             (record UUID, community) -> events, by sequence number.
@@ -207,7 +206,7 @@ class EventStore:
 
         def read() -> list[StoredState[_Kind]]:
             answer = self._request("POST", path, {"docs": docs}, params)
-            # msgspec evaluates the type parameter
+            # msgspec evaluates the type parameter.
             states = StoredStates[kind]  # type: ignore[valid-type]
             return require_read(decoded(answer, states).docs)
 
@@ -242,11 +241,11 @@ class EventStore:
     def ensure_templates(self) -> None:
         """Put the index templates that are missing.
 
-        Without them OpenSearch would guess a mapping and set no alias.
+        Without them, OpenSearch would guess a mapping and set no alias.
         """
         names = self._names
         wanted = {**index_templates(names), **reindexing_template(names)}
-        # in one request, since each capture of a change calls this
+        # One request, because each capture of a change calls this.
         pattern = f"{names.prefix}stats-community-*"
         put_missing_templates(self._send, pattern, wanted, self._settings)
 
@@ -264,7 +263,7 @@ class EventStore:
         alias = self._names.community_events
         return self._write(
             events,
-            # names, UUIDs and numbers only: nothing to escape
+            # Names, UUIDs and numbers need no escaping.
             lambda e: (
                 f'{{"create":{{"_index":"{alias}-{e.year:04d}","_id":"{e.id}"}}}}\n'
             ).encode(),
@@ -277,7 +276,7 @@ class EventStore:
             facts: the facts.
 
         Returns:
-            The outcome; its conflicts are the facts that are older than the stored.
+            The outcome; its conflicts are the facts that are older than stored ones.
         """
         encode, index = msgspec.json.encode, self._names.record_facts
         return self._write(
@@ -332,7 +331,7 @@ class EventStore:
         Args:
             pending: the documents.
             conflicts: extended by those whose ``_id`` or version was taken.
-            refused: extended by those that are refused for a permanent reason.
+            refused: extended by those that are refused permanently.
 
         Returns:
             The documents to send again, the number of those stored, and the reason to
@@ -371,17 +370,17 @@ class EventStore:
         pause = next(backoff, None)
         if pause is None:
             raise SearchUnavailableError(
-                f"OpenSearch has taken no documents for {self._limit:.0f} seconds "
-                f"({reason}). Run the same command again when it does."
+                f"OpenSearch has accepted no documents for {self._limit:.0f} seconds "
+                f"({reason}). Run the same command again when it accepts writes."
             )
         if self._waiting:
-            self._waiting(f"OpenSearch refuses writes for now ({reason})")
+            self._waiting(f"OpenSearch temporarily refuses writes ({reason})")
         self._sleep(pause)
 
     # -- requests -----------------------------------------------------------
 
     def patiently(self, request: Callable[[], _Item]) -> _Item:
-        """Send a request, and repeat it while it fails for a temporary reason.
+        """Send a request, and repeat it while the cause of its failure is temporary.
 
         Args:
             request: sends a request that is safe to send twice.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The membership history of one record, and the events that it lacks."""
+"""Derive the membership history of one record, and the events that it lacks."""
 
 import sys
 from bisect import bisect_right
@@ -24,10 +24,10 @@ _Change: TypeAlias = tuple[bool, str, str]
 
 
 class Timeline:
-    """The communities of one record at each moment; a record is one version.
+    """The communities of one record at any time; a record is one version.
 
     A record is in a community in the half-open intervals [added, removed). The
-    constructor cuts them into segments, so that looking up a moment is one bisection.
+    constructor cuts them into segments, so that one bisection finds the communities.
 
     Args:
         events: the record's community events in any order.
@@ -55,7 +55,7 @@ class Timeline:
         return bool(self._histories)
 
     def communities_at(self, timestamp: str) -> tuple[str, ...]:
-        """Return the communities that the record was in at a moment.
+        """Return the communities that the record was in at a given time.
 
         Args:
             timestamp: ``YYYY-MM-DDTHH:MM:SS`` in UTC as usage events store it; text
@@ -65,14 +65,14 @@ class Timeline:
             UUIDs, sorted, without ``global``.
 
         Raises:
-            ValueError: the text is no moment.
+            ValueError: the text is not a timestamp.
         """
         if len(timestamp) != 19 or timestamp[10:17:6] != "T:":
             timestamp = second_of(timestamp)
         return self._states[bisect_right(self._breaks, timestamp)]
 
     def existed_at(self, timestamp: str) -> bool:
-        """Return whether the record was published, and not deleted, at a moment."""
+        """Return whether the record was published and not deleted at a given time."""
         moment = second_of(timestamp)
         return any(
             added <= moment and (removed is None or moment < removed)
@@ -90,7 +90,7 @@ class Timeline:
             community_id: UUID of the community, or ``global``.
 
         Returns:
-            [added, removed) of each; removed is None while the stay lasts.
+            [added, removed) for each stay; removed is None while the stay lasts.
         """
         return _intervals(self._histories.get(community_id, ()))
 
@@ -129,10 +129,10 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The latest moment at which a present state can have begun.
+    """The latest time at which the current state can have begun.
 
     Attributes:
-        date: the moment.
+        date: the time.
         evidence: its source.
     """
 
@@ -150,11 +150,11 @@ class Truth:
         parent_id: UUID of its parent.
         created: when it was published in this instance.
         published: the publication date in its metadata (EDTF).
-        deleted: when it was deleted; None if it is not.
+        deleted: when it was deleted; None if it is not deleted.
         stays: its stays in communities and in ``global``; those of one community
             do not overlap.
-        bounds: community -> the latest moment at which its present state can have
-            begun; used where no stay gives a date.
+        bounds: community -> the latest time at which its current state can have begun;
+            used if no stay gives a date.
         bound: the same for communities that ``bounds`` does not contain.
     """
 
@@ -178,25 +178,26 @@ def compare(
 ) -> list[CommunityEvent]:
     """Return the events that a timeline lacks to agree with the database.
 
-    This is the one function that decides which events are written. It never contradicts
-    a timeline: it only adds changes after the last event. If the state at the end still
+    This function alone decides which events are written. It never contradicts a
+    timeline: it only adds changes after the last event. If the state at the end still
     differs from the database, it adds an event that changes it, dated by the best
-    evidence. Comparing again after the events are written returns nothing.
+    evidence. A comparison after the events are written returns nothing.
 
-    The event of a record's existence is written last. So if a timeline has it, all
-    communities were compared before, and a community that is not in the timeline came
-    later. An addition to such a community without evidence is then dated by the last
-    change of the parent. If the insertion of its row was noticed, that dates it.
+    The event of a record's existence is written last. If a timeline has it, all
+    communities were compared before, so a community that is not in the timeline came
+    later. If an addition to such a community has no evidence, the insertion of its row
+    dates it if that was noticed, otherwise the last change of the parent.
 
     Args:
         truth: the membership according to the database.
         timeline: the record's timeline so far.
         cause: why the caller compares, one of :data:`.documents.CAUSES`; None derives
             the cause of each event from its evidence.
-        now: the present second.
+        now: the current second.
         verified: when the timeline was last found to agree with the database; None if
-            unknown. A change whose only evidence is the last change of a row cannot
-            have happened before that moment; if its date would, it is dated now.
+            unknown. If the only evidence of a change is the last change of a row, the
+            change cannot have happened before that time. If its date is earlier, it is
+            dated now.
 
     Returns:
         The events by community and sequence number.
@@ -246,12 +247,12 @@ def _is_noticed(truth: Truth, community_id: str) -> bool:
 def _begun_since(
     changes: list[_Change], truth: Truth, community_id: str, now: str
 ) -> list[_Change]:
-    """Return changes with the first, if it has no evidence, at its latest date."""
+    """Move the first change, if it has no evidence, to the latest possible date."""
     if not changes or changes[0][2] != "created":
         return changes
     bound = truth.bounds.get(community_id, truth.bound)
     if bound.evidence != "row":
-        # adding a row changes the parent; record and community may be edited later
+        # Adding a row changes the parent. Record and community may be edited later.
         bound = truth.bound
     latest = min(bound.date, now, *(when for _, when, _ in changes[1:2]))
     return [(True, max(changes[0][1], latest), bound.evidence), *changes[1:]]
@@ -290,10 +291,10 @@ def _missing(
     Args:
         truth: the membership according to the database.
         community_id: the community.
-        changes: the begins and ends of the stays in it, from :func:`_changes`.
+        changes: begin and end of each stay in it, from :func:`_changes`.
         inside: whether the timeline's last event is an addition.
-        date: the date of that event, or ``""``.
-        now: the present second.
+        date: date of that event, or ``""``.
+        now: the current second.
     """
     told = date
     for added, when, evidence in changes:
@@ -312,23 +313,23 @@ def _missing(
 
 
 def _changes(stays: Iterable[Stay]) -> list[_Change]:
-    """Return each begin and end of stays, in order."""
+    """Return begin and end of each stay, in order."""
     changes: list[_Change] = []
     for stay in sorted(stays, key=lambda s: (s.added, s.removed or "9")):
         changes.append((True, stay.added, stay.added_by))
         if stay.removed is not None:
-            # a stay that ended has evidence for it
+            # A stay that ended has evidence for its end.
             by = cast(str, stay.removed_by)
             changes.append((False, max(stay.added, stay.removed), by))
     return changes
 
 
 def _intervals(history: Iterable[_Step]) -> list[tuple[str, str | None]]:
-    """Return the [added, removed) of one community's events."""
+    """Return the intervals [added, removed) of one community's events."""
     intervals: list[tuple[str, str | None]] = []
     start, latest = None, ""
     for _, added, date in history:
-        latest = max(latest, date)  # dates do not decrease along the sequence
+        latest = max(latest, date)  # Dates must not decrease along the sequence.
         if added and start is None:
             start = latest
         elif not added and start is not None:
@@ -355,7 +356,7 @@ def _segments(
     states: list[tuple[str, ...]] = [()]
     inside: set[str] = set()
     for date in breaks:
-        # removals come first, so that a stay that begins in the same second continues
+        # Removals come first: a stay that begins in the same second continues.
         for is_added, community_id in sorted(changes[date]):
             (inside.add if is_added else inside.discard)(community_id)
         states.append(tuple(sorted(inside)))
@@ -363,6 +364,6 @@ def _segments(
 
 
 _TRACES = ("record", "parent", "community")
-"""Evidence that is the last change of a row, for whichever reason it was changed."""
+"""Kinds of evidence that only show when a row was last changed, for any reason."""
 
 _EMPTY = Timeline()

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Convert moments to the text form of usage events: naive UTC in whole seconds.
+"""Convert times to the text format of usage events: naive UTC in whole seconds.
 
-Text of this one form sorts as time does, so timelines need no conversion. Fractions of
-a second are cut off, as the stock indexer does for usage events. So a view in the
-second in which its record was added counts as made after the addition.
+Text of this one format sorts chronologically, so timelines need no conversion.
+Fractions of a second are cut off, as the stock indexer does for usage events. A view in
+the second in which its record was added therefore counts as made after the addition.
 """
 
 from datetime import UTC, datetime
@@ -20,10 +20,10 @@ def as_second(moment: datetime | None) -> str | None:
     """Return a datetime as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
 
     Args:
-        moment: taken as UTC if it has no zone.
+        moment: taken as UTC if it has no time zone.
 
     Returns:
-        The moment without fraction and zone.
+        The time without fraction and zone.
     """
     if moment is None:
         return None
@@ -33,10 +33,10 @@ def as_second(moment: datetime | None) -> str | None:
 
 
 def moment_of(text: str) -> str:
-    """Return an ISO 8601 moment in the form in which the database's moments are read.
+    """Return an ISO 8601 timestamp in the format of :mod:`.record_rows`.
 
     Args:
-        text: a moment; taken as UTC if it has no zone.
+        text: a timestamp; taken as UTC if it has no time zone.
 
     Returns:
         ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC.
@@ -48,23 +48,23 @@ def moment_of(text: str) -> str:
 
 
 def moment_now() -> str:
-    """Return the present moment in the form of :func:`moment_of`."""
+    """Return the current time in the format of :func:`moment_of`."""
     return moment_of(datetime.now(UTC).isoformat())
 
 
 def second_of(text: str) -> str:
-    """Return an ISO 8601 moment as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
+    """Return an ISO 8601 timestamp as ``YYYY-MM-DDTHH:MM:SS`` in UTC.
 
     Args:
         text: any form that :meth:`datetime.datetime.fromisoformat` reads:
             fraction, zone offset, ``Z``, or a date alone.
 
     Raises:
-        ValueError: the text is no moment.
+        ValueError: the text is not a timestamp.
     """
     return as_second(datetime.fromisoformat(text))
 
 
 def now() -> str:
-    """Return the present second."""
+    """Return the current second."""
     return as_second(datetime.now(UTC))

@@ -3,9 +3,9 @@
 
 """Move aliases from one index to another, in atomic steps that only one run can make.
 
-A run that works on a month adds a claim alias of its own to both indices: the *fence*
-to the index that will serve, and the *mark* to the index that has served. Claiming a
-month removes the claim aliases of all other runs.
+A run that works on a month adds its own claim alias to both indices: the *fence* to the
+index that will serve, and the *mark* to the index that has served. Claiming a month
+removes the claim aliases of all other runs.
 
 Each step that readers or writers can see requires the claim. Alias actions begin by
 removing a claim alias with ``must_exist``, so OpenSearch refuses the whole call if the
@@ -69,12 +69,12 @@ class CutoverNames:
 
 def _lost(what: str) -> LockLostError:
     return LockLostError(
-        f"{what} was taken over by another run; this one has stopped and changed "
-        "nothing since."
+        f"Another run has taken over {what}. This run has stopped and changed nothing "
+        "since."
     )
 
 
-def _says_lost(error: TransportError) -> bool:
+def _is_lost(error: TransportError) -> bool:
     """Return whether actions were refused because a claim or an index is missing."""
     reason = str(error.info)
     return (
@@ -94,11 +94,11 @@ def _act(
     """Apply alias actions if all guards exist.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         guards: claim aliases that must exist; the call removes them.
         actions: applied after that.
         what: name of the index or month, for the error.
-        keep: the guards that the same call adds again.
+        keep: guards that the same call adds again.
 
     Raises:
         LockLostError: a guard is missing; nothing was changed.
@@ -107,14 +107,14 @@ def _act(
         {"remove": {"index": index, "alias": alias, "must_exist": True}}
         for index, alias in guards
     ]
-    kept = [{"add": {"index": index, "alias": alias}} for index, alias in keep]
+    again = [{"add": {"index": index, "alias": alias}} for index, alias in keep]
     try:
         client.indices.update_aliases(
-            body={"actions": [*needed, *actions, *kept]},
+            body={"actions": [*needed, *actions, *again]},
             params={"request_timeout": 60},
         )
     except TransportError as error:
-        if not _says_lost(error):
+        if not _is_lost(error):
             raise
         raise _lost(what) from error
 
@@ -123,7 +123,7 @@ def claim(client: OpenSearch, run: str, *indices: str) -> None:
     """Claim indices for a run, and remove the claim aliases of all other runs.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         run: unique id of the run.
         *indices: names; an index that does not exist is skipped.
 
@@ -207,10 +207,10 @@ def take_over_month(client: OpenSearch, names: CutoverNames, remove_old: bool) -
     """Make the new index the month's write target: the last call of a cut-over.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: of this cut-over.
         remove_old: delete the old index in the same call, because its own name is
-            the month's; otherwise only the alias moves.
+            that of the month. Otherwise only the alias moves.
 
     Raises:
         LockLostError: another run has the month.
@@ -229,15 +229,15 @@ def take_over_month(client: OpenSearch, names: CutoverNames, remove_old: bool) -
         _act(client, guards, actions, names.month)
     except LockLostError:
         if not serves(client, names):
-            raise  # otherwise the call was applied and only its answer was lost
+            raise  # otherwise the call was applied and only its response was lost
 
 
 def give_back(client: OpenSearch, names: CutoverNames) -> None:
     """Move both names of a month in one call, without removing an index.
 
-    This works only for an old index whose own name is not the month's. No search can
-    then run into a removed index, so both names can move at once. The fence stays on
-    the new index: with it, this run can remove the old index later.
+    This works only for an old index whose own name is not that of the month. No search
+    can then meet a removed index, so both names can move at once. The fence stays on
+    the new index. With it, this run can remove the old index later.
 
     Raises:
         LockLostError: another run has the month.
@@ -292,7 +292,7 @@ def hand_on(client: OpenSearch, names: CutoverNames, other: CutoverNames) -> Non
     Afterwards OpenSearch refuses any request of this run that arrives late.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: with the run id whose claim aliases exist.
         other: the same names with another ``run``.
 
@@ -308,7 +308,7 @@ def remove_index(client: OpenSearch, guard: Guard, index: str) -> None:
     """Delete an index if a guard exists.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         guard: this run's claim alias on another index, which is not deleted.
         index: name of the index; an alias is refused.
 
@@ -333,7 +333,7 @@ def block_writes(client: OpenSearch, mark: str, timeout: float = 60) -> None:
     """Block writes to an index, and wait for running writes to end.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         mark: this run's claim alias on the index, never the index's own name.
         timeout: seconds for the request.
 
@@ -361,7 +361,7 @@ def lift_block(client: OpenSearch, mark: str) -> None:
     """Remove the write block of an index.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         mark: this run's claim alias on the index, never the index's own name.
 
     Raises:

@@ -5,16 +5,15 @@
 
 The proof rests on three facts:
 
-* Before the cut-over every event was read back from the target. An event retains its
-  sequence number until it is written again, so an event whose number was covered by
-  that reading is unchanged.
-* Just before the last call of the cut-over both indices held equally many events,
-  while writes were refused. This counts only if nothing was deleted from the source
-  between the verification and that moment.
+* Before the cut-over, every event was read back from the target. An event retains its
+  sequence number until it is written again, so an event whose number was covered then
+  is unchanged.
+* Just before the last call of the cut-over, while writes were refused, both indices
+  held the same number of events. This counts only if nothing was deleted from the
+  source between the verification and that moment.
 * Events with later numbers are compared with the backup one by one.
 
-If the unchanged and the compared events together are as many as the backup holds, no
-event is missing.
+If the backup holds as many events as were unchanged or compared, no event is missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ def holds_all(run: MigrationRun, month: Month, data: Mapping[str, Any]) -> bool:
     """Return whether the index in service provably holds all events of the backup.
 
     Args:
-        run: the run that asks.
+        run: the run that compares.
         month: after its cut-over; it has a backup.
         data: of the month's bookmark.
 
@@ -50,7 +49,7 @@ def holds_all(run: MigrationRun, month: Month, data: Mapping[str, Any]) -> bool:
     total = switch.get("events")
     if total is None or "read_back" not in verified or not _same_indices(month, data):
         return False
-    if not switch["only_written"] or not _is_as_left(run.client, month, switch):
+    if not switch["only_written"] or not _is_unchanged(run.client, month, switch):
         return False
     read, serving = by_shard(verified["read_back"]), by_shard(switch["serving"])
     found = settled_positions(run.client, month.target.name)
@@ -68,8 +67,8 @@ def holds_all(run: MigrationRun, month: Month, data: Mapping[str, Any]) -> bool:
                 return False
             again |= same
     # counted after the reading: an event that is written meanwhile is in neither number
-    kept, _ = counts_per_day(run.client, month.target.name, read)
-    return kept + len(again) == total
+    unchanged, _ = counts_per_day(run.client, month.target.name, read)
+    return unchanged + len(again) == total
 
 
 def _same_indices(month: Month, data: Mapping[str, Any]) -> bool:
@@ -88,7 +87,7 @@ def _same_indices(month: Month, data: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_as_left(client: OpenSearch, month: Month, switch: Mapping[str, Any]) -> bool:
+def _is_unchanged(client: OpenSearch, month: Month, switch: Mapping[str, Any]) -> bool:
     """Return whether the backup is unchanged since the cut-over.
 
     A clone retains the sequence numbers of the old index.
@@ -122,7 +121,7 @@ def _compared(
     An event that was written after the cut-over may differ, because it is newer.
 
     Args:
-        run: the run that asks.
+        run: the run that compares.
         backup: name of the backup.
         hits: events of one shard of the index in service.
         serving: last sequence number of that shard at the cut-over.

@@ -68,8 +68,8 @@ def bring_delta(
     wrong = [id for id, hash in brought.items() if stored.get(id) != hash]
     if wrong:
         raise DeltaError(
-            f"{len(wrong)} of the {len(brought)} last events were not stored as they "
-            f"are, the first is {wrong[0]}"
+            f"{len(wrong)} of the last {len(brought)} events differ in the target; the "
+            f"first is {wrong[0]}"
         )
     operations = sum(at - copied.get(shard, NOTHING) for shard, at in upto.items())
     return CatchUp(len(brought), operations == len(brought))

@@ -53,8 +53,8 @@ class DayDifference:
     def __str__(self) -> str:
         """Return the numbers, as a clause."""
         return (
-            f"{len(self.missing)} missing, {len(self.extra)} too many, "
-            f"{len(self.changed)} different"
+            f"{len(self.missing)} missing, {len(self.extra)} extra, "
+            f"{len(self.changed)} changed"
         )
 
 
@@ -84,7 +84,7 @@ def fingerprints_of_both(
     """Compute the fingerprints of two indices in parallel.
 
     Args:
-        text_client: does not decode its answers.
+        text_client: does not decode responses.
         left: one side.
         right: the other side.
         size: events in a page.
@@ -122,7 +122,7 @@ def compare_day(
     """Compare the events of one day one by one, in bounded memory.
 
     Args:
-        text_client: does not decode its answers.
+        text_client: does not decode responses.
         left: the reference.
         right: the side that is checked.
         day: ``YYYY-MM-DD``, or ``no date``.
@@ -199,7 +199,7 @@ def counts_per_day(
     """Count an index's events by day in the cluster.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         index: name of the index.
         settled: shard -> sequence number to count up to, one request for each shard;
             None counts everything in one request.

@@ -3,9 +3,9 @@
 
 """Read a month's events by sequence number, enrich them, write them, read them back.
 
-The caller overlaps these steps: it reads and enriches the next batch while the last
-one is written. Written events are read back meanwhile, so a verified copy takes hardly
-longer than a copy. The size of a batch is bounded.
+The caller overlaps these steps: it reads and enriches the next batch while the previous
+one is written. Written events are read back at the same time, so a verified copy takes
+hardly longer than a copy. The size of a batch is bounded.
 """
 
 import threading
@@ -64,8 +64,8 @@ class Copier:
     """Copies events of a source index to its target.
 
     Attributes:
-        client: decodes its answers.
-        text_client: does not decode its answers.
+        client: decodes responses.
+        text_client: does not decode responses.
         splicer: adds the enrichment.
         gate: blocks while the cluster is not healthy.
         batch_size: events in a batch.
@@ -132,7 +132,7 @@ class Copier:
             try:
                 return patiently(request, self.write_limit, self.waiting, self.sleep)
             except IncompletePageError:
-                self.waiting("OpenSearch answered a page incompletely")
+                self.waiting("OpenSearch returned an incomplete page")
                 self.sleep(1 + attempt)
         return request()
 
@@ -178,13 +178,13 @@ class Copier:
             return
         if any(r.type == ALIAS_MISSING for r in refusals):
             raise LockLostError(
-                "Another run has taken over this month; this one has stopped."
+                "Another run has taken over this month. This run has stopped."
             )
         first = refusals[0]
         raise RefusedEventsError(
             f"OpenSearch refuses {len(refusals)} of {len(batch.actions)} events of a "
-            f"batch; the first is {first}. Mend the event or the mapping and run "
-            "the migration of this month again."
+            f"batch; the first is {first}. Fix the event or the mapping, then run the "
+            "migration of this month again."
         )
 
 
@@ -196,8 +196,8 @@ class ReadBack:
         read_upto: shard -> position up to which :meth:`finish` has read.
 
     Args:
-        client: decodes its answers.
-        text_client: does not decode its answers.
+        client: decodes responses.
+        text_client: does not decode responses.
         target: name of the target.
     """
 

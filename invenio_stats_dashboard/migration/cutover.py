@@ -3,10 +3,10 @@
 
 """Cut over a month from its old index to the new one.
 
-Writes are refused for a moment; writers wait and retry. Readers see every event
-exactly once all the time. Until the last call the cut-over can be taken back, by this
-run or by any process that finds its deadline passed. After the last call the old data
-remains as a backup.
+Writes are refused for a moment; writers wait and retry. Readers always see every event
+exactly once. Until the last call the cut-over can be undone, by this run or by any
+process that finds its deadline passed. After the last call the old data remains as a
+backup.
 """
 
 import time
@@ -31,11 +31,11 @@ from .search_drain import SearchDrain
 _SETTLE = 5.0
 """Seconds to wait until all copies of a shard have confirmed all writes."""
 MARGIN = 0.7
-"""Share of the time limit after which a cut-over is taken back."""
+"""Share of the time limit after which a cut-over is undone."""
 
 
 class CutoverTakenBackError(StatsDashboardError):
-    """A cut-over did not finish in time and was taken back; it can be tried again."""
+    """A cut-over failed or took too long, and was undone; it can be tried again."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Cutover:
     """One attempt to cut over one month.
 
     Attributes:
-        client: decodes its answers.
-        text_client: does not decode its answers.
+        client: decodes responses.
+        text_client: does not decode responses.
         copier: of the run.
         names: that the cut-over moves.
         backup: name of the backup index.
         bookmark: of the month; stores intent and outcome.
         seconds: longest time for which writes may be refused.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
         check: raises when the run must end.
     """
 
@@ -87,8 +87,8 @@ class Cutover:
                 the verification.
 
         Raises:
-            CutoverTakenBackError: the cut-over was taken back; readers and writers
-                use the old index as before.
+            CutoverTakenBackError: the cut-over was undone; readers and writers use the
+                old index as before.
             LockLostError: another run has the month.
         """
         deadline = time.monotonic() + self.seconds
@@ -172,7 +172,7 @@ class Cutover:
         serving = {n: p.last for n, p in positions(self.client, self.names.new).items()}
         if set(serving) != set(upto):
             raise CutoverTakenBackError(
-                f"Not every shard of {self.names.new} has a started primary"
+                f"A shard of {self.names.new} has no started primary"
             )
         self.bookmark.write(
             switch={
@@ -185,7 +185,7 @@ class Cutover:
         )
 
     def _in_time(self, deadline: float) -> None:
-        """Give up early enough to take everything back within the time limit.
+        """Give up early enough to undo everything within the time limit.
 
         Raises:
             CutoverTakenBackError: the cut-over took too long.
@@ -194,7 +194,7 @@ class Cutover:
         left = deadline - time.monotonic()
         if left < self.seconds * (1 - MARGIN):
             raise CutoverTakenBackError(
-                f"The switch took more than {self.seconds * MARGIN:.0f} seconds"
+                f"The cut-over took more than {self.seconds * MARGIN:.0f} seconds"
             )
 
     def _same_totals(self) -> int:
@@ -203,15 +203,15 @@ class Cutover:
         new = self._count(self.names.new)
         if old != new:
             raise CutoverTakenBackError(
-                f"{self.names.old} holds {old} events and its copy {new}: something "
-                "was deleted meanwhile"
+                f"{self.names.old} holds {old} events and its copy {new}: events were "
+                "deleted during the cut-over"
             )
         return new
 
     def _count(self, index: str) -> int:
         answer = self.client.count(index=index)
         if answer["_shards"]["failed"]:
-            raise CutoverTakenBackError(f"Not every shard of {index} could be counted")
+            raise CutoverTakenBackError(f"A shard of {index} could not be counted")
         return answer["count"]
 
     def _clone(self, deadline: float) -> None:
@@ -255,8 +255,8 @@ class Cutover:
             raise error
         reason = describe(error) if isinstance(error, OpenSearchException) else error
         raise CutoverTakenBackError(
-            f"{str(reason).rstrip('.')}; the switch was taken back, and nothing "
-            "has changed for readers and writers."
+            f"{str(reason).rstrip('.')}. The cut-over was undone, and nothing has "
+            "changed for readers and writers."
         ) from error
 
 
@@ -266,7 +266,7 @@ def flushed_positions(
     """Flush a write-blocked index, and wait until all its operations are stored.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         index: name of the index.
         deadline: in seconds of :func:`time.monotonic`.
 
@@ -290,7 +290,7 @@ def flushed_positions(
             return {shard: p.last for shard, p in found.items()}
         if time.monotonic() > end:
             raise CutoverTakenBackError(
-                f"Not every write to {index} was confirmed by all its copies"
+                f"A shard copy of {index} did not confirm all writes in time"
             )
         time.sleep(0.05)
 
@@ -305,11 +305,11 @@ def take_back(
     """Undo a cut-over before its last call; this run must have claimed the month.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: of the cut-over; fence and mark must exist.
         backup: name of the clone, which need not exist.
         bookmark: of the month.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
 
     Returns:
         False if the last call had already been applied, so that the cut-over stands.
@@ -331,7 +331,7 @@ def take_back(
         except LockLostError:
             raise
         except StatsDashboardError:
-            pass  # not a clone of ours; the next attempt reports it before any change
+            pass  # not our clone; the next attempt reports it before any change
     bookmark.write(state="copying", switch=None)
     alias_actions.release(client, names.run, names.old)
     return True
@@ -349,11 +349,11 @@ def take_back_anothers(
     The caller writes its id to the bookmark first. Of two callers only one succeeds.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: of the cut-over, with the caller's run id.
         backup: name of the clone, which need not exist.
         bookmark: of the month.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
 
     Returns:
         False if the last call had already been applied, so that the cut-over stands.
@@ -372,7 +372,7 @@ def remove_leftover(client: OpenSearch, old: str, backup: str, guard: Guard) -> 
     """Delete the clone that an unfinished cut-over has left.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         old: name of the index that it must be a clone of.
         backup: name of the clone, which need not exist.
         guard: this run's claim alias on another index of the month.
@@ -388,14 +388,14 @@ def remove_leftover(client: OpenSearch, old: str, backup: str, guard: Guard) -> 
     name, details = next(iter(found.items()))
     source = client.indices.get(index=old).get(old)
     if source is None:
-        raise LockLostError(f"{old} was switched by another run; this one has stopped.")
+        raise LockLostError(f"Another run has cut over {old}. This run has stopped.")
     uuid = source["settings"]["index"]["uuid"]
     made_of = details["settings"]["index"].get("resize", {}).get("source", {})
     used = [a for a in details.get("aliases", ()) if not alias_actions.is_mark(name, a)]
     if name != backup or used or made_of.get("uuid") != uuid:
         raise StatsDashboardError(
-            f"There is an index {backup} already, which is not a copy of {old}. "
-            "If it is the backup of an earlier migration, delete it with "
-            "'invenio community-stats usage-events cleanup'; otherwise rename it."
+            f"The index {backup} exists already and is not a copy of {old}. If it is "
+            "the backup of an earlier migration, delete it with 'invenio "
+            "community-stats usage-events cleanup'. Otherwise rename it."
         )
     alias_actions.remove_index(client, guard, backup)

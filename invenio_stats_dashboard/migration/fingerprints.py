@@ -23,7 +23,7 @@ from ..usage_events.enrichment import native_bytes
 _MODULUS = 2**64
 _PAGE = 2000
 HASH = "xxh3-64"
-"""Name of the hash. It is stored with the sums: those of another hash are useless."""
+"""Name of the hash. It is stored with the sums; those of another hash are discarded."""
 NO_DAY = "no date"
 """The day of an event whose timestamp does not have the usual form."""
 
@@ -119,7 +119,7 @@ def read_fingerprints(
     """Compute the fingerprints of the events in an index.
 
     Args:
-        text_client: does not decode its answers.
+        text_client: does not decode responses.
         index: name of one index.
         positions: shard -> sequence number to read up to.
         after: shard -> last sequence number that was read before; changed in place.

@@ -50,7 +50,7 @@ class MonthStatus:
         month: ``YYYY-MM``.
         state: planned, copying, verified, switching, switched, done, failed,
             enriched (it never had a legacy index), rolling-back, rolled-back or empty.
-        events: events that readers see.
+        events: number of events that readers see.
         not_enriched: number of these events without enrichment, 0 for a legacy index;
             None if it is unknown.
         copied: events in the target.
@@ -116,8 +116,8 @@ class MigrationStatus:
     dead_letters: DeadLetters = field(default_factory=DeadLetters)
 
     @property
-    def needs_a_person(self) -> bool:
-        """Return whether a problem needs the attention of an operator."""
+    def needs_attention(self) -> bool:
+        """Return whether a problem needs attention."""
         return bool(self.problems or self.dead_letters.count) or any(
             m.problem or m.error for m in self.months
         )
@@ -126,7 +126,7 @@ class MigrationStatus:
         """Return the status as a JSON object."""
         return {
             "running": self.running,
-            "needs_a_person": self.needs_a_person,
+            "needs_attention": self.needs_attention,
             "problems": self.problems,
             "dead_letters": asdict(self.dead_letters),
             "months": [asdict(month) for month in self.months],
@@ -142,10 +142,10 @@ def read_migration_status(
     ranges: Sequence[tuple[str, str]],
     now: datetime,
 ) -> MigrationStatus:
-    """Read the status of all months that have an index; changes nothing.
+    """Read the status of all months that have an index; change nothing.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         lock: id of the migration's lock.
         event_types: the requested event types.
@@ -260,17 +260,17 @@ def _problem(
         until = datetime.fromisoformat(switch["until"])
         if until < now:
             return (
-                "A switch was not finished, and writing may be blocked. Run the "
-                "migration of this month again."
+                "A cut-over or rollback did not finish, so writes may be blocked. Run "
+                "the migration of this month again."
             )
     beside = [i.name for i in month.legacy if read_alias in i.aliases]
     if serving and beside:
         return (
-            f"{beside[0]} serves beside the enriched index, so that its events are "
-            "seen twice. Run the migration of this month again."
+            f"{beside[0]} is in the read alias together with the enriched index, so "
+            "readers see its events twice. Run the migration of this month again."
         )
     if month.source and month.source.closed:
-        return f"The index {month.source.name} is closed; open it to migrate it."
+        return f"The index {month.source.name} is closed. Open it to migrate it."
     return None
 
 
@@ -298,7 +298,7 @@ class BackupCheck:
 
 
 def verify(run: MigrationRun, month: Month) -> BackupCheck:
-    """Compare one month's backup with the index in service; changes nothing.
+    """Compare one month's backup with the index in service; change nothing.
 
     Args:
         run: that compares.
@@ -310,7 +310,7 @@ def verify(run: MigrationRun, month: Month) -> BackupCheck:
     same: bool | None = None
     difference: str | None = None
     if stock not in month.target.aliases:
-        difference = "it is not switched yet"
+        difference = "the month is not cut over yet"
     elif month.backup is not None:
         backup = month.backup.name
         try:

@@ -112,8 +112,8 @@ class MonthCopy:
         found = settled_positions(self._run.client, source.name)
         if len(found) < source.shards:
             raise ClusterNotHealthyError(
-                f"Not every shard of {source.name} has a started primary. Run the same "
-                "command again when the index is whole."
+                f"A shard of {source.name} has no started primary. Run the same "
+                "command again when all primary shards of the index are active."
             )
         return {shard: p.checkpoint for shard, p in found.items()}
 
@@ -154,8 +154,8 @@ class MonthCopy:
         for batch in batches:
             if left == 0:
                 raise StoppedError(
-                    f"{self._bookmark.id}: {limit} batches were written, which is the "
-                    "most for one run; run the same command again to go on.",
+                    f"{self._bookmark.id}: this run has written {limit} batches, its "
+                    "limit. Run the same command again to continue.",
                     of_month=True,
                 )
             left = None if left is None else left - 1

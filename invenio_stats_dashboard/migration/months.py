@@ -32,10 +32,10 @@ def parse_months(specs: Iterable[str], now: datetime) -> list[tuple[str, str]]:
         for month in (first, last):
             if not MONTH_PATTERN.match(month):
                 raise UsageError(
-                    f"{spec!r} is no month: write YYYY-MM or YYYY-MM:YYYY-MM."
+                    f"{spec!r} is not a month; write YYYY-MM or YYYY-MM:YYYY-MM."
                 )
         if first > last:
-            raise UsageError(f"The range {spec!r} is upside down: {first} is later.")
+            raise UsageError(f"The range {spec!r} ends before it begins.")
         if last > now.strftime("%Y-%m"):
             raise UsageError(f"The month {last} is in the future.")
         ranges.append((first, last))
@@ -51,7 +51,7 @@ def check_event_types(event_types: Iterable[str]) -> tuple[str, ...]:
     for event_type in event_types:
         if event_type not in EVENT_TYPES:
             raise UsageError(
-                f"Unknown event type {event_type!r}; there are "
+                f"Unknown event type {event_type!r}; the event types are "
                 f"{' and '.join(EVENT_TYPES)}."
             )
     return tuple(dict.fromkeys(event_types)) or EVENT_TYPES
@@ -75,25 +75,26 @@ def source_problem(names: Names, month: Month) -> str | None:
     if others:
         return (
             f"The index {source.name} is in the alias {others[0]}, which a migration "
-            "does not move: who reads by it would see fewer events. Take the index out "
-            f"of it; add {month.id}'s new index to it when the month is done."
+            "does not move, so its readers would lose these events. Remove the index "
+            f"from the alias, and add the new index of {month.id} after the migration."
         )
     if month.native is not None:
         return (
-            f"The index {source.name} is beside {month.native.name}, which takes the "
-            "month's events and is enriched already. Bring what only the former has into "
-            "the latter and delete it, or rename it."
+            f"The index {source.name} exists besides {month.native.name}, which is "
+            "enriched already and receives the month's events. Copy the events that "
+            f"only {source.name} holds to {month.native.name} and delete "
+            f"{source.name}, or rename it."
         )
     halfway = month.target is not None and read in month.target.aliases
     if read not in source.aliases and not halfway:
         return (
-            f"The index {source.name} is not in the alias {read}, so nobody sees its "
-            "events now and everybody would when it is migrated. Put it into the alias, "
-            "or rename or delete it."
+            f"The index {source.name} is not in the alias {read}, so its events are "
+            "not visible now, but would be after the migration. Add it to the alias, "
+            "rename it, or delete it."
         )
     return None
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)

@@ -42,7 +42,7 @@ class PlannedMonth:
         bytes: size of its primary shards.
         source_index: the legacy index; None without one.
         target_index: name of the target; None if the month has none and needs none.
-        writable: events of this month may still arrive.
+        writable: the month can still receive events.
     """
 
     event_type: str
@@ -62,7 +62,7 @@ class MigrationPlan:
     Attributes:
         months: oldest first.
         blockers: sentences; each one prevents the start of the migration.
-        warnings: sentences an operator should read.
+        warnings: sentences that an operator should read.
         disk_bytes: disk space that all copies need, replicas included.
         shards: shards that the migration adds.
     """
@@ -94,14 +94,14 @@ def make_plan(
     """Survey the months and check what a migration needs.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         event_types: the requested event types.
         ranges: the requested months.
         now: aware.
         worker_problem: returns a sentence about workers that would lose events, or
-            None. It waits for the workers' answers, so it is called only if a month
-            may still get events.
+            None. It waits for the workers' responses, so it is called only if a month
+            can still receive events.
 
     Returns:
         The plan, and the months as surveyed.
@@ -133,14 +133,14 @@ def make_plan(
         warnings += _snapshots(client, to_do)
     except AuthorizationException as error:
         raise NotReadyError(
-            "The user of this application may not look at the cluster as the plan "
-            f"needs ({describe(error)}). Give it the cluster privileges 'monitor' and "
+            "The application's OpenSearch user lacks privileges that the plan needs "
+            f"({describe(error)}). Grant it the cluster privileges 'monitor' and "
             "'manage_index_templates'."
         ) from error
     except OpenSearchException as error:
         raise SearchUnavailableError(
-            f"OpenSearch does not answer ({describe(error)}). See that it is up and "
-            "that SEARCH_HOSTS is right, and run the same command again."
+            f"OpenSearch does not answer ({describe(error)}). Check that it is running "
+            "and that SEARCH_HOSTS is correct, then run the same command again."
         ) from error
     if worker_problem and any(is_writable(m.month, now) for m in to_do):
         warnings += filter(None, [worker_problem()])
@@ -151,9 +151,9 @@ def make_plan(
 def ignored_workers_sentence(id: str, problem: str) -> str:
     """Return a report sentence for a cut-over that ignored a problem with workers."""
     return (
-        f"{id} was switched in spite of this, as was asked for: {problem} What such "
-        "workers took off the queue while writing was refused is lost; "
-        "'block_seconds' says how long that was."
+        f"{id}: --ignore-stock-workers was used despite this problem: {problem} Events "
+        "that such workers took from the queue while writes were refused are lost; "
+        "'block_seconds' is the length of that time."
     )
 
 
@@ -175,8 +175,8 @@ def check_community_events(state: BackfillState) -> None:
     """
     if not state.complete:
         raise NotReadyError(
-            "The community events have not been generated yet, so nobody knows which "
-            "record was in which community when. Run 'invenio community-stats "
+            "The community events have not been generated yet, so it is unknown which "
+            "record was in which community. Run 'invenio community-stats "
             "generate-community-events' first."
         )
 
@@ -237,8 +237,8 @@ def _shard_budget(client: OpenSearch, needed: int) -> list[str]:
         return []
     return [
         f"The cluster has {used} of {budget} shards; the migration needs {needed} "
-        "more. Raise cluster.max_shards_per_node, delete what is not needed, or "
-        "migrate fewer months at a time with --months and --delete-old-indices."
+        "more. Raise cluster.max_shards_per_node, delete indices that are not needed, "
+        "or migrate fewer months at a time with --months and --delete-old-indices."
     ]
 
 
@@ -248,8 +248,8 @@ def _disk(client: OpenSearch, needed: int) -> list[str]:
     if problem is None:
         return []
     return [
-        f"{problem}. Make room, or migrate fewer months at a time with --months and "
-        "--delete-old-indices."
+        f"{problem}. Free disk space, or migrate fewer months at a time with --months "
+        "and --delete-old-indices."
     ]
 
 
@@ -261,8 +261,8 @@ def _snapshots(client: OpenSearch, months: Sequence[Month]) -> list[str]:
     running = running_snapshots(client, sources)
     if running:
         return [
-            f"The snapshot {running[0]} is being made; months are copied meanwhile, "
-            "and switched when it has ended."
+            f"The snapshot {running[0]} is being created. Months are copied meanwhile, "
+            "and cut over when it has ended."
         ]
     try:
         repositories = client.snapshot.get_repository(repository="_all")
@@ -280,11 +280,11 @@ def _snapshots(client: OpenSearch, months: Sequence[Month]) -> list[str]:
                 return []
     except OpenSearchException as error:
         return [
-            f"Whether a snapshot of the events exists is unknown: {describe(error)}"
+            f"It is unknown whether a snapshot of the events exists: {describe(error)}"
         ]
     return [
         "No snapshot repository of the cluster holds all of these indices. The "
-        "migration keeps a backup of each month, on the same disks."
+        "migration retains a backup of each month, but on the same disks."
     ]
 
 

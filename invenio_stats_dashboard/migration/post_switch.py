@@ -61,10 +61,10 @@ def compare_with_backup(run: MigrationRun, month: Month, bookmark: Bookmark) -> 
 
 
 def bring_over_check(run: MigrationRun, month: Month) -> None:
-    """Compare a backup with the index in service; changes nothing.
+    """Compare a backup with the index in service; change nothing.
 
     Raises:
-        NotTheSameError: the text says what differs.
+        NotTheSameError: the text states what differs.
     """
     assert month.target is not None and month.backup is not None
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
@@ -81,7 +81,7 @@ def _settled(bookmark: Bookmark) -> dict[int, int]:
 
 def _sentence(old: str, new: str, found: Mapping[str, DayDifference]) -> str:
     days = "; ".join(f"{day}: {difference}" for day, difference in found.items())
-    return f"{new} does not hold what {old} holds: {days}."
+    return f"{new} differs from {old}: {days}."
 
 
 def bring_over(
@@ -197,10 +197,10 @@ def _create(run: MigrationRun, old: str, new: str, ids: Sequence[str]) -> int:
             sleep=run.copier.sleep,
         )
         if any(r.type == ALIAS_MISSING for r in refusals):
-            raise LockLostError(f"{new} was taken over by another run.")
+            raise LockLostError(f"Another run has taken over {new}.")
         if refusals:
             raise NotTheSameError(
-                f"{len(refusals)} events of {old} are refused by {new}; the first is "
+                f"{new} refuses {len(refusals)} events of {old}; the first is "
                 f"{refusals[0]}."
             )
         count += len(hits)
@@ -208,10 +208,10 @@ def _create(run: MigrationRun, old: str, new: str, ids: Sequence[str]) -> int:
 
 
 def merge_beside(run: MigrationRun, month: Month, bookmark: Bookmark) -> None:
-    """Merge legacy indices that serve beside the enriched one, and take them out.
+    """Merge legacy indices in the read alias into the enriched index.
 
     An index that was restored from a snapshot has its read alias again, so readers see
-    all its events twice. Events that the enriched index lacks are copied to it; then
+    all its events twice. Events that the enriched index lacks are copied to it. Then
     the legacy index is removed from the read alias.
 
     Args:
@@ -232,7 +232,7 @@ def merge_beside(run: MigrationRun, month: Month, bookmark: Bookmark) -> None:
         if index.closed:
             raise StatsDashboardError(
                 f"The index {index.name} is closed and in the alias {read}. Open it, "
-                "or take it out of the alias, and run this month again."
+                "or remove it from the alias, then run this month again."
             )
         # no event may be added to it after the copy
         run.client.transport.perform_request("PUT", f"/{index.name}/_block/write")
@@ -250,9 +250,9 @@ def delete_backup(
 ) -> None:
     """Delete the backup of a month, after reading it and the index in service again.
 
-    No event is copied. Both indices were the same after the cut-over, so an event that
-    the index in service lacks now was deleted from it. Only the operator knows whether
-    that was intended.
+    No event is copied. After the cut-over the index in service held all events of the
+    backup, so an event that it lacks now was deleted from it. Only the operator knows
+    whether that was intended.
 
     Args:
         run: that deletes.
@@ -271,7 +271,7 @@ def delete_backup(
     name = month.backup.name
     if bookmark.data.get("state") != DONE:
         raise StatsDashboardError(
-            f"{name} has not been compared with the index in service; run the "
+            f"{name} has not been compared with the index in service. Run the "
             "migration of that month again first."
         )
     new = month.target.name
@@ -280,16 +280,17 @@ def delete_backup(
     missing = _absent(run.client, new, missing)
     if any(difference.changed for difference in found.values()):
         raise NotTheSameError(
-            f"{_sentence(name, new, found)} Nothing was deleted. Look at these events in "
-            "both; if the index in service is right, delete the backup by hand."
+            f"{_sentence(name, new, found)} Nothing was deleted. Compare these events "
+            "in both indices. If the index in service is right, delete the backup by "
+            "hand."
         )
     if missing and not accept_deletions:
         only = f"--event-types {month.event_type} --months {month.month}"
         raise NotTheSameError(
-            f"{_sentence(name, new, found)} Both were the same after the switch. If "
-            "this was deleted on purpose, use 'usage-events cleanup "
-            f"--accept-deletions {only}'; if not, 'usage-events migrate --fresh-start "
-            f"{only}' brings it back."
+            f"{_sentence(name, new, found)} After the cut-over nothing was missing. If "
+            "these events were deleted on purpose, run 'usage-events cleanup "
+            f"--accept-deletions {only}'. Otherwise run 'usage-events migrate "
+            f"--fresh-start {only}' to copy them again."
         )
     with serving_claimed(run, month, bookmark):
         _delete(run, month, name)
@@ -306,7 +307,8 @@ def _delete(run: MigrationRun, month: Month, name: str) -> None:
     read = sorted(a for a in found if not alias_actions.is_mark(name, a))
     if read:
         raise StatsDashboardError(
-            f"{name} is in the alias {read[0]}; an index that is read is not deleted."
+            f"{name} was not deleted, because it is in the alias {read[0]}. Remove it "
+            "from the alias first."
         )
     run.step("delete backup")
     serving = month.target.name

@@ -135,6 +135,7 @@ def _write(copier: Copier, index: str, hits: Sequence[StoredDocument]) -> None:
     )
     if refusals:
         raise StatsDashboardError(
-            f"{len(refusals)} events are refused by {index}; the first is "
-            f"{refusals[0]}. They are as they were."
+            f"{index} refuses {len(refusals)} events; the first is {refusals[0]}. "
+            "These events are unchanged. Fix the event or the mapping, then run the "
+            "same command again."
         )

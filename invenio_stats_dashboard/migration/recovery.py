@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Take back overdue cut-overs, and discard the progress of unfinished migrations."""
+"""Undo overdue cut-overs, and discard the progress of unfinished migrations."""
 
 import uuid
 from collections.abc import Callable
@@ -27,16 +27,16 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 def recover(
     client: OpenSearch, names: Names, now: datetime, step: Callable[[str], None]
 ) -> list[str]:
-    """Take back every cut-over and rollback whose deadline has passed.
+    """Undo every cut-over and rollback whose deadline has passed.
 
-    A living run gives up well before its deadline. Any process that finds a deadline
-    passed may therefore take the cut-over back.
+    A living run gives up well before its deadline. So any process that finds a passed
+    deadline may undo the cut-over.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         now: aware.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
 
     Returns:
         Ids of the months that were recovered.
@@ -59,7 +59,7 @@ def recover(
 
 
 def recover_cutovers(client: OpenSearch, names: Names) -> None:
-    """Take back every overdue cut-over now; see :func:`recover`."""
+    """Undo every overdue cut-over now; see :func:`recover`."""
     recover(client, names, datetime.now(UTC), lambda _: None)
 
 
@@ -120,7 +120,7 @@ def clear(run: MigrationRun, month: Month, fresh_start: bool) -> bool:
     Args:
         run: that holds the migration's lock.
         month: to clear; one that serves an enriched index is left alone.
-        fresh_start: delete its unfinished target, too.
+        fresh_start: also delete its unfinished target.
 
     Returns:
         Whether there was progress to discard.

@@ -83,7 +83,7 @@ class MigrationReport:
         stopped: the reason of an early end, or None.
         months: in the order of the run.
         seconds: duration of the run.
-        problems: sentences for the operator that belong to no failed month.
+        problems: sentences for the operator that do not belong to a failed month.
     """
 
     stopped: Stopped | None = None

@@ -50,19 +50,19 @@ class RollbackResult:
         event_type: view or download.
         month: ``YYYY-MM``.
         index: the legacy index that serves again, or None.
-        carried: events written since the cut-over that were copied back.
+        copied_back: number of events written since the cut-over that were copied back.
         error: the reason why the month was not rolled back, or None.
     """
 
     event_type: str
     month: str
     index: str | None = None
-    carried: int = 0
+    copied_back: int = 0
     error: str | None = None
 
 
 def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
-    """Make a month's legacy index serve again.
+    """Put a month's legacy index back into service.
 
     The call can be killed at any moment and repeated; the next call continues.
 
@@ -100,7 +100,7 @@ def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
             return _failed(outcome, describe(error))
         raise SearchUnavailableError(
             f"OpenSearch did not answer ({error}). Run the same command again when it "
-            "does."
+            "is available."
         ) from error
     return RollbackResult(month.event_type, month.month, month.backup.name, carried)
 
@@ -152,7 +152,7 @@ def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) ->
 
 
 class _Back:
-    """The cut-over in the other direction: ``old`` is enriched, ``new`` the backup."""
+    """A cut-over in reverse: ``old`` is the enriched index, ``new`` the backup."""
 
     def __init__(self, run: MigrationRun, month: Month, bookmark: Bookmark) -> None:
         assert month.target is not None and month.backup is not None
@@ -266,7 +266,7 @@ class _Back:
         return carried
 
     def _in_time(self, deadline: float, seconds: float) -> None:
-        """Give up early enough to take everything back within the time limit.
+        """Give up early enough to undo everything within the time limit.
 
         Raises:
             StatsDashboardError: the rollback took too long.
@@ -274,8 +274,8 @@ class _Back:
         self.run.copier.check()
         if deadline - time.monotonic() < seconds * (1 - MARGIN):
             raise StatsDashboardError(
-                f"The switch took more than {seconds * MARGIN:.0f} seconds. The month "
-                "is as it was; try again."
+                f"The rollback took more than {seconds * MARGIN:.0f} seconds. The "
+                "month is unchanged. Run the same command again."
             )
 
     def _upto(self) -> dict[int, int]:
@@ -335,11 +335,11 @@ class _Back:
             sleep=copier.sleep,
         )
         if any(r.type == ALIAS_MISSING for r in refusals):
-            raise LockLostError(f"{self.new} was taken over by another run.")
+            raise LockLostError(f"Another run has taken over {self.new}.")
         if refusals:
             raise StatsDashboardError(
-                f"{len(refusals)} events are refused by {self.new}; the first is "
-                f"{refusals[0]}. The month is as it was."
+                f"{self.new} refuses {len(refusals)} events; the first is "
+                f"{refusals[0]}. The month is unchanged."
             )
 
     def _compare(self, at: Mapping[int, int]) -> None:
@@ -361,8 +361,8 @@ class _Back:
             difference = compare_day(text, left, right, day, count)
             if difference.missing or difference.changed:
                 raise StatsDashboardError(
-                    f"{self.new} does not hold what {self.old} holds on {day}: "
-                    f"{difference}. The month is as it was."
+                    f"{self.new} differs from {self.old} on {day}: {difference}. The "
+                    "month is unchanged."
                 )
             self._remove(difference.extra)
 
@@ -379,8 +379,9 @@ class _Back:
         old = client.count(index=self.old)["count"]
         if old != new:
             raise StatsDashboardError(
-                f"{self.old} holds {old} events and {self.new} {new}: something was "
-                "deleted meanwhile. The month is as it was; try again."
+                f"{self.old} holds {old} events and {self.new} {new}: events were "
+                "deleted during the rollback. The month is unchanged. Run the same "
+                "command again."
             )
 
     def _remove(self, ids: Iterable[str]) -> None:
@@ -411,10 +412,10 @@ def undo(
     """Undo a rollback before its last call; this run must have claimed the month.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: of the rollback; fence and mark must exist.
         bookmark: of the month.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
 
     Returns:
         False if the last call had already been applied, so that the backup serves.
@@ -448,10 +449,10 @@ def undo_anothers(
     """Undo a rollback that another run began and did not finish.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: of the rollback, with the caller's run id.
         bookmark: of the month.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
 
     Raises:
         LockLostError: another caller undoes it.

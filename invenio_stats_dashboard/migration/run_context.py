@@ -54,8 +54,8 @@ class MigrationOptions:
         delete_past: delete the backups of past months.
         delete_current: delete the backups of months that can still be written.
         fresh_start: discard earlier progress.
-        ignore_stock_workers: cut over months that may still get events although
-            workers run that lose the events refused meanwhile.
+        ignore_stock_workers: cut over months that can still receive events, even if
+            running workers lose the events that are refused meanwhile.
     """
 
     batch_size: int = 5000
@@ -74,18 +74,18 @@ class MigrationRun:
 
     Attributes:
         id: unique id of the run.
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         copier: reads, enriches and writes events.
         fresh_lookup: returns a record look-up with an empty cache.
         options: of the run.
         progress: called with the state of a month whenever it changes.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
         before_switch: called before a cut-over with the month and the name of the
             index that serves until then. It waits for workers and snapshots, or
             raises. Returns a sentence about workers if the options ignore them.
         note: called with a sentence for the report.
-        now: returns the present moment, aware.
+        now: returns the current time, aware.
     """
 
     id: str

@@ -44,10 +44,10 @@ class RunObserver:
 
     Attributes:
         progress: called with the state of a month whenever it changes.
-        step: called with the name of each step before the step is made.
+        step: called with the name of each step before it starts.
         stop: when set, the run stops at its next check; it can be resumed.
         note: called with a sentence for the report.
-        now: returns the present moment, aware.
+        now: returns the current time, aware.
     """
 
     progress: Callable[[MonthProgress], None] = ignore
@@ -77,11 +77,15 @@ def options_of(
     if batch_size is None:
         batch_size = config["STATS_DASHBOARD_REINDEXING_BATCH_SIZE"]
     if not 1 <= batch_size <= 10_000:
-        raise UsageError(f"The batch size is {batch_size}; it can be 1 to 10,000.")
+        raise UsageError(
+            f"The batch size is {batch_size}; it must be from 1 to 10,000."
+        )
     if max_batches is None:
         max_batches = config["STATS_DASHBOARD_REINDEXING_MAX_BATCHES"]
     if max_batches is not None and max_batches < 1:
-        raise UsageError(f"At most {max_batches} batches is nothing to do.")
+        raise UsageError(
+            f"The maximum number of batches is {max_batches}; it must be at least 1."
+        )
     return MigrationOptions(
         batch_size=batch_size,
         max_batches=max_batches,
@@ -104,7 +108,7 @@ def limits_of(config: Mapping[str, Any], percent: int | None = None) -> HealthLi
     if percent is None:
         percent = config["STATS_DASHBOARD_REINDEXING_MAX_MEMORY_PERCENT"]
     if not 1 <= percent <= 100:
-        raise UsageError(f"The memory limit is {percent} %; it can be 1 to 100.")
+        raise UsageError(f"The memory limit is {percent} %; it must be from 1 to 100.")
     return HealthLimits(
         memory_percent=percent,
         patience=config["STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"],
@@ -125,7 +129,7 @@ def make_run(
 
     Args:
         app: the application.
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         lock: held by the run; its holder is the id of the run.
         options: of the run.
@@ -144,13 +148,13 @@ def make_run(
     def waiting(sentence: str) -> None:
         if "last" in shown:
             watch.progress(replace(shown["last"], waiting=sentence))
-        app.logger.info("Migration waits: %s", sentence)
+        app.logger.info("The migration is waiting: %s", sentence)
 
     def check() -> None:
         if stop.is_set():
             raise StoppedError(
-                "Stopped as asked. Everything done so far is kept; run the same "
-                "command again to go on."
+                "Stopped as requested. Completed work is stored; run the same command "
+                "again to continue."
             )
         lock.check()
 
@@ -237,14 +241,14 @@ class _BeforeSwitch:
         Raises:
             ClusterNotHealthyError: it took too long.
         """
-        # a clone that cannot be allocated would block writers in vain
+        # an unhealthy cluster may not allocate the clone; writers would wait in vain
         self._gate.wait([index])
         writable = is_writable(month.month, self._now())
         end = time.monotonic() + self._patience
         while True:
             workers = None
             problem = self._snapshot(index)
-            # each call waits for the workers' answers
+            # each call waits for the workers' responses
             if problem is None and writable:
                 workers = self._workers.problem()
                 problem = None if self._ignore else workers
@@ -252,7 +256,7 @@ class _BeforeSwitch:
                 return workers
             if time.monotonic() >= end:
                 raise ClusterNotHealthyError(
-                    f"{problem} The copy of {month.id} is kept; run the same command "
+                    f"{problem} The copy of {month.id} remains; run the same command "
                     "again later."
                 )
             self._waiting(problem.rstrip("."))
@@ -263,4 +267,4 @@ class _BeforeSwitch:
         running = running_snapshots(self._client, {index})
         if not running:
             return None
-        return f"The snapshot {running[0]} is being made of {index}."
+        return f"The snapshot {running[0]} of {index} is being created."

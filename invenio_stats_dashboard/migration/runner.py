@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Migrate one month from its legacy index to an enriched one, resuming where it stands.
+"""Migrate one month from its legacy index to an enriched index.
 
 The steps are copy, verification, cut-over, comparison with the backup and, if
-requested, deletion of the backup.
+requested, deletion of the backup. An interrupted migration is resumed.
 """
 
 import time
@@ -99,7 +99,7 @@ class MonthMigration:
                 self._note_totals()
                 raise SearchUnavailableError(
                     f"OpenSearch did not answer ({describe(error)}). Run the same "
-                    "command again when it does."
+                    "command again when it is available."
                 ) from error
             self._fail(describe(error))
         finally:
@@ -117,7 +117,7 @@ class MonthMigration:
         if self.month.source.closed:
             raise StatsDashboardError(
                 f"The index {self.month.source.name} is closed. Open it with "
-                f"POST /{self.month.source.name}/_open and run this month again."
+                f"POST /{self.month.source.name}/_open, then run this month again."
             )
         problem = source_problem(self.run.names, self.month)
         if problem:
@@ -281,8 +281,8 @@ class MonthMigration:
         }
         if len(histories) < source.shards:
             raise ClusterNotHealthyError(
-                f"Not every shard of {source.name} has a started primary. Run the same "
-                "command again when the index is whole."
+                f"A shard of {source.name} has no started primary. Run the same "
+                "command again when all primary shards of the index are active."
             )
         mine = (
             found is not None
@@ -442,9 +442,9 @@ class MonthMigration:
         # the bookmark first: a run that has lost the month must not report on it
         if self.bookmark.exists:
             state = self.bookmark.data.get("state")
-            # recovery finds a cut-over that could not be taken back by its state
-            kept = state if state in (SWITCHING, SWITCHED, DONE) else FAILED
-            self.bookmark.write(state=kept, error=str(error))
+            # recovery finds a cut-over that could not be undone by its state
+            state = state if state in (SWITCHING, SWITCHED, DONE) else FAILED
+            self.bookmark.write(state=state, error=str(error))
         self.report.fail(error)
         if self.month.source is not None and not self._serves_enriched():
             alias_actions.release(self.run.client, self.run.id, self.month.source.name)
@@ -461,8 +461,8 @@ class MonthMigration:
         self.report.target_index = None
         self.report.events_target = 0
         self.report.fail(
-            f"{error} Its index stays in place and serves; the copy was dropped, and "
-            "the next run starts this month from the beginning."
+            f"{error} The source remains in service. The copy was deleted, and the "
+            "next run copies this month from the beginning."
         )
         self.bookmark.write(
             state=FAILED, error=str(error), shards={}, prints={}, copied=0, target={}

@@ -5,8 +5,8 @@
 
 A search resolves its aliases when it begins, and queries a limited number of shards at
 a time. If an index is removed before the search has queried it, the search omits that
-index without an error: its total is too small and looks right. So an index is removed
-only after all such searches have ended.
+index without an error, and its total is too small. So an index is removed only after
+all such searches have ended.
 """
 
 import re
@@ -28,7 +28,7 @@ class SearchDrain:
     Create it right after the alias was moved: it waits for searches that are older.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         *names: index and alias names by which the index was read before.
     """
 

@@ -60,7 +60,7 @@ def create(
     """Create the target of a month.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         source: index to copy.
         name: of the target.
         fence: the only alias of the target. All writes go through it, so a run that
@@ -96,23 +96,23 @@ def create(
     except RequestError as error:
         info: Any = error.info
         raise StatsDashboardError(
-            f"The index {name} could not be created: {info['error']['reason']}"
+            f"OpenSearch refuses to create the index {name}: {info['error']['reason']}"
         ) from error
     except AuthorizationException as error:
         if error.error != "cluster_block_exception":
             raise
         raise ClusterNotHealthyError(
-            f"The cluster makes no new indices for now ({describe(error)}). Make room "
-            "on its disks, and run the same command again."
+            f"The cluster creates no new indices now ({describe(error)}). Free disk "
+            "space, then run the same command again."
         ) from error
     made = client.indices.get(index=name)[name]
     if set(made.get("aliases", {})) != {fence}:
         client.indices.delete(index=name)  # created above, and empty
         raise StatsDashboardError(
-            f"A template of the cluster puts {name} into the aliases "
-            f"{sorted(set(made['aliases']) - {fence})}, where it would be read while "
-            "it fills. Raise STATS_DASHBOARD_TEMPLATE_PRIORITY above that template's "
-            "priority and run the migration again."
+            f"An index template adds {name} to the aliases "
+            f"{sorted(set(made['aliases']) - {fence})}, so it would be read before it "
+            "is complete. Raise STATS_DASHBOARD_TEMPLATE_PRIORITY above the priority "
+            "of that template, then run the migration again."
         )
     return made["settings"]["index"]["uuid"]
 
@@ -121,7 +121,7 @@ def drop(client: OpenSearch, name: str, guard: Guard) -> None:
     """Delete a target that is not in service, if it exists.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         name: of the target.
         guard: this run's claim alias on another index of the month. Without it the
             target is not deleted.
@@ -138,7 +138,8 @@ def drop(client: OpenSearch, name: str, guard: Guard) -> None:
     served = [alias for alias in found if not alias_actions.is_mark(name, alias)]
     if served:
         raise StatsDashboardError(
-            f"{name} is in the alias {served[0]}; an index that is read is not deleted."
+            f"{name} was not deleted, because it is in the alias {served[0]}. Remove "
+            "it from the alias first."
         )
     alias_actions.remove_index(client, guard, name)
 
@@ -153,7 +154,7 @@ def make_fit(
     """Give a filled target the replicas and settings of its source, and wait for them.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         name: of the target.
         source: index that the target replaces.
         timeout: seconds to wait for all replicas.
@@ -191,18 +192,18 @@ def make_fit(
             return
         if time.monotonic() >= end:
             raise ClusterNotHealthyError(
-                f"The copies of {name} were not in sync after {timeout:.0f} seconds "
+                f"The replicas of {name} were not in sync after {timeout:.0f} seconds "
                 f"(status {health['status']}, {health['unassigned_shards']} shards "
-                "unassigned). The copy is kept; run the same command again when the "
-                "cluster has room for them."
+                "unassigned). The copied events remain. Run the same command again "
+                "when the cluster can allocate the replicas."
             )
         sleep(0.5)
 
 
 def _reachable_status(client: OpenSearch, source: str) -> set[str]:
-    """Return the health states to wait for: green, or also yellow if the source is not.
+    """Return the health states to wait for: green; also yellow if the source is yellow.
 
-    On a cluster of one node every index with replicas is yellow.
+    In a cluster of one node every index with replicas is yellow.
     """
     status = client.cluster.health(index=source)["status"]
     return {"green"} if status == "green" else {"green", "yellow"}

@@ -91,7 +91,7 @@ class Verifier:
             target_prints: fingerprints of the events read back from the target.
 
         Raises:
-            VerificationError: the text says what differs.
+            VerificationError: the text states what differs.
         """
         left, right = self._sides(settled)
         days = set(source_prints.differing(target_prints))
@@ -99,7 +99,7 @@ class Verifier:
         repaired = 0
         counts = {**target_prints.counts(), **source_prints.counts()}
         for day in sorted(days):
-            repaired += self._mend(left, right, day, counts.get(day, 1))
+            repaired += self._repair(left, right, day, counts.get(day, 1))
         if days:
             _, right = self._sides(settled)
         total = self._all_enriched()
@@ -126,7 +126,7 @@ class Verifier:
             if source.get(day, 0) != target.get(day, 0)
         ]
 
-    def _mend(
+    def _repair(
         self, left: ComparedIndex, right: ComparedIndex, day: str, count: int
     ) -> int:
         """Compare and repair one day until both sides are the same.
@@ -147,7 +147,7 @@ class Verifier:
         found = compare_day(self._text, left, right, day, count, self._copier.check)
         if found:
             raise VerificationError(
-                f"After {_ROUNDS} repairs the events of {day} still differ: {found}."
+                f"After {_ROUNDS} repairs, the events of {day} still differ: {found}."
             )
         return repaired
 
@@ -199,7 +199,7 @@ class Verifier:
         enriched = self._count({"exists": {"field": "enriched_at"}})
         if enriched != total:
             raise VerificationError(
-                f"{total - enriched} of {total} events were stored without enrichment."
+                f"{total - enriched} of {total} events of the copy are not enriched."
             )
         return total
 
@@ -207,8 +207,8 @@ class Verifier:
         answer = self._client.count(index=self._target, body={"query": query})
         if answer["_shards"]["failed"]:
             raise ClusterNotHealthyError(
-                f"Not every shard of {self._target} could be counted. Run the same "
-                "command again when the index is whole."
+                f"A shard of {self._target} could not be counted. Run the same command "
+                "again when all its primary shards are active."
             )
         return answer["count"]
 
@@ -256,8 +256,8 @@ class Verifier:
         for recid, id, stored, wanted in differing:
             if recid not in noted:
                 raise VerificationError(
-                    f"The event {id} was enriched with the communities {stored}; "
-                    f"its record's timeline says {wanted}."
+                    f"The event {id} was enriched with the communities {stored}, but "
+                    f"by its record's timeline they are {wanted}."
                 )
 
 

@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
     except OSError as error:
         print(
-            f"Error: {error.filename or sys.prefix} cannot be written or read "
-            f"({error.strerror}). Nothing was changed: run this as a user who may "
+            f"Error: {error.filename or sys.prefix} cannot be read or written "
+            f"({error.strerror}). Nothing was changed. Run this as a user who may "
             "change the environment.",
             file=sys.stderr,
         )
@@ -85,8 +85,8 @@ def _find(target: Target) -> Installed:
     path = Path(spec.origin).parent.parent / target.path
     if not path.is_file():
         raise PatchError(
-            f"{_label(target)} has no {path}, so it is no version that can be "
-            "patched. Nothing was changed."
+            f"{_label(target)} has no {path}, so this version cannot be patched. "
+            "Nothing was changed."
         )
     return Installed(target, path, path.read_bytes())
 
@@ -94,7 +94,7 @@ def _find(target: Target) -> Installed:
 def _patch(installed: Sequence[Installed], only_look: bool) -> int:
     """Patch the files that lack hooks."""
     changes = _all(_change_to, installed)
-    _tell(installed, changes)
+    _print_states(installed, changes)
     if not changes:
         print(f"Nothing to patch: {_labels(installed)} have the hooks.")
         return DONE
@@ -129,9 +129,9 @@ def _revert(installed: Sequence[Installed]) -> int:
     for path in left_over:
         path.unlink()
     if to_restore:
-        print(f"Put back {len(to_restore)} files. Restart web and worker processes.")
+        print(f"Restored {len(to_restore)} files. Restart web and worker processes.")
     else:
-        print("Nothing to put back: no file is patched.")
+        print("Nothing to restore: no file is patched.")
     return DONE
 
 
@@ -172,7 +172,9 @@ def _all(
     return [result for result in results if result is not None]
 
 
-def _tell(installed: Iterable[Installed], changes: Iterable[files.FileChange]) -> None:
+def _print_states(
+    installed: Iterable[Installed], changes: Iterable[files.FileChange]
+) -> None:
     """Print the state of every file."""
     print(f"{sys.prefix}:")
     lacking = {change.path for change in changes}
@@ -185,7 +187,7 @@ def _decode(content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise UnknownCodeError("it is no text in UTF-8") from None
+        raise UnknownCodeError("it is not UTF-8 text") from None
 
 
 def _label(target: Target) -> str:

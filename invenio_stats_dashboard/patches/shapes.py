@@ -121,11 +121,11 @@ def patched(target: Target, text: str) -> str:
         new = hunks.apply(text, hunks.parse(patch))
     except hunks.DoesNotFitError as error:
         raise UnknownCodeError(
-            f"its {target.class_name} is not as any known version has it, where the "
-            f"hook '{error}' belongs"
+            f"its {target.class_name} differs from all known versions where the hook "
+            f"'{error}' belongs"
         ) from None
     if not has_hooks(target, new):
-        raise UnknownCodeError("the patch fits, but gives it no hooks")
+        raise UnknownCodeError("the patch fits, but adds no hooks")
     return new
 
 
@@ -161,7 +161,7 @@ def _class(target: Target, text: str) -> ast.ClassDef:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
-        raise UnknownCodeError(f"it is no Python code ({error})") from None
+        raise UnknownCodeError(f"it is not Python code ({error})") from None
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == target.class_name:
             return node

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Search the aggregates of one community, several searches to a request."""
+"""Search the aggregates of one community, with several searches in a request."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -41,14 +41,14 @@ class SearchRequest(msgspec.Struct, frozen=True):
     Attributes:
         index: names, separated by commas.
         body: of the request.
-        told: paths of the response to return (``filter_path``); empty for all of it.
-            A source filter would parse the whole document into objects, which takes
-            five times as long.
+        paths: of the response to return (``filter_path``); empty for all of it. A
+            source filter would parse the whole document into objects, which takes five
+            times as long.
     """
 
     index: str
     body: dict[str, Any]
-    told: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 class AggregateSearch:
@@ -69,11 +69,11 @@ class AggregateSearch:
         """Send some searches in one request.
 
         Args:
-            searches: either all or none have paths of the response (``told``). Each
-                response has the paths of all of them.
+            searches: either all or none have ``paths``. Each response has the paths of
+                all of them.
 
         Returns:
-            the JSON of each response. A response that lacks some shards is an error.
+            The JSON of each response. A response without some shards is an error.
 
         Raises:
             SearchUnavailableError: OpenSearch was unavailable for too long.
@@ -110,7 +110,7 @@ class AggregateSearch:
         family: str,
         community: str,
         body: dict[str, Any],
-        told: tuple[str, ...] = (),
+        paths: tuple[str, ...] = (),
         **bounds: date,
     ) -> SearchRequest:
         """Return a search in a community's documents of a family.
@@ -119,23 +119,24 @@ class AggregateSearch:
             family: one of :data:`~..search.names.FAMILIES`.
             community: UUID or ``global``.
             body: of the request, without its query.
-            told: see :class:`SearchRequest`.
+            paths: see :class:`SearchRequest`.
             **bounds: limits of the days: ``gte``, ``lte`` and ``lt``.
         """
         query = days(day_field(family), community, bounds)
         return SearchRequest(
-            self.names.aggregates(family), {**body, "query": query}, told
+            self.names.aggregates(family), {**body, "query": query}, paths
         )
 
 
 def _params(searches: Sequence[SearchRequest]) -> dict[str, str]:
     """Return the parameters of a request: the paths of its responses."""
-    told = dict.fromkeys(path for search in searches for path in search.told)
-    if not told:
+    paths = dict.fromkeys(path for search in searches for path in search.paths)
+    if not paths:
         return {}
     # a response without any of its paths would be left out of the list
     always = ("responses.status", "responses.error")
-    return {"filter_path": ",".join((*always, *(f"responses.{path}" for path in told)))}
+    wanted = (f"responses.{path}" for path in paths)
+    return {"filter_path": ",".join((*always, *wanted))}
 
 
 def _check(answer: msgspec.Raw) -> None:
@@ -145,7 +146,7 @@ def _check(answer: msgspec.Raw) -> None:
         return
     if found.status in TRANSIENT_STATUSES:
         raise SearchUnavailableError(
-            f"OpenSearch does not answer a search completely: {reason}"
+            f"OpenSearch returned an incomplete result: {reason}"
         )
     raise StatsDashboardError(f"OpenSearch refuses a search: {reason}")
 

@@ -82,7 +82,7 @@ def range_of_days(
     first = day(start_date, "start") or _days_before(last, _DAYS - 1)
     if first > last:
         raise UsageError(
-            f"There are no days from {first} to {last}"
+            f"The range is empty: it begins on {first} and ends on {last}"
             + (", which is today." if last == now else ".")
         )
     return first, last
@@ -98,18 +98,18 @@ def month(text: str, today: date | None = None) -> tuple[str, str, bool]:
         today: the current UTC day; None to read the clock.
 
     Returns:
-        the two days, and whether the month has ended.
+        The two days, and whether the month has ended.
 
     Raises:
         UsageError: it is not a month, or begins after today.
     """
     today = today or datetime.now(UTC).date()
     if not _MONTH.fullmatch(str(text)):
-        raise UsageError(f"The month {text!r} is no month; write it as YYYY-MM.")
+        raise UsageError(f"{text!r} is not a month; write it as YYYY-MM.")
     year, number = map(int, text.split("-"))
     first = date(year, number, 1)
     if first > today:
-        raise UsageError(f"The month {text} is to come; nothing was used in it yet.")
+        raise UsageError(f"The month {text} is in the future.")
     last = date(year, number, calendar.monthrange(year, number)[1])
     return first.isoformat(), min(last, today).isoformat(), last < today
 
@@ -119,14 +119,14 @@ def one_of(value: str, values: Collection[str], name: str) -> None:
 
     Args:
         value: of the argument.
-        values: the possible ones.
+        values: the allowed values.
         name: of the argument, for the error message.
 
     Raises:
-        UsageError: it has another one.
+        UsageError: it has another value.
     """
     if value not in values:
-        raise UsageError(f"There is no {name!r} {value!r}; it can be {_or(values)}.")
+        raise UsageError(f"{value!r} is not allowed for {name!r}; use {_or(values)}.")
 
 
 def communities(reader: MembershipReader, names: Iterable[object]) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def communities(reader: MembershipReader, names: Iterable[object]) -> tuple[str,
     for name in texts:
         if name not in found:
             raise UsageError(
-                f"There is no community {name!r}: give the UUID or the slug of one."
+                f"There is no community {name!r}. Give the UUID or slug of a community."
             )
     return tuple(sorted(set(found.values())))
 
@@ -184,7 +184,7 @@ def moment(value: str | date, which: str, whole_day: bool = False) -> datetime:
             )
         except ValueError:
             raise UsageError(
-                f"The {which} date {value!r} is no date; write it as YYYY-MM-DD."
+                f"The {which} date {value!r} is not a date; write it as YYYY-MM-DD."
             ) from None
     if not isinstance(value, datetime):
         found, rest = datetime.combine(value, time(), UTC), timedelta(days=1)

@@ -96,7 +96,7 @@ class CellProjection:
         self._plain = [((leaf, 1),) for leaf in leaves] == self.paths
         places = {leaf: place for place, leaf in enumerate(leaves)}
         self._terms = [[(places[path], sign) for path, sign in i] for i in self.paths]
-        # types that are made from the paths
+        # types that are created from the paths
         cell: Any = numbers([leaf.split(".") for leaf in leaves], [("id", str)])
         top: Any = msgspec.defstruct(
             "Top", [("by_view", list[msgspec.Raw], []), ("by_download", list, [])]
@@ -202,7 +202,7 @@ class BreakdownSource:
         self._breakdowns, self._buckets, self._only = breakdowns, buckets, only
         self._ends = [bucket.end.toordinal() for bucket in buckets]
         of_hits = ("sort", *(f"_source.subcounts.{key}" for key in breakdowns))
-        self._told = tuple(f"hits.hits.{path}" for path in of_hits)
+        self._paths = tuple(f"hits.hits.{path}" for path in of_hits)
 
     def tables(self) -> Iterator[Tables]:
         """Yield the tables of each interval.
@@ -212,13 +212,13 @@ class BreakdownSource:
         raise NotImplementedError
 
     def _search(
-        self, body: dict[str, Any], told: tuple[str, ...], **bounds: date
+        self, body: dict[str, Any], paths: tuple[str, ...], **bounds: date
     ) -> SearchRequest:
         return self._aggregates.search(
             self._family,
             self._community,
             {"track_total_hits": False, **body},
-            told,
+            paths,
             **bounds,
         )
 
@@ -230,7 +230,7 @@ class BreakdownSource:
 
         def search(body: dict[str, Any]) -> SearchRequest:
             return self._search(
-                {**body, "sort": self._sort("asc")}, self._told, **bounds
+                {**body, "sort": self._sort("asc")}, self._paths, **bounds
             )
 
         for hit in self._paged(search, _decode_page, FIRST_PAGE):
@@ -326,7 +326,7 @@ class RunningDeltas(DeltaBuckets):
 class SnapshotLists(BreakdownSource):
     """The last snapshot at the end of each interval.
 
-    Reads the first snapshots when it is made, for :meth:`part`.
+    The constructor reads the first snapshots, which :meth:`part` needs.
 
     Args:
         *args: those of :class:`BreakdownSource`.
@@ -338,7 +338,7 @@ class SnapshotLists(BreakdownSource):
         self._groups = [self._buckets[start : start + TOGETHER] for start in starts]
         before = {"size": 1, "sort": self._sort("desc")}
         searches = [
-            self._search(before, self._told, lt=self._buckets[0].start),
+            self._search(before, self._paths, lt=self._buckets[0].start),
             self._last_of(self._groups[0]),
         ]
         first, ends = self._aggregates.ask(searches)
@@ -348,10 +348,10 @@ class SnapshotLists(BreakdownSource):
         ]
 
     def part(self) -> set[str]:
-        """Return the breakdowns of which some document has only the largest values.
+        """Return the breakdowns of which a document has only the largest values.
 
-        They cannot be read from snapshots. While documents are counted again after a
-        change of the configuration, some have all values and some do not.
+        They cannot be read from snapshots. After a change of the configuration, until
+        all documents are counted again, some have all values and some do not.
         """
         lists = [found for found in self._first if found is not None]
         return {
@@ -420,12 +420,12 @@ class SnapshotLists(BreakdownSource):
                 }
             },
         }
-        told = (
-            # else an interval without a snapshot would be left out of the list
+        paths = (
+            # without this path, the list would omit an interval without a snapshot
             "aggregations.ends.buckets.key",
-            *(f"aggregations.ends.buckets.last.{path}" for path in self._told),
+            *(f"aggregations.ends.buckets.last.{path}" for path in self._paths),
         )
-        return self._search(body, told, gte=buckets[0].start, lte=buckets[-1].end)
+        return self._search(body, paths, gte=buckets[0].start, lte=buckets[-1].end)
 
 
 class SnapshotDifferences(SnapshotLists):

@@ -74,8 +74,8 @@ class Breakdowns:
 
         Yields:
             breakdown -> id -> a number for each of :attr:`metrics`; None if it is
-            unknown or suppressed. Values without numbers are left out. The next step
-            of the iterator may change a row.
+            unknown or suppressed. Values without numbers are omitted. The next step of
+            the iterator may change a row.
 
         Raises:
             SearchUnavailableError: OpenSearch was unavailable for too long.
@@ -90,7 +90,7 @@ class Breakdowns:
                 for key, table in next(reading).items():
                     tables[key] = _joined(tables[key], table, places[key], empty[key])
             yield {
-                key: self._told(key, table, only.get(key))
+                key: self._public(key, table, only.get(key))
                 for key, table in tables.items()
             }
 
@@ -210,7 +210,7 @@ class Breakdowns:
         needed = [METRICS[name] for name in VISITORS.values()]
         return [metric for metric in needed if metric not in metrics]
 
-    def _told(self, key: str, table: Table, only: Collection[str] | None) -> Table:
+    def _public(self, key: str, table: Table, only: Collection[str] | None) -> Table:
         """Return a table without suppressed numbers and without the added metrics."""
         metrics, columns = self.metrics[key], self._columns[key]
         if not self.hides(key):
@@ -222,10 +222,10 @@ class Breakdowns:
         visitors = {
             part: columns.index(METRICS[name]) for part, name in VISITORS.items()
         }
-        told = self._small.suppressed_table(table, places, visitors)
+        shown = self._small.suppressed_table(table, places, visitors)
         return {
             id: row[: len(metrics)]
-            for id, row in told.items()
+            for id, row in shown.items()
             if any(row[: len(metrics)]) and (only is None or id in only)
         }
 

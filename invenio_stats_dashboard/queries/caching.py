@@ -3,7 +3,7 @@
 
 """Read and write the cache of the site.
 
-If the cache does not answer, nothing is found and nothing is stored.
+If the cache does not answer, reading finds nothing and writing stores nothing.
 """
 
 import logging
@@ -50,4 +50,4 @@ def cache(values: Mapping[str, Any], seconds: int) -> None:
     try:
         current_cache.set_many(values, timeout=seconds)
     except Exception as error:  # noqa: BLE001 - of any kind of cache
-        logger.warning("the cache takes nothing: %s", error)
+        logger.warning("the cache stores nothing: %s", error)

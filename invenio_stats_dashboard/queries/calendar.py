@@ -28,7 +28,7 @@ def buckets(first: date, last: date, interval: str) -> tuple[Interval, ...]:
     """
     if interval not in INTERVALS:
         raise UsageError(
-            f"There is no interval {interval!r}; there are {', '.join(INTERVALS)}."
+            f"There is no interval {interval!r}. Available: {', '.join(INTERVALS)}."
         )
     if last < first:
         raise UsageError(f"The last day {last} is before the first, {first}.")
@@ -49,14 +49,14 @@ def compared_range(first: date, last: date, how: str) -> tuple[date, date]:
         first: first day.
         last: last day, inclusive.
         how: ``previous`` for as many days just before; ``year`` for the same days of
-            the year before, 28 February for the 29th.
+            the year before, with 28 February instead of the 29th.
 
     Raises:
         UsageError: the comparison is unknown, or the range begins before year 1.
     """
     if how not in COMPARISONS:
         raise UsageError(
-            f"There is no comparison {how!r}; there are {', '.join(COMPARISONS)}."
+            f"There is no comparison {how!r}. Available: {', '.join(COMPARISONS)}."
         )
     try:
         if how == "previous":
@@ -64,7 +64,7 @@ def compared_range(first: date, last: date, how: str) -> tuple[date, date]:
             return first - days, last - days
         return _year_before(first), _year_before(last)
     except (OverflowError, ValueError):
-        raise UsageError(f"There is nothing before {first} to compare with.") from None
+        raise UsageError(f"There is no range before {first}.") from None
 
 
 def _end(day: date, interval: str) -> date:

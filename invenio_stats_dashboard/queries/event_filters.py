@@ -29,7 +29,7 @@ def of_community(
 
 
 def whose(only: dict[str, Any], community: str) -> list[dict[str, Any]]:
-    """Return the queries that all events match that count for a community."""
+    """Return the queries that an event must match to count for a community."""
     if community == GLOBAL:
         return [only]
     return [only, {"term": {"community_ids": community}}]

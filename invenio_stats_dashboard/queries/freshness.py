@@ -3,8 +3,8 @@
 
 """Report how fresh numbers are, why they are late, and what was corrected.
 
-Anybody may see the result. So it contains no other community, no totals of the
-instance, and no error messages of OpenSearch.
+The result is public. So it contains no other community, no totals of the instance, and
+no error messages of OpenSearch.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,13 +30,13 @@ LATE = timedelta(hours=3)
 """Age from which numbers are late: the scheduled aggregation runs every hour."""
 
 MOST = 100
-"""Maximal number of corrections in a result."""
+"""Maximum number of corrections in a result."""
 
 _LOOKED_AT = 1000
-"""Corrections of the range, of all communities, that are read to find these."""
+"""Number of corrections, of all communities, among which these are searched."""
 
-_TOLD = ("scope", "day", "last_day", "days", "why", "updated_at")
-"""Fields of a correction that anybody may see."""
+_PUBLIC = ("scope", "day", "last_day", "days", "why", "updated_at")
+"""Public fields of a correction."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Freshness:
         late: a sentence that explains why numbers are late; None if they are not.
         corrections: changes to days of the range that were already complete, the newest
             first. Keys: ``scope`` (usage or records), ``day``, ``why``, ``updated_at``;
-            of records also ``last_day`` and the number of ``days``.
+            for records also ``last_day`` and the number of ``days``.
         first_day: first day for which the community has numbers, or None.
         last_day: the last one, or None.
     """
@@ -185,7 +185,7 @@ class FreshnessReader:
                 "size": _LOOKED_AT,
                 "query": {"bool": {"filter": filters}},
                 "sort": [{"updated_at": "desc"}],
-                "_source": [*_TOLD, "communities", "more_communities"],
+                "_source": [*_PUBLIC, "communities", "more_communities"],
                 "track_total_hits": False,
             },
         )
@@ -217,22 +217,22 @@ def late(state: FreshnessState, now: datetime) -> str | None:
     if as_of and now - datetime.fromisoformat(as_of) <= LATE:
         return None
     if not as_of:
-        return _("Not everything has been counted yet.") + " " + _reason(state)
+        return _("The statistics are not complete yet.") + " " + _reason(state)
     return _("The numbers are older than usual.") + " " + _reason(state)
 
 
 def _reason(state: FreshnessState) -> str:
     if not state.backfill.get("finished_at"):
-        return _("It is still being found out which records were in which community.")
+        return _("Community membership history is still being generated.")
     if state.preparation.get("months_left"):
-        return _("Earlier usage is still being prepared for counting.")
+        return _("Earlier usage events are still being migrated.")
     if state.lock and is_held({"_source": state.lock}):
-        return _("They are being counted right now.")
+        return _("An update is running.")
     if state.run.get("error"):
-        return _("The last count failed.")
+        return _("The last update failed.")
     if state.run.get("days_left"):
         return _("Earlier days are still being counted.")
-    return _("There was no count of everything since.")
+    return _("The next update has not run yet.")
 
 
 def _concerning(community: str, answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -241,7 +241,7 @@ def _concerning(community: str, answer: dict[str, Any]) -> Iterator[dict[str, An
         found = hit["_source"]
         # a correction of many communities stores only some of them
         if community in found["communities"] or found.get("more_communities"):
-            yield {key: found[key] for key in _TOLD if key in found}
+            yield {key: found[key] for key in _PUBLIC if key in found}
 
 
 def _state_of(answer: dict[str, Any]) -> FreshnessState:

@@ -3,8 +3,8 @@
 
 """Label breakdowns and their values in the language of the user.
 
-Labels are read from vocabularies together with the numbers, so that a new title is used
-for all years. If a vocabulary does not answer, the id is the label.
+Labels are read from vocabularies together with the numbers, so a new title applies to
+all years. If a vocabulary does not answer, the id is the label.
 """
 
 import logging
@@ -36,28 +36,28 @@ TOGETHER = 1000
 """Ids in one request to a vocabulary."""
 
 _EVERYWHERE = {"unknown": _("Unknown"), OTHER: _("Others")}
-_AGENTS = {"human": _("People"), "machine": _("Machines")}
+_AGENTS = {"human": _("Humans"), "machine": _("Machines")}
 _ACCESS = {
-    # InvenioRDM's own "Open" is what a button does
+    # the message "Open" of InvenioRDM is the verb on a button
     "open": pgettext("access status", "Open"),
-    "embargoed": _("Embargoed"),
+    "embargoed": pgettext("access status", "Embargoed"),
     "restricted": _("Restricted"),
-    "metadata-only": _("Metadata-only"),
+    "metadata-only": pgettext("access status", "Metadata-only"),
 }
 _BREAKDOWNS = {
-    "resource_types": _("Resource types"),
+    "resource_types": pgettext("breakdown", "Resource types"),
     "access_statuses": _("Access"),
     "languages": _("Languages"),
     "subjects": _("Subjects"),
     "rights": _("Licenses"),
-    "funders": _("Funders"),
-    "affiliations": _("Affiliations"),
+    "funders": pgettext("breakdown", "Funders"),
+    "affiliations": pgettext("breakdown", "Affiliations"),
     "publishers": _("Publishers"),
     "periodicals": _("Journals"),
     "file_types": _("File types"),
     "countries": _("Countries"),
     "referrers": _("Referrers"),
-    "agents": _("People and machines"),
+    "agents": _("Humans and machines"),
 }
 
 logger = logging.getLogger(__name__)

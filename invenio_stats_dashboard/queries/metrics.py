@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The metrics: their fields in stored documents, and what they mean.
+"""Define the metrics: their fields in stored documents, and what they mean.
 
 A *flow* is what happened in an interval, and adds up over intervals. A *level* is what
 existed at the end of one. A *distinct* metric is known for single days, and since the
@@ -34,7 +34,7 @@ class Metric:
             read from; empty if values do not have the metric.
         unit: ``count`` or ``bytes``.
         label: its translated name.
-        definition: a translated sentence that says what is counted.
+        definition: a translated sentence that defines what is counted.
     """
 
     key: str
@@ -100,16 +100,20 @@ _METRICS = (
         "view",
         "total_events",
         _("Views"),
-        _("Views of record pages by people and machines, without robots."),
+        _(
+            "Views of record pages by humans and machines. Robots are left out as on "
+            "the record pages."
+        ),
     ),
     _usage(
         "view_visitors",
         "view",
         "unique_visitors",
-        _("Visitors (views)"),
+        _("Visitors per day (added up)"),
         _(
-            "Visitors who viewed records, counted once a day: whoever comes on two "
-            "days counts twice, since visitors cannot be told apart over days."
+            "Visitors who viewed records, counted anew each day. A person who visits "
+            "on two days counts twice, because visitors cannot be recognised on "
+            "another day."
         ),
     ),
     _usage(
@@ -117,30 +121,34 @@ _METRICS = (
         "view",
         "unique_records",
         _("Viewed records"),
-        _("Different records, each version by itself, that were viewed."),
+        _("Different records that were viewed. Each version counts separately."),
     ),
     _usage(
         "viewed_parents",
         "view",
         "unique_parents",
         _("Viewed works"),
-        _("Different records, all versions together, that were viewed."),
+        _("Different works that were viewed. All versions of a record count as one."),
     ),
     _usage(
         "downloads",
         "download",
         "total_events",
         _("Downloads"),
-        _("Downloads of files by people and machines, without robots."),
+        _(
+            "Downloads of files by humans and machines. Robots are left out as on the "
+            "record pages."
+        ),
     ),
     _usage(
         "download_visitors",
         "download",
         "unique_visitors",
-        _("Visitors (downloads)"),
+        _("Visitors with downloads per day (added up)"),
         _(
-            "Visitors who downloaded files, counted once a day: whoever comes on two "
-            "days counts twice, since visitors cannot be told apart over days."
+            "Visitors who downloaded files, counted anew each day. A person who "
+            "visits on two days counts twice, because visitors cannot be recognised "
+            "on another day."
         ),
     ),
     _usage(
@@ -148,7 +156,7 @@ _METRICS = (
         "download",
         "total_volume",
         _("Downloaded data"),
-        _("Bytes of the downloaded files, as often as they were downloaded."),
+        _("Total bytes downloaded."),
         "bytes",
     ),
     _usage(
@@ -156,14 +164,14 @@ _METRICS = (
         "download",
         "unique_records",
         _("Downloaded records"),
-        _("Different records, each version by itself, of which files were downloaded."),
+        _("Different records with downloads. Each version counts separately."),
     ),
     _usage(
         "downloaded_parents",
         "download",
         "unique_parents",
         _("Downloaded works"),
-        _("Different records, all versions together, of which files were downloaded."),
+        _("Different works with downloads. All versions of a record count as one."),
     ),
     _usage(
         "downloaded_files",
@@ -177,42 +185,42 @@ _METRICS = (
         "records",
         _CLASSES,
         _("Records"),
-        _("Records that were there at the end, each version by itself."),
+        _("Records at the end of the period. Each version counts separately."),
     ),
     _level(
         "records_with_files",
         "records",
         ("with_files",),
         _("Records with files"),
-        _("Records with at least one file that were there at the end."),
+        _("Records with at least one file at the end of the period."),
     ),
     _level(
         "records_metadata_only",
         "records",
         ("metadata_only",),
         _("Metadata-only records"),
-        _("Records without files that were there at the end."),
+        _("Records without files at the end of the period."),
     ),
     _level(
         "parents",
         "parents",
         _CLASSES,
         _("Works"),
-        _("Records that were there at the end, all versions counted as one."),
+        _("Works at the end of the period. All versions of a record count as one."),
     ),
     _level(
         "files",
         "files",
         ("file_count",),
         _("Files"),
-        _("Files of the records that were there at the end."),
+        _("Files of the records at the end of the period."),
     ),
     _level(
         "stored_volume",
         "files",
         ("data_volume",),
         _("Stored data"),
-        _("Bytes of the files of the records that were there at the end."),
+        _("Total size of the files of the records at the end of the period."),
         "bytes",
     ),
     Metric(
@@ -224,7 +232,7 @@ _METRICS = (
         (),
         "count",
         _("Uploaders"),
-        _("Different owners of the records that were there at the end."),
+        _("Different owners of the records at the end of the period."),
     ),
     _flow(
         "records_added",
@@ -232,7 +240,7 @@ _METRICS = (
         "added",
         _CLASSES,
         _("Records added"),
-        _("Records that came in, each version by itself."),
+        _("Records added in the period. Each version counts separately."),
     ),
     _flow(
         "records_removed",
@@ -240,7 +248,7 @@ _METRICS = (
         "removed",
         _CLASSES,
         _("Records removed"),
-        _("Records that were removed or deleted, each version by itself."),
+        _("Records removed or deleted in the period. Each version counts separately."),
     ),
     _flow(
         "parents_added",
@@ -249,8 +257,9 @@ _METRICS = (
         _CLASSES,
         _("Works added"),
         _(
-            "Records that came in, all versions counted as one; one that gets its "
-            "first file is removed as metadata-only and added as one with files."
+            "Works added in the period. All versions of a record count as one. A work "
+            "that receives its first file counts as removed without files and as "
+            "added with files."
         ),
     ),
     _flow(
@@ -259,7 +268,10 @@ _METRICS = (
         "removed",
         _CLASSES,
         _("Works removed"),
-        _("Records that were removed or deleted, all versions counted as one."),
+        _(
+            "Works removed or deleted in the period. All versions of a record count "
+            "as one."
+        ),
     ),
     _flow(
         "files_added",
@@ -267,7 +279,7 @@ _METRICS = (
         "added",
         ("file_count",),
         _("Files added"),
-        _("Files of the records that came in."),
+        _("Files of the records added in the period."),
     ),
     _flow(
         "files_removed",
@@ -275,7 +287,7 @@ _METRICS = (
         "removed",
         ("file_count",),
         _("Files removed"),
-        _("Files of the records that were removed or deleted."),
+        _("Files of the records removed or deleted in the period."),
     ),
     _flow(
         "volume_added",
@@ -283,7 +295,7 @@ _METRICS = (
         "added",
         ("data_volume",),
         _("Data added"),
-        _("Bytes of the files of the records that came in."),
+        _("Total size of the files of the records added in the period."),
         "bytes",
     ),
     _flow(
@@ -292,7 +304,7 @@ _METRICS = (
         "removed",
         ("data_volume",),
         _("Data removed"),
-        _("Bytes of the files of the records that were removed or deleted."),
+        _("Total size of the files of the records removed or deleted in the period."),
         "bytes",
     ),
 )

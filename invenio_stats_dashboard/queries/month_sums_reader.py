@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Add up breakdowns from stored month sums instead of deltas, where both are the same.
+"""Add up breakdowns from stored month sums instead of deltas, if both are equal.
 
-A month sum stores a hash of the deltas that it was computed from. It is used only if
+A month sum stores a hash of the deltas from which it was computed. It is used only if
 the deltas still have that hash. Otherwise the deltas are read: for a month that is
 being counted, that has few deltas, or that is only partly in the range.
 """
@@ -70,7 +70,7 @@ class _Lists:
     def __init__(self, columns: CellProjection) -> None:
         paths = [path for ((path, _),) in columns.paths]
         self._columns = [attrgetter(path) for path in paths]
-        # types that are made from the paths
+        # types that are created from the paths
         lists: Any = numbers(
             [path.split(".") for path in paths],
             [("ids", list[str])],
@@ -89,7 +89,7 @@ class _Lists:
         self.decode = msgspec.json.Decoder(page).decode
         wanted = dict.fromkeys(("deltas", *(f"cells.{p}" for p in ("ids", *paths))))
         of_hits = ("sort", *(f"_source.{path}" for path in wanted))
-        self.told = tuple(f"hits.hits.{path}" for path in of_hits)
+        self.paths = tuple(f"hits.hits.{path}" for path in of_hits)
 
     def add(self, table: SumTable, cells: Any, only: Collection[str] | None) -> None:
         """Add values to a table, in place.
@@ -203,7 +203,7 @@ class _Monthly(DeltaBuckets):
         order = [{"period_start": "asc"}, {"breakdown": "asc"}]
         body = {**body, "query": query, "sort": order, "track_total_hits": False}
         alias = self._aggregates.names.aggregates(USAGE_MONTH)
-        return SearchRequest(alias, body, self._lists.told)
+        return SearchRequest(alias, body, self._lists.paths)
 
     def _search_of_checksums(
         self, body: dict[str, Any], bounds: Mapping[str, date]
@@ -215,8 +215,8 @@ class _Monthly(DeltaBuckets):
             "docvalue_fields": [CHECKSUM],
             "sort": self._sort("asc"),
         }
-        told = ("hits.hits.sort", "hits.hits.fields")
-        return self._search(body, told, **bounds)
+        paths = ("hits.hits.sort", "hits.hits.fields")
+        return self._search(body, paths, **bounds)
 
 
 class MonthlySums(_Monthly, DeltaBuckets):

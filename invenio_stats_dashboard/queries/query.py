@@ -23,10 +23,10 @@ COMPARISONS = ("previous", "year")
 """Compare with as many days just before, or with the same days of the year before."""
 
 OTHER = "_other"
-"""Id of all values together that are not listed; vocabularies have an own ``other``."""
+"""Id of the sum of the values not listed; ``other`` is an id of some vocabularies."""
 
 EARLIEST = date(1900, 1, 1)
-"""The first day of any query. Levels and running totals include what was before."""
+"""The first day of any query. Levels and running totals include earlier days."""
 
 CURRENT, COMPARED = "current", "compared"
 """The names of the periods of a result."""
@@ -77,7 +77,7 @@ class SeriesQuery:
 
 @dataclass(frozen=True)
 class Interval:
-    """One interval, cut off at the ends of the range.
+    """One interval, truncated at the ends of the range.
 
     Attributes:
         start: first day.

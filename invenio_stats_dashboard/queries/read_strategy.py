@@ -28,8 +28,8 @@ def of_totals(metric: Metric, query: SeriesQuery) -> str:
 def of_cells(metric: Metric, query: SeriesQuery, subcount: Subcount) -> str:
     """Return the strategy for a metric's numbers by breakdown.
 
-    In breakdowns, snapshots have no distinct metrics. Of a breakdown that shows the
-    top, they have only the largest values.
+    The breakdowns of snapshots have no distinct metrics. If a breakdown shows the top,
+    snapshots have only its largest values.
     """
     if not has_cells(metric, subcount):
         return UNKNOWN
@@ -62,12 +62,12 @@ def total(
         query: gives the interval, and whether the numbers are running totals.
 
     Returns:
-        the sum of a flow without suppressed numbers; the last number of a level or a
+        The sum of a flow without suppressed numbers; the last number of a level or a
         running total; None if the numbers cannot be added up.
     """
     if metric.kind == LEVEL or query.cumulative:
         return values[-1]
     if metric.kind == DISTINCT:
         return values[0] if len(values) == 1 else None
-    told = [value for value in values if value is not None]
-    return sum(told) if told else None
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -78,10 +78,10 @@ class SeriesReader:
             totals = self._totals(period)
             cells = self._breakdowns(period.query, query.breakdowns)
             limit = None if query.top is None else KEPT
-            told = TopCells(cells, period.query, period.buckets, chosen, limit)
-            chosen = told.chosen if query.top is not None else None
-            series = [*_totals_series(period, totals), *_cells_series(period, told)]
-            counts = {key: told.count(key) for key in query.breakdowns}
+            top = TopCells(cells, period.query, period.buckets, chosen, limit)
+            chosen = top.chosen if query.top is not None else None
+            series = [*_totals_series(period, totals), *_cells_series(period, top)]
+            counts = {key: top.count(key) for key in query.breakdowns}
             periods.append(
                 PeriodResult(period.name, period.buckets, tuple(series), counts)
             )
@@ -104,7 +104,7 @@ class SeriesReader:
         are sorted within it; otherwise they have the order of :meth:`read`.
 
         Yields:
-            for each interval the totals, then the breakdowns.
+            For each interval the totals, then the breakdowns.
 
         Raises:
             UsageError: a metric, breakdown, interval or comparison is unknown.
@@ -119,8 +119,8 @@ class SeriesReader:
             if query.top is None:
                 lines = all_cells(cells, period.query, period.buckets)
             else:
-                told = TopCells(cells, period.query, period.buckets, chosen, KEPT)
-                chosen, lines = told.chosen, told.lines()
+                top = TopCells(cells, period.query, period.buckets, chosen, KEPT)
+                chosen, lines = top.chosen, top.lines()
             for place, tables in enumerate(lines):
                 yield from _total_rows(period, totals, place)
                 yield from _cell_rows(period, cells, tables, place)
@@ -151,12 +151,12 @@ class SeriesReader:
         for key in query.metrics:
             if key not in METRICS:
                 raise UsageError(
-                    f"There is no metric {key!r}; there are {', '.join(METRICS)}."
+                    f"There is no metric {key!r}. Available: {', '.join(METRICS)}."
                 )
         for key in (*query.breakdowns, *(query.only or ())[:1]):
             if key not in self._subcounts:
                 raise UsageError(
-                    f"There is no breakdown {key!r}; there are "
+                    f"There is no breakdown {key!r}. Available: "
                     f"{', '.join(self._subcounts)}."
                 )
 
@@ -177,17 +177,17 @@ def _totals_series(period: _Range, totals: _Totals) -> Iterator[Series]:
         yield Series(key, None, None, tuple(values), whole)
 
 
-def _cells_series(period: _Range, told: TopCells) -> list[Series]:
+def _cells_series(period: _Range, top: TopCells) -> list[Series]:
     """Return the series of the listed values, those with the largest numbers first."""
     values: dict[tuple[str, str], list[Row]] = {}
-    for tables in told.lines():
+    for tables in top.lines():
         for key, table in tables.items():
             for id, row in table:
-                values.setdefault((key, id), []).append(row or told.nothing(key))
+                values.setdefault((key, id), []).append(row or top.nothing(key))
     return [
         Series(metric.key, key, id, its, read_strategy.total(its, metric, period.query))
         for (key, id), rows in values.items()
-        for metric, its in zip(told.metrics[key], zip(*rows, strict=True), strict=True)
+        for metric, its in zip(top.metrics[key], zip(*rows, strict=True), strict=True)
     ]
 
 

@@ -5,10 +5,11 @@
 
 Only breakdowns of usage events describe visitors: where they come from, and what they
 use. A value with fewer visitors than the minimum is suppressed. A value without
-visitors is left out, so that a missing value does not prove that there was a visitor.
+visitors is omitted as well, so that a missing value does not prove that it had a
+visitor.
 
 The sum of the suppressed values is the total minus all others. So the smallest
-remaining value is suppressed, too, if only one value was suppressed, or if the
+remaining value is also suppressed if only one value was suppressed, or if the
 suppressed values together have fewer visitors than the minimum.
 """
 
@@ -40,7 +41,7 @@ class SmallNumbers:
     Attributes:
         minimum: number of visitors that a value must have to be shown; None to
             suppress nothing.
-        breakdowns: keys of the breakdowns that the rules are for.
+        breakdowns: keys of the breakdowns to which the rules apply.
     """
 
     minimum: int | None = None
@@ -61,7 +62,7 @@ class SmallNumbers:
         few = {id for id, number in visitors.items() if number < minimum}
         others = sorted((n, id) for id, n in visitors.items() if id not in few)
         together = sum(visitors[id] for id in few)
-        # one more is enough: it has at least the minimum
+        # one more is enough, because it has at least the minimum
         if few and others and (len(few) == 1 or together < minimum):
             few.add(others[0][1])
         return few
@@ -74,14 +75,14 @@ class SmallNumbers:
     ) -> dict[str, list[int | None]]:
         """Return a copy of a table in which suppressed numbers are None.
 
-        Values without any other number are left out.
+        Values without any other number are omitted.
 
         Args:
             table: id -> numbers; those of visitors must be known.
             places: kind of usage -> positions of its numbers in the rows.
             visitors: kind of usage -> position of its visitors.
         """
-        told = {id: list(row) for id, row in table.items()}
+        shown = {id: list(row) for id, row in table.items()}
         for part, its in places.items():
             place = visitors[part]
             there: dict[str, Any] = {
@@ -90,11 +91,11 @@ class SmallNumbers:
                 if row[place] or any(row[p] for p in its)
             }
             few = self.hidden(there)
-            for id, row in told.items():
+            for id, row in shown.items():
                 if id in few or id not in there:
                     for p in its:
                         row[p] = None
-        return {id: row for id, row in told.items() if any(row)}
+        return {id: row for id, row in shown.items() if any(row)}
 
     def suppressed(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a usage document without suppressed values.
@@ -103,15 +104,15 @@ class SmallNumbers:
             document: a delta or snapshot of usage as it is stored.
 
         Returns:
-            the document, or a copy with other ``subcounts``. A value that is suppressed
+            The document, or a copy with other ``subcounts``. A value that is suppressed
             for one kind of usage has only the other one.
         """
         subcounts = document.get("subcounts") or {}
         concerned = [key for key in subcounts if self.concern(key)]
         if not concerned:
             return document
-        told = {key: self._cells(subcounts[key]) for key in concerned}
-        return {**document, "subcounts": {**subcounts, **told}}
+        shown = {key: self._cells(subcounts[key]) for key in concerned}
+        return {**document, "subcounts": {**subcounts, **shown}}
 
     def _cells(
         self, cells: list[_Value] | dict[str, list[_Value]]
@@ -122,11 +123,11 @@ class SmallNumbers:
             cells: all values; or two lists of the largest, by views and by downloads.
         """
         if not isinstance(cells, dict):
-            return _told(cells, self._few(cells), PARTS)
+            return _shown(cells, self._few(cells), PARTS)
         # a value that is suppressed in one list is suppressed in the other
         every = {cell["id"]: cell for its in cells.values() for cell in its}
         few = self._few(every.values())
-        return {name: _told(its, few, (_BOTH[name],)) for name, its in cells.items()}
+        return {name: _shown(its, few, (_BOTH[name],)) for name, its in cells.items()}
 
     def _few(self, cells: Collection[_Value]) -> dict[str, set[str]]:
         """Return kind of usage -> ids of the values to suppress."""
@@ -138,11 +139,17 @@ class SmallNumbers:
         }
 
 
-def _told(
+def _shown(
     cells: Iterable[_Value], few: Mapping[str, set[str]], parts: Collection[str]
 ) -> list[_Value]:
-    """Return values without suppressed kinds of usage, if one of some kinds is left."""
-    told = [
+    """Return values without suppressed kinds of usage, and only those with any left.
+
+    Args:
+        cells: the values.
+        few: kind of usage -> ids of the values to suppress.
+        parts: kinds of usage of which a value must have at least one.
+    """
+    shown = [
         {
             name: value
             for name, value in cell.items()
@@ -150,7 +157,7 @@ def _told(
         }
         for cell in cells
     ]
-    return [cell for cell in told if any(part in cell for part in parts)]
+    return [cell for cell in shown if any(part in cell for part in parts)]
 
 
 def small_numbers(

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Choose the values with the largest numbers in a range, storing only their totals."""
+"""Choose the values with the largest numbers in a range, storing only totals."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ from .metrics import DISTINCT, LEVEL, Metric
 from .query import OTHER, Interval, Lines, Row, SeriesQuery, Table
 
 KEPT = 200_000
-"""Rows that are buffered, so that documents need not be read again."""
+"""Maximum number of buffered rows. For a larger range, documents are read again."""
 
 
 class CellTotals:
     """The totals of all values of one breakdown in a range.
 
     Args:
-        query: says whether numbers are running totals, and whether sums are needed.
+        query: decides whether numbers are running totals, and whether sums are needed.
         metrics: of the tables.
         buckets: number of intervals.
 
@@ -61,9 +61,9 @@ class CellTotals:
             )
 
     def largest(self, number: int | None) -> list[str]:
-        """Return ids of values, those with most of the first metric first.
+        """Return ids of values, those with the largest first metric first.
 
-        Further metrics, then ids decide between equal numbers.
+        Between equal numbers, further metrics and then ids decide.
 
         Args:
             number: of ids; None for all.
@@ -90,7 +90,7 @@ class BufferedTables:
     """Stores the tables of a range if they are small.
 
     Args:
-        limit: maximal number of rows; None for no limit.
+        limit: maximum number of rows; None without a limit.
 
     Attributes:
         tables: breakdown -> table, for each interval; None if they became too large.
@@ -101,7 +101,7 @@ class BufferedTables:
         self.tables: list[dict[str, Table]] | None = []
 
     def add(self, tables: Mapping[str, Table]) -> None:
-        """Store a copy of the tables of the next interval, or drop all if too large."""
+        """Store a copy of the tables of the next interval; drop all if too large."""
         if self.tables is None:
             return
         self._size += sum(map(len, tables.values()))
@@ -119,14 +119,14 @@ class BufferedTables:
 class TopCells:
     """The listed values of a period: the largest, and the sum of the others.
 
-    Reads all values when it is made.
+    The constructor reads all values.
 
     Args:
         cells: reads the numbers.
         query: gives ``top``, ``other`` and ``only``.
         buckets: the intervals.
         chosen: breakdown -> ids to list; None for the largest.
-        limit: maximal number of rows to buffer; None for no limit.
+        limit: maximum number of rows to buffer; None without a limit.
 
     Attributes:
         chosen: breakdown -> ids, those with the largest numbers first.
@@ -150,12 +150,12 @@ class TopCells:
         only = None
         if query.only is not None:
             only = {query.only[0]: {query.only[1]}}
-        kept = BufferedTables(limit)
+        buffered = BufferedTables(limit)
         for tables in cells.tables(buckets, only):
             for key, table in tables.items():
                 self._surveys[key].add(table)
-            kept.add(tables)
-        self._kept = kept.tables
+            buffered.add(tables)
+        self._buffered = buffered.tables
         self.chosen = chosen or {
             key: survey.largest(query.top) for key, survey in self._surveys.items()
         }
@@ -170,7 +170,7 @@ class TopCells:
 
     def lines(self) -> Iterator[Lines]:
         """Yield the listed values of each interval."""
-        tables: Iterable[Mapping[str, Table]] | None = self._kept
+        tables: Iterable[Mapping[str, Table]] | None = self._buffered
         if tables is None:
             ids = {key: set(ids) for key, ids in self.chosen.items()}
             tables = self._cells.tables(self._buckets, ids)
@@ -232,5 +232,5 @@ def _by_size(item: tuple[str, Row]) -> tuple[list[int], str]:
 
 
 def _sum(column: Row) -> int | None:
-    told = [number for number in column if number is not None]
-    return sum(told) if told else None
+    known = [number for number in column if number is not None]
+    return sum(known) if known else None

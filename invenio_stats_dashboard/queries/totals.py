@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Read the totals of a community in each interval, from doc values alone.
+"""Read the totals of a community in each interval, from doc values only.
 
-No source is read, because a document of a large instance has a megabyte. One request
-reads all families; another one follows for each 10,000 stored days.
+The source is not read, because a document of a large instance can be a megabyte long.
+One request reads all families; another one follows for each 10,000 stored days.
 """
 
 from bisect import bisect_left
@@ -61,7 +61,7 @@ def read_totals(
         buckets: the intervals, at least one.
 
     Returns:
-        key of a metric -> a number for each interval; all None if it is unknown.
+        Key of a metric -> a number for each interval; all None if it is unknown.
 
     Raises:
         SearchUnavailableError: OpenSearch was unavailable for too long.

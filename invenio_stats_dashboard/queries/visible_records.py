@@ -4,8 +4,8 @@
 """Find the records that a caller may see, with the search of the records service.
 
 Its permission filter hides restricted and deleted records here as in the site's search.
-Only a few fields are fetched. To serialise a whole record as the REST API does takes
-milliseconds, and a report can have a hundred thousand records.
+Only a few fields are fetched. Serialising a whole record as the REST API does would
+take milliseconds, and a report can have a hundred thousand records.
 """
 
 from collections.abc import Collection
@@ -81,8 +81,8 @@ def seen(
 def exists(by: str, ids: Collection[str]) -> dict[str, VisibleRecord]:
     """Return the records that exist, by id, regardless of permissions.
 
-    They have no title, publisher and publication date, which a caller may have no
-    permission to see.
+    They have no title, publisher or publication date, because the caller may have no
+    permission to see these.
 
     Args:
         by: :data:`RECID`, or :data:`PARENT` for the latest version of each.

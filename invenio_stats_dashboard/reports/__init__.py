@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reports that are counted from usage events on request."""
+"""Reports that are counted on request, from usage events."""

@@ -3,11 +3,11 @@
 
 """Find the most used records of some days, with exact numbers from the usage events.
 
-Each shard returns only its own largest counts, and the most used record may be among
-none of them. OpenSearch therefore reports an upper bound of the error. It determines
-which records can be among the most used; a second request counts exactly these. Where
-too many records qualify, for example because all have only a few events, all records
-are counted, page by page.
+Each shard returns only its own largest counts, which may not include the most used
+record. OpenSearch therefore reports an upper bound of the error. From this bound
+follows which records can be among the most used, and a second request counts exactly
+these. If too many records qualify, for example because all have only a few events, all
+records are counted, page by page.
 """
 
 import heapq
@@ -18,7 +18,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 DEPTHS = (1_000, 20_000)
-"""How many records each shard returns, in the first and in the second attempt."""
+"""Number of records that each shard returns, in the first and the second attempt."""
 
 PAGE = 10_000
 """Records in one page, if all are counted."""
@@ -30,7 +30,7 @@ class Listing:
 
     Attributes:
         counts: (record, events found), most events first.
-        error: how many more events a record can have than were found.
+        error: number of events that a record can have in addition to those found.
         full: other records may exist, with at most as many events as the last one.
     """
 
@@ -57,7 +57,7 @@ def candidates(listing: Listing, size: int) -> list[str] | None:
 
     Args:
         listing: counts with an error.
-        size: how many records are wanted.
+        size: number of records wanted.
 
     Returns:
         The records; None if a record that is not listed can be among the most used.
@@ -98,7 +98,7 @@ class TopRecordsReader:
         """Return the most used records with exact numbers.
 
         Args:
-            size: maximal number of records.
+            size: maximum number of records.
 
         Raises:
             OpenSearchException: the cluster does not answer, or not completely.

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The REST resource: queries by HTTP, results as JSON, CSV and XLSX."""
+"""The REST resource: answer HTTP queries with JSON, CSV or XLSX."""

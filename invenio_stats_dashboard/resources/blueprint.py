@@ -10,7 +10,7 @@ from .resource import StatsDashboardResource
 
 
 def create_api_blueprint(app: Flask) -> Blueprint:
-    """Return the blueprint; it has no routes if the extension is switched off."""
+    """Return the blueprint; it has no routes if the extension is disabled."""
     config = StatsDashboardResourceConfig()
     if not app.config["COMMUNITY_STATS_ENABLED"]:
         return Blueprint(config.blueprint_name, __name__)

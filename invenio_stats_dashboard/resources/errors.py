@@ -23,7 +23,7 @@ _Headers = list[tuple[str, str]]
 
 
 class NotCached(HTTPJSONException):
-    """An error that no cache may store: it depends on the moment and the caller."""
+    """An error that no cache may store, because it depends on time and caller."""
 
     def get_headers(self, environ: Any = None, scope: Any = None) -> _Headers:
         """Return the headers."""
@@ -32,12 +32,10 @@ class NotCached(HTTPJSONException):
 
 
 class ServiceUnavailable(NotCached):
-    """OpenSearch or the database does not answer at the moment."""
+    """OpenSearch or the database does not answer."""
 
     code = 503
-    description = (
-        "The statistics cannot be read at the moment. Try again in a minute or two."
-    )
+    description = "The statistics are temporarily unavailable. Try again in a minute."
 
     def get_headers(self, environ: Any = None, scope: Any = None) -> _Headers:
         """Return the headers, with the time of the next attempt."""
@@ -47,13 +45,13 @@ class ServiceUnavailable(NotCached):
         ]
 
 
-def _away(error: Exception) -> ServiceUnavailable:
+def _unavailable(error: Exception) -> ServiceUnavailable:
     # only operators may see messages of OpenSearch and the database
     logger.error("statistics cannot be read: %s", error, exc_info=error)
     return ServiceUnavailable()
 
 
-def _answered(code: int) -> Callable[[Exception], Any]:
+def _refused(code: int) -> Callable[[Exception], Any]:
     return create_error_handler(
         lambda error: NotCached(code=code, description=str(error))
     )
@@ -61,13 +59,13 @@ def _answered(code: int) -> Callable[[Exception], Any]:
 
 ERROR_HANDLERS: dict[type[Exception], Callable[..., Any]] = {
     **ErrorHandlersMixin.error_handlers,
-    NotReadableError: _answered(404),
-    GlobalNotReadableError: _answered(403),
-    UsageError: _answered(400),
-    StatsDashboardError: create_error_handler(_away),
-    OpenSearchException: create_error_handler(_away),
-    exc.OperationalError: create_error_handler(_away),
-    exc.InterfaceError: create_error_handler(_away),
-    exc.TimeoutError: create_error_handler(_away),
+    NotReadableError: _refused(404),
+    GlobalNotReadableError: _refused(403),
+    UsageError: _refused(400),
+    StatsDashboardError: create_error_handler(_unavailable),
+    OpenSearchException: create_error_handler(_unavailable),
+    exc.OperationalError: create_error_handler(_unavailable),
+    exc.InterfaceError: create_error_handler(_unavailable),
+    exc.TimeoutError: create_error_handler(_unavailable),
 }
-"""Exception -> function that makes the response."""
+"""Exception -> function that returns the response."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .config import StatsDashboardResourceConfig
 
 _Schema = dict[str, Any]
-"""A part of an OpenAPI document."""
+"""One object of an OpenAPI document."""
 
 DATE = {"type": "string", "format": "date"}
 TEXT = {"type": "string"}
@@ -29,7 +29,7 @@ TEXT_OR_NONE = {"type": ["string", "null"]}
 DATE_OR_NONE = {"type": ["string", "null"], "format": "date"}
 
 _WHAT = {
-    "series": "Series and totals",
+    "series": "Time series and totals",
     "records": "Most used records",
     "counter": "COUNTER report of a month",
 }
@@ -68,8 +68,8 @@ def description(
         "info": {
             "title": "Statistics of communities",
             "version": __version__,
-            "description": "Usage and content of communities and of the instance: the "
-            "same numbers as JSON, CSV and XLSX.",
+            "description": "Usage and content of communities and of the whole "
+            "instance, as JSON, CSV and XLSX.",
         },
         "servers": [{"url": "/api"}],
         "paths": paths,
@@ -93,7 +93,7 @@ def _parameters(
             "schema": form,
         }
         if name == "breakdown":
-            parameter["description"] += f" There are {', '.join(subcounts)}."
+            parameter["description"] += f" Available: {', '.join(subcounts)}."
         if "example" in field.metadata:
             parameter["example"] = field.metadata["example"]
         found.append(parameter)
@@ -113,13 +113,13 @@ def _operation(whose: str, what: str, parameters: list[_Schema]) -> _Schema:
         "parameters": parameters,
         "responses": {
             "200": {"description": _WHAT[what], "content": content},
-            **({"304": {"description": "Not changed."}} if what == "series" else {}),
+            **({"304": {"description": "Not modified."}} if what == "series" else {}),
             "400": {"$ref": "#/components/responses/error"},
             ("404" if whose == "community" else "403"): {
                 "$ref": "#/components/responses/error"
             },
             "406": {"$ref": "#/components/responses/error"},
-            "503": {"$ref": "#/components/responses/away"},
+            "503": {"$ref": "#/components/responses/unavailable"},
         },
     }
 
@@ -212,7 +212,7 @@ SCHEMAS: dict[str, _Schema] = {
             "metrics": _by_key(_ref("metric")),
             **_PERIOD,
             "breakdowns": _by_key(
-                _object({"label": TEXT, "cells": WHOLE, "told": WHOLE})
+                _object({"label": TEXT, "values": WHOLE, "listed": WHOLE})
             ),
             "comparison": {
                 "oneOf": [
@@ -262,7 +262,7 @@ SCHEMAS: dict[str, _Schema] = {
     ),
     "counter": {
         "type": "object",
-        "description": "A dataset report in the shape that Make Data Count uses.",
+        "description": "A dataset report in the format of Make Data Count.",
         "properties": {
             "report-header": {"type": "object"},
             "report-datasets": _list({"type": "object"}),
@@ -282,10 +282,18 @@ SCHEMAS: dict[str, _Schema] = {
 _ERROR = {http.JSON: {"schema": _ref("error")}}
 
 RESPONSES: dict[str, _Schema] = {
-    "error": {"description": "A sentence says why.", "content": _ERROR},
-    "away": {
-        "description": "OpenSearch or the database do not answer; try again later.",
-        "headers": {"Retry-After": {"description": "Seconds.", "schema": WHOLE}},
+    "error": {
+        "description": "The request is refused; the message states the reason.",
+        "content": _ERROR,
+    },
+    "unavailable": {
+        "description": "OpenSearch or the database does not answer; try again later.",
+        "headers": {
+            "Retry-After": {
+                "description": "Seconds to wait before the next attempt.",
+                "schema": WHOLE,
+            }
+        },
         "content": _ERROR,
     },
 }

@@ -3,8 +3,8 @@
 
 """Turn the parameters of a request into a query, and check that it can be executed.
 
-If parameters do not fit together, a ``marshmallow.ValidationError`` has a sentence for
-the parameter to change.
+If parameters contradict each other, a ``marshmallow.ValidationError`` has a sentence
+for the parameter to change.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +33,7 @@ class QueryLimits:
 
     Attributes:
         days: in a range.
-        cells: values of a breakdown, in JSON.
+        cells: values of each breakdown, in JSON.
         series: in JSON.
         values: numbers in JSON.
     """
@@ -75,7 +75,7 @@ def range_of(
     name = arguments.get("range_name")
     first, last = arguments.get("first"), arguments.get("last")
     if name and (first or last):
-        refuse("range", "Give from and to, or a range, but not both.")
+        refuse("range", "Use either from and to, or range.")
     if name:
         known = first_day() if name == ranges.ALL else None
         # the schema has checked the name
@@ -92,7 +92,7 @@ def range_of(
     if (days := (last - first).days + 1) > limits.days:
         refuse(
             "range" if name else "from",
-            f"These are {days} days; a range can have {limits.days} here.",
+            f"The range has {days} days; the maximum is {limits.days}.",
         )
     return first, last
 
@@ -101,14 +101,12 @@ def _check_day(key: str, day: date | None, today: date) -> None:
     if day and day > today:
         refuse(
             key,
-            f"{day} is in the future; the last day that can be asked for is "
-            f"today, {today} (UTC).",
+            f"{day} is in the future; the last possible day is today, {today} (UTC).",
         )
     if day and day < EARLIEST:
         refuse(
             key,
-            f"{day} is too long ago; the first day that can be asked for is "
-            f"{EARLIEST}.",
+            f"{day} is too early; the first possible day is {EARLIEST}.",
         )
 
 
@@ -202,15 +200,15 @@ def _what(
     subcounts: _Subcounts,
     interval: str,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the metrics and the breakdowns, after checking that they fit together."""
+    """Return the metrics and the breakdowns, and check that they can be combined."""
     cumulative = arguments["cumulative"]
     metrics, all_metrics = _metrics(arguments, interval, cumulative)
     breakdowns, all_breakdowns = _breakdowns(arguments, subcounts)
     if only and (all_breakdowns or set(breakdowns) - {only[0]}):
         refuse(
             "filter",
-            f"The filter counts one cell of {only[0]} alone, so there are no other "
-            f"breakdowns; leave breakdown out, or make it {only[0]}.",
+            f"The filter selects one value of {only[0]}, so it cannot be combined with "
+            f"other breakdowns. Omit breakdown, or set it to {only[0]}.",
         )
 
     def fits(metric: str, key: str) -> bool:
@@ -220,7 +218,7 @@ def _what(
     if all_metrics:
         metrics = tuple(m for m in metrics if all(fits(m, key) for key in named))
         if not metrics:
-            refuse("breakdown", "No metric has these breakdowns as they are asked for.")
+            refuse("breakdown", "No metric has these breakdowns with these parameters.")
     for metric in metrics:
         for key in named:
             if not fits(metric, key):
@@ -228,9 +226,7 @@ def _what(
     if all_breakdowns and not all_metrics:
         breakdowns = tuple(k for k in breakdowns if all(fits(m, k) for m in metrics))
         if not breakdowns:
-            refuse(
-                "breakdown", f"There is no breakdown that {', '.join(metrics)} have."
-            )
+            refuse("breakdown", f"No breakdown is available for {', '.join(metrics)}.")
     return metrics, breakdowns
 
 
@@ -254,8 +250,8 @@ def _metrics(
         if METRICS[key].kind == DISTINCT and interval != DAY and not cumulative:
             refuse(
                 "metrics",
-                f"{key} is known of single days, and since the beginning, and does not "
-                f"add up to a {interval}: ask for interval=day or cumulative=true.",
+                f"{key} is known for single days and since the beginning, but not for "
+                f"a {interval}. Use interval=day or cumulative=true.",
             )
     return asked, False
 
@@ -284,21 +280,18 @@ def _has_cells(metric: Metric, subcount: Subcount, cumulative: bool) -> bool:
 
 
 def _unknown(key: str, what: str, known: Iterable[str]) -> str:
-    return f"There is no {what} {shown(key)}; there are {', '.join(known)}."
+    return f"There is no {what} {shown(key)}. Available: {', '.join(known)}."
 
 
 def _no_cells(metric: str, key: str, cumulative: bool, subcounts: _Subcounts) -> str:
     """Return why a metric cannot be broken down by a breakdown."""
     if cumulative and read_strategy.has_cells(METRICS[metric], subcounts[key]):
-        return (
-            f"Running totals of {metric} are known of everything together only, not by "
-            f"{key}."
-        )
+        return f"Running totals of {metric} cannot be broken down by {key}."
     having = [
         k for k, s in subcounts.items() if read_strategy.has_cells(METRICS[metric], s)
     ]
-    more = f"; it has {', '.join(having)}" if having else ""
-    return f"{metric} has no breakdown by {key}{more}."
+    more = f" Available: {', '.join(having)}." if having else ""
+    return f"{metric} has no breakdown by {key}.{more}"
 
 
 def _check_compared(first: date, last: date, compare: str) -> None:
@@ -308,7 +301,7 @@ def _check_compared(first: date, last: date, compare: str) -> None:
     if before < EARLIEST:
         refuse(
             "compare",
-            f"The days to compare with would begin before {EARLIEST}.",
+            f"The range to compare with would begin before {EARLIEST}.",
         )
 
 
@@ -316,8 +309,8 @@ def _check_cells(top: int | None, limits: QueryLimits) -> None:
     if top is None or top > limits.cells:
         refuse(
             "top",
-            f"JSON can tell {limits.cells} cells of a breakdown; ask for so many, or for "
-            "format=csv, which has no limit.",
+            f"JSON returns at most {limits.cells} values of a breakdown. Use a smaller "
+            "top, or format=csv, which has no limit.",
         )
 
 
@@ -329,16 +322,16 @@ def _check_size(query: SeriesQuery, limits: QueryLimits) -> None:
     if series > limits.series:
         refuse(
             "metrics",
-            f"These can be {series} series, and {limits.series} at most can be told as "
-            "JSON. Ask for fewer metrics, breakdowns or cells, or for format=csv, which "
-            "has no limit.",
+            f"The result could have {series} series; JSON returns at most "
+            f"{limits.series}. Use fewer metrics or breakdowns, a smaller top, or "
+            "format=csv, which has no limit.",
         )
     periods, first, last = 2 if query.compare else 1, query.first, query.last
     values = series * periods * len(buckets(first, last, query.interval))
     if values > limits.values:
         refuse(
             "interval",
-            f"These can be {values} values, and {limits.values} at most can be told as "
-            "JSON. Ask for a longer interval, a shorter range, fewer metrics or cells, "
-            "or for format=csv, which has no limit.",
+            f"The result could have {values} numbers; JSON returns at most "
+            f"{limits.values}. Use a longer interval, a shorter range, fewer metrics, "
+            "a smaller top, or format=csv, which has no limit.",
         )

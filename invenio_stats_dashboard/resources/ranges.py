@@ -14,8 +14,8 @@ ALL = "all"
 DEFAULT = "30d"
 
 ALLOWED = (
-    "a number of days, weeks, months or years (7d, 4w, 12mo, 5y), mtd, qtd or ytd (from "
-    "the start of the month, quarter or year), or all"
+    "a number of days, weeks, months or years (7d, 4w, 12mo, 5y), mtd, qtd or ytd "
+    "(since the start of the month, quarter or year), or all"
 )
 """The possible names, for error messages and descriptions."""
 
@@ -32,7 +32,8 @@ def first_day(name: str, today: date, first: date | None = None) -> date | None:
         first: first day that has numbers, for ``all``; None for today.
 
     Returns:
-        not before :data:`~..queries.query.EARLIEST`; None if the name is unknown.
+        The day, not before :data:`~..queries.query.EARLIEST`; None if the name is
+        unknown.
     """
     if name == ALL:
         return max(EARLIEST, min(first or today, today))

@@ -37,7 +37,7 @@ _BY_CALLER = "private, no-cache"
 class StatsDashboardResource(Resource):
     """Statistics of communities and of the instance."""
 
-    # the parameter ``format`` takes part in the negotiation of the media type
+    # the parameter ``format`` also selects the media type
     decorators: list[Any] = []
 
     def create_url_rules(self) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ class StatsDashboardResource(Resource):
             seconds=current_app.config["STATS_DASHBOARD_CACHE_SECONDS"],
         )
         body = msgspec.json.encode(records_answer(subject, found, _link()))
-        # nothing is cheaper than the response to find out whether it has changed
+        # only the response itself shows whether it has changed
         tag = http.etag(body)
         headers = {"Cache-Control": _BY_CALLER, "ETag": tag}
         if http.is_fresh(tag):
@@ -164,7 +164,7 @@ class StatsDashboardResource(Resource):
         http.negotiated({"json": http.JSON})
         month: date = arguments["month"]
         if month > _now().date():
-            refuse("month", f"{month:%Y-%m} is still to come.")
+            refuse("month", f"{month:%Y-%m} is in the future.")
         known = authenticated_user in g.identity.provides
         whom = "USER" if known else "GUEST"
         try:
@@ -175,11 +175,11 @@ class StatsDashboardResource(Resource):
                 most=current_app.config[f"STATS_DASHBOARD_COUNTER_EVENTS_{whom}"],
             )
         except TooManyEventsError as error:
-            log_in = "" if known else " for somebody who is not logged in"
+            log_in = "" if known else " for users who are not logged in"
             refuse(
                 "month",
-                f"{error}{log_in}. Ask the operators of the site for the file that "
-                "`invenio community-stats counter-report` makes.",
+                f"{error}{log_in}. Ask the operators of the site to create the report "
+                "with `invenio community-stats counter-report`.",
             )
         pieces = stream_with_context(counter_pieces(report))
         return http.streamed(pieces, http.JSON, {"Cache-Control": _BY_CALLER})

@@ -3,7 +3,7 @@
 
 """The parameters of the resource: their syntax and their descriptions.
 
-:mod:`~.query_parser` checks that the parameters of a request fit together.
+:mod:`~.query_parser` checks whether the parameters of a request can be combined.
 """
 
 import re
@@ -46,7 +46,7 @@ class DayArgument(fields.Field):
             return date.fromisoformat(value)
         except ValueError:
             raise ma.ValidationError(
-                f"{shown(value)} is no date; write it as YYYY-MM-DD."
+                f"{shown(value)} is not a date; write it as YYYY-MM-DD."
             ) from None
 
 
@@ -56,7 +56,7 @@ class MonthArgument(fields.Field):
     def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> date:
         if not _MONTH.fullmatch(value) or value < "1900":
             raise ma.ValidationError(
-                f"{shown(value)} is no month since 1900; write it as YYYY-MM."
+                f"{shown(value)} is not a month since 1900; write it as YYYY-MM."
             )
         return date.fromisoformat(f"{value}-01")
 
@@ -76,7 +76,7 @@ class OneOf(fields.Field):
     def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> str:
         if value not in self.words:
             raise ma.ValidationError(
-                f"{shown(value)} is unknown; there are {', '.join(self.words)}."
+                f"{shown(value)} is unknown. Available: {', '.join(self.words)}."
             )
         return value
 
@@ -89,11 +89,9 @@ class Words(fields.Field):
     ) -> tuple[str, ...]:
         words = tuple(dict.fromkeys(w.strip() for w in value.split(",")))
         if "" in words:
-            raise ma.ValidationError(
-                "This is a list of names with commas between them, or all."
-            )
+            raise ma.ValidationError("Give a comma-separated list of names, or all.")
         if ALL in words and len(words) > 1:
-            raise ma.ValidationError("Give all alone, or the names.")
+            raise ma.ValidationError("Give either all, or names.")
         return words
 
 
@@ -103,7 +101,7 @@ class Whole(fields.Field):
     Args:
         low: the smallest allowed number.
         high: the largest allowed number.
-        or_all: allow ``all``, too; loaded as None.
+        or_all: also allow ``all``, which is loaded as None.
         **options: of a marshmallow field.
     """
 
@@ -144,8 +142,8 @@ class CellArgument(fields.Field):
         key, colon, id_ = value.partition(":")
         if not colon or not key or not id_:
             raise ma.ValidationError(
-                f"{shown(value)} names no cell; write it as <breakdown>:<id>, as in "
-                "countries:CA."
+                f"{shown(value)} is not a value of a breakdown; write it as "
+                "<breakdown>:<id>, for example countries:CA."
             )
         return key, id_
 
@@ -156,7 +154,7 @@ class RangeName(fields.Field):
     def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> str:
         if ranges.first_day(value, date(2000, 1, 1)) is None:
             raise ma.ValidationError(
-                f"{shown(value)} is no range; it can be {ranges.ALLOWED}."
+                f"{shown(value)} is not a range; use {ranges.ALLOWED}."
             )
         return value
 
@@ -168,7 +166,7 @@ class Language(fields.Field):
         languages = cast("Arguments", self.parent).languages
         if value not in languages:
             raise ma.ValidationError(
-                f"{shown(value)} is no language of this site; there are "
+                f"{shown(value)} is not a language of this site. Available: "
                 f"{', '.join(languages)}."
             )
         return value
@@ -194,7 +192,7 @@ class Arguments(ma.Schema):
         known = [field.data_key or name for name, field in self.load_fields.items()]
         problems = {
             shown(name)[1:-1]: [
-                f"There is no such parameter; there are {', '.join(known)}."
+                f"There is no such parameter. Available: {', '.join(known)}."
             ]
             for name in data
             if name not in known
@@ -222,7 +220,7 @@ def _day(name: str, description: str) -> DayArgument:
 def _language() -> Language:
     return Language(
         metadata={
-            "description": "Language of the labels; that of the caller by default.",
+            "description": "Language of the labels. Default: that of the caller.",
             "schema": {"type": "string"},
         }
     )
@@ -266,8 +264,8 @@ def _range() -> RangeName:
     return RangeName(
         data_key="range",
         metadata={
-            "description": f"Instead of from and to, a range that ends today (UTC): "
-            f"{ranges.ALLOWED}. The default is {ranges.DEFAULT}.",
+            "description": f"A range that ends today (UTC), instead of from and to: "
+            f"{ranges.ALLOWED}. Default: {ranges.DEFAULT}.",
             "schema": {"type": "string"},
             "example": "12mo",
         },
@@ -278,9 +276,9 @@ class RangeArguments(Arguments):
     """A range of days."""
 
     first = _day(
-        "from", "First UTC day, YYYY-MM-DD. By default the range has thirty days."
+        "from", "First UTC day, YYYY-MM-DD. Default: the range has thirty days."
     )
-    last = _day("to", "Last UTC day, inclusive; today by default.")
+    last = _day("to", "Last UTC day, inclusive. Default: today.")
     range_name = _range()
 
 
@@ -289,17 +287,17 @@ class SeriesArguments(RangeArguments):
 
     interval = _one_of(
         INTERVALS,
-        "Length of a bucket. By default day up to 92 days, month up to three years, "
-        "else year.",
+        "Length of an interval. Default: day for up to 92 days, month for up to three "
+        "years, else year.",
     )
     metrics = _words(
-        f"Names of metrics with commas between them: {', '.join(METRICS)}; or all, for "
-        "all that the other parameters allow. The default is views,downloads.",
+        f"Comma-separated metrics: {', '.join(METRICS)}; or all, for all metrics that "
+        "the other parameters allow. Default: views,downloads.",
         "views,downloads",
     )
     breakdown = _words(
-        "Names of breakdowns with commas between them, or all, for all that the metrics "
-        "have. Without it there are totals only.",
+        "Comma-separated breakdowns; or all, for all breakdowns of the metrics. "
+        "Default: none, the result has totals only.",
         "countries",
     )
     top = Whole(
@@ -308,8 +306,8 @@ class SeriesArguments(RangeArguments):
         or_all=True,
         load_default=10,
         metadata={
-            "description": "How many cells of each breakdown, those with the most in the "
-            "range; or all.",
+            "description": "Number of values of each breakdown, those with the largest "
+            "numbers in the range; or all.",
             "schema": {
                 "oneOf": [
                     {"type": "integer", "minimum": 1, "maximum": LARGEST_TOP},
@@ -319,40 +317,42 @@ class SeriesArguments(RangeArguments):
             },
         },
     )
-    other = _switch(f"Put the cells that are not told together under the id {OTHER}.")
+    other = _switch(f"Add up the values that are not listed, under the id {OTHER}.")
     basis = _one_of(
         BASES,
-        "Which day a record counts on: when it was created, published, or added to the "
-        "community.",
+        "Date by which a record counts: when it was created, published, or added to "
+        "the community.",
         "added",
     )
-    cumulative = _switch("Running totals since the beginning, at each bucket's end.")
+    cumulative = _switch(
+        "Return running totals since the beginning, at the end of each interval."
+    )
     compare = _one_of(
         COMPARISONS,
-        "Also tell the days just before, as many (previous), or the same days of the "
-        "year before (year).",
+        "Also return a range to compare with: as many days just before (previous), or "
+        "the same days of the year before (year).",
     )
     # marshmallow takes fields off the class, so this one does not hide ``Schema.only``
     only = CellArgument(  # type: ignore[assignment]
         data_key="filter",
         metadata={
-            "description": "Count one cell of a breakdown alone: <breakdown>:<id>. Goes "
-            "without a breakdown, or with the same one.",
+            "description": "Count only one value of a breakdown: <breakdown>:<id>. It "
+            "cannot be combined with other breakdowns.",
             "schema": {"type": "string"},
             "example": "countries:CA",
         },
     )
     lang = _language()
-    format = _one_of(FORMATS, "Form of the answer, instead of the Accept header.")
+    format = _one_of(FORMATS, "Format of the response; overrides the Accept header.")
 
 
 class RecordsArguments(RangeArguments):
     """The parameters of a query for the most used records."""
 
-    by = _one_of(("views", "downloads"), "What is counted.", "views")
+    by = _one_of(("views", "downloads"), "What to count.", "views")
     of = _one_of(
         ("parents", "records"),
-        "Count all versions of a record as one (parents) or each by itself (records).",
+        "Count all versions of a record as one (parents), or each version (records).",
         "parents",
     )
     size = Whole(
@@ -360,12 +360,12 @@ class RecordsArguments(RangeArguments):
         100,
         load_default=10,
         metadata={
-            "description": "How many records.",
+            "description": "Number of records, at most.",
             "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
         },
     )
     lang = _language()
-    format = _one_of(("json",), "Form of the answer.")
+    format = _one_of(("json",), "Format of the response.")
 
 
 class CounterArguments(Arguments):
@@ -380,4 +380,4 @@ class CounterArguments(Arguments):
             "example": "2026-03",
         },
     )
-    format = _one_of(("json",), "Form of the answer.")
+    format = _one_of(("json",), "Format of the response.")

@@ -3,8 +3,8 @@
 
 """The queries of ``POST /api/stats``: documents of a community, one for each day.
 
-The endpoint checks the permission before it runs a query. So queries are checked there,
-and an error names the query of the batch.
+The endpoint checks the permission before it runs a query. So queries are validated in
+that check, and an error names the query of the batch.
 """
 
 import logging
@@ -100,21 +100,21 @@ class CommunityStatsQuery:
                 family: service.read_stats(community_id, family, first, last)
                 for family in self.families
             }
-            tell = service.series.small_numbers.suppressed
+            suppressed = service.series.small_numbers.suppressed
             documents = {
                 family: (
-                    [tell(document) for document in read.documents]
+                    [suppressed(document) for document in read.documents]
                     if family in USAGE_FAMILIES
                     else list(read.documents)
                 )
                 for family, read in found.items()
             }
         except OpenSearchException as error:
-            raise self._away(error) from error
+            raise self._unavailable(error) from error
         except UsageError as error:
             raise RefusedQuery(400, self._named(str(error), params)) from error
         except StatsDashboardError as error:
-            raise self._away(error) from error
+            raise self._unavailable(error) from error
         one = found[self.families[0]]
         return {
             "community_id": one.community_id,
@@ -141,7 +141,7 @@ class CommunityStatsQuery:
         number = self._number(date.fromisoformat(first), date.fromisoformat(last))
         number += request.environ.get(_ASKED_FOR, 0)
         try:
-            self._check_number(number, "With the queries before it these are")
+            self._check_number(number, "With the queries before it, it asks for")
         except UsageError as error:
             raise RefusedQuery(400, self._named(str(error), params)) from error
         request.environ[_ASKED_FOR] = number
@@ -167,30 +167,30 @@ class CommunityStatsQuery:
 
     # -- inside -------------------------------------------------------------
 
-    def _away(self, error: Exception) -> RefusedQuery:
+    def _unavailable(self, error: Exception) -> RefusedQuery:
         # only operators may see messages of OpenSearch and the database
         logger.error("statistics cannot be read: %s", error, exc_info=error)
         return RefusedQuery(
             503,
             self._named(
-                "The statistics cannot be read at the moment. Try again in a minute or "
-                "two."
+                "The statistics are temporarily unavailable. Try again in a minute."
             ),
         )
 
     def _checked(self, params: Any) -> tuple[str, str, str]:
         if not isinstance(params, dict):
             raise UsageError(
-                f"Its params must be an object with {', '.join(self._parameters())}."
+                "Its params must be an object with the keys "
+                f"{', '.join(self._parameters())}."
             )
         for name, value in params.items():
             if name not in self._parameters():
                 raise UsageError(
-                    f"There is no parameter {_shown(name)}; there are "
+                    f"There is no parameter {_shown(name)}. Available: "
                     f"{', '.join(self._parameters())}."
                 )
             if value is not None and not isinstance(value, str):
-                raise UsageError(f"The parameter {name} must be text.")
+                raise UsageError(f"The parameter {name} must be a string.")
         first, last = self._days(params)
         return self._community(params), first, last
 
@@ -202,7 +202,7 @@ class CommunityStatsQuery:
         name = GLOBAL if self.whole_instance else params.get("community_id")
         if not name:
             raise UsageError(
-                "The parameter community_id is missing: give the UUID or the slug of a "
+                "The parameter community_id is missing. Give the UUID or the slug of a "
                 "community, or global."
             )
         if name == GLOBAL:
@@ -218,7 +218,7 @@ class CommunityStatsQuery:
         )
         if first > last:
             raise UsageError(
-                f"There are no days from {first} to {last}"
+                f"The range is empty: it begins on {first} and ends on {last}"
                 + (", which is today." if last == today else ".")
             )
         self._check_number(self._number(first, last))
@@ -228,12 +228,12 @@ class CommunityStatsQuery:
         """Return the number of documents of the days."""
         return ((last - first).days + 1) * len(self.families)
 
-    def _check_number(self, number: int, those: str = "These are") -> None:
+    def _check_number(self, number: int, who: str = "The query asks for") -> None:
         limit = current_app.config["STATS_DASHBOARD_MAX_DOCUMENTS"]
         if number > limit:
             raise UsageError(
-                f"{those} {number} documents; one request gives {limit} here. Ask for "
-                "fewer days."
+                f"{who} {number} documents; the maximum for one request is {limit}. "
+                "Use a shorter range."
             )
 
     def _named(self, sentence: str, params: Any = None) -> str:
@@ -250,7 +250,7 @@ def permission(query_name: str, params: Any) -> "type[_Checked]":
         params: its received parameters, not checked yet.
 
     Returns:
-        a permission for the endpoint, which always allows the query.
+        A permission for the endpoint, which always allows the query.
 
     Raises:
         RefusedQuery: the query is invalid, not permitted, or too large.
@@ -304,10 +304,12 @@ def _day(text: str | None, name: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"The {name} {_shown(text)} is no date; write it as YYYY-MM-DD."
+            f"The {name} {_shown(text)} is not a date; write it as YYYY-MM-DD."
         ) from None
     if day < EARLIEST:
-        raise UsageError(f"The {name} {day} is before {EARLIEST}, the first possible.")
+        raise UsageError(
+            f"The {name} {day} is too early; the first possible day is {EARLIEST}."
+        )
     return day
 
 

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""OpenSearch tools: names, templates, bookmarks, reading, writing, health, locks."""
+"""Tools for OpenSearch: names, templates, bookmarks, reads, writes, health, locks."""

@@ -79,14 +79,14 @@ class Refusal:
 
 
 class NotStoredError(SearchUnavailableError):
-    """OpenSearch refused documents for too long, for a temporary reason.
+    """OpenSearch refused documents for too long, for temporary reasons.
 
     Args:
         text: the sentence.
-        refused: documents that were refused for a permanent reason.
-        waiting: documents that were still to be sent again. A document in neither
-            list is stored. None if OpenSearch did not answer the last request: which
-            documents are stored is then unknown.
+        refused: documents that were refused permanently.
+        waiting: documents that still had to be sent again. A document in neither list
+            is stored. None if OpenSearch did not respond to the last request, so that
+            it is unknown which documents are stored.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ def write(
     waiting: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[Refusal]:
-    """Store documents, and retry those that are refused for a temporary reason.
+    """Store documents, and retry those that are refused for temporary reasons.
 
     The actions must be safe to send twice (an id, and a version or ``create``). A
     version conflict counts as success: this or a later version is stored.
@@ -126,11 +126,11 @@ def write(
         sleep: waits for the given seconds; may raise to stop the retries.
 
     Returns:
-        The documents that are refused for a permanent reason.
+        The documents that are refused permanently.
 
     Raises:
         NotStoredError: no document was stored for ``limit`` seconds.
-        OpenSearchException: the whole request failed for a permanent reason.
+        OpenSearchException: the whole request failed permanently.
     """
     if not actions:
         return []
@@ -155,7 +155,7 @@ def write(
             if not _decode_brief(answer).errors:
                 return refusals
             if brief:
-                # Only the full response names the documents: request it once more.
+                # Only the full response names the documents, so request that.
                 brief = False
                 continue
             before = len(pending)
@@ -175,20 +175,20 @@ def write(
         pause = next(backoff, None)
         if pause is None:
             raise NotStoredError(
-                f"OpenSearch has taken no documents for {limit:.0f} seconds "
-                f"({reason}). Run the same command again when it does.",
+                f"OpenSearch has accepted no documents for {limit:.0f} seconds "
+                f"({reason}). Run the same command again when it accepts writes.",
                 refusals,
                 waiting_ones,
             )
         if waiting:
-            waiting(f"OpenSearch refuses writes for now ({reason})")
+            waiting(f"OpenSearch temporarily refuses writes ({reason})")
         sleep(pause)
 
 
 def _sort_out(
     pending: list[int], items: list[dict[str, _Result]]
 ) -> tuple[list[Refusal], list[Refusal]]:
-    """Return the documents to send again, and those refused for a permanent reason."""
+    """Return the documents to send again, and those that are refused permanently."""
     again: list[Refusal] = []
     refused: list[Refusal] = []
     for position, item in zip(pending, items, strict=True):

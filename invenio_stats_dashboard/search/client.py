@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""OpenSearch clients, and retries of requests that fail.
+"""Create OpenSearch clients, and retry requests that fail.
 
 The migration reads and writes millions of documents. It must see their exact bytes
-and decode no more than it needs. Its client therefore returns bodies as text.
+and decode no more than it needs, so its client returns response bodies as text.
 """
 
 import random
@@ -87,7 +87,7 @@ def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSe
     Args:
         app: the Flask application.
         timeout: seconds for one request.
-        max_retries: how often to try another node when a node is unreachable.
+        max_retries: how often to try another node if a node is unreachable.
     """
     return OpenSearch(
         **{
@@ -104,7 +104,7 @@ def connection_options(app: Flask) -> dict[str, Any]:
     options = dict(app.config.get("SEARCH_CLIENT_CONFIG") or {})
     hosts = app.config.get("SEARCH_HOSTS") or app.config.get("SEARCH_ELASTIC_HOSTS")
     options.setdefault("hosts", hosts)
-    # Several threads share a client. By default urllib3 holds one connection open.
+    # Several threads share a client. By default, urllib3 retains one connection.
     options.setdefault("pool_maxsize", 8)
     # Sniffing needs the client's decoder, which the text client does not have.
     return {k: v for k, v in options.items() if not k.startswith("sniff")}
@@ -134,13 +134,13 @@ def patiently(
     waiting: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> _Answer:
-    """Send a request, and repeat it while it fails for a temporary reason.
+    """Send a request, and repeat it while the cause of its failure is temporary.
 
-    Only for requests that are safe to send twice.
+    The request must be safe to send twice.
 
     Args:
         request: sends the request and returns its response.
-        limit: seconds after which to give up.
+        limit: seconds after which to stop trying.
         waiting: called with a sentence before each pause.
         sleep: waits for the given seconds; may raise to stop the retries.
 
@@ -149,7 +149,7 @@ def patiently(
 
     Raises:
         SearchUnavailableError: no attempt succeeded within ``limit``.
-        OpenSearchException: the request failed for a permanent reason.
+        OpenSearchException: the request failed permanently.
     """
     last: OpenSearchException | None = None
     for pause in pauses(limit):
@@ -160,11 +160,11 @@ def patiently(
                 raise
             last = error
         if waiting:
-            waiting(f"OpenSearch does not take requests ({describe(last)})")
+            waiting(f"OpenSearch does not accept requests ({describe(last)})")
         sleep(pause)
     raise SearchUnavailableError(
         f"OpenSearch did not answer for {limit:.0f} seconds ({describe(last)}). "
-        "See that the cluster is up and run the same command again."
+        "Check that the cluster is running, then run the same command again."
     )
 
 
@@ -173,7 +173,7 @@ def require_read(docs: list[_Document]) -> list[_Document]:
 
     OpenSearch answers 200 even if a shard is unavailable, for example while it
     relocates. Call this inside the request of :func:`patiently`, which then repeats
-    it. A missing index is no error: it has no documents.
+    it. A missing index is not an error: it has no documents.
 
     Args:
         docs: the ``docs`` of the response.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Bookmarks: documents that store the progress of a piece of work.
+"""Bookmarks: documents that store how far a piece of work has come.
 
 Only one run at a time writes a bookmark. Each write names the version that it
 replaces. If another run has taken over the work of a frozen run, the frozen run's
@@ -61,10 +61,10 @@ class Bookmark:
             changes: fields to set.
 
         Raises:
-            LockLostError: another run has written it since.
+            LockLostError: another run has written it in the meantime.
         """
         now = datetime.now(UTC).isoformat()
-        # In the form in which it is read again: JSON turns shard numbers into text.
+        # Convert to the form in which it is read: JSON turns shard numbers into text.
         self.data = json.loads(json.dumps({**self.data, **changes, "updated_at": now}))
         condition: dict[str, Any] = {"op_type": "create"}
         if self._version:
@@ -89,17 +89,17 @@ class Bookmark:
 
     def _lost(self) -> LockLostError:
         return LockLostError(
-            f"The bookmark {self.id} was written by another run, which has taken "
-            "over; this one has stopped."
+            f"Another run has taken over and written the bookmark {self.id}; this run "
+            "has stopped."
         )
 
     def delete(self) -> None:
         """Remove the document, which must exist.
 
         Raises:
-            LockLostError: another run has written it since.
+            LockLostError: another run has written it in the meantime.
         """
-        # a document that exists has a version
+        # A document that exists has a version.
         seq_no, term = self._version  # type: ignore[misc]
         try:
             self._client.delete(
@@ -117,7 +117,7 @@ class Bookmark:
         """Store a new document in place of this one.
 
         Raises:
-            LockLostError: another run has written it since.
+            LockLostError: another run has written it in the meantime.
         """
         self.data = data
         self.write()
@@ -126,7 +126,7 @@ class Bookmark:
 def by_shard(stored: Mapping[str, _Value]) -> dict[int, _Value]:
     """Return the values that a bookmark stores for shards, by shard number.
 
-    JSON has stored the numbers as text.
+    JSON stores the numbers as text.
     """
     return {int(shard): value for shard, value in stored.items()}
 
@@ -136,7 +136,7 @@ def read_many(
 ) -> dict[str, dict[str, Any]]:
     """Return the documents of those bookmarks that exist, by id.
 
-    The read is real-time: it returns documents that no refresh has made visible yet.
+    The read is real-time: it does not depend on a refresh.
     """
     if not ids:
         return {}

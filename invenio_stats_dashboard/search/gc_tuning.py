@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Limit the memory of a process that decodes many large responses in threads."""
+"""Limit the memory and CPU time of a process that decodes many large responses."""
 
 import ctypes
 import gc
@@ -17,9 +17,9 @@ _COLLECTED_AFTER = 50_000
 def give_large_blocks_back() -> None:
     """Make the C library return large blocks to the system when they are freed.
 
-    A page of events is some megabytes. If several threads free pages, glibc retains
-    the memory in fragments: 250 MB for a process that uses 20. With a fixed threshold
-    glibc maps and unmaps each large block separately. Without glibc this does nothing.
+    A page of events takes some megabytes. If several threads free pages, glibc retains
+    the memory in fragments: 250 MB for a process that uses 20. With a fixed threshold,
+    glibc maps and unmaps each large block separately. Without glibc, nothing happens.
     """
     try:
         ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, _LARGE)
@@ -28,7 +28,7 @@ def give_large_blocks_back() -> None:
 
 
 class _RareCollections:
-    """Slows the collector down for the first user, and resets it after the last."""
+    """Slows the collector down at the first user, and resets it after the last."""
 
     _before: tuple[int, int, int]
 
@@ -59,10 +59,10 @@ def rare_collections() -> Iterator[None]:
     """Run the garbage collector less often inside this context.
 
     Decoded records and events are many short-lived objects, and none is in a cycle.
-    They would start collections often. Each full collection examines the million
+    They would trigger collections often. Each full collection examines the million
     objects of an InvenioRDM application, which it cannot free. That costs a third of
-    the time for decoding pages. Several threads may enter this context at once. The
-    collector is reset when the last one leaves it.
+    the time for decoding pages. Several threads may use this context at the same time.
+    The collector is reset when the last one leaves it.
     """
     _rare.begin()
     try:

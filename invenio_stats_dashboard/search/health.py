@@ -31,8 +31,7 @@ class HealthLimits:
     """Limits of the :class:`HealthGate`.
 
     Attributes:
-        memory_percent: lowest heap usage of a data node that closes the gate, 1 to
-            100.
+        memory_percent: heap usage of a data node at which the gate closes, 1 to 100.
         patience: seconds to wait for a healthy cluster.
         interval: seconds for which a healthy result remains valid.
     """
@@ -47,7 +46,7 @@ class HealthGate:
 
     Args:
         client: decodes responses.
-        limits: when the gate is closed, and for how long.
+        limits: when the gate closes, and how long it waits.
         waiting: called with a sentence before each pause.
         sleep: waits for the given seconds; may raise to stop waiting.
     """
@@ -70,8 +69,8 @@ class HealthGate:
             indices: names of the indices that must not be red.
 
         Raises:
-            ClusterNotHealthyError: it was not healthy within the patience. The text
-                names the problem and says that the work can be resumed.
+            ClusterNotHealthyError: the cluster was not healthy within the patience. The
+                text names the problem and states that the work can be resumed.
         """
         now = time.monotonic()
         if self._passed is not None and now - self._passed < self._limits.interval:
@@ -85,8 +84,8 @@ class HealthGate:
             if time.monotonic() >= end:
                 raise ClusterNotHealthyError(
                     f"{problem} for {self._limits.patience:.0f} seconds. "
-                    "Everything done so far is kept; run the same command again "
-                    "when the cluster is better."
+                    "All completed work is stored. Run the same command again when the "
+                    "cluster is healthy."
                 )
             if self._waiting:
                 self._waiting(problem)
@@ -134,7 +133,7 @@ class HealthGate:
 
 
 def data_nodes(client: OpenSearch) -> list[dict[str, Any]]:
-    """Return heap, breakers and disks of the data nodes, as the nodes API does."""
+    """Return heap, breakers and disks of the data nodes, from the node statistics."""
     answer = client.nodes.stats(
         metric="jvm,breaker,fs",
         params={
@@ -189,13 +188,13 @@ def cluster_settings(client: OpenSearch, pattern: str) -> dict[str, str]:
 
     Args:
         client: decodes responses.
-        pattern: of the names, with ``*``.
+        pattern: pattern of the names, with ``*``.
     """
     found = client.cluster.get_settings(
         params={
             "include_defaults": "true",
             "flat_settings": "true",
-            # A flat name is one key. Its dots must not be read as a path.
+            # A flat name is one key; its dots must not be read as a path.
             "filter_path": "*." + pattern.replace(".", "*"),
         }
     )

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Templates and creation of the indices that only this package uses."""
+"""Define and create the indices that only this package uses, and their templates."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from opensearchpy.exceptions import RequestError
 from .names import META_KEY, SCHEMA
 
 PRIORITY = 500
-"""Priority of their templates: higher than a site's for all indices of statistics."""
+"""Priority of the templates: higher than that of a site for all statistics indices."""
 
 SHARDS = "number_of_shards"
 """The index setting for the number of primary shards."""
@@ -63,7 +63,7 @@ def template(
 
     Args:
         patterns: index patterns.
-        mapping: of the indices.
+        mapping: mapping of the indices.
         aliases: alias -> its options, for all indices of the template.
         one_shard: give each index one shard on every site, because it stays small.
             False leaves the number to :func:`with_settings`.
@@ -107,7 +107,7 @@ def put_missing_templates(
     wanted: Mapping[str, dict[str, Any]],
     settings: Callable[[], Mapping[str, Any]] | None = None,
 ) -> None:
-    """Put the templates that are missing.
+    """Put the index templates that are missing.
 
     If all templates exist, this sends only one request.
 
@@ -132,12 +132,12 @@ def make(client: OpenSearch, index: str, mapping: dict[str, Any]) -> None:
     """Create an index if it is missing.
 
     The index gets its mapping even if its template is missing. The numbers of shards
-    and replicas come from the template, else from the cluster's defaults.
+    and replicas come from the template, or else from the cluster's defaults.
 
     Args:
-        client: either client; no body is read.
+        client: may or may not decode responses.
         index: name of the index.
-        mapping: of the index.
+        mapping: mapping of the index.
 
     Raises:
         RequestError: OpenSearch refuses to create it.

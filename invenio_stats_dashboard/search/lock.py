@@ -3,9 +3,9 @@
 
 """A lock in the cluster that expires when its holder dies.
 
-The holder renews the lock in a thread. If nobody has renewed it for its time to live,
-the lock is free and the next run takes it. Every renewal is a compare-and-set. A
-holder that was frozen finds at its first renewal that it has lost the lock.
+The holder renews the lock in a thread. If the holder has not renewed it for its time to
+live, the lock is free and the next run takes it. Every renewal is a compare-and-set. A
+holder that was frozen finds at its next renewal that it has lost the lock.
 """
 
 import os
@@ -27,14 +27,14 @@ _Version = tuple[int, int]
 
 
 class ClusterLock:
-    """Exclusive right to do one kind of work, for one process in the cluster.
+    """Exclusive right of one process in the cluster to do one kind of work.
 
     Args:
         client: decodes responses.
         index: index of the lock's document.
         name: id of the lock's document.
         holder: unique id of this run.
-        ttl: seconds after its last renewal at which the lock is free.
+        ttl: seconds after the last renewal at which the lock is free.
 
     Attributes:
         holder: unique id of this run.
@@ -58,7 +58,7 @@ class ClusterLock:
             wait: seconds to wait for a holder that may have died.
 
         Raises:
-            LockedError: a living run holds the lock; the text names it.
+            LockedError: a living run holds the lock; the text names the run.
         """
         end = time.monotonic() + wait
         seen: tuple[_Version, float] | None = None
@@ -71,8 +71,8 @@ class ClusterLock:
             mark = (current["_seq_no"], current["_primary_term"])
             if seen is None or seen[0] != mark:
                 seen = (mark, time.monotonic())
-            # The holder's clock may differ from ours. The lock is free if nobody
-            # renewed it while we watched, or if its time is over twice by our clock.
+            # The holder's clock may differ. The lock is free if nobody renewed it while
+            # this run watched, or if twice its time to live has passed by this clock.
             idle = time.monotonic() - seen[1]
             if idle >= self._ttl or _age(current) >= self._ttl * 2:
                 if self._take(current):
@@ -81,35 +81,35 @@ class ClusterLock:
             if time.monotonic() >= end:
                 raise LockedError(
                     f"Another run does this right now ({describe_holder(current)}). "
-                    "Wait for its end; if it has died its lock is free after "
-                    f"{self._ttl * 2:.0f} seconds at most."
+                    "Wait until it ends. If it has died, its lock expires within "
+                    f"{self._ttl * 2:.0f} seconds."
                 )
             time.sleep(min(1.0, self._ttl / 4))
         self._thread = threading.Thread(target=self._renew_for_ever, daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Make sure that this run still holds the lock.
+        """Check that this run still holds the lock.
 
         Raises:
             LockLostError: it does not, or could not renew the lock in time.
         """
         if self._version is None:
             raise LockLostError(
-                "This run was taken over by another one, and has stopped."
+                "Another run has taken over from this run, which has stopped."
             )
         if time.monotonic() - self._renewed > self._ttl * 0.8:
             self._renew()
 
     def release(self) -> None:
-        """Give the lock back; do nothing if it is lost."""
+        """Release the lock; do nothing if it is lost."""
         self._stop.set()
         if self._thread:
             self._thread.join(timeout=5)
         with self._mutex:
             if self._version is None:
                 return
-            with suppress(OpenSearchException):  # else it expires
+            with suppress(OpenSearchException):  # Otherwise it expires.
                 self._write({**self._document(), "released": True}, self._version)
             self._version = None
 
@@ -134,7 +134,7 @@ class ClusterLock:
     def _renew(self) -> None:
         with self._mutex:
             if self._version is None:
-                raise LockLostError("This run was taken over by another one.")
+                raise LockLostError("Another run has taken over from this run.")
             try:
                 self._version = self._write(self._document(), self._version)
                 self._renewed = time.monotonic()
@@ -142,7 +142,7 @@ class ClusterLock:
                 self._version = self._still_mine()
                 if self._version is None:
                     raise LockLostError(
-                        "This run was taken over by another one, and has stopped."
+                        "Another run has taken over from this run, which has stopped."
                     ) from None
                 self._renewed = time.monotonic()
             except OpenSearchException:
@@ -150,7 +150,7 @@ class ClusterLock:
                 if time.monotonic() - self._renewed > self._ttl:
                     self._version = None
                     raise LockLostError(
-                        "This run could not renew its lock in time, and has stopped."
+                        "This run could not renew its lock in time and has stopped."
                     ) from None
 
     def _still_mine(self) -> _Version | None:
@@ -184,7 +184,7 @@ class ClusterLock:
 
 
 def read_lock(client: OpenSearch, index: str, name: str) -> dict[str, Any] | None:
-    """Return the response to a get of the lock's document, or None if it is missing."""
+    """Return the response to a get of the lock's document; None if it is missing."""
     try:
         return client.get(index=index, id=name)
     except NotFoundError:
@@ -204,13 +204,13 @@ def is_held(document: dict[str, Any] | None) -> bool:
 
 
 def describe_holder(document: dict[str, Any]) -> str:
-    """Return the run, host and process that hold a lock, as a clause."""
+    """Return a clause that names the run, host and process that hold a lock."""
     source = document["_source"]
     return f"run {source['run']} on {source['host']}, process {source['pid']}"
 
 
 def _is_free(source: dict[str, Any]) -> bool:
-    """Return whether a lock was given back, or its holder died on this machine."""
+    """Return whether a lock was released, or its holder has died on this machine."""
     if source.get("released"):
         return True
     mine, theirs = _process(os.getpid()), source.get("process")
@@ -222,8 +222,8 @@ def _is_free(source: dict[str, Any]) -> bool:
 def _process(pid: int) -> dict[str, str] | None:
     """Return a unique identity of a running process, or None if it has ended.
 
-    The pid alone is not unique. The system uses it again, and each container has
-    its own pids.
+    The pid alone is not unique: the system reuses it, and each container has its own
+    pids.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

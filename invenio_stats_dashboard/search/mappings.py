@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The mapping of enriched events, and the schema version in its ``_meta``.
+"""Define the mapping of enriched events, with the schema version in its ``_meta``.
 
-Only indices of enriched events have that version. A legacy index has none.
+Only indices of enriched events have this version. A legacy index has none.
 """
 
 from copy import deepcopy
@@ -12,13 +12,13 @@ from typing import Any
 from .names import META_KEY, SCHEMA
 
 VALUE_LENGTH = 1024
-"""Longest breakdown value in characters that OpenSearch indexes (``ignore_above``)."""
+"""Maximum length of an indexed breakdown value, in characters (``ignore_above``)."""
 
 NATIVE_LENGTH = 8191
 """The same for native keywords: 8191 four-byte characters fit Lucene's 32,766 bytes."""
 
 ENRICHED_FIELDS = ("community_ids", "subcounts", "enriched_at")
-"""The fields that enrichment adds to an event, in the order in which it writes them."""
+"""The fields that enrichment adds to an event, in the order of writing."""
 
 _SUBCOUNTS_TEMPLATE = "stats_dashboard_subcounts"
 
@@ -33,7 +33,7 @@ def enriched(native: dict[str, Any]) -> dict[str, Any]:
     """Return the mapping of enriched events for stock or site events.
 
     The site's fields, dynamic setting and dynamic templates remain. Native keywords
-    get an ``ignore_above``: without it, one immense value would block a batch.
+    get an ``ignore_above``, because without it one immense value would block a batch.
 
     Args:
         native: the ``mappings`` object of an index or a template.
@@ -66,7 +66,7 @@ def additive(native: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         Body of a put-mapping request. It sets no schema version, because the index
-        still holds events without enrichment.
+        still contains events without enrichment.
     """
     theirs = [
         t for t in native.get("dynamic_templates", []) if _SUBCOUNTS_TEMPLATE not in t
@@ -74,7 +74,7 @@ def additive(native: dict[str, Any]) -> dict[str, Any]:
     ours = {
         _SUBCOUNTS_TEMPLATE: {
             "path_match": "subcounts.*",
-            # Doc values serve aggregations and filters. An inverted index as well
+            # Doc values serve aggregations and filters. An additional inverted index
             # would cost a sixth of the time of every write.
             "mapping": {
                 "type": "keyword",

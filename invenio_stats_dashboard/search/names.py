@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Names of all indices and aliases. No other module builds such a name.
+"""Names of all indices and aliases; no other module builds such a name.
 
-Every name starts with the instance's prefix (``SEARCH_INDEX_PREFIX``). Two instances
-on one cluster therefore never share an index.
+Every name starts with the instance's prefix (``SEARCH_INDEX_PREFIX``), so two instances
+on one cluster never share an index.
 """
 
 import re
@@ -28,7 +28,7 @@ STOCK_EVENTS = {"view": "record-view", "download": "file-download"}
 """Event type -> name of the event in ``STATS_EVENTS``."""
 
 BASES = ("created", "published", "added")
-"""The dates by which a record can count: see docs/aggregates.md."""
+"""The dates by which a record can count; see docs/aggregates.md."""
 
 RECORD_FAMILIES = tuple(
     f"records-{kind}-{basis}" for kind in ("delta", "snapshot") for basis in BASES
@@ -44,22 +44,22 @@ FAMILIES = RECORD_FAMILIES + USAGE_FAMILIES
 """All public aggregate families: one document for each community and day."""
 
 USAGE_SEEN = "usage-seen"
-"""Internal family beside the usage deltas: what was seen on a day."""
+"""Internal family beside the usage deltas, for what was seen on a day."""
 
 USAGE_MONTH = "usage-month"
-"""Internal family of month sums: breakdown values that snapshots do not list."""
+"""Internal family of month sums, with breakdown values that snapshots do not list."""
 
 INTERNAL = (USAGE_SEEN, USAGE_MONTH)
 """Families that only this package reads."""
 
 FIRST_YEAR = 1
-"""The first year of the first index of an aggregate family.
+"""First year of the first index of an aggregate family.
 
-Publication dates can be centuries old. No document has an earlier date than this year.
+Publication dates can be centuries old. No document has a date before this year.
 """
 
 MONTH_PATTERN = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
-"""A month as the names of its indices have it, ``YYYY-MM``."""
+"""The format of a month in index names, ``YYYY-MM``."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,15 @@ class Names:
     # -- usage events -----------------------------------------------------
 
     def events_alias(self, event_type: str) -> str:
-        """Return the stock read alias over all months of an event type.
+        """Return the stock read alias for all months of an event type.
 
         Raises:
             UsageError: the event type is unknown.
         """
         if event_type not in STOCK_EVENTS:
             raise UsageError(
-                f"Unknown event type {event_type!r}; there are "
-                f"{' and '.join(EVENT_TYPES)}."
+                f"Unknown event type {event_type!r}. Known event types: "
+                f"{', '.join(EVENT_TYPES)}."
             )
         return f"{self.prefix}events-stats-{STOCK_EVENTS[event_type]}"
 
@@ -106,14 +106,14 @@ class Names:
         return f"{self.prefix}backup-events-stats-{stock}-{month}"
 
     def events_fence(self, event_type: str, month: str, run: str) -> str:
-        """Return the fence of a month's target index, which one run claims."""
+        """Return the fence by which one run claims a month's target index."""
         return f"{self.events_target(event_type, month)}-switch-{run}"
 
     def month_of(self, event_type: str, index: str) -> str | None:
         """Return the ``YYYY-MM`` of an index of usage events, or None.
 
-        The name must contain an exact month. What follows the month, such as a
-        version or a suffix, is ignored.
+        The name must contain an exact month. Text after the month, such as a version or
+        a suffix, is ignored.
         """
         match = re.match(
             re.escape(self.events_alias(event_type)) + r"-(\d{4}-\d{2})(?!-?\d)", index
@@ -142,7 +142,7 @@ class Names:
 
     @property
     def community_events(self) -> str:
-        """Return the alias over the yearly indices of community events."""
+        """Return the alias for the yearly indices of community events."""
         return f"{self.prefix}stats-community-events"
 
     def community_events_year(self, year: int) -> str:
@@ -157,7 +157,7 @@ class Names:
     # -- aggregates -------------------------------------------------------
 
     def aggregates(self, family: str) -> str:
-        """Return the alias over the indices of an aggregate family.
+        """Return the alias for the indices of an aggregate family.
 
         Args:
             family: one of :data:`FAMILIES` or of :data:`INTERNAL`.
@@ -167,7 +167,7 @@ class Names:
         """
         if family not in (*FAMILIES, *INTERNAL):
             raise UsageError(
-                f"Unknown family {family!r}; there are {', '.join(FAMILIES)}."
+                f"Unknown family {family!r}. Known families: {', '.join(FAMILIES)}."
             )
         return f"{self.prefix}stats-community-{family}"
 
@@ -186,16 +186,16 @@ class Names:
         return f"{self.aggregates(family)}-from-*"
 
     def year_from(self, family: str, index: str) -> int | None:
-        """Return the first year of an index of a family, or None for another index."""
+        """Return the first year of a family's index, or None for any other index."""
         start = re.escape(f"{self.aggregates(family)}-from-")
         match = re.fullmatch(rf"{start}(\d{{4}})", index)
         return int(match.group(1)) if match else None
 
     @property
     def between_runs(self) -> str:
-        """Return the index of the state that the next aggregation run continues from.
+        """Return the index of the state from which the next aggregation run continues.
 
-        It holds the checkpoints of usage snapshots and the contributions of records
+        It contains the checkpoints of usage snapshots and the contributions of records
         to the aggregates.
         """
         return f"{self.prefix}stats-community-between-runs"

@@ -3,7 +3,7 @@
 
 """Decode one page of search results into typed hits.
 
-Fields that no type names are not decoded.
+Only the fields that the type declares are decoded.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class SearchPage(msgspec.Struct, Generic[_Hit]):
     """One page of search results.
 
     Attributes:
-        timed_out: OpenSearch stopped before it had searched all documents.
+        timed_out: whether OpenSearch stopped before it had searched all documents.
     """
 
     found: _Hits[_Hit] = msgspec.field(name="hits")
@@ -54,7 +54,7 @@ def page_decoder(
         hit: a :class:`msgspec.Struct`.
         strict: reject values that need a conversion.
     """
-    # SearchPage[hit] is an expression here, which a type checker does not evaluate
+    # SearchPage[hit] is an expression here, which a type checker does not evaluate.
     return msgspec.json.Decoder(
         SearchPage[hit], strict=strict  # type: ignore[valid-type]
     ).decode

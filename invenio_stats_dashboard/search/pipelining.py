@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Read the next batch and write the previous one while the current one is processed.
+"""Read the next batch and write the previous one while processing the current one.
 
 The number of batches in memory is bounded.
 """
@@ -20,11 +20,11 @@ _Item = TypeVar("_Item")
 class ReadAhead(Generic[_Item]):
     """Runs an iterator in a thread, a bounded number of items ahead.
 
-    The thread starts at once.
+    The thread starts immediately.
 
     Args:
         iterator: runs in the thread; its errors are raised in the consumer.
-        ahead: number of items that wait for the consumer.
+        ahead: maximum number of items that wait for the consumer.
     """
 
     def __init__(self, iterator: Iterable[_Item], ahead: int = 1) -> None:
@@ -55,7 +55,7 @@ class ReadAhead(Generic[_Item]):
         return False
 
     def __iter__(self) -> Iterator[_Item]:
-        """Yield the items, and raise the error of the iterator after them."""
+        """Yield the items, then raise the error of the iterator if it has one."""
         while True:
             item, error = self._items.get()
             if isinstance(error, StopIteration):
@@ -65,7 +65,7 @@ class ReadAhead(Generic[_Item]):
             yield item
 
     def close(self) -> None:
-        """Stop the thread and wait for its end, at most 90 seconds."""
+        """Stop the thread, and wait at most 90 seconds for its end."""
         self._stop.set()
         self._thread.join(timeout=90)
 
@@ -115,7 +115,7 @@ def stored_in_order(
             while pending:
                 yield _stored(pending)
         finally:
-            # After a failure no write starts; those that have started are awaited.
+            # After a failure no new write starts; running ones are awaited.
             pool.shutdown(wait=False, cancel_futures=True)
     if error is not None:
         raise error

@@ -3,11 +3,11 @@
 
 """Read an index in the order in which it was written, by ``_seq_no``.
 
-Each write to a shard gets the next sequence number. "Greater than the last one read"
-is therefore both the resume point and the query for new documents. A number can
-become visible before a smaller one. All numbers up to the shard's *global checkpoint*
-are stored. A reader first reads the checkpoint, then refreshes the index, and never
-reads past that checkpoint.
+Each write to a shard gets the next sequence number. "Greater than the last number read"
+is therefore both the resume point and the query for new documents. A number can become
+visible before a smaller one, but all numbers up to the shard's *global checkpoint* are
+stored. A reader first reads the checkpoint, then refreshes the index, and never reads
+past that checkpoint.
 """
 
 import json
@@ -30,10 +30,10 @@ class ShardPosition:
     """The sequence numbers of a primary shard.
 
     Attributes:
-        history: id of the history. A new id means that the numbers start again: the
-            index was recreated or restored from a snapshot.
+        history: id of the history. A new id means that the numbers start again, because
+            the index was recreated or restored from a snapshot.
         checkpoint: the global checkpoint. All numbers up to this one are stored.
-        last: the largest number assigned.
+        last: the largest assigned number.
     """
 
     history: str
@@ -46,7 +46,7 @@ class IndexPositions:
     """The sequence numbers of the primary shards of one index.
 
     Attributes:
-        uuid: of the index. A recreated index of the same name has another UUID.
+        uuid: UUID of the index. A recreated index of the same name has another UUID.
         shards: the positions by shard number.
     """
 
@@ -97,7 +97,7 @@ def positions_of_all(client: OpenSearch, target: str) -> dict[str, IndexPosition
 
     Args:
         client: decodes responses.
-        target: an alias, an index or a pattern. One without any index is no error.
+        target: an alias, an index or a pattern; it may match no index.
 
     Returns:
         The positions by name of the index.
@@ -178,8 +178,8 @@ def page(
     decoded = _decode_page(answer)
     if not decoded.is_complete or decoded.shards.successful != 1:
         raise IncompletePageError(
-            f"Shard {shard} of {index} did not answer completely. Run the same command "
-            "again; it goes on from here."
+            f"The response of shard {shard} of {index} is incomplete. Run the same "
+            "command again; it continues from here."
         )
     return decoded.hits
 
@@ -195,10 +195,10 @@ def scan(
 ) -> Iterator[tuple[int, list[StoredDocument]]]:
     """Read a shard from one sequence number to another, in windows.
 
-    A query for the first documents of "everything after" makes the cluster examine
-    the whole rest of the shard for each page. A window costs the same at the end of
-    a large shard as at its beginning. Windows get wider where few of their numbers
-    have a document, because it was written again or does not match.
+    A query for the first documents of "everything after" makes the cluster examine the
+    whole rest of the shard for each page. A window costs the same at the end of a large
+    shard as at its beginning. Windows become wider where few of their numbers have a
+    document, because it was written again or does not match.
 
     Args:
         fetch: called with two sequence numbers; returns the first ``size`` documents
@@ -214,7 +214,7 @@ def scan(
     while after < upto:
         end = min(after + width, upto)
         hits = fetch(after, end)
-        # The window has more numbers than ``size``: more documents may follow.
+        # If the window has more numbers than ``size``, more documents may follow.
         cut_off = len(hits) == size and end - after > size
         after = hits[-1].seq_no if cut_off else end
         sparse = len(hits) < size // 4

@@ -28,7 +28,7 @@ from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
 
 REVISION = 2
-"""Increased with every change of a template. Lower revisions are replaced."""
+"""Increase this with every change of a template; lower revisions are replaced."""
 
 _SAMPLE_MONTH = "2000-01"
 _DEFAULT_REPLICAS = "cluster.default_number_of_replicas"
@@ -61,7 +61,7 @@ def event_templates(
     Args:
         app: the application.
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
 
     Returns:
         Template name -> body. Each event type has two: one with the read alias for
@@ -107,7 +107,7 @@ def put_missing(
     Args:
         app: the application.
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
         fixed: templates that do not depend on the cluster, by name.
         compose: returns the templates that depend on the cluster; called only if one
             of them must be put.
@@ -142,7 +142,7 @@ def register_templates(
 ) -> None:
     """Put the missing templates when the application starts.
 
-    An error is logged as a warning and never fails the start, because every
+    An error is logged as a warning and never prevents the start, because every
     ``invenio`` command builds the application.
 
     Args:
@@ -157,7 +157,7 @@ def register_templates(
         except Exception as error:  # noqa: BLE001 - the site must start
             app.logger.warning(
                 "The index templates of invenio-stats-dashboard could not be checked "
-                "(%s). They will be at the next start; until then new months are "
+                "(%s). The next start checks them again. Until then, new months are "
                 "not enriched.",
                 describe(error),
             )
@@ -193,7 +193,7 @@ def extend_index_init(
     """Make ``invenio index init`` put this package's templates too.
 
     With ``STATS_REGISTER_INDEX_TEMPLATES=True``, invenio-search sends its files in the
-    legacy shape to the composable API, which refuses them. They are converted here.
+    legacy format to the composable API, which refuses them. They are converted here.
 
     Args:
         app: the application.
@@ -218,7 +218,7 @@ def extend_index_init(
 
 
 def as_composable(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a legacy-shaped template in the composable shape, others unchanged."""
+    """Convert a legacy template to the composable format; return others unchanged."""
     if "template" in body or not {"settings", "mappings", "aliases"} & set(body):
         return body
     inner = ("settings", "mappings", "aliases")
@@ -292,7 +292,7 @@ def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict[st
 
     Args:
         app: the application.
-        client: decodes responses; None to make one.
+        client: decodes responses; None to create one.
 
     Returns:
         Some of :data:`~.index_templates.SHARDS` and
@@ -326,7 +326,7 @@ def _aggregate_package(app: Flask) -> str | None:
 
 
 def _flat(settings: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """Return settings with dotted names, without the leading ``index.``."""
+    """Return settings under dotted names, without the leading ``index.``."""
     found = {}
     for key, value in settings.items():
         name = f"{path}{key}"
@@ -354,7 +354,7 @@ def _matches(patterns: Iterable[str], index: str) -> bool:
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Merge two template bodies: inner objects are merged, other values replaced."""
+    """Merge two template bodies: merge inner objects, replace other values."""
     result = deepcopy(base)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):
@@ -383,7 +383,7 @@ def _inputs(app: Flask) -> dict[str, str]:
 
 
 def _marks(client: OpenSearch, names: Names) -> dict[str, dict[str, Any] | None]:
-    """Return this package's ``_meta`` of the templates in the cluster, by name."""
+    """Return this package's ``_meta`` of each template in the cluster, by name."""
     answer = client.transport.perform_request(
         "GET",
         f"/_index_template/{names.prefix}*",

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The services: the entry points for commands, tasks, REST and other code."""
+"""The services: the entry points for commands, tasks, the REST API and other code."""
 
 from .community_stats import CommunityStatsService
 from .event_reindexing import EventReindexingService

@@ -3,9 +3,10 @@
 
 """Create and start a run of the aggregation.
 
-The functions that count import the modules that need Polars. Polars takes memory and
-time, which web processes and other commands do not need. It also starts threads, so the
-first process of a server, which forks its workers, must not import it.
+The functions that count import the modules that need Polars. Importing Polars takes
+memory and time, which web processes and other commands should not spend. Polars also
+starts threads, so the first process of a server, which forks its workers, must not
+import it.
 """
 
 import uuid
@@ -68,8 +69,8 @@ def aggregate(
         options: what to count.
         progress: called after each step.
         waiting: called with a sentence whenever the run waits.
-        call: called with the id of the run and a number of steps; starts helpers, each
-            of which calls :func:`help_with`. None does all steps in this process.
+        call: called with the id of the run and a number of steps. It starts helpers,
+            each of which calls :func:`help_with`. None does all steps in this process.
     """
     check_enabled(app)
     polars_guard.require_same_process()
@@ -103,14 +104,14 @@ def check_enabled(app: Flask) -> None:
 
 
 def help_with(app: Flask, run: str) -> int:
-    """Do steps of a run that another worker has begun, until none is left.
+    """Do steps of a run that another worker has started, until none is left.
 
     Args:
         app: the application.
         run: id of the run.
 
     Returns:
-        The number of steps done; 0 if this worker would count by other rules.
+        The number of steps done; 0 if this worker has different rules for counting.
     """
     polars_guard.require_same_process()
     names, client = Names.of(app), json_client(app, timeout=60)
@@ -127,7 +128,7 @@ def help_with(app: Flask, run: str) -> int:
         return usage.do(key)
 
     steps = 0
-    # the run itself begins at the other end
+    # the run itself starts at the other end of the list
     for key in reversed(shared.offered()):
         with suppress(LockLostError):
             steps += shared.take(key, partial(do, key)) is not None
@@ -142,7 +143,8 @@ def _shared(app: Flask, client: OpenSearch, names: Names, run: str) -> SharedSte
 def _rules(app: Flask) -> str:
     """Return a text that is equal for workers that would write the same documents.
 
-    During a deployment some workers of a site still have the old configuration or code.
+    During a deployment, some workers of a site still have the old configuration or
+    code.
     """
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
@@ -235,8 +237,8 @@ def options_of(
         last=last,
         rebuild=rebuild,
         dry_run=dry_run,
-        # A request for particular days or communities is done completely. Besides,
-        # days that stay on the list would be counted again by the next run.
+        # A run for particular days or communities has no limit. Days that it left
+        # on the list would be counted again by the next run.
         limit=(
             None
             if rebuild or first or last or communities
@@ -306,8 +308,8 @@ def locked(
     Raises:
         LockedError: another run holds it.
     """
-    # The template comes first. It is missing if OpenSearch did not answer when the
-    # application started.
+    # The template is needed first. It is missing if OpenSearch did not answer when
+    # the application started.
     ensure_templates(client, names, partial(shards_and_replicas, app))
     index_templates.make(client, names.bookmarks, bookmarks_mapping())
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]

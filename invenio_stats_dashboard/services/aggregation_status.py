@@ -159,7 +159,7 @@ class AggregationStatusReader:
         self._known: dict[str, dict[str, SourcePosition]] = {}
 
     def last_run(self) -> dict[str, Any] | None:
-        """Return the stored report of the last run, or None if none was ever run."""
+        """Return the stored report of the last run, or None before the first run."""
         return self._get(LAST_RUN)
 
     def looked(self, scope: str, last_run: Mapping[str, Any] | None) -> bool:
@@ -247,7 +247,7 @@ class AggregationStatusReader:
         """Return which record families are to be counted again.
 
         Args:
-            today: the present day, ``YYYY-MM-DD``.
+            today: the current day, ``YYYY-MM-DD``.
             communities: UUIDs and ``global``; None for all.
 
         Returns:
@@ -321,7 +321,7 @@ class AggregationStatusReader:
 
     def family(
         self,
-        marks: UsageBacklog,
+        backlog: UsageBacklog,
         open_records: Mapping[str, Collection[str]] | None,
         community: str,
         family: str,
@@ -330,7 +330,7 @@ class AggregationStatusReader:
         """Return the status of one family and community.
 
         Args:
-            marks: from :meth:`usage`.
+            backlog: from :meth:`usage`.
             open_records: community -> families to be counted again; None if the sources
                 were never examined.
             community: UUID or ``global``.
@@ -338,8 +338,8 @@ class AggregationStatusReader:
             documents: from :meth:`documents`.
         """
         found = documents.get((community, family), (0, None, None))
-        if family in USAGE_FAMILIES and marks.looked:
-            return marks.of(community, family, *found)
+        if family in USAGE_FAMILIES and backlog.looked:
+            return backlog.of(community, family, *found)
         if family in USAGE_FAMILIES or open_records is None:
             return FamilyStatus(family, *found, percent=0.0, redo_days=None)
         if family not in open_records.get(community, ()):

@@ -290,10 +290,10 @@ class CommunityStatsService:
         waiting: Callable[[str], None] | None = None,
         call: Callable[[str, int], None] | None = None,
     ) -> AggregationReport:
-        """Bring deltas and snapshots up to date.
+        """Update deltas and snapshots.
 
-        It counts the days and communities that have changed since the last run, for
-        whichever reason. It can be killed and run again. One run at a time is active.
+        It counts the days and communities that have changed since the last run, for any
+        reason. It can be killed and run again. Only one run is active at a time.
 
         Args:
             community_ids: only documents of these communities: UUIDs, slugs, or
@@ -301,22 +301,22 @@ class CommunityStatsService:
             families: only these; see :data:`~..search.names.FAMILIES`.
             start_date: only this day and later; a date or ISO 8601 text, UTC.
             end_date: only this day and earlier.
-            rebuild: count all again, not only changes.
+            rebuild: count everything again, not only changes.
             dry_run: count and compare; write nothing.
             progress: called after each step.
             waiting: called with a sentence whenever the run waits.
-            call: called with the id of the run and a number of steps if that is large;
-                starts helpers, each of which calls :meth:`help_aggregating`. None does
-                all steps in this process.
+            call: called with the id of the run and a number of steps if there are
+                many. It starts helpers, each of which calls :meth:`help_aggregating`.
+                None does all steps in this process.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
             UsageError: an argument is invalid, or a community does not exist.
             LockedError: another run is active.
             LockLostError: another run has taken over.
-            ClusterNotHealthyError: the cluster is in no state for more work; run again.
+            ClusterNotHealthyError: the cluster is not healthy enough; run again later.
             SearchUnavailableError: OpenSearch accepted no requests for too long.
-            StatsDashboardError: OpenSearch refuses a document for a permanent reason.
+            StatsDashboardError: OpenSearch permanently refuses a document.
             OpenSearchException: the cluster does not answer at the start.
         """
         options = self._options(
@@ -399,7 +399,7 @@ class CommunityStatsService:
     def catch_up(
         self, call: Callable[[str, int], None] | None = None
     ) -> ScheduledRunReport | None:
-        """Do the work of the scheduled task: a piece of the preparation, or aggregate.
+        """Do the work of the scheduled task: a part of the preparation, or aggregate.
 
         Args:
             call: starts helpers; see :meth:`aggregate`.
@@ -644,7 +644,7 @@ class CommunityStatsService:
 
         Args:
             community_id: UUID, slug, or ``global``.
-            month: ``YYYY-MM``; the present month is reported up to today.
+            month: ``YYYY-MM``; the current month is reported up to today.
             identity: of the caller, on which it depends which records are named; None
                 for the public records.
             progress: called several times during the count.
@@ -672,7 +672,7 @@ class CommunityStatsService:
     def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
         """Delete the bookmarks of all sources, so that the next runs count all again.
 
-        The documents stay. The next runs compare them, in steps like any other work.
+        The documents stay. The next runs compare them, in steps like other runs.
 
         Args:
             dry_run: change nothing.

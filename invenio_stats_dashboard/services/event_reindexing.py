@@ -101,7 +101,7 @@ class EventReindexingService:
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
 
         Raises:
             UsageError: an argument is invalid.
@@ -139,7 +139,7 @@ class EventReindexingService:
         stop: threading.Event | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> MigrationReport:
-        """Migrate legacy months to enriched indices, each from its present state.
+        """Migrate legacy months to enriched indices, each from its current state.
 
         It can be killed and run again: the next run continues.
 
@@ -150,16 +150,15 @@ class EventReindexingService:
             max_batches: batches of a month in this run; None uses the configuration.
             max_memory_percent: heap usage at which it waits; None uses the
                 configuration.
-            delete_old_indices: delete the backups of past months after they were
-                compared.
-            delete_backup: the same for months that can still get events.
+            delete_old_indices: delete the backups of past months after comparing them.
+            delete_backup: the same for months that can still receive events.
             fresh_start: discard earlier progress and start each month again.
-            ignore_stock_workers: do the cut-over of months that can still get events
-                even if running workers would lose events that are refused meanwhile.
+            ignore_stock_workers: cut over months that can still receive events, even
+                if running workers would lose the events that are refused meanwhile.
             progress: called when the state of a month changes.
-            step: called with the name of each step before it is made.
+            step: called with the name of each step before it starts.
             stop: when set, the run ends at its next check and can be resumed.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
 
         Returns:
             The report on all requested months.
@@ -210,7 +209,7 @@ class EventReindexingService:
     ) -> None:
         """Check that :meth:`reindex_events` can be called with these arguments.
 
-        A command that sends the migration to a worker reports errors at once this way.
+        So a command that sends the migration to a worker can report errors at once.
 
         Args:
             event_types: as for :meth:`reindex_events`.
@@ -218,7 +217,7 @@ class EventReindexingService:
             batch_size: as for :meth:`reindex_events`.
             max_batches: as for :meth:`reindex_events`.
             max_memory_percent: as for :meth:`reindex_events`.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
             **flags: of :meth:`reindex_events`; any value is valid.
 
         Raises:
@@ -248,7 +247,7 @@ class EventReindexingService:
         Args:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
@@ -269,7 +268,7 @@ class EventReindexingService:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             progress: called when the state of a month changes.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
 
         Returns:
             One result for each month with a target index.
@@ -295,8 +294,8 @@ class EventReindexingService:
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             dry_run: delete nothing, and compare nothing.
             accept_deletions: events that the target index lacks were deleted from it on
-                purpose; only for months that are named.
-            now: returns the present moment, aware.
+                purpose; requires ``months``.
+            now: returns the current time, aware.
 
         Returns:
             (name of the backup, why it was not deleted, or None) for each.
@@ -306,7 +305,8 @@ class EventReindexingService:
         """
         if accept_deletions and not months:
             raise UsageError(
-                "Say with --months in which months events were deleted on purpose."
+                "--accept-deletions requires --months: name the months from which "
+                "events were deleted on purpose."
             )
         with self._work(event_types, months, RunObserver(now=now)) as (run, found):
             return [
@@ -331,8 +331,8 @@ class EventReindexingService:
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; they must be named.
             ignore_stock_workers: as for :meth:`reindex_events`.
             progress: called when the state of a month changes.
-            step: called with the name of each step before it is made.
-            now: returns the present moment, aware.
+            step: called with the name of each step before it starts.
+            now: returns the current time, aware.
 
         Returns:
             One result for each month.
@@ -342,7 +342,9 @@ class EventReindexingService:
                 default.
         """
         if not months:
-            raise UsageError("Say which months to roll back, with --months.")
+            raise UsageError(
+                "A rollback requires --months: name the months to roll back."
+            )
         watch = RunObserver(progress=progress or ignore, step=step or ignore, now=now)
         work = self._work(
             event_types, months, watch, ignore_stock_workers=ignore_stock_workers
@@ -367,7 +369,7 @@ class EventReindexingService:
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             progress: called when the state of a month changes.
             stop: when set, the run ends at its next check and can be resumed.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
 
         Returns:
             One result for each month.
@@ -395,7 +397,7 @@ class EventReindexingService:
             key: of the breakdown.
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
 
         Raises:
             UsageError: the breakdown does not exist, or is one of the event itself, or
@@ -424,7 +426,7 @@ class EventReindexingService:
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             fresh_start: also delete incomplete target indices.
-            now: returns the present moment, aware.
+            now: returns the current time, aware.
 
         Returns:
             Ids of the bookmarks that were cleared.
@@ -442,8 +444,8 @@ class EventReindexingService:
         """Undo unfinished cut-overs whose deadline has passed.
 
         Args:
-            now: returns the present moment, aware.
-            step: called with the name of each step before it is made.
+            now: returns the current time, aware.
+            step: called with the name of each step before it starts.
 
         Returns:
             Ids of the months whose cut-over was undone.
@@ -462,7 +464,7 @@ class EventReindexingService:
 
         Args:
             dry_run: change nothing.
-            step: called with the name of each step before it is made.
+            step: called with the name of each step before it starts.
             batch: dead letters at a time.
 
         Raises:
@@ -486,7 +488,8 @@ class EventReindexingService:
     ) -> FillReport:
         """Enrich events of enriched indices that are not enriched.
 
-        Takes no lock: it overwrites no write of the live site or of a migration.
+        It needs no lock, because it overwrites no write of the live site or of a
+        migration.
 
         Args:
             event_types: ``view``, ``download``; none means both.
@@ -517,16 +520,17 @@ class EventReindexingService:
         rest: float = REST,
         seconds: float = RUN_SECONDS,
     ) -> ReattributionReport:
-        """Re-attribute enriched events of records that are noted for it.
+        """Re-attribute enriched events of the records on the re-attribution list.
 
-        Takes no lock: it overwrites no write of the live site or of a migration.
+        It needs no lock, because it overwrites no write of the live site or of a
+        migration.
 
         Args:
             limit: number of events to write, at most.
             records: records at a time.
             batch: events at a time.
-            rest: seconds that a record must have been noted.
-            seconds: after which no more records are begun.
+            rest: seconds that a record must have been on the list.
+            seconds: after which no more records are started.
 
         Raises:
             StatsDashboardError: OpenSearch refuses events; all others are done.
@@ -554,7 +558,7 @@ class EventReindexingService:
         return self.app.extensions["invenio-stats-dashboard"].subcounts
 
     def _splicer(self) -> Splicer:
-        """Return a splicer that uses the present facts and timelines."""
+        """Return a splicer that uses the current facts and timelines."""
         late = noting(self.app, self.names)
         resolver = DatabaseResolver(
             self.app, self._client, self.names, late, wait=ScanBudget.wait
@@ -581,25 +585,26 @@ class EventReindexingService:
         except OpenSearchException as error:
             if getattr(error, "status_code", None) in (401, 403):
                 raise NotReadyError(
-                    "The user of this application may not write index templates "
-                    f"({describe(error)}). Give it the cluster privilege "
+                    "The application's OpenSearch user may not write index templates "
+                    f"({describe(error)}). Grant it the cluster privilege "
                     "'manage_index_templates'."
                 ) from error
             raise SearchUnavailableError(
-                f"OpenSearch does not answer ({describe(error)}). See that it is up "
-                "and that SEARCH_HOSTS is right, and run the same command again."
+                f"OpenSearch does not answer ({describe(error)}). Check that it is "
+                "running and that SEARCH_HOSTS is correct, then run the same command "
+                "again."
             ) from error
 
     def _check_key(self, key: str) -> None:
         subcounts = self._subcounts
         if key not in subcounts:
             raise UsageError(
-                f"There is no breakdown {key!r} in COMMUNITY_STATS_SUBCOUNTS; there "
-                f"are {', '.join(subcounts)}."
+                f"COMMUNITY_STATS_SUBCOUNTS has no breakdown {key!r}. Available "
+                f"breakdowns: {', '.join(subcounts)}."
             )
         if not subcounts[key].of_record:
             raise UsageError(
-                f"The breakdown {key!r} is read from the event itself; there is "
+                f"The breakdown {key!r} is read from the event itself, so there is "
                 "nothing to enrich."
             )
 
@@ -607,9 +612,8 @@ class EventReindexingService:
         document = read_lock(self._client, self.names.reindexing, LOCK)
         if document is not None and is_held(document):
             raise LockedError(
-                f"Another run does this right now ({describe_holder(document)}). "
-                "Wait for its end, or follow it with 'invenio community-stats "
-                "usage-events status'."
+                f"Another run is active ({describe_holder(document)}). Wait until it "
+                "ends, or follow it with 'invenio community-stats usage-events status'."
             )
 
     @contextlib.contextmanager
@@ -621,8 +625,9 @@ class EventReindexingService:
             lock.acquire()
         except OpenSearchException as error:
             raise SearchUnavailableError(
-                f"OpenSearch does not answer ({describe(error)}). See that it is up "
-                "and that SEARCH_HOSTS is right, and run the same command again."
+                f"OpenSearch does not answer ({describe(error)}). Check that it is "
+                "running and that SEARCH_HOSTS is correct, then run the same command "
+                "again."
             ) from error
         try:
             yield lock
@@ -673,7 +678,7 @@ class EventReindexingService:
                 if isinstance(error, OpenSearchException):
                     error = SearchUnavailableError(
                         f"OpenSearch did not answer ({describe(error)}). Run the same "
-                        "command again when it does."
+                        "command again when it is available."
                     )
                 migration.report.errors.append(str(error))
                 report.stopped = {"reason": str(error), "resumable": True}
@@ -707,6 +712,6 @@ def _answering() -> Iterator[None]:
         yield
     except OpenSearchException as error:
         raise SearchUnavailableError(
-            f"OpenSearch does not answer ({describe(error)}). See that it is up and "
-            "that SEARCH_HOSTS is right, and run the same command again."
+            f"OpenSearch does not answer ({describe(error)}). Check that it is running "
+            "and that SEARCH_HOSTS is correct, then run the same command again."
         ) from error

@@ -3,7 +3,7 @@
 
 """Report problems that need attention, in sentences that state what to do.
 
-Work that the scheduled tasks will do is no problem. So the rules check whether these
+Work that the scheduled tasks will do is not a problem. So the rules check whether these
 tasks are enabled, and whether they have run.
 """
 
@@ -23,7 +23,7 @@ SCHEDULED = "scheduled task"
 """Name of the lock of the task that prepares the instance, and aggregates."""
 
 LATE = timedelta(hours=3)
-"""Time without a run of an hourly task after which it counts as not running."""
+"""An hourly task that has not run for this time counts as stopped."""
 
 
 def problems(status: "StatsStatus") -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def problems(status: "StatsStatus") -> tuple[str, ...]:
     )
 
 
-def _prepared_by_itself(status: "StatsStatus") -> bool:
+def _prepares_automatically(status: "StatsStatus") -> bool:
     return status.scheduled and status.preparing
 
 
@@ -56,9 +56,9 @@ def _dead_letters(status: "StatsStatus") -> Iterator[str]:
     letters = status.migration.dead_letters
     if letters.count:
         yield (
-            f"{letters.count:,} usage events are refused by OpenSearch and kept as dead "
-            f"letters; the newest reason: {letters.reason} Mend it, then run "
-            f"'{COMMAND} usage-events replay'."
+            f"{letters.count:,} usage events were refused by OpenSearch and are stored "
+            f"as dead letters. The newest reason: {letters.reason} Fix the event or "
+            f"the mapping, then run '{COMMAND} usage-events replay'."
         )
 
 
@@ -67,26 +67,27 @@ def _preparation(status: "StatsStatus") -> Iterator[str]:
     found = status.preparation or {}
     waits_for = found.get("waits_for")
     if waits_for and found.get("step") != READY and not status.holder("migration"):
-        told = [month.error for month in status.migration.months if month.error]
-        if not any(error in waits_for for error in told):
-            yield f"The preparation waits: {waits_for}"
+        reported = [month.error for month in status.migration.months if month.error]
+        if not any(error in waits_for for error in reported):
+            yield f"The preparation cannot continue: {waits_for}"
 
 
 def _community_events(status: "StatsStatus") -> Iterator[str]:
-    if not status.community_events.complete and not _prepared_by_itself(status):
+    if not status.community_events.complete and not _prepares_automatically(status):
         yield (
-            "The community events of existing records are not complete, and nothing "
-            f"makes them by itself. Run '{COMMAND} generate-community-events'."
+            "The community events of existing records are not complete, and no "
+            "scheduled task generates them. Run "
+            f"'{COMMAND} generate-community-events'."
         )
 
 
 def _legacy_months(status: "StatsStatus") -> Iterator[str]:
     planned = [m for m in status.migration.months if m.state == PLANNED]
-    if planned and not _prepared_by_itself(status):
+    if planned and not _prepares_automatically(status):
         yield (
-            f"{len(planned)} months of usage events are not migrated, so that their "
-            "events count for the instance only, and nothing migrates them by itself. "
-            f"Run '{COMMAND} migrate-events'."
+            f"{len(planned)} months of usage events are not migrated, and no scheduled "
+            "task migrates them. Their events count for the instance only. Run "
+            f"'{COMMAND} migrate-events'."
         )
 
 
@@ -104,13 +105,13 @@ def _last_run(status: "StatsStatus") -> Iterator[str]:
         yield f"The last aggregation failed: {error}"
 
 
-def _nobody_runs(status: "StatsStatus") -> Iterator[str]:
+def _no_recent_run(status: "StatsStatus") -> Iterator[str]:
     if status.holder("aggregation") or status.holder(SCHEDULED):
         return
     if not status.scheduled:
         if status.last_run is None:
             yield (
-                "Nothing was ever aggregated, and the scheduled tasks are off "
+                "No aggregation has ever run, and the scheduled tasks are disabled "
                 "(COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED). Run "
                 f"'{COMMAND} aggregate'."
             )
@@ -125,8 +126,8 @@ def _nobody_runs(status: "StatsStatus") -> Iterator[str]:
     idle = min(_age(status, moment) for moment in moments)
     if idle > LATE:
         yield (
-            f"No scheduled aggregation has run for {_hours(idle)}. See that Celery's "
-            f"beat and a worker run, or run '{COMMAND} aggregate'."
+            f"No scheduled aggregation has run for {_hours(idle)}. Check that Celery "
+            f"beat and a worker are running, or run '{COMMAND} aggregate'."
         )
 
 
@@ -137,8 +138,8 @@ def _reconciliation(status: "StatsStatus") -> Iterator[str]:
     if _age(status, looked_at) > LATE and not status.holder("reconciliation"):
         yield (
             "No scheduled reconciliation of community events has run for "
-            f"{_hours(_age(status, looked_at))}. See that Celery's beat and a worker "
-            f"run, or run '{COMMAND} community-events reconcile'."
+            f"{_hours(_age(status, looked_at))}. Check that Celery beat and a worker "
+            f"are running, or run '{COMMAND} community-events reconcile'."
         )
 
 
@@ -147,10 +148,9 @@ def _database_indexes(status: "StatsStatus") -> Iterator[str]:
     if missing:
         tables = " and ".join(index.table for index in missing)
         yield (
-            f"The database has no index for live capture on {tables}, so that each "
-            "look-up of a membership scans whole tables. Changes of memberships are "
-            "captured in batches until it has. Run "
-            f"'{COMMAND} database-indexes create'."
+            f"The database has no index for live capture on {tables}, so each look-up "
+            "of a membership scans whole tables. Until the indexes exist, membership "
+            f"changes are captured in batches. Run '{COMMAND} database-indexes create'."
         )
 
 
@@ -159,18 +159,18 @@ def _deferred_captures(status: "StatsStatus") -> Iterator[str]:
     since = cast(str, deferred.since)  # a moment if any capture waits
     if deferred.waiting and _age(status, since) > LATE:
         yield (
-            f"{deferred.waiting:,} captures of changed memberships were put off and have "
-            f"waited for up to {_hours(_age(status, since))}. Create the "
-            f"database indexes with '{COMMAND} database-indexes create', and see that a "
-            "worker runs."
+            f"{deferred.waiting:,} deferred captures of membership changes have waited "
+            f"for up to {_hours(_age(status, since))}. Create the database indexes "
+            f"with '{COMMAND} database-indexes create', and check that a worker is "
+            "running."
         )
     if deferred.timed_out:
         yield (
-            f"{deferred.timed_out:,} captures of changed memberships wait for the "
-            "reconciliation of community events, since the database canceled their "
-            "statements after "
-            "STATS_DASHBOARD_STATEMENT_TIMEOUT seconds. See what slows the database "
-            f"down; to capture them now run '{COMMAND} community-events reconcile'."
+            f"{deferred.timed_out:,} captures of membership changes wait for the next "
+            "reconciliation, because the database canceled their statements after "
+            "STATS_DASHBOARD_STATEMENT_TIMEOUT seconds. Find out what slows the "
+            "database down. To capture them now, run "
+            f"'{COMMAND} community-events reconcile'."
         )
 
 
@@ -178,8 +178,9 @@ def _queues(status: "StatsStatus") -> Iterator[str]:
     silent = [queue for queue in status.queues if queue.length is None]
     if silent:
         yield (
-            f"The message broker does not answer ({silent[0].error}), so that no usage "
-            "events can be taken. See that it is up and that BROKER_URL is right."
+            f"The message broker does not answer ({silent[0].error}), so no usage "
+            "events are processed. Check that it is running and that BROKER_URL is "
+            "correct."
         )
 
 
@@ -206,7 +207,7 @@ _RULES: tuple[_Rule, ...] = (
     _dead_letters,
     _earlier_layout,
     _last_run,
-    _nobody_runs,
+    _no_recent_run,
     _reconciliation,
     _database_indexes,
     _deferred_captures,

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Prepare an instance for counting, piece by piece, in the scheduled task.
+"""Prepare an instance for counting, part by part, in the scheduled task.
 
 On a site where the package was just installed, the community events are missing and the
-months of usage events are legacy. The scheduled task does one bounded piece of the
-preparation at a time. It uses the services of the commands, with all their checks. It
+months of usage events are legacy. Each run of the scheduled task does one bounded part
+of the preparation. It uses the services of the commands, with all their checks. It
 deletes nothing: an operator removes the backups.
 """
 
@@ -48,15 +48,15 @@ _FINISHED = (DONE, SWITCHED, ENRICHED, EMPTY)
 
 @dataclass(frozen=True)
 class PreparationReport:
-    """The progress of the preparation after a piece.
+    """The progress of the preparation after a part.
 
     Attributes:
         step: ``community events``, ``migration`` or ``ready``.
-        records: records that the back-fill has seen in this piece.
-        events: usage events that were copied in this piece.
+        records: records that the back-fill has compared in this part.
+        events: usage events that were copied in this part.
         months_left: number of months that are still legacy.
         waits_for: a sentence about what blocks the preparation, and what to do; None if
-            the next piece can continue.
+            the next part can continue.
     """
 
     step: str
@@ -72,14 +72,14 @@ class PreparationReport:
 
 
 class Preparation:
-    """Prepares an instance, one piece at a time.
+    """Prepares an instance, one part at a time.
 
     Args:
         app: the application.
         client: decodes responses.
         statistics: generates community events.
         reindexing: migrates usage events.
-        seconds: after which a piece ends; a batch and a month's cut-over are completed.
+        seconds: after which a part ends; a batch and a month's cut-over are completed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Preparation:
         self._seconds = seconds
 
     def advance(self) -> PreparationReport:
-        """Do one piece and store the progress.
+        """Do one part and store the progress.
 
         Returns:
             The progress. An obstacle is reported in it and not raised.
@@ -103,10 +103,10 @@ class Preparation:
         Raises:
             OpenSearchException: the cluster does not answer.
         """
-        return self._noted(self._advance())
+        return self._store(self._advance())
 
     def look(self) -> PreparationReport:
-        """Store the progress without doing a piece.
+        """Store the progress without doing a part.
 
         Returns:
             The progress; ``waits_for`` names the command that does the next step.
@@ -114,9 +114,9 @@ class Preparation:
         Raises:
             OpenSearchException: the cluster does not answer.
         """
-        return self._noted(self.missing())
+        return self._store(self.missing())
 
-    def _noted(self, found: PreparationReport) -> PreparationReport:
+    def _store(self, found: PreparationReport) -> PreparationReport:
         """Store the progress for the status, and return it."""
         bookmark = Bookmark(self._client, self._names.bookmarks, PREPARATION)
         bookmark.write(kind=PREPARATION, **asdict(found))
@@ -161,7 +161,7 @@ class Preparation:
 
         def progress(now: BackfillProgress) -> None:
             seen[0] = now.records
-            # a piece without records left to read completes, however short its time is
+            # a part without records left to read completes, even if its time is over
             if now.total and time.monotonic() > end:
                 raise _TimeOverError
 
@@ -176,28 +176,28 @@ class Preparation:
     def _migrate(self, records: int, end: float) -> PreparationReport:
         """Migrate month after month until the time is over."""
         left, events = self._left(), 0
-        hindrances: list[str] = []
+        obstacles: list[str] = []
         if not left:
             return PreparationReport(READY, records)
         for month in left:
             if month.state == FAILED:
                 # an operator has to act: each attempt would copy the month again
-                hindrances.append(_failed(month, month.error))
+                obstacles.append(_failed(month, month.error))
                 continue
             if month.state in (ROLLED_BACK, ROLLING_BACK):
-                hindrances.append(_rolled_back(month))
+                obstacles.append(_rolled_back(month))
                 continue
-            copied, hindrance = self._migrate_one(month, end)
+            copied, obstacle = self._migrate_one(month, end)
             events += copied
-            if hindrance:
-                hindrances.append(hindrance)
+            if obstacle:
+                obstacles.append(obstacle)
             if time.monotonic() > end:
                 break
         left = self._left()
         if not left:
             return PreparationReport(READY, records, events)
-        hindrance = hindrances[0] if hindrances else None
-        return PreparationReport(MIGRATION, records, events, len(left), hindrance)
+        obstacle = obstacles[0] if obstacles else None
+        return PreparationReport(MIGRATION, records, events, len(left), obstacle)
 
     def _left(self) -> list[MonthStatus]:
         """Return the status of the months that are still legacy."""
@@ -213,7 +213,7 @@ class Preparation:
         stop = threading.Event()
 
         def step(name: str) -> None:
-            # stop after a batch, so that each piece stores one, however short its time
+            # stop after a batch, so that each part stores at least one
             if name == _STORED and time.monotonic() > end:
                 stop.set()
 
@@ -222,7 +222,10 @@ class Preparation:
                 (month.event_type,), (month.month,), stop=stop, step=step
             )
         except LockedError:
-            return 0, "Another run migrates usage events right now; it is let finish."
+            return 0, (
+                "Another run is migrating usage events; the preparation continues when "
+                "it has ended."
+            )
         except StatsDashboardError as error:
             return 0, str(error)
         copied = sum(m.copied for m in report.months)
@@ -242,14 +245,14 @@ def _rolled_back(month: MonthStatus) -> str:
     """Return a sentence about a month that an operator has rolled back."""
     command = retry_command(month.event_type, month.month)
     return (
-        f"{month.event_type} {month.month} was rolled back, so it is not migrated by "
-        f"itself, and nothing is counted by itself before it is. Migrate it with: "
-        f"{command}"
+        f"{month.event_type} {month.month} was rolled back, so the scheduled task does "
+        "not migrate it again, and does not aggregate until it is migrated. Migrate it "
+        f"with: {command}"
     )
 
 
 class _TimeOverError(Exception):
-    """The time of the piece is over."""
+    """The time of the part is over."""
 
 
 def read_preparation(client: OpenSearch, names: Names) -> dict[str, Any] | None:

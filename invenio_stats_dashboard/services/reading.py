@@ -56,7 +56,7 @@ def read_stats(
         family: of :data:`~..search.names.FAMILIES`.
         start_date: first day, or None.
         end_date: last day, or None.
-        today: the present UTC day; None for the clock's.
+        today: the current UTC day; None to read the clock.
     """
     (family,) = check_families([family])
     # None is returned only without names

@@ -86,7 +86,7 @@ def _delete(
 
 @contextmanager
 def _sources_locked(app: Flask, client: OpenSearch, names: Names) -> Iterator[None]:
-    """Hold the locks of everything that writes the sources, during the block.
+    """Hold the locks of all runs that write the sources, during the block.
 
     Raises:
         LockedError: a migration, a reconciliation, a back-fill or another deletion is

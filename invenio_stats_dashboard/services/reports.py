@@ -83,9 +83,9 @@ class MostUsedRecords:
         """Return the list as JSON; a row has its count under the value of ``by``."""
         rows = []
         for row in self.rows:
-            told = asdict(row)
-            count = told.pop("count")
-            rows.append({**told, self.by: count})
+            fields = asdict(row)
+            count = fields.pop("count")
+            rows.append({**fields, self.by: count})
         return {**asdict(self), "rows": rows}
 
 
@@ -116,7 +116,7 @@ def most_used_records(
     argument_parsing.one_of(by, _EVENT_TYPES, "by")
     argument_parsing.one_of(of, _FIELDS, "of")
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
-        raise UsageError(f"The size is {size!r}; it can be from 1 to {LARGEST}.")
+        raise UsageError(f"The size is {size!r}; it must be from 1 to {LARGEST}.")
     # None is returned only without names
     (community,) = cast(tuple[str, ...], argument_parsing.with_global([community_id]))
     first, last = argument_parsing.range_of_days(start_date, end_date)
@@ -139,8 +139,8 @@ def _read(
         return reader.read(size)
     digest = xxhash.xxh3_128_hexdigest(question.encode())
     key = f"stats-dashboard-top-records:{digest}"
-    if kept := cached({key: key}):
-        counts, total = kept[key]
+    if stored := cached({key: key}):
+        counts, total = stored[key]
         return TopRecordsResult([(id, count) for id, count in counts], total)
     found = reader.read(size)
     cache({key: (found.counts, found.total)}, seconds)

@@ -43,7 +43,7 @@ def catch_up(
     reindexing: "EventReindexingService",
     call: Callable[[str, int], None] | None = None,
 ) -> ScheduledRunReport:
-    """Do one piece of the preparation, or aggregate if it is complete.
+    """Do one part of the preparation, or aggregate if it is complete.
 
     Args:
         app: the application.

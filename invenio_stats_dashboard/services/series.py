@@ -20,7 +20,7 @@ _TIMEOUT = 30
 class SeriesService:
     """The readers of series of an application's communities.
 
-    It holds its connections to OpenSearch open, so each process creates it once.
+    It holds its connections to OpenSearch open, so each process creates only one.
     Creating it opens no connection.
 
     Args:

@@ -81,7 +81,7 @@ class StatsStatus:
         migration: the status of the migration.
         preparation: from :func:`~.preparation.read_preparation`.
         database_indexes: each index that live capture uses, existing or not.
-        deferred_captures: changes of memberships that wait to be captured.
+        deferred_captures: membership changes that wait to be captured.
         queues: the length of each queue of usage events.
         locks: name -> its holder, as a clause, or None.
         yearly_indices: names of indices of aggregates of an earlier layout.
@@ -113,7 +113,7 @@ class StatsStatus:
     problems: tuple[str, ...] = ()
 
     @property
-    def needs_a_person(self) -> bool:
+    def needs_attention(self) -> bool:
         """Return whether a problem needs attention."""
         return bool(self.problems)
 
@@ -148,13 +148,13 @@ class StatsStatus:
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as a JSON object."""
-        told = asdict(replace(self, migration=MigrationStatus([])))
+        fields = asdict(replace(self, migration=MigrationStatus([])))
         migration = self.migration.as_json()
         letters = migration.pop("dead_letters")
         months = migration.pop("months")
         return {
-            "needs_a_person": self.needs_a_person,
-            **told,
+            "needs_attention": self.needs_attention,
+            **fields,
             "lag_seconds": self.lag_seconds,
             "migration": {
                 "states": self.months,
@@ -173,7 +173,7 @@ def read_status(
     communities: Collection[str] | None = None,
     every: bool = False,
 ) -> StatsStatus:
-    """Read the state of all parts of the package; changes nothing.
+    """Read the state of all parts of the package; change nothing.
 
     Args:
         app: the application.
@@ -237,12 +237,12 @@ class _Communities:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
         if not self.aggregates.looked("records", last_run):
             again = None
-        marks = self.aggregates.usage(last_run)
+        backlog = self.aggregates.usage(last_run)
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {
-            "usage_days": len(marks.days),
-            "usage_days_left": len(marks.redo),
-            "snapshots_left": len(marks.continued or {}),
+            "usage_days": len(backlog.days),
+            "usage_days_left": len(backlog.redo),
+            "snapshots_left": len(backlog.continued or {}),
             "records_left": records_left,
             "communities_total": total,
             "communities": tuple(
@@ -251,7 +251,7 @@ class _Communities:
                     slugs.get(community),
                     tuple(
                         self.aggregates.family(
-                            marks, again, community, family, documents
+                            backlog, again, community, family, documents
                         )
                         for family in FAMILIES
                     ),
@@ -266,15 +266,15 @@ class _Communities:
 
 def _holders(client: OpenSearch, names: Names) -> dict[str, str | None]:
     """Return name of each lock -> its holder as a clause, or None."""
-    places = {
+    locks = {
         "aggregation": (names.bookmarks, AGGREGATION),
         SCHEDULED: (names.bookmarks, CATCHING_UP),
         "migration": (names.reindexing, MIGRATION),
         "reconciliation": (names.reindexing, RECONCILING),
     }
     found: dict[str, str | None] = {}
-    for name, place in places.items():
-        document = read_lock(client, *place)
+    for name, lock in locks.items():
+        document = read_lock(client, *lock)
         if document is not None and is_held(document):
             found[name] = describe_holder(document)
         else:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Events that the stock code has finished, encoded as the stock client sends them."""
+"""Encode finished events exactly as the stock client would send them."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class FinishedEvent:
     """An event as the stock indexer would store it.
 
     Attributes:
-        op_type: of its bulk action.
+        op_type: operation of its bulk action, such as ``index``.
         index: name of the index or alias.
         id: its ``_id``.
         source: JSON, without enrichment.
@@ -63,8 +63,8 @@ def encode(source: dict[str, Any]) -> tuple[bytes, str | None]:
         source: the event's fields.
 
     Returns:
-        JSON, and a clause if it differs from the source because that cannot be
-        encoded.
+        The JSON, and None or the reason why the source cannot be encoded. In that
+        case the JSON only approximates the source.
     """
     try:
         text = _stock.dumps(source)
@@ -75,7 +75,7 @@ def encode(source: dict[str, Any]) -> tuple[bytes, str | None]:
         problem = f"the event cannot be encoded: {error.args[-1]}"
     try:
         loose = json.dumps(source, default=str, skipkeys=True)
-        # Values that JSON does not have, such as NaN, become text.
+        # Values that JSON cannot represent, such as NaN, become text.
         kept = json.loads(loose, parse_constant=str)
     except (ValueError, RecursionError):
         kept = {"fields": sorted(map(str, source))}
@@ -83,7 +83,7 @@ def encode(source: dict[str, Any]) -> tuple[bytes, str | None]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _encoded(text: str) -> bytes:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Connections to the events' broker that survive errors and restarts of the broker.
+"""Pool of connections to the events' broker that survives errors and restarts.
 
 Kombu's pool takes back a connection that it has closed because of an error. A consumer
 cannot open a channel on that connection, so the worker process could never read the
@@ -19,12 +19,12 @@ from kombu.pools import PoolGroup, register_group, use_global_limit
 
 
 class LivePool(ConnectionPool):
-    """A pool that does not return connections which the broker has closed."""
+    """A pool that never hands out a connection that the broker has closed."""
 
     def prepare(self, resource: Connection | Callable[[], Connection]) -> Connection:
-        """Return a connection.
+        """Return a connection that works.
 
-        If the broker has closed it, it is opened again at its next use.
+        A connection that the broker has closed opens again at its next use.
 
         Args:
             resource: the connection, or a function that makes it.
@@ -74,11 +74,11 @@ def install(app: Flask) -> None:
 def _is_left(connection: object) -> bool:
     """Return whether the broker has closed an unused connection.
 
-    The socket of an unused connection is readable only at its end.
+    The socket of an unused connection becomes readable only when the broker closes it.
 
     Args:
-        connection: the transport's connection. For one without a socket the result
-            is False.
+        connection: the transport's connection. Without a socket, the result is
+            False.
     """
     sock = getattr(connection, "sock", None)
     if sock is None:

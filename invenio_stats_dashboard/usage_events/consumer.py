@@ -31,8 +31,8 @@ _OVERDUE = 100_000
 _QUIET_SECONDS, _QUIET_TIMES = 0.05, 20
 """Seconds without a message after which the broker is asked for the queue's length.
 
-If the queue has messages but sends none this many times, the broker prefers another
-consumer.
+After this many such pauses, the consumer stops although the queue has messages: the
+broker prefers another consumer.
 """
 
 
@@ -65,7 +65,7 @@ class _Fetched:
     """Messages that are requested one by one, as the stock consumer does."""
 
     def __init__(self, consumer: Consumer, count: int) -> None:
-        # kombu declares these as None, and sets them when it makes a consumer
+        # Kombu declares these as None and sets them when it makes a consumer.
         queues: Any = consumer.queues
         self._channel: Any = consumer.channel
         self._queue, self._count = queues[0].name, count
@@ -125,9 +125,9 @@ class _Pushed:
         return [self._arrived.popleft() for _ in range(count)]
 
     def _is_empty(self) -> bool:
-        """Return whether the broker has no more messages and none has arrived.
+        """Return whether the queue is empty and no message is in transit.
 
-        All messages that the broker sent before its answer have arrived with it.
+        Messages that the broker sent before it answers arrive before the answer.
         """
         before = len(self._arrived)
         left = self._queue.queue_declare(passive=True).message_count
@@ -140,7 +140,9 @@ class _Pushed:
 
 def _leave_out(message: Message, error: Exception) -> None:
     """Log and acknowledge a message that the client cannot decode."""
-    current_app.logger.error("A message of the queue is unreadable", exc_info=error)
+    current_app.logger.error(
+        "A message of the queue cannot be decoded and is left out", exc_info=error
+    )
     message.ack()
 
 
@@ -149,12 +151,12 @@ def _give_back_overdue(channel: Any, queue: str) -> None:
 
     Redis stores unacknowledged messages separately. After the visibility timeout they
     return to their queue, when a consumer requests it. All queues of a database share
-    this store. The site's tasks may need a longer timeout than our connection has, so
+    this store. The site's tasks may need a longer timeout than this connection has, so
     only the messages of one queue are given back.
 
     Args:
-        channel: of the connection. Kombu's transports have no common type for it;
-            for other transports than Redis this does nothing.
+        channel: of the connection. Kombu's transports have no common type for it. If
+            the transport is not Redis, this function does nothing.
         queue: name of the queue.
     """
     kept: Any = getattr(channel, "qos", None)
@@ -224,10 +226,12 @@ class Delivery:
             try:
                 item = message.payload if payload else message
             except Exception:
-                current_app.logger.exception("A message of the queue is unreadable")
+                current_app.logger.exception(
+                    "A message of the queue cannot be decoded and is left out"
+                )
                 continue
             yield item
 
     def done(self) -> None:
-        """Acknowledge all messages: the broker does not deliver them again."""
+        """Acknowledge all messages, so that the broker does not redeliver them."""
         self._acknowledge(self._messages)

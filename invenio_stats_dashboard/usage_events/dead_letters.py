@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Store dead letters: events that OpenSearch refuses, until they are replayed.
+"""Store the events that OpenSearch refuses, so that they can be replayed.
 
-A dead letter is a finished action, after the site's preprocessors: anonymised, with
-its index and its ``_id``. A replay computes nothing again, and replaying an event
-twice stores it once.
+A dead letter contains the refused bulk action. The site's preprocessors have already
+run, so the event is anonymised and has its index and ``_id``. A replay computes
+nothing again, and an event that is replayed twice is stored once.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ def keep(
 
     Args:
         text_client: does not decode responses.
-        names: the instance's names.
+        names: the instance's index names.
         letters: for each action, its head with ``_index``, ``_id`` and ``_op_type``,
             the source's bytes, and OpenSearch's reason.
         limit: seconds to retry.
@@ -173,7 +173,7 @@ def store(
 
     Args:
         text_client: does not decode responses.
-        names: the instance's names.
+        names: the instance's index names.
         actions: the bulk lines of each action.
         limit: seconds to retry.
         waiting: called with a sentence before each pause.
@@ -187,8 +187,8 @@ def store(
     )
     if refusals:
         raise StatsDashboardError(
-            f"{len(refusals)} refused events cannot be kept in {names.dead_letter} "
-            f"either; the first is {refusals[0]}. See what is wrong with that index."
+            f"OpenSearch also refuses to store {len(refusals)} dead letters in "
+            f"{names.dead_letter}; the first: {refusals[0]}. Check that index."
         )
 
 
@@ -197,7 +197,7 @@ def read_dead_letters(client: OpenSearch, names: Names) -> DeadLetters:
 
     Args:
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
 
     Returns:
         The summary; empty if the index does not exist.

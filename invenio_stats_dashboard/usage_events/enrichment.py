@@ -203,7 +203,7 @@ class Splicer:
 
 
 def _readable_head(source: bytes) -> EventHead | None:
-    """Return an event's head; None if the site uses a field for something else."""
+    """Return an event's head; None if the site uses one of its fields otherwise."""
     try:
         return decode_head(source)
     except msgspec.DecodeError:
@@ -234,7 +234,7 @@ def _with(native: bytes, suffix: bytes) -> bytes:
 
 
 def native_bytes(source: bytes) -> bytes:
-    """Return the bytes of an enriched or legacy event without its enrichment.
+    """Return the bytes of a stored event without its enrichment.
 
     Args:
         source: JSON object, as stored.

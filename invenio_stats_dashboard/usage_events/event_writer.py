@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Enrich and store the events of a chunk of messages, without losing one on errors."""
+"""Enrich and store a chunk of usage events without losing one on errors."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ from .mapping_guard import MappedMonths
 from .redelivery_journal import EventName, Journal
 
 _LIMIT = 1200.0
-"""Seconds to wait for OpenSearch. A broker may deliver messages again after 1800."""
+"""Seconds to wait for OpenSearch; brokers may redeliver messages after 1800 seconds."""
 
 _SHORT = 1.0
 _LOOKUP_LIMIT = 20.0
@@ -86,7 +86,7 @@ class EventWriter:
 
         Args:
             chunk: body of each message, and the action that the stock code made of it.
-            redelivered: one of the messages was delivered before.
+            redelivered: whether one of the messages was delivered before.
 
         Returns:
             The number of events that became dead letters.
@@ -118,7 +118,7 @@ class EventWriter:
         self._warn_of_reserved(actions)
         finished = [FinishedEvent.of(action) for action in actions]
         events = [event for event in finished if not event.problem]
-        # Months that refused writes earlier in this run are not waited for again.
+        # Do not wait again for months that refused writes earlier in this run.
         closed = [event for event in events if event.index in self._closed]
         open_ = [event for event in events if event.index not in self._closed]
         refused = self._sent(closed, _SHORT) + self._sent(open_, _LIMIT)
@@ -155,7 +155,7 @@ class EventWriter:
         return [(events[r.position], str(r)) for r in refusals]
 
     def _warn_of_reserved(self, actions: Iterable[dict[str, Any]]) -> None:
-        """Log once per run that the site fills fields which enrichment replaces."""
+        """Log once per run that the site sets fields which enrichment replaces."""
         if self._has_warned:
             return
         for action in actions:
@@ -163,9 +163,9 @@ class EventWriter:
             if fields and action["_index"].startswith(self._families):
                 self._has_warned = True
                 self._logger.warning(
-                    "The fields %s of usage events are filled by enrichment; what the "
-                    "site's event builders or preprocessors put there is replaced. Let "
-                    "them use another name.",
+                    "Enrichment replaces the fields %s of usage events, which the "
+                    "site's event builders or preprocessors also set. Rename these "
+                    "fields there.",
                     ", ".join(sorted(fields)),
                 )
                 return
@@ -188,8 +188,8 @@ class EventWriter:
             return splicer.splice_known(sources)
         except Exception:  # No error may lose the events.
             self._logger.exception(
-                "%d events are stored without enrichment, since their records could "
-                "not be looked up",
+                "%d events are stored without enrichment, because the look-up of "
+                "their records failed",
                 len(sources),
             )
             return sources
@@ -200,8 +200,9 @@ class EventWriter:
         """Wait, then check again which months can store enriched events.
 
         A cut-over may have moved a month to an index without the mapping. The events of
-        such a month are sent without enrichment. An unfinished cut-over would refuse
-        writes forever. This may be the only worker, so it takes back overdue cut-overs.
+        such a month are sent without enrichment. An interrupted cut-over would refuse
+        writes forever, and this may be the only worker, so it takes back cut-overs
+        whose deadline has passed.
 
         Args:
             seconds: how long to wait.
@@ -212,7 +213,7 @@ class EventWriter:
         with suppress(OpenSearchException, StatsDashboardError):
             self._recover(self._client_json, self._names)
         months = {e.index for e in events if e.index.startswith(self._families)}
-        # If this fails, the next write fails too and waits again.
+        # If this fails, the next write fails too, and the writer waits again.
         with suppress(SearchUnavailableError):
             lost = months - self._months.of(months, limit=0.1)
             for n, event in enumerate(events):
@@ -227,9 +228,9 @@ class EventWriter:
         """
         if refused:
             self._logger.error(
-                "%d usage events are refused and become dead letters; the first: %s. "
-                "When what is wrong is mended, 'invenio community-stats usage-events "
-                "replay' puts them back.",
+                "%d usage events cannot be stored and become dead letters; the first: "
+                "%s. Fix the event or the mapping, then run 'invenio community-stats "
+                "usage-events replay'.",
                 len(refused),
                 refused[0][1],
             )

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indexer of usage events: enrich and store events, then acknowledge them.
+"""Index usage events: enrich them, store them, then acknowledge their messages.
 
 The stock indexer acknowledges a message when it reads it, and sends its event once. An
 event that a write block or a full queue of OpenSearch refuses is lost. This indexer
@@ -29,14 +29,14 @@ _CHUNK = 1000
 class PatientEventsIndexer(EventsIndexer):
     """Indexes usage events like the stock indexer, enriches them, and loses none.
 
-    Builders, preprocessors and suffix are the site's. The double-click window is the
-    site's too, unless ``STATS_DASHBOARD_DOUBLE_CLICK_SECONDS`` is set.
+    It uses the site's builders, preprocessors and suffix. It also uses the site's
+    double-click window, unless ``STATS_DASHBOARD_DOUBLE_CLICK_SECONDS`` is set.
     """
 
     chunk_size = _CHUNK
     """Maximum number of messages to process at once."""
 
-    # attributes of the stock class, which has no types
+    # Attributes of the stock class, which has no annotations.
     queue: Any
     preprocessors: list[Preprocessor]
 
@@ -55,7 +55,7 @@ class PatientEventsIndexer(EventsIndexer):
             Exception: a service that a preprocessor needs is unavailable.
         """
         stored, refused = 0, 0
-        # a proxy of werkzeug, which its type does not show
+        # The annotation of this werkzeug proxy does not declare the method.
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         writer = EventWriter(app, self.queue.routing_key)
         with opened(self.queue, self.chunk_size) as take:
@@ -124,12 +124,12 @@ def double_click_window(event: Any) -> float:
 
 
 def install(app: Flask) -> bool:
-    """Make the patient indexer index views and downloads.
+    """Make the patient indexer process views and downloads.
 
-    The site's other events do not change. A class that the site has configured remains;
-    one warning names the classes that do not inherit from the patient indexer. The
-    configured double-click window is set. Messages become persistent if the site uses
-    the stock exchange.
+    The site's other events do not change, and a class that the site has configured
+    stays in use. One warning names the classes that do not inherit from the patient
+    indexer. The configured double-click window is set. Messages become persistent if
+    the site uses the stock exchange.
 
     Args:
         app: the application. A changed copy replaces its ``STATS_EVENTS``.
@@ -155,8 +155,8 @@ def install(app: Flask) -> bool:
     _persist_messages(app)
     if foreign:
         app.logger.warning(
-            "Events that are indexed by a class of the site are not enriched as they "
-            "come, and can be lost: %s. Let it inherit from %s.PatientEventsIndexer.",
+            "The site's own indexer classes do not enrich new events and can lose "
+            "them: %s. Let these classes inherit from %s.PatientEventsIndexer.",
             ", ".join(f"{n} by {c.__module__}.{c.__qualname__}" for n, c in foreign),
             __name__,
         )

@@ -3,8 +3,8 @@
 
 """Find the indices of usage events: those of each month, and those that readers see.
 
-A site whose suffix is not a month, such as ``%Y-%m-%d``, has no months to migrate. Its
-new events are enriched like those of any other site.
+If a site's suffix is not a month, such as ``%Y-%m-%d``, it has no months to migrate.
+Its new events are enriched like those of any other site.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -131,7 +131,7 @@ def survey(
 
     Args:
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
         event_types: the event types to examine.
         ranges: first and last month of each range, inclusive; empty for all months.
 
@@ -170,7 +170,7 @@ def undated(
 
     Args:
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
         event_types: the event types to examine.
 
     Returns:
@@ -283,7 +283,7 @@ def _month_named(
 def strangers(
     client: OpenSearch, names: Names, event_types: Iterable[str]
 ) -> list[str]:
-    """Return a warning for each index in a read alias that has a foreign name.
+    """Return a warning for each index that is in a read alias under a foreign name.
 
     An index that was restored under another name still has its read alias, so its
     events are counted twice. It is only reported, because any program may own its
@@ -291,7 +291,7 @@ def strangers(
 
     Args:
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
         event_types: the event types to examine.
 
     Returns:
@@ -304,9 +304,9 @@ def strangers(
         found = client.indices.get_alias(index=alias, ignore=[404])
         ours = (f"{alias}-", names.events_backup(event_type, ""))
         sentences += [
-            f"The index {index} is in the alias {alias}, but its name is not that of a "
-            "month, so that it is not migrated and its events may be seen twice. Take "
-            "it out of the alias if it was restored from a snapshot."
+            f"The index {index} is in the alias {alias}, but its name does not contain "
+            "a month. It is not migrated, and its events may be seen twice. If it was "
+            "restored from a snapshot, remove it from the alias."
             for index in sorted(found)
             if index not in ("error", "status") and not index.startswith(ours)
         ]
@@ -375,7 +375,7 @@ def look(
 
     Args:
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
         event_types: the event types to examine.
     """
     months, _ = survey(client, names, event_types)
@@ -427,8 +427,8 @@ def buckets(
     )
     if answer["timed_out"] or answer["_shards"]["failed"]:
         raise SearchUnavailableError(
-            "OpenSearch did not answer completely which usage events there are; the "
-            "next run asks again."
+            "OpenSearch returned an incomplete response about the stored usage events; "
+            "the next run repeats the request."
         )
     found = answer.get("aggregations", {}).get("by", {}).get("buckets", ())
     return {bucket["key"]: bucket["doc_count"] for bucket in found}

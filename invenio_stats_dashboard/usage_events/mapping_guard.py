@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Make sure that a month maps the enriched fields before events are written to it.
+"""Make a month map the enriched fields before events are written to it.
 
 A legacy index gets the additive mapping. The mapping is checked before each write,
 because a cut-over or a rollback can move the name of a month to another index.
@@ -23,13 +23,13 @@ _EXISTS = "resource_already_exists_exception"
 
 
 class MappedMonths:
-    """Finds the months that can store enriched events, after adding the mapping.
+    """Finds the months that can store enriched events, and adds missing mappings.
 
     Args:
         client: decodes responses.
         warn: called with a sentence once for each month that refuses the mapping.
-        block_limit: seconds to wait for a block that refuses the mapping. Later calls
-            do not wait until the block is gone.
+        block_limit: seconds to wait for a block to end. Later calls do not wait while
+            the block remains.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class MappedMonths:
     def _is_mapped(
         self, month: str, limit: float, waiting: Callable[[str], None] | None
     ) -> bool:
-        # Only the first chunk waits for a block that remains.
+        # Only the first chunk waits for a block to end.
         waits = pauses(0 if month in self._blocked else self._block_limit)
         while True:
             try:
@@ -78,7 +78,7 @@ class MappedMonths:
                 self._blocked.discard(month)
                 return True
             except OpenSearchException as error:
-                # If the index is missing, its name has moved to another index.
+                # A missing index means that its name has moved to another index.
                 if not isinstance(error, NotFoundError) and not _is_block(error):
                     return self._without(month, error)
                 pause = next(waits, None)
@@ -110,8 +110,8 @@ class MappedMonths:
         if month not in self._warned:
             self._warned.add(month)
             self._warn(
-                f"Events of {month} are stored without enrichment, since it does "
-                f"not take the mapping ({describe(error)})."
+                f"Events of {month} are stored without enrichment, because OpenSearch "
+                f"refuses to map the enriched fields ({describe(error)})."
             )
         return False
 

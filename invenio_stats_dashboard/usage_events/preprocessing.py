@@ -3,9 +3,9 @@
 
 """Wrap the site's preprocessors: detect unavailable services, and cache salts.
 
-If a preprocessor raises, the stock indexer logs the event and drops it. That is right
-for an invalid event. But events are also lost while a service is unavailable, such as
-Redis, which stores the salt for the hashes of visitors.
+If a preprocessor raises, the stock indexer logs the event and drops it. For an invalid
+event that is right. While a service is unavailable, it would also drop valid events.
+Redis is such a service: it stores the salt for the hashes of visitors.
 """
 
 import functools
@@ -37,14 +37,14 @@ Preprocessor = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Takes an event and returns it, or None to drop it."""
 
 _salts: ContextVar[dict[date, str] | None] = ContextVar(
-    "salts of days, while they are kept", default=None
+    "salts of days, while they are cached", default=None
 )
 
 
 def watched(
     preprocessor: Preprocessor, away: Callable[[Exception], None]
 ) -> Preprocessor:
-    """Return a preprocessor that reports when a service that it needs is unavailable.
+    """Wrap a preprocessor so that it reports an unavailable service.
 
     Args:
         preprocessor: the site's preprocessor.
@@ -66,7 +66,7 @@ def watched(
 def salts_kept() -> Iterator[None]:
     """Read the salt of each day only once inside this context.
 
-    The stock preprocessor reads it from Redis for each event. That takes longer than
+    The stock preprocessor reads it from Redis for each event, which takes longer than
     the rest of its work.
     """
     if not hasattr(processors.get_anonymization_salt, "__wrapped__"):

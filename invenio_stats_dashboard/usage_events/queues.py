@@ -28,7 +28,7 @@ class QueueLength:
         event_type: view or download.
         queue: its name in the broker.
         length: number of waiting messages, without those that workers have taken but
-            not acknowledged. None if the broker does not answer.
+            not yet acknowledged. None if the broker does not answer.
         error: the error of the broker, or None.
     """
 

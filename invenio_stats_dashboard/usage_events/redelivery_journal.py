@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Store the ``_id`` of events whose messages are not acknowledged.
+"""Store the ``_id`` of each event until its message is acknowledged.
 
 An event's ``_id`` contains a hash of its visitor, with a salt that is deleted after a
 day. A worker can die after it has stored a chunk and before it has acknowledged the
-messages. If the salt has changed when the broker delivers them again, their events
-would be counted twice. A run therefore stores the ``_id`` of each message before it
-stores the chunk. Each run has one document, which contains only its current chunk. The
-run deletes the document at its end. A message is identified by a hash with the site's
+messages. The broker then delivers them again. If the salt has changed by then, the
+events would be counted twice. A run therefore stores the ``_id`` of each event before
+it stores the chunk. Each run has one document, which contains only its current chunk,
+and deletes it at the end. A message is identified by a hash with the site's
 ``SECRET_KEY`` as the key, so the index contains no information about visitors.
 """
 
@@ -59,14 +59,14 @@ def index_templates(names: Names) -> dict[str, dict[str, Any]]:
 
 
 class Journal:
-    """The names of events with unacknowledged messages, of this run and of others.
+    """The ``_id`` of events with unacknowledged messages, of this and other runs.
 
     If the cluster refuses the index, a warning is logged and indexing continues without
     the journal.
 
     Args:
         client: decodes responses.
-        names: the instance's names.
+        names: the instance's index names.
         queue: name of the queue that the messages come from.
         secret: the site's ``SECRET_KEY``.
         limit: seconds to retry while OpenSearch accepts no requests.
@@ -184,9 +184,10 @@ class Journal:
                 raise
             self._works = False
             self._warn(
-                f"The index {self._index} cannot be used ({describe(error)}); events "
-                "are stored all the same. If a worker is killed and the salt of the "
-                "visitors is lost before its messages come again, they count twice."
+                f"The index {self._index} cannot be used ({describe(error)}). Events "
+                "are still stored. If a worker is killed and the visitors' salt "
+                "changes before the broker redelivers its messages, their events "
+                "count twice."
             )
             return otherwise
 
@@ -248,7 +249,10 @@ class Journal:
             self._client.delete(index=self._index, id=id, ignore=[404])
         except OpenSearchException as error:
             # A later run deletes the document after 30 days.
-            self._warn(f"What was noted cannot be removed yet ({describe(error)}).")
+            self._warn(
+                "A document of the redelivery journal cannot be deleted yet "
+                f"({describe(error)})."
+            )
 
 
 def _is_found(doc: dict[str, Any]) -> bool:

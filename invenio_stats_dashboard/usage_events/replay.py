@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Replay dead letters, and aggregate their days again.
+"""Index dead letters again, and aggregate their days again.
 
-Each batch has three steps. Its events are created under their own ``_id``. The stock
-aggregations count their days again. Only then are the dead letters removed. If a run is
-killed, the next run does the rest: it finds the events already stored and counts their
-days again.
+Each batch has three steps. First, its events are created under their own ``_id``.
+Second, the stock aggregations count their days again. Third, the dead letters are
+removed. If a run is killed, the next run does the rest: it finds the events already
+stored and counts their days again.
 """
 
 from collections import defaultdict
@@ -41,7 +41,8 @@ class ReplayReport:
             letters.
         reason: reason of the newest refusal, or None.
         days: days that were counted again, ``YYYY-MM-DD``, by stock aggregation.
-        dry_run: nothing was changed; ``stored`` is the number of events to store.
+        dry_run: whether nothing was changed. If so, ``stored`` is the number of
+            events to store.
     """
 
     letters: int = 0
@@ -70,7 +71,7 @@ class Replay:
     Args:
         client: decodes responses.
         text_client: does not decode responses.
-        names: the instance's names.
+        names: the instance's index names.
         limit: seconds to retry while OpenSearch stores nothing.
         waiting: called with a sentence before each pause.
         step: called with the name of each step before it starts.
@@ -228,7 +229,7 @@ def _updated(source: bytes, now: str) -> bytes:
     try:
         fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        return bytes(source)  # It is no JSON object: OpenSearch refuses it.
+        return bytes(source)  # Not a JSON object: OpenSearch refuses it.
     stamp = {"updated_timestamp": msgspec.Raw(msgspec.json.encode(now))}
     # A new field comes first, because the enriched fields must remain last.
     return msgspec.json.encode({**stamp, **fields, **stamp})
@@ -238,7 +239,7 @@ def aggregations_of(names: Names, index: str) -> list[str]:
     """Return the stock aggregations that count the events of an index.
 
     Args:
-        names: the instance's names.
+        names: the instance's index names.
         index: stock name of a month, as the indexer uses it.
 
     Returns:
@@ -253,7 +254,7 @@ def aggregations_of(names: Names, index: str) -> list[str]:
 
 
 class _Unmarked:
-    """Replaces the bookmark of a stock aggregation by none."""
+    """Stands in for the bookmark API of a stock aggregation, without a bookmark."""
 
     def get_bookmark(self, *_: object) -> None:
         """Return None, so that the aggregation skips no record of a day."""
@@ -284,6 +285,6 @@ def count_again(name: str, days: Iterable[str]) -> None:
         failed = sum(failed for _, failed in results or ())
         if failed:
             raise StatsDashboardError(
-                f"{name} could not write {failed} numbers of {day}. The events are "
-                "back and their dead letters are kept; run the same command again."
+                f"{name} could not write {failed} documents of {day}. The events are "
+                "stored and their dead letters remain. Run the same command again."
             )

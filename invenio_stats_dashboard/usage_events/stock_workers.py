@@ -33,11 +33,11 @@ def announce() -> None:
 
 
 def _announce() -> None:
-    """Do nothing. The task only has to be registered."""
+    """Do nothing; workers only have to register the task."""
 
 
 class StockWorkers:
-    """Finds workers whose indexer loses the events that are refused.
+    """Finds workers whose indexer would lose refused events.
 
     A busy worker may not answer in time, so each question is sent twice. A stock worker
     that was found is reported until it answers that it has the patient indexer, or
@@ -69,10 +69,10 @@ class StockWorkers:
             answers = [answer for _ in range(2) for answer in self._ask()]
         except (OperationalError, OSError) as error:
             raise ClusterNotHealthyError(
-                "The message broker does not answer, so nobody can tell whether "
-                "workers with the stock event indexer are about, which lose the "
-                f"events that are refused while a month is switched ({error}). See "
-                "that it is up and that CELERY_BROKER_URL is right."
+                f"The message broker does not answer ({error}), so it is unknown "
+                "whether workers run the stock event indexer, which loses the events "
+                "that are refused during a cut-over. Check that the broker is running "
+                "and that CELERY_BROKER_URL is correct."
             ) from error
         now = time.monotonic()
         # Two workers can have the same name, so each answer counts.
@@ -89,7 +89,7 @@ class StockWorkers:
         return sorted(self._seen)
 
     def _ask(self) -> Iterator[tuple[str, Collection[str]]]:
-        """Yield the name and the registered tasks of each worker that answers."""
+        """Yield the name and the registered tasks of each worker that responds."""
         answers = current_celery.control.broadcast(
             "registered",
             arguments={"taskinfoitems": ()},
@@ -114,9 +114,9 @@ class StockWorkers:
             return None
         return (
             f"The workers {', '.join(workers)} run the stock event indexer, which "
-            "loses the events that are refused while a month is switched. Restart "
-            "them with this package installed; months that may still get events wait "
-            "for that."
+            "loses the events that are refused during a cut-over. Restart them with "
+            "this package installed. Until then, months that can still receive events "
+            "are not cut over."
         )
 
 

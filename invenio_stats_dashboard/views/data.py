@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Data that a page passes to its JavaScript, in attributes of one element.
+"""Collect the data that a page passes to its JavaScript, in attributes of an element.
 
-A script element is no alternative, since the content security policy of a site forbids
-inline scripts.
+The content security policy of a site forbids inline scripts.
 """
 
 from typing import Any
 
 from babel import Locale
 from flask import current_app
+from flask_babel import lazy_pgettext as pgettext
 from flask_security.utils import url_for_security
 from invenio_i18n import get_locale
 
@@ -19,6 +19,23 @@ from ..queries.labels import Labels
 from ..queries.metrics import METRICS, Metric
 from ..subcounts import Subcount
 from .layout import choose, resolve
+
+_SINGULAR = {
+    "resource_types": pgettext("one value", "Resource type"),
+    "access_statuses": pgettext("one value", "Access status"),
+    "languages": pgettext("one value", "Language"),
+    "subjects": pgettext("one value", "Subject"),
+    "rights": pgettext("one value", "License"),
+    "funders": pgettext("one value", "Funder"),
+    "affiliations": pgettext("one value", "Affiliation"),
+    "publishers": pgettext("one value", "Publisher"),
+    "periodicals": pgettext("one value", "Journal"),
+    "file_types": pgettext("one value", "File type"),
+    "countries": pgettext("one value", "Country"),
+    "referrers": pgettext("one value", "Referrer"),
+    "agents": pgettext("one value", "Visitor type"),
+}
+"""Key of a breakdown -> label of one of its values, for column headings."""
 
 
 def page_data(
@@ -35,7 +52,7 @@ def page_data(
         endpoint: path of the REST resource with the statistics.
         layout: name of the requested layout, or None.
         can_manage: whether the visitor manages the instance or the community.
-        search_url: path of the search page of the records.
+        search_url: path of the search page for records.
         community: ``id``, ``slug`` and ``title``; None for the instance.
         settings_url: path of the settings of the community; None for a visitor who may
             not change them.
@@ -86,7 +103,8 @@ def _about_breakdown(subcount: Subcount, label: str) -> dict[str, Any]:
     return {
         "key": subcount.key,
         "label": label,
-        # the rest makes the link to the search for the records of a value
+        "singular": str(_SINGULAR.get(subcount.key, label)),
+        # the rest builds the link to the search for the records of a value
         "event": not subcount.of_record,
         "fields": subcount.fields,
         "text": subcount.text,

@@ -25,7 +25,7 @@ COLUMNS = 16
 """Width of a row."""
 
 GLOBAL = "global"
-"""Name of the layout of the instance's page, among the further layouts."""
+"""Name of the further layout that the page of the instance uses."""
 
 TOP = 100
 """Largest number of rows of a ranking."""
@@ -38,16 +38,16 @@ It returns None for a valid value, else what the value must be, as a noun phrase
 
 
 def _text(value: object, breakdowns: Collection[str] = ()) -> str | None:
-    return None if isinstance(value, str | LazyString) else "a text"
+    return None if isinstance(value, str | LazyString) else "a string"
 
 
 def _metrics(known: Collection[str]) -> OptionCheck:
     def check(value: object, breakdowns: Collection[str]) -> str | None:
         if not isinstance(value, list | tuple) or not value:
-            return f"a list of metrics; there are {', '.join(known)}"
+            return f"a list of metrics; valid metrics are {', '.join(known)}"
         for key in value:
             if key not in known:
-                return f"a list of metrics; {key!r} is none of {', '.join(known)}"
+                return f"a list of metrics; {key!r} is not one of {', '.join(known)}"
         return None
 
     return check
@@ -63,14 +63,13 @@ def _one_of(*allowed: str) -> OptionCheck:
 def _breakdown(value: object, breakdowns: Collection[str]) -> str | None:
     if value in breakdowns:
         return None
-    return f"a breakdown; there are {', '.join(breakdowns)}"
+    return f"a breakdown; valid breakdowns are {', '.join(breakdowns)}"
 
 
 def _breakdowns(value: object, breakdowns: Collection[str]) -> str | None:
-    if not isinstance(value, list | tuple):
-        return "a list of breakdowns"
-    problems = [_breakdown(key, breakdowns) for key in value]
-    return next((f"a list of which each is {p}" for p in problems if p), None)
+    if isinstance(value, list | tuple) and all(key in breakdowns for key in value):
+        return None
+    return f"a list of breakdowns; valid breakdowns are {', '.join(breakdowns)}"
 
 
 def _switch(value: object, breakdowns: Collection[str]) -> str | None:
@@ -117,10 +116,10 @@ _COMMON = ("kind", "width", "title")
 
 
 def check_configured(config: Mapping[str, Any]) -> None:
-    """Refuse a configured layout that cannot work.
+    """Refuse invalid layouts in the configuration.
 
     Raises:
-        ConfigurationError: a layout is invalid; the text has the path to the error.
+        ConfigurationError: a layout is invalid; the message has the path to the error.
     """
     own = config[VARIABLE]
     # a layout may name a default breakdown that the site has removed
@@ -133,7 +132,7 @@ def check_configured(config: Mapping[str, Any]) -> None:
 def offer_layouts(app: Flask) -> None:
     """Offer the further layouts in the settings of communities.
 
-    The site may not have that field. Without further layouts, the form omits it.
+    Without further layouts, the form omits the field. A site can have no such field.
     """
     options = [
         {"id": name, "title_l10n": layout.get("label", name)}
@@ -160,16 +159,16 @@ def _with_options(
 def check_layout(
     layout: Any, breakdowns: Collection[str], variable: str = "STATS_DASHBOARD_LAYOUT"
 ) -> None:
-    """Refuse a layout that cannot work.
+    """Refuse an invalid layout.
 
     Args:
-        layout: as configured, so of any type.
+        layout: from the configuration, so of any type.
         breakdowns: keys of all breakdowns, removed ones included.
-        variable: where the layout is configured, for the message.
+        variable: the config variable, for the message.
 
     Raises:
-        ConfigurationError: the layout is invalid; the text has the path to the first
-            error and the valid values.
+        ConfigurationError: the layout is invalid; the message has the path to the
+            first error and the valid values.
     """
     _known_keys(layout, variable, ("tabs", "label"), ("tabs",))
     seen: set[str] = set()
@@ -178,9 +177,9 @@ def check_layout(
         if problem := _text(tab["label"]):
             _refuse(f"{path}['label']", tab["label"], problem)
         if not isinstance(tab["key"], str) or not tab["key"].isidentifier():
-            _refuse(f"{path}['key']", tab["key"], "a word of letters and underscores")
+            _refuse(f"{path}['key']", tab["key"], "an identifier")
         if tab["key"] in seen:
-            _refuse(f"{path}['key']", tab["key"], "the key of one tab only")
+            _refuse(f"{path}['key']", tab["key"], "unique among the tabs")
         seen.add(tab["key"])
         for row, row_path in _each(tab["rows"], f"{path}['rows']"):
             for widget, widget_path in _each(row, row_path):
@@ -196,8 +195,8 @@ def resolve(layout: PageLayout, breakdowns: Collection[str]) -> PageLayout:
     """Return a layout in the form that the pages read.
 
     Widgets of breakdowns that the site has removed are omitted, and so are rows and
-    tabs that become empty. Every widget gets a width, and every text is translated into
-    the language of the request.
+    tabs that become empty. Each widget gets a width. Texts are translated into the
+    language of the request.
 
     Args:
         layout: a layout that has been checked.
@@ -259,15 +258,17 @@ def _known_keys(
     for key in value:
         if key not in known:
             names = ", ".join(map(repr, known))
-            raise ConfigurationError(f"{path} has {key!r}; there are only {names}.")
+            raise ConfigurationError(
+                f"{path} has the unknown key {key!r}; valid keys are {names}."
+            )
     for key in required:
         if key not in value:
-            raise ConfigurationError(f"{path} needs {key!r}.")
+            raise ConfigurationError(f"{path} requires {key!r}.")
 
 
 def _each(value: object, path: str) -> list[tuple[Any, str]]:
     if not isinstance(value, list | tuple) or not value:
-        _refuse(path, value, "a list that is not empty")
+        _refuse(path, value, "a non-empty list")
     return [(item, f"{path}[{number}]") for number, item in enumerate(value)]
 
 
@@ -303,8 +304,8 @@ def _in_use(widget: Widget, breakdowns: Collection[str]) -> Widget:
     """Return a widget without breakdowns that the site has removed."""
     if "breakdowns" not in widget:
         return widget
-    kept = [key for key in widget["breakdowns"] if key in breakdowns]
-    return {**widget, "breakdowns": kept}
+    in_use = [key for key in widget["breakdowns"] if key in breakdowns]
+    return {**widget, "breakdowns": in_use}
 
 
 def _plain(value: object) -> Any:

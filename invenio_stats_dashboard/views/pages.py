@@ -109,9 +109,9 @@ def community_page(
 
 
 def _about(text: object, title: str) -> str:
-    """Insert a community's title into a text.
+    """Insert the title of a community into a text.
 
-    ``format()`` would fail on any other brace in the text.
+    ``format()`` would fail on other braces in the text.
     """
     return str(text).replace("{community}", title)
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Decide which pages exist, by the configuration and the choice of each community."""
+"""Decide which pages exist, from the configuration and the choice of each community."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ def has_page(config: Mapping[str, Any], community: Mapping[str, Any]) -> bool:
     if not config["COMMUNITY_STATS_ENABLED"]:
         return False
     communities = config["STATS_DASHBOARD_COMMUNITIES"]
-    wish = (community.get("custom_fields") or {}).get(ENABLED)
+    choice = (community.get("custom_fields") or {}).get(ENABLED)
     if communities == "opt-in":
-        return wish is True
-    return communities == "all" and wish is not False
+        return choice is True
+    return communities == "all" and choice is not False

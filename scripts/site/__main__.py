@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Build the site and print where its static files are."""
+"""Build the site, and print the folder of its static files."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ from .node import NodeMissingError
 
 
 def main():
-    """Build; return 0 if it went well."""
+    """Build the site; return 0 if that succeeds."""
     begun = time.monotonic()
 
     def say(what):

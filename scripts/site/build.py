@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Builds the JavaScript and styles of an InvenioRDM with this package in it.
+"""Build the JavaScript and styles of an InvenioRDM with this package.
 
-The folder keeps the npm packages and the compiler's cache, and a build is kept for all
-copies of the repository, so only the first one takes long. No service is needed.
+The folder stores the npm packages and the compiler's cache, and a build is cached for
+all copies of the repository, so only the first build takes long. No service is needed.
 """
 
 import fcntl
@@ -22,34 +22,34 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
 PACKAGE = REPOSITORY / "invenio_stats_dashboard"
 ROOT = Path(os.environ.get("SITE_HOME") or REPOSITORY / ".site")
-"""Where it is built, unless told otherwise."""
+"""The default folder of the build."""
 
 COLLECTED = ("js", "less", "scss", "templates", "themes", "translations", "build")
-"""Folders of the project that are made anew, lest what was removed stays."""
+"""Folders of the project that are recreated, so that no removed file stays."""
 
 
 class BuildError(Exception):
-    """A step failed; the text ends with what its program said."""
+    """A step failed; the text ends with the output of its program."""
 
 
 def build(say, root=ROOT):
     """Build what is not built yet.
 
     Args:
-        say: a function that is told what is done.
-        root: the folder of all that is made.
+        say: called with a description of each step.
+        root: the folder of the build.
 
     Returns:
         Path: the folder of static files, to be served under ``/static``.
 
     Raises:
         BuildError: npm or the compiler failed.
-        node.NodeMissingError: there is no Node.js.
+        node.NodeMissingError: Node.js is missing.
     """
     root = Path(root).resolve()
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
-        # a demonstration and a test run may want it at the same time
+        # a demonstration and a test run may need it at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _build(say, root)
 
@@ -61,7 +61,7 @@ def _build(say, root):
         return static
     stamp.unlink(missing_ok=True)
     if cache.restore(sources, static):
-        say("take what was built from the same sources before")
+        say("use the cached build of the same sources")
         stamp.write_text(sources)
         return static
     found = node.find()
@@ -90,7 +90,7 @@ def _build(say, root):
 
 
 def _fingerprint():
-    """Return a digest of all that a build depends on."""
+    """Return a digest of everything that a build depends on."""
     digest = hashlib.sha256()
     for name in sorted(f"{d.name} {d.version}" for d in distributions()):
         digest.update(name.encode())
@@ -107,7 +107,7 @@ def _fingerprint():
 
 
 def _collect(root, project, static):
-    """Write the project and the static files that need no compiler."""
+    """Write the project, and the static files that need no compiler."""
     from invenio_app.factory import create_ui
 
     for name in COLLECTED:
@@ -117,7 +117,7 @@ def _collect(root, project, static):
     os.environ["INVENIO_STATIC_FOLDER"] = str(static)
     app = create_ui(
         COMMUNITY_STATS_ENABLED=False,
-        SECRET_KEY="nothing is kept secret by a build",
+        SECRET_KEY="a build has no secrets",
         WEBPACKEXT_PROJECT="invenio_assets.webpack:rspack_project",
         COLLECT_STORAGE="flask_collect.storage.file",
     )
@@ -127,7 +127,7 @@ def _collect(root, project, static):
 
 
 def _run(command, folder, environ, name):
-    """Run a program, its words in ``<name>.log`` beside the folder."""
+    """Run a program, with its output in ``<name>.log`` beside the folder."""
     done = subprocess.run(
         command,
         cwd=folder,

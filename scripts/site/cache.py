@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Keeps what was built, by a digest of its sources, for all copies of the repository."""
+"""Cache builds by a digest of their sources, for all copies of the repository."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 
 BUILDS = 3
-"""How many are kept, of about 45 MB each; the one that was not used for longest goes."""
+"""Maximum number of builds, of about 45 MB each; the least recently used goes first."""
 
 _MANIFEST = Path("dist/manifest.json")
 _ROOT = "@static@"
-"""In a manifest that is kept, the folder of the static files."""
+"""Placeholder in a cached manifest for the folder of the static files."""
 
 
 def folder() -> Path:
-    """Return the folder of the cache: ``$SITE_CACHE``, else one of the user's."""
+    """Return the folder of the cache: ``$SITE_CACHE``, or one of the user's folders."""
     if named := os.environ.get("SITE_CACHE"):
         return Path(named)
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -26,11 +26,11 @@ def folder() -> Path:
 
 
 def restore(digest: str, static: Path) -> bool:
-    """Put the files of a build where they are served from, and tell whether it was kept.
+    """Copy a cached build to the folder it is served from; return whether it exists.
 
     Args:
-        digest: of the sources.
-        static: the folder; what is in it is replaced.
+        digest: digest of the sources.
+        static: the folder; its contents are replaced.
     """
     kept = folder() / digest
     if not kept.is_dir():
@@ -45,10 +45,10 @@ def restore(digest: str, static: Path) -> bool:
 
 
 def keep(digest: str, static: Path) -> None:
-    """Keep a build, where the user has a folder for caches that can be written.
+    """Cache a build, if the user has a writable folder for caches.
 
     Args:
-        digest: of the sources.
+        digest: digest of the sources.
         static: the folder of its files.
     """
     with suppress(OSError):
@@ -58,7 +58,7 @@ def keep(digest: str, static: Path) -> None:
             shutil.copytree(static, made, dirs_exist_ok=True)
             manifest = made / _MANIFEST
             manifest.write_text(manifest.read_text().replace(str(static), _ROOT))
-            made.rename(folder() / digest)  # fails where another has kept it
+            made.rename(folder() / digest)  # fails if another process has cached it
         finally:
             shutil.rmtree(made, ignore_errors=True)
         builds = [path for path in folder().iterdir() if path.name[0] != "."]

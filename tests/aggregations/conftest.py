@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Fixtures of the tests of the aggregations."""
+"""Fixtures for the tests of the aggregations."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from invenio_stats_dashboard.search.client import text_client
 
 @pytest.fixture(autouse=True)
 def every_month():
-    """Have sums made of every month, so that they are looked at."""
+    """Make month sums for every month, so that they are tested."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(month_sums, "LEAST", 1)
         yield
@@ -19,5 +19,5 @@ def every_month():
 
 @pytest.fixture()
 def text(app):
-    """Return a client that does not decode."""
+    """Return a client that does not decode responses."""
     return text_client(app)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Runs of the aggregation that are killed at a request of choice."""
+"""Aggregation runs that are killed at a chosen request."""
 
 from opensearchpy import Transport
 
@@ -9,16 +9,16 @@ from ..helpers.processes import kill_me
 
 
 def killed_at(app, families, number, at=("",)):
-    """Aggregate; be killed before one of the requests that write.
+    """Aggregate, and be killed before one of the requests that write.
 
     Args:
         app: the application, in a process of its own.
-        families: those to aggregate.
-        number: of the request, from 1.
-        at: only requests count whose address has one of these texts in it.
+        families: the families to aggregate.
+        number: number of the request, from 1.
+        at: count only requests whose path contains one of these texts.
 
     Returns:
-        int: how many requests wrote, if there were fewer.
+        int: the number of requests that wrote, if there were fewer.
     """
     writes, send = [], Transport.perform_request
 

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""All aggregates are what the reference counts, on generated histories.
+"""All aggregates equal those of the reference, on generated histories.
 
-Runs come at random points, and some do only a part of the work or fail on their way.
-After each run that has done all, the documents are those of the reference; at the end a
-rebuild finds nothing to change.
+Runs happen at random points, and some do only part of the work or fail midway. After
+each complete run, the documents are those of the reference. At the end, a rebuild finds
+nothing to change.
 """
 
 import os
@@ -57,24 +57,24 @@ from ..helpers.stored import (
 )
 
 EXAMPLES = int(os.environ.get("HISTORIES", 8))
-"""How many histories each test takes; more of them find rarer faults."""
+"""Number of histories for each test; more of them find rarer faults."""
 
 FEW = max(1, EXAMPLES // 4)
 
 TOP = 2
-"""Cells of a ``top`` breakdown, few enough to be too few."""
+"""Number of values of a ``top`` breakdown, so few that values are left out."""
 
 RECORDS = tuple(f for f in reference.FAMILIES if f.startswith("records"))
 USAGE = tuple(f for f in reference.FAMILIES if f.startswith("usage"))
 
 
 class RunFailedError(Exception):
-    """A run is made to fail."""
+    """Makes a run fail."""
 
 
 @pytest.fixture()
 def aggregate(app, monkeypatch):
-    """Return a function that makes a run as a cut asks for it."""
+    """Return a function that makes a run as a part of the history requests it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
     monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
 
@@ -104,12 +104,12 @@ def aggregate(app, monkeypatch):
 
 @contextmanager
 def failing_after(number):
-    """Let one request fail, after a number of others, as if the process ended."""
+    """Make one request fail, after a number of others, as if the process ended."""
     send, left = Transport.perform_request, number
 
     def counted(*arguments, **named):
         nonlocal left
-        # not that of the lock, which a thread renews
+        # not the requests of the lock, which a thread renews
         if left is not None and threading.current_thread() is threading.main_thread():
             left -= 1
             if left == 0:
@@ -161,7 +161,7 @@ def follow(client, names, aggregate, check):
 
 
 def _written(report):
-    """Return the families of which something was written."""
+    """Return the families that a run has written documents of."""
     return [
         family
         for family, written in report.families.items()
@@ -230,7 +230,7 @@ def test_other_breakdowns(app, client, names, aggregate, check, history):
 
 
 @histories_of(of_all, examples=FEW)
-def test_rebuild_mends_what_was_done_to_the_documents(
+def test_a_rebuild_repairs_manual_changes_of_documents(
     client, names, aggregate, check, history
 ):
     stored = _stored(client, names, history)
@@ -257,7 +257,7 @@ def test_rebuild_mends_what_was_done_to_the_documents(
 
 
 def _stored(client, names, history):
-    """Put what there is at the end of a history, and return it."""
+    """Store the documents at the end of a history, and return them."""
     remove_statistics(client, names)
     stored = history.end()
     StoredInstance(client, names).put(stored)

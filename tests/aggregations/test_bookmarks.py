@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Bookmarks of source indices: written by one run at a time."""
+"""Only one run at a time writes the bookmarks of source indices."""
 
 from dataclasses import replace
 
@@ -25,11 +25,11 @@ SOURCE = SourcePosition(
 
 @pytest.fixture()
 def sources(fresh, client, names):
-    """Return the bookmarks of usage, none yet."""
+    """Return the bookmarks of usage, without any stored one."""
     return SourcePositions(client, names, "usage")
 
 
-def test_what_is_written_is_read(sources, client, names):
+def test_a_written_bookmark_is_read(sources, client, names):
     assert sources.read() == {}
     stored = sources.write(SOURCE)
     SourcePositions(client, names, "records").write(replace(SOURCE, scope="records"))
@@ -40,19 +40,19 @@ def test_what_is_written_is_read(sources, client, names):
     assert sources.read()[SOURCE.index].gone
 
 
-def test_an_index_that_is_gone_leaves_when_all_is_done(sources):
+def test_the_bookmark_of_a_missing_index_is_removed_when_all_is_done(sources):
     stored = sources.write(replace(SOURCE, gone=True))
     assert sources.save(stored.without(set(SOURCE.redo))) is None
     assert sources.read() == {}
 
 
-def test_a_run_that_was_overtaken_can_write_no_more(sources):
+def test_a_run_that_was_taken_over_cannot_write(sources):
     mine = sources.write(SOURCE)
     theirs = sources.read()[SOURCE.index]
     sources.write(replace(theirs, redo=()))
-    with pytest.raises(LockLostError, match="another run"):
+    with pytest.raises(LockLostError, match="Another run"):
         sources.write(mine)
-    with pytest.raises(LockLostError, match="another run"):
+    with pytest.raises(LockLostError, match="Another run"):
         sources.delete(mine)
-    with pytest.raises(LockLostError, match="another run"):
+    with pytest.raises(LockLostError, match="Another run"):
         sources.write(replace(SOURCE, redo=("2026-01-09",)))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Workers are forked from a process that has imported everything, and count."""
+"""Workers that are forked from a process with all imports can count."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ os._exit(0 if found["number"].to_list() == [2, 4] else 1)
 
 
 def test_a_worker_that_is_forked_after_all_imports_can_count():
-    # Polars keeps threads, which a forked process has not: it would wait for ever
+    # Polars starts threads, which a forked process lacks: it would wait forever
     done = subprocess.run(
         [
             "timeout",

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Generated histories are stored as they say, and differences are told."""
+"""Generated histories are stored as described, and differences are reported."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,7 +44,7 @@ def test_stored_documents_are_those_of_the_history(client, names, history):
 
 @settings(max_examples=100, deadline=None)
 @given(histories())
-def test_stored_documents_are_as_the_product_writes_and_reads_them(history):
+def test_stored_documents_have_the_format_of_the_package(history):
     world = history.world()
     stored = world.stored()
     for source in stored.facts.values():
@@ -79,7 +79,7 @@ def test_aggregates_are_read_back(fresh, client, names):
     assert found == {family: {("c", "2024-02-29"): document}}
 
 
-def test_differences_are_told():
+def test_differences_are_reported():
     found = {"usage-delta": {("c", "2024-01-01"): {"totals": 1}}}
     wanted = {"usage-delta": {("c", "2024-01-01"): {"totals": 2}}}
     with pytest.raises(AssertionError, match="c:2024-01-01/totals is 1; should be 2"):

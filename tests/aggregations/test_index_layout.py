@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Where documents of aggregates are stored, as the data grows and runs are cut off."""
+"""Aggregates are stored in the right index as data grows and runs are interrupted."""
 
 from datetime import date
 from functools import partial
@@ -32,7 +32,7 @@ from .test_store import A, document
 from .usage.build import RED, Events, changed
 
 TINY = 1e-6
-"""A thousand bytes: every index with a document is too large."""
+"""A thousand bytes, so that every index with a document is too large."""
 
 DELTA, SNAPSHOT = "usage-delta", "usage-snapshot"
 USAGE = (DELTA, "usage-seen", SNAPSHOT, "usage-month")
@@ -41,14 +41,14 @@ SETTING = "COMMUNITY_STATS_AGGREGATES_SHARD_GB"
 
 @pytest.fixture()
 def events(app, client, names):
-    """Return the usage events of an instance that has none yet."""
+    """Return the usage events of an instance without events."""
     remove_statistics(client, names)
     return Events(app, client, names)
 
 
 @pytest.fixture()
 def tiny(events, monkeypatch):
-    """Return such an instance, whose indices are too large with any document."""
+    """Return such an instance; any document makes an index of it too large."""
     monkeypatch.setitem(events.app.config, SETTING, TINY)
     return events
 
@@ -62,7 +62,7 @@ def known(client, text, names):
 
 @pytest.fixture()
 def indices(fresh, client, names):
-    """Return a function that makes what one run knows of the indices."""
+    """Return a function that creates the view that one run has of the indices."""
 
     def make(gigabytes=TINY, check=None):
         return AggregateIndices(
@@ -73,7 +73,7 @@ def indices(fresh, client, names):
 
 
 def starts(client, names, family):
-    """Return the years that indices of a family begin with."""
+    """Return the first years of the indices of a family."""
     alias = names.aggregates(family)
     return sorted(
         names.year_from(family, name) for name in client.indices.get_alias(name=alias)
@@ -81,7 +81,7 @@ def starts(client, names, family):
 
 
 def write(client, text, names, indices, *days):
-    """Write a delta on each of some days, as a run does, and make them visible."""
+    """Write a delta on each of some days, as a run does, and refresh."""
     store = AggregateStore(text, names, DELTA, indices)
     for day in days:
         store.replace([document(A, day)], [DocumentRange(day, day)])
@@ -97,10 +97,10 @@ def ids(client, names, family=DELTA):
     return sorted((hit["_index"], hit["_id"]) for hit in hits)
 
 
-# -- how many ----------------------------------------------------------------
+# -- number of indices -------------------------------------------------------
 
 
-def test_years_take_one_index_while_they_are_small(events):
+def test_years_share_one_index_while_they_are_small(events):
     events.days(["2019-06-01", "2020-12-31", "2023-01-01", "2026-03-01"])
     events.aggregate()
     events.assert_right()
@@ -108,13 +108,13 @@ def test_years_take_one_index_while_they_are_small(events):
         assert starts(events.client, events.names, family) == [1]
 
 
-def test_a_year_that_has_no_document_begins_an_index_when_the_last_is_too_large(tiny):
+def test_a_year_without_documents_starts_an_index_when_the_last_is_too_large(tiny):
     tiny.days(["2023-06-01", "2023-12-31", "2024-02-29"])
     tiny.days(["2024-03-01"], kind="download", communities=())
     tiny.aggregate()
     tiny.assert_right()
     assert starts(tiny.client, tiny.names, DELTA) == [1, 2024]
-    # the years that there are stay where they are; the next one is a new index
+    # the existing years stay where they are; the next one is in a new index
     tiny.days(["2022-05-05", "2024-12-31", "2026-01-01"], first=80)
     tiny.aggregate()
     tiny.assert_right()
@@ -123,7 +123,7 @@ def test_a_year_that_has_no_document_begins_an_index_when_the_last_is_too_large(
     assert changed(tiny.aggregate(rebuild=True)) == {}
 
 
-def test_an_index_grows_up_to_the_size_that_is_configured(events, monkeypatch):
+def test_an_index_grows_up_to_the_configured_size(events, monkeypatch):
     events.days(["2023-06-01"])
     events.aggregate()
     index = events.names.aggregates_from(SNAPSHOT, 1)
@@ -167,7 +167,7 @@ def test_records_of_other_years_go_to_the_index_that_holds_their_day(known, indi
     known.check(later)
 
 
-def test_an_event_of_a_far_year_keeps_no_other_in_the_old_index(tiny):
+def test_an_event_of_a_distant_year_binds_no_other_year_to_the_old_index(tiny):
     far = tiny.days(["2199-01-01"])
     tiny.days(["2023-06-01"], first=20)
     tiny.aggregate()
@@ -181,15 +181,13 @@ def test_an_event_of_a_far_year_keeps_no_other_in_the_old_index(tiny):
     tiny.assert_right()
 
 
-# -- runs that are cut off or taken over -----------------------------------------
+# -- runs that are interrupted or taken over -------------------------------------
 
 
-def test_what_was_announced_stays_where_it_is_however_large_that_becomes(
-    indices, client, text, names
-):
+def test_an_announced_year_stays_in_its_index_at_any_size(indices, client, text, names):
     one = indices()
     one.begin([DELTA])
-    one.prepare([DELTA], [2023, 2024])  # and is frozen before it writes 2024
+    one.prepare([DELTA], [2023, 2024])  # it is frozen before it writes 2024
     write(client, text, names, one, "2023-06-01")
     other = indices()
     assert other.begin([DELTA]) == []
@@ -212,7 +210,7 @@ def test_a_run_that_was_taken_over_announces_nothing_and_creates_nothing(
     one, other = indices(), indices(gigabytes=20)
     one.begin([DELTA])
     other.begin([DELTA])
-    other.prepare([DELTA], [2024])  # the index that there is does
+    other.prepare([DELTA], [2024])  # the existing index is large enough
     with pytest.raises(LockLostError):
         one.prepare([DELTA], [2024])
     assert starts(client, names, DELTA) == [1]
@@ -223,9 +221,9 @@ class At:
     """A client of a run that freezes before one of its requests.
 
     Args:
-        client: an ordinary client.
-        method: of ``client.indices``.
-        do: called without arguments while it is frozen.
+        client: decodes responses.
+        method: name of a method of ``client.indices``.
+        do: called without arguments while the run is frozen.
     """
 
     def __init__(self, client, method, do):
@@ -246,7 +244,7 @@ class At:
 
 
 @pytest.mark.parametrize("method", ["create", "update_aliases"])
-def test_an_index_that_a_frozen_run_creates_late_is_never_used(
+def test_an_index_created_late_by_a_frozen_run_is_never_used(
     indices, client, text, names, method
 ):
     first = indices()
@@ -278,7 +276,7 @@ def test_an_index_that_a_frozen_run_creates_late_is_never_used(
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_frozen_run_writes_nothing_when_all_was_deleted_meanwhile(
+def test_a_frozen_run_writes_nothing_after_a_deletion_of_all_indices(
     indices, client, text, names, gone
 ):
     one = indices()
@@ -298,7 +296,7 @@ def test_a_frozen_run_writes_nothing_when_all_was_deleted_meanwhile(
                 documents, [DocumentRange(days[1])]
             )
 
-    with pytest.raises(LockLostError, match="was deleted since this run began"):
+    with pytest.raises(LockLostError, match="was deleted since this run started"):
         wanted = [document(A, day, 5) for day in days]
         store.replace(wanted, [DocumentRange(*days)], before=meanwhile)
     there = client.indices.get(index=f"{names.aggregates(DELTA)}*")
@@ -308,18 +306,20 @@ def test_a_frozen_run_writes_nothing_when_all_was_deleted_meanwhile(
 
 
 def killed_at_a_change_of_indices(app, number):
-    """Aggregate; be killed before a request that announces, creates or uses an index."""
+    """Aggregate; be killed before a request that announces, creates or uses indices."""
     app.config[SETTING] = TINY
     return killed_at(app, USAGE_FAMILIES, number, at=("layout", "-from-", "_aliases"))
 
 
-def test_killed_before_any_change_of_indices_the_next_run_ends_it(tiny, zygote):
+def test_after_a_kill_before_any_change_of_indices_the_next_run_completes_it(
+    tiny, zygote
+):
     tiny.days(["2000-06-01"], each=2)
     tiny.aggregate()
     number, writes = 0, None
     while writes is None:
         number += 1
-        # each kill leaves something for the run after it, too
+        # each kill also leaves work for the next run
         tiny.days([f"{2000 + number}-03-01"], each=2, first=number)
         writes = zygote.run(killed_at_a_change_of_indices, number)
         if number % 4 == 0:
@@ -330,19 +330,21 @@ def test_killed_before_any_change_of_indices_the_next_run_ends_it(tiny, zygote):
     tiny.assert_right()
 
 
-# -- what people do to indices ------------------------------------------------------
+# -- manual changes of indices -------------------------------------------------------
 
 
 @pytest.fixture()
 def two(tiny):
-    """Return counted events of two years, each in an index of its own."""
+    """Return counted events of two years, each in its own index."""
     tiny.days(["2023-06-01", "2023-12-31", "2024-02-29"])
     tiny.aggregate()
     assert starts(tiny.client, tiny.names, DELTA) == [1, 2024]
     return tiny
 
 
-def test_after_all_was_deleted_other_years_can_begin_indices(two, monkeypatch):
+def test_after_a_deletion_of_all_indices_other_years_can_start_indices(
+    two, monkeypatch
+):
     run(two.app, "destroy-indices", "--yes")
     monkeypatch.setitem(two.app.config, SETTING, 20)
     two.aggregate()
@@ -350,7 +352,7 @@ def test_after_all_was_deleted_other_years_can_begin_indices(two, monkeypatch):
     assert starts(two.client, two.names, DELTA) == [1]
 
 
-def test_what_was_announced_is_still_known_when_bookmarks_are_cleared(two):
+def test_announced_years_are_still_known_after_bookmarks_are_cleared(two):
     assert two.client.exists(index=two.names.bookmarks, id=DOCUMENT_ID)
     run(two.app, "clear-bookmarks", "--yes")
     assert two.client.exists(index=two.names.bookmarks, id=DOCUMENT_ID)
@@ -359,7 +361,7 @@ def test_what_was_announced_is_still_known_when_bookmarks_are_cleared(two):
 
 
 @pytest.mark.parametrize("number", [1, 2024])
-def test_an_index_that_somebody_deleted_is_filled_by_the_next_run(two, number):
+def test_an_index_deleted_by_hand_is_filled_by_the_next_run(two, number):
     for family in (DELTA, "usage-month"):
         two.client.indices.delete(index=two.names.aggregates_from(family, number))
     two.aggregate()
@@ -367,7 +369,7 @@ def test_an_index_that_somebody_deleted_is_filled_by_the_next_run(two, number):
     assert changed(two.aggregate()) == {}
 
 
-def test_bookmarks_that_somebody_deleted_are_made_again(two):
+def test_bookmarks_deleted_by_hand_are_made_again(two):
     two.client.indices.delete(index=two.names.bookmarks)
     two.days(["2024-03-01", "2025-01-01"], first=40)
     two.aggregate()
@@ -377,7 +379,7 @@ def test_bookmarks_that_somebody_deleted_are_made_again(two):
 
 @pytest.fixture()
 def repository(client, names):
-    """Return functions that make a snapshot of indices, and restore some of them."""
+    """Return functions that make a snapshot of indices and restore some of them."""
     name = f"{names.prefix}layout"
     node, *_ = client.nodes.info(metric="settings")["nodes"].values()
     base = node["settings"]["path"]["repo"]
@@ -398,7 +400,7 @@ def repository(client, names):
     client.snapshot.delete_repository(repository=name)
 
 
-def test_indices_of_another_layout_that_are_restored_count_nothing_twice(
+def test_restored_indices_of_another_layout_count_nothing_twice(
     two, repository, monkeypatch
 ):
     make, restore = repository
@@ -413,7 +415,7 @@ def test_indices_of_another_layout_that_are_restored_count_nothing_twice(
     assert changed(two.aggregate()) == {}
 
 
-def test_an_index_that_is_restored_from_before_is_counted_again(two, repository):
+def test_an_index_restored_from_an_old_snapshot_is_counted_again(two, repository):
     make, restore = repository
     index = two.names.aggregates_from(SNAPSHOT, 1)
     make(index)
@@ -425,14 +427,14 @@ def test_an_index_that_is_restored_from_before_is_counted_again(two, repository)
     two.assert_right()
 
 
-def test_an_index_that_was_restored_without_aliases_is_left_alone(two, repository):
+def test_an_index_restored_without_aliases_does_not_change(two, repository):
     make, restore = repository
     index = two.names.aggregates_from(DELTA, 2024)
     make(index)
     two.client.indices.delete(index=index)
     restore(index, include_aliases=False)
     two.aggregate()
-    # its documents are counted in the index before it; it is not read
+    # its documents are counted in the earlier index; this one is not read
     found = ids(two.client, two.names)
     assert {name for name, _ in found} == {two.names.aggregates_from(DELTA, 1)}
     assert len(found) == len(two.wanted()[DELTA])
@@ -440,7 +442,7 @@ def test_an_index_that_was_restored_without_aliases_is_left_alone(two, repositor
 
 
 def yearly(client, names, family, year, *sources):
-    """Create an index as versions before the first release had."""
+    """Create an index as versions before the first release did."""
     index = f"{names.aggregates(family)}-{year}"
     mappings = {**mapping(family), "_meta": {META_KEY: {"schema": "2.0.0"}}}
     aliases = {names.aggregates(family): {}}
@@ -450,7 +452,7 @@ def yearly(client, names, family, year, *sources):
     return index
 
 
-def test_indices_of_an_earlier_layout_are_named_and_left_as_they_are(events):
+def test_indices_of_an_earlier_layout_are_named_and_do_not_change(events):
     client, names = events.client, events.names
     source = {"community_id": RED, "period_start": "2026-01-01", "checksum": "x"}
     index = yearly(client, names, DELTA, 2026, source)
@@ -472,14 +474,14 @@ def test_indices_of_an_earlier_layout_are_named_and_left_as_they_are(events):
     assert not [text for text in problems if "earlier layout" in text]
 
 
-def test_an_index_of_somebody_else_is_neither_used_nor_deleted(events):
+def test_a_foreign_index_is_neither_used_nor_deleted(events):
     client, index = events.client, events.names.aggregates_from(DELTA, 1)
-    # as what is created without our template
+    # like an index that is created without our template
     template = f"{events.names.aggregates(DELTA)}-v2.0.0"
     client.indices.delete_index_template(name=template, ignore=[404])
     client.indices.create(index=index)
     events.days(["2026-03-01"])
-    with pytest.raises(StatsDashboardError, match="not of this package"):
+    with pytest.raises(StatsDashboardError, match="does not belong to this package"):
         events.aggregate()
     assert client.count(index=index)["count"] == 0
     client.indices.delete(index=index)
@@ -487,10 +489,10 @@ def test_an_index_of_somebody_else_is_neither_used_nor_deleted(events):
     events.assert_right()
 
 
-# -- what the cluster allows -----------------------------------------------------------
+# -- permissions of the cluster --------------------------------------------------------
 
 
-def test_indices_are_created_where_none_is_created_by_writing(alone, two):
+def test_indices_are_created_without_automatic_creation(alone, two):
     settings = {"transient": {"action.auto_create_index": "false"}}
     two.days(["2024-03-01"], first=40)
     events_of_2025 = two.names.events_month("view", "2025-01")
@@ -521,7 +523,7 @@ def test_a_cluster_that_creates_no_indices_stops_the_run(alone, two):
     two.assert_right()
 
 
-def test_each_index_carries_the_mark_and_is_read_when_it_can_be_searched(two):
+def test_each_index_has_the_mark_and_is_read_when_it_is_searchable(two):
     names = two.names
     for family in USAGE:
         for year in (1, 2024):

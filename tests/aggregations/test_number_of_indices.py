@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How many indices of this package sites of different sizes have."""
+"""The number of indices of this package is bounded on sites of different sizes."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,13 @@ from .usage.build import Events
 
 
 class Site:
-    """A site with records in communities, their usage, and all that goes with it.
+    """A site with records in communities, their usage, and everything around them.
 
     Args:
-        known: records, as :class:`~.records.conftest.Known` stores them.
-        events: usage, as :class:`~.usage.build.Events` stores it.
-        communities: how many there are.
-        days: of its existence, up to today.
+        known: stores records, a :class:`~.records.conftest.Known`.
+        events: stores usage, a :class:`~.usage.build.Events`.
+        communities: number of communities.
+        days: number of days that the site has existed, up to today.
     """
 
     def __init__(self, known, events, communities, days):
@@ -36,7 +36,7 @@ class Site:
         self._days = days
 
     def records(self, number, first_year):
-        """Store records of all its time, published since a year."""
+        """Store records of all days, published since a year."""
         facts, happened = [], []
         for n in range(number):
             created = self._last - timedelta(days=self._days * (1 - n / number))
@@ -66,7 +66,7 @@ class Site:
         self.known.happen(*happened)
 
     def usage(self, number):
-        """Store events on so many days of all its time."""
+        """Store events on a number of days."""
         for n in range(number):
             day = self._last - timedelta(days=self._days * (1 - n / number))
             inside = self._rng.sample(
@@ -78,7 +78,7 @@ class Site:
                 )
 
     def work(self):
-        """Do what puts something into each of the other indices."""
+        """Do work that writes to each of the other indices."""
         app, names = self.events.app, self.events.names
         head = {"_index": "a", "_id": "b", "_op_type": "index"}
         dead_letters.keep(self.known.text, names, [(head, b"{}", "refused")])
@@ -93,7 +93,7 @@ class Site:
                 done = service.aggregate()
 
     def ours(self):
-        """Return the indices of this package, but for months of usage events."""
+        """Return the indices of this package, except months of usage events."""
         names, client = self.events.names, self.known.client
         found = client.indices.get(index=f"{names.prefix}*", expand_wildcards="all")
         months = tuple(f"{names.events_alias(kind)}-" for kind in ("view", "download"))
@@ -111,7 +111,7 @@ class Site:
 
 @pytest.fixture()
 def site(fresh, client, text, names):
-    """Return a function that makes a site."""
+    """Return a function that creates a site."""
 
     def make(**size):
         known, events = Known(client, text, names), Events(fresh, client, names)
@@ -121,7 +121,7 @@ def site(fresh, client, text, names):
 
 
 def check(site, most):
-    """Check that there are all indices, and few."""
+    """Check that all indices exist, and that they are few."""
     found = site.ours()
     names = site.events.names
     single = [names.bookmarks, names.reindexing, names.record_facts, names.dead_letter]
@@ -148,6 +148,6 @@ def test_ten_years_and_a_thousand_communities_have_at_most_forty(site):
     large.usage(24)
     large.work()
     check(large, most=40)
-    # an index of community events for each year, one of all else
+    # an index of community events for each year, and one of each other kind
     years = [name for name in large.ours() if "-stats-community-events-2" in name]
     assert len(years) in (10, 11)

@@ -87,7 +87,7 @@ def fact(recid, parent=None, files=0, **changes):
 
 
 def timeline(recid, community, *dates):
-    """Return events that are added, removed, added … at dates."""
+    """Return events that add, remove, add … a record at given dates."""
     return [
         {
             "recid": recid,
@@ -116,7 +116,7 @@ def days(found, family, community=RED):
     return sorted(day for who, day in found[family] if who == community)
 
 
-def test_record_that_comes_and_goes():
+def test_record_that_is_added_and_removed():
     found = counted(
         [fact("a", files=2, subcounts={"types": ["text"], "subjects": ["x", "y"]})],
         [timeline("a", RED, "2024-01-12T23:59:59", "2024-03-01T00:00:00")],
@@ -162,7 +162,7 @@ def test_record_that_comes_and_goes():
 
 
 def _state(id, metadata_only, with_files, files):
-    """Return a snapshot's cell in which each record is its own parent."""
+    """Return a snapshot's breakdown value in which each record is its own parent."""
     classes = {"metadata_only": metadata_only, "with_files": with_files}
     return {
         "id": id,
@@ -175,25 +175,26 @@ def _state(id, metadata_only, with_files, files):
 @pytest.mark.parametrize(
     ("dates", "added", "created", "published"),
     [
-        # one stay; the basis days lie before it
+        # one stay; the dates of the other bases are earlier
         (["02-01"], ["02-01"], ["01-10"], ["01-05"]),
-        # two stays: the second one begins with its addition on every basis
+        # two stays: the second one starts with its addition on every basis
         (
             ["02-01", "02-10", "03-01"],
             ["02-01", "02-10", "03-01"],
             ["01-10", "02-10", "03-01"],
             ["01-05", "02-10", "03-01"],
         ),
-        # came and went on one day, and back later; stay 1 still has its basis days
+        # added and removed on one day, and added again later; the first stay has the
+        # dates of its basis
         (
             ["02-01T10", "02-01T12", "03-01"],
             ["03-01"],
             ["01-10", "02-01", "03-01"],
             ["01-05", "02-01", "03-01"],
         ),
-        # left and came back on one day
+        # removed and added again on one day
         (["02-01", "02-10T10", "02-10T12"], ["02-01"], ["01-10"], ["01-05"]),
-        # removed before the day on which it was created: nothing on that basis
+        # removed before the day of its creation: nothing on that basis
         (["01-06", "01-08"], ["01-06", "01-08"], [], ["01-05", "01-08"]),
     ],
 )
@@ -210,7 +211,7 @@ def test_days_of_each_basis(dates, added, created, published):
         assert days(found, f"records-snapshot-{basis}") == wanted, basis
 
 
-def test_published_in_the_future_counts_when_the_day_has_come():
+def test_publication_in_the_future_counts_when_the_day_has_come():
     facts = [fact("a", published="2024-06")]
     events = [timeline("a", RED, "2024-01-10T08:00:00")]
     found = counted(facts, events, today="2024-05-31")
@@ -227,7 +228,7 @@ def test_unreadable_publication_date_is_the_day_of_creation():
 
 
 def test_parent_of_versions():
-    # version 1 without files, version 2 with; version 2 leaves, version 1 leaves
+    # version 1 without files, version 2 with; version 2 leaves, then version 1
     found = counted(
         [
             fact("a", "p", subcounts={"types": ["text"]}),
@@ -245,7 +246,7 @@ def test_parent_of_versions():
         {"added": only, "removed": files},
         {"added": NONE, "removed": only},
     ]
-    # in its cell the parent is what the versions in the cell are
+    # in a breakdown value, the class of the parent is that of the versions with it
     (cell,) = found[RED, "2024-02-02"]["subcounts"]["types"]
     assert cell["id"] == "data"
     assert cell["parents"] == {"added": files, "removed": NONE}
@@ -254,7 +255,7 @@ def test_parent_of_versions():
     ]  # fmt: skip
 
 
-def test_owners_are_distinct_and_nobody_is_none():
+def test_owners_are_distinct_and_a_missing_owner_does_not_count():
     found = counted(
         [fact("a"), fact("b"), fact("c", owner="2"), fact("d", owner=None)],
         [timeline(r, RED, "2024-02-01T00:00:00") for r in "abcd"],
@@ -282,7 +283,7 @@ def test_cells_are_sorted_by_records_then_id():
         assert [cell["id"] for cell in cells] == ["z", "unknown", "x", "y"]
 
 
-def test_timeline_does_not_run_backwards():
+def test_dates_of_a_timeline_do_not_decrease():
     found = counted(
         [fact("a")],
         [timeline("a", RED, "2024-02-05T00:00:00", "2024-02-01T00:00:00")],
@@ -318,7 +319,7 @@ def download(at, file="f", size=5, **changes):
 
 
 def uses(events, visitors, records, parents, *files):
-    """Return the metrics of one part."""
+    """Return the metrics of one event type."""
     names = "total_events", "unique_visitors", "unique_records", "unique_parents"
     metrics = dict(zip(names, (events, visitors, records, parents), strict=True))
     if files:

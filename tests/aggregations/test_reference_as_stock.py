@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the reference counts for the instance is what the stock statistics count."""
+"""The reference counts the same for the instance as the stock statistics."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from ..helpers.stored import StoredInstance
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(histories(kinds=of_usage))
-def test_totals_of_the_instance_are_those_of_the_stock(app, client, names, history):
+def test_totals_of_the_instance_equal_the_stock_statistics(app, client, names, history):
     remove_statistics(client, names)
     stored = history.end()
     StoredInstance(client, names).put(stored)
@@ -38,7 +38,7 @@ def test_totals_of_the_instance_are_those_of_the_stock(app, client, names, histo
 
 
 def _counted_by_stock(client, names):
-    """Run the stock aggregations on each day and return what they count."""
+    """Run the stock aggregations on each day and return their counts."""
     for aggregation in current_stats.aggregations.values():
         runner = aggregation.cls(name=aggregation.name, **aggregation.params)
         for day in DAYS:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How complete the aggregates are follows from what is still to be counted."""
+"""The completeness of the aggregates follows from what is still to be counted."""
 
 import pytest
 
@@ -17,13 +17,13 @@ DAYS = ("2026-03-01", "2026-03-02", "2026-03-05", "2026-03-06")
         ((), {}, DAYS[0], "usage-delta", (100.0, 0, None)),
         ((), {}, DAYS[0], "usage-snapshot", (100.0, 0, None)),
         (DAYS[1:2], {}, DAYS[0], "usage-delta", (75.0, 1, DAYS[1])),
-        # what comes after a day that is to be counted can change, too
+        # the days after a day to count can change, too
         (DAYS[1:2], {}, DAYS[0], "usage-snapshot", (25.0, 3, DAYS[1])),
         ((), {"c": DAYS[2]}, DAYS[0], "usage-delta", (100.0, 0, None)),
         ((), {"c": DAYS[2]}, DAYS[0], "usage-snapshot", (50.0, 2, DAYS[2])),
         ((), {"other": DAYS[2]}, DAYS[0], "usage-snapshot", (100.0, 0, None)),
         (DAYS[3:], {"c": DAYS[2]}, DAYS[0], "usage-snapshot", (50.0, 2, DAYS[2])),
-        # days before a community's first one are not its own
+        # days before a community's first day do not belong to it
         (DAYS[3:], {}, DAYS[2], "usage-delta", (50.0, 1, DAYS[3])),
         (DAYS[:1], {}, DAYS[2], "usage-snapshot", (0.0, 3, DAYS[0])),
         # nothing is counted yet
@@ -37,7 +37,7 @@ def test_usage_is_as_complete_as_its_days(redo, continued, first, family, wanted
     assert (found.percent, found.redo_days, found.redo_from) == wanted
 
 
-def test_while_a_day_is_to_be_counted_not_all_is_counted():
+def test_with_a_pending_day_not_all_is_counted():
     days = tuple(
         f"{year}-{day:04d}" for year in range(2000, 2010) for day in range(400)
     )
@@ -46,5 +46,5 @@ def test_while_a_day_is_to_be_counted_not_all_is_counted():
     assert (found.percent, found.redo_days) == (99.9, 1)
 
 
-def test_where_nothing_is_to_be_counted_all_is_counted():
+def test_without_pending_days_all_is_counted():
     assert UsageBacklog().of("c", "usage-delta", 0, None, None).percent == 100.0

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What is stored becomes what should be, and only differences are written."""
+"""The stored documents become the wanted ones, and only differences are written."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def document(community, day, events=1, **subcounts):
 
 @pytest.fixture()
 def indices(fresh, client, names):
-    """Return the indices of an instance that has one for usage deltas."""
+    """Return the indices of an instance with one index for usage deltas."""
     indices = AggregateIndices(client, names)
     indices.prepare([FAMILY])
     return indices
@@ -65,7 +65,7 @@ def stored(client, names):
 A, B = "aaaa", "global"
 
 
-def test_differences_are_written_and_what_is_equal_is_left_alone(store, stored, names):
+def test_only_differences_are_written(store, stored, names):
     first = [
         document(A, "2025-12-31"),
         document(B, "2025-12-31"),
@@ -95,7 +95,7 @@ def test_differences_are_written_and_what_is_equal_is_left_alone(store, stored, 
     assert set(stored()) == set(after)
 
 
-def test_only_the_parts_are_touched(store, stored):
+def test_only_the_given_ranges_change(store, stored):
     days = ["2026-01-01", "2026-01-02", "2026-01-03"]
     store.replace([document(c, d) for d in days for c in (A, B)], [DocumentRange()])
     assert store.replace([], [DocumentRange("2026-01-02", "2026-01-02")]).deleted == 2
@@ -131,7 +131,7 @@ def test_pages_and_batches_are_bounded_and_nothing_is_left_out(
     assert len(stored()) == 30
 
 
-def test_a_run_that_wakes_late_cannot_put_an_old_document_over_a_newer_one(
+def test_a_run_that_wakes_late_cannot_overwrite_a_newer_document(
     store, stored, text, names, indices
 ):
     store.replace([document(A, "2026-01-01", 1)], [DocumentRange()])
@@ -145,7 +145,7 @@ def test_a_run_that_wakes_late_cannot_put_an_old_document_over_a_newer_one(
     assert source["totals"]["view"]["total_events"] == 3
 
 
-def test_a_breakdown_of_anything_is_taken_and_a_foreign_field_is_refused(store, stored):
+def test_a_breakdown_may_contain_anything_and_a_foreign_field_is_refused(store, stored):
     cells = [{"id": "x" * 40_000, "view": {"total_events": 1}}, {"id": "2026-01-01"}]
     store.replace([document(A, "2026-01-01", 1, subjects=cells)], [DocumentRange()])
     assert stored()[f"{A}:2026-01-01"][1]["subcounts"]["subjects"] == cells
@@ -155,14 +155,14 @@ def test_a_breakdown_of_anything_is_taken_and_a_foreign_field_is_refused(store, 
         store.replace([wrong], [DocumentRange("2026-01-02")])
 
 
-def test_two_documents_of_one_day_are_a_mistake(store):
+def test_two_documents_of_one_day_are_an_error(store):
     with pytest.raises(ValueError, match="two documents"):
         store.replace(
             [document(A, "2026-01-01"), document(A, "2026-01-01")], [DocumentRange()]
         )
 
 
-def test_each_family_has_a_template_that_swallows_no_other(names, client, fresh):
+def test_each_family_has_a_template_that_matches_no_other(names, client, fresh):
     bodies = index_templates(names)
     for family in FAMILIES:
         index = names.aggregates_from(family, 2026)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A run that was frozen and wakes after another has taken over leaves no trace."""
+"""A run that wakes after another one has taken over leaves no trace."""
 
 import os
 import signal
@@ -23,11 +23,11 @@ TTL = "COMMUNITY_STATS_AGGREGATION_LOCK_TTL"
 
 
 def ready(app):
-    """Do nothing: the application of the other process takes a while to build."""
+    """Do nothing, so that the other process builds its application in advance."""
 
 
 def frozen_before_its_last_write(app, told_in):
-    """Aggregate; stop dead before what was done is noted, until somebody wakes it."""
+    """Aggregate; freeze before the report is stored, until the process is woken."""
     app.config[TTL] = 1
     told_in.write_text(str(os.getpid()))
     send = Transport.perform_request
@@ -56,7 +56,7 @@ def events(app, client, names):
     return events
 
 
-def test_how_the_run_ended_that_took_over_is_what_is_kept(
+def test_the_report_of_the_run_that_took_over_remains(
     events, zygote, monkeypatch, tmp_path
 ):
     monkeypatch.setitem(events.app.config, TTL, 1)
@@ -84,7 +84,7 @@ def test_how_the_run_ended_that_took_over_is_what_is_kept(
 
 
 def attempt(events):
-    """Aggregate, and return the report; None if the lock is still held."""
+    """Aggregate and return the report; None if the lock is still held."""
     try:
         return events.aggregate(families=None)
     except LockedError:
@@ -92,7 +92,7 @@ def attempt(events):
 
 
 def stopped(told_in):
-    """Tell whether the process is stopped whose number is in a file."""
+    """Return whether the process whose number is in a file is stopped."""
     if not told_in.exists() or not told_in.read_text():
         return False
     stat = Path(f"/proc/{told_in.read_text()}/stat").read_text()
@@ -100,6 +100,6 @@ def stopped(told_in):
 
 
 def wake(told_in):
-    """Let the process go on, if it is there."""
+    """Continue the process, if it exists."""
     with suppress(OSError, ValueError):
         os.kill(int(told_in.read_text()), signal.SIGCONT)

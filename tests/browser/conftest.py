@@ -51,7 +51,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def site(website):
-    """Return the site that is looked at."""
+    """Return the site whose pages are tested."""
     return website
 
 
@@ -59,7 +59,7 @@ def site(website):
 def walk(chromium, site):
     """Return a function that opens a window of a new visitor.
 
-    What goes wrong in a window fails the test that opened it.
+    Errors in a window fail the test that opened it.
     """
     walkers = []
 

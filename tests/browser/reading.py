@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the API answers, and where a page shows it."""
+"""Read numbers from the API, and from the page that shows them."""
 
 import json
 from urllib.request import urlopen
@@ -10,7 +10,7 @@ API = "/api/stats-dashboard"
 
 
 def ask(site, path, **parameters):
-    """Ask the API as nobody, without a browser."""
+    """Return an answer of the API to an anonymous request."""
     query = "&".join(f"{key}={value}" for key, value in parameters.items())
     with urlopen(f"{site.url}{API}/{path}?{query}") as answer:
         return json.load(answer)
@@ -23,7 +23,7 @@ def figure(page, label):
 
 
 def shown_figure(page, label):
-    """Return what a key figure says, as a number."""
+    """Return the number of a key figure."""
     value = figure(page, label).locator(".stats-figure-value").get_attribute("title")
     return int("".join(c for c in value if c.isdigit()))
 

@@ -58,9 +58,9 @@ def test_names_of_parts_are_short(walk):
 def test_open_form_and_help_break_no_rule(walk):
     walker = walk()
     walker.open("/communities/harbour/stats")
-    walker.page.get_by_label("Range", exact=True).select_option("custom")
+    walker.page.get_by_label("Period", exact=True).select_option("custom")
     walker.page.get_by_label("From", exact=True).fill("2030-01-01")
-    walker.page.get_by_role("button", name="Show", exact=True).click()
+    walker.page.get_by_role("button", name="Apply", exact=True).click()
     assert walker.page.get_by_role("alert").filter(has_text="day").count() == 1
     walker.page.locator(".stats-help button").first.focus()
     assert broken_rules(walker.page) == {}

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Each control shows what the API answers, and is used without a mouse as well."""
+"""Each control shows the API's numbers, and works without a mouse."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ COMMUNITY = "communities/harbour"
 
 
 def table_of(place):
-    """Return the rows of the table in a place, as lists of texts."""
+    """Return the rows of the table in an element, as lists of texts."""
     return [
         [cell.strip() for cell in row.split("\t")]
         for row in place.locator("tbody").get_by_role("row").all_inner_texts()
@@ -50,24 +50,24 @@ def test_comparison(site, walk, choice, parameter):
 def test_basis(walk, basis):
     walker = walk()
     walker.open(f"{PATH}?range=30d")
-    walker.page.get_by_label("Records by", exact=True).select_option(basis)
+    walker.page.get_by_label("Count records by", exact=True).select_option(basis)
     walker.wait()
     assert_figures(walker, COMMUNITY, range="30d", basis=basis)
     assert ("basis=" in walker.page.url) == (basis != "added")
 
 
-def test_steps_to_the_range_before_and_after(site, walk):
+def test_steps_to_the_previous_and_the_next_period(site, walk):
     walker = walk()
     walker.open(f"{PATH}?range=7d")
     page = walker.page
-    expect(page.get_by_role("button", name="The range after")).to_be_disabled()
-    page.get_by_role("button", name="The range before").click()
+    expect(page.get_by_role("button", name="Next period")).to_be_disabled()
+    page.get_by_role("button", name="Previous period").click()
     walker.wait()
     today = datetime.now(UTC).date()
     days = {"from": today - timedelta(days=13), "to": today - timedelta(days=7)}
     totals = assert_figures(walker, COMMUNITY, **days)
     assert totals["views"]
-    page.get_by_role("button", name="The range after").click()
+    page.get_by_role("button", name="Next period").click()
     walker.wait()
     assert_figures(walker, COMMUNITY, range="7d")
 
@@ -75,7 +75,7 @@ def test_steps_to_the_range_before_and_after(site, walk):
 def test_all_time(site, walk):
     walker = walk()
     walker.open(PATH)
-    walker.page.get_by_label("Range", exact=True).select_option("all")
+    walker.page.get_by_label("Period", exact=True).select_option("all")
     walker.wait()
     assert shown_figure(walker.page, "Views") == len(site.events["view"])
     expect(walker.page.get_by_label("Compare with", exact=True)).to_have_count(0)
@@ -86,7 +86,7 @@ def test_intervals(site, walk, interval):
     walker = walk()
     walker.open(f"{PATH}?compare=none")
     page = walker.page
-    page.get_by_label("Interval", exact=True).select_option(interval)
+    page.get_by_label("Group by", exact=True).select_option(interval)
     chart(page).get_by_role("button", name="Table", exact=True).click()
     walker.wait()
     answer = ask(site, COMMUNITY, range="12mo", metrics="views", interval=interval)
@@ -96,11 +96,11 @@ def test_intervals(site, walk, interval):
 
 
 @pytest.mark.parametrize("breakdown", ["countries", "resource_types", "referrers"])
-def test_chart_in_parts(site, walk, breakdown):
+def test_chart_with_a_breakdown(site, walk, breakdown):
     walker = walk()
     walker.open(f"{PATH}?range=30d&interval=week")
     page = walker.page
-    page.get_by_label("Broken down by", exact=True).select_option(breakdown)
+    page.get_by_label("Breakdown", exact=True).select_option(breakdown)
     chart(page).get_by_role("button", name="Table", exact=True).click()
     walker.wait()
     answer = ask(
@@ -121,11 +121,11 @@ def test_chart_in_parts(site, walk, breakdown):
         assert numbers(column) == [value or 0 for value in cell["values"]]
 
 
-def test_chart_that_adds_up(site, walk):
+def test_chart_of_running_totals(site, walk):
     walker = walk()
     walker.open(f"{PATH}?range=30d&interval=week&compare=none")
     page = walker.page
-    page.get_by_label("Counted", exact=True).select_option("cumulative")
+    page.get_by_label("Values", exact=True).select_option("cumulative")
     chart(page).get_by_role("button", name="Table", exact=True).click()
     walker.wait()
     answer = ask(
@@ -147,7 +147,7 @@ def test_chart_that_adds_up(site, walk):
         ("usage", "Countries", "countries", "downloads"),
         ("usage", "Referrers", "referrers", "downloads"),
         ("usage", "File types", "file_types", "downloads"),
-        ("usage", "People and machines", "agents", "downloads"),
+        ("usage", "Humans and machines", "agents", "downloads"),
         ("content", "Access", "access_statuses", "records"),
     ],
 )
@@ -155,7 +155,7 @@ def test_metric_of_a_ranking(site, walk, tab, title, breakdown, metric):
     walker = walk()
     walker.open(f"{PATH}?tab={tab}")
     place = panel(walker.page, title)
-    place.get_by_label(f"Metric of {title}").select_option(metric)
+    place.get_by_label(f"Metric: {title}").select_option(metric)
     walker.wait()
     answer = ask(site, COMMUNITY, range="12mo", metrics=metric, breakdown=breakdown)
     cells = [s for s in answer["series"] if s["breakdown"] == breakdown]
@@ -168,7 +168,7 @@ def test_metric_of_a_ranking(site, walk, tab, title, breakdown, metric):
     ("title", "by"),
     [("Most viewed records", "views"), ("Most downloaded records", "downloads")],
 )
-def test_most_used_records_lead_to_their_pages(site, walk, title, by):
+def test_most_used_records_link_to_their_pages(site, walk, title, by):
     walker = walk()
     walker.open(f"{PATH}?range=30d")
     place = panel(walker.page, title)
@@ -182,14 +182,14 @@ def test_most_used_records_lead_to_their_pages(site, walk, title, by):
     walker.noted.clear()  # that page is not ours
 
 
-def test_back_button_takes_back_one_choice_after_the_other(walk):
+def test_back_button_undoes_one_choice_after_the_other(walk):
     walker = walk()
     walker.open(PATH)
     page, seen = walker.page, []
     for label, value in (
-        ("Range", "90d"),
-        ("Interval", "week"),
-        ("Broken down by", "countries"),
+        ("Period", "90d"),
+        ("Group by", "week"),
+        ("Breakdown", "countries"),
     ):
         seen.append(page.url)
         page.get_by_label(label, exact=True).select_option(value)
@@ -198,28 +198,28 @@ def test_back_button_takes_back_one_choice_after_the_other(walk):
         page.go_back()
         walker.wait()
         assert page.url == address
-    expect(page.get_by_label("Range", exact=True)).to_have_value("12mo")
-    expect(page.get_by_label("Interval", exact=True)).to_have_value("auto")
+    expect(page.get_by_label("Period", exact=True)).to_have_value("12mo")
+    expect(page.get_by_label("Group by", exact=True)).to_have_value("auto")
 
 
 # -- without a mouse ------------------------------------------------------------
 
 
 def tab_to(page, place):
-    """Press the tab key until the focus is there."""
+    """Press the tab key until an element has the focus."""
     for _ in range(80):
         if place.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press("Tab")
-    raise AssertionError(f"the tab key does not lead to {place}")
+    raise AssertionError(f"the tab key does not reach {place}")
 
 
-def test_page_is_used_by_the_keyboard_alone(site, walk):
+def test_page_works_with_the_keyboard_alone(site, walk):
     walker = walk(accept_downloads=True)
     walker.open(PATH)
     page = walker.page
-    # a range, by the letter that its name begins with in no other choice
-    choice = page.get_by_label("Range", exact=True)
+    # another period
+    choice = page.get_by_label("Period", exact=True)
     tab_to(page, choice)
     page.keyboard.press("ArrowUp")
     walker.wait()
@@ -231,7 +231,7 @@ def test_page_is_used_by_the_keyboard_alone(site, walk):
     menu = page.locator(".stats-toolbar").get_by_role("button", name="Download")
     tab_to(page, menu)
     page.keyboard.press("Enter")
-    tab_to(page, page.get_by_role("link", name="Key figures shown (CSV)"))
+    tab_to(page, page.get_by_role("link", name="Key figures, this period (CSV)"))
     with page.expect_download():
         page.keyboard.press("Enter")
     # another figure in the chart
@@ -239,19 +239,19 @@ def test_page_is_used_by_the_keyboard_alone(site, walk):
     page.keyboard.press("Space")
     walker.wait()
     expect(chart(page).get_by_role("heading")).to_contain_text("Downloads")
-    # the chart, point by point
+    # the chart, interval by interval
     picture = chart(page).get_by_role("application")
     tab_to(page, picture)
-    told = chart(page).locator(".stats-walk [role=status]")
-    expect(told).to_have_text("")
+    status = chart(page).locator(".stats-walk [role=status]")
+    expect(status).to_have_text("")
     page.keyboard.press("End")
-    expect(told).not_to_have_text("")
-    last = told.inner_text()
+    expect(status).not_to_have_text("")
+    last = status.inner_text()
     page.keyboard.press("ArrowLeft")
-    expect(told).not_to_have_text(last)
+    expect(status).not_to_have_text(last)
     page.keyboard.press("Escape")
-    expect(told).to_have_text("")
-    # nothing holds the focus back
+    expect(status).to_have_text("")
+    # nothing traps the focus
     page.keyboard.press("Tab")
     expect(picture).not_to_be_focused()
     assert totals["downloads"] == shown_figure(page, "Downloads")

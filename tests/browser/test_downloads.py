@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Files that the pages offer can be opened, and hold the API's numbers."""
+"""The downloads of the pages can be opened, and have the API's numbers."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ PATH = "/communities/harbour/stats"
 COMMUNITY = "communities/harbour"
 
 MENU = re.compile("^Download(:|$)")
-"""Its name; there are figures and rankings of downloads as well."""
+"""The name of the menu. Figures and rankings of downloads have similar names."""
 
 
 @pytest.fixture()
@@ -29,7 +29,7 @@ def page(walk):
 
 
 def take(page, where, item):
-    """Choose an item of a menu; return the path of the file that comes."""
+    """Choose an item of a menu; return the path of the downloaded file."""
     where.get_by_role("button", name=MENU).click()
     with page.expect_download() as download:
         where.locator(".stats-downloads-list").get_by_text(item, exact=True).click()
@@ -38,20 +38,20 @@ def take(page, where, item):
 
 
 def of_csv(path):
-    """Return the lines of a CSV file, of the range itself."""
+    """Return the lines of a CSV file for the current period."""
     lines = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
     return [line for line in lines if line["period"] == "current"]
 
 
 def of_xlsx(path, sheet):
-    """Return the lines of a sheet of a workbook, of the range itself."""
+    """Return the lines of a sheet of a workbook for the current period."""
     head, *rows = CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python()
     lines = [dict(zip(head, row, strict=True)) for row in rows]
     return [line for line in lines if line["period"] == "current"]
 
 
 def by_metric(lines):
-    """Return metric -> values by bucket."""
+    """Return metric -> values by interval."""
     found = {}
     for line in lines:
         found.setdefault(line["metric"], []).append(int(line["value"] or 0))
@@ -59,7 +59,7 @@ def by_metric(lines):
 
 
 def wanted(site, **question):
-    """Return metric -> values by bucket, as the API answers."""
+    """Return metric -> values by interval, from the API."""
     answer = ask(site, COMMUNITY, **question)
     return {
         series["metric"]: [value or 0 for value in series["values"]]
@@ -72,19 +72,20 @@ def test_key_figures(site, page):
     menu = page.locator(".stats-toolbar .stats-downloads")
     figures = "records,views,downloads,view_visitors,downloaded_volume,uploaders"
     asked = wanted(site, range="30d", metrics=figures)
-    assert by_metric(of_csv(take(page, menu, "Key figures shown (CSV)"))) == asked
-    book = take(page, menu, "Key figures shown (Excel)")
+    lines = of_csv(take(page, menu, "Key figures, this period (CSV)"))
+    assert by_metric(lines) == asked
+    book = take(page, menu, "Key figures, this period (Excel)")
     assert by_metric(of_xlsx(book, "Totals")) == asked
 
 
-def test_everything_of_all_time(site, page):
+def test_all_data_since_the_beginning(site, page):
     menu = page.locator(".stats-toolbar .stats-downloads")
-    lines = of_csv(take(page, menu, "Everything of all time (CSV)"))
+    lines = of_csv(take(page, menu, "All data since the beginning (CSV)"))
     wholes = by_metric(line for line in lines if not line["breakdown"])
     assert sum(wholes["views"]) == len(site.events["view"])
     assert sum(wholes["downloads"]) == len(site.events["download"])
     assert {"countries", "languages"} <= {line["breakdown"] for line in lines}
-    book = take(page, menu, "Everything of all time (Excel)")
+    book = take(page, menu, "All data since the beginning (Excel)")
     assert sum(by_metric(of_xlsx(book, "Totals"))["views"]) == len(site.events["view"])
 
 
@@ -96,7 +97,7 @@ def test_chart_as_a_table(site, page):
     assert by_metric(of_xlsx(book, "Totals"))["views"] == asked
 
 
-def test_chart_in_parts_as_a_table(site, walk):
+def test_chart_with_a_breakdown_as_a_table(site, walk):
     walker = walk(accept_downloads=True)
     walker.open(f"{PATH}?range=30d&breakdown=languages&metric=downloads")
     answer = ask(
@@ -115,27 +116,27 @@ def test_chart_in_parts_as_a_table(site, walk):
     assert found == asked
 
 
-def test_chart_as_a_picture(page):
-    svg = ElementTree.parse(take(page, chart(page), "Picture (SVG)")).getroot()
+def test_chart_as_an_image(page):
+    svg = ElementTree.parse(take(page, chart(page), "Image (SVG)")).getroot()
     assert svg.tag == "{http://www.w3.org/2000/svg}svg"
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert "Views" in texts
     assert any((text or "").startswith("The harbour <b>&</b>") for text in texts)
-    with Image.open(take(page, chart(page), "Picture (PNG)")) as picture:
+    with Image.open(take(page, chart(page), "Image (PNG)")) as picture:
         assert (picture.format, picture.size) == ("PNG", (2400, 1260))
         # something is painted on the white
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 10
 
 
-def test_map_as_a_picture_and_its_numbers(site, walk):
+def test_map_as_an_image_and_its_numbers(site, walk):
     walker = walk(accept_downloads=True)
     walker.open(f"{PATH}?tab=usage")
     page = walker.page
     countries = panel(page, "Countries")
     countries.locator(".stats-world").wait_for()
-    svg = ElementTree.parse(take(page, countries, "Picture (SVG)")).getroot()
+    svg = ElementTree.parse(take(page, countries, "Image (SVG)")).getroot()
     assert len(list(svg.iter("{http://www.w3.org/2000/svg}path"))) > 100
-    with Image.open(take(page, countries, "Picture (PNG)")) as picture:
+    with Image.open(take(page, countries, "Image (PNG)")) as picture:
         assert picture.format == "PNG"
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 3
     answer = ask(site, COMMUNITY, range="12mo", metrics="views", breakdown="countries")
@@ -163,4 +164,4 @@ def test_most_used_records(site, page):
     assert [line["Record"] for line in lines] == [
         row["title"] for row in answer["records"]
     ]
-    assert all(line["Address"].startswith(f"{site.url}/records/") for line in lines)
+    assert all(line["URL"].startswith(f"{site.url}/records/") for line in lines)

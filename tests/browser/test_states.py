@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a page says when there are no numbers, and that it asks no more than it must."""
+"""Messages of a page without numbers; and a page sends no request in vain."""
 
 import json
 from contextlib import contextmanager
@@ -20,20 +20,20 @@ ALL = f"**{API}/**"
 
 
 def answer_with(status, **body):
-    """Return a handler of requests that are answered so."""
+    """Return a handler that answers requests with a status and a body."""
     return lambda route: route.fulfill(
         status=status, content_type="application/json", body=json.dumps(body)
     )
 
 
 def root(walker):
-    """Return what the page shows."""
+    """Return the root element of the page."""
     return walker.page.locator("#stats-dashboard")
 
 
 @contextmanager
 def answered(site):
-    """Collect (path with query, status) of what the API answers meanwhile."""
+    """Collect (path with query, status) of the API's answers during the block."""
     found = []
 
     def note(sender, response, **_):
@@ -51,14 +51,14 @@ FAILURES = [
     (400, {"message": "The range is too long."}, "The range is too long.", False),
     (429, {"message": "x"}, "The statistics are not available right now.", True),
     (503, {"message": "x"}, "The statistics are not available right now.", True),
-    (500, {"message": "x"}, "Something went wrong.", True),
+    (500, {"message": "x"}, "An error occurred.", True),
     (None, {}, "No connection.", True),
 ]
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize(("status", "body", "words", "again"), FAILURES)
-def test_failure_is_told_in_words(site, walk, status, body, words, again, size):
+def test_failure_is_explained(site, walk, status, body, words, again, size):
     walker = walk(size=size)
     page = walker.page
     refuse = (lambda route: route.abort()) if status is None else None
@@ -77,14 +77,14 @@ def test_failure_is_told_in_words(site, walk, status, body, words, again, size):
     walker.noted.clear()  # the browser notes each failed request
 
 
-def test_who_is_no_longer_logged_in_is_led_to_the_log_in(walk):
+def test_expired_session_leads_to_the_log_in_form(walk):
     walker = walk()
     walker.log_in("manager")
     page = walker.page
     page.goto("/communities/cellar/stats")
     expect(root(walker)).to_contain_text("No numbers yet")
     walker.context.clear_cookies()
-    page.get_by_label("Range", exact=True).select_option("30d")
+    page.get_by_label("Period", exact=True).select_option("30d")
     expect(root(walker)).to_contain_text("You cannot see these statistics.")
     link = root(walker).get_by_role("link", name="Log in")
     address = link.get_attribute("href")
@@ -97,7 +97,7 @@ def test_who_is_no_longer_logged_in_is_led_to_the_log_in(walk):
     walker.noted.clear()
 
 
-def test_one_widget_that_fails_takes_no_other_with_it(site, walk):
+def test_other_widgets_work_when_one_fails(site, walk):
     walker = walk()
     page = walker.page
     page.route(f"**{API}/**/records?**", answer_with(500))
@@ -107,49 +107,51 @@ def test_one_widget_that_fails_takes_no_other_with_it(site, walk):
     walker.noted.clear()
 
 
-def test_range_without_anything_says_where_there_is_something(site, walk):
+def test_period_without_data_says_where_data_is_available(site, walk):
     walker = walk()
     walker.open(f"{PATH}?from=2001-01-01&to=2001-01-31")
-    expect(chart(walker.page)).to_contain_text("Nothing in this range.")
+    expect(chart(walker.page)).to_contain_text(
+        "No views from Jan 1, 2001 to Jan 31, 2001."
+    )
     assert broken_rules(walker.page) == {}
     chart(walker.page).get_by_role("button", name="Show all time").click()
     walker.wait()
     assert shown_figure(walker.page, "Views") == len(site.events["view"])
 
 
-def test_loading_is_told_once_and_so_is_its_end(walk):
+def test_loading_and_its_end_are_announced_once(walk):
     walker = walk()
     page, waiting = walker.page, []
     page.route(ALL, lambda route: waiting.append(route))
     page.goto(PATH)
-    told = root(walker).locator(".stats-dashboard > [role=status]")
-    expect(told).to_have_text("Loading …")
+    status = root(walker).locator(".stats-dashboard > [role=status]")
+    expect(status).to_have_text("Loading …")
     assert root(walker).get_by_role("status").filter(has_text="Loading").count() == 1
     assert broken_rules(page) == {}
     for route in waiting:
         route.continue_()
     page.unroute(ALL)
     walker.wait()
-    expect(told).to_contain_text("Numbers of ")
+    expect(status).to_contain_text("Numbers for ")
 
 
-def test_what_nobody_waits_for_is_cancelled(walk):
+def test_unwanted_requests_are_aborted(walk):
     walker = walk()
     page, asked, given_up = walker.page, [], []
     walker.open(PATH)
     page.on("requestfailed", lambda request: given_up.append(request.url))
-    # these are never answered
+    # these requests get no answer
     page.route("**range=90d**", lambda route: asked.append(route.request.url))
     with page.expect_request("**range=90d**"):
-        page.get_by_label("Range", exact=True).select_option("90d")
-    page.get_by_label("Range", exact=True).select_option("30d")
+        page.get_by_label("Period", exact=True).select_option("90d")
+    page.get_by_label("Period", exact=True).select_option("30d")
     walker.wait()
     assert given_up
     assert {url for url in given_up if "range=90d" in url} == set(given_up)
     assert set(asked) <= set(given_up)
 
 
-def test_what_the_browser_has_is_not_sent_again(site, walk):
+def test_cached_answers_are_not_sent_again(site, walk):
     walker = walk()
     with answered(site) as first:
         walker.open(PATH)
@@ -159,7 +161,7 @@ def test_what_the_browser_has_is_not_sent_again(site, walk):
         walker.open(PATH)
         assert shown_figure(walker.page, "Views") == len(site.events["view"])
     assert [status for _, status in second if status != 304] == []
-    # once it is older than it may be
+    # when the cached answers have expired
     with answered(site) as third:
         for address in sorted(set(walker.asked)):
             walker.page.evaluate(
@@ -171,7 +173,7 @@ def test_what_the_browser_has_is_not_sent_again(site, walk):
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_nothing_moves_for_who_wants_no_motion(walk, size):
+def test_nothing_moves_with_reduced_motion(walk, size):
     walker = walk(size=size, reduced_motion="reduce")
     page, waiting = walker.page, []
     page.route(ALL, lambda route: waiting.append(route))
@@ -193,7 +195,7 @@ def test_nothing_moves_for_who_wants_no_motion(walk, size):
 @pytest.mark.parametrize("locale", ["en-GB", "de-DE", "fr-FR"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("tab", ["overview", "usage", "content"])
-def test_no_text_runs_into_another(walk, locale, size, tab):
+def test_no_text_overlaps_another(walk, locale, size, tab):
     walker = walk(locale=locale, size=size)
     walker.open(f"{PATH}?tab={tab}")
     assert walker.page.locator("html").get_attribute("lang") == locale[:2]

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A visitor with a browser window, who notes what goes wrong in it."""
+"""A visitor with a browser window, who records its errors."""
 
 from dataclasses import dataclass, field
 
 from ..helpers.website import PASSWORD, Website
 
 PATIENCE = 60_000
-"""Milliseconds that a page gets on a busy machine."""
+"""Milliseconds until a page times out, also on a busy machine."""
 
 
 _NEXT_FRAME = """() => new Promise(
@@ -84,7 +84,7 @@ class Walker:
         return answer
 
     def wait(self):
-        """Wait until the page shows numbers and asks for nothing more."""
+        """Wait until the page shows numbers and no request is running."""
         # what was clicked has an effect in the next frame
         self.page.evaluate(_NEXT_FRAME)
         self.page.wait_for_selector(

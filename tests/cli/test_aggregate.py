@@ -72,7 +72,7 @@ def test_a_broker_that_is_away_is_one_sentence(events, monkeypatch):
 
 def test_it_says_what_is_missing_before_everything_can_be_counted(events):
     done = run(events.app, "aggregate")
-    assert "not everything yet" in done.out and "generate-community-events" in done.out
+    assert "not complete yet" in done.out and "generate-community-events" in done.out
     missing = run(events.app, "aggregate", "--json").document["missing"]
     assert "generate-community-events" in missing
     run(events.app, "generate-community-events")
@@ -81,7 +81,7 @@ def test_it_says_what_is_missing_before_everything_can_be_counted(events):
 
 def test_of_a_part_it_does_not_say_that_nothing_has_changed(events):
     done = run(events.app, "aggregate", "--start-date", "2026-04-01")
-    assert "Nothing of what was asked for has changed" in done.out
+    assert "Nothing in this selection has changed" in done.out
 
 
 def test_all_days_of_some_communities_are_counted_at_once(events, monkeypatch):
@@ -121,7 +121,7 @@ def interrupted(app):
 def test_interrupted_it_says_so_and_status_needs_nobody(events, zygote):
     run(events.app, "generate-community-events")
     exit_code, told = zygote.run(interrupted)
-    assert exit_code == 3 and "the next run goes on" in told
+    assert exit_code == 3 and "the next run continues" in told
     found = run(events.app, "status")
     assert (found.exit_code, "interrupted" in found.out) == (0, True)
     last = run(events.app, "status", "--json").document["last_run"]

@@ -40,7 +40,7 @@ def test_a_dry_run_says_what_would_be_written(fresh, client, names):
 def test_status_says_what_to_do_next(fresh):
     content.make_record()
     before = run(fresh, "community-events", "status").out
-    assert "not made yet" in before and "generate-community-events" in before
+    assert "not run yet" in before and "generate-community-events" in before
     run(fresh, "generate-community-events")
     assert "complete since" in run(fresh, "community-events", "status").out
 
@@ -60,7 +60,7 @@ def test_status_says_what_the_last_reconciliation_repaired(fresh):
     assert told in dry and "would be written" in dry
     assert told in run(fresh, "community-events", "reconcile").out
     status = run(fresh, "community-events", "status")
-    assert f"3 records looked at, {told}" in status.out
+    assert f"3 records compared, {told}" in status.out
     assert "Drift: none" in status.out
     again = run(fresh, "community-events", "reconcile", "--changed-only", "--json")
     assert (again.document["events"], again.document["causes"]) == (0, {})
@@ -69,8 +69,8 @@ def test_status_says_what_the_last_reconciliation_repaired(fresh):
     assert last["repaired"] == {"accepted": 1, "bulk": 1, "publish": 1}
     assert last["swept_at"] == last["repaired_at"] <= last["looked_at"]
     human = run(fresh, "community-events", "status").out
-    assert "nothing was missing; of all records at" in human
-    assert f"The last repair was at {last['repaired_at']} UTC" in human
+    assert "nothing was missing; all records compared" in human
+    assert f"Last repair: {last['repaired_at']} UTC" in human
 
 
 def test_status_shows_the_communities_asked_for(fresh):
@@ -86,8 +86,8 @@ def test_status_shows_the_communities_asked_for(fresh):
     [
         (["--community", "nowhere"], "There is no community 'nowhere'"),
         (["--record", "nothing"], "There is no published record 'nothing'"),
-        (["--start-date", "2024-13-01"], "'2024-13-01' is no date"),
-        (["--end-date", "soon"], "'soon' is no date"),
+        (["--start-date", "2024-13-01"], "'2024-13-01' is not a date"),
+        (["--end-date", "soon"], "'soon' is not a date"),
         (
             ["--start-date", "2024-02-01", "--end-date", "2024-01-31"],
             "2024-02-01 is after the end date 2024-01-31",

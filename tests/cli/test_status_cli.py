@@ -56,7 +56,7 @@ def families(found, community):
 def test_an_instance_on_which_nothing_has_run_is_told_so(fresh):
     done = run(fresh, "status")
     assert done.exit_code == 0
-    assert "nothing has run yet" in done.out and "no documents yet" in done.out
+    assert "Nothing has run yet" in done.out and "no documents yet" in done.out
 
 
 def test_before_anything_is_counted_nothing_is_complete(events, community):
@@ -73,7 +73,7 @@ def test_before_anything_is_counted_nothing_is_complete(events, community):
 
 def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(events):
     done = run(events.app, "status", "--all")
-    assert "--all shows all" not in done.out
+    assert "Use --all" not in done.out
     assert "1 more communities have no documents yet" in done.out
 
 
@@ -81,7 +81,7 @@ def test_each_family_of_each_community_is_told(events, community, monkeypatch):
     monkeypatch.setitem(events.app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", 3)
     assert run(events.app, "aggregate").exit_code == 0
     found, code = status(events.app)
-    assert code == 0 and not found["needs_a_person"]
+    assert code == 0 and not found["needs_attention"]
     assert found["data_as_of"] is None, "a day is left"
     for one in ("global", community):
         told = families(found, one)
@@ -123,7 +123,7 @@ def test_what_was_written_since_the_last_run_is_told(events):
     run(events.app, "generate-community-events")
     after, _ = status(events.app)
     assert after["changes"] == {"usage": 5, "records": 2}
-    assert "5 writes not looked at yet" in run(events.app, "status").out
+    assert "5 writes not processed yet" in run(events.app, "status").out
 
 
 def test_the_data_are_as_of_the_last_run_that_counted_everything(events):
@@ -151,7 +151,7 @@ def test_records_that_are_to_be_counted_again_are_told(events, community):
     assert "to be counted again" in run(events.app, "status").out
 
 
-def test_a_run_that_failed_needs_a_person(events):
+def test_a_run_that_failed_needs_attention(events):
     month = events.names.events_month("view", DAYS[0][:7])
     events.client.indices.close(index=month)
     try:
@@ -166,7 +166,7 @@ def test_a_run_that_failed_needs_a_person(events):
     assert run(events.app, "status").exit_code == 0
 
 
-def test_dead_letters_need_a_person(events, client, names):
+def test_dead_letters_need_attention(events, client, names):
     run(events.app, "aggregate")
     letter = {
         "index": names.events_month("view", "2026-01"),
@@ -278,11 +278,11 @@ def test_the_largest_communities_are_shown_and_the_others_are_counted(fresh):
     shown = [c["community_id"] for c in found["communities"]]
     assert len(shown) == 11 and shown[:3] == ["global", *communities[:2]]
     assert found["communities_total"] == 12
-    assert "2 more communities: --all shows all" in run(fresh, "status").out
+    assert "2 more communities. Use --all" in run(fresh, "status").out
 
 
 def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client, names):
-    assert "No day has changed" in run(fresh, "status", "--corrections").out
+    assert "There are no corrections" in run(fresh, "status", "--corrections").out
     entry = {
         "kind": "correction",
         "scope": "usage",

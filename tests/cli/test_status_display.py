@@ -51,7 +51,7 @@ def shown(status, capsys, monkeypatch, width=None):
 def test_it_fits_a_terminal(width, capsys, monkeypatch):
     lines = shown(STATUS, capsys, monkeypatch, width)
     assert max(map(len, lines)) <= width
-    assert lines[0] == "Health: 2 things need a person."
+    assert lines[0] == "Health: 2 problems need attention."
     assert " ".join(" ".join(lines).split()).count(LONG.strip()) == 2
 
 
@@ -69,7 +69,7 @@ def test_a_community_is_as_complete_as_the_least_complete_family(capsys, monkeyp
     assert lines[-1].startswith("5 more communities")
 
 
-def test_switched_off_is_told(capsys, monkeypatch):
+def test_a_disabled_extension_is_reported(capsys, monkeypatch):
     off = replace(STATUS, enabled=False, problems=())
     assert "COMMUNITY_STATS_ENABLED" in shown(off, capsys, monkeypatch)[0]
 

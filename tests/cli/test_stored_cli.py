@@ -157,8 +157,8 @@ def test_the_table_has_a_line_for_each_day(family, counted):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--start-date", "soon"], "'soon' is no date"),
-        (between("2026-03-02", "2026-03-01"), "no days from 2026-03-02 to 2026-03-01"),
+        (["--start-date", "soon"], "'soon' is not a date"),
+        (between("2026-03-02", "2026-03-01"), "on 2026-03-02 and ends on 2026-03-01"),
         (["--start-date", "2999-01-01"], "which is today"),
         (["--end-date", "9999-12-31T23:00:00-05:00"], "is out of range"),
         (["--community", "nowhere"], "There is no community 'nowhere'"),
@@ -176,8 +176,8 @@ def test_wrong_use_of_read_is_one_sentence(arguments, sentence, fresh):
 def test_after_clearing_everything_is_looked_at_and_nothing_written(counted):
     before = counted.found()
     done = run(counted.app, "clear-bookmarks", "--yes")
-    assert done.exit_code == 0 and "1 of usage" not in done.out
-    assert "2 of usage and 2 of records" in done.out
+    assert done.exit_code == 0 and "1 usage" not in done.out
+    assert "2 usage indices and 2 records indices" in done.out
     report = counted.aggregate(families=None)
     assert report.days == 3 and changed(report) == {}
     assert sum(written.equal for written in report.families.values()) == 18
@@ -286,7 +286,7 @@ def test_a_back_fill_that_was_interrupted_begins_anew_when_its_events_are_gone(c
     )
     run(counted.app, "destroy-indices", "--all", "--yes")
     done = run(counted.app, "generate-community-events", "--json").document
-    assert (done["records"], done["went_on"]) == (1, False)
+    assert (done["records"], done["resumed"]) == (1, False)
 
 
 def test_only_indices_of_this_instance_are_deleted(counted):

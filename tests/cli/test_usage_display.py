@@ -41,7 +41,7 @@ def test_a_line_has_bar_events_rate_backlog_state_and_time_left():
 
 def test_the_reason_stands_below_the_month_that_waits():
     lines = shown([COPYING, WAITING, DONE])
-    assert lines[2].strip() == "waits: The heap of node a is at 91 %"
+    assert lines[2].strip() == "waiting: The heap of node a is at 91 %"
     assert "download" in lines[1] and "2026-02" in lines[3]
 
 

@@ -138,7 +138,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(two_months):
 def test_no_legacy_events_is_said(usage):
     done = call(usage, "migrate-events")
     assert done.exit_code == 0
-    assert "There are no legacy events. The index templates are in place" in done.out
+    assert "There are no legacy events. The index templates are installed" in done.out
 
 
 def test_a_failed_month_is_exit_code_1_with_the_command_that_tries_again(two_months):
@@ -157,7 +157,7 @@ def test_a_stopped_run_is_exit_code_3_and_status_shows_how_far_it_is(two_months)
         "migrate-events --event-types view --batch-size 20 --max-batches 1",
     )
     assert done.exit_code == 3
-    assert "Stopped: view-2026-03: 1 batches were written" in done.out
+    assert "Stopped: view-2026-03: this run has written 1 batches" in done.out
     status = call(two_months, "usage-events status")
     assert status.exit_code == 0
     (line,) = [line for line in status.out.splitlines() if "copying" in line]
@@ -197,11 +197,11 @@ def test_status_tells_of_enriched_indices_that_are_no_months(usage):
         refresh=True,
     )
     out = " ".join(call(usage, "usage-events status").out.split())
-    assert "1 enriched indices are no month's by their names; they hold 1 events" in out
+    assert "1 enriched indices have no month in their names. They hold 1 events" in out
     assert "1 of these events are not enriched" in out and "no usage" not in out
     status = call(usage, "usage-events status --json").document
     assert status["undated"] == {"indices": 1, "events": 1, "not_enriched": 1}
-    assert not status["needs_a_person"]
+    assert not status["needs_attention"]
 
 
 def test_a_full_heap_is_exit_code_3(two_months, monkeypatch):
@@ -214,7 +214,7 @@ def test_a_full_heap_is_exit_code_3(two_months, monkeypatch):
 def test_a_task_does_the_same_and_can_be_followed(two_months):
     done = call(two_months, "migrate-events --async")
     assert done.exit_code == 0
-    assert "handed to a worker as task" in done.out and "status" in done.out
+    assert "Sent to Celery as task" in done.out and "status" in done.out
     status = call(two_months, "usage-events status --json").document
     assert {m["state"] for m in status["months"]} == {"done"}
     assert call(two_months, "migrate-events --async --json").document["task"]
@@ -224,7 +224,7 @@ def test_verify_cleanup_and_rollback_by_command(two_months):
     call(two_months, "migrate-events")
     checked = call(two_months, "usage-events verify")
     assert checked.exit_code == 0
-    assert checked.out.count("the same as its backup") == 2
+    assert checked.out.count("holds all events of its backup") == 2
     checks = call(two_months, "usage-events verify --json").document
     assert [c["same"] for c in checks] == [True, True]
 
@@ -252,7 +252,7 @@ def test_verify_cleanup_and_rollback_by_command(two_months):
 def test_deleting_asks_first(two_months):
     call(two_months, "migrate-events")
     done = call(two_months, "usage-events cleanup")
-    assert done.exit_code == 1 and "for good?" in done.out
+    assert done.exit_code == 1 and "Permanently delete" in done.out
     backup = two_months.names.events_backup("view", "2026-03")
     assert two_months.client.indices.exists(index=backup)
 
@@ -298,21 +298,21 @@ def assert_refused(done, sentence, exit_code=2):
 
 
 BAD = [
-    ("--event-types views", "Unknown event type 'views'; there are view and download"),
-    ("--months 2026-13", "'2026-13' is no month: write YYYY-MM or YYYY-MM:YYYY-MM"),
-    ("--months 2026-03:", "'2026-03:' is no month"),
-    ("--months march", "'march' is no month"),
+    ("--event-types views", "type 'views'; the event types are view and download."),
+    ("--months 2026-13", "'2026-13' is not a month; write YYYY-MM or YYYY-MM:YYYY-MM"),
+    ("--months 2026-03:", "'2026-03:' is not a month"),
+    ("--months march", "'march' is not a month"),
     ("--months 2999-01", "The month 2999-01 is in the future"),
-    ("--months 2026-04:2026-03", "upside down: 2026-04 is later"),
-    ("--batch-size 10001", "The batch size is 10001; it can be 1 to 10,000"),
-    ("--batch-size 0", "The batch size is 0; it can be 1 to 10,000"),
-    ("--max-batches 0", "At most 0 batches is nothing to do"),
-    ("--max-memory-percent 0", "The memory limit is 0 %; it can be 1 to 100"),
-    ("--max-memory-percent 101", "The memory limit is 101 %; it can be 1 to 100"),
-    ("--re-enrich nothing", "There is no breakdown 'nothing'"),
+    ("--months 2026-04:2026-03", "The range '2026-04:2026-03' ends before it begins"),
+    ("--batch-size 10001", "The batch size is 10001; it must be from 1 to 10,000"),
+    ("--batch-size 0", "The batch size is 0; it must be from 1 to 10,000"),
+    ("--max-batches 0", "number of batches is 0; it must be at least 1"),
+    ("--max-memory-percent 0", "The memory limit is 0 %; it must be from 1 to 100"),
+    ("--max-memory-percent 101", "The memory limit is 101 %; it must be from 1 to 100"),
+    ("--re-enrich nothing", "has no breakdown 'nothing'"),
     ("--re-enrich countries", "is read from the event itself"),
-    ("--re-enrich subjects --dry-run", "--re-enrich goes with"),
-    ("--re-enrich subjects --batch-size 5", "--re-enrich goes with"),
+    ("--re-enrich subjects --dry-run", "--re-enrich can be combined with"),
+    ("--re-enrich subjects --batch-size 5", "--re-enrich can be combined with"),
 ]
 
 
@@ -349,7 +349,8 @@ def test_the_other_commands_refuse_bad_months_and_types(command, standing):
 
 
 def test_a_rollback_is_never_for_all_unasked(standing):
-    assert_refused(call(standing, "usage-events rollback"), "Say which months")
+    done = call(standing, "usage-events rollback")
+    assert_refused(done, "name the months to roll back")
 
 
 COMMANDS = [
@@ -496,14 +497,14 @@ BAD_SUBCOUNTS = [
     ({"x": {"field": "metadata.no_such"}}, "'metadata.no_such', which records do not"),
     ({"x": {"field": "metadata.title.deeper"}}, "which records do not have"),
     ({"x": {"field": []}}, "has an empty 'field'"),
-    ({"x": {"field": 3}}, "has a 'field' that is no dotted path"),
+    ({"x": {"field": 3}}, "has a 'field' that is not a dotted path"),
     ({"x": {"event": "colour"}}, "unknown event field 'colour'"),
     ({"x": {}}, "exactly one of 'field' and 'event'"),
     ({"x": {"field": "access.status", "sow": "top"}}, "unknown option 'sow'"),
     ({"x": {"field": "access.status", "show": "some"}}, "'show' 'some'"),
     ({"x": {"event": "referrer", "extract": "path"}}, "'extract' 'path'"),
-    ({"X y": {"field": "access.status"}}, "is no valid key"),
-    ({"x": {"field": "metadata.subjects", "text": 5}}, "'text' that is no text"),
+    ({"X y": {"field": "access.status"}}, "is not a valid key"),
+    ({"x": {"field": "metadata.subjects", "text": 5}}, "'text' that is not a string"),
     ({"x": "access.status"}, "must be a dict of options"),
     (["x"], "must be a dict of breakdowns"),
 ]

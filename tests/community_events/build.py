@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Database rows and events as short as tests need them."""
+"""Build database rows and events with few arguments."""
 
 from datetime import datetime, timedelta
 
@@ -18,22 +18,22 @@ REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)
 
 
 def day(number):
-    """Return the start of a day, counted from 2024-01-01, as rows have it."""
+    """Return the start of a day, counted from 2024-01-01, in the format of rows."""
     return f"{second(number)}.000000"
 
 
 def second(number):
-    """Return the start of a day as events have it."""
+    """Return the start of a day in the format of events."""
     return as_second(datetime(2024, 1, 1) + timedelta(days=number))
 
 
 def added(community_id, place, number):
-    """Return what a timeline is made of: added on a day."""
+    """Return a timeline entry: added on a day."""
     return TimelineEntry(community_id, place, "added", second(number))
 
 
 def removed(community_id, place, number):
-    """Return what a timeline is made of: removed on a day."""
+    """Return a timeline entry: removed on a day."""
     return TimelineEntry(community_id, place, "removed", second(number))
 
 
@@ -51,12 +51,12 @@ def community(community_id, created=-10, accepted=None, requested=None, **change
 
 
 def ended(community_id, accepted, requested):
-    """Return an accepted request whose row is gone; days are numbers."""
+    """Return an accepted request whose row no longer exists; days are numbers."""
     return AcceptedRequest(community_id, day(requested), day(accepted))
 
 
 def row(record=None, parent=None, created=0, parent_updated=0, **changes):
-    """Return a record with what belongs to it; days are numbers."""
+    """Return a record row with the given related rows; days are numbers."""
     deleted = changes.pop("deleted", None)
     return RecordRow(
         record_id="00000000-0000-0000-0000-000000000001",

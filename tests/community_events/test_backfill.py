@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The back-fill writes what InvenioRDM's own services have done."""
+"""The back-fill writes the events of changes made by InvenioRDM's own services."""
 
 import time
 
@@ -26,7 +26,7 @@ def generate(fresh):
 
 
 def _in(client, names, app, recid, moment):
-    """Return the communities of a record at a moment, as enrichment sees them."""
+    """Return the communities of a record at a given time, as enrichment sees them."""
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     context = RecordLookup(client, names, subcounts).get([recid])[recid]
     return context.timeline.communities_at(moment)
@@ -91,7 +91,7 @@ def test_records_added_in_bulk_are_dated_by_their_creation(generate, client, nam
     assert event["event_date"] == event["record_created_date"]
 
 
-def test_a_removed_record_was_in_until_its_parent_changed(
+def test_a_removed_record_was_included_until_its_parent_changed(
     generate, client, names, fresh
 ):
     community = content.make_community()
@@ -104,7 +104,7 @@ def test_a_removed_record_was_in_until_its_parent_changed(
     assert _in(client, names, fresh, recid, LATER) == ()
 
 
-def test_a_moved_record_is_out_of_the_one_and_in_the_other(
+def test_a_moved_record_leaves_one_community_and_joins_the_other(
     generate, client, names, fresh
 ):
     one, two = content.make_community(), content.make_community()
@@ -117,7 +117,7 @@ def test_a_moved_record_is_out_of_the_one_and_in_the_other(
     assert _in(client, names, fresh, recid, LATER) == (two,)
 
 
-def test_a_record_in_and_out_and_in_again_has_two_stays(generate, client, names):
+def test_a_record_added_removed_and_added_again_has_two_stays(generate, client, names):
     community = content.make_community()
     recid = content.make_record(communities=[community])
     content.remove(recid, community)
@@ -147,7 +147,7 @@ def test_a_change_after_the_back_fill_is_found_by_the_next_one(generate, client,
     assert history(client, names, recid, community) == expected
 
 
-def test_a_deleted_record_leaves_and_a_restored_one_comes_back(
+def test_a_deleted_record_leaves_and_a_restored_record_returns(
     generate, client, names, fresh
 ):
     community = content.make_community()
@@ -165,7 +165,7 @@ def test_a_deleted_record_leaves_and_a_restored_one_comes_back(
     assert _in(client, names, fresh, recid, LATER) == (community,)
 
 
-def test_a_deletion_that_was_taken_back_before_installation_is_a_gap(
+def test_a_deletion_that_was_undone_before_installation_is_a_gap(
     generate, client, names
 ):
     community = content.make_community()
@@ -181,7 +181,7 @@ def test_a_deletion_that_was_taken_back_before_installation_is_a_gap(
     assert {e["evidence"] for e in events if e["place"] > 1} == {"history"}
 
 
-def test_a_deleted_community_loses_its_records_and_a_restored_one_gets_them_back(
+def test_a_deleted_community_loses_its_records_until_it_is_restored(
     generate, client, names, fresh
 ):
     community = content.make_community()
@@ -210,7 +210,9 @@ def test_each_version_has_a_timeline_of_its_own(generate, client, names):
     assert later["evidence"] == "created"
 
 
-def test_the_submission_of_a_later_version_is_no_second_stay(generate, client, names):
+def test_the_submission_of_a_later_version_is_not_a_second_stay(
+    generate, client, names
+):
     community = content.make_community()
     first = content.make_draft()
     content.accept(content.submit(first, community))
@@ -219,7 +221,7 @@ def test_the_submission_of_a_later_version_is_no_second_stay(generate, client, n
     assert history(client, names, first, community) == ["added"]
 
 
-def test_a_record_of_a_subcommunity_is_in_its_parent_too(generate, client, names):
+def test_a_record_of_a_subcommunity_is_also_in_its_parent(generate, client, names):
     parent = content.make_community()
     child = content.make_community(parent=parent)
     recid = content.make_record(communities=[child])
@@ -238,7 +240,7 @@ def test_a_draft_has_no_events(generate, client, names):
     assert community_events(client, names) == []
 
 
-def test_facts_are_read_of_every_kind_of_record(generate, client, names):
+def test_facts_are_read_for_every_kind_of_record(generate, client, names):
     open_ = content.make_record(files={"a.CSV": b"12345", "b.pdf": b"1"})
     metadata_only = content.make_record()
     hidden = content.make_record(
@@ -348,7 +350,7 @@ def test_a_dry_run_writes_nothing_and_counts_what_is_missing(generate, client, n
     assert (done.events, done.facts) == (report.events, report.facts)
 
 
-def test_only_the_records_asked_for_are_seen(generate, client, names):
+def test_only_the_requested_records_are_compared(generate, client, names):
     one, two = content.make_community(), content.make_community()
     first = content.make_record(communities=[one])
     second = content.make_record(communities=[two])
@@ -369,7 +371,7 @@ def test_records_are_selected_by_the_day_of_their_creation(generate, client, nam
     assert generate(end_date="2000-01-01").records == 0
 
 
-def test_nothing_is_written_where_the_extension_is_switched_off(
+def test_nothing_is_written_when_the_extension_is_disabled(
     generate, client, names, fresh, monkeypatch
 ):
     recid = content.make_record()

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Whatever happens to a back-fill, running it again ends in the same state."""
+"""After any interruption of a back-fill, running it again ends in the same state."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ RECORDS = 6
 
 @pytest.fixture()
 def world(fresh):
-    """Make records in a community, one of them removed; return their recids."""
+    """Create records in a community, remove one of them, and return their recids."""
     community = content.make_community()
     recids = [content.make_record() for _ in range(RECORDS)]
     content.include_in_bulk(recids, community)
@@ -46,7 +46,7 @@ def _generation(app, names, page_size=1, store_class=EventStore, **options):
 
 
 def _told(client, names):
-    """Return what the events tell, without the moments of writing."""
+    """Return the stored events without their time of writing."""
     return [
         {k: v for k, v in event.items() if k != "timestamp"}
         for event in community_events(client, names)
@@ -55,7 +55,7 @@ def _told(client, names):
 
 @pytest.fixture()
 def expected(world, fresh, client, names):
-    """Return what an undisturbed back-fill tells, and forget it again."""
+    """Return the events of an undisturbed back-fill, and delete them again."""
     _generation(fresh, names).run_all()
     told = _told(client, names)
     assert len(told) == 2 * RECORDS - 1
@@ -64,7 +64,7 @@ def expected(world, fresh, client, names):
 
 
 class _KilledBetween(EventStore):
-    """Dies when the events of a page are stored and its facts are not."""
+    """Dies after the events of a page are stored and before its facts are."""
 
     written = 0
 
@@ -76,7 +76,7 @@ class _KilledBetween(EventStore):
         return super().put_facts(facts)
 
 
-def test_killed_between_events_and_facts_it_goes_on(
+def test_a_run_killed_between_events_and_facts_is_resumed(
     expected, world, fresh, client, names
 ):
     run = _generation(fresh, names, store_class=_KilledBetween)
@@ -89,7 +89,7 @@ def test_killed_between_events_and_facts_it_goes_on(
 
 
 @pytest.mark.parametrize("pages", [1, 5])
-def test_killed_after_some_pages_it_goes_on_where_it_was(
+def test_a_run_killed_after_some_pages_is_resumed_at_its_position(
     pages, expected, fresh, client, names
 ):
     def die(progress):
@@ -102,14 +102,16 @@ def test_killed_after_some_pages_it_goes_on_where_it_was(
     state = backfill_state(client, names)
     assert not state.complete and state.seen == pages
     report = _generation(fresh, names).run_all()
-    assert report.went_on and report.complete
+    assert report.resumed and report.complete
     assert report.records == RECORDS - pages
     assert _told(client, names) == expected
     state = backfill_state(client, names)
     assert state.complete and state.records == RECORDS
 
 
-def test_ended_by_what_it_shows_it_goes_on_where_it_was(expected, fresh, client, names):
+def test_a_run_ended_by_its_progress_callback_is_resumed_at_its_position(
+    expected, fresh, client, names
+):
     class EndedError(Exception):
         pass
 
@@ -123,15 +125,15 @@ def test_ended_by_what_it_shows_it_goes_on_where_it_was(expected, fresh, client,
         run.run_all()
     assert backfill_state(client, names).seen == 2
     report = _generation(fresh, names).run_all()
-    assert report.went_on and report.complete and report.records == RECORDS - 2
+    assert report.resumed and report.complete and report.records == RECORDS - 2
     assert _told(client, names) == expected
 
 
 class _Always:
-    """Is always due."""
+    """A pace by which the action is always due."""
 
     def is_due(self):
-        """Tell that it is time."""
+        """Return True."""
         return True
 
 
@@ -152,7 +154,7 @@ def test_a_record_that_appears_behind_the_position_is_found(
 
 
 @pytest.mark.parametrize("end", ["remove", "delete_community"])
-def test_a_membership_that_ends_while_it_runs_ends_in_the_events(
+def test_a_membership_that_ends_during_a_run_ends_in_the_events(
     end, world, fresh, client, names
 ):
     recid = world[3]
@@ -189,7 +191,7 @@ def _dry_events(app, recid):
     return [{"community_id": stay.community_id} for stay in truth_of(row).stays]
 
 
-def test_two_at_once_write_each_event_once(expected, fresh, client, names):
+def test_two_concurrent_runs_write_each_event_once(expected, fresh, client, names):
     runs = [Forked(fresh, lambda: _generation(fresh, names, 2).run_all()) for _ in "ab"]
     reports = [run.wait() for run in runs]
     assert all(report.complete for report in reports)
@@ -197,7 +199,7 @@ def test_two_at_once_write_each_event_once(expected, fresh, client, names):
     assert _told(client, names) == expected
 
 
-def test_an_event_that_a_search_does_not_show_yet_is_not_written_twice(
+def test_an_event_that_a_search_does_not_find_yet_is_not_written_twice(
     world, fresh, client, names
 ):
     rows = MembershipReader(db.engine).rows(world)
@@ -222,7 +224,7 @@ def test_an_event_that_a_search_does_not_show_yet_is_not_written_twice(
     }
 
 
-def test_writes_that_are_refused_for_now_are_made_later(world, fresh, client, names):
+def test_temporarily_refused_writes_are_repeated(world, fresh, client, names):
     _generation(fresh, names).run_all()
     told = _told(client, names)
     content.delete_record(world[2])
@@ -237,7 +239,7 @@ def test_writes_that_are_refused_for_now_are_made_later(world, fresh, client, na
     assert any("cluster_block_exception" in reason for reason in reasons)
 
 
-def test_writes_that_stay_refused_stop_it_and_the_next_run_goes_on(
+def test_permanently_refused_writes_stop_a_run_and_the_next_one_continues(
     world, fresh, client, names
 ):
     _generation(fresh, names).run_all()
@@ -245,13 +247,13 @@ def test_writes_that_stay_refused_stop_it_and_the_next_run_goes_on(
     _block(client, names, True)
     with pytest.raises(SearchUnavailableError, match="again") as caught:
         _generation(fresh, names, limit=0.5).run_all()
-    assert caught.traceback  # keeps everything that the run has left behind
+    assert caught.traceback  # references everything that the run has left behind
     assert _open_transactions() == 0
     _block(client, names, False)
     assert _generation(fresh, names).run_all().events == 2
 
 
-def test_a_record_of_which_an_event_is_refused_is_not_taken_for_known(
+def test_a_record_with_a_refused_event_does_not_count_as_known(
     fresh, client, names, request
 ):
     community, recid = content.make_community(), content.make_record()
@@ -279,7 +281,7 @@ def test_a_record_of_which_an_event_is_refused_is_not_taken_for_known(
 
 
 def _open_transactions():
-    """Return how many connections to the database are idle in a transaction."""
+    """Return the number of database connections that are idle in a transaction."""
     db.session.remove()
     return db.session.execute(
         sa.text(
@@ -296,7 +298,7 @@ def _block(client, names, blocked):
     )
 
 
-def test_a_database_that_breaks_off_is_one_sentence(world, fresh):
+def test_a_broken_database_connection_is_one_sentence(world, fresh):
     db.session.remove()
     pages = MembershipReader(db.engine, page_size=1).select().pages()
     next(pages)
@@ -313,13 +315,15 @@ def test_a_database_that_breaks_off_is_one_sentence(world, fresh):
     db.engine.dispose()
 
 
-def test_a_database_that_is_away_is_one_sentence():
+def test_an_unreachable_database_is_one_sentence():
     engine = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
     with pytest.raises(DatabaseUnavailableError, match="did not answer"):
         MembershipReader(engine).select().count()
 
 
-def test_a_mark_without_events_does_not_count_as_complete(world, fresh, client, names):
+def test_a_finished_state_without_events_does_not_count_as_complete(
+    world, fresh, client, names
+):
     _generation(fresh, names).run_all()
     assert backfill_state(client, names).complete
     client.indices.delete(index=f"{names.community_events}-*")
@@ -333,8 +337,8 @@ def test_an_instance_without_records_can_be_complete(fresh, client, names):
     assert backfill_state(client, names).complete
 
 
-def test_facts_whose_shard_is_on_its_way_are_waited_for(world, fresh, client, names):
-    """An ``_mget`` is answered with 200 and an error for each document."""
+def test_facts_in_a_relocating_shard_are_waited_for(world, fresh, client, names):
+    """For each document, an ``_mget`` can return an error within a 200 response."""
     _generation(fresh, names).run_all()
     index = names.record_facts
     (shard,) = client.cat.shards(index=index, params={"format": "json", "h": "node"})

@@ -1,29 +1,29 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Each path by which a membership changes ends in the right community events.
+"""Each way in which a membership changes results in the correct community events.
 
 ======================================  ==============================================
-path                                    test
+way                                     test
 ======================================  ==============================================
 direct publication                      ``test_direct_publication``
 review attached, submitted, declined    ``test_submission_for_review_changes_nothing``
 submission accepted                     ``test_accepted_submission``
 submission without review               ``test_submission_without_review``
-inclusion asked for                     ``test_inclusion_that_is_asked_for_is_none_yet``
+inclusion requested                     ``test_requested_inclusion_changes_nothing_yet``
 inclusion accepted                      ``test_accepted_inclusion``
 inclusion declined, cancelled           ``test_inclusion_that_is_not_accepted``
-added although it is in already         ``test_adding_a_record_that_is_in_already``
+added although already included         ``test_adding_an_included_record_again``
 default community set                   ``test_default_community_is_no_change``
 removed by the record's API             ``test_removal_and_addition_again[remove]``
 removed by the community's API          ``test_removal_and_addition_again[remove_by…]``
-several removed, one of them not in     ``test_removal_by_the_community_of_several``
+several removed, one not included       ``test_removal_of_several_by_the_community``
 bulk addition                           ``test_bulk_addition_is_dated_by_when_it_was…``
-bulk addition, one is in already        ``test_bulk_addition_of_one_that_is_in_already``
-bulk addition to a part                 ``test_addition_to_a_part[include_in_bulk]``
-inclusion, submission into a part       ``test_addition_to_a_part``, ``test_submission…``
-removal from a part                     ``test_removal_from_a_part_stays_in_the_whole``
-community becomes a part                ``test_a_community_that_becomes_a_part_moves…``
+bulk addition, one already included     ``test_bulk_addition_of_an_included_record``
+bulk addition to a subcommunity         ``test_addition_to_a_subcommunity[include_in…]``
+inclusion, submission into one          ``test_addition_to…``, ``test_submission_to…``
+removal from a subcommunity             ``test_removal_from_a_subcommunity_stays_in_…``
+community becomes a subcommunity        ``test_a_community_that_becomes_a_subcommuni…``
 new version, draft and published        ``test_new_version_is_a_record_of_its_own``
 edition                                 ``test_edition_writes_no_event_and_new_facts``
 record deleted, restored                ``test_deletion_and_restoration_of_a_record``
@@ -32,7 +32,7 @@ community deleted, restored             ``test_deletion_and_restoration_of_a_com
 rows written by hand                    ``test_rows_…``
 ======================================  ==============================================
 
-What is rolled back, or happens twice at once, is in ``test_capture_races``.
+Rollbacks and concurrent changes are in ``test_capture_races``.
 """
 
 import threading
@@ -63,7 +63,7 @@ from tests.helpers.statistics import community_events, documents, facts
 
 @pytest.fixture()
 def told(capturing, client, names):
-    """Return a function from a record to its communities' (type, cause) in order."""
+    """Return a function from a record to (type, cause) of its events, by community."""
 
     def tell(recid):
         events = {}
@@ -125,7 +125,7 @@ def test_inclusion_that_is_not_accepted(told, action):
     assert told(recid) == {"global": PUBLISHED}
 
 
-def test_inclusion_that_is_asked_for_is_none_yet(told):
+def test_requested_inclusion_changes_nothing_yet(told):
     community, recid = content.make_community(), content.make_record()
     content.request_inclusion(recid, community)
     assert told(recid) == {"global": PUBLISHED}
@@ -137,7 +137,7 @@ def test_accepted_inclusion(told):
     assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
 
 
-def test_adding_a_record_that_is_in_already(told):
+def test_adding_an_included_record_again(told):
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)
     data = {"communities": [{"id": community, "require_review": False}]}
@@ -164,7 +164,7 @@ def test_bulk_addition_is_dated_by_when_it_was_made(told, client, names):
         assert event["event_date"] == past
 
 
-def test_bulk_addition_of_one_that_is_in_already(told):
+def test_bulk_addition_of_an_included_record(told):
     community = content.make_community()
     inside, outside = content.make_record(), content.make_record()
     content.include(inside, community)
@@ -178,7 +178,7 @@ def test_bulk_addition_of_one_that_is_in_already(told):
 @pytest.mark.parametrize(
     "add", [content.include, lambda recid, part: content.include_in_bulk([recid], part)]
 )
-def test_addition_to_a_part(told, add):
+def test_addition_to_a_subcommunity(told, add):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_record()
@@ -188,7 +188,7 @@ def test_addition_to_a_part(told, add):
     assert [kind for kind, _ in events[part]] == ["added"]
 
 
-def test_submission_to_a_part(told):
+def test_submission_to_a_subcommunity(told):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_draft()
@@ -196,7 +196,7 @@ def test_submission_to_a_part(told):
     assert told(recid) == {"global": PUBLISHED, part: ACCEPTED, whole: ACCEPTED}
 
 
-def test_removal_from_a_part_stays_in_the_whole(told):
+def test_removal_from_a_subcommunity_stays_in_the_parent(told):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_record()
@@ -206,7 +206,7 @@ def test_removal_from_a_part_stays_in_the_whole(told):
     assert told(recid)[whole] == ACCEPTED
 
 
-def test_a_community_that_becomes_a_part_moves_no_record(told):
+def test_a_community_that_becomes_a_subcommunity_moves_no_record(told):
     whole, part = content.make_community(), content.make_community()
     content.allow_parts(whole)
     recid = content.make_record()
@@ -217,7 +217,7 @@ def test_a_community_that_becomes_a_part_moves_no_record(told):
     assert told(recid) == {"global": PUBLISHED, part: ACCEPTED}
 
 
-def test_removal_by_the_community_of_several(told):
+def test_removal_of_several_by_the_community(told):
     community = content.make_community()
     inside, outside = content.make_record(), content.make_record()
     content.include(inside, community)
@@ -266,7 +266,7 @@ def test_edition_writes_no_event_and_new_facts(told, client, names):
 def test_deletion_and_restoration_of_a_record(told):
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)
-    time.sleep(1.1)  # what ends in the second in which it began leaves no trace
+    time.sleep(1.1)  # a stay that ends in its first second leaves no trace
     content.delete_record(recid)
     deleted = ("removed", "deleted")
     assert told(recid) == {
@@ -300,7 +300,7 @@ def test_default_community_is_no_change(told, capturing, monkeypatch):
     assert told(recid) == before
 
 
-def test_a_change_is_noted_for_the_usage_events_since_then(told, client, names):
+def test_a_change_is_noted_for_reattribution_since_its_time(told, client, names):
     community, recid = content.make_community(), content.make_record()
     assert _noted(client, names) == {}
     content.include(recid, community)
@@ -331,7 +331,7 @@ def test_rows_deleted_by_a_query_are_noticed(told, monkeypatch):
     assert [kind for kind, _ in told(recid)[community]] == ["added", "removed"]
 
 
-def test_two_changes_at_once_write_each_event_once(told, capturing, client, names):
+def test_two_concurrent_changes_write_each_event_once(told, capturing, client, names):
     one, two, recid = *(content.make_community() for _ in "12"), content.make_record()
     parent = str(current_rdm_records_service.record_cls.pid.resolve(recid).parent.id)
     for community in (one, two):
@@ -352,9 +352,7 @@ def test_two_changes_at_once_write_each_event_once(told, capturing, client, name
 
 
 @pytest.mark.parametrize("by", ["objects", "statement", "table"])
-def test_ten_thousand_memberships_at_once_are_told_in_few_messages(
-    told, monkeypatch, by
-):
+def test_ten_thousand_memberships_are_sent_in_few_messages(told, monkeypatch, by):
     community, sent = content.make_community(), []
     monkeypatch.setattr(
         capture.Watcher, "send", staticmethod(lambda **message: sent.append(message))
@@ -377,7 +375,7 @@ def test_ten_thousand_memberships_at_once_are_told_in_few_messages(
     assert sorted(told_of) == sorted(str(id) for id in parents)
 
 
-def test_an_action_succeeds_while_opensearch_is_away(
+def test_an_action_succeeds_while_opensearch_is_down(
     told, capturing, monkeypatch, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
@@ -392,7 +390,7 @@ def test_an_action_succeeds_while_opensearch_is_away(
     assert (event["cause"], event["evidence"]) == ("reconciled", "request")
 
 
-def test_in_a_request_the_message_is_sent_after_the_answer(
+def test_in_a_request_the_message_is_sent_after_the_response(
     told, capturing, monkeypatch
 ):
     recid = content.make_record()
@@ -424,7 +422,7 @@ def test_users_records_that_are_blocked_and_restored(told):
         time.sleep(1.1)
 
 
-def test_a_change_that_cannot_be_sent_fails_nothing_and_is_reconciled(
+def test_a_change_that_cannot_be_sent_raises_no_error_and_is_reconciled(
     told, capturing, monkeypatch, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
@@ -443,7 +441,7 @@ def test_a_change_that_cannot_be_sent_fails_nothing_and_is_reconciled(
     assert service.reconcile_community_events().events == 0
 
 
-def test_rows_changed_behind_the_application_are_found_by_the_sweep(
+def test_rows_changed_outside_the_application_are_found_by_the_sweep(
     told, capturing, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
@@ -454,7 +452,7 @@ def test_rows_changed_behind_the_application_are_found_by_the_sweep(
     _made_at("2020-01-01T00:00:00")
     service.generate_record_community_events()
     assert service.reconcile_if_due().events == 0
-    time.sleep(1.1)  # they were compared in an earlier second than what follows
+    time.sleep(1.1)  # the records were compared in an earlier second than the changes
     before = timestamps.now()
     db.session.execute(sa.text("DELETE FROM rdm_parents_community"))
     parent = current_rdm_records_service.record_cls.pid.resolve(came).parent.id
@@ -469,7 +467,7 @@ def test_rows_changed_behind_the_application_are_found_by_the_sweep(
     assert [kind for kind, _ in told(came)[two]] == ["added"]
     assert [kind for kind, _ in told(gone)["global"]] == ["added", "removed"]
     for recid, community in ((left, one), (came, two), (gone, "global")):
-        # the rows' last change is years ago, but they were as told since
+        # the rows were last changed years ago, but the timeline was verified since
         event = _events(client, names, recid, community)[-1]
         assert before <= event["event_date"] <= timestamps.now()
         assert event["evidence"] == "now"
@@ -489,7 +487,7 @@ def test_back_fill_after_live_capture_writes_nothing(told, capturing):
 
 
 def _noted(client, names):
-    """Return record -> moment from which its usage events are attributed again."""
+    """Return record -> time from which its usage events are re-attributed."""
     found = documents(client, names.reindexing).values()
     return {s["recid"]: s["since"] for s, *_ in found if s.get("kind") == KIND}
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What is rolled back leaves no event; what happens twice at once is written once."""
+"""A rolled-back change writes no event; concurrent changes are written once."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,10 +28,10 @@ PAST = "2020-01-01T00:00:00"
 
 
 class World:
-    """Communities and records of a test, what is sent, and what is told."""
+    """Communities and records of a test, the messages sent and the stored events."""
 
     def __init__(self, app, client, names):
-        """Keep what a test uses."""
+        """Store the fixtures that a test uses."""
         self.app, self._client, self._names = app, client, names
         self.service = app.extensions["invenio-stats-dashboard"].community_stats_service
         self.sent = []
@@ -49,12 +49,12 @@ class World:
         return [e["event_type"] for e in self.told(recid, community_id)]
 
     def versions(self):
-        """Return how often each document of an event was written."""
+        """Return how often each event document was written."""
         found = documents(self._client, self._names.community_events)
         return {version for _, version, _ in found.values()}
 
     def at_once(self, *actions):
-        """Run functions in threads, each with a database connection of its own."""
+        """Run functions in threads, each with its own database connection."""
 
         def run(action):
             with self.app.app_context():
@@ -73,7 +73,7 @@ def world(capturing, client, names):
 
 @pytest.fixture()
 def held(world, monkeypatch):
-    """Hold the messages of an instance back."""
+    """Hold back the messages of an instance, and return it."""
     sent = world.sent
     monkeypatch.setattr(
         capture.Watcher, "send", staticmethod(lambda **message: sent.append(message))
@@ -106,13 +106,13 @@ def test_a_service_that_fails_after_the_change_writes_no_event(held):
         db.session.flush()
         noticed.append(dict(db.session.info))
         _ = 1 / 0
-    assert noticed[0]  # it was noticed, and is forgotten
+    assert noticed[0]  # the change was noticed, and is discarded
     db.session.commit()
     content.make_user()
     assert held.sent == []
 
 
-def test_of_a_savepoint_that_is_rolled_back_only_the_rest_is_written(world):
+def test_changes_outside_a_rolled_back_savepoint_are_written(world):
     community = content.make_community()
     outside, inside = content.make_record(), content.make_record()
     add_row(outside, community)
@@ -124,7 +124,7 @@ def test_of_a_savepoint_that_is_rolled_back_only_the_rest_is_written(world):
     assert world.kinds(inside, community) == []
 
 
-def test_a_change_after_a_savepoint_was_rolled_back_is_written(world):
+def test_a_change_after_a_rolled_back_savepoint_is_written(world):
     community = content.make_community()
     inside, after = content.make_record(), content.make_record()
     savepoint = db.session.begin_nested()
@@ -136,7 +136,7 @@ def test_a_change_after_a_savepoint_was_rolled_back_is_written(world):
     assert world.kinds(inside, community) == []
 
 
-def test_a_savepoint_that_is_released_is_not_yet_written(held):
+def test_a_released_savepoint_is_not_written_before_the_commit(held):
     community, recid = content.make_community(), content.make_record()
     held.sent.clear()
     with db.session.begin_nested():
@@ -152,10 +152,10 @@ def test_a_savepoint_that_is_released_is_not_yet_written(held):
     assert message["parent_ids"] == [str(parent_of(recid).id)]
 
 
-# -- at once ----------------------------------------------------------------
+# -- concurrently -----------------------------------------------------------
 
 
-def test_of_two_additions_at_once_both_are_written_once(world, monkeypatch):
+def test_two_concurrent_additions_are_each_written_once(world, monkeypatch):
     one, two, recid = *(content.make_community() for _ in "12"), content.make_record()
     both_have_read, stale = threading.Barrier(2, timeout=60), []
     add = CommunitiesRelationManager.add
@@ -168,7 +168,7 @@ def test_of_two_additions_at_once_both_are_written_once(world, monkeypatch):
     def include(community):
         try:
             content.include_in_bulk([recid], community)
-        except StaleDataError as error:  # the other one was first: ask again
+        except StaleDataError as error:  # the other one was first: try again
             stale.append(error)
             both_have_read.abort()
             db.session.rollback()
@@ -176,7 +176,7 @@ def test_of_two_additions_at_once_both_are_written_once(world, monkeypatch):
 
     monkeypatch.setattr(CommunitiesRelationManager, "add", waiting)
     world.at_once(lambda: include(one), lambda: include(two))
-    assert len(stale) == 1  # one of the two was really rolled back after its change
+    assert len(stale) == 1  # one of the two was rolled back after its change
     for community in (one, two):
         assert [
             (e["event_type"], e["cause"], e["place"])
@@ -187,7 +187,7 @@ def test_of_two_additions_at_once_both_are_written_once(world, monkeypatch):
 
 @pytest.fixture()
 def meeting(monkeypatch):
-    """Let two writers compare before either of them writes."""
+    """Make two writers compare before either of them writes."""
     both_have_compared = threading.Barrier(2, timeout=60)
     create, met = EventStore.create_events, threading.local()
 
@@ -213,7 +213,7 @@ def test_back_fill_and_live_capture_of_one_change_write_one_event(held, meeting)
     assert held.versions() == {1}
 
 
-def test_back_fill_beside_live_capture_dates_a_change_as_that_does(held):
+def test_back_fill_and_live_capture_date_a_change_equally(held):
     community, recid = content.make_community(), content.make_record()
     for table in (
         "rdm_records_metadata",

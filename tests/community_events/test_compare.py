@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the one function that decides what is written."""
+"""Rules of the function that decides which events are written."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ NOW = second(100)
 
 
 def _missing(truth, *events, community_id="a"):
-    """Return the events that one community's timeline lacks, in short."""
+    """Return the events that one community's timeline lacks, in a short form."""
     lacking = compare(truth, Timeline(events), "reconciled", NOW)
     return [
         (e.place, e.event_type, e.event_date, e.evidence)
@@ -40,34 +40,34 @@ def test_a_record_without_events_gets_its_whole_history():
     ]
 
 
-def test_a_timeline_that_tells_the_truth_lacks_nothing():
+def test_a_timeline_that_agrees_with_the_database_lacks_nothing():
     truth = truth_of(row(communities=(community("a", accepted=3, requested=2),)))
     events = compare(truth, Timeline(), "backfill", NOW)
     assert compare(truth, Timeline(events), "backfill", second(101)) == []
 
 
-def test_what_a_timeline_tells_is_never_contradicted():
+def test_a_timeline_is_never_contradicted():
     truth = truth_of(row(communities=(community("a", accepted=3, requested=2),)))
     assert _missing(truth, added("a", 1, 8)) == []
 
 
-def test_a_removal_that_was_missed_is_dated_by_the_parents_last_change():
+def test_a_missed_removal_is_dated_by_the_last_change_of_the_parent():
     truth = truth_of(row(parent_updated=50))
     expected = [(2, "removed", second(50), "parent")]
     assert _missing(truth, added("a", 1, 3)) == expected
 
 
-def test_a_removal_of_which_nothing_is_known_is_dated_now():
+def test_a_removal_without_evidence_is_dated_now():
     truth = truth_of(row(parent_updated=2))
     assert _missing(truth, added("a", 1, 3)) == [(2, "removed", NOW, "now")]
 
 
-def test_a_bound_in_the_future_is_not_believed():
+def test_a_bound_in_the_future_is_ignored():
     truth = truth_of(row(parent_updated=200))
     assert _missing(truth, added("a", 1, 3)) == [(2, "removed", NOW, "now")]
 
 
-def test_a_record_accepted_again_is_added_at_that_acceptance():
+def test_a_record_accepted_again_is_added_at_the_second_acceptance():
     truth = truth_of(row(communities=(community("a", accepted=20, requested=19),)))
     events = (added("a", 1, 3), removed("a", 2, 10))
     assert _missing(truth, *events) == [(3, "added", second(20), "request")]
@@ -101,13 +101,13 @@ def test_a_deletion_closes_every_stay_and_the_existence():
         ]
 
 
-def test_a_restored_community_takes_its_records_back():
+def test_a_restored_community_gets_its_records_back():
     truth = truth_of(row(communities=(community("a", updated=40),)))
     events = (added("a", 1, 3), removed("a", 2, 10))
     assert _missing(truth, *events) == [(3, "added", second(40), "community")]
 
 
-def test_published_and_deleted_in_the_same_second_is_told_in_order():
+def test_publication_and_deletion_in_the_same_second_are_in_order():
     truth = truth_of(row(deleted=0))
     assert _missing(truth, community_id="global") == [
         (1, "added", second(0), "created"),
@@ -118,7 +118,7 @@ def test_published_and_deleted_in_the_same_second_is_told_in_order():
     ]
 
 
-def test_an_event_carries_the_state_of_its_record():
+def test_an_event_contains_the_state_of_its_record():
     published = {"metadata": {"publication_date": "2020/2021-05"}}
     truth = truth_of(row(published, deleted=9))
     event = compare(truth, Timeline(), "deleted", NOW)[-1]
@@ -128,16 +128,16 @@ def test_an_event_carries_the_state_of_its_record():
     assert event.year == 2024
 
 
-# A world in which memberships change and are compared now and then. What the
-# database tells at each comparison is the present state and, of the past, as
-# much or as little as it happens to keep.
+# A simulation in which memberships change and are compared now and then. At each
+# comparison the database shows the current state and, of the past, as much as it
+# happens to store.
 
 _steps = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "global"]),
-        st.booleans(),  # whether the database can date the present stay
-        st.booleans(),  # whether it keeps the earlier stays
-        st.booleans(),  # whether somebody compares after this step
+        st.booleans(),  # whether the database can date the current stay
+        st.booleans(),  # whether it stores the earlier stays
+        st.booleans(),  # whether a comparison follows this step
     ),
     min_size=1,
     max_size=25,
@@ -145,7 +145,7 @@ _steps = st.lists(
 
 
 def _truth(history, number, dated, kept):
-    """Return what the database tells of a history of (community, day) changes."""
+    """Return what the database shows of a history of (community, day) changes."""
     stays = []
     for community_id, changes in history.items():
         spans = [changes[i : i + 2] for i in range(0, len(changes), 2)]
@@ -172,7 +172,7 @@ def _truth(history, number, dated, kept):
 
 @settings(max_examples=300, deadline=None)
 @given(_steps)
-def test_however_rarely_it_is_compared_the_timeline_ends_in_the_truth(steps):
+def test_with_rare_comparisons_the_timeline_ends_in_the_current_state(steps):
     history, events = {"global": [0]}, []
     for number, (community_id, dated, kept, compared) in enumerate(steps, start=1):
         history.setdefault(community_id, []).append(number)
@@ -194,7 +194,7 @@ def test_however_rarely_it_is_compared_the_timeline_ends_in_the_truth(steps):
 
 @settings(max_examples=300, deadline=None)
 @given(_steps)
-def test_compared_after_every_change_the_timeline_has_every_stay(steps):
+def test_with_a_comparison_after_every_change_the_timeline_has_every_stay(steps):
     history, events = {"global": [0]}, []
     for number, (community_id, *_) in enumerate(steps, start=1):
         history.setdefault(community_id, []).append(number)
@@ -207,7 +207,7 @@ def test_compared_after_every_change_the_timeline_has_every_stay(steps):
         ]
 
 
-def test_a_change_without_a_trace_is_not_dated_before_the_timeline_was_verified():
+def test_a_change_without_evidence_is_not_dated_before_the_last_verification():
     told = [added("global", 1, 0), added("a", 1, 3)]
     truth = truth_of(row(parent_updated=5, communities=(community("b"),)))
     for verified, when, evidence in (

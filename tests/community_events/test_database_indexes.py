@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The indexes that live capture uses: found, created, removed, by service and command."""
+"""The service and the commands find, create and remove the indexes of live capture."""
 
 import threading
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.helpers.commands import run
 from tests.helpers.faults import until
 
 NAMES = [definition.name for definition in INDEXES[:2]]
-"""Of the indexes that this version of InvenioRDM has not."""
+"""The indexes that this version of InvenioRDM does not have."""
 
 
 @pytest.fixture()
@@ -54,7 +54,7 @@ def test_an_index_of_the_site_is_used(engine):
         _execute(engine, "DROP INDEX site_own")
 
 
-def test_an_index_of_a_newer_invenio_rdm_is_created_where_it_is_missing(engine):
+def test_a_missing_index_of_a_newer_invenio_rdm_is_created(engine):
     definition = INDEXES[2]
     status = DatabaseIndexes(engine).statuses()[2]
     assert status.exists and status.used != definition.name
@@ -76,7 +76,7 @@ def test_an_index_of_a_newer_invenio_rdm_is_created_where_it_is_missing(engine):
         "USING hash (parent_id)",
     ],
 )
-def test_an_index_that_does_not_serve_is_not_used(engine, index):
+def test_an_unsuitable_index_is_not_used(engine, index):
     _execute(engine, f"CREATE INDEX site_own ON rdm_records_metadata {index}")
     try:
         assert not DatabaseIndexes(engine).statuses()[0].exists
@@ -88,7 +88,7 @@ def test_an_unfinished_index_is_replaced(engine):
     recid = content.make_record()
     content.new_version(recid)
     db.session.rollback()
-    # two versions of a parent: the creation of a unique index fails half-way
+    # two versions of a parent, so the creation of a unique index fails half-way
     with pytest.raises(sa.exc.IntegrityError):
         _execute(engine, PARENT_INDEX.create.replace("CREATE", "CREATE UNIQUE"))
     status = DatabaseIndexes(engine).statuses()[0]
@@ -97,7 +97,7 @@ def test_an_unfinished_index_is_replaced(engine):
     assert DatabaseIndexes(engine).statuses()[0].exists
 
 
-def test_an_index_that_another_session_still_creates_is_left_alone(engine):
+def test_an_index_that_another_session_is_creating_does_not_change(engine):
     content.make_record()
     db.session.rollback()
     blocker = sa.create_engine(engine.url).connect()
@@ -116,7 +116,7 @@ def test_an_index_that_another_session_still_creates_is_left_alone(engine):
     assert DatabaseIndexes(engine).create() == NAMES[1:]
 
 
-def test_a_refusal_with_another_cause_does_not_blame_the_role(engine, monkeypatch):
+def test_a_refusal_for_another_reason_does_not_mention_the_role(engine, monkeypatch):
     wrong = replace(PARENT_INDEX, key="no_such_column")
     with monkeypatch.context() as patch:
         patch.setattr(database_indexes, "INDEXES", (wrong,))
@@ -125,7 +125,7 @@ def test_a_refusal_with_another_cause_does_not_blame_the_role(engine, monkeypatc
     assert "own the table" not in str(refusal.value)
 
 
-def test_a_role_that_does_not_own_the_tables_is_one_sentence(engine):
+def test_a_role_that_does_not_own_the_tables_gets_one_sentence(engine):
     _execute(engine, "CREATE ROLE reader LOGIN PASSWORD 'reader'")
     try:
         url = engine.url.set(username="reader", password="reader")
@@ -140,7 +140,7 @@ def test_progress_is_reported_while_an_index_is_created(engine):
     db.session.rollback()
     seen = []
     blocker = sa.create_engine(engine.url).connect()
-    # an open transaction that has written: the creation waits for its end
+    # an open transaction that has written: the creation waits until it ends
     blocker.execute(
         sa.text(
             "UPDATE rdm_records_metadata SET index = index WHERE json->>'id' = :id"
@@ -172,7 +172,7 @@ def test_the_commands(engine, fresh):
     created = run(fresh, "database-indexes", "create", "--json")
     assert created.document == {"dry_run": False, "created": NAMES}
     again = run(fresh, "database-indexes", "create")
-    assert (again.exit_code, again.out) == (0, "All indexes exist.\n")
+    assert (again.exit_code, again.out) == (0, "All indexes exist already.\n")
 
     present = run(fresh, "database-indexes", "status", "--json")
     assert present.exit_code == 0
@@ -181,5 +181,6 @@ def test_the_commands(engine, fresh):
     planned = run(fresh, "database-indexes", "drop", "--dry-run", "--json")
     assert len(planned.document["statements"]) == 2
     dropped = run(fresh, "database-indexes", "drop")
-    assert dropped.out == f"Removed {' and '.join(NAMES)}.\n"
-    assert run(fresh, "database-indexes", "drop").out == "There is none to remove.\n"
+    assert dropped.out == f"Dropped {' and '.join(NAMES)}.\n"
+    again = run(fresh, "database-indexes", "drop").out
+    assert again == "There are no indexes to drop.\n"

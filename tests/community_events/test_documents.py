@@ -26,7 +26,7 @@ def _event():
     return compare(truth_of(row()), Timeline(), "backfill", second(1))[0]
 
 
-def test_a_document_gives_the_same_event_again():
+def test_a_document_is_converted_back_to_the_same_event():
     event = _event()
     assert CommunityEvent.from_document(event.to_document()) == event
 
@@ -38,7 +38,7 @@ def test_every_field_is_mapped_and_nothing_else():
     assert set(facts_mapping()["properties"]) == {f.name for f in fields(RecordFacts)}
 
 
-def test_no_value_can_be_one_that_the_index_refuses():
+def test_the_index_can_refuse_no_value():
     for mapping in (event_mapping(), facts_mapping()):
         assert mapping["dynamic"] == "strict"
         assert not mapping["date_detection"] and not mapping["numeric_detection"]

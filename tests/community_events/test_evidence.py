@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of dates: the best evidence there is, and the kind of it."""
+"""Rules of dates: each comes from the best evidence that exists, and names it."""
 
 from invenio_stats_dashboard.community_events.evidence import truth_of
 from invenio_stats_dashboard.community_events.record_rows import DeletedSpan
@@ -38,17 +38,17 @@ def test_without_a_request_the_later_of_record_and_community_dates_it():
     assert _stays(young) == [(second(8), None, "created")]
 
 
-def test_a_later_version_comes_in_when_it_is_published():
+def test_a_later_version_is_added_when_it_is_published():
     record = row(created=9, communities=(community("a", accepted=3, requested=2),))
     assert _stays(record) == [(second(9), None, "created")]
 
 
-def test_an_accepted_request_without_a_row_tells_of_a_stay_that_ended():
+def test_an_accepted_request_without_a_row_shows_an_ended_stay():
     record = row(parent_updated=20, ended=(ended("a", 3, 2),))
     assert _stays(record) == [(second(3), second(20), ("request", "parent"))]
 
 
-def test_two_accepted_requests_tell_that_it_was_out_between():
+def test_two_accepted_requests_show_a_removal_in_between():
     record = row(
         communities=(community("a", accepted=12, requested=10),),
         ended=(ended("a", 3, 2),),
@@ -64,7 +64,7 @@ def test_a_row_without_a_request_after_an_accepted_one_counts_as_one_stay():
     assert _stays(record) == [(second(3), None, "request")]
 
 
-def test_a_stay_that_ended_before_a_version_was_published_is_not_its_own():
+def test_a_stay_that_ended_before_a_version_was_published_does_not_count_for_it():
     assert _stays(row(created=30, parent_updated=20, ended=(ended("a", 3, 2),))) == []
 
 
@@ -89,7 +89,7 @@ def test_an_earlier_deletion_leaves_a_gap():
     ]
 
 
-def test_a_record_accepted_while_it_was_deleted_comes_in_when_it_is_restored():
+def test_a_record_accepted_while_deleted_is_added_when_it_is_restored():
     record = row(
         communities=(community("a", accepted=6, requested=6),),
         deletions=(DeletedSpan(day(5), day(7)),),
@@ -97,7 +97,7 @@ def test_a_record_accepted_while_it_was_deleted_comes_in_when_it_is_restored():
     assert _stays(record) == [(second(7), None, "history")]
 
 
-def test_the_bound_of_a_present_state_is_the_last_change_of_any_row():
+def test_the_bound_of_the_current_state_is_the_last_change_of_any_row():
     record = row(parent_updated=4, updated=3, communities=(community("a", updated=6),))
     truth = truth_of(record)
     assert (truth.bounds["a"].date, truth.bounds["a"].evidence) == (
@@ -116,26 +116,26 @@ def _events(record, written, known=()):
     ]
 
 
-def test_a_row_that_was_seen_to_be_deleted_ends_the_stay():
+def test_a_noticed_deletion_of_a_row_ends_the_stay():
     record = row(parent_updated=20, ended=(ended("a", 3, 2),))
     known = [added("global", 1, 0), added("a", 1, 3)]
     gone = {"a": (False, day(9))}
     assert _events(record, gone, known) == [("removed", second(9), "removed", "row")]
-    record = row(parent_updated=20)  # it came in without a request
+    record = row(parent_updated=20)  # it was added without a request
     assert _events(record, gone, known) == [("removed", second(9), "removed", "row")]
 
 
-def test_a_row_that_was_seen_to_be_inserted_dates_an_addition_without_a_request():
+def test_a_noticed_insertion_of_a_row_dates_an_addition_without_a_request():
     record = row(parent_updated=20, communities=(community("a"),))
     written = {"a": (True, day(9))}
     told = [("added", second(9), "bulk", "row")]
-    assert _events(record, written) == told  # nobody has looked at the record before
+    assert _events(record, written) == told  # the record was never compared before
     assert _events(record, written, [added("global", 1, 0)]) == told
     out = [added("global", 1, 0), added("a", 1, 3), removed("a", 2, 5)]
     assert _events(record, written, out) == told
 
 
-def test_a_row_that_was_seen_changes_no_date_of_a_request():
+def test_a_noticed_row_does_not_change_the_date_of_a_request():
     record = row(communities=(community("a", accepted=3, requested=2),))
     for written in ({"a": (True, day(9))}, {"a": (False, day(2))}):
         assert _events(record, written) == [
@@ -143,13 +143,13 @@ def test_a_row_that_was_seen_changes_no_date_of_a_request():
         ]
 
 
-def test_a_row_that_is_there_after_all_is_no_removal():
+def test_an_existing_row_is_not_a_removal():
     record = row(parent_updated=20, communities=(community("a"),))
     known = [added("global", 1, 0), added("a", 1, 3)]
     assert _events(record, {"a": (False, day(9))}, known) == []
 
 
-def test_of_two_stays_the_one_that_was_seen_to_end_is_ended():
+def test_a_noticed_deletion_ends_the_right_one_of_two_stays():
     record = row(
         communities=(community("a", accepted=12, requested=10),),
         ended=(ended("a", 3, 2),),

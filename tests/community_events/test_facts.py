@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of record facts, read from what the database holds."""
+"""Rules of record facts, which are computed from the database."""
 
 import msgspec
 import pytest
@@ -107,7 +107,7 @@ def test_the_access_status_is_computed(access, files_enabled, status):
     assert _facts(record).subcounts["access_statuses"] == [status]
 
 
-def test_files_are_known_although_the_search_index_would_hide_them():
+def test_restricted_files_are_counted():
     record = {"access": {"record": "public", "files": "restricted"}}
     facts = _facts(record, files=FilesSummary(2, 30, ("csv", "pdf")))
     assert (facts.file_count, facts.data_volume) == (2, 30)
@@ -135,13 +135,13 @@ def test_what_is_stored_of_a_record():
     assert facts.revision == 9
 
 
-def test_a_stored_document_gives_the_same_facts_again():
+def test_a_document_is_converted_back_to_the_same_facts():
     facts = _facts({"metadata": {"publisher": "A press"}})
     stored = msgspec.json.decode(msgspec.json.encode(facts))
     assert RecordFacts.from_document(stored) == facts
 
 
-def test_five_thousand_authors_do_not_make_an_immense_document():
+def test_five_thousand_authors_do_not_make_a_huge_document():
     creators = [
         {"affiliations": [{"name": f"Institute {n} {'x' * 40_000}"}]}
         for n in range(5000)
@@ -151,7 +151,7 @@ def test_five_thousand_authors_do_not_make_an_immense_document():
     assert {len(value) for value in found} == {MAX_LENGTH}
 
 
-def test_an_odd_record_has_empty_breakdowns_and_does_no_harm():
+def test_an_unusual_record_has_empty_breakdowns_and_raises_no_error():
     found = _subcounts(
         languages=None,
         subjects=[None, {}, {"subject": ""}, {"subject": ["a", "list"]}],

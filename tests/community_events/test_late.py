@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A removal that becomes known a day late is dated right, and usage follows."""
+"""A removal that is detected a day late is dated correctly, and usage follows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,15 +20,15 @@ DAY = timedelta(days=1)
 
 
 class Late:
-    """A record that was removed from a community yesterday; nobody was told.
+    """A record that was removed from a community yesterday without a message.
 
     Attributes:
-        removed: when it was removed, or last changed, as events have it.
-        held: the messages that nobody got.
+        removed: when it was removed or last changed, in the format of events.
+        held: the messages that were held back.
     """
 
     def __init__(self, app, client, names):
-        """Keep what a test uses."""
+        """Store the fixtures that a test uses."""
         extension = app.extensions["invenio-stats-dashboard"]
         self.events = extension.community_stats_service
         self.usage = extension.event_reindexing_service
@@ -39,7 +39,7 @@ class Late:
         self.held, self.removed = [], None
 
     def told(self, community=None):
-        """Return the events of a community, by default of the one that it left."""
+        """Return the events of a community; by default, the one that it left."""
         return [
             e
             for e in community_events(self._client, self._names, self.recid)
@@ -47,12 +47,12 @@ class Late:
         ]
 
     def forget(self):
-        """Delete what was captured in this second, to make it again of yesterday."""
+        """Delete the events captured in this second, so that yesterday's are made."""
         for index in (self._names.community_events, self._names.record_facts):
             self._client.indices.delete(index=f"{index}*")
 
     def view(self, *moments, community=None, counts=True):
-        """Store views as a worker did that knew the record in a community, or not."""
+        """Store views, enriched with or without the membership in a community."""
         record = synthetic_records(1)[0]
         ((_, event),) = generate("view", "2026-03", 1, [record])
         for moment in moments:
@@ -67,7 +67,7 @@ class Late:
         assert {counted[moment] for moment in moments} == {counts}
 
     def counted(self, community=None):
-        """Return moment -> whether the view counts for a community."""
+        """Return time -> whether the view counts for a community."""
         alias = self._names.events_alias("view")
         self._client.indices.refresh(index=alias)
         hits = self._client.search(index=alias, body={"size": 100})["hits"]["hits"]
@@ -80,7 +80,7 @@ class Late:
 
 @pytest.fixture()
 def late(capturing, client, names, monkeypatch):
-    """Return a record that came in and left two days and one day ago."""
+    """Return a record that was added two days ago and removed one day ago."""
     late = Late(capturing, client, names)
     late.forget()
     _age(2 * DAY)
@@ -95,7 +95,7 @@ def late(capturing, client, names, monkeypatch):
 
 
 def _made_yesterday(late):
-    """Let the last change of the record's parent have been made a day ago."""
+    """Date the last change of the record's parent one day back."""
     _age(DAY)
     (updated,) = db.session.execute(
         sa.text("SELECT max(updated) FROM rdm_parents_metadata")
@@ -108,7 +108,7 @@ def _yesterday():
 
 
 def _age(span):
-    """Let all that the database holds have happened earlier."""
+    """Date everything in the database back by a time span."""
     for table in (
         "rdm_records_metadata",
         "rdm_parents_metadata",
@@ -138,7 +138,7 @@ def _apart(one, other):
 
 
 @pytest.mark.parametrize("since", ["nothing", "another community", "an edition"])
-def test_a_removal_that_is_known_a_day_late(late, monkeypatch, since):
+def test_a_removal_that_is_detected_a_day_late(late, monkeypatch, since):
     before = [_near(late, s) for s in (-3600, -2)]
     after = [_near(late, s) for s in (2, 60, 86000)]
     late.view(*before, *after)
@@ -161,7 +161,7 @@ def test_a_removal_that_is_known_a_day_late(late, monkeypatch, since):
     assert late.events.reconcile_community_events().events == 0
 
 
-def test_an_addition_that_the_lookup_of_an_event_finds_first(
+def test_an_addition_that_the_look_up_of_an_event_detects_first(
     late, client, names, monkeypatch
 ):
     before, after = _near(late, -60), _near(late, 3600)
@@ -172,7 +172,7 @@ def test_an_addition_that_the_lookup_of_an_event_finds_first(
     late.view(before, after, community=late.other, counts=False)
     extension = late.app.extensions["invenio-stats-dashboard"]
     less = {k: s for k, s in extension.subcounts.items() if k != "publishers"}
-    # stored facts that were made with other breakdowns are asked of the database
+    # stored facts that were made with other breakdowns are read from the database
     monkeypatch.setitem(extension.__dict__, "subcounts", less)
     third = _near(late, 7200)
     late.view(third, community=late.other)
@@ -182,7 +182,7 @@ def test_an_addition_that_the_lookup_of_an_event_finds_first(
     assert late.counted(late.other) == {before: False, after: True, third: True}
 
 
-def test_an_addition_that_is_found_late_whose_community_was_edited_since(late):
+def test_a_late_addition_to_a_community_that_was_edited_since(late):
     content.include_in_bulk([late.recid], late.other)
     _made_yesterday(late)
     _rename(late.other)

@@ -29,19 +29,19 @@ ACCEPTED = [("added", "accepted", "request")]
 
 
 class Site:
-    """An instance whose statistics live on a node of their own.
+    """An instance whose statistics are on their own OpenSearch node.
 
-    The stock parts of InvenioRDM stay on the node that all tests share, since they
-    fail a user's action themselves when it is away.
+    The stock parts of InvenioRDM stay on the node that all tests share, because a
+    user's action fails if that node is unavailable.
     """
 
     def __init__(self, app, node, worker, names):
-        """Keep what a test uses."""
+        """Store the fixtures that a test uses."""
         self.app, self.node, self.worker, self._names = app, node, worker, names
         self.service = app.extensions["invenio-stats-dashboard"].community_stats_service
 
     def told(self, recid, community):
-        """Return (type, cause, evidence) of a record's events of a community."""
+        """Return (type, cause, evidence) of a record's events in a community."""
         return [
             (e["event_type"], e["cause"], e["evidence"])
             for e in community_events(self.node.client, self._names, recid)
@@ -49,7 +49,7 @@ class Site:
         ]
 
     def asked_for(self):
-        """Return a record that asks for its inclusion: recid, community, request."""
+        """Create a record that requests inclusion; return recid, community, request."""
         community, recid = content.make_community(), content.make_record()
         until(lambda: self.told(recid, "global"), "the record's event", PATIENCE)
         return recid, community, content.request_inclusion(recid, community)
@@ -57,7 +57,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def node():
-    """Return a search node that nobody else uses."""
+    """Return an OpenSearch node that only this module uses."""
     node = Cluster(nodes=1)
     try:
         node.start()
@@ -68,7 +68,7 @@ def node():
 
 @pytest.fixture(scope="module")
 def worker(zygote, where, node):
-    """Return a worker of the instance, whose OpenSearch is that node."""
+    """Return a worker of the instance that uses that node."""
     worker = SiteWorker(zygote, where, SEARCH_HOSTS=node.hosts)
     try:
         worker.start()
@@ -79,7 +79,7 @@ def worker(zygote, where, node):
 
 @pytest.fixture()
 def site(capturing, node, worker, names, monkeypatch):
-    """Return the instance with a finished back-fill of nothing."""
+    """Return the instance after a back-fill without records."""
     node.start()
     node.empty()
     with living_on(capturing, monkeypatch, node.hosts), worker.used_by(monkeypatch):
@@ -93,8 +93,8 @@ def answered(site, monkeypatch, request):
     """Accept a request as a web server does.
 
     Returns:
-        tuple: the error that the user gets, if any, and how often OpenSearch was
-        tried at the site's node before the answer.
+        tuple: the error that the user gets, if any, and how often the site's node was
+        contacted before the response.
     """
     error = None
     tried, urlopen = [], urllib3.HTTPConnectionPool.urlopen
@@ -113,7 +113,7 @@ def answered(site, monkeypatch, request):
         patch.setattr(capture, "has_request_context", has_request_context)
         try:
             content.accept(request)
-        except OpenSearchException as raised:  # a web server answers with 500
+        except OpenSearchException as raised:  # a web server responds with 500
             error = type(raised)
         response = site.app.process_response(site.app.response_class())
         before_the_answer = sum(tried)
@@ -124,14 +124,14 @@ def answered(site, monkeypatch, request):
 
 @contextmanager
 def everything_on(site, monkeypatch):
-    """Let the stock parts of InvenioRDM use the site's node, too."""
+    """Make the stock parts of InvenioRDM use the site's node, too."""
     with monkeypatch.context() as patch:
         client = OpenSearch(site.node.hosts)
         patch.setattr(site.app.extensions["invenio-search"], "_client", client)
         yield
 
 
-def test_events_of_an_action_appear_by_a_worker(site):
+def test_a_worker_writes_the_events_of_an_action(site):
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)
     until(lambda: site.told(recid, community), "the event", PATIENCE)
@@ -175,7 +175,7 @@ def test_opensearch_is_stopped_during_an_action_and_started_again(site, monkeypa
     assert site.service.reconcile_community_events().events == 0
 
 
-def test_all_of_opensearch_is_away_and_the_action_ends_as_without_us(site, monkeypatch):
+def test_without_opensearch_an_action_ends_as_without_the_extension(site, monkeypatch):
     recid, community, request = site.asked_for()
     unwatched = site.asked_for()
     site.node.node("stop", 0)
@@ -183,7 +183,7 @@ def test_all_of_opensearch_is_away_and_the_action_ends_as_without_us(site, monke
         with without_listeners():
             stock = answered(site, monkeypatch, unwatched[-1])
         assert answered(site, monkeypatch, request) == stock
-    assert stock[1] > 0  # it is the stock indexing that asks for it
+    assert stock[1] > 0  # the stock indexing contacts it
     site.node.node("start", 0)
     until(lambda: site.told(recid, community), "the event", PATIENCE)
     assert site.told(recid, community) == ACCEPTED

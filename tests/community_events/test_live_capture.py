@@ -55,7 +55,7 @@ def service(fresh):
 
 @pytest.fixture()
 def without_indexes(service):
-    """Remove the indexes for the time of a test."""
+    """Remove the indexes for the duration of a test."""
     indexes = DatabaseIndexes(db.engine)
     db.session.rollback()  # PostgreSQL waits for transactions that use the table
     indexes.drop()
@@ -66,7 +66,7 @@ def without_indexes(service):
 
 @pytest.fixture()
 def messages(fresh, monkeypatch):
-    """Return the list of the messages that live capture sends; nobody receives them."""
+    """Return the messages that live capture sends; nobody receives them."""
     sent = []
     monkeypatch.setattr(
         capture.Watcher, "send", staticmethod(lambda **m: sent.append(m))
@@ -97,7 +97,7 @@ def _budget(client, names, per_minute):
 
 
 def _scans_requests(statement):
-    """Tell whether a statement reads all requests."""
+    """Return whether a statement reads all requests."""
     return (
         "request_metadata AS request" in statement.sql
         and "LATERAL" not in statement.sql
@@ -117,7 +117,7 @@ def test_captures_beyond_the_budget_wait_for_one_batch(
     assert report.written is not None and not report.deferred
     reports = [r for _, _, m in others for r in _deliver(service, m)]
     assert all(report.written is None and report.deferred for report in reports)
-    # one of them has the next batch sent for
+    # one of them has scheduled the next batch
     due = [r.next_batch for r in reports if r.next_batch is not None]
     assert len(due) == 1 and 0 < due[0] <= 60
     assert _deferred(service, client, names).waiting == len(reports)
@@ -151,7 +151,7 @@ def test_a_batch_scans_each_table_once_however_many_messages_it_has(
     assert statements(1) == statements(5)
 
 
-def test_what_was_noticed_of_a_row_dates_a_deferred_change(
+def test_a_noticed_row_dates_a_deferred_change(
     service, without_indexes, messages, fresh, client, names, monkeypatch
 ):
     _per_minute(fresh, monkeypatch, 1)
@@ -161,7 +161,7 @@ def test_what_was_noticed_of_a_row_dates_a_deferred_change(
     content.remove(recid, community)
     removal = list(messages)
     assert all(report.deferred for report in _deliver(service, removal))
-    # the parent is changed again before the batch
+    # the parent changes again before the batch
     content.include(recid, content.make_community())
     _per_minute(fresh, monkeypatch, 600)
     time.sleep(0.2)
@@ -176,7 +176,7 @@ def test_what_was_noticed_of_a_row_dates_a_deferred_change(
     assert last["event_date"] == noticed
 
 
-def test_the_reconciliation_captures_what_waits(
+def test_the_reconciliation_captures_deferred_changes(
     service, without_indexes, messages, fresh, client, names, monkeypatch
 ):
     _per_minute(fresh, monkeypatch, 1)
@@ -190,7 +190,7 @@ def test_the_reconciliation_captures_what_waits(
         for e in community_events(client, names, recid)
         if e["community_id"] == community
     ]
-    # not "reconciled": what live capture had noticed was still known
+    # not "reconciled": what live capture had noticed was still stored
     assert (event["cause"], event["evidence"]) == ("accepted", "request")
 
 
@@ -214,9 +214,7 @@ def test_a_batch_that_nobody_ran_is_scheduled_again(fresh, client, names):
     assert budget.schedule(10)
 
 
-def test_a_clock_that_was_set_back_holds_up_nobody_for_longer_than_a_turn(
-    fresh, client, names
-):
+def test_a_clock_set_back_delays_scans_by_at_most_one_interval(fresh, client, names):
     clock = [1_000_000.0]
     budget = ScanBudget(client, names, 6, clock=lambda: clock[0])
     assert budget.take() == 0
@@ -226,7 +224,7 @@ def test_a_clock_that_was_set_back_holds_up_nobody_for_longer_than_a_turn(
     assert budget.take() == 0
 
 
-def test_all_processes_go_by_the_clock_of_the_database(fresh):
+def test_all_processes_use_the_clock_of_the_database(fresh):
     with db.engine.connect() as connection:
         statement = sa.text("SELECT extract(epoch FROM clock_timestamp())")
         before = float(connection.scalar(statement))
@@ -241,13 +239,13 @@ def test_the_next_scan_starts_an_interval_after_the_end_of_this_one(
     budget = ScanBudget(client, names, 6, clock=lambda: clock[0])
     assert budget.take() == 0
     clock[0] += 50
-    assert budget.take() > 0  # it has not ended
+    assert budget.take() > 0  # the scan has not ended
     budget.release()
     clock[0] += 9
     assert budget.take() == pytest.approx(1)
     clock[0] += 1
     assert budget.take() == 0
-    clock[0] += LEASE  # whoever took it was killed
+    clock[0] += LEASE  # the process with the permission was killed
     assert budget.take() == 0
 
 
@@ -325,7 +323,7 @@ def test_a_look_up_is_postponed_while_no_scan_is_allowed(
     assert len(slept) == 1 and 0 < slept[0] <= 60
 
 
-def test_records_that_do_not_exist_take_nothing_of_the_budget(
+def test_records_that_do_not_exist_use_no_budget(
     service, without_indexes, fresh, client, names, monkeypatch
 ):
     _per_minute(fresh, monkeypatch, 1)
@@ -346,7 +344,7 @@ def test_events_of_a_postponed_record_are_not_enriched(
         lookup = RecordLookup(client, names, subcounts, resolver=resolver, **options)
         return Splicer(lookup, "2026-01-01T00:00:00+00:00")
 
-    # who would enrich the events of an unknown record with empty lists gets an error
+    # a caller that would enrich such events with empty lists gets an error
     with pytest.raises(LookupPostponedError):
         splicer().splice([event])
     live = splicer(postponed_is_unknown=True, unknown_ttl=0)
@@ -373,7 +371,7 @@ def test_a_deleted_community_is_captured_without_reading_its_requests(
     assert not any(_scans_requests(statement) for statement in sent)
 
 
-def test_changes_are_stored_in_the_order_in_which_they_came(fresh, client, names):
+def test_changes_are_stored_in_the_order_of_their_arrival(fresh, client, names):
     deferred = DeferredCaptures(client, names)
     fresh.extensions[
         "invenio-stats-dashboard"
@@ -389,7 +387,7 @@ def test_changes_are_stored_in_the_order_in_which_they_came(fresh, client, names
 
 
 class _Budget:
-    """A budget that always permits a scan, and counts them."""
+    """A budget that always permits a scan, and counts the scans."""
 
     interval = 10.0
     taken = 0
@@ -414,9 +412,7 @@ def _parents(number, start=0):
     return [MembershipChanges((f"parent {n}",)) for n in range(start, start + number)]
 
 
-def test_a_batch_has_as_many_messages_as_have_enough_parents(
-    service, client, names, monkeypatch
-):
+def test_a_batch_ends_when_it_has_enough_parents(service, client, names, monkeypatch):
     monkeypatch.setattr(deferred_captures, "PARENTS", 5)
     deferred = DeferredCaptures(client, names)
     for changes in (*_parents(4), MembershipChanges(("a", "b", "c")), *_parents(2, 4)):
@@ -427,9 +423,7 @@ def test_a_batch_has_as_many_messages_as_have_enough_parents(
     assert deferred.next_batch().changes.parent_ids == ("parent 4", "parent 5")
 
 
-def test_one_message_that_always_takes_too_long_holds_up_no_other(
-    service, client, names
-):
+def test_a_message_that_always_takes_too_long_delays_no_other(service, client, names):
     deferred, captured = DeferredCaptures(client, names), []
     for changes in _parents(4):
         deferred.add(changes, TIMEOUT)
@@ -465,18 +459,18 @@ def test_changes_are_stored_once_although_their_batch_fails(service, client, nam
     deferred = DeferredCaptures(client, names)
 
     def capture(changes):
-        raise SearchUnavailableError("OpenSearch takes no requests.")
+        raise SearchUnavailableError("OpenSearch accepts no requests.")
 
     live = LiveCapture(capture, lambda: False, deferred, _Budget())
     report = live.capture(*_parents(1))
     assert report.deferred and report.next_batch == 10
     assert len(deferred.next_batch().ids) == 1
-    # the task of the batch does fail, and is tried again
+    # the task of the batch fails, and is tried again
     with pytest.raises(SearchUnavailableError):
         live.capture_batch()
 
 
-def test_what_follows_a_batch_that_took_too_long_is_scheduled(
+def test_the_batch_after_one_that_took_too_long_is_scheduled(
     service, client, names, monkeypatch
 ):
     monkeypatch.setattr(deferred_captures, "PARENTS", 1)
@@ -516,7 +510,7 @@ def test_with_the_indexes_no_selection_scans_the_requests(service, messages):
     assert not any(s.planner["enable_seqscan"] == "on" for s in sent)
 
 
-def test_a_backlog_that_nobody_captures_is_a_problem(service, client, names):
+def test_a_backlog_that_is_not_captured_is_a_problem(service, client, names):
     deferred = DeferredCaptures(client, names)
     deferred.add(_parents(1)[0], NO_INDEX)
     assert not any("put off" in problem for problem in service.status().problems)
@@ -540,7 +534,7 @@ def test_missing_indexes_are_a_problem(service, without_indexes):
     assert not [p for p in service.status().problems if "no index" in p]
 
 
-def test_parents_of_a_removed_record_are_not_scanned_for(service):
+def test_a_removed_record_causes_no_scan_for_parents(service):
     recid = content.make_record()
     parent = current_rdm_records_service.record_cls.pid.resolve(recid).parent.id
     report = service.capture_changes(parent_ids=[str(parent)])

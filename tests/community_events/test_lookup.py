@@ -25,7 +25,7 @@ from .build import REGISTRY, community, row, second
 
 @pytest.fixture()
 def store(fresh, client, names):
-    """Return a store whose templates are there."""
+    """Return a store whose index templates exist."""
     store = EventStore(client, names)
     store.ensure_templates()
     return store
@@ -45,7 +45,7 @@ def _write(store, *numbers):
     store.refresh()
 
 
-def test_every_record_asked_for_is_in_the_answer(store, client, names):
+def test_every_requested_record_is_in_the_result(store, client, names):
     _write(store, 1)
     found = RecordLookup(client, names, REGISTRY).get(["r1", "nobody"])
     assert set(found) == {"r1", "nobody"}
@@ -68,7 +68,7 @@ def test_it_makes_no_difference_whether_the_client_decodes(store, client, names,
     }
 
 
-def test_more_records_than_one_request_takes_are_found(store, client, names):
+def test_more_records_than_fit_one_request_are_found(store, client, names):
     numbers = range(2300)
     _write(store, *numbers)
     recids = [f"r{n}" for n in numbers]
@@ -77,7 +77,7 @@ def test_more_records_than_one_request_takes_are_found(store, client, names):
     assert all(found[r].timeline.communities() == ("a",) for r in recids)
 
 
-def test_more_events_than_one_page_holds_are_found(store, client, names):
+def test_more_events_than_fit_one_page_are_found(store, client, names):
     _write(store, 1)
     places, first = PAGE * 2 + 6, community_events(client, names, "r1")[0]
     events = [
@@ -99,7 +99,9 @@ def test_more_events_than_one_page_holds_are_found(store, client, names):
     assert store.marks_now([("id1", "a", 2024)])[("id1", "a")][-1].place == places - 1
 
 
-def test_what_was_asked_for_last_is_kept_and_the_rest_forgotten(store, client, names):
+def test_the_last_requested_records_are_cached_and_the_rest_is_not(
+    store, client, names
+):
     _write(store, 1, 2, 3)
     lookup = RecordLookup(client, names, REGISTRY, max_records=2)
     first = lookup.get(["r1"])["r1"]
@@ -182,7 +184,7 @@ def test_facts_are_never_replaced_by_older_ones(store, client, names):
     assert facts(client, names)[new.recid]["subcounts"] == {"publishers": ["new"]}
 
 
-def test_what_is_known_expires_and_what_is_unknown_expires_sooner(store, client, names):
+def test_known_records_expire_and_unknown_ones_expire_sooner(store, client, names):
     _write(store, 1)
     now = 0.0
     lookup = RecordLookup(

@@ -41,7 +41,7 @@ FROM generate_series(1, :count) AS n
 
 @pytest.fixture()
 def parents(capturing):
-    """Return the parents of many records whose timelines are known."""
+    """Return the parents of many records whose timelines exist."""
     for statement in (PARENTS, RECORDS):
         db.session.execute(sa.text(statement), {"count": COUNT})
     db.session.commit()
@@ -73,7 +73,7 @@ def test_ten_thousand_memberships_at_once(
         tracemalloc.stop()
     assert len(sizes) == COUNT / capture.IN_A_MESSAGE
     assert max(sizes) < 100_000  # bytes of a message
-    # the last one takes no more than the first: nothing grows with their number
+    # the last one takes no more than the first, so nothing grows with their number
     assert max(peaks[1:]) < 1.5 * peaks[0] < 60_000_000
     events = documents(client, names.community_events).values()
     came = [(s, v) for s, v, _ in events if s["community_id"] == community]

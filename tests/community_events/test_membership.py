@@ -26,7 +26,7 @@ from .build import REGISTRY
 
 @pytest.fixture()
 def recids(fresh):
-    """Return five records; from one of them a removed and an ended membership."""
+    """Return five records; one of them has a removed and an ended membership."""
     community = content.make_community()
     made = [content.make_record() for _ in range(5)]
     for recid in made[:2]:
@@ -36,7 +36,7 @@ def recids(fresh):
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 500])
-def test_each_record_is_read_once_whatever_the_page(page_size, recids):
+def test_each_record_is_read_once_for_any_page_size(page_size, recids):
     pages = list(MembershipReader(db.engine, page_size).select().pages())
     rows = [row for page in pages for row in page]
     assert sorted(row.recid for row in rows) == sorted(recids)
@@ -45,7 +45,7 @@ def test_each_record_is_read_once_whatever_the_page(page_size, recids):
     assert sum(len(row.ended) for row in rows) == 2
 
 
-def test_reading_goes_on_after_any_record(recids):
+def test_reading_continues_after_any_record(recids):
     reader = MembershipReader(db.engine, page_size=2)
     everything = [row for page in reader.select().pages() for row in page]
     for number, row in enumerate(everything, start=1):
@@ -61,7 +61,7 @@ def test_a_page_ends_when_its_records_are_large(recids, monkeypatch):
     assert [len(page) for page in pages] == [1] * 5
 
 
-def test_a_record_of_five_thousand_authors_does_no_harm(fresh, client, names):
+def test_a_record_of_five_thousand_authors_is_read(fresh, client, names):
     recid, other = content.make_record(), content.make_record()
     creators = [
         {"affiliations": [{"name": f"Institute {n} {'x' * 2000}"}]} for n in range(5000)
@@ -83,7 +83,7 @@ def test_a_record_of_five_thousand_authors_does_no_harm(fresh, client, names):
     assert set(stored) == {recid, other}
 
 
-def test_the_database_tells_the_extensions_that_python_tells(fresh):
+def test_the_database_and_python_find_the_same_file_extensions(fresh):
     keys = [
         *("a.pdf", "A.PDF", "a.tar.gz", "README", ".hidden", "..a", "...a.b"),
         *("a.", "a..", "a.b/c", "a/.b", "a/.b.c", "a/b.c", "x y.z z", "a.é", ""),
@@ -101,7 +101,7 @@ def test_the_database_tells_the_extensions_that_python_tells(fresh):
     assert told == {key: file_type(key) for key in keys}
 
 
-def test_what_the_search_index_knows_of_files_is_what_the_facts_know(fresh):
+def test_facts_and_search_index_agree_about_files(fresh):
     recid = content.make_record(files={"a.csv": b"12345", "b.pdf": b"678"})
     (row,) = MembershipReader(db.engine).rows([recid])
     read = FactsReader(REGISTRY).read(row)
@@ -128,7 +128,7 @@ def test_what_the_search_index_knows_of_files_is_what_the_facts_know(fresh):
     ],
 )
 @pytest.mark.parametrize("files", [None, {"a.txt": b"1"}])
-def test_the_access_status_is_the_one_that_the_instance_computes(access, files, fresh):
+def test_the_access_status_equals_that_of_the_instance(access, files, fresh):
     recid = content.make_record(access=access, files=files)
     (row,) = MembershipReader(db.engine).rows([recid])
     record = content.current_rdm_records_service.record_cls.pid.resolve(recid)
@@ -146,7 +146,7 @@ def one_connection():
     engine.dispose()
 
 
-def test_one_page_is_read_by_one_connection(recids, one_connection):
+def test_one_page_is_read_with_one_connection(recids, one_connection):
     expected = MembershipReader(db.engine, page_size=1).rows(recids)
     rows = MembershipReader(one_connection, page_size=6).rows(recids)
     assert sorted(r.recid for r in rows) == sorted(recids)
@@ -155,9 +155,7 @@ def test_one_page_is_read_by_one_connection(recids, one_connection):
     assert MembershipReader(one_connection).rows(["nobody"]) == []
 
 
-def test_a_database_all_of_whose_connections_are_taken_does_not_answer(
-    recids, one_connection
-):
+def test_a_pool_without_free_connections_is_an_error(recids, one_connection):
     with (
         one_connection.connect(),
         pytest.raises(DatabaseUnavailableError, match="SQLALCHEMY_ENGINE_OPTIONS"),

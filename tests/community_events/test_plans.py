@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The cost of each SQL statement follows what is asked for, whatever the planner expects.
+"""The cost of each SQL statement follows what is requested, not planner statistics.
 
 Every statement is executed with statistics that are missing, misleading and fresh, with
 and without the indexes, and its plan is compared with the rows that it needs.
@@ -29,7 +29,7 @@ from tests.helpers.plans import Plan, explained, recorded
 
 RECORDS = 6000
 FACTOR, ALLOWANCE = 8, 60
-"""Rows that a lookup may visit for each that it needs, and in addition."""
+"""Rows that a lookup may visit for each row that it needs, and in addition."""
 
 BLOCKS = 6
 """Blocks that a node may read for each loop and each row; a whole index has more."""
@@ -57,12 +57,12 @@ SELECTIONS = {
     "all": Selection(),
 }
 HOT = ("a parent", "parents", "a recid", "recids", "an unknown recid")
-"""What live capture and the event indexer read."""
+"""The selections that live capture and the event indexer read."""
 
 
 @pytest.fixture(scope="module")
 def engine(app):
-    """Return a database of its own with generated rows."""
+    """Return a separate database with generated rows."""
     with instance.place() as place:
         engine = sa.create_engine(place.database_uri)
         with app.app_context():
@@ -78,7 +78,7 @@ def engine(app):
 
 @pytest.fixture(scope="module", params=["missing", "misleading", "fresh"])
 def statistics(request, engine):
-    """Give the planner statistics of one kind."""
+    """Give the planner one kind of statistics."""
     wrong = request.param == "misleading"
     with engine.begin() as connection:
         for table, columns in ID_COLUMNS.items():
@@ -108,7 +108,7 @@ def is_indexed(request, engine):
 
 @contextmanager
 def _plans(engine):
-    """Yield a list that has the plans of what was sent when the block has ended."""
+    """Yield a list; when the block ends, it contains the plans of sent statements."""
     plans: list[Plan] = []
     with recorded(engine) as sent:
         yield plans
@@ -130,7 +130,7 @@ def _excess(plans):
 
 
 def _bound(plan):
-    """Return how many rows a node may look at."""
+    """Return the number of rows that a node may visit."""
     if plan.statement.planner["enable_nestloop"] == "off":
         # a scan: the largest table is read once, and hashed with another one
         return 3 * RECORDS
@@ -139,9 +139,7 @@ def _bound(plan):
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_rows_visited_follow_what_is_asked_for(
-    engine, statistics, is_indexed, selection
-):
+def test_visited_rows_follow_the_selection(engine, statistics, is_indexed, selection):
     reader = MembershipReader(engine)
     with _plans(engine) as plans:
         rows = list(islice(reader.select(SELECTIONS[selection]).pages(), 2))
@@ -172,7 +170,7 @@ def test_counting_reads_each_table_once(engine, statistics, is_indexed):
     assert all(n.loops == 1 for plan in plans for n in plan.sequential_scans)
 
 
-def test_what_is_read_does_not_depend_on_the_indexes(engine):
+def test_the_result_does_not_depend_on_the_indexes(engine):
     selections = [SELECTIONS[name] for name in ("parents", "recids", "a community")]
     reader, indexes = MembershipReader(engine), DatabaseIndexes(engine)
 
@@ -186,13 +184,13 @@ def test_what_is_read_does_not_depend_on_the_indexes(engine):
     with_indexes = read()
     indexes.drop()
     assert read() == with_indexes
-    # of several pages, the requests are collected at once instead of by page
+    # for several pages, the requests are collected at once instead of by page
     reader.page_size = 7
     assert read() == with_indexes
     assert sum(len(row.ended) for row in with_indexes[0]) > 0
 
 
-def test_the_indexes_are_those_that_are_asked_for(engine):
+def test_creating_and_dropping_indexes_changes_only_missing_ones(engine):
     indexes, names = DatabaseIndexes(engine), [d.name for d in INDEXES[:2]]
     indexes.drop()
     # this version of InvenioRDM has the others

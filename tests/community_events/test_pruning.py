@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of decoding only what somebody will read."""
+"""Rules of decoding only the fields that statistics read."""
 
 import json
 
@@ -30,14 +30,14 @@ RECORD = {
 }
 
 
-def test_facts_and_truth_are_the_same_as_of_the_whole_record():
+def test_facts_and_truth_equal_those_of_the_whole_record():
     pruned = record_decoder(REGISTRY)(json.dumps(RECORD))
     reader = FactsReader(REGISTRY)
     assert reader.read(row(pruned)) == reader.read(row(RECORD))
     assert truth_of(row(pruned)) == truth_of(row(RECORD))
 
 
-def test_what_nobody_reads_is_left_out():
+def test_unused_fields_are_left_out():
     pruned = record_decoder(REGISTRY)(json.dumps(RECORD))
     assert "title" not in pruned["metadata"]
     assert pruned["metadata"]["creators"] == [{"affiliations": [{"id": "y"}]}]
@@ -56,7 +56,7 @@ def test_what_nobody_reads_is_left_out():
         {"custom_fields": []},
     ],
 )
-def test_a_record_of_an_odd_shape_is_decoded_all_the_same(odd):
+def test_a_record_with_an_unexpected_shape_is_still_decoded(odd):
     record = {**RECORD, **odd}
     decoded = record_decoder(REGISTRY)(json.dumps(record))
     reader = FactsReader(REGISTRY)
@@ -64,7 +64,7 @@ def test_a_record_of_an_odd_shape_is_decoded_all_the_same(odd):
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_a_breakdown_of_a_part_does_not_hide_that_of_the_whole(order):
+def test_a_breakdown_of_a_field_does_not_hide_that_of_its_object(order):
     fields = {"a": "metadata.resource_type", "b": "metadata.resource_type.id"}
     registry = subcounts.load({key: {"field": fields[key]} for key in order})
     decoded = record_decoder(registry)(json.dumps(RECORD))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Community events that OpenSearch refuses for good are told, kept, and made later."""
+"""Permanently refused community events are reported, stored, and written later."""
 
 from datetime import timedelta
 
@@ -18,10 +18,10 @@ HOURS = timedelta(hours=2)
 
 
 class Refusing:
-    """A record whose events of one community are refused, beside one that lacks nothing."""
+    """A record whose events in one community are refused, beside a complete one."""
 
     def __init__(self, app, client, names):
-        """Keep what a test uses, and make the records."""
+        """Store the fixtures that a test uses, and create the records."""
         extension = app.extensions["invenio-stats-dashboard"]
         self.service = extension.community_stats_service
         self._client, self._names = client, names
@@ -31,7 +31,7 @@ class Refusing:
         self.service.generate_record_community_events()
 
     def begin(self):
-        """Have OpenSearch refuse the community's events."""
+        """Make OpenSearch refuse the community's events."""
         wanted = f"ctx.community_id == '{self.community}'"
         refusing = {"fail": {"if": wanted, "message": "no such thing"}}
         body = {"processors": [refusing]}
@@ -39,7 +39,7 @@ class Refusing:
         self._use(self._pipeline)
 
     def end(self):
-        """Have OpenSearch take them again."""
+        """Make OpenSearch accept them again."""
         self._use("_none")
 
     def _use(self, pipeline):
@@ -49,12 +49,12 @@ class Refusing:
         )
 
     def remove(self):
-        """Leave nothing behind."""
+        """Remove the pipeline."""
         self.end()
         self._client.ingest.delete_pipeline(id=self._pipeline)
 
     def told(self):
-        """Return (type, evidence) of the events that are refused."""
+        """Return (type, evidence) of the events of the refused community."""
         return [
             (e["event_type"], e["evidence"])
             for e in community_events(self._client, self._names, self.recid)
@@ -62,11 +62,11 @@ class Refusing:
         ]
 
     def state(self):
-        """Return what the last reconciliation has found."""
+        """Return the result of the last reconciliation."""
         return self.service.community_events_status().reconciliation
 
     def is_due(self):
-        """Tell whether all records should be looked at again."""
+        """Return whether all records should be compared again."""
         return Reconciliation(self._client, self._names).is_due(7)
 
 
@@ -80,7 +80,7 @@ def refusing(capturing, client, names):
 
 
 def _let_hours_pass():
-    """Let all that the database holds be older than a changed record is."""
+    """Date the database back, so that its records no longer count as changed."""
     for table in (
         "rdm_records_metadata",
         "rdm_parents_metadata",
@@ -95,14 +95,14 @@ def _errors(caplog):
     return [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
 
 
-def test_what_capture_cannot_write_is_an_error_in_the_log(refusing, caplog):
+def test_an_event_that_capture_cannot_write_is_logged_as_an_error(refusing, caplog):
     content.include_in_bulk([refusing.recid], refusing.community)
     assert refusing.told() == []
     (said,) = _errors(caplog)
     assert "no such thing" in said and "community-events reconcile" in said
 
 
-def test_what_is_refused_is_tried_every_time_and_the_rest_is_not(refusing, caplog):
+def test_refused_events_are_tried_every_time_and_others_are_not(refusing, caplog):
     content.include_in_bulk([refusing.recid], refusing.community)
     _let_hours_pass()
     caplog.clear()
@@ -118,6 +118,6 @@ def test_what_is_refused_is_tried_every_time_and_the_rest_is_not(refusing, caplo
     refusing.end()
     tasks.reconcile_community_events()
     assert len(_errors(caplog)) == 2
-    # a sweep has seen the record since, and has not put it right
+    # a sweep has seen the record since then, and has not corrected it
     assert refusing.told() == [("added", "parent")]
     assert refusing.state().lacking == []

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A request asks no service more often than without the extension."""
+"""A request contacts no service more often than without the extension."""
 
 from contextlib import contextmanager
 from io import BytesIO
@@ -21,7 +21,7 @@ from tests.helpers.capturing import without_listeners
 
 @contextmanager
 def asked(monkeypatch):
-    """Yield how often the database, OpenSearch and the broker are asked meanwhile."""
+    """Yield the numbers of requests to the database, OpenSearch and the broker."""
     counts = {"sql": 0, "search": 0, "refreshes": 0, "messages": 0}
 
     def statement(*_):
@@ -55,7 +55,7 @@ def asked(monkeypatch):
 
 
 def accepted(app, monkeypatch):
-    """Return what the acceptance of an inclusion asks, and what comes after it."""
+    """Return the requests of accepting an inclusion, and the requests after it."""
     community, recid = content.make_community(), content.make_record()
     request = content.request_inclusion(recid, community)
     with (
@@ -78,7 +78,7 @@ def test_an_accepted_inclusion(capturing, monkeypatch):
         stock, none = accepted(capturing, monkeypatch)
     ours, after = accepted(capturing, monkeypatch)
     assert ours == stock and stock["sql"] > 0 and stock["search"] > 0
-    # one message more, when the answer has gone out
+    # one message more, after the response
     assert (none, after) == (stock["messages"], ours["messages"] + 1)
 
 
@@ -107,7 +107,7 @@ def test_a_capture_that_changes_nothing(capturing, monkeypatch):
     capture_changes([str(parent)])
     with asked(monkeypatch) as counts:
         assert capture_changes([str(parent)]).written.events == 0
-    # is it there, its templates, what was written last, the events, the facts
+    # does it exist, its templates, the last write, the events, the facts
     assert (counts["search"], counts["refreshes"]) == (5, 1)
     # three times the planner settings and the indexes; the versions of the parent; the
     # record, its memberships, identifiers, requests, files and deletions
@@ -126,7 +126,7 @@ def test_a_removal(capturing, monkeypatch):
     with without_listeners():
         stock = removed()
     ours = removed()
-    # rows are deleted by a query: their parents are read before
+    # a query deletes the rows, so their parents are read before
     assert ours["sql"] == stock["sql"] + 1
     assert (ours["search"], ours["messages"]) == (
         stock["search"],

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rows of memberships that are written by statements, in whatever form."""
+"""Membership rows that are written by statements of any form are noticed."""
 
 import pytest
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ def _rows(community, recids):
 
 @pytest.fixture()
 def told(capturing, client, names):
-    """Return a function to the (recid, type, evidence) of a community's events."""
+    """Return a function from a community to (recid, type, evidence) of its events."""
 
     def tell(community):
         return {
@@ -47,7 +47,7 @@ def told(capturing, client, names):
 
 
 @pytest.mark.parametrize("form", NOTICED)
-def test_rows_that_a_statement_holds_in_itself_are_noticed(told, form):
+def test_rows_within_a_statement_are_noticed(told, form):
     community = content.make_community()
     recids = [content.make_record() for _ in ("1" if form == "values" else "12")]
     db.session.execute(NOTICED[form](_rows(community, recids)))
@@ -55,7 +55,7 @@ def test_rows_that_a_statement_holds_in_itself_are_noticed(told, form):
     assert told(community) == {(recid, "added", "row") for recid in recids}
 
 
-def test_rows_that_the_session_does_not_see_are_found_by_the_sweep(told, capturing):
+def test_rows_outside_the_session_are_found_by_the_sweep(told, capturing):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     community = content.make_community()
     recids = [content.make_record() for _ in "123"]

@@ -14,7 +14,7 @@ def service(fresh):
     return fresh.extensions["invenio-stats-dashboard"].community_stats_service
 
 
-def test_before_the_back_fill_everything_is_lacking(service):
+def test_before_the_back_fill_everything_is_missing(service):
     content.make_record(communities=[content.make_community()])
     status = service.community_events_status()
     assert not status.backfill.complete
@@ -24,10 +24,10 @@ def test_before_the_back_fill_everything_is_lacking(service):
         None,
         0,
     )
-    assert status.drift == 2  # the record is in a community, and exists
+    assert status.drift == 2  # the record is in a community, and in global
 
 
-def test_after_the_back_fill_nothing_is(service):
+def test_after_the_back_fill_nothing_is_missing(service):
     community = content.make_community()
     recid = content.make_record(communities=[community])
     content.new_version(recid)
@@ -43,7 +43,7 @@ def test_after_the_back_fill_nothing_is(service):
     assert (counts[community].added, counts[community].removed) == (3, 1)
 
 
-def test_a_membership_that_the_events_do_not_tell_is_drift(service):
+def test_a_membership_without_events_is_drift(service):
     one, two = content.make_community(), content.make_community()
     recid = content.make_record(communities=[one, two])
     service.generate_record_community_events()
@@ -55,7 +55,7 @@ def test_a_membership_that_the_events_do_not_tell_is_drift(service):
     assert service.community_events_status().drift == 0
 
 
-def test_a_community_without_events_is_counted_when_it_is_asked_for(service):
+def test_a_requested_community_without_events_is_counted(service):
     community = content.make_community()
     (counts,) = service.community_events_status([community]).communities
     assert (counts.slug, counts.records) == (content.slug_of(community), 0)

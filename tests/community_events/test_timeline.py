@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of timelines: who had a record when."""
+"""Rules of timelines: in which communities a record was, and when."""
 
 import pytest
 from hypothesis import given
@@ -12,19 +12,19 @@ from invenio_stats_dashboard.community_events.timeline import Timeline
 from .build import added, removed, second
 
 
-def test_a_record_is_in_from_the_second_of_its_addition():
+def test_a_record_is_included_from_the_second_of_its_addition():
     timeline = Timeline([added("a", 1, 1)])
     assert timeline.communities_at("2024-01-01T23:59:59") == ()
     assert timeline.communities_at("2024-01-02T00:00:00") == ("a",)
 
 
-def test_a_record_is_out_from_the_second_of_its_removal():
+def test_a_record_is_not_included_from_the_second_of_its_removal():
     timeline = Timeline([added("a", 1, 1), removed("a", 2, 2)])
     assert timeline.communities_at("2024-01-02T23:59:59") == ("a",)
     assert timeline.communities_at("2024-01-03T00:00:00") == ()
 
 
-def test_in_out_and_in_again_are_three_segments():
+def test_addition_removal_and_addition_make_three_segments():
     timeline = Timeline([added("a", 1, 1), removed("a", 2, 3), added("a", 3, 5)])
     assert timeline.communities_at(second(2)) == ("a",)
     assert timeline.communities_at(second(4)) == ()
@@ -39,13 +39,13 @@ def test_the_order_in_which_events_are_read_does_not_matter():
     assert timeline.communities_at(second(4)) == ("b",)
 
 
-def test_communities_are_sorted_and_global_is_not_one():
+def test_communities_are_sorted_and_do_not_contain_global():
     timeline = Timeline([added("b", 1, 0), added("global", 1, 0), added("a", 1, 0)])
     assert timeline.communities_at(second(1)) == ("a", "b")
     assert timeline.communities() == ("a", "b")
 
 
-def test_global_tells_when_the_record_existed():
+def test_global_shows_when_the_record_existed():
     timeline = Timeline(
         [added("global", 1, 1), removed("global", 2, 3), added("global", 3, 5)]
     )
@@ -53,12 +53,12 @@ def test_global_tells_when_the_record_existed():
     assert existed == [False, True, False, True]
 
 
-def test_removed_and_added_in_the_same_second_means_in():
+def test_a_removal_and_an_addition_in_the_same_second_mean_included():
     timeline = Timeline([added("a", 1, 1), removed("a", 2, 3), added("a", 3, 3)])
     assert timeline.communities_at(second(3)) == ("a",)
 
 
-def test_added_and_removed_in_the_same_second_means_never_in():
+def test_an_addition_and_a_removal_in_the_same_second_mean_never_included():
     timeline = Timeline([added("a", 1, 3), removed("a", 2, 3)])
     assert timeline.communities_at(second(3)) == ()
 
@@ -81,12 +81,12 @@ def test_fractions_and_zones_are_understood(moment):
     assert timeline.communities_at(moment) == ("a",)
 
 
-def test_a_text_that_is_no_moment_is_an_error():
+def test_a_text_that_is_not_a_timestamp_is_an_error():
     with pytest.raises(ValueError):
         Timeline([added("a", 1, 1)]).communities_at("yesterday")
 
 
-def test_a_record_that_nobody_knows_is_in_no_community():
+def test_an_unknown_record_is_in_no_community():
     assert Timeline.empty().communities_at(second(0)) == ()
     assert Timeline.empty().last("a") == (0, False, "")
     assert not Timeline.empty()
@@ -98,7 +98,7 @@ _changes = st.lists(
 
 
 @given(_changes, st.integers(-1, 21))
-def test_segments_tell_the_same_as_the_intervals_of_each_community(changes, moment):
+def test_segments_agree_with_the_intervals_of_each_community(changes, moment):
     events, places = [], {"a": 0, "b": 0, "c": 0}
     for community_id, number in changes:
         places[community_id] += 1

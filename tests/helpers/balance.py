@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Processes that run tests beside each other, without seeing each other.
+"""Run tests in several processes that do not affect each other.
 
-Each has a database, an index prefix and a folder of its own, as any instance for tests,
-and besides a database of Redis and a virtual host of RabbitMQ. A test that touches what
-all of them share, such as settings of the cluster or its snapshots, uses the fixture
-``alone``, by which it is marked ``exclusive``. It waits until no other test runs, and no
-other one begins before it has ended.
+Each process has its own database, index prefix and folder, like any test instance. It
+also has its own Redis database and RabbitMQ virtual host. A test that touches what all
+of them share, such as settings of the cluster or its snapshots, uses the fixture
+``alone``, which marks it ``exclusive``. It waits until no other test runs, and no other
+test starts before it has ended.
 """
 
 import ast
@@ -35,10 +35,10 @@ TOGETHER = (
     "tests/usage_events/pipeline/",
     ("tests/browser/", "tests/views/"),
 )
-"""Folders whose tests share what takes long to make; one process has them all."""
+"""Folders whose tests share slow preparations; one process runs each folder."""
 
 FIRST: tuple[str, ...] = ()
-"""Groups that take longest, so that none of them is begun last."""
+"""Groups that take longest, so that none of them starts last."""
 
 _REDIS_DATABASES = 16
 
@@ -50,7 +50,7 @@ def number() -> int | None:
 
 
 def have_services_of_its_own(environ: dict[str, str]) -> None:
-    """Let this process use a database of Redis and a virtual host of its own.
+    """Make this process use its own Redis database and RabbitMQ virtual host.
 
     Args:
         environ: variables that name the services; they are changed.
@@ -61,7 +61,7 @@ def have_services_of_its_own(environ: dict[str, str]) -> None:
     if url := environ.get("CACHE_REDIS_URL"):
         parts = urlsplit(url)
         first = int(parts.path.strip("/") or 0)
-        # the ones before are those of an instance; see ``scripts/services env``
+        # an instance uses the earlier ones; see ``scripts/services env``
         database = (first + 8 + mine) % _REDIS_DATABASES
         environ["CACHE_REDIS_URL"] = urlunsplit(parts._replace(path=f"/{database}"))
     url = environ.get("BROKER_URL", "")
@@ -70,7 +70,7 @@ def have_services_of_its_own(environ: dict[str, str]) -> None:
 
 
 def group_of(nodeid: str) -> str:
-    """Return the group of a test: tests of a group run in one process."""
+    """Return the group of a test; all tests of a group run in one process."""
     for folders in TOGETHER:
         folders = (folders,) if isinstance(folders, str) else folders
         if nodeid.startswith(folders):
@@ -79,10 +79,10 @@ def group_of(nodeid: str) -> str:
 
 
 class Scheduling(LoadScopeScheduling):
-    """Gives groups of tests to processes, those that take longest first."""
+    """Gives groups of tests to processes, the longest groups first."""
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
-        """Take the order of the collection, which :func:`in_order` has made."""
+        """Use the order of the collection, which :func:`in_order` has made."""
         super().__init__(config, log)
         config.option.loadscopereorder = False
 
@@ -97,9 +97,9 @@ def mark(item: pytest.Item) -> None:
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Return tests in the order in which processes take them.
+    """Return tests in the order in which processes run them.
 
-    Those that are exclusive come last: the other processes have ended by then, or wait.
+    Exclusive tests come last: by then, the other processes have ended or wait.
     """
 
     def place(item: pytest.Item) -> tuple[bool, int]:
@@ -114,10 +114,10 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
 
 @contextmanager
 def turn(exclusive: bool) -> Iterator[None]:
-    """Run while no exclusive test does; an exclusive one while no test does.
+    """Run while no exclusive test runs; run an exclusive test while no test runs.
 
-    It holds among all processes that use the same services. An exclusive test closes
-    the gate while it waits, so the others do not go on forever.
+    This applies to all processes that use the same services. An exclusive test closes
+    the gate while it waits, so the others do not continue forever.
     """
     digest = hashlib.sha256(os.environ.get("SEARCH_HOSTS", "").encode()).hexdigest()
     path = Path(tempfile.gettempdir()) / f"stats-dashboard-tests-{digest[:8]}"
@@ -129,15 +129,15 @@ def turn(exclusive: bool) -> Iterator[None]:
 
 
 def refuse_changes_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test fail that changes settings of the cluster which all tests share."""
+    """Make a test fail that changes settings of the cluster which all tests share."""
     ports = {host.rpartition(":")[2] for host in _hosts()}
     put_settings = ClusterClient.put_settings
 
     def checked(self: ClusterClient, *args: object, **kwargs: object) -> object:
         mine = {str(host.get("port")) for host in self.transport.hosts}
         assert not mine & ports, (
-            "A test changes settings of the cluster that all tests share: let it use "
-            f"the fixture {ALONE!r}."
+            "A test changes settings of the cluster that all tests share: use the "
+            f"fixture {ALONE!r}."
         )
         return put_settings(self, *args, **kwargs)
 
@@ -149,7 +149,7 @@ def _hosts() -> list[str]:
 
 
 def processes() -> int:
-    """Return how many processes can run tests beside each other; 0 is this one alone.
+    """Return the number of processes that can run tests; 0 is this one alone.
 
     A broker that ``scripts/services`` has not started has no virtual hosts for them.
     """

@@ -38,10 +38,10 @@ _running = {}
 
 @contextmanager
 def stock_worker(monkeypatch, name):
-    """Start a worker that knows the stock indexer only, on the real broker.
+    """Start a worker that has only the stock indexer, on the real broker.
 
     Args:
-        monkeypatch: lets the application use that broker meanwhile.
+        monkeypatch: makes the application use that broker inside the context.
         name: unique name for its queue.
 
     Yields:
@@ -77,7 +77,7 @@ def stock_worker(monkeypatch, name):
 
 @contextmanager
 def frozen(name):
-    """Stop the process of a worker of this helper, and let it go on at the end."""
+    """Stop the process of a worker of this helper, and continue it at the end."""
     _running[name].send_signal(signal.SIGSTOP)
     try:
         yield
@@ -87,7 +87,7 @@ def frozen(name):
 
 @contextmanager
 def using_broker(monkeypatch, url):
-    """Have the application use another broker, also to look for its workers."""
+    """Make the application use another broker, also to look for its workers."""
     with monkeypatch.context() as patch:
         _use(patch, url)
         yield
@@ -95,7 +95,7 @@ def using_broker(monkeypatch, url):
 
 
 def unreachable_broker(monkeypatch):
-    """Have the application look for its broker where nothing listens."""
+    """Make the application use a broker address where nothing listens."""
     return using_broker(monkeypatch, "amqp://guest:guest@localhost:1//")
 
 
@@ -106,7 +106,7 @@ def _use(patch, broker):
 
 
 def _renew_pools():
-    """Let the application make new connections by its configuration of now."""
+    """Make the application open new connections from its current configuration."""
     app = current_celery._get_current_object()
     app._pool = None
     for cached in ("amqp", "control"):
@@ -119,4 +119,4 @@ def _wait(name, worker):
         assert worker.poll() is None, "the worker did not start"
         if current_celery.control.inspect([name], timeout=1).ping():
             return
-    raise AssertionError("the worker does not answer")
+    raise AssertionError("the worker does not respond")

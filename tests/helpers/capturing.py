@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""An instance as it is without this package's live capture."""
+"""An instance without this package's live capture."""
 
 from contextlib import contextmanager
 
@@ -13,7 +13,7 @@ from invenio_stats_dashboard.community_events import capture
 
 @contextmanager
 def without_listeners():
-    """Take the listeners off all database sessions for as long as it lasts."""
+    """Remove the listeners from all database sessions inside the context."""
     for name in capture.LISTENERS:
         sa.event.remove(Session, name, getattr(capture.Watcher, name))
     try:

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Celery programs of a site, such as its worker, that start in a second.
+"""Start Celery programs of a site, such as its worker, in a second.
 
 The application of the site is built once, in a fork of the process that has imported
-everything; each program is a fork of that one. Killed, it is started again as quickly.
+everything. Each program is a fork of that process, so a killed program can be started
+again as quickly.
 """
 
 import contextvars
@@ -33,7 +34,7 @@ class CelerySite:
     """
 
     def __init__(self, zygote, where, **changes):
-        """Begin to build the application; the first program waits for it."""
+        """Start to build the application; the first program waits for it."""
         self._address = Path(tempfile.mkdtemp(prefix="site-")) / "socket"
         self._pid = zygote.start(_serve, where, changes, str(self._address))
 
@@ -41,8 +42,8 @@ class CelerySite:
         """Start a program.
 
         Args:
-            *words: what follows ``celery`` on the command line.
-            log: path of the file that what it prints is appended to.
+            *words: arguments after ``celery`` on the command line.
+            log: path of the file to which its output is appended.
 
         Returns:
             Program: the program, in a process group of its own.
@@ -51,7 +52,7 @@ class CelerySite:
         return Program(self._ask((words, str(log))))
 
     def close(self):
-        """End the process that programs are forked from; they themselves go on."""
+        """End the process that programs are forked from; the programs continue."""
         if _runs(self._pid):
             self._ask(None)
         shutil.rmtree(self._address.parent, ignore_errors=True)
@@ -75,15 +76,15 @@ class Program:
     """A process that is not a child of this one.
 
     Args:
-        pid: its id.
+        pid: its process id.
     """
 
     def __init__(self, pid):
-        """Keep the id."""
+        """Store the process id."""
         self.pid = pid
 
     def poll(self):
-        """Return None while it runs, else 0."""
+        """Return None while the process runs, otherwise 0."""
         return None if _runs(self.pid) else 0
 
     def send_signal(self, number):
@@ -92,15 +93,15 @@ class Program:
             os.kill(self.pid, number)
 
     def terminate(self):
-        """Ask it to end."""
+        """Send SIGTERM to the process."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self):
-        """Kill it as ``kill -9`` does."""
+        """Kill the process as ``kill -9`` does."""
         self.send_signal(signal.SIGKILL)
 
     def wait(self, timeout=60):
-        """Wait for its end."""
+        """Wait until the process ends."""
         end = time.monotonic() + timeout
         while _runs(self.pid):
             assert time.monotonic() < end, f"process {self.pid} does not end"
@@ -108,7 +109,7 @@ class Program:
 
 
 def _runs(pid):
-    """Tell whether a process is there and has not ended."""
+    """Return whether a process exists and has not ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -117,7 +118,7 @@ def _runs(pid):
 
 
 def _serve(_, where, changes, address):
-    """Build the application of a site, and fork programs of it until told to end."""
+    """Build the application of a site, and fork programs from it until stopped."""
     try:
         _build_and_fork(where, changes, address)
     except BaseException:
@@ -134,7 +135,7 @@ def _build_and_fork(where, changes, address):
     from .instance import create
     from .zygote import close_connections
 
-    # else it stays that of the application which this process was forked from
+    # otherwise it stays that of the application which this process was forked from
     set_default_app(Celery("site", fixups=[]))
     site = create(where, create_ui, **changes)
     celery = create_celery_app(site)
@@ -161,12 +162,12 @@ def _build_and_fork(where, changes, address):
 
 
 def _become(celery, changes, words, log):
-    """Be a program of Celery until it ends."""
+    """Run a Celery program until it ends."""
     code = 1
     try:
         os.setsid()
         os.environ["C_FORCE_ROOT"] = "1"
-        # the command line of Celery reads the broker's name, too
+        # the command line of Celery also reads the broker's name
         if "BROKER_URL" in changes:
             os.environ["BROKER_URL"] = changes["BROKER_URL"]
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

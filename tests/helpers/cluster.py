@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""OpenSearch nodes of a test's own, to be stopped, filled and limited."""
+"""OpenSearch nodes that one test can stop, fill and limit."""
 
 import time
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ _EXTENSION = "invenio-stats-dashboard"
 
 
 class Cluster(OwnServices):
-    """A search cluster that nobody else uses.
+    """An OpenSearch cluster that nobody else uses.
 
     Args:
-        nodes: how many nodes it has.
+        nodes: number of nodes.
     """
 
     def __init__(self, nodes):
-        """Keep what is needed; :meth:`start` begins."""
+        """Store the arguments; :meth:`start` starts the nodes."""
         super().__init__(
             "cluster",
             SERVICES_OPENSEARCH_HEAP="400m",
@@ -36,7 +36,7 @@ class Cluster(OwnServices):
         self.client = OpenSearch(self.hosts, timeout=60)
 
     def start(self):
-        """Start all nodes and wait for them."""
+        """Start all nodes and wait until they are ready."""
         self.call("up", "--only", "search", "--nodes", str(self._nodes))
 
     def node(self, action, number):
@@ -44,7 +44,7 @@ class Cluster(OwnServices):
         self.call("node", action, str(number))
 
     def empty(self):
-        """Delete all indices and templates, and take settings back."""
+        """Delete all indices and templates, and reset settings."""
         client = self.client
         settings = client.cluster.get_settings(params={"flat_settings": "true"})
         found = {scope: dict.fromkeys(names) for scope, names in settings.items()}
@@ -58,7 +58,7 @@ class Cluster(OwnServices):
             )
 
     def _allow_indices(self):
-        """Lift the block that a full disk leaves, which may be set again once."""
+        """Remove the block that a full disk leaves, which may be set again once."""
         end = time.monotonic() + 60
         free = {"persistent": {"cluster.blocks.create_index": None}}
         while True:
@@ -74,12 +74,12 @@ class Cluster(OwnServices):
 
 @contextmanager
 def living_on(app, monkeypatch, hosts):
-    """Let an app use another cluster for as long as it lasts.
+    """Make an app use another cluster inside the context.
 
     Args:
         app: the application.
-        monkeypatch: sets its configuration.
-        hosts: the value of ``SEARCH_HOSTS``.
+        monkeypatch: changes its configuration.
+        hosts: value of ``SEARCH_HOSTS``.
     """
     extension = app.extensions[_EXTENSION]
     with monkeypatch.context() as patch:

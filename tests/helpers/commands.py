@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Running commands of the package without building another application."""
+"""Run commands of the package without building another application."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did.
+    """The result of a command.
 
     Attributes:
         exit_code: its exit code.
@@ -23,21 +23,21 @@ class Outcome:
 
     @property
     def document(self):
-        """Return the JSON document that it printed."""
+        """Return the JSON document that the command printed."""
         return json.loads(self.out)
 
 
 def run(app, *arguments):
     """Run ``invenio community-stats`` with some arguments.
 
-    An exception that the command does not turn into a sentence rises.
+    An exception that the command does not turn into a sentence is raised.
 
     Args:
         app: the application.
         *arguments: words of the command line.
 
     Returns:
-        Outcome: what it did.
+        Outcome: exit code and output.
     """
     from invenio_stats_dashboard.cli import community_stats
 

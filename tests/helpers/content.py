@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Communities and records made, moved and deleted by InvenioRDM's own services.
+"""Create, move and delete communities and records with InvenioRDM's own services.
 
-All functions need an application context. Records are told by their recid,
+All functions need an application context. Records are identified by their recid,
 communities by their UUID.
 """
 
@@ -41,11 +41,11 @@ METADATA = {
     ],
     "publisher": "Tests",
 }
-"""The least that a record needs."""
+"""The minimal metadata of a record."""
 
 
 def make_user():
-    """Create a user and return the identity that it has when logged in."""
+    """Create a user, and return the identity of the logged-in user."""
     from invenio_accounts.proxies import current_datastore
 
     number = next(_numbers)
@@ -67,10 +67,10 @@ def make_community(
 
     Args:
         owner: identity that creates it.
-        parent: UUID of a community that it becomes a part of.
-        restricted: only members can see it.
-        slug: its slug; one that nobody has by default.
-        **metadata: metadata beside a title.
+        parent: UUID of a community of which it becomes a subcommunity.
+        restricted: whether only members can see it.
+        slug: its slug; by default an unused one.
+        **metadata: metadata besides a title.
 
     Returns:
         str: its UUID.
@@ -94,12 +94,12 @@ def make_community(
 
 
 def allow_parts(community_id):
-    """Let other communities become parts of a community."""
+    """Allow other communities to become subcommunities of a community."""
     _edit_community(community_id, lambda d: d.update(children={"allow": True}))
 
 
 def set_fields(community_id, fields):
-    """Set custom fields of a community; those with None are removed."""
+    """Set custom fields of a community; fields with None are removed."""
 
     def change(data):
         data["custom_fields"] = {
@@ -112,7 +112,7 @@ def set_fields(community_id, fields):
 
 
 def restrict_community(community_id):
-    """Let only members see a community from now on."""
+    """Make a community visible only to members."""
     _edit_community(community_id, lambda d: d["access"].update(visibility="restricted"))
 
 
@@ -123,14 +123,14 @@ def slug_of(community_id):
 
 
 def make_draft(owner=system_identity, files=None, access=None, custom=None, **metadata):
-    """Create a draft that could be published.
+    """Create a draft that can be published.
 
     Args:
         owner: identity that creates it.
-        files: name -> bytes; none for a record of metadata only.
-        access: the ``access`` object, where it is not all public.
+        files: name -> bytes; None for a record without files.
+        access: the ``access`` object, if not everything is public.
         custom: custom fields.
-        **metadata: metadata that is different from :data:`METADATA`.
+        **metadata: metadata that replaces parts of :data:`METADATA`.
 
     Returns:
         str: its future recid.
@@ -157,7 +157,7 @@ def make_record(owner=system_identity, communities=(), **draft):
 
     Args:
         owner: identity that creates it.
-        communities: UUIDs; it comes into each by an accepted request.
+        communities: UUIDs; an accepted request includes it in each of them.
         **draft: see :func:`make_draft`.
 
     Returns:
@@ -180,7 +180,7 @@ def submit(recid, community_id, owner=system_identity):
 
 
 def request_inclusion(recid, community_id, owner=system_identity):
-    """Ask that a record comes into a community; return the request's id."""
+    """Request the inclusion of a record in a community; return the request's id."""
     data = {"communities": [{"id": community_id, "require_review": True}]}
     processed, errors = current_record_communities_service.add(owner, recid, data)
     assert not errors, errors
@@ -193,12 +193,12 @@ def accept(request_id):
 
 
 def include(recid, community_id):
-    """Bring a record into a community by an accepted request."""
+    """Include a record in a community by an accepted request."""
     accept(request_inclusion(recid, community_id))
 
 
 def include_in_bulk(recids, community_id):
-    """Bring records into a community without requests."""
+    """Add records to a community without requests."""
     errors = current_record_communities_service.bulk_add(
         system_identity, community_id, recids
     )
@@ -214,14 +214,14 @@ def remove(recid, community_id):
 
 
 def remove_by_community(recid, community_id):
-    """Remove a record from a community as its curator does."""
+    """Remove a record from a community, as a curator of the community does."""
     current_community_records_service.delete(
         system_identity, community_id, {"records": [{"id": recid}]}
     )
 
 
 def new_version(recid, **metadata):
-    """Publish a new version of a record; return its recid."""
+    """Publish a new version of a record, and return its recid."""
     service = current_rdm_records_service
     draft = service.new_version(system_identity, recid)
     data = draft.data
@@ -240,7 +240,7 @@ def edit(recid, **metadata):
 
 
 def delete_record(recid):
-    """Delete a record; a tombstone stays."""
+    """Delete a record; a tombstone remains."""
     data = {"removal_reason": {"id": "duplicate"}, "note": "A test"}
     current_rdm_records_service.delete_record(system_identity, recid, data)
 
@@ -251,7 +251,7 @@ def restore_record(recid):
 
 
 def delete_community(community_id):
-    """Delete a community; a tombstone stays."""
+    """Delete a community; a tombstone remains."""
     data = {"removal_reason": {"id": "duplicate"}, "note": "A test"}
     current_communities.service.delete_community(system_identity, community_id, data)
 
@@ -267,14 +267,14 @@ def record_id(recid):
 
 
 def parent_of(recid):
-    """Return the recid of what all versions of a record have in common."""
+    """Return the recid of the parent of a record."""
     return current_rdm_records_service.read(system_identity, recid).data["parent"]["id"]
 
 
 def remove_content():
     """Remove all records, communities and requests from the database.
 
-    Users and vocabularies stay. What is indexed stays, too.
+    Users, vocabularies and search indices do not change.
     """
     tables = (
         "rdm_records_metadata, rdm_records_metadata_version, rdm_parents_metadata, "

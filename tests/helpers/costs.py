@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How long tests take, and how much processor time they use.
+"""Measure how long tests take and how much processor time they use.
 
-The processor time of a test is that of its process and of all processes below it, also
-for fixtures that the test is the first to use; services are not among them. It is
-written to ``--junit-xml`` as the property ``cpu`` of each test.
+The processor time of a test is that of its process and of all its descendants, which
+includes fixtures that the test is the first to use, but no services. ``--junit-xml``
+reports it as the property ``cpu`` of each test.
 """
 
 import os
@@ -15,32 +15,32 @@ from pathlib import Path
 import pytest
 
 SLOWEST = 40
-"""How many tests the summary shows."""
+"""Number of tests in the summary."""
 
 LIMIT = 30.0
-"""Seconds of processor time above which a test is to be marked ``slow``."""
+"""Seconds of processor time above which a test must be marked ``slow``."""
 
 _CPU, _SLOW = "cpu", "slow"
 
 
 class Costs:
-    """Measures tests where they run, and shows them at the end."""
+    """Measures tests and shows the results at the end."""
 
     def __init__(self) -> None:
-        """Begin without tests."""
+        """Start without tests."""
         self.wall: dict[str, float] = defaultdict(float)
         self.cpu: dict[str, float] = {}
         self.slow: set[str] = set()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item, nextitem):
-        """Note the time at which a test begins."""
+        """Store the time at which a test starts."""
         item.stash[_BEGAN] = _processor_time()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
-        """Add what the test has used to the report of its end."""
+        """Add the time that the test has used to its last report."""
         report = yield
         if report.when == "teardown":
             used = round(_processor_time() - item.stash[_BEGAN], 2)
@@ -50,7 +50,7 @@ class Costs:
         return report
 
     def pytest_runtest_logreport(self, report):
-        """Keep what a report says; with several processes this is the first one."""
+        """Store the values of a report; of several processes, the first one does."""
         self.wall[report.nodeid] += report.duration
         if report.when == "teardown":
             properties = dict(report.user_properties)
@@ -59,7 +59,7 @@ class Costs:
                 self.slow.add(report.nodeid)
 
     def pytest_terminal_summary(self, terminalreporter):
-        """Show the slowest tests, and those that use too much for what they are."""
+        """Show the slowest tests, and those that use too much time for their tier."""
         if not self.cpu:
             return
         terminalreporter.section(f"the {SLOWEST} slowest tests")
@@ -81,7 +81,7 @@ _BEGAN = pytest.StashKey[float]()
 
 
 def _processor_time() -> float:
-    """Return the seconds that this process and all below it have used, also ended ones."""
+    """Return the processor time, in seconds, of this process and its descendants."""
     return _ticks(os.getpid()) / os.sysconf("SC_CLK_TCK")
 
 

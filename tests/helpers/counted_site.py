@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A small instance with communities of all kinds, users of all kinds, and its numbers."""
+"""A small instance with all kinds of communities and users, and its aggregates."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ HOSTILE = (
     "Zeile\nzwei",
     "Ökologie 🌍",
 )
-"""Subjects that a table must not be harmed by."""
+"""Subjects with characters that could break a table."""
 
 DAYS = tuple(
     (TODAY - timedelta(days=n)).isoformat()
@@ -47,9 +47,9 @@ class Site:
     Attributes:
         app: its application.
         communities: name (open, closed, gone, global) -> UUID.
-        slugs: the same -> slug.
+        slugs: the same names -> slug.
         users: name (owner, member, stranger, admin) -> id.
-        wanted: family -> (community, day) -> document, as the reference counts.
+        wanted: family -> (community, day) -> document of the reference.
     """
 
     app: object = field(repr=False)
@@ -64,12 +64,12 @@ class Site:
 
 
 def make_site(app, client, names):
-    """Make the instance and have everything counted.
+    """Create the instance and aggregate everything.
 
     Args:
-        app: an application with nothing in its database and no statistics.
-        client: an ordinary OpenSearch client.
-        names: the instance's names.
+        app: an application with an empty database and no statistics.
+        client: decodes responses.
+        names: the instance's index names.
     """
     with app.app_context():
         users = {
@@ -117,7 +117,7 @@ def _make_superuser(user_id):
 
 
 def remove_superusers():
-    """Let nobody be a superuser; needs an application context."""
+    """Remove all superusers; needs an application context."""
     for row in ActionUsers.query_by_action(superuser_access).all():
         db.session.delete(row)
     db.session.commit()

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Runs of the migration that are killed or frozen at a named step, really."""
+"""Kill or freeze runs of the migration at a named step."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 
 def until(condition, what, patience=PATIENCE):
-    """Wait until a condition holds, and return what it returned."""
+    """Wait until a condition holds, and return its result."""
     end = time.monotonic() + patience
     while True:
         if found := condition():
@@ -32,28 +32,28 @@ def until(condition, what, patience=PATIENCE):
 
 
 def later():
-    """Return a moment at which every deadline of now has passed."""
+    """Return a time at which all current deadlines have passed."""
     return utc_now() + timedelta(hours=1)
 
 
 class At:
-    """A step callback that does something at the n-th time of a step.
+    """A step callback that acts at the n-th occurrence of a step.
 
     Args:
-        step: the step's name.
+        step: name of the step.
         action: called without arguments.
-        nth: at which time.
-        also: called with each step before, or None.
+        nth: number of the occurrence.
+        also: called with each earlier step, or None.
     """
 
     def __init__(self, step, action, nth=1, also=None):
-        """Keep what is needed."""
+        """Store the arguments."""
         self._step, self._action, self._nth = step, action, nth
         self._also = also
         self.seen = Counter()
 
     def __call__(self, step):
-        """Count a step, and act if it is the one."""
+        """Count a step, and act if it is the chosen one."""
         self.seen[step] += 1
         if self._also:
             self._also(step)
@@ -62,10 +62,10 @@ class At:
 
 
 def outcome(app, method, **arguments):
-    """Call the migration's service as a process of its own does.
+    """Call the migration's service as a separate process does.
 
     Returns:
-        dict: ``exit_code`` and ``said``: the report, or the error's sentence.
+        dict: ``exit_code`` and ``said``, the report or the sentence of the error.
     """
     # connections are not shared with the process that this one was forked from
     service = EventReindexingService(app)
@@ -79,7 +79,7 @@ def outcome(app, method, **arguments):
 
 
 def killed_at(usage, step, nth=1, method="reindex_events", also=None, **arguments):
-    """Run the migration in a process that is killed at a step; wait for its end."""
+    """Run the migration in a process that is killed at a step, and wait for its end."""
     app = usage.app
     child = Forked(
         app,
@@ -90,21 +90,21 @@ def killed_at(usage, step, nth=1, method="reindex_events", also=None, **argument
 
 
 class Frozen:
-    """A run in a process that stops dead at a step, until it is woken.
+    """A run in a process that freezes at a step until it is woken.
 
     Args:
         usage: the :class:`~.usage.Usage`.
-        step: the step's name.
-        nth: at which time.
-        method: of the service.
-        also: called with each step before it, in that process.
-        **arguments: of the method.
+        step: name of the step.
+        nth: number of the occurrence.
+        method: method of the service.
+        also: called with each earlier step, in that process.
+        **arguments: arguments of the method.
     """
 
     def __init__(
         self, usage, step, nth=1, method="reindex_events", also=None, **arguments
     ):
-        """Start the process and return when it is frozen."""
+        """Start the process, and return when it is frozen."""
         app = usage.app
 
         def stop():
@@ -115,15 +115,15 @@ class Frozen:
             lambda: outcome(app, method, step=At(step, stop, nth, also), **arguments),
         )
         _, status = os.waitpid(self._child.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), f"it did not come to {step!r}"
+        assert os.WIFSTOPPED(status), f"it did not reach the step {step!r}"
 
     def kill(self):
-        """Kill it where it is."""
+        """Kill the frozen process."""
         self._child.kill()
         assert self._child.wait() is None
 
     def wake(self):
-        """Let it go on, and return its outcome when it has ended."""
+        """Continue the process, wait for its end, and return its outcome."""
         os.kill(self._child.pid, signal.SIGCONT)
         return self._child.wait()
 
@@ -166,12 +166,12 @@ def cluster_of(usage):
 
 
 def own_client(usage):
-    """Return a client of one's own, for a process that was forked."""
+    """Return a new client, for a process that was forked."""
     return OpenSearch(usage.app.config["SEARCH_HOSTS"], timeout=60)
 
 
 def write_once(usage, event_type, month, id, source):
-    """Write one event by the month's stock name; tell whether it was taken."""
+    """Write one event by the month's stock name; return whether it was accepted."""
     try:
         usage.client.index(
             index=usage.names.events_month(event_type, month), id=id, body=source
@@ -182,7 +182,7 @@ def write_once(usage, event_type, month, id, source):
 
 
 def assert_no_marks(usage):
-    """Check that no run has left a mark on an index, and no write block."""
+    """Check that no run has left a mark or a write block on an index."""
     for name, details in usage.client.indices.get(
         index=f"{usage.names.prefix}*events-stats-*"
     ).items():

@@ -1,24 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The first day of an EDTF date, by rules written by hand.
+"""Find the first day of an EDTF date, by rules written by hand.
 
-Independent of any EDTF library and of the product: tests compare the product with
-it. The forms are those of ISO 8601-2:2019, levels 0 to 2.
+This module is independent of any EDTF library and of the package, so tests compare the
+package with it. The forms are those of ISO 8601-2:2019, levels 0 to 2.
 """
 
 import re
 from datetime import date
 
 MARKS = "?~%"
-"""Uncertain, approximate, both: a date is read as without them."""
+"""Marks of uncertain, approximate or doubtful dates, which are ignored."""
 
 SEASON_MONTHS = {
-    # seasons of no hemisphere and of the northern one; autumn, winter as named
+    # seasons without a hemisphere, and of the northern one; autumn and winter by name
     21: 3, 22: 6, 23: 9, 24: 12, 25: 3, 26: 6, 27: 9, 28: 12,
-    # of the southern hemisphere
+    # seasons of the southern hemisphere
     29: 9, 30: 12, 31: 3, 32: 6,
-    # quarters, thirds, halves of a year
+    # quarters, thirds and halves of a year
     33: 1, 34: 4, 35: 7, 36: 10, 37: 1, 38: 5, 39: 9, 40: 1, 41: 7,
 }  # fmt: skip
 """Number of a season -> its first month."""
@@ -28,13 +28,13 @@ _TIME = re.compile(r"T\d\d:\d\d:\d\d(Z|[+-]\d\d(:\d\d)?)?")
 
 
 def first_day(text):
-    """Return the first day of what is given, or None if nothing can be read.
+    """Return the first day of a date, or None if nothing can be read.
 
     Args:
-        text: EDTF, or anything.
+        text: EDTF or any other text.
 
     Returns:
-        str | None: ``YYYY-MM-DD``; years 0001 to 9999 only.
+        str | None: ``YYYY-MM-DD``, in the years 0001 to 9999.
     """
     if not isinstance(text, str):
         return None
@@ -47,7 +47,7 @@ def first_day(text):
 
 
 def _first_of_interval(text):
-    """Read ``start/end``: the start, or the end where the start is open or unknown."""
+    """Read ``start/end``: the start, or the end if the start is open or unknown."""
     ends = text.split("/")
     if len(ends) != 2:
         return None
@@ -58,7 +58,7 @@ def _first_of_interval(text):
 
 
 def _first_of_set(text):
-    """Read ``[a,b,c..d]`` and ``{…}``: the earliest date that is named."""
+    """Read ``[a,b,c..d]`` and ``{…}``: the earliest named date."""
     named = [part.strip() for item in text.split(",") for part in item.split("..")]
     days = [_first_of_date(part) for part in named if part]
     if not days or None in days:
@@ -78,7 +78,7 @@ def _first_of_date(text):
     if not match:
         return None
     year, month, day = match.groups()
-    year = int(year.replace("X", "0"))  # XXXX is year 0, which is no date
+    year = int(year.replace("X", "0"))  # XXXX is year 0, which is not a date
     month = _first_number(month)
     if month in SEASON_MONTHS and day is None:
         month = SEASON_MONTHS[month]

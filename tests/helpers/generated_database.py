@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Fill the tables of an instance with as many records as wanted, inside the database.
+"""Fill the tables of an instance with any number of records, inside the database.
 
-The rows are those of an instance after some years, in proportion: for each hundred
-records 83 parents, 83 memberships, 17 requests, one file a record, its history, and
-half a community. A sixth of the parents asked for its inclusion; a sixth of these has
-left the community again. Everything follows from the number of the parent, so that a
-test or a benchmark can name rows without reading them.
+The proportions are those of an instance after some years: for each hundred records, 83
+parents, 83 memberships, 17 requests, one file per record, its history, and half a
+community. A sixth of the parents requested inclusion, and a sixth of these has left the
+community again. Everything follows from the number of the parent, so that a test or a
+benchmark can name rows without reading them.
 """
 
 import hashlib
@@ -127,11 +127,12 @@ _STATEMENTS = {
 
 @dataclass(frozen=True)
 class GeneratedDatabase:
-    """How many rows of each kind there are.
+    """The numbers of rows of each kind.
 
     Attributes:
-        records: versions included.
-        description_bytes: of each record; its JSON has some three hundred more.
+        records: number of records, with all versions.
+        description_bytes: size of each description; the rest of a record's JSON has
+            some three hundred bytes more.
     """
 
     records: int
@@ -139,7 +140,7 @@ class GeneratedDatabase:
 
     @property
     def parents(self) -> int:
-        """The number of parents: each fifth has two versions."""
+        """The number of parents; each fifth one has two versions."""
         return self.records * 5 // 6
 
     @property
@@ -148,9 +149,9 @@ class GeneratedDatabase:
         return max(10, self.records // 200)
 
     def fill(self, engine: sa.Engine) -> None:
-        """Insert the rows into empty tables; statistics are not updated.
+        """Insert the rows into empty tables, without updating statistics.
 
-        Foreign keys are not checked, which takes the rights of a superuser.
+        Foreign keys are not checked, which requires the rights of a superuser.
         """
         parameters = {
             "parents": self.parents,
@@ -169,7 +170,7 @@ class GeneratedDatabase:
                 connection.execute(text, used)
 
     def parent_ids(self, count: int) -> list[str]:
-        """Return the UUIDs of parents that asked for their inclusion, spread evenly."""
+        """Return the UUIDs of parents that requested inclusion, spread evenly."""
         step = max(1, self.parents // (6 * count)) * 6
         return [_uuid(f"parent {n * step + 1}") for n in range(count)]
 
@@ -188,5 +189,5 @@ TABLES = tuple(_STATEMENTS)
 
 
 def _uuid(text: str) -> str:
-    """Return the UUID that ``md5(text)::uuid`` is in the database."""
+    """Return the UUID that equals ``md5(text)::uuid`` in the database."""
     return str(UUID(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()))

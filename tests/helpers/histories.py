@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Generated histories of an instance, for property-based tests.
+"""Generate histories of an instance, for property-based tests.
 
-A history is a list of steps. Steps name things by small numbers, which are taken
-modulo what there is, so that any list of steps makes sense and shrinks well. Days,
-records, communities and visitors are few, so that they meet.
+A history is a list of steps. Steps name things by small numbers, which are taken modulo
+the number of existing things, so any list of steps is valid and shrinks well. Days,
+records, communities and visitors are few, so that they coincide.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ DAYS = (
     "2024-03-01",
     "2024-03-04",
 )
-"""Days on which something happens: ends of years, a leap day, days without events."""
+"""Days with activity: ends of years, a leap day, days without events."""
 
 TIMES = ("00:00:00", "00:00:01", "12:30:00", "23:59:59")
 
@@ -38,7 +38,7 @@ DATES = (
     "2024-02~-29",
     # early, late
     "0985", "1650-05", "2999-01-01",
-    # nothing to be read
+    # unreadable dates
     None, "", "unpublished", "2023-02-29", "2024-13", "../..", "Y170000002", "-0044",
     "XXXX",
 )  # fmt: skip
@@ -58,13 +58,13 @@ REFERRERS = (
 
 
 NONE, WHOLE, PIECE, BROKEN, DRY = "none", "whole", "piece", "broken", "dry"
-"""No run; one that does all; one that does a part; one that fails on its way."""
+"""No run, a complete run, a partial run, and a run that fails midway."""
 
 SHARED = "shared"
-"""A run that does all, with the help of another worker."""
+"""A complete run with the help of another worker."""
 
 OF_COMMUNITIES, OF_FAMILIES, OF_DAYS = "of-communities", "of-families", "of-days"
-"""Runs that are asked for less than all."""
+"""Restricted runs."""
 
 RUNS = (NONE, WHOLE, SHARED, PIECE, BROKEN, DRY, OF_COMMUNITIES, OF_FAMILIES, OF_DAYS)
 
@@ -75,8 +75,8 @@ class Cut:
 
     Attributes:
         kind: one of :data:`RUNS`.
-        number: of a broken one, the requests after which it fails.
-        rebuild: all is counted again.
+        number: number of requests after which a broken run fails.
+        rebuild: whether everything is counted again.
     """
 
     kind: str = NONE
@@ -89,7 +89,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Publish:
-    """A record is published: a new one, or a version where there is a parent."""
+    """Publishes a record: a new one, or a version if a parent exists."""
 
     parent: int | None
     at: str
@@ -100,7 +100,7 @@ class Publish:
     communities: frozenset
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         parent = None if self.parent is None else _pick(world.members, self.parent)
         world.publish(
             parent,
@@ -115,13 +115,13 @@ class Publish:
 
 @dataclass(frozen=True)
 class Edit:
-    """A record's description is changed; its owner with all its versions."""
+    """Changes a record's description, and the owner of all its versions."""
 
     record: int
     change: tuple
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         recid = _pick(world.records, self.record)
         if recid is None:
             return
@@ -143,7 +143,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Move:
-    """A record and all its versions come into a community, or leave it."""
+    """Adds a record and all its versions to a community, or removes them."""
 
     record: int
     community: str
@@ -152,7 +152,7 @@ class Move:
     skewed: bool
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         recid = _pick(world.records, self.record)
         if recid is None:
             return
@@ -165,7 +165,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Away:
-    """A record is deleted and restored, or leaves a community and comes back."""
+    """Deletes and restores a record, or removes and adds it in a community."""
 
     record: int
     community: str | None
@@ -173,7 +173,7 @@ class Away:
     skewed: bool
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         left, back = self.moments if self.skewed else sorted(self.moments)
         for at, added in ((left, False), (back, True)):
             if self.community is None:
@@ -184,13 +184,13 @@ class Away:
 
 @dataclass(frozen=True)
 class Delete:
-    """A record, which is one version, is deleted, or restored if it was."""
+    """Deletes a record, which is one version, or restores a deleted one."""
 
     record: int
     at: str
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         recid = _pick(world.records, self.record)
         if recid is None:
             return
@@ -203,13 +203,13 @@ class Delete:
 
 @dataclass(frozen=True)
 class DeleteCommunity:
-    """A community is deleted, or restored if it was."""
+    """Deletes a community, or restores a deleted one."""
 
     community: str
     at: str
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         world.deleted_communities ^= {self.community}
         for recid in world.records:
             world.notice(recid, self.at)
@@ -217,12 +217,12 @@ class DeleteCommunity:
 
 @dataclass(frozen=True)
 class LoseFacts:
-    """The facts of a record are lost, or come back if they were."""
+    """Deletes the facts of a record, or restores them."""
 
     record: int
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         recid = _pick(world.records, self.record)
         if recid is not None:
             world.lost_facts ^= {recid}
@@ -230,7 +230,7 @@ class LoseFacts:
 
 @dataclass(frozen=True)
 class Use:
-    """Usage events of one record come in at once, enriched or not."""
+    """Stores several usage events of one record, enriched or not."""
 
     part: str
     record: int | None
@@ -239,7 +239,7 @@ class Use:
     enriched: bool
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         recid = None if self.record is None else _pick(world.records, self.record)
         for at, fields in self.clicks:
             recid = recid or STRANGER
@@ -250,16 +250,16 @@ class Use:
 
 @dataclass(frozen=True)
 class Enrich:
-    """All events are looked at again.
+    """Enriches or re-attributes all events.
 
-    Those that lack enrichment get it, and all get the communities that the timelines
-    tell now; ``refresh`` names breakdowns to write again.
+    Events without enrichment get it, and all events get the communities of the current
+    timelines. ``refresh`` names breakdowns to write again.
     """
 
     refresh: tuple
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         for part, events in world.usage.items():
             for id in list(events):
                 world.enrich(part, id, self.refresh)
@@ -267,38 +267,38 @@ class Enrich:
 
 @dataclass(frozen=True)
 class LoseEvent:
-    """A usage event is deleted from its index."""
+    """Deletes a usage event from its index."""
 
     part: str
     event: int
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         id = _pick(world.usage[self.part], self.event)
         world.usage[self.part].pop(id, None)
 
 
 @dataclass(frozen=True)
 class Recreate:
-    """The indices of some documents are made anew with the same documents."""
+    """Recreates the indices of some documents with the same documents."""
 
     name: str
 
     def do(self, world):
-        """Do it."""
+        """Apply the step to a world."""
         world.recreated.add(self.name)
 
 
 @dataclass(frozen=True)
 class Rest:
-    """Nothing happens."""
+    """Changes nothing."""
 
     def do(self, world):
-        """Do it."""
+        """Do nothing."""
 
 
 def _pick(things, number):
-    """Return one of the keys, or None if there are none."""
+    """Return one of the keys, or None if none exists."""
     keys = list(things)
     return keys[number % len(keys)] if keys else None
 
@@ -308,19 +308,19 @@ def _pick(things, number):
 
 @dataclass(frozen=True)
 class History:
-    """What happens, and when aggregation runs.
+    """The steps of an instance, and when the aggregation runs.
 
     Attributes:
-        steps: in their order.
-        cuts: for each step the :class:`Cut` that comes after it; after the last one
-            it is always a whole run.
+        steps: the steps, in order.
+        cuts: the :class:`Cut` after each step; after the last step it is always a
+            complete run.
     """
 
     steps: tuple
     cuts: tuple
 
     def moments(self):
-        """Yield (step, stored documents after it, the cut that comes then)."""
+        """Yield (step, stored documents after it, the cut after it)."""
         world = World()
         last = Cut(WHOLE)
         for step, cut in zip(self.steps, (*self.cuts[:-1], last), strict=True):
@@ -335,7 +335,7 @@ class History:
         return world
 
     def end(self):
-        """Return what is stored after the last step."""
+        """Return the stored documents after the last step."""
         return self.world().stored()
 
 
@@ -445,10 +445,11 @@ def histories(draw, kinds=of_all, max_size=14):
     """Return a strategy of histories.
 
     Args:
-        draw: given by Hypothesis.
-        kinds: strategies of the steps; those of records or of usage alone by
-            :data:`of_records`, :data:`of_usage`.
-        max_size: steps beside the one or two records that most histories begin with.
+        draw: provided by Hypothesis.
+        kinds: strategies of the steps; :data:`of_records` or :data:`of_usage` for
+            steps of one kind.
+        max_size: maximum number of steps besides the one or two records with which
+            most histories start.
     """
     first = draw(st.lists(publications, max_size=2))
     least = draw(st.sampled_from((max_size // 2, 1)))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Requests to the application, each in a context of its own."""
+"""Send requests to the application, each in its own context."""
 
 import contextvars
 
@@ -9,11 +9,11 @@ from invenio_accounts.testutils import login_user_via_session
 
 
 class Http:
-    """A browser or a script, maybe one that is logged in.
+    """A browser or a script, which may be logged in.
 
     Args:
         app: the application.
-        user_id: who is logged in; None for nobody.
+        user_id: id of the logged-in user, or None.
     """
 
     def __init__(self, app, user_id=None):
@@ -30,7 +30,7 @@ class Http:
         return self._send("post", path, **options)
 
     def _send(self, method, path, **options):
-        # pytest-flask has a request under way, whose user would be taken for ours
+        # pytest-flask has an open request, whose user would be used otherwise
         return contextvars.Context().run(self._sent, method, path, options)
 
     def _sent(self, method, path, options):
@@ -44,7 +44,7 @@ class Http:
         return getattr(self._client, method)(path, buffered=True, **options)
 
     def _csrf_token(self):
-        """Return the token that any refused request brings."""
+        """Return the token that comes with any refused request."""
         if not self._client.get_cookie("csrftoken"):
             self._client.post("/stats", json={})
         return self._client.get_cookie("csrftoken").value

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""An InvenioRDM instance of its own on the running services, and its removal.
+"""Create and remove an InvenioRDM instance on the running services.
 
-It has a database and an index prefix that nobody else uses, so that many can
-live on the same services at once.
+It has its own database and index prefix, so many instances can use the same services at
+once.
 """
 
 import ast
@@ -45,17 +45,17 @@ INDICES = (
 
 
 class ServicesMissingError(Exception):
-    """The services are not named in the environment."""
+    """The environment does not name the services."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an instance lives.
+    """The resources of an instance.
 
     Attributes:
         prefix: its index prefix.
-        database_uri: its database.
-        folder: its files.
+        database_uri: URI of its database.
+        folder: folder of its files.
     """
 
     prefix: str
@@ -65,10 +65,10 @@ class Place:
 
 @contextmanager
 def place():
-    """Make a database, a prefix and a folder; remove all that is in them at the end.
+    """Create a database, a prefix and a folder; remove everything in them at the end.
 
     Raises:
-        ServicesMissingError: a sentence that says what to do.
+        ServicesMissingError: names the missing variable and the command that sets it.
     """
     missing = [name for name in NEEDED if name not in os.environ]
     if missing:
@@ -94,7 +94,7 @@ def config(where, **changes):
 
     Args:
         where: its :class:`Place`.
-        **changes: variables to add or set differently.
+        **changes: variables to add or replace.
     """
     cache = os.environ["CACHE_REDIS_URL"]
     return {
@@ -103,7 +103,7 @@ def config(where, **changes):
             "force_https": False,
             "content_security_policy": {"default-src": []},
         },
-        # queues of this process alone; a test of queues sets a real broker
+        # queues of this process alone; a test of queues uses a real broker
         "BROKER_URL": "memory://",
         "CELERY_BROKER_URL": "memory://",
         "CACHE_KEY_PREFIX": where.prefix,
@@ -126,7 +126,7 @@ def config(where, **changes):
         "SITE_API_URL": "https://127.0.0.1:5000/api",
         "SITE_UI_URL": "https://127.0.0.1:5000",
         "SQLALCHEMY_DATABASE_URI": where.database_uri,
-        # the broker of this process has no workers that could answer
+        # the broker of this process has no workers that could respond
         "STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT": 0.02,
         "TESTING": True,
         "WTF_CSRF_ENABLED": False,
@@ -136,17 +136,17 @@ def config(where, **changes):
 
 
 class _Silent:
-    """A builder of notifications that go to nobody."""
+    """A builder of notifications without recipients."""
 
     def resolve_context(self, notification):
-        """Look nothing up: the system user, who acts in tests, is in no index."""
+        """Look up nothing: the system user, who acts in tests, is in no index."""
 
     def build_recipients(self, notification):
-        """Return nobody."""
+        """Return no recipients."""
         return {}
 
     def filter_recipients(self, notification, recipients):
-        """Return nobody."""
+        """Return no recipients."""
         return recipients
 
 
@@ -167,7 +167,7 @@ def create(where, factory=None, **changes):
 
     Args:
         where: its :class:`Place`.
-        factory: an application factory; the one of the REST API by default.
+        factory: an application factory; by default the one of the REST API.
         **changes: configuration variables.
     """
     from invenio_app.factory import create_api
@@ -175,7 +175,7 @@ def create(where, factory=None, **changes):
     os.environ["INVENIO_INSTANCE_PATH"] = where.folder
     settings = config(where, **changes)
     for name in settings:
-        # variables of the environment would win over what is given here
+        # environment variables would override the given configuration
         os.environ.pop(f"INVENIO_{name}", None)
     app = (factory or create_api)(**settings)
     _with_resource(app, factory or create_api)
@@ -185,7 +185,7 @@ def create(where, factory=None, **changes):
 
 
 def _with_resource(app, factory):
-    """Mount the resource, as its entry point does where that is installed."""
+    """Mount the resource, as its entry point does in an installed package."""
     from invenio_app.factory import create_api
 
     from invenio_stats_dashboard.resources.blueprint import create_api_blueprint
@@ -225,19 +225,19 @@ def initialise(app, where):
 
 
 def _create_database(server, name):
-    """Create a database, with all tables where one was made by these versions before."""
+    """Create a database, with all tables if a copy of these versions exists."""
     try:
         _on_server(server, f"CREATE DATABASE {name} TEMPLATE {template()}")
-    except ProgrammingError:  # none was
+    except ProgrammingError:  # no copy exists
         _on_server(server, f"CREATE DATABASE {name}")
 
 
 def _create_tables(db, where):
-    """Create the tables that are missing, and keep a copy for the next instance."""
+    """Create the tables that are missing, and store a copy for the next instance."""
     if sa.inspect(db.engine).has_table("accounts_user"):
         return
     db.create_all()
-    db.engine.dispose()  # a database that is in use cannot be copied
+    db.engine.dispose()  # a database in use cannot be copied
     server = sa.engine.make_url(os.environ["SQLALCHEMY_DATABASE_URI"])
     name = sa.engine.make_url(where.database_uri).database
     with suppress(ProgrammingError):  # another process has just made it
@@ -253,7 +253,7 @@ def template():
 
 
 def _indices(current_search):
-    """Return the names of the needed indices; of records, the newest mapping only."""
+    """Return the names of the required indices; of records, only the newest mapping."""
     names = []
     for alias in INDICES:
         names += current_search._get_indices(current_search.aliases[alias])
@@ -263,7 +263,7 @@ def _indices(current_search):
 
 
 def _map_custom_fields(app):
-    """Do what ``invenio rdm-records custom-fields init`` does."""
+    """Do the same as ``invenio rdm-records custom-fields init``."""
     from invenio_rdm_records.cli import create_records_custom_field
 
     result = app.test_cli_runner().invoke(create_records_custom_field, [])
@@ -271,10 +271,10 @@ def _map_custom_fields(app):
 
 
 def remove_indices(prefix):
-    """Delete every index, data stream and template that has a prefix.
+    """Delete every index, data stream and template with a prefix.
 
     Args:
-        prefix: the prefix of an instance for tests.
+        prefix: the prefix of a test instance.
     """
     from opensearchpy import OpenSearch
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Change memberships at a steady rate, and watch when live capture has stored them."""
+"""Change memberships at a steady rate, and measure when live capture stores them."""
 
 import threading
 import time
@@ -32,18 +32,18 @@ _PARENTS = sa.text("""
 
 @dataclass
 class MembershipChanges:
-    """Adds records to a community, one in a transaction, at a steady rate.
+    """Adds records to a community at a steady rate, one record per transaction.
 
     Args:
         app: the application of this process.
-        client: an OpenSearch client that decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
-        per_second: changes in a second.
+        per_second: number of changes per second.
 
     Attributes:
-        seconds: from the commit of each change until its event was stored, for those
-            that were.
-        late: by how many seconds a change was made later than it should be, at most.
+        seconds: time from the commit of each change until its event was stored, for
+            the stored events.
+        late: largest delay of a change, in seconds.
     """
 
     app: Flask
@@ -58,15 +58,15 @@ class MembershipChanges:
     def make(
         self, community_id: str, count: int, stop: threading.Event | None = None
     ) -> int:
-        """Make changes of records that are in no community.
+        """Add records that are in no community.
 
         Args:
             community_id: UUID of the community to add the records to.
-            count: how many at most.
-            stop: ends it early when it is set.
+            count: maximum number of changes.
+            stop: ends this early when it is set.
 
         Returns:
-            How many were made.
+            The number of changes.
         """
         stop, made = stop or threading.Event(), 0
         with self.app.app_context():
@@ -88,7 +88,7 @@ class MembershipChanges:
         return made
 
     def watch(self) -> threading.Thread:
-        """Start to look for the events of the changes; :meth:`finish` ends it."""
+        """Start to look for the events of the changes; :meth:`finish` stops it."""
         thread = threading.Thread(target=self._watch, daemon=True)
         thread.start()
         return thread
@@ -97,10 +97,10 @@ class MembershipChanges:
         """Wait for the events of all changes.
 
         Args:
-            patience: seconds to wait at most.
+            patience: maximum number of seconds to wait.
 
         Returns:
-            How many changes have no event yet.
+            The number of changes that still have no event.
         """
         end = time.monotonic() + patience
         while self._waiting and time.monotonic() < end:

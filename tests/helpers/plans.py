@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Record the SQL statements that are sent, and have PostgreSQL explain them."""
+"""Record SQL statements, and let PostgreSQL explain them."""
 
 import re
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ class SentStatement:
 
     Attributes:
         sql: its text.
-        parameters: of the driver.
-        settings: the statement that made the planner settings of its transaction, and
-            its parameters; None without any.
+        parameters: parameters of the driver.
+        settings: the statement that changed the planner settings of its transaction,
+            and its parameters; None without such a statement.
     """
 
     sql: str
@@ -31,7 +31,7 @@ class SentStatement:
 
     @property
     def planner(self) -> dict[str, str]:
-        """The planner settings by name."""
+        """The planner settings, by name."""
         if self.settings is None:
             return {}
         return dict(re.findall(r"set_config\('(\w+)', '(\w+)'", self.settings[0]))
@@ -48,11 +48,11 @@ class Node:
     """A node of an executed plan.
 
     Attributes:
-        kind: such as ``Seq Scan``.
-        table: that it reads; None for other nodes.
-        loops: how often it was executed.
-        rows: that it has looked at in all loops, filtered ones included.
-        blocks: pages of 8 kB that it has read itself in all loops.
+        kind: type of the node, such as ``Seq Scan``.
+        table: table that it reads; None for other nodes.
+        loops: number of executions.
+        rows: number of rows that it has visited in all loops, with filtered ones.
+        blocks: number of pages of 8 kB that it has read itself in all loops.
     """
 
     kind: str
@@ -64,14 +64,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the database did for a statement.
+    """The execution of a statement.
 
     Attributes:
-        statement: that was explained.
+        statement: the explained statement.
         nodes: all nodes of the plan.
-        returned: rows of the result.
-        milliseconds: planning and execution.
-        buffers: pages of 8 kB that were read or found in memory.
+        returned: number of rows in the result.
+        milliseconds: time of planning and execution.
+        buffers: number of pages of 8 kB that were read or found in memory.
     """
 
     statement: SentStatement
@@ -82,7 +82,7 @@ class Plan:
 
     @property
     def visited(self) -> float:
-        """Rows that the busiest node has looked at."""
+        """The number of rows that the busiest node has visited."""
         return max(node.rows for node in self.nodes)
 
     @property
@@ -93,7 +93,7 @@ class Plan:
 
 @contextmanager
 def recorded(engine: sa.Engine) -> Iterator[list[SentStatement]]:
-    """Yield a list to which each SELECT is added that is sent meanwhile."""
+    """Yield a list to which each SELECT is added that is sent inside the context."""
     sent: list[SentStatement] = []
     settings: dict[int, tuple[str, Any]] = {}
 
@@ -112,7 +112,7 @@ def recorded(engine: sa.Engine) -> Iterator[list[SentStatement]]:
 
 
 def explained(engine: sa.Engine, statement: SentStatement) -> Plan:
-    """Execute a statement once more, with its settings, and return its plan."""
+    """Execute a statement again with its settings, and return its plan."""
     with engine.connect() as connection:
         if statement.settings:
             connection.exec_driver_sql(*statement.settings)

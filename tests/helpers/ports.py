@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Ports for services of a test's own, so that two test runs can share a machine."""
+"""Find ports for a test's own services, so that two test runs can share a machine."""
 
 import random
 import socket
@@ -9,22 +9,22 @@ import socket
 from .balance import number
 
 HTTP, TRANSPORT = 29200, 29300
-"""Ports of the first OpenSearch node without an offset, as ``scripts/services`` has it."""
+"""Ports of the first OpenSearch node without an offset, as in ``scripts/services``."""
 
 QUEUE = 25672
-"""Port of RabbitMQ without an offset; the two after it are RabbitMQ's, too."""
+"""Port of RabbitMQ without an offset; it also uses the two ports after it."""
 
 _NODES = 5
 
 
 def free_offset():
-    """Return an offset at which no port of a search cluster or a broker is taken.
+    """Return an offset at which no port of a search cluster or a broker is in use.
 
     Returns:
         int: for ``SERVICES_PORT_OFFSET``; all ports are below the ephemeral ones.
     """
-    # nodes' ports of one kind follow each other, and the kinds are 100 apart;
-    # two processes that look at the same time find different ones
+    # ports of one kind are consecutive for the nodes, and the kinds are 100 apart;
+    # two processes that search at the same time find different ones
     hundreds = range(400 + 200 * ((number() or 0) % 4), 3000, 800)
     offsets = [first + n for first in hundreds for n in (0, 20, 40)]
     random.shuffle(offsets)

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""An instance that is prepared for a test, and used again while no test has changed it.
+"""Prepare an instance for a test, and reuse it while no test has changed it.
 
 Making content and counting it takes seconds, and many tests only read what was counted.
-They need not say so: what each index of the instance holds is compared after the test
-before, and the instance is prepared anew where anything was written or deleted.
+They need not declare that: after each test, the content of each index is compared with
+the earlier content. If anything was written or deleted, the instance is prepared again.
 """
 
 from collections.abc import Callable, Hashable
@@ -19,37 +19,37 @@ Thing = TypeVar("Thing")
 
 
 class Prepared:
-    """What was prepared last on an instance.
+    """The last preparation of an instance.
 
     Args:
-        client: an ordinary client.
-        names: the instance's names.
+        client: decodes responses.
+        names: the instance's index names.
     """
 
     def __init__(self, client: OpenSearch, names: Names) -> None:
-        """Begin with an instance that is not prepared."""
+        """Start with an instance that is not prepared."""
         self._client, self._names = client, names
         self._key: Hashable = None
         self._thing: object = None
         self._was: object = None
 
     def get(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
-        """Return what ``make`` made, if the instance is as it was then; else make it.
+        """Call ``make``, or return its last result if the instance is unchanged.
 
         Args:
-            key: tells what is made from what other tests make.
-            make: prepares the instance, from whatever state it is in.
+            key: distinguishes this preparation from those of other tests.
+            make: prepares the instance from any state.
         """
         if self._key is None or self._key != key or self._state() != self._was:
             self._key = None
             self._thing = make()
-            # nothing that was written before is on its way to a reader any more
+            # everything written before is visible to readers
             self._client.indices.refresh(index=f"{self._names.prefix}*")
             self._key, self._was = key, self._state()
         return self._thing  # type: ignore[return-value]
 
     def _state(self) -> object:
-        """Return the last write of each shard, and the aliases, of each index."""
+        """Return the last write of each shard and the aliases, for each index."""
         every = f"{self._names.prefix}*"
         path = "indices.*.uuid,indices.*.shards.*.seq_no.max_seq_no"
         written = self._client.indices.stats(

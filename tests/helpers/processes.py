@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Processes forked from the built application, which takes too long to build again.
+"""Fork processes from the built application, which takes too long to build again.
 
-They can be killed at any point, really.
+They can be killed at any point.
 """
 
 import os
@@ -20,7 +20,7 @@ class Forked:
 
     Args:
         app: the application.
-        function: called without arguments; what it returns must be picklable.
+        function: called without arguments; its result must be picklable.
     """
 
     def __init__(self, app, function):
@@ -73,7 +73,7 @@ def _run(app, function, writing):
         try:
             db.engine.dispose(close=False)  # the connections are the parent's
             answer = ("returned", function())
-        except BaseException:  # noqa: BLE001 - told to the parent
+        except BaseException:  # noqa: BLE001 - reported to the parent
             answer = ("raised", traceback.format_exc())
         pipe.write(pickle.dumps(answer))
     return 0

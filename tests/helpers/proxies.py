@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A proxy before OpenSearch that can hold a request or an answer back.
+"""A proxy for OpenSearch that can hold back a request or a response.
 
-A process that shall be killed in the middle of a write is held there, from outside, for
-as long as the test needs to kill it; nothing of its code is changed for that.
+A process to be killed in the middle of a write is held there, from outside, until the
+test kills it. Its code need not change for that.
 """
 
 import threading
@@ -17,21 +17,21 @@ _HOP_BY_HOP = frozenset({"connection", "content-length", "host", "transfer-encod
 
 
 class Gate:
-    """Where requests of one kind are held.
+    """Holds requests of one kind.
 
     Args:
         path: a part of the request's path.
-        word: a word that the request's body must hold.
-        after: how many such requests go through before.
-        stored: hold the answer, when OpenSearch has done what was asked; else the
-            request, of which OpenSearch then knows nothing.
+        word: a word that the request's body must contain.
+        after: number of such requests to let through first.
+        stored: hold the response, after OpenSearch has done the work; otherwise hold
+            the request, which OpenSearch then has not received.
 
     Attributes:
-        held: how many requests were held since the beginning.
+        held: number of requests that were held so far.
     """
 
     def __init__(self, path, word="", after=0, stored=False):
-        """Keep what is needed."""
+        """Store the arguments."""
         self._path, self._word = path, word.encode()
         self._left, self.stored, self.held = after, stored, 0
         self._reached, self._open = threading.Event(), threading.Event()
@@ -42,11 +42,11 @@ class Gate:
         assert self._reached.wait(PATIENCE), "no request came to the gate"
 
     def open(self):
-        """Let go what is held, and all that comes."""
+        """Release what is held, and let everything through."""
         self._open.set()
 
     def concerns(self, path, body):
-        """Tell whether a request is to be held; one that is not is counted."""
+        """Return whether to hold a request; count it if it is let through."""
         if self._path not in path or self._word not in body:
             return False
         with self._lock:
@@ -62,19 +62,19 @@ class Gate:
 
 
 class Proxy:
-    """Hands requests over to a node of OpenSearch.
+    """Forwards requests to an OpenSearch node.
 
     Args:
         host: ``name:port`` of the node.
 
     Attributes:
-        host: the node; may be set to another one.
-        address: where the proxy listens.
-        blocked: how many answers told of a block since the beginning.
+        host: the node; may be changed.
+        address: address on which the proxy listens.
+        blocked: number of responses so far that reported a block.
     """
 
     def __init__(self, host):
-        """Listen at once."""
+        """Listen immediately."""
         self.host, self.blocked, self.gates = host, 0, []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -83,7 +83,7 @@ class Proxy:
 
     @contextmanager
     def gate(self, *arguments, **options):
-        """Hold requests of one kind for as long as it lasts; see :class:`Gate`."""
+        """Hold requests of one kind inside the context; see :class:`Gate`."""
         gate = Gate(*arguments, **options)
         self.gates.append(gate)
         try:
@@ -93,7 +93,7 @@ class Proxy:
             gate.open()
 
     def close(self):
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -115,11 +115,11 @@ def _handler(proxy):
             for gate in held:
                 if gate.stored:
                     gate.hold()
-            with suppress(OSError):  # whoever asked may have been killed meanwhile
+            with suppress(OSError):  # the client may have been killed meanwhile
                 self._give(answer)
 
         def _give(self, answer):
-            if answer is None:  # the node is away, which this looks like from here
+            if answer is None:  # the node is unavailable, so close without a response
                 self.close_connection = True
                 return
             status, headers, content = answer
@@ -136,13 +136,13 @@ def _handler(proxy):
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _hand_over
 
         def log_message(self, *_):
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
 
 
 def _answer(host, method, path, headers, body):
-    """Return status, headers and content; None if the node does not answer."""
+    """Return status, headers and content; None if the node does not respond."""
     connection = HTTPConnection(host, timeout=120)
     kept = {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP}
     try:

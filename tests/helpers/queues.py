@@ -19,23 +19,23 @@ NOW = datetime.now(UTC).replace(tzinfo=None)
 
 
 class Broker:
-    """A queue of this test's own on the real broker.
+    """A queue on the real broker that only one test uses.
 
     Args:
         usage: the usage events of the instance.
-        url: of the broker.
-        **options: of its transport.
+        url: URL of the broker.
+        **options: options of its transport.
     """
 
     def __init__(self, usage, url=None, **options):
-        """Name the queue; nothing is connected yet."""
+        """Name the queue, without connecting."""
         self.usage = usage
         self.url, self.options = url or os.environ["BROKER_URL"], options
         self.name = f"test-{secrets.token_hex(6)}"
         self.queue = self.connected()
 
     def connected(self):
-        """Return the queue by a connection of the calling process."""
+        """Return the queue with a connection of the calling process."""
         pool = self._connection().Pool(limit=4)
         exchange = Exchange(self.name, type="direct", delivery_mode="persistent")
         return Queue(exchange, self.name, lambda: pool)
@@ -44,7 +44,7 @@ class Broker:
         return Connection(self.url, transport_options=self.options)
 
     def indexer(self, queue=None, chunk_size=20):
-        """Return the site's indexer, on this queue and in small chunks."""
+        """Return the site's indexer for this queue, with small chunks."""
         event = current_stats.events["record-view"]
         indexer = PatientEventsIndexer(**{**event.params, "queue": queue or self.queue})
         indexer.index = self.usage.names.events_alias("view")
@@ -56,7 +56,7 @@ class Broker:
         self.queue.publish(views(count, self.usage.records[1].recid))
 
     def left(self):
-        """Return the number of messages that are ready; those in hand are not."""
+        """Return the number of ready messages, without unacknowledged ones."""
         return self.queue.queue.queue_declare(passive=True).message_count
 
     def remove(self):
@@ -73,7 +73,7 @@ def seen(broker):
 
 
 def wait_for(broker, count=None, below=None):
-    """Wait until the broker has as many messages ready, or fewer than a number."""
+    """Wait until the broker has this number of ready messages, or fewer."""
     pause = threading.Event()
     for _ in range(200):
         left = broker.left()
@@ -84,7 +84,7 @@ def wait_for(broker, count=None, below=None):
 
 
 def views(count, recid="abcde-fghij"):
-    """Return views of one record by different visitors, as builders make them."""
+    """Return views of one record by different visitors, as event builders make them."""
     return [
         {
             "timestamp": NOW.isoformat(),

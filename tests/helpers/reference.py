@@ -1,52 +1,55 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What all aggregates must say, counted in the plainest way.
+"""Compute all aggregates in the simplest way, as a reference.
 
-This shares no code with the product. It is slow and obviously right; tests compare
-the product with it. The definitions, one line each:
+This module shares no code with the package. It is slow and obviously correct, so tests
+compare the package with it. The definitions:
 
 * community: a UUID, or ``global`` for all records and all events.
-* day: a UTC day, ``YYYY-MM-DD``; nothing is counted after today.
+* day: a UTC day, ``YYYY-MM-DD``; nothing after today counts.
 * stay: [added, removed) of a record in a community by its timeline, in whole days:
   the record is present at the end of day D when the day of ``added`` <= D < the day of
-  ``removed``; the state at the end of a day counts, so what comes and goes on one day
+  ``removed``; the state at the end of a day counts, so an addition and a removal on one
+  day change nothing.
+* timeline: the community events of one record and community by ``place``; dates do not
+  decrease along the places; a second ``added``, or a ``removed`` without ``added``,
   changes nothing.
-* timeline: the community events of one record and community by ``place``; time does not
-  run backwards along the places; a second ``added``, or a ``removed`` without ``added``,
-  says nothing.
-* basis ``created``: the first stay begins on the day of ``facts.created`` instead, however
-  long before the addition that is; later ones at the later of that and the addition.
-* basis ``published``: the same with the first day of ``facts.published`` (EDTF), or, where
-  nothing can be read, the day of ``facts.created``.
-* basis ``added``: the stays as they are.
-* record: one version, described by its facts as they are now; without facts it is left out.
+* basis ``created``: the first stay starts on the day of ``facts.created`` instead, no
+  matter how long before the addition; later stays start on the later of both days.
+* basis ``published``: the same with the first day of ``facts.published`` (EDTF), or, if
+  it is unreadable, the day of ``facts.created``.
+* basis ``added``: the stays themselves.
+* record: one version, described by its current facts; without facts it is left out.
 * class: ``with_files`` if ``file_count`` > 0, else ``metadata_only``.
 * parent: present iff one of its versions is; of the class ``with_files`` iff one of its
-  present versions is; a change of class is removed in one and added in the other.
-* cell of a record breakdown: each distinct value of the record, ``unknown`` if it has none;
-  parents and files of a cell are those of the present records in it.
+  present versions is; a change of class is a removal and an addition.
+* values of a record breakdown: each distinct value of the record, ``unknown`` if it has
+  none; parents and files of a value are those of the present records with it.
 * uploaders of a delta: distinct owners of the records added on that day; of a snapshot:
-  distinct owners of the present records; a record without an owner counts for nobody.
-* record delta: what differs between the ends of D-1 and D; a document iff something does.
+  distinct owners of the present records; a record without an owner adds none.
+* record delta: the difference between the ends of D-1 and D; a document iff one exists.
 * record snapshot: the state at the end of D; a document on the days of a delta.
-* a ``top`` breakdown of a record snapshot: the cells with most records, ties by id.
-* usage event that counts: what the stock record statistics count: views with ``via_api``
-  false, downloads with ``is_robot`` false, each with a ``unique_id``; machines count.
+* a ``top`` breakdown of a record snapshot: the values with most records, ties by id.
+* usage event that counts: one that the stock record statistics count: views with
+  ``via_api`` false, downloads with ``is_robot`` false, each with a ``unique_id``;
+  machines count.
 * a usage event counts on the day of its timestamp for ``global`` and each of its
-  ``community_ids``, whatever the timeline says now.
-* unique_visitors, unique_records, unique_parents, unique_files: distinct ``visitor_id``,
-  ``recid``, ``parent_recid``, ``file_id``; an event without one adds none.
-* cells of usage: values in the event's own ``subcounts`` for record breakdowns, of its
-  fields for event breakdowns; ``unknown`` where there is none; a part without events is
-  left out.
+  ``community_ids``, no matter what the timeline contains now.
+* unique_visitors, unique_records, unique_parents, unique_files: distinct
+  ``visitor_id``, ``recid``, ``parent_recid``, ``file_id``; an event without one adds
+  none.
+* values of usage: from the event's own ``subcounts`` for record breakdowns, from its
+  fields for event breakdowns; ``unknown`` without a value; an event type without events
+  is left out.
 * usage delta: a document iff an event counts; usage snapshot: on the days of a delta.
-* running totals: events and bytes are sums, unique_visitors is the sum of daily uniques,
-  records, parents and files are distinct over all time in ``totals`` and left out in cells.
-* ``top`` breakdowns of a usage snapshot: the largest cells by views, and by downloads,
-  among those that have any, ties by id; ``all`` breakdowns: every cell.
-* order of cells: most first, then by id; most is records (added and removed together in a
-  delta), or views and then downloads.
+* running totals: events and bytes are sums, unique_visitors is the sum of daily
+  uniques, records, parents and files are distinct over all time in ``totals`` and left
+  out of values.
+* ``top`` breakdowns of a usage snapshot: the largest values by views, and by downloads,
+  among those that have any, ties by id; ``all`` breakdowns: every value.
+* order of values: most first, then by id; most is records (added and removed together
+  in a delta), or views and then downloads.
 """
 
 from collections import defaultdict
@@ -65,27 +68,27 @@ FAMILIES = (
     "usage-delta",
     "usage-snapshot",
 )
-"""The families, as the names of their aliases end."""
+"""The families, as the last part of their aliases."""
 
 _BEFORE_ALL_DAYS = "0000-00-00"
 
 
 def aggregates(stored, registry, today, top=20):
-    """Return all documents that there must be.
+    """Return all documents that must exist.
 
     Args:
         stored: dict with the stored documents' sources in any order: ``views``,
             ``downloads``, ``facts`` and ``community_events``, each an iterable.
         registry: the breakdowns as configured: key -> dict of options.
-        today: the present UTC day, ``YYYY-MM-DD``.
-        top: cells of a ``top`` breakdown.
+        today: the current UTC day, ``YYYY-MM-DD``.
+        top: number of values in a ``top`` breakdown.
 
     Returns:
         dict: family -> (community, day) -> document.
     """
     found = {family: {} for family in FAMILIES}
     facts = {fact["recid"]: fact for fact in stored["facts"]}
-    # key -> cells that a snapshot has at most
+    # key -> maximum number of values in a snapshot
     limits = {
         key: top if options.get("show") == "top" else None
         for key, options in registry.items()
@@ -106,7 +109,7 @@ def aggregates(stored, registry, today, top=20):
 
 
 def stays_of(community_events):
-    """Return (recid, community) -> list of (first day, day of leaving or None)."""
+    """Return (recid, community) -> list of (first day, day of removal or None)."""
     timelines = defaultdict(list)
     for event in community_events:
         timelines[event["recid"], event["community_id"]].append(event)
@@ -128,7 +131,7 @@ def _stays(events):
 
 
 def present_days(stays, fact, basis):
-    """Return the (first day, day of leaving or None) in which a record is present."""
+    """Return (first day, day of removal or None) of each presence of a record."""
     created = fact["created"][:10]
     begin = {
         "created": created,
@@ -236,7 +239,7 @@ def _difference(before, after):
     """Return what is added and removed between two sets of records."""
 
     def only(some, others):
-        """Count the (thing, class) that are in the first and not in the second."""
+        """Count the (thing, class) pairs that only the first set contains."""
         return _classes(dict(set(some.items()) - set(others.items())))
 
     records = _records(before), _records(after)
@@ -266,7 +269,7 @@ def _state(_, after):
 
 
 def _record_cells(keys, before, after, tell, size):
-    """Return key -> cells that are not all zero."""
+    """Return key -> values whose numbers are not all zero."""
     subcounts = {}
     for key in keys:
         cells = []
@@ -307,7 +310,7 @@ def _gross(cell):
 
 
 def counts(part, event):
-    """Tell whether the stock record statistics count a stored event."""
+    """Return whether the stock record statistics count a stored event."""
     if event.get("unique_id") is None:
         return False
     flag = {"view": "via_api", "download": "is_robot"}[part]
@@ -388,7 +391,7 @@ def _distinct(events, field):
 
 
 def _running_totals(events, deltas):
-    """Return totals of all events so far; visitors are a sum of the days."""
+    """Return totals of all events so far; visitors are the sum of the days."""
     totals = _metrics(events)
     for part, metrics in totals.items():
         metrics["unique_visitors"] = sum(
@@ -437,7 +440,7 @@ def _most_used(cells):
 
 
 def cell_ids(event, key, options):
-    """Return the cells of a breakdown that an event is in."""
+    """Return the values of a breakdown for which an event counts."""
     if "event" not in options:
         return _values(event, key)
     value = event.get(options["event"])

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Tests of all pairs of two things, of which one run takes a few.
+"""Tests of all pairs of two things, of which one run executes some.
 
 A test that is marked ``pairs("kind")`` and takes a point and a kind of month runs once
-for each point: with which kind comes from a seed, such that all kinds have their turn.
+for each point. A seed determines with which kind, so that over time all kinds are used.
 The seed is printed at the start and can be given again; ``--all-kills`` runs all pairs.
 """
 
@@ -26,15 +26,15 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--all-kills",
         action="store_true",
-        help="kill at each point in each kind of month, not in one of them",
+        help="kill at each point in each kind of month, instead of in one kind",
     )
     group.addoption(
-        "--kill-seed", type=int, metavar="N", help="repeat the choice of another run"
+        "--kill-seed", type=int, metavar="N", help="repeat the choice of an earlier run"
     )
 
 
 def choose_seed(config: pytest.Config) -> None:
-    """Choose the seed, in the first process; those that it starts take the same."""
+    """Choose the seed in the first process; processes that it starts use the same."""
     given = config.getoption("--kill-seed")
     if given is not None:
         os.environ[_SEED] = str(given)
@@ -42,7 +42,7 @@ def choose_seed(config: pytest.Config) -> None:
 
 
 def header(config: pytest.Config) -> str:
-    """Return the line that says which pairs are run."""
+    """Return the line that describes which pairs run."""
     if config.getoption("--all-kills"):
         return "kills: at each point in each kind of month"
     return f"kills: seed {os.environ[_SEED]} (--kill-seed, --all-kills)"
@@ -71,7 +71,7 @@ def _not_chosen(
     rng = random.Random(f"{os.environ[_SEED]} {name}")
     taken: dict[Hashable, int] = defaultdict(int)
     left_out = []
-    # those with the least choice first, so that the others even it out
+    # points with the least choice first, so that the others even it out
     for found in sorted(points.values(), key=len):
         kinds = sorted(found, key=str)
         rng.shuffle(kinds)

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the answer to a question must be, summed from the reference's daily documents.
+"""Compute answers to queries from the reference's daily documents.
 
-This shares no code with the product but the form of questions. It looks at each day and
-each document of the reference, and adds up.
+This module shares no code with the package except the form of queries. It reads each
+day and each document of the reference, and adds up.
 """
 
 from collections import defaultdict
@@ -38,7 +38,7 @@ USAGE = {
     )
     for name, field in names.items()
 }
-"""Metric of usage -> part and field."""
+"""Metric of usage -> event type and field."""
 
 SUMMED = ("total_events", "unique_visitors", "total_volume")
 
@@ -52,7 +52,7 @@ LEVELS = {
     "stored_volume": ("files", ("data_volume",)),
     "uploaders": (None, None),
 }
-"""Metric of what is there -> the part of a document, and its fields."""
+"""Metric of a state -> the part of a document, and its fields."""
 
 FLOWS = {
     f"{name}_{way}": (part, way, fields)
@@ -64,22 +64,22 @@ FLOWS = {
     }.items()
     for way in ("added", "removed")
 }
-"""Metric of what came or went -> the part of a document, which way, its fields."""
+"""Metric of a change -> the part of a document, its direction, its fields."""
 
 METRICS = (*USAGE, *LEVELS, *FLOWS)
 
 
 class Expected:
-    """Answers from the reference's documents.
+    """Answers computed from the reference's documents.
 
     Args:
-        aggregates: of :func:`~.reference.aggregates` with no limit of cells.
-        query: the question, a ``SeriesQuery``.
+        aggregates: result of :func:`~.reference.aggregates` without a limit of values.
+        query: the query, a ``SeriesQuery``.
         of_events: breakdowns that records do not have.
     """
 
     def __init__(self, aggregates, query, of_events):
-        """Keep what is needed."""
+        """Store the arguments."""
         self._documents, self._query = aggregates, query
         self._of_events = of_events
 
@@ -93,7 +93,7 @@ class Expected:
         return self._number(metric, start, end, lambda d: _of_document(metric, d))
 
     def cells(self, breakdown, start, end):
-        """Return metric -> id -> number of one bucket, of the metrics there are."""
+        """Return metric -> id -> number of one bucket, for the available metrics."""
         return {
             metric: self._cells(metric, breakdown, start, end)
             for metric in self._query.metrics
@@ -194,7 +194,7 @@ def _of_document(metric, document):
 
 
 def buckets(first, last, interval):
-    """Return (start, end) of the intervals of a range, as texts, day by day."""
+    """Return (start, end) of the intervals in a range as text, computed day by day."""
     found = defaultdict(list)
     day = first
     while day <= last:

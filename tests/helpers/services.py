@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Services of a test's own, on free ports, to be stopped and killed."""
+"""A test's own services on free ports, which it can stop and kill."""
 
 import os
 import shutil
@@ -21,12 +21,12 @@ class OwnServices:
     """A set of services that nobody else uses.
 
     Args:
-        name: that the folder's name begins with.
-        **variables: of ``scripts/services``.
+        name: prefix of the folder's name.
+        **variables: variables of ``scripts/services``.
     """
 
     def __init__(self, name, **variables):
-        """Find ports and make the folder; nothing runs yet."""
+        """Find ports and create the folder, without starting anything."""
         require_system("starts services of its own")
         self.offset = free_offset()
         self._home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/var/tmp"))
@@ -57,7 +57,7 @@ class OwnServices:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def remove(self):
-        """Stop what runs and delete its files."""
+        """Stop running services and delete their files."""
         self.call("down", "--remove")
         shutil.rmtree(self._home, ignore_errors=True)
 
@@ -66,12 +66,12 @@ class RabbitMQ(OwnServices):
     """A message broker that nobody else uses."""
 
     def __init__(self):
-        """Keep what is needed; :meth:`start` begins."""
+        """Store the configuration; :meth:`start` starts the broker."""
         super().__init__("broker")
         self.url = f"amqp://guest:guest@localhost:{QUEUE + self.offset}//"
 
     def start(self):
-        """Start it and wait for it."""
+        """Start it and wait until it is ready."""
         self.call("up", "--only", "queue")
 
     def queue(self, action):
@@ -80,10 +80,10 @@ class RabbitMQ(OwnServices):
 
 
 def shared_jars():
-    """Return the folder of jars that the session's services were laid out in.
+    """Return the folder of jars from which the session's services were laid out.
 
     Returns:
-        str | None: None where they come from elsewhere.
+        str | None: None if they come from elsewhere.
     """
     if named := os.environ.get("SERVICES_OPENSEARCH_DIST"):
         return named

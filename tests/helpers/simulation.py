@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A small instance without services: what happens in it, and what it stores.
+"""Simulate a small instance without services, and the documents that it stores.
 
-This shares no code with the product. It leaves documents as the product's first half
-leaves them: usage events, record facts, community events.
+This module shares no code with the package. Its documents are those that the first half
+of the package stores: usage events, record facts, community events.
 """
 
 from dataclasses import dataclass, field
@@ -29,22 +29,22 @@ BREAKDOWNS = (
 """Keys that facts have; a record has no value in most of them."""
 
 STRANGER = "zzzzz-00000"
-"""A recid that no record has."""
+"""A recid that belongs to no record."""
 
 _WRITTEN = "2026-01-01T00:00:00"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The documents that an instance holds at one moment.
+    """The documents that an instance contains at one point in time.
 
     Attributes:
         views: ``_id`` -> source of the stored record views.
-        downloads: the same of file downloads.
-        facts: the same of record facts; the ``_id`` is the recid.
-        community_events: the same of community events.
-        recreated: what has been deleted and put back since the last step: names of
-            attributes; their indices have another identity.
+        downloads: the same for file downloads.
+        facts: the same for record facts; the ``_id`` is the recid.
+        community_events: the same for community events.
+        recreated: names of attributes that were deleted and put back since the last
+            step; their indices have another identity.
     """
 
     views: dict = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Stored:
     recreated: frozenset = frozenset()
 
     def sources(self):
-        """Return the sources as the reference takes them."""
+        """Return the sources in the format of the reference."""
         return {
             name: list(getattr(self, name).values())
             for name in ("views", "downloads", "facts", "community_events")
@@ -75,15 +75,15 @@ class Record:
 
 
 class World:
-    """What is true in the instance, and what it has stored.
+    """The true state of an instance, and the documents that it has stored.
 
     Sources are replaced, never changed, so a copy of the outer dicts is a snapshot.
     """
 
     def __init__(self):
-        """Begin with nothing."""
+        """Start with an empty instance."""
         self.records = {}
-        self.members = {}  # parent -> communities it is in
+        self.members = {}  # parent -> its communities
         self.deleted_communities = set()
         self.timelines = {}  # (recid, community) -> events by place
         self.usage = {"view": {}, "download": {}}
@@ -91,7 +91,7 @@ class World:
         self.recreated = set()
 
     def stored(self):
-        """Return a snapshot of what is stored, and forget what was recreated."""
+        """Return a snapshot of the stored documents, and reset what was recreated."""
         recreated, self.recreated = frozenset(self.recreated), set()
         return Stored(
             views=dict(self.usage["view"]),
@@ -116,12 +116,12 @@ class World:
 
         Args:
             parent: UUID of a parent, or None.
-            at: moment.
-            published: EDTF or anything.
+            at: time of the publication.
+            published: EDTF or any other text.
             files: tuple of (name, bytes).
-            owner: id of a user, or None; of a version that of its parent.
+            owner: id of a user, or None; a version has that of its parent.
             subcounts: key -> tuple of values.
-            communities: that a new record comes into at once.
+            communities: communities that a new record is added to immediately.
         """
         number = len(self.records)
         recid = f"rec{number:02d}-00000"
@@ -166,12 +166,12 @@ class World:
         }
 
     def notice(self, recid, at, skewed=False):
-        """Write the community events that make a record's timelines true.
+        """Write the community events that make a record's timelines complete.
 
         Args:
-            recid: of the record.
-            at: moment of the change.
-            skewed: a change may be dated before the one that it follows, as by a
+            recid: recid of the record.
+            at: time of the change.
+            skewed: whether a change may be dated before the previous one, as by a
                 machine whose clock is slow.
         """
         record = self.records[recid]
@@ -211,7 +211,7 @@ class World:
         )
 
     def communities_at(self, recid, moment):
-        """Return the communities that a record was in at a moment, sorted."""
+        """Return the communities of a record at a given time, sorted."""
         found = []
         for (who, community), events in self.timelines.items():
             if who == recid and community != GLOBAL:
@@ -227,14 +227,14 @@ class World:
     # -- usage ---------------------------------------------------------------
 
     def use(self, part, recid, at, file, **fields):
-        """Store a usage event as the stock indexer does, not enriched.
+        """Store a usage event as the stock indexer does, without enrichment.
 
         Args:
             part: view or download.
-            recid: of a record, or of none.
-            at: moment.
-            file: (name, bytes) that is downloaded.
-            **fields: what the event says beside.
+            recid: recid of a record, or an unknown one.
+            at: time of the event.
+            file: (name, bytes) of the downloaded file.
+            **fields: other fields of the event.
 
         Returns:
             str: its ``_id``.
@@ -267,12 +267,12 @@ class World:
         return id
 
     def enrich(self, part, id, refresh=()):
-        """Enrich a stored event; what it has stays, but for communities.
+        """Enrich a stored event; existing values remain, except communities.
 
         Args:
             part: view or download.
             id: its ``_id``.
-            refresh: breakdowns to take from the record as it is now.
+            refresh: breakdowns to take from the record in its current state.
         """
         source = self.usage[part][id]
         record = self.records.get(source["recid"])
@@ -291,7 +291,7 @@ class World:
 
 
 def _described(files, subcounts):
-    """Return the facts that files and breakdowns give."""
+    """Return the facts that result from files and breakdowns."""
     types = _types([name for name, _ in files])
     return {
         "subcounts": {

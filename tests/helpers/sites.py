@@ -3,8 +3,8 @@
 
 """A site with a message broker and a Celery worker, as in production.
 
-Events are published as the site's pages do it, and ``process_events`` is called by
-messages, as beat does it. The worker sees OpenSearch through a proxy.
+Events are published as by the site's pages. Messages call ``process_events``, as beat
+does. The worker reaches OpenSearch through a proxy.
 """
 
 import os
@@ -34,28 +34,28 @@ _BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"
 class Site:
     """The queues of an instance on a broker, and the worker that empties them.
 
-    All but the worker needs an application context.
+    Everything except the worker needs an application context.
 
     Args:
         zygote: the :class:`~.zygote.Zygote` that the worker is forked from.
         where: the :class:`~.instance.Place` of the instance.
         broker: the :class:`~.services.RabbitMQ`.
-        proxy: the :class:`~.proxies.Proxy` that the worker finds OpenSearch by.
+        proxy: the :class:`~.proxies.Proxy` through which the worker reaches OpenSearch.
 
     Attributes:
         log: the file that the worker writes to.
-        calls: results of the calls of a worker that was not killed since.
+        calls: results of the calls since the last time that a worker was killed.
     """
 
     def __init__(self, zygote, where, broker, proxy):
-        """Keep what is needed; nothing is started yet."""
+        """Store the arguments, without starting anything."""
         self._zygote, self._programs = zygote, None
         self._where, self.broker, self.proxy = where, broker, proxy
         self.log = Path(where.folder) / "worker.log"
         self._worker = None
         self.calls = []
         self._celery = _client(broker_url=broker.url)
-        # who sends shall not subscribe to results: several threads send
+        # a sender must not subscribe to results, because several threads send
         self._results = _client(result_backend=os.environ["CACHE_REDIS_URL"])
 
     # -- the worker ----------------------------------------------------------
@@ -66,7 +66,7 @@ class Site:
         return f"{self._where.prefix}site@here"
 
     def worker(self):
-        """Start the worker unless it runs, and wait for it."""
+        """Start the worker if it is not running, and wait until it is ready."""
         if self._worker is not None and self._worker.poll() is None:
             return
         if self._programs is None:
@@ -95,14 +95,14 @@ class Site:
         return inspect.ping()
 
     def kill(self):
-        """Kill the worker with all its processes, as ``kill -9`` does."""
+        """Kill the worker and all its processes, as ``kill -9`` does."""
         os.killpg(self._worker.pid, signal.SIGKILL)
         self._worker.wait()
         self._worker = None
-        self.calls.clear()  # these may never end
+        self.calls.clear()  # these calls may never end
 
     def kill_children(self):
-        """Kill the processes that run tasks, as the kernel does out of memory."""
+        """Kill the processes that run tasks, as the kernel does when out of memory."""
         pid = self._worker.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         assert len(children) >= 2
@@ -119,13 +119,13 @@ class Site:
     # -- tasks -----------------------------------------------------------------
 
     def call(self, *events):
-        """Have the worker process events, as beat does.
+        """Make the worker process events, as beat does.
 
         Args:
-            *events: names of events; all if none is named.
+            *events: names of events; without any, all events.
 
         Returns:
-            AsyncResult: the task's.
+            AsyncResult: result of the task.
         """
         names = list(events or (VIEW, DOWNLOAD))
         id = self._celery.send_task(_TASK, [names]).id
@@ -134,7 +134,7 @@ class Site:
         return call
 
     def done(self, *events):
-        """Have the worker process events, and wait.
+        """Make the worker process events, and wait for the result.
 
         Returns:
             dict: name -> (stored, refused).
@@ -145,10 +145,10 @@ class Site:
         return {name: tuple(counts) for name, counts in result.result}
 
     def work_off(self):
-        """Wait for all calls, and call until nothing is in the queues.
+        """Wait for all calls, and call until the queues are empty.
 
         Returns:
-            dict: name -> number of events stored by calls of this method.
+            dict: name -> number of events stored by the calls of this method.
         """
         stored = Counter()
 
@@ -157,7 +157,7 @@ class Site:
             stored.update({name: count for name, (count, _) in counts.items()})
             return not any(map(any, counts.values()))
 
-        # one that is at work may have messages in hand
+        # a running call may have unacknowledged messages
         until(lambda: all(call.ready() for call in self.calls), "all calls ended", 120)
         until(nothing, "the queues are empty", 120)
         assert self.left(VIEW) == self.left(DOWNLOAD) == 0
@@ -167,10 +167,10 @@ class Site:
 
     @contextmanager
     def _queue(self, event):
-        """Open a queue by a connection of its own, which outlives no restart."""
+        """Open a queue with a new connection, which survives no restart."""
         pool = Connection(self.broker.url).Pool(limit=1)
         yield Queue(current_stats.exchange, f"stats-{event}", lambda: pool)
-        # closed in good order, so that the broker has all that was sent
+        # closed properly, so that the broker has everything that was sent
         with pool.acquire() as connection:
             connection.close()
 
@@ -182,30 +182,30 @@ class Site:
                 queue.queue.purge()
 
     def publish(self, events, event=VIEW):
-        """Put events into a queue; the ones given stay as they are."""
+        """Put events into a queue; the given events do not change."""
         with self._queue(event) as queue:
             queue.publish(events)
 
     def left(self, event=VIEW):
-        """Return the number of messages that are ready; those in hand are not."""
+        """Return the number of ready messages, without unacknowledged ones."""
         with self._queue(event) as queue:
             return queue.queue.queue_declare(passive=True).message_count
 
 
 class Beat(threading.Thread):
-    """Has events processed again and again, a moment apart.
+    """Calls the processing of events repeatedly, with short pauses.
 
     Args:
         site: the :class:`Site`.
     """
 
     def __init__(self, site):
-        """Keep what is needed; entering it begins."""
+        """Store the arguments; entering the context starts the thread."""
         super().__init__(daemon=True)
         self._site, self._ended = site, threading.Event()
 
     def run(self):
-        """Call while fewer than two calls are at work."""
+        """Call whenever fewer than two calls are running."""
         while not self._ended.wait(0.3):
             if sum(not call.ready() for call in self._site.calls[-10:]) < 2:
                 self._site.call()
@@ -216,7 +216,7 @@ class Beat(threading.Thread):
         return self
 
     def __exit__(self, *_):
-        """Call no more; :meth:`Site.work_off` waits for what is at work."""
+        """Stop calling; :meth:`Site.work_off` waits for running calls."""
         self._ended.set()
         self.join(timeout=60)
         assert not self.is_alive()
@@ -234,10 +234,10 @@ def views(count, records, first=0, **fields):
     """Return views of records by different visitors, as event builders make them.
 
     Args:
-        count: how many.
-        records: the records, by turns.
+        count: number of views.
+        records: the records, used in turn.
         first: number of the first visitor.
-        **fields: that all of them have beside or instead of the usual ones.
+        **fields: fields that replace or extend the usual ones in all views.
     """
     now = datetime.now(UTC).replace(tzinfo=None).isoformat()
     return [
@@ -272,7 +272,7 @@ def downloads(count, records, first=0, **fields):
 
 
 def ids_of(events, event=VIEW):
-    """Return the ids that the stock indexer gives events, robots among them."""
+    """Return the ids that the stock indexer assigns to events, including robots."""
     params = current_stats.events[event].params
     slow = (flag_robots, flag_machines)  # they match hundreds of patterns
     kept = [p for p in params["preprocessors"] if getattr(p, "func", p) not in slow]
@@ -282,15 +282,15 @@ def ids_of(events, event=VIEW):
 
 
 class Listed:
-    """A list in the place of a queue, for the stock indexer.
+    """A list in place of a queue, for the stock indexer.
 
     Args:
-        routing_key: of the queue.
-        events: list of events; they stay as they are.
+        routing_key: routing key of the queue.
+        events: list of events, which do not change.
     """
 
     def __init__(self, routing_key, events):
-        """Keep what is needed."""
+        """Store the arguments."""
         self.routing_key, self._events = routing_key, events
 
     def consume(self):

@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading what statistics wrote, by the plain search API."""
+"""Read what statistics have stored, with the plain search API."""
 
 from opensearchpy.exceptions import TransportError
 
 
 def documents(client, index):
-    """Return all documents of an index or alias with all that versions them.
+    """Return all documents of an index or alias with their versions.
 
     Args:
-        client: an ordinary OpenSearch client.
-        index: its name; one that does not exist is empty.
+        client: decodes responses.
+        index: its name; a missing one counts as empty.
 
     Returns:
         dict: (index, ``_id``) -> (``_source``, ``_version``, ``_seq_no``).
@@ -33,7 +33,7 @@ def documents(client, index):
         except TransportError as error:
             if error.status_code != 503:
                 raise
-            # an index that was made since: its first shard has not started yet
+            # the index was created in the meantime, and its first shard has not started
             _wait_until_served(client, index)
             continue
         hits = answer["hits"]["hits"]
@@ -53,12 +53,12 @@ def _wait_until_served(client, index):
 
 
 def community_events(client, names, recid=None):
-    """Return the community events, by record, community and place.
+    """Return the community events, sorted by record, community and place.
 
     Args:
-        client: an ordinary OpenSearch client.
+        client: decodes responses.
         names: the instance's index names.
-        recid: only those of this record.
+        recid: return only the events of this record.
 
     Returns:
         list[dict]: their sources.

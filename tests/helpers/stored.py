@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Puts the documents of a history into OpenSearch, and compares what comes out.
+"""Store the documents of a history in OpenSearch, and compare the aggregates.
 
-A test puts what is stored, has the product aggregate, and says
+A test stores the documents, makes the package aggregate, and calls
 :func:`assert_equal_to_reference`::
 
     instance = StoredInstance(client, names)
@@ -22,28 +22,28 @@ from . import reference
 from .simulation import Stored
 
 ADDED_BY_STORING = ("checksum", "updated_timestamp")
-"""Fields of a stored aggregate that say nothing about what it means."""
+"""Fields of a stored aggregate that do not belong to its content."""
 
 SHOWN = 12
-"""Differences that are shown."""
+"""Maximum number of differences that are shown."""
 
 
 class StoredInstance:
     """The indices of one instance, filled with the documents of a history.
 
     Args:
-        client: an ordinary OpenSearch client.
-        names: the instance's names.
+        client: decodes responses.
+        names: the instance's index names.
     """
 
     def __init__(self, client, names):
-        """Put the templates that are missing; nothing is stored yet."""
+        """Put the missing templates, without storing documents."""
         self._client, self._names = client, names
         self._last = Stored()
         EventStore(client, names).ensure_templates()
 
     def put(self, stored):
-        """Make the indices hold what is stored, writing only what is different.
+        """Make the indices contain the given documents; write only differences.
 
         Args:
             stored: a :class:`~.simulation.Stored`.
@@ -68,7 +68,7 @@ class StoredInstance:
         self._last = stored
 
     def _index(self, name, source):
-        """Return the index that a document is in."""
+        """Return the index of a document."""
         if name == "facts":
             return self._names.record_facts
         if name == "community_events":
@@ -76,7 +76,7 @@ class StoredInstance:
         return self._names.events_month(_part(name), source["timestamp"][:7])
 
     def _pattern(self, name):
-        """Return the pattern of the indices that hold some documents."""
+        """Return the pattern of the indices that contain some documents."""
         if name == "facts":
             return self._names.record_facts
         if name == "community_events":
@@ -91,12 +91,12 @@ def _part(name):
 
 
 def aggregates_in(client, names, families=reference.FAMILIES):
-    """Return all stored aggregates as the reference gives them.
+    """Return all stored aggregates in the format of the reference.
 
     Args:
-        client: an ordinary OpenSearch client.
-        names: the instance's names.
-        families: those to read.
+        client: decodes responses.
+        names: the instance's index names.
+        families: the families to read.
 
     Returns:
         dict: family -> (community, day) -> document, without what storing adds.
@@ -106,7 +106,7 @@ def aggregates_in(client, names, families=reference.FAMILIES):
 
 def _read(client, names, family):
     found, alias = {}, f"{names.prefix}stats-community-{family}"
-    # also what has no alias: it would never be read, and never be noticed
+    # also indices without an alias, which would otherwise never be noticed
     pattern = f"{alias},{alias}-*"
     client.indices.refresh(index=pattern, ignore_unavailable=True)
     starts = sorted(client.indices.get(index=f"{alias}-*"))
@@ -118,7 +118,7 @@ def _read(client, names, family):
             return found
         for hit in hits:
             community, _, day = hit["_id"].rpartition(":")
-            # the last one that starts in the day's year or before
+            # the last index that starts in the day's year or before
             place = max(name for name in starts if name[-4:] <= day[:4])
             assert hit["_index"] == place, f"{hit['_index']} holds {hit['_id']}"
             assert (
@@ -135,19 +135,19 @@ def _read(client, names, family):
 def assert_equal_to_reference(
     client, names, stored, registry, today, top=20, families=reference.FAMILIES
 ):
-    """Check that the stored aggregates are what the reference counts.
+    """Check that the stored aggregates are those of the reference.
 
     Args:
-        client: an ordinary OpenSearch client.
-        names: the instance's names.
-        stored: a :class:`~.simulation.Stored`, what was there when aggregation ran.
+        client: decodes responses.
+        names: the instance's index names.
+        stored: the :class:`~.simulation.Stored` at the time of the aggregation.
         registry: the breakdowns as configured: key -> dict of options.
-        today: the present UTC day, ``YYYY-MM-DD``.
-        top: cells of a ``top`` breakdown.
-        families: those to compare.
+        today: the current UTC day, ``YYYY-MM-DD``.
+        top: number of values in a ``top`` breakdown.
+        families: the families to compare.
 
     Raises:
-        AssertionError: with the first differences.
+        AssertionError: shows the first differences.
     """
     wanted = reference.aggregates(stored.sources(), registry, today, top)
     wanted = {family: wanted[family] for family in families}
@@ -155,16 +155,16 @@ def assert_equal_to_reference(
 
 
 def assert_sums_of_months(client, names, registry, least):
-    """Check that the sums of months are those of the stored deltas of usage.
+    """Check that the month sums are the sums of the stored usage deltas.
 
     Args:
-        client: an ordinary OpenSearch client.
-        names: the instance's names.
+        client: decodes responses.
+        names: the instance's index names.
         registry: the breakdowns as configured: key -> dict of options.
-        least: days that a month must have to be summed up.
+        least: minimum number of days in a month with a sum.
 
     Raises:
-        AssertionError: with the first differences.
+        AssertionError: shows the first differences.
     """
     keys = [
         k for k, options in registry.items() if (options or {}).get("show") == "top"
@@ -200,7 +200,7 @@ _SUMMED = (
 
 
 def _sums(deltas, key):
-    """Return id -> what the cells of some deltas add up to."""
+    """Return id -> the sums of a value over some deltas."""
     sums = {}
     for delta in deltas:
         for cell in delta["subcounts"].get(key, ()):
@@ -211,7 +211,7 @@ def _sums(deltas, key):
 
 
 def _rows(cells):
-    """Return id -> numbers of the columns of a month."""
+    """Return id -> numbers in the columns of a month."""
     columns = [cells[part][field] for part, field in _SUMMED]
     assert {len(column) for column in columns} == {len(cells["ids"])}
     return {
@@ -224,11 +224,11 @@ def assert_same(found, wanted):
     """Check that two sets of aggregates are equal.
 
     Args:
-        found: family -> (community, day) -> document, what is there.
-        wanted: the same, what should be.
+        found: family -> (community, day) -> document that exists.
+        wanted: the same for documents that should exist.
 
     Raises:
-        AssertionError: with the first differences.
+        AssertionError: shows the first differences.
     """
     told = list(differences(_plain(found), _plain(wanted)))
     more = f"\n… and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
@@ -236,7 +236,7 @@ def assert_same(found, wanted):
 
 
 def _plain(aggregates):
-    """Return aggregates with text keys, without breakdowns that have no cell."""
+    """Return aggregates with text keys, without empty breakdowns."""
     return {
         family: {
             f"{community}:{day}": _without_empty(document)
@@ -256,7 +256,7 @@ def _without_empty(document):
 
 
 def differences(found, wanted, path=""):
-    """Yield a sentence for each place in which two nested values differ."""
+    """Yield a sentence for each difference between two nested values."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in [*wanted, *(k for k in found if k not in wanted)]:
             here = f"{path}/{key}"

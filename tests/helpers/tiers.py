@@ -3,10 +3,10 @@
 
 """The tiers of tests: ``unit``, ``component`` and ``system``.
 
-A unit test needs no service, a component test needs the services that run already, and
-a system test kills a process, starts a service or node of its own, or opens a browser.
-Each test gets its marker from the fixtures and helpers that it uses. A test that does
-what its tier excludes fails with a sentence, so no test is in a tier by mistake.
+A unit test needs no service. A component test needs the running services. A system test
+kills a process, starts its own service or node, or opens a browser. Each test gets its
+marker from the fixtures and helpers that it uses. A test that does what its tier
+excludes fails with a sentence, so no test is in a tier by mistake.
 """
 
 import socket
@@ -18,7 +18,7 @@ import pytest
 UNIT, COMPONENT, SYSTEM = TIERS = ("unit", "component", "system")
 
 SERVICES = {"where", "website"}
-"""Fixtures that all others with services need."""
+"""Fixtures on which all others that use services depend."""
 
 OF_A_SYSTEM = {"chromium", "website"}
 """Fixtures of system tests."""
@@ -33,7 +33,7 @@ _running = SYSTEM
 
 
 def tier_of(item: pytest.Item) -> str:
-    """Return the tier of a test: what it is marked with, or what it uses."""
+    """Return the tier of a test: its marker, or the tier of what it uses."""
     for tier in TIERS:
         if item.get_closest_marker(tier):
             return tier
@@ -46,7 +46,7 @@ def tier_of(item: pytest.Item) -> str:
 
 
 def _functions_of(item: pytest.Item) -> Iterator[FunctionType]:
-    """Yield the test's own function, and those of the fixtures that it uses."""
+    """Yield the test's own function and those of its fixtures."""
     if hasattr(item, "function"):
         yield item.function
     fixtures = getattr(item, "_fixtureinfo", None)
@@ -60,11 +60,11 @@ def mark(item: pytest.Item) -> None:
 
 
 def uses(function: FunctionType, names: set[str]) -> bool:
-    """Tell whether a function uses a name, itself or by what its module defines."""
+    """Return whether a function uses a name, directly or through its module."""
     seen, waiting = set(), [function]
     while waiting:
         function = waiting.pop()
-        # that of hypothesis is wrapped, and of pytest's own fixtures
+        # hypothesis and pytest wrap functions
         while hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         code = getattr(function, "__code__", None)
@@ -87,7 +87,7 @@ def uses(function: FunctionType, names: set[str]) -> bool:
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
-    """Yield the names in some code, and in the functions that it defines."""
+    """Yield the names in some code and in the functions that it defines."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -95,7 +95,7 @@ def _names_in(code: CodeType) -> Iterator[str]:
 
 
 def begin(tier: str) -> None:
-    """Note which tier the test that begins is in."""
+    """Store the tier of the test that starts."""
     global _running
     _running = tier
 
@@ -104,7 +104,7 @@ def require_system(what: str) -> None:
     """Check that a system test is running.
 
     Args:
-        what: what only such a test does, for the message.
+        what: what only a system test does, for the message.
     """
     assert (
         _running == SYSTEM
@@ -112,7 +112,7 @@ def require_system(what: str) -> None:
 
 
 def refuse_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything fail that connects to a port which this process does not own."""
+    """Make all connections fail to ports that this process does not own."""
     own = set()
     bind, connect = socket.socket.bind, socket.socket.connect
 
@@ -123,8 +123,8 @@ def refuse_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def checked_connect(self, address):
         assert self.family == socket.AF_UNIX or address[1] in own, (
-            f"A unit test connects to {address}: let it use a fixture that needs "
-            "services, or mark it with pytest.mark.component."
+            f"A unit test connects to {address}: use a fixture that needs services, or "
+            "mark the test with pytest.mark.component."
         )
         return connect(self, address)
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Legacy usage events of records that are known, and what readers see of them."""
+"""Create legacy usage events of known records, and read what readers see of them."""
 
 import json
 import random
@@ -30,17 +30,17 @@ RED, BLUE = (
 
 
 class Usage:
-    """The usage events of one instance, as a test arranges and sees them.
+    """The usage events of one instance, for a test to arrange and read.
 
     Args:
         app: the application.
-        client: an ordinary client.
-        names: the instance's names.
-        records: how many records there are.
+        client: decodes responses.
+        names: the instance's index names.
+        records: number of records.
     """
 
     def __init__(self, app, client, names, records=60):
-        """Make the records known: facts, community events, a finished back-fill."""
+        """Store the records' facts and community events, and finish the back-fill."""
         self.app, self.client, self.names = app, client, names
         self.service = app.extensions[
             "invenio-stats-dashboard"
@@ -49,7 +49,7 @@ class Usage:
         self.histories = {}
         self._know()
 
-    # -- what is there -----------------------------------------------------
+    # -- stored events -----------------------------------------------------
 
     def _know(self):
         subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
@@ -101,10 +101,10 @@ class Usage:
         """Return an iterable of new events."""
         return generate(event_type, month, count, self.records, seed, until)
 
-    # -- what is seen ------------------------------------------------------
+    # -- what readers see --------------------------------------------------
 
     def seen(self, event_type="view", index=None):
-        """Return all that readers see, once for each time they see it."""
+        """Return all events that readers see, once for each time that they see it."""
         index = index or self.names.events_alias(event_type)
         self.client.indices.refresh(index=index)
         found, after = [], None
@@ -119,7 +119,7 @@ class Usage:
             after = hits[-1]["sort"]
 
     def communities_at(self, recid, timestamp):
-        """Return who should count an event, worked out in the plainest way."""
+        """Return the communities for which an event should count, computed simply."""
         return sorted(
             community
             for community, added, removed in self.histories.get(recid, ())
@@ -127,7 +127,7 @@ class Usage:
         )
 
     def assert_enriched_once(self, events, event_type="view"):
-        """Check that readers see just these events, natively equal and enriched."""
+        """Check that readers see exactly these events, natively equal and enriched."""
         seen = self.seen(event_type)
         assert len(seen) == len(events), f"{len(seen)} seen, {len(events)} written"
         for id, source in seen:
@@ -137,13 +137,13 @@ class Usage:
             assert source["community_ids"] == wanted
 
     def assert_seen(self, events, event_type="view", enriched=()):
-        """Check that readers see just these events, each once and natively equal.
+        """Check that readers see exactly these events, once each and natively equal.
 
         Args:
             events: ``_id`` -> source.
             event_type: view or download.
-            enriched: ids of those that must be enriched too; what the stock
-                indexer writes to a switched month is not.
+            enriched: ids of events that must also be enriched. Events that the stock
+                indexer writes to a migrated month are not.
         """
         seen = self.seen(event_type)
         assert len(seen) == len(events), f"{len(seen)} seen, {len(events)} written"
@@ -165,7 +165,7 @@ class Usage:
 
 
 def native(source):
-    """Return an event without what enrichment adds."""
+    """Return an event without its enrichment."""
     return {k: v for k, v in source.items() if k not in ENRICHED_FIELDS}
 
 
@@ -183,10 +183,10 @@ def stock_body(app, event_type):
 
 
 class without_templates:
-    """Take an event type's templates away for as long as it lasts."""
+    """Removes an event type's templates inside the context."""
 
     def __init__(self, client, alias):
-        """Keep what is needed."""
+        """Store the arguments."""
         self._client, self._pattern = client, f"{alias}-*"
 
     def __enter__(self):
@@ -197,7 +197,7 @@ class without_templates:
             self._client.indices.delete_index_template(name=template["name"])
 
     def __exit__(self, *_):
-        """Put them back as they were."""
+        """Restore the templates."""
         for template in self._found:
             self._client.indices.put_index_template(
                 name=template["name"], body=template["index_template"]
@@ -205,18 +205,18 @@ class without_templates:
 
 
 class Writer(threading.Thread):
-    """Keeps writing events to a month by its stock name; retries what is refused.
+    """Writes events to a month by its stock name, and retries refused ones.
 
     Args:
         usage: the :class:`Usage`.
         event_type: view or download.
         month: ``YYYY-MM``.
-        per_second: events a second.
-        seed: of the events.
+        per_second: number of events per second.
+        seed: seed of the events.
     """
 
     def __init__(self, usage, event_type, month, per_second=50, seed=99):
-        """Keep what is needed; :meth:`start` begins."""
+        """Store the arguments; :meth:`start` starts the thread."""
         super().__init__(daemon=True)
         self._usage, self._pause = usage, 1 / per_second
         self._events = usage.events(event_type, month, 200_000, seed)
@@ -263,17 +263,17 @@ class Writer(threading.Thread):
 
 
 class Reader(threading.Thread):
-    """Keeps counting what readers see, and notes each total that is wrong.
+    """Counts what readers see repeatedly, and records each incorrect total.
 
     Args:
         usage: the :class:`Usage`.
         event_type: view or download.
-        least: the number of events at the beginning.
+        least: number of events at the start.
         writer: the :class:`Writer` that adds to them, or None.
     """
 
     def __init__(self, usage, event_type, least, writer=None):
-        """Keep what is needed; :meth:`start` begins."""
+        """Store the arguments; :meth:`start` starts the thread."""
         super().__init__(daemon=True)
         self._usage, self._alias = usage, usage.names.events_alias(event_type)
         self._least, self._writer = least, writer
@@ -283,8 +283,8 @@ class Reader(threading.Thread):
     def run(self):
         """Count until stopped.
 
-        A total may lag what was written by the refresh interval, so it must lie
-        between the largest total seen before and all that was ever sent.
+        A total may lag behind by the refresh interval, so it must lie between the
+        largest total seen so far and all that was ever sent.
         """
         lowest = self._least
         while not self._ended.is_set():
@@ -311,7 +311,7 @@ class Reader(threading.Thread):
 
 
 def _history(number):
-    """Return ``(community, added, removed)`` of a record: several kinds of them."""
+    """Return ``(community, added, removed)`` of a record, of several kinds."""
     return (
         (),
         ((RED, "2020-01-01T00:00:00", None),),

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The few vocabulary terms that records of tests use.
+"""Create the few vocabulary terms that records of tests use.
 
-The full fixtures take minutes and hold thousands of languages.
+The full fixtures take minutes and contain thousands of languages.
 """
 
 from invenio_access.permissions import system_identity

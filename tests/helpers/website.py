@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A whole InvenioRDM that answers browsers, with a small history really aggregated.
+"""Run a whole InvenioRDM for browsers, with a small history and its aggregates.
 
-It has a database, a prefix and a port of its own. The JavaScript is that of
-``scripts/build-site``, built when it is not yet, or older than its sources.
+It has its own database, prefix and port. ``scripts/build-site`` builds the JavaScript
+if it does not exist or is older than its sources.
 """
 
 import os
@@ -40,7 +40,7 @@ SECURITY_POLICY = {
     "default-src": ["'self'", "data:", "'unsafe-inline'", "blob:"],
     "script-src": ["'self'", "blob:", "'wasm-unsafe-eval'"],
 }
-"""That of a new InvenioRDM: no script within a page, none from elsewhere."""
+"""The content policy of a new InvenioRDM: no scripts in a page or from elsewhere."""
 
 
 @dataclass
@@ -49,14 +49,14 @@ class Website:
 
     Attributes:
         app: the application of the pages.
-        url: where it answers, without a slash at the end.
-        client: an ordinary OpenSearch client.
+        url: its address, without a slash at the end.
+        client: decodes responses.
         names: its index names.
         communities: name -> UUID.
         slugs: name -> slug.
         users: name -> email address; the password is :data:`PASSWORD`.
-        records: recids, those of ``harbour``.
-        parents: recids of what all versions of each have in common.
+        records: recids of the records of ``harbour``.
+        parents: recids of their parents.
         events: kind -> sources of the usage events.
     """
 
@@ -72,20 +72,20 @@ class Website:
     events: dict = field(default_factory=dict)
 
     def page(self, name):
-        """Return the path of a community's page of statistics."""
+        """Return the path of a community's statistics page."""
         return f"/communities/{self.slugs[name]}/stats"
 
 
 @contextmanager
 def website():
-    """Build, fill and serve a site; stop it and remove all of it at the end.
+    """Build, fill and serve a site; stop and remove it at the end.
 
     Raises:
-        ServicesMissingError: a sentence that says what to do.
+        ServicesMissingError: names the missing variable and the command that sets it.
     """
     static = _static_files()
     with instance.place() as where:
-        # a socket that is bound now is the port that the configuration names
+        # binding a socket now reserves the port for the configuration
         listening = _listen()
         port = listening.getsockname()[1]
         app = _create(where, f"http://127.0.0.1:{port}", static)
@@ -110,12 +110,12 @@ def website():
 
 
 def _static_files():
-    """Build the JavaScript, in a process of its own; return the folder."""
-    # not captured: pytest shows what it says when it fails
+    """Build the JavaScript in a separate process, and return the folder."""
+    # not captured: pytest shows the output if it fails
     command = [sys.executable, "-W", "ignore", "-m", "scripts.site"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise RuntimeError("The pages could not be built; see what is said above.")
+        raise RuntimeError("The pages could not be built; see the output above.")
     return done.stdout.splitlines()[-1]
 
 
@@ -164,7 +164,7 @@ def _create(where, url, static):
 
 
 def _map_custom_fields(app):
-    """Do what ``invenio communities custom-fields init`` does."""
+    """Do the same as ``invenio communities custom-fields init``."""
     from invenio_communities.cli import create_communities_custom_field
 
     result = app.test_cli_runner().invoke(create_communities_custom_field, [])
@@ -172,7 +172,7 @@ def _map_custom_fields(app):
 
 
 def _fill(site):
-    """Make users, communities, records and usage, and count them."""
+    """Create users, communities, records and usage, and aggregate them."""
     _make_users(site)
     _make_communities(site)
     site.records = [
@@ -240,7 +240,7 @@ def _make_communities(site):
 
 
 def _usage(site, kind):
-    """Store some events on each of some days; return their sources."""
+    """Store some events on each of some days, and return their sources."""
     today = datetime.now(UTC).date()
     lines, sources = [], []
     for day in range(1, DAYS + 1):

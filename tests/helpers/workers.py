@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A real Celery worker of a test's instance, on a queue of its own on the real broker."""
+"""A real Celery worker of a test instance, on its own queue on the real broker."""
 
 import os
 import secrets
@@ -24,12 +24,13 @@ class SiteWorker:
     Args:
         zygote: the :class:`~.zygote.Zygote` to fork from.
         where: the instance's :class:`~.instance.Place`.
-        processes: that do tasks, forked as in production; 0 does them in the first one.
+        processes: number of processes for tasks, forked as in production; with 0, the
+            first process does them.
         **changes: configuration variables of the worker's application.
     """
 
     def __init__(self, zygote, where, processes=0, **changes):
-        """Name the worker and its queue; :meth:`start` begins."""
+        """Name the worker and its queue; :meth:`start` starts it."""
         require_system("starts a worker")
         self.queue = f"test-{secrets.token_hex(6)}"
         self.name = f"{self.queue}@here"
@@ -46,7 +47,7 @@ class SiteWorker:
         self._process = None
 
     def start(self):
-        """Start the process; the first time it takes some seconds to be ready."""
+        """Start the process; the first start takes some seconds."""
         self._process = self.program(
             *("worker", *self._pool, "-n", self.name, "-l", "info"),
             *("-Q", self.queue, "--without-gossip", "--without-mingle"),
@@ -57,21 +58,21 @@ class SiteWorker:
         """Start another program of Celery with the same configuration.
 
         Args:
-            *words: what follows ``celery`` on the command line.
-            log: path of the file that what it prints is appended to.
+            *words: arguments after ``celery`` on the command line.
+            log: path of the file to which its output is appended.
         """
         if self._site is None:
             self._site = CelerySite(self._zygote, self._where, **self._changes)
         return self._site.start(*words, log=log)
 
     def wait(self, patience=180):
-        """Wait until the worker answers."""
+        """Wait until the worker responds."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
             assert self._process.poll() is None, self.log()
             if current_celery.control.inspect([self.name], timeout=1).ping():
                 return
-        raise AssertionError(f"the worker does not answer: {self.log()}")
+        raise AssertionError(f"the worker does not respond: {self.log()}")
 
     def kill(self):
         """Kill the process as ``kill -9`` does."""
@@ -79,7 +80,7 @@ class SiteWorker:
         self._process.wait(timeout=30)
 
     def waiting(self):
-        """Return the tasks that it will try again, by the worker's own account."""
+        """Return the tasks that the worker is going to retry, as it reports them."""
         asked = current_celery.control.inspect([self.name], timeout=2).scheduled()
         return (asked or {}).get(self.name, [])
 
@@ -89,10 +90,10 @@ class SiteWorker:
 
     @contextmanager
     def used_by(self, monkeypatch, queue=None):
-        """Let the tasks of this process be sent to the worker for as long as it lasts.
+        """Send the tasks of this process to the worker inside the context.
 
         Args:
-            monkeypatch: sets the configuration.
+            monkeypatch: changes the configuration.
             queue: send them to this queue instead, which nobody reads.
         """
         queue = queue or self.queue
@@ -117,10 +118,10 @@ class SiteWorker:
 
 
 def delete_queue(name):
-    """Delete a queue of the real broker with all that is in it.
+    """Delete a queue of the real broker with all its messages.
 
     Returns:
-        int: how many messages are lost with it.
+        int: number of messages that are lost.
     """
     with Connection(os.environ["BROKER_URL"]) as connection:
         channel = connection.default_channel

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A second process with the application, from which processes are forked to be killed.
+"""A second process with the application, whose forks can be killed.
 
-Polars keeps threads, which are not there any more in a process that is forked after it
-was used: it would wait for them for ever. This one never uses it, so its children can.
+Polars starts threads, which do not exist in a process that is forked after Polars was
+used, so such a process would wait for them forever. This process never uses Polars, so
+its children can.
 """
 
 import gc
@@ -26,13 +27,13 @@ class Zygote:
     """Runs functions in children of a process that has the application.
 
     Args:
-        reading: file that answers come from.
+        reading: file that results are read from.
         writing: file that jobs are written to.
         wait: waits for the end of the process.
     """
 
     def __init__(self, reading, writing, wait):
-        """Keep what :meth:`forked` and :meth:`started` have made."""
+        """Store the arguments, which :meth:`forked` and :meth:`started` create."""
         self._reading, self._writing, self._wait = reading, writing, wait
 
     @classmethod
@@ -64,7 +65,7 @@ class Zygote:
 
     @classmethod
     def started(cls, where):
-        """Start a new process, which imports nothing of tests and builds its own."""
+        """Start a new process that imports no tests and builds its own application."""
         process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
@@ -78,23 +79,23 @@ class Zygote:
         """Run a function in a child.
 
         Args:
-            function: one of a module, called with the application and the arguments.
-            *arguments: can be pickled.
+            function: function of a module, called with the application and arguments.
+            *arguments: must be picklable.
 
         Returns:
-            What the function returns; None if the child was killed.
+            The result of the function; None if the child was killed.
 
         Raises:
-            AssertionError: the function failed; with its traceback.
+            AssertionError: the function failed; contains its traceback.
         """
         return self._ask(function, arguments, wait=True)
 
     def start(self, function, *arguments):
-        """Begin to run a function in a child, which goes on when this process ends.
+        """Start a function in a child, which continues when this process ends.
 
         Args:
-            function: one of a module, called with the application and the arguments.
-            *arguments: can be pickled.
+            function: function of a module, called with the application and arguments.
+            *arguments: must be picklable.
 
         Returns:
             int: the child's process id.
@@ -115,7 +116,7 @@ class Zygote:
 
 
 def polars_runs():
-    """Tell whether Polars has started its threads in this process."""
+    """Return whether Polars has started its threads in this process."""
     return any(
         name.read_text().startswith("polars")
         for name in Path("/proc/self/task").glob("*/comm")
@@ -123,12 +124,12 @@ def polars_runs():
 
 
 def close_connections():
-    """Close what this process has inherited; each pool opens new ones when asked.
+    """Close inherited connections; each pool opens new ones when needed.
 
-    Two processes that read from one connection get each other's answers.
+    Two processes that read from one connection receive each other's responses.
     """
     for thing in gc.get_objects():
-        # a proxy says that it is of another type, and has to find out which
+        # a proxy reports another type, and must find out its own
         if issubclass(type(thing), HTTPConnectionPool) and thing.pool is not None:
             for connection in filter(None, tuple(thing.pool.queue)):
                 connection.close()
@@ -151,14 +152,14 @@ def _work(app, reading, writing):
 
     from .processes import Forked
 
-    month_sums.LEAST = 1  # as the tests of the aggregations have it
+    month_sums.LEAST = 1  # as in the tests of the aggregations
     tiers.begin(tiers.SYSTEM)
 
     started = []
     while job := _receive(reading):
         function, arguments, wait = job
         child = Forked(app, partial(function, app, *arguments))
-        # so that those that have ended are not there any more
+        # so that ended children do not remain
         started = [pid for pid in started if not os.waitpid(pid, os.WNOHANG)[0]]
         if not wait:
             started.append(child.pid)

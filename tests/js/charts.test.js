@@ -35,7 +35,7 @@ describe("the time chart", () => {
     expect(timeChart(data("range=12mo")).series[0].type).toBe("bar");
   });
 
-  test("has lines for what runs on or is there", () => {
+  test("has lines for running totals and levels", () => {
     expect(timeChart(data("range=12mo&cumulative=true")).series[0].type).toBe("line");
     expect(timeChart(data("range=12mo", "records")).series[0].type).toBe("line");
   });
@@ -52,14 +52,14 @@ describe("the time chart", () => {
     expect(option.xAxis.data).toHaveLength(30);
   });
 
-  test("shows what it is compared with as a dashed line, bucket by bucket", () => {
+  test("shows the compared period as a dashed line, interval by interval", () => {
     const shown = data("range=30d&compare=previous");
     const compared = timeChart(shown).series[1];
     expect(compared.lineStyle.type).toBe("dashed");
     expect(compared.data).toEqual(shown.compared.values);
   });
 
-  test("puts parts on top of each other, each with a pattern, the rest in grey", () => {
+  test("stacks the values of a breakdown, each with a pattern, the rest in grey", () => {
     const option = timeChart(
       data("range=12mo&breakdown=subjects&top=7", "views", "subjects")
     );
@@ -70,13 +70,13 @@ describe("the time chart", () => {
     expect(new Set(option.series.map((one) => one.color)).size).toBe(8);
   });
 
-  test("makes bars pale that have a part of their interval only", () => {
+  test("shows bars of incomplete intervals in a pale colour", () => {
     const [first, second] = timeChart(data("range=12mo")).series[0].data;
     expect(first.itemStyle.opacity).toBeLessThan(1);
     expect(typeof second).toBe("number");
   });
 
-  test("dashes the end of a line that is not over yet, so as not to look like a fall", () => {
+  test("dashes the end of a line that still runs, which is no decline", () => {
     const option = timeChart(data("range=30d"));
     expect(option.series[0].lineStyle.type).toBe("dashed");
     const solid = option.series[option.series.length - 1];
@@ -86,10 +86,10 @@ describe("the time chart", () => {
     const [today, yesterday] = [29, 28].map((dataIndex) =>
       tipContent(data("range=30d"), [{ dataIndex }])
     );
-    expect([today.note, yesterday.note]).toEqual(["Not over yet.", ""]);
+    expect([today.note, yesterday.note]).toEqual(["Still running (partial).", ""]);
   });
 
-  test("has a line without dashes where all days are over, and for what is there", () => {
+  test("has a solid line for complete days, and for levels", () => {
     const over = data("from=2026-10-01&to=2026-10-31");
     const level = data("range=30d", "records");
     [over, level].forEach((shown) => {
@@ -99,12 +99,12 @@ describe("the time chart", () => {
     });
   });
 
-  test("moves only where that is wanted", () => {
+  test("is animated on request only", () => {
     expect(timeChart(data("range=30d")).animation).toBe(false);
     expect(timeChart({ ...data("range=30d"), animated: true }).animation).toBe(true);
   });
 
-  test("tells sizes on its axis as sizes", () => {
+  test("labels the axis of sizes with units", () => {
     const { axisLabel } = timeChart(data("range=30d", "downloaded_volume")).yAxis;
     expect(axisLabel.formatter(2e9)).toBe("2 GB");
   });
@@ -122,7 +122,7 @@ describe("the time chart", () => {
 });
 
 describe("a legend", () => {
-  test("takes the rows that it needs, and the chart makes room for them", () => {
+  test("takes the rows that it needs, for which the chart reserves space", () => {
     expect(legendRows(["Dataset", "Software"], 800)).toBe(1);
     expect(legendRows(["Dataset", "Software", "Presentation", "Thesis"], 200)).toBe(3);
     const parts = data("range=12mo&breakdown=subjects&top=7", "views", "subjects");
@@ -130,7 +130,7 @@ describe("a legend", () => {
     expect(bottom(300)).toBeGreaterThan(bottom(1200));
   });
 
-  test("tells apart two things of the same name", () => {
+  test("distinguishes two values with the same label", () => {
     const answer = {
       series: ["a", "b"].map((id) => ({
         metric: "views",
@@ -149,7 +149,7 @@ describe("a legend", () => {
 });
 
 describe("corrections", () => {
-  test("are those of what is counted", () => {
+  test("are those that affect the metric", () => {
     const answer = {
       corrections: [
         { scope: "usage", day: "2026-11-01" },
@@ -161,7 +161,7 @@ describe("corrections", () => {
     ).toEqual(["Nov 2 – 4, 2026"]);
   });
 
-  test("of years are told, not marked", () => {
+  test("of years are not marked", () => {
     const buckets = [{ start: "2026-11-01", end: "2026-11-30" }];
     const long = { first: "2001-01-01", last: "2026-11-26", text: "x" };
     expect(marksOf(buckets, [long])).toEqual([]);
@@ -169,14 +169,14 @@ describe("corrections", () => {
 });
 
 describe("a tip", () => {
-  test("tells the bucket, its numbers and those compared with", () => {
+  test("has the interval, its numbers and the compared ones", () => {
     const shown = data("range=12mo&compare=previous");
     const { title, rows } = tipContent(shown, [{ dataIndex: 1 }]);
     expect(title).toBe("December 2025");
     expect(rows.map(({ name }) => name)).toEqual(["Views", "December 2024"]);
   });
 
-  test("shows a label as text, whatever it holds", () => {
+  test("shows markup in a label as text", () => {
     const node = tip({
       title: "<img src=x onerror=alert(1)>",
       rows: [{ name: "<b>x</b>", value: "1", color: "red" }],
@@ -200,7 +200,7 @@ describe("a chart as a file", () => {
     expect(svg).toContain("Dec 25");
   });
 
-  test("has a name that every system takes", () => {
+  test("has a name that every system accepts", () => {
     expect(fileName(["Océan / Data", "Views: all", "2026-01-01"], "svg")).toBe(
       "océan-data-views-all-2026-01-01.svg"
     );

@@ -6,7 +6,7 @@ import { createClient } from "@js/invenio_stats_dashboard/api/client";
 
 const answer = (body, status = 200) => new Response(JSON.stringify(body), { status });
 
-/** Return a fetch whose answers come when they are let go. */
+/** Return a fetch whose answers arrive when they are released. */
 const slowFetch = () => {
   const waiting = [];
   const fetch = vi.fn(
@@ -22,7 +22,7 @@ const slowFetch = () => {
 };
 
 describe("the client", () => {
-  test("asks once for what two want at the same time", async () => {
+  test("sends one request for two callers at the same time", async () => {
     const { fetch, letGo } = slowFetch();
     const client = createClient({ fetch });
     const [one, other] = [client.ask("/a"), client.ask("/a")];
@@ -32,7 +32,7 @@ describe("the client", () => {
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 
-  test("gives a request up when nobody waits for it any longer, and not before", async () => {
+  test("aborts a request when no caller waits for it any longer, and not before", async () => {
     const { fetch } = slowFetch();
     const client = createClient({ fetch });
     const [one, other] = [client.ask("/a"), client.ask("/a")];
@@ -45,7 +45,7 @@ describe("the client", () => {
     expect(await failed).toBe("given-up");
   });
 
-  test("asks anew after it has given up", async () => {
+  test("sends a new request after an aborted one", async () => {
     const { fetch, letGo } = slowFetch();
     const client = createClient({ fetch });
     const first = client.ask("/a");
@@ -57,7 +57,7 @@ describe("the client", () => {
     expect(fetch).toHaveBeenCalledTimes(2);
   });
 
-  test("has an answer at hand for five minutes", async () => {
+  test("caches an answer for five minutes", async () => {
     let time = 0;
     const client = createClient({
       fetch: async () => answer({ n: 1 }),
@@ -69,14 +69,14 @@ describe("the client", () => {
     expect(client.peek("/a")).toBeUndefined();
   });
 
-  test("keeps no failure", async () => {
+  test("caches no failure", async () => {
     const client = createClient({ fetch: async () => answer({}, 503) });
     await expect(client.ask("/a").promise).rejects.toThrow();
     expect(client.peek("/a")).toBeUndefined();
   });
 });
 
-describe("a failure is told apart", () => {
+describe("a failure has a kind", () => {
   const kind = async (response) => {
     const client = createClient({ fetch: async () => response });
     return client.ask("/a").promise.catch((failure) => [failure.kind, failure.message]);
@@ -94,7 +94,7 @@ describe("a failure is told apart", () => {
     expect((await kind(answer({}, status)))[0]).toBe(expected);
   });
 
-  test("with the sentences of the API", async () => {
+  test("and the explanation of the API", async () => {
     const body = {
       status: 400,
       message: "A parameter is wrong.",
@@ -106,7 +106,7 @@ describe("a failure is told apart", () => {
     ]);
   });
 
-  test("also when it is a page of a proxy", async () => {
+  test("also if the response is the page of a proxy", async () => {
     expect(await kind(new Response("<html>", { status: 502 }))).toEqual(["away", ""]);
     expect(await kind(new Response("<html>", { status: 200 }))).toEqual([
       "network",
@@ -114,7 +114,7 @@ describe("a failure is told apart", () => {
     ]);
   });
 
-  test("when there is no network", async () => {
+  test("also without a network", async () => {
     const client = createClient({
       fetch: async () => {
         throw new TypeError("Failed to fetch");

@@ -20,6 +20,7 @@ import {
   formatNumber,
   formatShare,
 } from "@js/invenio_stats_dashboard/format/numbers";
+import { inSentence, singularOf } from "@js/invenio_stats_dashboard/metrics";
 import { plain } from "./helpers/text";
 
 describe("numbers", () => {
@@ -35,20 +36,20 @@ describe("numbers", () => {
     expect(plain(formatCompact(2300000, "de"))).toBe("2,3 Mio.");
   });
 
-  test("that are not known are a dash, and zero is zero", () => {
+  test("that are unknown are a dash, and zero is zero", () => {
     expect(formatNumber(null, "en")).toBe("–");
     expect(formatNumber(undefined, "en")).toBe("–");
     expect(formatNumber(0, "en")).toBe("0");
   });
 
-  test("are in English where the locale is no locale", () => {
+  test("are in English for an invalid locale", () => {
     expect(formatNumber(1234, "no such locale!")).toBe("1,234");
     expect(formatNumber(1234, "pt_BR")).toBe("1.234");
   });
 });
 
 describe("sizes", () => {
-  test("are decimal and named as the locale does", () => {
+  test("are decimal, with the units of the locale", () => {
     expect(formatBytes(0, "en")).toBe("0 bytes");
     expect(formatBytes(999, "en")).toBe("999 bytes");
     expect(formatBytes(1500, "en")).toBe("1.5 kB");
@@ -56,7 +57,7 @@ describe("sizes", () => {
     expect(plain(formatBytes(2.4e9, "fr"))).toBe("2,4 Go");
   });
 
-  test("are never 1,000 of a unit", () => {
+  test("are less than 1,000 of a unit", () => {
     expect(formatBytes(999999, "en")).toBe("1 MB");
     expect(formatBytes(5e17, "en")).toBe("500 PB");
   });
@@ -69,21 +70,21 @@ describe("changes", () => {
     expect(formatChange(0, "en")).toBe("0%");
   });
 
-  test("from nothing cannot be told", () => {
+  test("from zero are unknown", () => {
     expect(changeOf(5, 0)).toBeNull();
     expect(changeOf(5, null)).toBeNull();
     expect(formatChange(null, "en")).toBeNull();
     expect(changeOf(15, 10)).toBe(0.5);
   });
 
-  test("and shares of nothing are a dash", () => {
+  test("and shares of zero are a dash", () => {
     expect(formatShare(1, 0, "en")).toBe("–");
     expect(formatShare(1, 8, "en")).toBe("12.5%");
   });
 });
 
 describe("days", () => {
-  test("are UTC days, whatever the reader's time zone", () => {
+  test("are UTC days in every time zone", () => {
     expect(addDays("2026-03-28", 2)).toBe("2026-03-30");
     expect(addDays("2024-02-28", 1)).toBe("2024-02-29");
     expect(countDays("2026-01-01", "2026-12-31")).toBe(365);
@@ -92,14 +93,14 @@ describe("days", () => {
     );
   });
 
-  test("are checked against the calendar", () => {
+  test("are valid if the calendar has them", () => {
     expect(isDay("2026-02-29")).toBe(false);
     expect(isDay("2024-02-29")).toBe(true);
     expect(isDay("2024-2-9")).toBe(false);
     expect(isDay(null)).toBe(false);
   });
 
-  test("make ranges that do not repeat what is the same", () => {
+  test("form ranges that do not repeat the month or year", () => {
     expect(plain(formatRange("2026-03-03", "2026-03-09", "en"))).toBe(
       "Mar 3 – 9, 2026"
     );
@@ -110,10 +111,10 @@ describe("days", () => {
   });
 });
 
-describe("buckets", () => {
+describe("intervals", () => {
   const month = { start: "2026-02-01", end: "2026-02-28" };
 
-  test("are named by their interval", () => {
+  test("have labels that suit their length", () => {
     expect(formatBucket(month, "month", "en")).toBe("February 2026");
     expect(formatBucket(month, "month", "de")).toBe("Februar 2026");
     expect(formatBucket({ start: "2026-01-01", end: "2026-12-31" }, "year", "en")).toBe(
@@ -122,7 +123,7 @@ describe("buckets", () => {
     expect(formatTick(month, "month", "en")).toBe("Feb 26");
   });
 
-  test("that are cut off are told apart, and named by their days", () => {
+  test("that are incomplete are labelled with their days", () => {
     expect(isPartial(month, "month")).toBe(false);
     expect(isPartial({ start: "2026-02-03", end: "2026-02-28" }, "month")).toBe(true);
     expect(isPartial({ start: "2026-04-01", end: "2026-06-30" }, "quarter")).toBe(
@@ -138,14 +139,28 @@ describe("buckets", () => {
   });
 });
 
+describe("labels", () => {
+  test("are not capitalised within a sentence, except in German", () => {
+    expect(inSentence("Resource type", "en")).toBe("resource type");
+    expect(inSentence("Éditeur", "fr")).toBe("éditeur");
+    expect(inSentence("Ressourcentyp", "de-AT")).toBe("Ressourcentyp");
+    expect(inSentence("DOI prefix", "en")).toBe("DOI prefix");
+  });
+
+  test("of a breakdown name its values if there is no label of one value", () => {
+    expect(singularOf({ label: "Countries", singular: "Country" })).toBe("Country");
+    expect(singularOf({ label: "Moods" })).toBe("Moods");
+  });
+});
+
 describe("tables as CSV", () => {
-  test("quote what has to be quoted", () => {
+  test("are quoted where CSV requires it", () => {
     expect(toCsv([["a,b", 'say "x"', "two\nlines", 3, null]])).toBe(
       '"a,b","say ""x""","two\nlines",3,\r\n'
     );
   });
 
-  test("hold no formula", () => {
+  test("contain no formulas", () => {
     expect(toCsv([["=1+1", "+x", "-x", "@x", -5]])).toBe("'=1+1,'+x,'-x,'@x,-5\r\n");
   });
 });

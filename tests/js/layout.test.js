@@ -16,7 +16,7 @@ const normalise = (rows, locale = "en") =>
   )[0].rows;
 
 describe("a layout", () => {
-  test("fills in what a widget does not say", () => {
+  test("gets defaults for missing options", () => {
     const [[chart]] = normalise([[{ kind: "chart" }]]);
     expect(chart).toMatchObject({
       width: 16,
@@ -28,12 +28,12 @@ describe("a layout", () => {
     expect(chart.breakdowns).toEqual(Object.keys(BREAKDOWNS));
   });
 
-  test("shares a row among the widgets without a width", () => {
+  test("divides a row among the widgets without a width", () => {
     const [row] = normalise([[{ kind: "chart" }, { kind: "figures" }]]);
     expect(row.map(({ width }) => width)).toEqual([8, 8]);
   });
 
-  test("counts visits, and not records, where records have no such breakdown", () => {
+  test("has usage metrics for a breakdown of events", () => {
     const [[countries], [subjects]] = normalise([
       [{ kind: "breakdown", breakdown: "countries" }],
       [{ kind: "breakdown", breakdown: "subjects" }],
@@ -42,7 +42,7 @@ describe("a layout", () => {
     expect(subjects.metrics).toContain("records");
   });
 
-  test("leaves out what the page does not know", () => {
+  test("omits what the page does not know", () => {
     const rows = normalise([
       [{ kind: "weather" }],
       [
@@ -54,7 +54,7 @@ describe("a layout", () => {
     expect(rows[0][0].metrics).toEqual(["views"]);
   });
 
-  test("gives two widgets of a kind names of their own", () => {
+  test("gives two widgets of a kind different ids", () => {
     const ids = normalise([
       [
         { kind: "breakdown", breakdown: "subjects" },
@@ -83,7 +83,7 @@ describe("the settings", () => {
     expect(settings.metrics.views).toMatchObject({ key: "views", label: "Views" });
   });
 
-  test("are of the instance where there is no community", () => {
+  test("without a community are those of the instance", () => {
     expect(readSettings(dataset([], { community: "null" })).community).toBeNull();
     expect(readSettings(dataset([], { community: "" })).community).toBeNull();
   });
@@ -94,7 +94,7 @@ describe("the settings", () => {
   });
 });
 
-test("a small line passes over what is not known", () => {
+test("a small line chart skips unknown values", () => {
   expect(linePoints([0, null, 10], 10, 100, 24)).toBe("0.0,23.0 100.0,1.0");
   expect(linePoints([5], 0, 100, 24)).toBe("50.0,23.0");
 });

@@ -45,10 +45,10 @@ describe("the page", () => {
     await show();
     const figures = await screen.findByLabelText("Key figures");
     const views = (await within(figures).findByText("Views")).closest("li");
-    expect(views.textContent).toMatch(/Views.*12K.*(more|less):.*%from/);
+    expect(views.textContent).toMatch(/Views.*12K.*(increase|decrease):.*%from/);
   });
 
-  test("tells the chart in a sentence", async () => {
+  test("summarises the chart in a sentence", async () => {
     await show();
     const sentence = await screen.findByText(/^Views, Oct 28 – Nov 26, 2026: /);
     expect(sentence.textContent).toContain("compared with");
@@ -61,35 +61,35 @@ describe("the page", () => {
     );
   });
 
-  test("says when they are late, and why", async () => {
-    await show({ change: (answer) => ({ ...answer, late: "The last run failed." }) });
-    expect(await screen.findByText("The last run failed.")).toBeTruthy();
+  test("says that they are late, and why", async () => {
+    await show({ change: (answer) => ({ ...answer, late: "An update is running." }) });
+    expect(await screen.findByText("An update is running.")).toBeTruthy();
   });
 });
 
 describe("a control", () => {
-  test("of the range changes all widgets and the address", async () => {
+  test("of the period changes all widgets and the address", async () => {
     const { asked } = await show();
     await screen.findAllByText("Sediment cores");
     const before = asked.length;
-    fireEvent.change(screen.getByLabelText("Range"), { target: { value: "12mo" } });
+    fireEvent.change(screen.getByLabelText("Period"), { target: { value: "12mo" } });
     await waitFor(() => expect(asked.length).toBe(before + 5));
     asked.slice(before).forEach((url) => expect(parametersOf(url).range).toBe("12mo"));
     expect(window.location.search).toBe("?range=12mo");
   });
 
-  test("of a range of one's own takes two days", async () => {
+  test("of a custom period takes two days", async () => {
     const { asked } = await show();
     await screen.findAllByText("Sediment cores");
-    fireEvent.change(screen.getByLabelText("Range"), { target: { value: "custom" } });
+    fireEvent.change(screen.getByLabelText("Period"), { target: { value: "custom" } });
     fireEvent.change(screen.getByLabelText("From"), {
       target: { value: "2026-03-05" },
     });
     fireEvent.change(screen.getByLabelText("to"), { target: { value: "2026-03-01" } });
-    fireEvent.click(screen.getByText("Show"));
+    fireEvent.click(screen.getByText("Apply"));
     expect(screen.getByText("The first day is after the last.")).toBeTruthy();
     fireEvent.change(screen.getByLabelText("to"), { target: { value: "2026-03-09" } });
-    fireEvent.click(screen.getByText("Show"));
+    fireEvent.click(screen.getByText("Apply"));
     await waitFor(() =>
       expect(window.location.search).toBe("?from=2026-03-05&to=2026-03-09")
     );
@@ -109,56 +109,56 @@ describe("a control", () => {
     await waitFor(() => expect(last(asked).compare).toBeUndefined());
   });
 
-  test("of the chart breaks it down, and adds it up", async () => {
+  test("of the chart selects a breakdown, and running totals", async () => {
     const { asked } = await show();
     await screen.findAllByText("Sediment cores");
-    fireEvent.change(screen.getByLabelText("Broken down by"), {
+    fireEvent.change(screen.getByLabelText("Breakdown"), {
       target: { value: "subjects" },
     });
     await waitFor(() => expect(last(asked).breakdown).toBe("subjects"));
-    fireEvent.change(screen.getByLabelText("Counted"), {
+    fireEvent.change(screen.getByLabelText("Values"), {
       target: { value: "cumulative" },
     });
     await waitFor(() => expect(last(asked).cumulative).toBe("true"));
     expect(window.location.search).toBe("?breakdown=subjects&cumulative=true");
   });
 
-  test("is not there where it makes no sense", async () => {
+  test("is hidden for a metric without breakdowns or running totals", async () => {
     await show({ address: "/?metric=uploaders" });
     await screen.findByText(/^Uploaders on /);
-    expect(screen.queryByLabelText("Broken down by")).toBeNull();
-    expect(screen.queryByLabelText("Counted")).toBeNull();
+    expect(screen.queryByLabelText("Breakdown")).toBeNull();
+    expect(screen.queryByLabelText("Values")).toBeNull();
   });
 
   test("offers no breakdown of events for records", async () => {
     await show({ address: "/?metric=records" });
     await screen.findByText(/^Records on /);
-    const offered = [...screen.getByLabelText("Broken down by").options].map(
+    const offered = [...screen.getByLabelText("Breakdown").options].map(
       ({ value }) => value
     );
     expect(offered).toContain("subjects");
     expect(offered).not.toContain("countries");
   });
 
-  test("of a ranking shows another metric, and keeps it in the address", async () => {
+  test("of a ranking shows another metric, and stores it in the address", async () => {
     const { asked } = await show();
     await screen.findAllByText("Sediment cores");
-    fireEvent.change(screen.getByLabelText("Metric of Subjects"), {
+    fireEvent.change(screen.getByLabelText("Metric: Subjects"), {
       target: { value: "downloads" },
     });
     await waitFor(() => expect(last(asked).metrics).toBe("downloads"));
     expect(window.location.search).toBe("?subjects.metric=downloads");
   });
 
-  test("shows more of a ranking", async () => {
+  test("shows all rows of a ranking", async () => {
     const { asked } = await show();
-    fireEvent.click(await screen.findByText("Show more (10 of 12)"));
+    fireEvent.click(await screen.findByText("Show all 12"));
     await waitFor(() => expect(last(asked).top).toBe("100"));
     expect(await screen.findByText("Show fewer")).toBeTruthy();
   });
 });
 
-test("what nobody waits for any longer is given up", async () => {
+test("a request that no component waits for is aborted", async () => {
   const signals = {};
   const fetch = (url, { signal }) => {
     signals[url] = signal;
@@ -171,7 +171,7 @@ test("what nobody waits for any longer is given up", async () => {
     />
   );
   const before = Object.keys(signals);
-  fireEvent.change(screen.getByLabelText("Range"), { target: { value: "12mo" } });
+  fireEvent.change(screen.getByLabelText("Period"), { target: { value: "12mo" } });
   await waitFor(() => expect(Object.keys(signals)).toHaveLength(2 * before.length));
   Object.entries(signals).forEach(([url, signal]) =>
     expect(signal.aborted, url).toBe(before.includes(url))
@@ -179,7 +179,7 @@ test("what nobody waits for any longer is given up", async () => {
 });
 
 describe("a figure", () => {
-  test("that is chosen is in the chart, without another request", async () => {
+  test("that is chosen is shown in the chart, without another request", async () => {
     const { asked } = await show();
     await screen.findAllByText("Sediment cores");
     const before = asked.length;
@@ -193,7 +193,7 @@ describe("a figure", () => {
 });
 
 describe("a chart", () => {
-  test("has a twin that is a table", async () => {
+  test("can be shown as a table", async () => {
     await show();
     await screen.findByText(/^Views, Oct 28/);
     fireEvent.click(screen.getByRole("button", { name: "Table" }));
@@ -204,39 +204,39 @@ describe("a chart", () => {
     ).toBeTruthy();
   });
 
-  test("is walked through with the arrow keys", async () => {
+  test("is read with the arrow keys", async () => {
     await show();
     await screen.findByText(/^Views, Oct 28/);
     const chart = screen.getByRole("application");
     chart.focus();
     fireEvent.keyDown(chart, { key: "End" });
-    const told = () => chart.parentElement.querySelector("[role=status]").textContent;
-    expect(told()).toMatch(
+    const status = () => chart.parentElement.querySelector("[role=status]").textContent;
+    expect(status()).toMatch(
       /^Thu, Nov 26, 2026: Views [\d,]+, Tue, Oct 27, 2026 [\d,]+\.$/
     );
     fireEvent.keyDown(chart, { key: "ArrowLeft" });
-    expect(told()).toMatch(/^Wed, Nov 25, 2026/);
+    expect(status()).toMatch(/^Wed, Nov 25, 2026/);
     fireEvent.keyDown(chart, { key: "Escape" });
-    expect(told()).toBe("");
+    expect(status()).toBe("");
   });
 });
 
 describe("a file", () => {
-  test("of a widget holds exactly what the widget asked for", async () => {
+  test("of a widget has the parameters of the widget's request", async () => {
     const { asked } = await show();
     await screen.findAllByText("Sediment cores");
-    fireEvent.click(screen.getByLabelText("Download: Views by Subjects"));
+    fireEvent.click(screen.getByLabelText("Download: Views by subject"));
     const { format, ...question } = parametersOf(screen.getByText("Table (CSV)").href);
     expect(format).toBe("csv");
     expect(asked.map(parametersOf)).toContainEqual(question);
   });
 
-  test("of everything holds all metrics and breakdowns of all time", async () => {
+  test("of all data has all metrics and breakdowns since the beginning", async () => {
     await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.click(screen.getByText("Download"));
     expect(
-      parametersOf(screen.getByText("Everything of all time (Excel)").href)
+      parametersOf(screen.getByText("All data since the beginning (Excel)").href)
     ).toEqual({
       metrics: "all",
       breakdown: "all",
@@ -247,18 +247,18 @@ describe("a file", () => {
     });
   });
 
-  test("list closes with Escape, and the focus is where it was", async () => {
+  test("list closes with Escape, which returns the focus", async () => {
     await show();
     await screen.findAllByText("Sediment cores");
     const button = screen.getByText("Download").closest("button");
     fireEvent.click(button);
-    fireEvent.keyDown(screen.getByText("Print, or save as PDF"), { key: "Escape" });
-    expect(screen.queryByText("Print, or save as PDF")).toBeNull();
+    fireEvent.keyDown(screen.getByText("Print or save as PDF"), { key: "Escape" });
+    expect(screen.queryByText("Print or save as PDF")).toBeNull();
     expect(document.activeElement).toBe(button);
   });
 });
 
-describe("where there are no numbers", () => {
+describe("without numbers", () => {
   const nothing = (answer) => ({
     ...answer,
     totals: {},
@@ -267,48 +267,48 @@ describe("where there are no numbers", () => {
     series: (answer.series || []).map((one) => ({ ...one, total: 0, values: [0] })),
   });
 
-  test("in the range, the page says where there are some", async () => {
+  test("in the period, the page says for which period data is available", async () => {
     await show({ change: nothing });
     expect(
-      (await screen.findAllByText("Nothing in this range.")).length
+      (await screen.findAllByText("No views from Oct 28, 2026 to Nov 26, 2026.")).length
     ).toBeGreaterThan(2);
     expect(
-      screen.getAllByText(/There are numbers for Aug 12, 2020/).length
+      screen.getAllByText(/Data is available for Aug 12, 2020/).length
     ).toBeGreaterThan(0);
     fireEvent.click(screen.getAllByText("Show all time")[0]);
     await waitFor(() => expect(window.location.search).toBe("?range=all"));
   });
 
   test("yet, the page says so once", async () => {
-    const unborn = (answer) => ({ ...answer, bounds: { first: null, last: null } });
-    await show({ change: unborn });
+    const none = (answer) => ({ ...answer, bounds: { first: null, last: null } });
+    await show({ change: none });
     expect(await screen.findByText("No numbers yet.")).toBeTruthy();
     expect(screen.getByText(/Add a first record/)).toBeTruthy();
   });
 
-  test("since nothing has been counted, the page says that it is prepared", async () => {
+  test("because nothing has been counted, the page says that it is prepared", async () => {
     const first = (answer) => ({ ...answer, bounds: {}, data_as_of: null });
     await show({ change: first });
     expect(await screen.findByText("Not counted yet.")).toBeTruthy();
   });
 
-  test("while they are loaded, the page says so", async () => {
+  test("while they are loading, the page says so", async () => {
     await show({ change: () => new Promise(() => {}) });
     expect(screen.getAllByText("Loading …").length).toBeGreaterThan(0);
-    // aloud once, not once a widget
+    // announced once, not once for each widget
     expect(screen.getAllByRole("status").map((e) => e.textContent)).toEqual([
       "Loading …",
     ]);
   });
 
-  test("but they come, the page says so", async () => {
+  test("until they are loaded, the page announces them", async () => {
     await show();
     await screen.findAllByText("Sediment cores");
-    const [told] = screen.getAllByRole("status");
-    expect(plain(told.textContent)).toBe("Numbers of Oct 28 – Nov 26, 2026.");
+    const [status] = screen.getAllByRole("status");
+    expect(plain(status.textContent)).toBe("Numbers for Oct 28 – Nov 26, 2026.");
   });
 
-  test("for who is not logged in any longer, there is a way back", async () => {
+  test("after a session has expired, the log-in form leads back", async () => {
     await show({
       address: "/communities/ocean/stats?range=90d",
       change: () => json(403),
@@ -320,7 +320,7 @@ describe("where there are no numbers", () => {
     );
   });
 
-  test("there is no file to choose", async () => {
+  test("the download menu is disabled", async () => {
     await show({ change: () => new Promise(() => {}) });
     const button = screen.getByRole("button", {
       name: "Download: Most viewed records",
@@ -332,18 +332,18 @@ describe("where there are no numbers", () => {
     [403, "You cannot see these statistics."],
     [404, "You cannot see these statistics."],
     [503, "The statistics are not available right now."],
-    [500, "Something went wrong."],
+    [500, "An error occurred."],
   ])("because of %i, the page says so once", async (status, words) => {
     await show({ change: () => json(status) });
     expect(await screen.findAllByText(words)).toHaveLength(1);
   });
 
-  test("because of a choice, the page has the sentence of the API", async () => {
+  test("because of a refused request, the page shows the explanation of the API", async () => {
     await show({ change: () => json(400, { message: "At most ten years." }) });
     expect(await screen.findByText("At most ten years.")).toBeTruthy();
   });
 
-  test("for a moment, one can try again", async () => {
+  test("for a moment, the user can try again", async () => {
     let away = true;
     await show({ change: (answer) => (away ? json(503) : answer) });
     const button = await screen.findByText("Try again");
@@ -356,13 +356,13 @@ describe("where there are no numbers", () => {
     await show({
       change: (answer, url) => (url.includes("/records") ? json(500) : answer),
     });
-    expect(await screen.findAllByText("Something went wrong.")).toHaveLength(2);
+    expect(await screen.findAllByText("An error occurred.")).toHaveLength(2);
     expect(await screen.findByText("Oceanography")).toBeTruthy();
   });
 });
 
 describe("tabs", () => {
-  test("are in the address, and the arrow keys go through them", async () => {
+  test("are in the address, and the arrow keys move between them", async () => {
     await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.keyDown(screen.getByRole("tab", { name: "Overview" }), {
@@ -373,7 +373,7 @@ describe("tabs", () => {
     expect(await screen.findByText("www.google.com")).toBeTruthy();
   });
 
-  test("are not there when there is one only", async () => {
+  test("are hidden if there is only one", async () => {
     await show({ layout: [LAYOUT[0]] });
     await screen.findAllByText("Sediment cores");
     expect(screen.queryByRole("tablist")).toBeNull();
@@ -383,23 +383,23 @@ describe("tabs", () => {
 describe("the map", () => {
   test("has a table with all countries", async () => {
     await show({ address: "/?tab=usage" });
-    fireEvent.click(await screen.findByText("Show more (10 of 14)"));
+    fireEvent.click(await screen.findByText("Show all 14"));
     expect(screen.getByRole("rowheader", { name: "Canada" })).toBeTruthy();
   });
 
-  test("is walked through with the arrow keys, the largest first", async () => {
+  test("is read with the arrow keys, the largest first", async () => {
     await show({ address: "/?tab=usage" });
-    const map = await screen.findByRole("application", { name: /^Views by Countries/ });
+    const map = await screen.findByRole("application", { name: /^Views by country/ });
     fireEvent.keyDown(map, { key: "ArrowRight" });
-    const told = () => map.parentElement.querySelector("[role=status]").textContent;
-    expect(told()).toBe("United States: 6,000.");
+    const status = () => map.parentElement.querySelector("[role=status]").textContent;
+    expect(status()).toBe("United States: 6,000.");
     fireEvent.keyDown(map, { key: "ArrowRight" });
-    expect(told()).toMatch(/^Germany: /);
+    expect(status()).toMatch(/^Germany: /);
   });
 });
 
 describe("the rest of a ranking", () => {
-  test("is told apart from a cell whose id is other, and leads nowhere", async () => {
+  test("differs from a value with the id other, and has no link", async () => {
     await show();
     const rest = (await screen.findByText("Others")).closest("tr");
     expect(rest.className).toBe("rest");
@@ -411,7 +411,7 @@ describe("the rest of a ranking", () => {
 });
 
 describe("records", () => {
-  test("that the reader may not see have no name and no link", async () => {
+  test("that the user may not see have no title and no link", async () => {
     await show();
     await screen.findAllByText("Sediment cores");
     expect(
@@ -424,7 +424,7 @@ describe("records", () => {
 });
 
 describe("a site", () => {
-  test("can put a component of its own in place of each", async () => {
+  test("can override a component", async () => {
     await show({
       overridden: {
         "InvenioStatsDashboard.Figures": () => <p>Own figures</p>,
@@ -435,17 +435,17 @@ describe("a site", () => {
     expect(screen.getByText("Own toolbar")).toBeTruthy();
   });
 
-  test("whose component fails loses no other", async () => {
+  test("whose component fails shows the others", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const Figures = () => {
       throw new Error("a mistake of the site");
     };
     await show({ overridden: { "InvenioStatsDashboard.Figures": Figures } });
     expect(await screen.findAllByText("Sediment cores")).toHaveLength(2);
-    expect(screen.getByText("Something went wrong.")).toBeTruthy();
+    expect(screen.getByText("An error occurred.")).toBeTruthy();
   });
 
-  test("has its page in German", async () => {
+  test("has its pages in German", async () => {
     const { i18next } = await import("@translations/invenio_stats_dashboard/i18next");
     await i18next.changeLanguage("de");
     try {

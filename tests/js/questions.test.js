@@ -19,7 +19,7 @@ const STATE = defaultState();
 const metric = (key) => ({ key, ...METRICS[key] });
 
 describe("a question", () => {
-  test("of totals names range, comparison and language", () => {
+  test("for totals has range, comparison and language", () => {
     expect(totalsQuestion(STATE, ["views", "records"], "pt-BR")).toEqual({
       metrics: "views,records",
       range: "30d",
@@ -28,7 +28,7 @@ describe("a question", () => {
     });
   });
 
-  test("of two days names them", () => {
+  test("for two days has them", () => {
     const state = { ...STATE, range: "custom", from: "2025-01-01", to: "2025-12-31" };
     expect(
       totalsQuestion({ ...state, interval: "week", basis: "created" }, ["views"])
@@ -42,7 +42,7 @@ describe("a question", () => {
     });
   });
 
-  test("of all time compares with nothing", () => {
+  test("for all time has no comparison", () => {
     expect(totalsQuestion({ ...STATE, range: "all" }, ["views"])).not.toHaveProperty(
       "compare"
     );
@@ -51,7 +51,7 @@ describe("a question", () => {
     );
   });
 
-  test("of the chart is that of the figures when these have its numbers", () => {
+  test("for the chart is that for the figures if their answer has its numbers", () => {
     const shared = ["records", "views"];
     expect(chartQuestion(STATE, { metric: metric("views"), shared }, "en")).toEqual(
       totalsQuestion(STATE, shared, "en")
@@ -66,7 +66,7 @@ describe("a question", () => {
     });
   });
 
-  test("of parts asks for the rest as well, and compares with nothing", () => {
+  test("for a breakdown includes the rest, and has no comparison", () => {
     const parts = { metric: metric("views"), breakdown: "subjects", top: 7 };
     expect(chartQuestion(STATE, parts, "en")).toEqual({
       metrics: "views",
@@ -78,7 +78,7 @@ describe("a question", () => {
     });
   });
 
-  test("of what is distinct is cumulative unless it is by day", () => {
+  test("for a distinct metric is cumulative unless it is by day", () => {
     const distinct = { metric: metric("viewed_records") };
     expect(chartQuestion(STATE, distinct).cumulative).toBe("true");
     expect(chartQuestion({ ...STATE, interval: "day" }, distinct)).not.toHaveProperty(
@@ -86,14 +86,14 @@ describe("a question", () => {
     );
   });
 
-  test("of a ranking is one number a cell", () => {
+  test("for a ranking is one number for each value", () => {
     const ranking = { breakdown: "subjects", metric: "views", top: 10 };
     expect(
       breakdownQuestion({ ...STATE, interval: "day" }, ranking, "en").interval
     ).toBe("year");
   });
 
-  test("of records knows neither basis nor comparison", () => {
+  test("for records has no basis and no comparison", () => {
     const records = { by: "views", of: "parents", size: 5 };
     expect(recordsQuestion({ ...STATE, basis: "created" }, records, "en")).toEqual({
       by: "views",
@@ -112,7 +112,7 @@ describe("a question", () => {
   });
 });
 
-describe("a cell leads to the search for its records", () => {
+describe("a value links to the search for its records", () => {
   const query = (breakdown, id) => {
     const link = searchLink("/search", BREAKDOWNS[breakdown], id);
     return link && new URL(link, "http://localhost").searchParams.get("q");
@@ -124,13 +124,13 @@ describe("a cell leads to the search for its records", () => {
     );
   });
 
-  test("by id or text where a record may have either", () => {
+  test("by id or text if records can have either", () => {
     expect(query("subjects", "sea ice")).toBe(
       'metadata.subjects.id:"sea ice" OR metadata.subjects.subject:"sea ice"'
     );
   });
 
-  test("by its value where it has no vocabulary", () => {
+  test("by its value if it has no vocabulary", () => {
     expect(query("access_statuses", "open")).toBe('access.status:"open"');
   });
 
@@ -153,7 +153,7 @@ describe("a cell leads to the search for its records", () => {
     );
   });
 
-  test("with its own quotes and colons, and those of a custom field, made harmless", () => {
+  test("with quotes and colons escaped, also those of a custom field", () => {
     const breakdown = { fields: ["custom_fields.journal:journal.title"] };
     const link = searchLink(
       "/communities/a/records",
@@ -165,7 +165,7 @@ describe("a cell leads to the search for its records", () => {
     );
   });
 
-  test("and none for events, for the rest, and for what has no value", () => {
+  test("and not for events, the rest and unknown values", () => {
     expect(query("countries", "DE")).toBeNull();
     expect(query("subjects", "_other")).toBeNull();
     expect(query("subjects", "unknown")).toBeNull();

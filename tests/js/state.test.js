@@ -20,7 +20,7 @@ import { useAddress } from "@js/invenio_stats_dashboard/state/useAddress";
 const DEFAULTS = { range: "12mo", interval: "month" };
 
 describe("the address", () => {
-  test("is empty for what the site shows first", () => {
+  test("is empty for the defaults of the site", () => {
     expect(formatState(defaultState(DEFAULTS), DEFAULTS)).toBe("");
     expect(parseState("", DEFAULTS)).toEqual(defaultState(DEFAULTS));
   });
@@ -47,21 +47,21 @@ describe("the address", () => {
     expect(parseState(search, DEFAULTS)).toEqual(defaultState(DEFAULTS));
   });
 
-  test("keeps the parameters of others", () => {
+  test("does not change other parameters", () => {
     const state = { ...defaultState(), metric: "downloads" };
     expect(formatState(state, {}, "?utm=mail&metric=views&range=7d")).toBe(
       "?utm=mail&metric=downloads"
     );
   });
 
-  test("defaults of a site that make no sense are as if there were none", () => {
+  test("ignores invalid defaults of a site", () => {
     expect(defaultState({ range: "x", interval: "x", compare: "x" })).toEqual(
       defaultState()
     );
   });
 });
 
-test("a choice of a widget is taken back with null", () => {
+test("null resets a choice of a widget", () => {
   let state = changeWidget(defaultState(), "map", { metric: "downloads" });
   expect(state.widgets.map).toEqual({ metric: "downloads" });
   state = changeWidget(state, "map", { metric: null });
@@ -69,7 +69,7 @@ test("a choice of a widget is taken back with null", () => {
 });
 
 describe("the state of the page", () => {
-  test("goes to the address, and comes back with the back button", () => {
+  test("is stored in the address, and the back button restores it", () => {
     const { result } = renderHook(() => useAddress(DEFAULTS));
     act(() => result.current[1]({ range: "7d" }));
     expect(window.location.search).toBe("?range=7d");
@@ -83,7 +83,7 @@ describe("the state of the page", () => {
     expect(result.current[0].metric).toBeNull();
   });
 
-  test("is one entry of the history for each change, none for no change", () => {
+  test("adds an entry to the history for each change, and none without a change", () => {
     const { result } = renderHook(() => useAddress(DEFAULTS));
     const before = window.history.length;
     act(() => result.current[1]({ range: "12mo" }));
@@ -94,7 +94,7 @@ describe("the state of the page", () => {
 });
 
 describe("ranges", () => {
-  test("have the names of the API", () => {
+  test("have the names that the API accepts", () => {
     ["7d", "30d", "4w", "12mo", "5y", "mtd", "qtd", "ytd", "all"].forEach((name) =>
       expect(isNamedRange(name)).toBe(true)
     );
@@ -122,7 +122,7 @@ describe("ranges", () => {
     });
   });
 
-  test("of whole months and years stay whole", () => {
+  test("of whole months and years are shifted by months", () => {
     expect(
       shiftRange({ from: "2024-02-01", to: "2024-02-29" }, -1, "2026-11-26")
     ).toEqual({
@@ -137,7 +137,7 @@ describe("ranges", () => {
     });
   });
 
-  test("do not go into the future", () => {
+  test("do not end in the future", () => {
     expect(
       shiftRange({ from: "2026-11-20", to: "2026-11-26" }, 1, "2026-11-26")
     ).toBeNull();

@@ -50,37 +50,37 @@ const comparison = (views) => ({
   },
 });
 
-describe("a time chart in a sentence", () => {
-  test("tells the sum of what adds up, and when most was", () => {
+describe("the summary of a time chart", () => {
+  test("has the total of a flow, and the highest interval", () => {
     expect(summary("views")).toBe(
-      "Views, Jan 1 – Mar 31, 2026: 60. Most: February 2026 (30)."
+      "Views, Jan 1 – Mar 31, 2026: 60. Highest: February 2026 (30)."
     );
   });
 
-  test("tells the end of what is there", () => {
+  test("has the last number of a level", () => {
     expect(summary("records")).toBe("Records on Mar 31, 2026: 9.");
   });
 
-  test("tells the change", () => {
+  test("has the change", () => {
     expect(summary("views", comparison(40))).toContain(
       "+50% compared with Jan 1 – Mar 31, 2025 (40)."
     );
   });
 
-  test("tells what it is compared with where there is no change from nothing", () => {
+  test("has the compared number where that is 0, without a percentage", () => {
     expect(summary("views", comparison(0))).toContain(
-      "0 in Jan 1 – Mar 31, 2025, which it is compared with."
+      "Compared with 0 in Jan 1 – Mar 31, 2025."
     );
   });
 
-  test("tells the last of a running total", () => {
+  test("has the last number of a running total", () => {
     expect(summary("views", { totals: { views: 20 } }, true)).toBe(
-      "Views, in total until Mar 31, 2026: 20."
+      "Views, total up to Mar 31, 2026: 20."
     );
   });
 });
 
-test("a ranking in a sentence tells the first three and their shares", () => {
+test("the summary of a ranking has the first three values and their shares", () => {
   const cells = ["a", "b", "c", "d"].map((id, index) => ({
     id,
     label: id,
@@ -88,12 +88,12 @@ test("a ranking in a sentence tells the first three and their shares", () => {
   }));
   expect(
     rankingSummary({
-      label: "Subjects",
+      label: "subject",
       metric: "Views",
       cells,
       whole: 100,
       unit: "count",
       locale: "en",
     })
-  ).toBe("Views by Subjects: a (40, 40%); b (30, 30%); c (20, 20%).");
+  ).toBe("Views by subject: a (40, 40%); b (30, 30%); c (20, 20%).");
 });

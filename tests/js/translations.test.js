@@ -35,26 +35,26 @@ const placeholders = (text) => (text.match(/\{\{\w+\}\}/g) || []).sort();
 describe.each(languages)("the catalogue %s", (language) => {
   const messages = catalogue(language);
 
-  test("has every string of the sources, and no other", () => {
+  test("has all texts of the sources, and no others", () => {
     expect(Object.keys(messages).sort()).toEqual([...keys].sort());
   });
 
-  test("has a translation for each", () => {
+  test("has a translation for each text", () => {
     expect(Object.keys(messages).filter((key) => !messages[key].trim())).toEqual([]);
   });
 
-  test("keeps the placeholders", () => {
+  test("has the same placeholders", () => {
     Object.entries(messages).forEach(([key, text]) =>
       expect(placeholders(text), key).toEqual(placeholders(key))
     );
   });
 });
 
-test("English says what the sources say", () => {
+test("the English texts are the keys", () => {
   Object.entries(catalogue("en")).forEach(([key, text]) => expect(text).toBe(key));
 });
 
-test("there are strings, in three languages", () => {
+test("there are texts in three languages", () => {
   expect(keys.size).toBeGreaterThan(80);
   expect(languages.sort()).toEqual(["de", "en", "fr"]);
 });

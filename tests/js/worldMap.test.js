@@ -21,14 +21,14 @@ const CELLS = [
 ];
 
 describe("the world map", () => {
-  test("knows countries by their two letters, the small ones too", () => {
+  test("has countries by their two letters, small ones included", () => {
     expect(
       ["DE", "US", "NO", "FR", "XK", "TW", "SG", "MT", "VA"].map(isDrawn)
     ).not.toContain(false);
     expect(isDrawn("unknown")).toBe(false);
   });
 
-  test("has the shapes that its script makes", () => {
+  test("has the shapes that the script generates", () => {
     const made = join(tmpdir(), `world-${process.pid}.json`);
     execFileSync("node", ["scripts/world-map.js", made]);
     expect(
@@ -39,7 +39,7 @@ describe("the world map", () => {
     ).toBe(readFileSync(made, "utf8"));
   });
 
-  test("has a legend without holes and without overlaps", () => {
+  test("has a legend without gaps and overlaps", () => {
     [[1], [1, 2], [3, 7], [17, 900], [1, 123456], [850, 900], [5, 5]].forEach(
       (values) => {
         const found = pieces(values);
@@ -55,7 +55,7 @@ describe("the world map", () => {
     expect(pieces([0])).toEqual([]);
   });
 
-  test("shades the most with the darkest, and nothing with none", () => {
+  test("shades the largest number with the darkest colour, and zero with none", () => {
     const legend = legendOf(CELLS, "count", "en");
     expect(shadeOf(900, legend)).toBe("#08306b");
     expect(shadeOf(3, legend)).toBe("#deebf7");
@@ -63,7 +63,7 @@ describe("the world map", () => {
     expect(shadeOf(undefined, legend)).toBe("#f1f1f1");
   });
 
-  test("is a file with title and legend, in which a label is never more than text", () => {
+  test("is a file with title and legend, in which markup in a label is text", () => {
     const svg = mapSvg({
       cells: CELLS,
       unit: "count",

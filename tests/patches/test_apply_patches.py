@@ -101,7 +101,7 @@ def test_versions_without_hooks_get_them_and_are_put_back_to_the_byte(
 
     back = apply_patches("--revert", environment.folder)
     assert back.returncode == 0, back.stderr
-    assert "Put back 4 files" in back.stdout
+    assert "Restored 4 files" in back.stdout
     assert environment.look() == before
     assert apply_patches("--revert", environment.folder).returncode == 0
     assert environment.look() == before
@@ -153,7 +153,7 @@ EDITS = {
         "class Another(",
         "has no class RequestEventsService",
     ),
-    "no Python": ("class RequestEventsService(", "class class", "no Python code"),
+    "not Python": ("class RequestEventsService(", "class class", "not Python code"),
 }
 
 
@@ -369,7 +369,7 @@ def test_a_backup_of_another_version_is_never_put_back(environment):
     environment.install(invenio_rdm_records="20.2.1", invenio_requests="9.0.3")
     upgraded = [path.read_bytes() for path in environment.targets]
     done = apply_patches("--revert", environment.folder)
-    assert "Nothing to put back" in done.stdout
+    assert "Nothing to restore" in done.stdout
     assert [path.read_bytes() for path in environment.targets] == upgraded
     assert not list(environment.site_packages.rglob("*before-stats-dashboard"))
 

@@ -341,7 +341,7 @@ def test_where_small_numbers_are_hidden_no_country_is_told(events, monkeypatch, 
     attributes = {
         a["name"]: a["value"] for a in found["report-header"]["report-attributes"]
     }
-    assert attributes["countries"].startswith("Not told")
+    assert attributes["countries"].startswith("Suppressed")
 
 
 def test_a_report_on_request_tells_no_number_of_the_instance(events):
@@ -434,7 +434,7 @@ def test_what_the_caller_may_not_see_is_left_out_unless_it_is_wanted(events):
     attributes = {
         a["name"]: a["value"] for a in found["report-header"]["report-attributes"]
     }
-    assert "Only those that are public" in attributes["records"]
+    assert "only records that are public" in attributes["records"]
     assert len(report(events, identity=owner, hidden=False)["report-datasets"]) == 2
 
 
@@ -458,7 +458,7 @@ def test_the_command_prints_the_report_or_writes_it_to_a_file(events, tmp_path):
     path = tmp_path / "report.json"
     path.write_text("an older one")
     done = run(events.app, "counter-report", "--month", MONTH, "--output", str(path))
-    assert done.out == f"5 datasets are written to {path}.\n"
+    assert done.out == f"Wrote 5 datasets to {path}.\n"
     datasets = json.loads(path.read_text())["report-datasets"]
     assert datasets == printed.document["report-datasets"]
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
@@ -483,11 +483,11 @@ def test_a_report_that_fails_leaves_the_file_as_it_was(events, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--month", "2026-13"), "'2026-13' is no month; write it as YYYY-MM"),
+        (("--month", "2026-13"), "'2026-13' is not a month; write it as YYYY-MM"),
         (("--month", "March"), "write it as YYYY-MM"),
         (("--month", "2026-3"), "write it as YYYY-MM"),
         (("--month", "0000-01"), "write it as YYYY-MM"),
-        (("--month", "2999-01"), "The month 2999-01 is to come"),
+        (("--month", "2999-01"), "The month 2999-01 is in the future"),
         (("--month", MONTH, "--community", "nobody"), "no community 'nobody'"),
         (
             ("--month", MONTH, "--output", "/no/where.json"),

@@ -42,14 +42,14 @@ LOCK = {
     [
         (state(2), None),
         (state(2, run={"error": "connection refused"}), None),
-        (state(4), "no count of everything since"),
-        (state(), "Not everything has been counted yet"),
-        (state(4, run={"error": "connection refused"}), "last count failed"),
+        (state(4), "The next update has not run yet"),
+        (state(), "The statistics are not complete yet"),
+        (state(4, run={"error": "connection refused"}), "last update failed"),
         (state(4, run={"days_left": 3}), "Earlier days are still being counted"),
-        (state(backfill=False), "which records were in which community"),
+        (state(backfill=False), "membership history is still being generated"),
         (
             state(preparation={"months_left": 2}),
-            "Earlier usage is still being prepared",
+            "Earlier usage events are still being migrated",
         ),
     ],
 )
@@ -82,7 +82,7 @@ def aggregate(events, **arguments):
 def test_an_instance_without_anything_is_fresh_of_nothing(fresh, service):
     answer = service.read_series(QUERY)
     assert answer.data_as_of is None
-    assert "Not everything has been counted yet" in answer.late
+    assert "The statistics are not complete yet" in answer.late
     assert (answer.first_day, answer.last_day, answer.corrections) == (None, None, ())
     assert [series.total for series in answer.periods[0].series] == [0, 0]
     assert service.series_version(RED)

@@ -222,13 +222,13 @@ def test_an_instance_without_events_has_an_empty_list(events):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"by": "likes"}, "no 'by' 'likes'; it can be 'views' or 'downloads'"),
-        ({"of": "files"}, "no 'of' 'files'; it can be 'parents' or 'records'"),
+        ({"by": "likes"}, "'likes' is not allowed for 'by'; use 'views' or 'downl"),
+        ({"of": "files"}, "'files' is not allowed for 'of'; use 'parents' or 'rec"),
         ({"size": 0}, "from 1 to 100"),
         ({"size": 101}, "from 1 to 100"),
         ({"size": "10"}, "from 1 to 100"),
         ({"start_date": "yesterday"}, "write it as YYYY-MM-DD"),
-        ({"start_date": "2026-04-01", "end_date": "2026-03-31"}, "There are no days"),
+        ({"start_date": "2026-04-01", "end_date": "2026-03-31"}, "The range is empty"),
         ({"start_date": "2999-01-01", "end_date": None}, "which is today"),
         ({"community": "nobody"}, "no community 'nobody'"),
     ],

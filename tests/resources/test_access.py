@@ -213,9 +213,7 @@ def test_who_is_not_logged_in_gets_reports_of_so_many_events_only(
     assert refused.status_code == 400
     (error,) = refused.json["errors"]
     assert error["field"] == "month"
-    assert (
-        "for somebody who is not logged in. Ask the operators" in error["messages"][0]
-    )
+    assert "for users who are not logged in. Ask the operators" in error["messages"][0]
     assert site.as_("owner").get(path).status_code == 200
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNTER_EVENTS_USER", 0)
     refused = site.as_("owner").get(path).json["errors"][0]["messages"][0]

@@ -30,13 +30,11 @@ def test_the_resource_says_so(path, nobody, site, anyone):
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "60"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert "cannot be read at the moment" in answer.json["message"]
+    assert "are temporarily unavailable" in answer.json["message"]
     assert "localhost" not in answer.text, "what is inside is nobody's business"
 
 
 def test_the_queries_say_so(nobody, anyone):
     answer = anyone.post("/stats", json={"mine": {"stat": "global-stats"}})
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "60"
-    assert (
-        "Query 'mine' (global-stats): The statistics cannot" in answer.json["message"]
-    )
+    assert "Query 'mine' (global-stats): The statistics are" in answer.json["message"]

@@ -214,10 +214,13 @@ def test_a_cover_says_what_the_numbers_are(site, path, anyone):
     for part in (
         site.slugs["open"],
         (TODAY - timedelta(days=29)).isoformat(),
-        "Views of record pages by people and machines, without robots.",
+        (
+            "Views of record pages by humans and machines. "
+            "Robots are left out as on the record pages."
+        ),
         "Data as of",
-        "First day with numbers",
-        "Corrections in these days",
+        "First day with data",
+        "Corrections in this range",
     ):
         assert part in text
 

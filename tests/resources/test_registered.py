@@ -141,11 +141,11 @@ def test_a_batch_with_a_refused_query_says_which(site, anyone):
     [
         ({}, "community_id is missing"),
         ({"community_id": None}, "community_id is missing"),
-        ({"community_id": 7}, "community_id must be text"),
-        ({"community_id": "global", "limit": 1}, "no parameter 'limit'; there are"),
-        ({"community_id": "global", "start_date": "soon"}, "'soon' is no date"),
-        ({"community_id": "global", "end_date": "20240101"}, "is no date"),
-        ({"community_id": "global", "end_date": "1500-01-01"}, "before 1900-01-01"),
+        ({"community_id": 7}, "community_id must be a string"),
+        ({"community_id": "global", "limit": 1}, "no parameter 'limit'. Available"),
+        ({"community_id": "global", "start_date": "soon"}, "'soon' is not a date"),
+        ({"community_id": "global", "end_date": "20240101"}, "is not a date"),
+        ({"community_id": "global", "end_date": "1500-01-01"}, "day is 1900-01-01"),
         ({"community_id": "global", "start_date": "9999-01-01"}, "which is today"),
         (
             {
@@ -153,9 +153,9 @@ def test_a_batch_with_a_refused_query_says_which(site, anyone):
                 "start_date": "2024-01-02",
                 "end_date": "2024-01-01",
             },
-            "no days from 2024-01-02 to 2024-01-01",
+            "it begins on 2024-01-02 and ends on 2024-01-01",
         ),
-        ({"community_id": "global", "start_date": "1900-01-01"}, "gives 500 here"),
+        ({"community_id": "global", "start_date": "1900-01-01"}, "request is 500"),
         (["global"], "must be an object"),
         ("global", "must be an object"),
     ],
@@ -250,4 +250,4 @@ def test_no_other_form_of_a_date_is_taken(text, anyone):
     answer = ask(
         anyone, "community-usage-delta", community_id="global", start_date=text
     )
-    assert answer.status_code == 400 and "is no date" in answer.json["message"]
+    assert answer.status_code == 400 and "is not a date" in answer.json["message"]

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Tests of what all parts use of OpenSearch."""
+"""Tests of the OpenSearch tools that all parts share."""

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A bookmark knows its own writes from those of another run."""
+"""A bookmark distinguishes its own writes from those of another run."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from invenio_stats_dashboard.search.documents import Bookmark, by_shard
 
 
 class _SentTwice:
-    """A client whose first answer is lost, so that it sends a document again."""
+    """A client that loses its first response, and therefore sends a document again."""
 
     def __init__(self, client):
         self._client, self.get = client, client.get
@@ -27,7 +27,7 @@ def index(client, names):
     client.indices.delete(index=name, ignore=[404])
 
 
-def test_write_whose_answer_was_lost_is_recognised_with_numbers_of_shards(
+def test_a_write_whose_response_was_lost_is_recognised_with_shard_numbers(
     client, index
 ):
     bookmark = Bookmark(_SentTwice(client), index, "month")
@@ -38,7 +38,7 @@ def test_write_whose_answer_was_lost_is_recognised_with_numbers_of_shards(
     assert by_shard(stored["verified"]["read_back"]) == {0: 7, 1: 9}
 
 
-def test_write_of_another_run_is_not_taken_for_its_own(client, index):
+def test_a_write_of_another_run_is_not_taken_for_its_own(client, index):
     mine = Bookmark(client, index, "month")
     Bookmark(client, index, "month").write(state="copying")
     with pytest.raises(LockLostError):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of writing many documents: stored, refused for good, or tried again."""
+"""Rules of writing many documents: stored, refused permanently, or tried again."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ MAPPING = {"properties": {"number": {"type": "long"}}}
 
 @pytest.fixture()
 def numbers(client, index):
-    """Return an index that takes numbers only."""
+    """Return an index that accepts only numbers."""
     client.indices.create(
         index=index,
         body={"mappings": MAPPING, "settings": {"number_of_replicas": 0}},
@@ -32,7 +32,7 @@ def action(id, number, **meta):
 
 
 def stored(client, index):
-    """Return the numbers that are stored, by id."""
+    """Return the stored numbers, by id."""
     client.indices.refresh(index=index)
     hits = client.search(index=index, body={"size": 100})["hits"]["hits"]
     return {hit["_id"]: hit["_source"]["number"] for hit in hits}
@@ -46,7 +46,7 @@ def test_a_refused_document_is_named_and_the_others_are_stored(client, text, num
     assert stored(client, numbers) == {"a": 1, "c": 3}
 
 
-def test_a_version_that_is_there_already_counts_as_stored(client, text, numbers):
+def test_an_existing_version_counts_as_stored(client, text, numbers):
     external = {"version_type": "external_gte"}
     assert not bulk.write(text, numbers, [action("a", 2, version=2, **external)], 5)
     older = [action("a", 1, version=1, **external), action("b", 1)]
@@ -70,10 +70,10 @@ def test_a_blocked_index_is_tried_again_until_the_block_is_lifted(
     thread.join()
     assert refusals == []
     assert stored(client, numbers) == {"a": 1}
-    assert told and "refuses writes for now" in told[0]
+    assert told and "temporarily refuses writes" in told[0]
 
 
-def test_only_what_was_not_stored_is_sent_again(client, text, numbers):
+def test_only_documents_that_were_not_stored_are_sent_again(client, text, numbers):
     def lift(_):
         client.indices.put_settings(index=numbers, body={"index.blocks.write": None})
 
@@ -84,11 +84,11 @@ def test_only_what_was_not_stored_is_sent_again(client, text, numbers):
     assert stored(client, numbers) == {"a": 1, "c": 3}
 
 
-def test_a_block_that_stays_ends_with_a_sentence(client, text, numbers):
+def test_a_permanent_block_ends_with_a_sentence(client, text, numbers):
     client.transport.perform_request("PUT", f"/{numbers}/_block/write")
     start = time.monotonic()
     actions = [action("a", 1), action("b", 2)]
-    with pytest.raises(SearchUnavailableError, match="has taken no documents") as told:
+    with pytest.raises(SearchUnavailableError, match="accepted no documents") as told:
         bulk.write(text, numbers, actions, limit=1)
     assert time.monotonic() - start < 5
     assert [(r.position, r.is_block) for r in told.value.waiting] == [
@@ -97,7 +97,7 @@ def test_a_block_that_stays_ends_with_a_sentence(client, text, numbers):
     ]
 
 
-def test_an_alias_that_is_gone_refuses_all(client, text, numbers):
+def test_a_missing_alias_refuses_all_documents(client, text, numbers):
     refusals = bulk.write(
         text,
         f"{numbers}-alias",
@@ -110,7 +110,7 @@ def test_an_alias_that_is_gone_refuses_all(client, text, numbers):
     assert not client.indices.exists(index=f"{numbers}-alias")
 
 
-def test_waiting_can_be_ended_from_outside(client, text, numbers):
+def test_waiting_can_be_stopped_from_outside(client, text, numbers):
     class Stopped(Exception):
         pass
 

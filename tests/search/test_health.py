@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the gate before each piece of work."""
+"""Rules of the health gate before each piece of work."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def red(client, index):
 
 
 def set_watermarks(client, low, high, flood):
-    """Set the disk watermarks of a cluster of our own."""
+    """Set the disk watermarks of a cluster that only this test uses."""
     values = {
         f"{DISK}.threshold_enabled": True,
         f"{DISK}.watermark.low": low,
@@ -32,20 +32,20 @@ def set_watermarks(client, low, high, flood):
     client.cluster.put_settings(body={"transient": values})
 
 
-def test_a_fit_cluster_lets_pass_without_a_word(client, index):
+def test_a_healthy_cluster_opens_the_gate_without_a_message(client, index):
     client.indices.create(index=index)
     told = []
     HealthGate(client, HealthLimits(memory_percent=100), told.append).wait([index])
     assert told == []
 
 
-def test_a_red_index_of_ours_closes_the_gate(client, index):
+def test_a_requested_red_index_closes_the_gate(client, index):
     red(client, index)
     gate = HealthGate(client, HealthLimits(memory_percent=100))
     assert gate.problem([index]) == f"The index {index} is red"
 
 
-def test_a_red_index_of_others_does_not(client, index, names):
+def test_any_other_red_index_does_not_close_the_gate(client, index, names):
     mine = f"{names.prefix}some-other"
     client.indices.create(index=mine)
     red(client, index)
@@ -57,7 +57,7 @@ def test_a_red_index_of_others_does_not(client, index, names):
         client.indices.delete(index=mine)
 
 
-def test_a_full_heap_closes_the_gate_until_patience_ends(client, index):
+def test_a_full_heap_closes_the_gate_until_the_patience_ends(client, index):
     client.indices.create(index=index)
     told, slept = [], []
     limits = HealthLimits(memory_percent=1, patience=0.3)
@@ -65,11 +65,11 @@ def test_a_full_heap_closes_the_gate_until_patience_ends(client, index):
     with pytest.raises(ClusterNotHealthyError) as raised:
         gate.wait([index])
     assert "The heap of node" in str(raised.value) and "(limit 1)" in str(raised.value)
-    assert "run the same command again" in str(raised.value)
+    assert "Run the same command again" in str(raised.value)
     assert told and told[0].startswith("The heap of node")
 
 
-def test_the_gate_opens_when_the_cluster_is_better(client, index):
+def test_the_gate_opens_when_the_cluster_is_healthy(client, index):
     red(client, index)
     told = []
 
@@ -84,7 +84,7 @@ def test_the_gate_opens_when_the_cluster_is_better(client, index):
     assert told == [f"The index {index} is red"]
 
 
-def test_a_cluster_that_is_away_closes_the_gate(app, monkeypatch):
+def test_an_unreachable_cluster_closes_the_gate(app, monkeypatch):
     monkeypatch.setitem(app.config, "SEARCH_HOSTS", ["localhost:1"])
     away = json_client(app, timeout=1, max_retries=0)
     with pytest.raises(ClusterNotHealthyError, match="OpenSearch does not answer"):
@@ -107,7 +107,7 @@ def test_a_disk_above_the_high_watermark_closes_the_gate(marks, cluster):
 
 
 @pytest.mark.cluster
-def test_a_cluster_that_keeps_no_watermarks_is_not_asked_for_space(cluster):
+def test_a_cluster_without_watermarks_needs_no_free_space(cluster):
     client = cluster.client
     client.indices.create(index="t-some")
     set_watermarks(client, "0.001%", "0.002%", "0.003%")

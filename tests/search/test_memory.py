@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The garbage collector works less while somebody wants that, and not for ever."""
+"""The garbage collector runs less often while it is requested, and no longer."""
 
 import gc
 
 from invenio_stats_dashboard.search.gc_tuning import rare_collections
 
 
-def test_the_collector_is_as_it_was_after_the_last_of_several_users():
+def test_the_collector_is_reset_after_the_last_of_several_users():
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
     first, second = rare_collections(), rare_collections()
     first.__enter__()

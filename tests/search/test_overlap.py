@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What reads ahead and writes behind keeps the order, is bounded, and ends."""
+"""Reading ahead and writing in threads preserves the order, is bounded, and ends."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ from invenio_stats_dashboard.search.pipelining import ahead, stored_in_order
 
 
 class FailedError(Exception):
-    """Something is made to fail."""
+    """Makes something fail."""
 
 
 def until(condition):
-    """Wait for what other threads do."""
+    """Wait for other threads."""
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
@@ -24,7 +24,7 @@ def until(condition):
 
 
 def numbers(made, count, fail=False):
-    """Yield numbers and note them; fail at the end."""
+    """Yield numbers and record them; fail at the end if requested."""
     for number in range(count):
         made.append(number)
         yield number
@@ -40,22 +40,22 @@ def no_thread_stays():
     until(lambda: threading.active_count() == before)
 
 
-def test_all_comes_in_its_order():
+def test_items_are_yielded_in_order():
     assert list(ahead(iter(range(100)))) == list(range(100))
 
 
-def test_the_next_one_is_ready_and_no_more():
+def test_only_the_next_item_is_read_ahead():
     made = []
     items = ahead(numbers(made, 100))
     assert next(items) == 0
-    # one that waits to be taken, one that waits for its place
+    # one item waits to be taken, another one waits for its place in the queue
     until(lambda: made == [0, 1, 2])
     time.sleep(0.05)
     assert made == [0, 1, 2]
     items.close()
 
 
-def test_an_error_of_the_reader_comes_after_what_it_has_read():
+def test_an_error_of_the_reader_is_raised_after_its_items():
     items = ahead(numbers([], 3, fail=True))
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(FailedError):
@@ -75,7 +75,7 @@ def test_batches_are_yielded_in_order_when_they_are_stored():
     assert sorted(stored) == list(range(30))
 
 
-def test_no_more_is_made_than_writers_can_take():
+def test_no_more_batches_are_made_than_writers_can_take():
     made, go_on = [], threading.Event()
     batches = stored_in_order(numbers(made, 100), lambda _: go_on.wait(10), writers=2)
     reader = threading.Thread(target=lambda: next(batches))
@@ -88,7 +88,7 @@ def test_no_more_is_made_than_writers_can_take():
     batches.close()
 
 
-def test_nothing_is_written_any_more_after_a_failure():
+def test_nothing_is_written_after_a_failure():
     begun = []
 
     def write(batch):
@@ -104,7 +104,7 @@ def test_nothing_is_written_any_more_after_a_failure():
     assert begun[-1] <= 5
 
 
-def test_what_was_made_before_the_maker_failed_is_stored_and_yielded():
+def test_batches_made_before_the_iterable_failed_are_stored_and_yielded():
     stored, yielded = [], []
     with pytest.raises(FailedError):
         for batch in stored_in_order(numbers([], 4, fail=True), stored.append):

@@ -20,7 +20,7 @@ def fill(client, index, count=10, **settings):
 
 
 def write(client, index, ids):
-    """Write documents in one request; not refreshed."""
+    """Write documents in one request, without a refresh."""
     actions = []
     for id in ids:
         actions += [{"index": {"_id": str(id)}}, {"id": id}]
@@ -37,7 +37,7 @@ def test_pages_follow_each_other_without_gap_or_overlap(client, text, index):
     assert seen == [str(n) for n in range(25)]
 
 
-def test_nothing_is_read_past_the_position_taken_before(client, text, index):
+def test_nothing_is_read_past_the_earlier_checkpoint(client, text, index):
     fill(client, index, 5)
     upto = positions(client, index)[0].checkpoint
     write(client, index, range(5, 8))
@@ -45,7 +45,7 @@ def test_nothing_is_read_past_the_position_taken_before(client, text, index):
     assert len(page(text, index, 0, NOTHING, upto, 100)) == 5
 
 
-def test_a_changed_document_comes_again_at_its_new_place(client, text, index):
+def test_a_changed_document_is_read_again_at_its_new_position(client, text, index):
     fill(client, index, 5)
     write(client, index, [0])
     client.indices.refresh(index=index)
@@ -76,7 +76,7 @@ def test_a_recreated_index_has_another_history(client, index):
     assert before.history != after.history
 
 
-def test_with_an_async_translog_the_checkpoint_moves_at_a_flush_only(client, index):
+def test_with_an_async_translog_the_checkpoint_moves_only_at_a_flush(client, index):
     translog = {"durability": "async", "sync_interval": "1h"}
     fill(client, index, 10, translog=translog)
     found = positions(client, index)[0]
@@ -85,7 +85,7 @@ def test_with_an_async_translog_the_checkpoint_moves_at_a_flush_only(client, ind
     assert positions(client, index)[0].checkpoint == 9
 
 
-def test_a_shard_that_does_not_answer_is_an_error_and_no_short_page(
+def test_a_shard_that_does_not_respond_is_an_error_and_not_a_short_page(
     client, text, index
 ):
     client.indices.create(
@@ -100,7 +100,7 @@ def test_a_shard_that_does_not_answer_is_an_error_and_no_short_page(
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 1000])
-def test_scan_reads_each_document_once_however_sparse_its_numbers_are(size):
+def test_scan_reads_each_document_once_with_any_gaps_between_numbers(size):
     class Found:
         def __init__(self, seq_no):
             self.seq_no = seq_no

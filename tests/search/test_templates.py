@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the index templates, at application start and by ``index init``."""
+"""Rules of the index templates, at application start and with ``index init``."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ from ..helpers.usage import stock_body
 
 @pytest.fixture()
 def clean(app, client, names):
-    """Return the app, without usage events and with the templates as they are."""
+    """Return the app without usage events; reset its templates afterwards."""
     remove_statistics(client, names)
     with app.app_context():
         finalize_app(app)
@@ -44,7 +44,7 @@ def clean(app, client, names):
 
 
 def view_template(names):
-    """Return the name of the template of the months of views."""
+    """Return the name of the template for the months of views."""
     return f"{names.events_alias('view')}-v2.0.0"
 
 
@@ -56,7 +56,7 @@ def drop_ours(client, names):
 
 
 def ours(client, prefix):
-    """Return the templates that carry this package's mark, by name."""
+    """Return the templates of this package, by name."""
     found = client.indices.get_index_template(name=f"{prefix}*", ignore=[404])
     return {
         t["name"]: t["index_template"]
@@ -66,7 +66,7 @@ def ours(client, prefix):
 
 
 def put_with(client, name, revision, priority):
-    """Store a template again with another revision in its mark."""
+    """Store a template again with another revision in its ``_meta``."""
     (found,) = client.indices.get_index_template(name=name)["index_templates"]
     body = found["index_template"]
     body["_meta"][META_KEY]["revision"] = revision
@@ -74,7 +74,7 @@ def put_with(client, name, revision, priority):
 
 
 def fields_of(client, index):
-    """Write an event to a month, as the stock does, and return its mapped fields."""
+    """Write an event to a month, as the stock indexer does; return mapped fields."""
     client.index(index=index, id="1", body={"timestamp": "2026-02-03T04:05:06"})
     mapping = client.indices.get_mapping(index=index)[index]["mappings"]
     return mapping["properties"]
@@ -85,10 +85,10 @@ def stock_fields(app):
     return set(stock_body(app, "view")["mappings"]["properties"])
 
 
-# -- when they are put ------------------------------------------------------
+# -- when templates are put -------------------------------------------------
 
 
-def test_start_puts_the_templates_that_a_running_instance_lacks(clean, client, names):
+def test_the_start_puts_templates_that_a_running_instance_lacks(clean, client, names):
     drop_ours(client, names)
     finalize_app(clean)
     found = ours(client, names.prefix)
@@ -105,7 +105,7 @@ def test_start_replaces_an_older_template(clean, client, names):
 
 
 @pytest.mark.parametrize("revision", [REVISION, REVISION + 1])
-def test_start_leaves_a_template_that_is_as_new_or_newer(
+def test_the_start_does_not_replace_an_equal_or_newer_template(
     revision, clean, client, names
 ):
     name = view_template(names)
@@ -114,7 +114,7 @@ def test_start_leaves_a_template_that_is_as_new_or_newer(
     assert ours(client, names.prefix)[name]["priority"] == 499
 
 
-def test_start_replaces_templates_when_their_configuration_changed(
+def test_the_start_replaces_templates_after_a_change_of_configuration(
     clean, client, names, monkeypatch
 ):
     monkeypatch.setitem(clean.config, "STATS_DASHBOARD_TEMPLATE_PRIORITY", 700)
@@ -129,7 +129,7 @@ def test_index_init_puts_the_templates(clean, client, names):
     assert view_template(names) in ours(client, names.prefix)
 
 
-def test_switched_off_puts_nothing(app, client, where):
+def test_a_disabled_extension_puts_no_templates(app, client, where):
     elsewhere = replace(where, prefix=f"{where.prefix[:-1]}off-")
 
     def start():
@@ -168,17 +168,17 @@ def test_composable_stock_templates_work_too(app, client, where):
         instance.remove_indices(elsewhere.prefix)
 
 
-# -- a cluster that is away -------------------------------------------------
+# -- an unreachable cluster -------------------------------------------------
 
 
-def test_start_without_a_cluster_is_a_warning(clean, monkeypatch, caplog):
+def test_a_start_without_a_cluster_logs_a_warning(clean, monkeypatch, caplog):
     monkeypatch.setitem(clean.config, "SEARCH_HOSTS", ["localhost:1"])
     with caplog.at_level(logging.WARNING):
         finalize_app(clean)
     assert "could not be checked" in caplog.text
 
 
-def test_start_waits_no_longer_than_its_timeout(clean, monkeypatch, caplog):
+def test_the_start_waits_no_longer_than_its_timeout(clean, monkeypatch, caplog):
     with socket.create_server(("localhost", 0)) as silent:
         host = f"localhost:{silent.getsockname()[1]}"
         monkeypatch.setitem(clean.config, "SEARCH_HOSTS", [host])
@@ -190,10 +190,12 @@ def test_start_waits_no_longer_than_its_timeout(clean, monkeypatch, caplog):
     assert "could not be checked" in caplog.text
 
 
-# -- what is in them --------------------------------------------------------
+# -- contents of templates --------------------------------------------------
 
 
-def test_a_new_month_is_read_and_a_migrations_target_is_not(clean, client, names):
+def test_a_new_month_is_in_the_read_alias_and_a_target_index_is_not(
+    clean, client, names
+):
     month, target = (
         names.events_month("view", "2026-02"),
         names.events_target("view", "2026-01"),
@@ -292,7 +294,9 @@ LONG = "x" * 40_000
     ],
     ids=["date", "number", "long value", "long id", "long native"],
 )
-def test_no_value_keeps_a_batch_from_being_stored(first, second, clean, client, names):
+def test_no_value_prevents_a_batch_from_being_stored(
+    first, second, clean, client, names
+):
     index = names.events_month("view", "2026-02")
     actions = []
     for number, fields in enumerate((first, second)):
@@ -309,13 +313,13 @@ SMALL = ("reindexing", "bookmarks", "dead_letter", "unacknowledged")
 
 
 def settings_of(client, index):
-    """Return shards and replicas that an index would get, as numbers and texts."""
+    """Return the shards and replicas that a new index would get."""
     found = client.indices.simulate_index_template(name=index)["template"]["settings"]
     return {k.removeprefix("number_of_"): v for k, v in found["index"].items()}
 
 
 def own(names):
-    """Return names of indices of this package: large ones, and small ones."""
+    """Return names of indices of this package: large ones and small ones."""
     large = [names.community_events_year(2026), *(getattr(names, n) for n in DATA[1:])]
     large += [names.aggregates_from(family, 1) for family in (*FAMILIES, *INTERNAL)]
     return large, [getattr(names, name) for name in SMALL]
@@ -328,14 +332,14 @@ def drop_all(client, names):
 
 
 def put_site_template(client, names, **settings):
-    """Put a template as sites have for all indices of statistics."""
+    """Put a template such as sites have for all indices of statistics."""
     client.indices.put_template(
         name=f"{names.prefix}site",
         body={"index_patterns": [f"{names.prefix}stats-*"], "settings": settings},
     )
 
 
-def test_a_site_that_says_nothing_has_one_shard_and_a_replica_where_nodes_allow(
+def test_by_default_an_index_has_one_shard_and_a_replica_if_nodes_allow(
     clean, client, names
 ):
     drop_all(client, names)
@@ -347,9 +351,7 @@ def test_a_site_that_says_nothing_has_one_shard_and_a_replica_where_nodes_allow(
         assert found.get("shards", "1") == "1"
 
 
-def test_shards_and_replicas_are_those_of_the_sites_own_statistics(
-    clean, client, names
-):
+def test_shards_and_replicas_follow_the_sites_own_statistics(clean, client, names):
     put_site_template(client, names, number_of_shards=3, number_of_replicas=2)
     drop_all(client, names)
     finalize_app(clean)
@@ -360,7 +362,9 @@ def test_shards_and_replicas_are_those_of_the_sites_own_statistics(
         assert settings_of(client, index) == {"shards": "1", "replicas": "2"}
 
 
-def test_the_clusters_number_of_replicas_is_followed(alone, clean, client, names):
+def test_the_default_number_of_replicas_of_the_cluster_applies(
+    alone, clean, client, names
+):
     setting = "cluster.default_number_of_replicas"
     drop_all(client, names)
     client.cluster.put_settings(body={"transient": {setting: 2}})
@@ -372,7 +376,7 @@ def test_the_clusters_number_of_replicas_is_followed(alone, clean, client, names
         assert settings_of(client, index)["replicas"] == "2"
 
 
-def test_configured_shards_and_replicas_take_the_place_of_the_sites(
+def test_configured_shards_and_replicas_override_those_of_the_site(
     clean, client, names, monkeypatch
 ):
     put_site_template(client, names, number_of_shards=3, number_of_replicas=2)
@@ -388,7 +392,7 @@ def test_configured_shards_and_replicas_take_the_place_of_the_sites(
     assert [settings_of(client, index) for index in small] == [wanted] * len(small)
 
 
-def test_a_template_that_was_missing_is_put_with_the_sites_shards_by_a_run(
+def test_a_run_puts_a_missing_template_with_the_shards_of_the_site(
     clean, client, names, monkeypatch
 ):
     configured = {"number_of_replicas": 0, "number_of_shards": 2}

@@ -33,4 +33,4 @@ def test_a_run_goes_on_alone_where_the_broker_is_away(fresh, monkeypatch, caplog
     monkeypatch.setitem(current_celery.conf, "task_always_eager", False)
     with fresh.app_context(), unreachable_broker(monkeypatch):
         tasks._send_helpers("a run", 10)
-    assert "nobody helps with the aggregation" in caplog.text
+    assert "the aggregation runs without helpers" in caplog.text

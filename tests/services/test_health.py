@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What needs a person is told with what to do; what goes on by itself is not."""
+"""A problem is reported with what to do; work of the scheduled tasks is not."""
 
 from dataclasses import replace
 
@@ -54,11 +54,11 @@ def month(state, error=None, problem=None, retry=None):
     )
 
 
-def test_a_site_that_is_well_needs_nobody():
+def test_a_healthy_site_has_no_problems():
     assert problems(WELL) == ()
 
 
-def test_a_long_piece_of_the_preparation_needs_nobody():
+def test_a_long_part_of_the_preparation_is_no_problem():
     old = {"updated_at": YESTERDAY, "error": None}
     found = {**WELL.preparation, "updated_at": YESTERDAY}
     silent = replace(WELL, last_run=old, preparation=found)
@@ -66,12 +66,12 @@ def test_a_long_piece_of_the_preparation_needs_nobody():
     assert problems(replace(silent, locks={"scheduled task": "run a"})) == ()
 
 
-def test_a_site_that_was_just_set_up_needs_nobody():
+def test_a_site_that_was_just_set_up_has_no_problems():
     planned = MigrationStatus([month("planned")])
     assert problems(StatsStatus(now=NOW, migration=planned)) == ()
 
 
-def test_a_site_on_which_it_is_switched_off_needs_nobody():
+def test_a_disabled_extension_has_no_problems():
     assert problems(StatsStatus(now=NOW, enabled=False, scheduled=False)) == ()
 
 
@@ -79,7 +79,7 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
 
 
 @pytest.mark.parametrize(
-    ("changes", "told", "to_do"),
+    ("changes", "reported", "to_do"),
     [
         (
             {
@@ -106,18 +106,18 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
                     [], dead_letters=DeadLetters(2, "No number.")
                 )
             },
-            "2 usage events are refused",
+            "2 usage events were refused",
             "usage-events replay",
         ),
-        ({"preparation": WAITS}, "The preparation waits: No disk.", ""),
+        ({"preparation": WAITS}, "The preparation cannot continue: No disk.", ""),
         (
             {"community_events": BackfillState(), "preparing": False},
-            "nothing makes them",
+            "no scheduled task generates them",
             "generate-community-events",
         ),
         (
             {"community_events": BackfillState(), "scheduled": False},
-            "nothing makes them",
+            "no scheduled task generates them",
             "generate-community-events",
         ),
         (
@@ -142,7 +142,7 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
         ),
         (
             {"last_run": None, "preparation": None, "scheduled": False},
-            "Nothing was ever aggregated",
+            "No aggregation has ever run",
             "aggregate",
         ),
         (
@@ -157,10 +157,10 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
         ),
     ],
 )
-def test_what_needs_a_person_is_told_with_what_to_do(changes, told, to_do):
+def test_a_problem_is_reported_with_what_to_do(changes, reported, to_do):
     found = problems(replace(WELL, **changes))
     assert len(found) == 1, found
-    assert told in found[0] and to_do in found[0]
+    assert reported in found[0] and to_do in found[0]
 
 
 @pytest.mark.parametrize(
@@ -175,17 +175,17 @@ def test_what_needs_a_person_is_told_with_what_to_do(changes, told, to_do):
         ({"reconciliation": LONG_AGO}, "reconciliation"),
     ],
 )
-def test_what_is_being_done_needs_nobody(changes, lock):
+def test_work_in_progress_is_no_problem(changes, lock):
     assert problems(replace(WELL, **changes))
     assert problems(replace(WELL, **changes, locks={lock: "run a"})) == ()
 
 
-def test_a_month_that_failed_is_told_once():
+def test_a_month_that_failed_is_reported_once():
     failed = month("failed", "Differs.", retry="again")
     waits = {**WAITS, "waits_for": "view 2026-02: Differs. Try again with: again"}
     found = replace(WELL, migration=MigrationStatus([failed]), preparation=waits)
     assert len(problems(found)) == 1
 
 
-def test_an_old_failure_of_reconciliation_is_no_matter_without_scheduled_tasks():
+def test_an_old_reconciliation_is_no_problem_without_scheduled_tasks():
     assert problems(replace(WELL, reconciliation=LONG_AGO, scheduled=False)) == ()

@@ -122,7 +122,7 @@ def test_what_hinders_it_is_told_and_tried_again(site):
     lock.acquire()
     found = preparation(site).advance()
     assert (found.step, found.months_left) == (MIGRATION, 3)
-    assert "Another run migrates" in found.waits_for
+    assert "Another run is migrating" in found.waits_for
     assert read_preparation(site.client, site.names)["waits_for"] == found.waits_for
     lock.release()
     assert preparation(site).advance().is_ready

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Queues of usage events, on real brokers."""
+"""Fixtures: queues of usage events on real brokers."""
 
 import os
 import secrets
@@ -25,7 +25,7 @@ def broker(fresh, client, names):
 
 @pytest.fixture()
 def redis_broker(fresh, client, names):
-    """Return an empty queue on the real Redis, with keys of its own."""
+    """Return an empty queue on the real Redis, under its own keys."""
     with fresh.app_context():
         prefix = f"test-{secrets.token_hex(6)}-"
         broker = Broker(
@@ -46,7 +46,7 @@ def redis_broker(fresh, client, names):
 
 @pytest.fixture()
 def ids(broker):
-    """Return the ids that the stock code makes of the events."""
+    """Return the ids that the stock code assigns to the events."""
     broker.fill()
     indexer = broker.indexer()
     found = {action["_id"] for action in indexer.actionsiter()}

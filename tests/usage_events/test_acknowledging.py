@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A message is the broker's until its event is stored: with a real RabbitMQ."""
+"""The broker retains a message until its event is stored, with a real RabbitMQ."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ from ..helpers.processes import Forked, kill_me
 from ..helpers.queues import COUNT, NOW, Broker, seen, views, wait_for
 
 
-def test_all_of_the_queue_is_stored_and_acknowledged(broker, ids):
+def test_the_whole_queue_is_stored_and_acknowledged(broker, ids):
     assert broker.indexer().run() == (COUNT, 0)
     assert seen(broker) == sorted(ids)
     assert broker.left() == 0
@@ -58,7 +58,7 @@ def test_killed_in_mid_batch_loses_nothing_and_counts_nothing_twice(
     assert broker.left() == 0
 
 
-def test_redis_gives_back_what_a_killed_worker_had_in_hand(redis_broker):
+def test_redis_redelivers_the_messages_of_a_killed_worker(redis_broker):
     broker = redis_broker
 
     def work():
@@ -74,7 +74,7 @@ def test_redis_gives_back_what_a_killed_worker_had_in_hand(redis_broker):
     assert broker.indexer(broker.connected()).run() == (0, 0)
 
 
-def test_messages_of_other_queues_of_a_redis_are_left_where_they_are(redis_broker):
+def test_messages_of_other_redis_queues_are_not_given_back(redis_broker):
     broker = redis_broker
     other = Broker(broker.usage, broker.url, **broker.options)
     other.queue.queue.declare()
@@ -86,20 +86,20 @@ def test_messages_of_other_queues_of_a_redis_are_left_where_they_are(redis_broke
 
     other.fill(1)
     assert Forked(broker.usage.app, work).wait() is None
-    threading.Event().wait(1.5)  # longer than our visibility timeout
+    threading.Event().wait(1.5)  # longer than this package's visibility timeout
     broker.fill()
     assert broker.indexer(broker.connected()).run() == (COUNT, 0)
     with other.connected().create_consumer() as consumer:
-        assert not consumer.fetch(), "a task that is in hand was given back"
+        assert not consumer.fetch(), "a task in progress was given back"
     assert other.indexer(other.connected()).run() == (1, 0)
 
 
-def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
+def test_messages_remain_in_the_queue_during_a_write_block(broker, ids):
     usage, month = broker.usage, NOW.strftime("%Y-%m")
     index = usage.legacy_index("view", month)
     alias_actions.block_writes(usage.client, index)
     worker = Forked(usage.app, lambda: broker.indexer(broker.connected()).run())
-    wait_for(broker, COUNT - 40)  # a chunk in hand, and one sent ahead
+    wait_for(broker, COUNT - 40)  # a chunk in progress, and one sent ahead
     worker.kill()  # while it waits for the block
     assert worker.wait() is None
     wait_for(broker, COUNT)
@@ -111,7 +111,7 @@ def test_write_block_keeps_the_messages_until_it_is_lifted(broker, ids):
     assert all(source["enriched_at"] for _, source in usage.seen("view"))
 
 
-def test_month_that_stays_closed_does_not_keep_the_events_of_others(
+def test_month_that_stays_closed_does_not_delay_events_of_other_months(
     broker, monkeypatch, caplog
 ):
     usage = broker.usage
@@ -125,7 +125,7 @@ def test_month_that_stays_closed_does_not_keep_the_events_of_others(
     for pair in zip(late, now, strict=True):
         broker.queue.publish(list(pair))
     assert broker.indexer().run() == (30, 30)
-    assert caplog.text.count("refuses writes for now") > 1
+    assert caplog.text.count("temporarily refuses writes") > 1
     month = usage.names.events_month("view", NOW.strftime("%Y-%m"))
     assert len(usage.seen(index=month)) == 30
     assert broker.left() == 0
@@ -135,14 +135,14 @@ def test_month_that_stays_closed_does_not_keep_the_events_of_others(
     assert len(usage.seen("view")) == 60
 
 
-def test_event_that_makes_no_sense_is_acknowledged_and_logged(broker, caplog):
+def test_invalid_event_is_acknowledged_and_logged(broker, caplog):
     broker.queue.publish([{"timestamp": "no time"}, *views(2)])
     assert broker.indexer().run() == (2, 0)
     assert broker.left() == 0
     assert "Error while processing event" in caplog.text
 
 
-def test_message_that_is_unreadable_is_acknowledged_and_logged(broker, caplog):
+def test_message_that_cannot_be_decoded_is_acknowledged_and_logged(broker, caplog):
     with broker.queue.create_producer() as producer:
         producer.publish(
             b"{", content_type="application/json", content_encoding="utf-8"
@@ -150,12 +150,12 @@ def test_message_that_is_unreadable_is_acknowledged_and_logged(broker, caplog):
     broker.fill(1)
     assert broker.indexer().run() == (1, 0)
     assert broker.left() == 0
-    assert "A message of the queue is unreadable" in caplog.text
+    assert "A message of the queue cannot be decoded" in caplog.text
 
 
 @pytest.mark.component
 @pytest.mark.parametrize("kind", ["broker", "redis_broker"])
-def test_message_that_cannot_be_taken_apart_is_acknowledged_and_logged(
+def test_message_with_an_invalid_envelope_is_acknowledged_and_logged(
     kind, request, caplog
 ):
     broker = request.getfixturevalue(kind)
@@ -164,12 +164,12 @@ def test_message_that_cannot_be_taken_apart_is_acknowledged_and_logged(
         producer.publish({}, headers={"compression": "broken"})
     broker.fill(5)
     assert broker.indexer(broker.connected()).run() == (30, 0)
-    assert len(seen(broker)) == 25, "five are of the same visitors"
+    assert len(seen(broker)) == 25, "five events are from the same visitors"
     assert broker.indexer(broker.connected()).run() == (0, 0)
-    assert "A message of the queue is unreadable" in caplog.text
+    assert "A message of the queue cannot be decoded" in caplog.text
 
 
-def test_event_that_a_preprocessor_leaves_out_is_acknowledged(broker):
+def test_event_that_a_preprocessor_drops_is_acknowledged(broker):
     broker.fill()
     indexer = broker.indexer()
     indexer.preprocessors = [lambda event: None]
@@ -178,7 +178,7 @@ def test_event_that_a_preprocessor_leaves_out_is_acknowledged(broker):
 
 
 @pytest.mark.parametrize("answer", ["READONLY no write", "OOM no memory", "MISCONF"])
-def test_redis_that_answers_with_an_error_keeps_the_messages(broker, ids, answer):
+def test_messages_remain_in_the_queue_while_redis_returns_errors(broker, ids, answer):
     server = redis.Redis.from_url(os.environ["CACHE_REDIS_URL"])
     indexer = broker.indexer()
 
@@ -193,7 +193,9 @@ def test_redis_that_answers_with_an_error_keeps_the_messages(broker, ids, answer
     assert seen(broker) == sorted(ids)
 
 
-def test_service_of_a_preprocessor_that_is_away_keeps_the_messages(broker, ids):
+def test_messages_remain_in_the_queue_while_a_service_of_a_preprocessor_is_down(
+    broker, ids
+):
     indexer, calls = broker.indexer(), []
     preprocessors = list(indexer.preprocessors)
 
@@ -206,7 +208,7 @@ def test_service_of_a_preprocessor_that_is_away_keeps_the_messages(broker, ids):
     indexer.preprocessors = [away, *preprocessors]
     with pytest.raises(redis.exceptions.ConnectionError):
         indexer.run()
-    assert len(calls) == 31, "it asks again and again"
+    assert len(calls) == 31, "the service is called again and again"
     wait_for(broker, COUNT - 20)
     assert broker.indexer().run() == (COUNT - 20, 0)
     assert seen(broker) == sorted(ids)
@@ -216,7 +218,7 @@ def test_failed_lookup_stores_the_events_without_enrichment(
     broker, ids, monkeypatch, caplog
 ):
     def fails(*_):
-        raise ConnectionError("the database is away")
+        raise ConnectionError("the database is unavailable")
 
     monkeypatch.setattr(
         "invenio_stats_dashboard.community_events.lookup.RecordLookup.get", fails

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Events are attributed again when a change of membership is known late."""
+"""Events are re-attributed after a change of membership that was detected late."""
 
 from collections import Counter
 from contextlib import contextmanager
@@ -28,14 +28,14 @@ SINCE = "2026-03-12T00:00:00"
 
 
 def busiest(usage):
-    """Return the record in no community with the most events since the moment."""
+    """Return the record without communities that has most events since ``SINCE``."""
     since = Counter(s["recid"] for s in usage.all.values() if s["timestamp"] >= SINCE)
     of_none = [r for r in usage.records if not usage.histories[r.recid]]
     return max(of_none, key=lambda record: since[record.recid])
 
 
 def learn(usage, record, since=SINCE):
-    """Let it be known that a record came into a community in the past."""
+    """Add a community event that puts a record into a community in the past."""
     history = ((RED, since, None),)
     store = EventStore(usage.client, usage.names)
     record_id = store.facts([record.recid])[record.recid].record_id
@@ -47,9 +47,10 @@ def learn(usage, record, since=SINCE):
 
 @pytest.fixture()
 def late(usage):
-    """Return a migrated month; a record was in no community when that was done.
+    """Return a migrated month with a change of membership that was detected late.
 
-    Since then it is known that it came into one in the middle of the month.
+    During the migration, a record was in no community. Now its timeline shows that it
+    was added to one in the middle of the month.
     """
     usage.all = usage.legacy("view", MONTH, 400)
     usage.migrate()
@@ -65,25 +66,25 @@ def late(usage):
 
 
 def note(usage, since=SINCE, recids=None):
-    """Note the record for re-attribution, or others."""
+    """Note the record, or other records, for re-attribution."""
     client = text_client(usage.app)
     recids = recids or [usage.record.recid]
     reattribution.note(client, usage.names, dict.fromkeys(recids, since), limit=5)
 
 
 def noted(usage):
-    """Return what is on the list."""
+    """Return the entries of the list."""
     usage.client.indices.refresh(index=usage.names.reindexing)
     query = {"query": {"term": {"kind": reattribution.KIND}}}
     hits = usage.client.search(index=usage.names.reindexing, body=query)["hits"]["hits"]
     return {hit["_id"]: hit["_source"] for hit in hits}
 
 
-def test_events_since_the_change_are_attributed_and_nothing_else_is(late):
+def test_only_events_since_the_change_are_reattributed(late):
     before = dict(late.seen())
     note(late)
     attribute_usage_events_again()
-    assert len(noted(late)) == 1  # workers may still write what they know of before
+    assert len(noted(late)) == 1  # workers may still write with cached memberships
     late.service.attribute_again(rest=0)
     late.assert_enriched_once(late.all)
     after = dict(late.seen())
@@ -96,7 +97,7 @@ def test_events_since_the_change_are_attributed_and_nothing_else_is(late):
     assert attribute_usage_events_again.name in names
 
 
-def test_of_two_notes_the_earliest_moment_counts(late):
+def test_of_two_notes_the_earlier_time_counts(late):
     note(late, "2026-03-20T00:00:00")
     note(late, SINCE)
     note(late, "2026-03-25T00:00:00")
@@ -105,7 +106,7 @@ def test_of_two_notes_the_earliest_moment_counts(late):
     assert noted(late) == {}
 
 
-def test_a_record_stays_on_the_list_while_a_month_of_it_is_copied(late):
+def test_a_record_stays_on_the_list_while_one_of_its_months_is_copied(late):
     later = late.legacy("view", "2026-04", 400, seed=3)
     assert late.record.recid in {source["recid"] for source in later.values()}
     late.migrate(months=["2026-04"], batch_size=20, max_batches=2)
@@ -128,7 +129,9 @@ def test_a_bounded_run_leaves_the_record_on_the_list(late):
     assert noted(late) == {}
 
 
-def test_a_write_of_the_live_site_meanwhile_is_neither_lost_nor_left(late, monkeypatch):
+def test_a_concurrent_write_of_the_live_site_is_neither_lost_nor_missed(
+    late, monkeypatch
+):
     chosen = min(late.concerned)
     target = late.names.events_target("view", MONTH)
     splice, calls = Splicer.splice, []
@@ -147,7 +150,7 @@ def test_a_write_of_the_live_site_meanwhile_is_neither_lost_nor_left(late, monke
     late.assert_enriched_once(late.all)
 
 
-def test_a_record_that_is_noted_again_meanwhile_stays_on_the_list(late, monkeypatch):
+def test_a_record_that_is_noted_again_during_a_run_stays_on_the_list(late, monkeypatch):
     splice, calls = Splicer.splice, []
 
     def between(splicer, sources):
@@ -164,7 +167,9 @@ def test_a_record_that_is_noted_again_meanwhile_stays_on_the_list(late, monkeypa
     assert noted(late) == {}
 
 
-def test_a_migration_forgets_what_a_note_that_is_done_has_changed(usage, monkeypatch):
+def test_a_migration_looks_up_a_membership_again_after_its_note_is_done(
+    usage, monkeypatch
+):
     monkeypatch.setattr(run_factory, "KNOWN_SECONDS", 0.0)
     usage.all = usage.legacy("view", MONTH, 400)
     later = usage.legacy("view", "2026-04", 400, seed=3)
@@ -184,7 +189,7 @@ def test_a_migration_forgets_what_a_note_that_is_done_has_changed(usage, monkeyp
     assert noted(usage) == {}
 
 
-def test_no_look_up_keeps_a_membership_for_as_long_as_a_note_rests(usage, monkeypatch):
+def test_no_look_up_caches_a_membership_as_long_as_a_note_rests(usage, monkeypatch):
     assert reattribution.KNOWN_SECONDS <= reattribution.REST / 2
     assert (
         run_factory.KNOWN_SECONDS
@@ -201,7 +206,7 @@ def test_no_look_up_keeps_a_membership_for_as_long_as_a_note_rests(usage, monkey
     assert RED.encode() not in before and RED.encode() in after
 
 
-def test_a_late_change_while_a_month_is_copied_is_no_difference(usage):
+def test_a_late_change_while_a_month_is_copied_is_not_a_difference(usage):
     usage.all = usage.legacy("view", MONTH, 400)
     usage.record = busiest(usage)
 
@@ -216,7 +221,7 @@ def test_a_late_change_while_a_month_is_copied_is_no_difference(usage):
     usage.assert_enriched_once(usage.all)
 
 
-def test_a_wrong_membership_in_a_copy_that_nobody_noted_fails_the_month(usage):
+def test_a_wrong_membership_without_a_note_fails_the_month(usage):
     usage.all = usage.legacy("view", MONTH, 400)
     usage.record = busiest(usage)
 
@@ -226,11 +231,11 @@ def test_a_wrong_membership_in_a_copy_that_nobody_noted_fails_the_month(usage):
 
     report = usage.migrate(batch_size=50, step=change)
     month = report["event_types"]["view"]["months"][MONTH]
-    assert month["state"] == "failed" and "timeline says" in str(month["errors"])
+    assert month["state"] == "failed" and "timeline they are" in str(month["errors"])
 
 
 def half_copied(usage):
-    """Return events of a month that is being copied, none of the record's."""
+    """Return events of a month that is being copied, none of them of the record."""
     month = dict(usage.events("view", "2026-04", 200, 3))
     month = {i: s for i, s in month.items() if s["recid"] != usage.record.recid}
     usage.legacy_index("view", "2026-04")
@@ -240,12 +245,12 @@ def half_copied(usage):
     return month
 
 
-def test_records_whose_month_is_copied_keep_no_other_waiting(late):
+def test_records_whose_month_is_copied_do_not_delay_others(late):
     month = half_copied(late)
     others = sorted({source["recid"] for source in month.values()})[:5]
     note(late, "2026-04-01T00:00:00", others)
     note(late)
-    # older than all that is copied, but without an event there
+    # older than everything that is copied, but without an event there
     note(late, "2020-01-01T00:00:00")
     done = late.service.attribute_again(records=2, rest=0)
     assert (done.records, done.pending) == (2, 5)
@@ -256,7 +261,7 @@ def test_records_whose_month_is_copied_keep_no_other_waiting(late):
     late.assert_enriched_once({**late.all, **month})
 
 
-def test_what_has_to_wait_goes_to_the_end_of_the_list(late):
+def test_an_entry_that_has_to_wait_goes_to_the_end_of_the_list(late):
     month = half_copied(late)
     others = sorted({source["recid"] for source in month.values()})[:3]
     note(late, "2026-04-01T00:00:00", others)
@@ -265,7 +270,7 @@ def test_what_has_to_wait_goes_to_the_end_of_the_list(late):
     assert late.service.attribute_again(records=1, rest=0, seconds=0).records == 1
 
 
-def test_a_run_works_on_until_its_time_is_over(late):
+def test_a_run_continues_until_its_time_is_over(late):
     recids = [record.recid for record in late.records]
     note(late, SINCE, recids)
     assert late.service.attribute_again(records=7, rest=0, seconds=0).records == 7
@@ -275,7 +280,7 @@ def test_a_run_works_on_until_its_time_is_over(late):
     assert noted(late) == {}
 
 
-def test_an_old_change_of_one_record_looks_at_no_old_events_of_others(
+def test_an_old_change_of_one_record_does_not_read_old_events_of_others(
     late, monkeypatch
 ):
     splice, seen = Splicer.splice, []
@@ -295,7 +300,7 @@ def test_an_old_change_of_one_record_looks_at_no_old_events_of_others(
 
 @contextmanager
 def refusing(usage, recid):
-    """Have the month refuse whatever is written of one record."""
+    """Make the month refuse every write of one record."""
     pipeline = f"{usage.names.prefix}refuse"
     fail = {"fail": {"if": f"ctx.recid == '{recid}'", "message": "so it is"}}
     usage.client.ingest.put_pipeline(id=pipeline, body={"processors": [fail]})
@@ -308,12 +313,12 @@ def refusing(usage, recid):
 
 
 def put(usage, setting, value):
-    """Set a setting of the migrated month."""
+    """Change a setting of the migrated month."""
     target = usage.names.events_target("view", MONTH)
     usage.client.indices.put_settings(index=target, body={setting: value})
 
 
-def test_what_is_refused_is_told_and_keeps_no_other_waiting(late):
+def test_refused_events_are_reported_and_do_not_delay_others(late):
     other = next(r.recid for r in late.records if late.histories[r.recid])
     note(late)
     note(late, "2020-01-01T00:00:00", [other])
@@ -326,14 +331,14 @@ def test_what_is_refused_is_told_and_keeps_no_other_waiting(late):
     late.assert_enriched_once(late.all)
 
 
-def test_an_index_that_takes_nothing_keeps_no_other_waiting(late, monkeypatch):
+def test_an_index_that_accepts_no_writes_does_not_delay_others(late, monkeypatch):
     other = next(r.recid for r in late.records if late.histories[r.recid])
     note(late)
     note(late, "2020-01-01T00:00:00", [other])
     put(late, "index.blocks.write", True)
     with monkeypatch.context() as patch:
         patch.setattr(reattribution, "LIMIT", 0.5)
-        with pytest.raises(SearchUnavailableError, match="taken no documents"):
+        with pytest.raises(SearchUnavailableError, match="accepted no documents"):
             late.service.attribute_again(records=1, rest=0)
     assert late.service.attribute_again(records=1, rest=0, seconds=0).records == 1
     left = {source["recid"] for source in noted(late).values()}
@@ -343,7 +348,7 @@ def test_an_index_that_takes_nothing_keeps_no_other_waiting(late, monkeypatch):
     late.assert_enriched_once(late.all)
 
 
-def test_events_of_indices_that_are_no_months_are_attributed_again(late):
+def test_events_of_indices_without_a_month_are_reattributed(late):
     day = f"{late.names.events_alias('view')}-2026-03-12"
     added = dict(late.events("view", MONTH, 200, 5))
     for id, source in added.items():

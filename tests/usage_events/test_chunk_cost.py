@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A chunk of events costs the same number of requests, however many records it names."""
+"""A chunk of events costs the same number of requests for any number of records."""
 
 import re
 
@@ -35,7 +35,7 @@ def _chunk(usage, events, seed):
 
 
 def _requests(usage, chunk, monkeypatch):
-    """Return what a worker asks OpenSearch and the database for one chunk."""
+    """Return the requests of a worker to OpenSearch and the database for one chunk."""
     writer = EventWriter(usage.app, "a queue")
     asked, urlopen = [], urllib3.HTTPConnectionPool.urlopen
 
@@ -57,20 +57,20 @@ def _requests(usage, chunk, monkeypatch):
 
 
 def test_a_chunk_of_known_records(usage, monkeypatch):
-    _requests(usage, _chunk(usage, 1, seed=1), monkeypatch)  # creates what is missing
+    _requests(usage, _chunk(usage, 1, seed=1), monkeypatch)  # creates missing indices
     one = _requests(usage, _chunk(usage, 1, seed=2), monkeypatch)
     thousand = _chunk(usage, 1000, seed=3)
     assert len({action["_source"]["recid"] for _, action in thousand}) > 300
     assert _requests(usage, thousand, monkeypatch) == one
     assert one == [
-        # what this run and killed ones have in hand
+        # the journal of this run and of killed ones
         "POST /events-stats-unacknowledged/_refresh",
         "POST /events-stats-unacknowledged/_search",
         "HEAD /events-stats-unacknowledged",
         "PUT /events-stats-unacknowledged/_doc/RUN",
-        # whether the month maps enrichment
+        # whether the month maps the enriched fields
         "GET /events-stats-record-view-2026-03/_mapping",
-        # the records, and in the database those that OpenSearch does not know
+        # the records, and from the database those that OpenSearch does not know
         "POST /stats-community-record-facts/_mget",
         "POST /stats-community-events/_search",
         *["SELECT"] * 2,

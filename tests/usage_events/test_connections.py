@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Connections to the broker outlive an error and a restart, with a real RabbitMQ."""
+"""Connections to the broker survive errors and restarts, with a real RabbitMQ."""
 
 import pytest
 from invenio_queues.config import QUEUES_CONNECTION_POOL
@@ -15,7 +15,7 @@ from ..helpers.services import RabbitMQ
 
 @pytest.fixture(scope="module")
 def broker():
-    """Return a broker of this module's own."""
+    """Return a broker that only this module uses."""
     broker = RabbitMQ()
     try:
         broker.start()
@@ -26,7 +26,7 @@ def broker():
 
 @pytest.fixture()
 def queue(broker):
-    """Return an empty queue, by a pool of its own."""
+    """Return an empty queue with a connection pool of its own."""
     pool = connections.LivePool(Connection(broker.url), limit=4)
     exchange = Exchange("test", type="direct", delivery_mode="persistent")
     queue = Queue(exchange, "test", lambda: pool)
@@ -36,7 +36,7 @@ def queue(broker):
     pool.force_close_all()
 
 
-def test_queue_is_read_again_after_an_error_amid_reading(queue):
+def test_queue_can_be_read_after_an_error_during_reading(queue):
     queue.publish([{"n": n} for n in range(3)])
     messages = queue.consume()
     assert next(messages) == {"n": 0}
@@ -55,7 +55,7 @@ def test_first_event_after_a_restart_is_published_and_read(broker, queue, end):
     assert list(queue.consume()) == [{"n": 1}]
 
 
-def test_connection_is_kept_while_it_lives(queue):
+def test_live_connection_is_reused(queue):
     with queue.connection_pool.acquire() as connection:
         connection.connect()
         first = connection.connection
@@ -63,7 +63,7 @@ def test_connection_is_kept_while_it_lives(queue):
         assert connection.connection is first
 
 
-def test_the_site_publishes_and_reads_by_this_pool(app):
+def test_the_site_publishes_and_reads_through_this_pool(app):
     queues = app.extensions["invenio-queues"].queues
     with app.app_context():
         pools = {queue.connection_pool for queue in queues.values()}
@@ -73,7 +73,7 @@ def test_the_site_publishes_and_reads_by_this_pool(app):
 @pytest.mark.parametrize(
     "own, used", [(QUEUES_CONNECTION_POOL, connections.get_connection_pool), (len, len)]
 )
-def test_a_pool_of_the_site_is_kept(own, used):
+def test_a_pool_that_the_site_configured_stays_in_use(own, used):
     class Site:
         config = {"QUEUES_CONNECTION_POOL": own}
         extensions = {}

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What OpenSearch refuses for good is kept, and put back."""
+"""Events that OpenSearch refuses permanently are stored, and can be replayed."""
 
 import json
 
@@ -19,7 +19,7 @@ MONTH = "2026-03"
 
 @pytest.fixture()
 def usage(app, client, names):
-    """Return usage events of an instance that has none yet."""
+    """Return an instance without usage events."""
     remove_statistics(client, names)
     with app.app_context():
         yield Usage(app, client, names)
@@ -44,11 +44,11 @@ def kept(usage):
 
 
 def keep(usage, found):
-    """Keep actions with a new client."""
+    """Store actions as dead letters, with a new client."""
     dead_letters.keep(text_client(usage.app), usage.names, found, limit=5)
 
 
-def test_a_refused_action_is_kept_as_it_is(usage):
+def test_a_refused_action_is_stored_unchanged(usage):
     head, source, reason = letters(usage, 1)[0]
     keep(usage, [(head, source, reason)])
     ((_, letter),) = kept(usage).items()
@@ -62,7 +62,7 @@ def test_a_refused_action_is_kept_as_it_is(usage):
     }
 
 
-def test_keeping_twice_is_keeping_once_with_the_newest_reason(usage):
+def test_storing_twice_makes_one_dead_letter_with_the_newest_reason(usage):
     found = letters(usage, 3)
     keep(usage, found)
     keep(usage, [(head, source, "another") for head, source, _ in found])
@@ -71,7 +71,7 @@ def test_keeping_twice_is_keeping_once_with_the_newest_reason(usage):
     assert (status.count, status.reason) == (3, "another")
 
 
-def test_no_field_of_an_event_is_looked_at(usage):
+def test_opensearch_parses_no_field_of_an_event(usage):
     head, _, reason = letters(usage, 1)[0]
     one = (head, b'{"country": {"a": 1}}', reason)
     other = ({**head, "_id": "other"}, b'{"country": "DE"}', reason)
@@ -82,24 +82,24 @@ def test_no_field_of_an_event_is_looked_at(usage):
     assert properties["source"] == {"type": "object", "enabled": False}
 
 
-def test_the_index_is_right_where_the_template_is_missing(usage):
+def test_the_index_gets_its_mapping_without_its_template(usage):
     name = next(iter(dead_letters.index_templates(usage.names)))
     found = usage.client.indices.get_index_template(name=name)
     usage.client.indices.delete_index_template(name=name)
     try:
-        test_no_field_of_an_event_is_looked_at(usage)
+        test_opensearch_parses_no_field_of_an_event(usage)
     finally:
         body = found["index_templates"][0]["index_template"]
         usage.client.indices.put_index_template(name=name, body=body)
 
 
-def test_what_cannot_be_kept_is_an_error(usage):
+def test_a_dead_letter_that_cannot_be_stored_is_an_error(usage):
     head, _, reason = letters(usage, 1)[0]
-    with pytest.raises(StatsDashboardError, match="1 refused events cannot be kept"):
+    with pytest.raises(StatsDashboardError, match="refuses to store 1 dead letters"):
         keep(usage, [(head, b'{"not": json}', reason)])
 
 
-def test_there_are_none_where_nothing_was_ever_refused(usage):
+def test_without_an_index_there_are_no_dead_letters(usage):
     assert (
         dead_letters.read_dead_letters(usage.client, usage.names)
         == dead_letters.DeadLetters()

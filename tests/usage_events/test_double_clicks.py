@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The window in which the same use by the same visitor counts once."""
+"""The window within which the same use by the same visitor counts once."""
 
 import pytest
 from invenio_app_rdm.config import STATS_EVENTS
@@ -17,7 +17,7 @@ VARIABLE = "STATS_DASHBOARD_DOUBLE_CLICK_SECONDS"
 
 
 def installed(app, seconds, events=STATS_EVENTS):
-    """Return the events of a site with a window."""
+    """Return the configured events of a site with a window."""
 
     class Site:
         config = {"STATS_EVENTS": events, VARIABLE: seconds}
@@ -28,7 +28,7 @@ def installed(app, seconds, events=STATS_EVENTS):
 
 
 def stored(broker, seconds, *times):
-    """Return the sorted times of what is stored of views by one visitor."""
+    """Return the sorted times of the stored events, after views by one visitor."""
     event = installed(broker.usage.app, seconds)["record-view"]
     indexer = event["cls"](**event["params"], queue=broker.queue)
     indexer.index = broker.usage.names.events_alias("view")
@@ -38,22 +38,22 @@ def stored(broker, seconds, *times):
     return sorted(source["timestamp"][11:] for _, source in broker.usage.seen("view"))
 
 
-def test_two_views_25_seconds_apart_are_one_in_a_window_of_30(broker):
+def test_two_views_25_seconds_apart_count_once_in_a_window_of_30(broker):
     clicks = ("12:00:02", "12:00:27.5")
     assert stored(broker, 30, *clicks) == ["12:00:27"]
 
 
-def test_without_a_window_of_its_own_the_site_has_that_of_its_events(broker):
+def test_without_a_configured_window_the_events_own_window_applies(broker):
     clicks = ("12:00:02", "12:00:09", "12:00:27")
     assert stored(broker, None, *clicks) == ["12:00:09", "12:00:27"]
 
 
-def test_windows_are_fixed_whatever_the_time_between_two_clicks(broker):
+def test_windows_are_fixed_and_do_not_start_at_a_click(broker):
     clicks = ("12:00:27", "12:00:32", "12:01:01")
     assert stored(broker, 30, *clicks) == list(clicks)
 
 
-def test_the_window_is_that_of_views_and_downloads_of_this_package_only(app):
+def test_the_window_applies_only_to_views_and_downloads_of_this_package(app):
     class Foreign(EventsIndexer):
         pass
 
@@ -75,7 +75,7 @@ def test_the_window_is_that_of_views_and_downloads_of_this_package_only(app):
 
 
 @pytest.mark.parametrize("value", [0, 3601, -5, 30.0, "30", True])
-def test_a_window_that_cannot_be_is_refused_at_start(value):
+def test_an_invalid_window_is_refused_at_start(value):
     good = {name: getattr(config, name) for name in config_validation.CHECKS}
     config_validation.check_config(good)
     config_validation.check_config({**good, VARIABLE: 1})

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What is added to an event can be told from what the site wrote."""
+"""Enrichment can be distinguished from what the site wrote, byte for byte."""
 
 import json
 
@@ -43,7 +43,7 @@ def _spliced(source, subcounts):
     values=st.lists(TEXTS | st.just(ODD), max_size=3),
     spaces=st.booleans(),
 )
-def test_enrichment_can_be_cut_off_byte_for_byte(fields, values, spaces):
+def test_enrichment_can_be_removed_byte_for_byte(fields, values, spaces):
     event = {"timestamp": "2026-03-01T00:02:23", "recid": "r", **fields}
     separators = (", ", ": ") if spaces else (",", ":")
     source = json.dumps(event, separators=separators).encode()
@@ -57,11 +57,11 @@ def test_enrichment_can_be_cut_off_byte_for_byte(fields, values, spaces):
 
 
 @pytest.mark.parametrize("first", ["community_ids", "subcounts", "enriched_at"])
-def test_fields_behind_the_enrichment_are_native_too(first):
+def test_fields_after_the_enrichment_are_native_too(first):
     event = {"timestamp": "2026-03-01T00:02:23", "recid": "r"}
     source = json.dumps(event, separators=(",", ":")).encode()
     enriched = json.loads(_spliced(source, {"subjects": ["a"]})[1])
-    # as an update by query may write it again
+    # as an update by query may write it
     again = {first: enriched.pop(first), **enriched, "country": {"iso": "DE"}}
     text = json.dumps(again, separators=(",", ":")).encode()
     assert json.loads(native_bytes(text)) == {**event, "country": {"iso": "DE"}}
@@ -78,7 +78,7 @@ def test_fields_behind_the_enrichment_are_native_too(first):
         ('{"recid":"r"}', "no date"),
     ],
 )
-def test_fingerprint_has_the_day_of_the_event(text, day):
+def test_fingerprint_contains_the_day_of_the_event(text, day):
     assert fingerprint("id", text.encode())[0] == day
 
 

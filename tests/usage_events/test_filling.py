@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Events that came into enriched months without enrichment get it later."""
+"""Events that were stored without enrichment in enriched months get it later."""
 
 import pytest
 
@@ -20,7 +20,7 @@ __all__ = ("usage",)
 
 @pytest.fixture()
 def lacking(usage):
-    """Return a migrated month of views into which the stock has written since."""
+    """Return a migrated month of views with later writes of the stock indexer."""
     usage.all = usage.legacy("view", MONTH, 50)
     usage.migrate()
     usage.late = usage.add("view", MONTH, 40)
@@ -44,7 +44,7 @@ def test_events_of_a_stock_bulk_are_enriched_by_the_task(lacking):
     assert fill_usage_events.name in names
 
 
-def test_a_run_is_bounded_and_the_next_one_goes_on(lacking):
+def test_a_run_is_bounded_and_the_next_one_continues(lacking):
     before = {id: s for id, s in lacking.seen() if id not in lacking.late}
     assert lacking.service.fill_usage_events(limit=25, batch=10).events == 25
     assert len(not_enriched(lacking)) == 15
@@ -54,7 +54,7 @@ def test_a_run_is_bounded_and_the_next_one_goes_on(lacking):
     assert {id: after[id] for id in before} == before
 
 
-def test_events_of_records_that_nobody_knows_are_done_once(lacking):
+def test_events_of_unknown_records_are_processed_once(lacking):
     id, source = next(iter(lacking.events("view", MONTH, 1, 31)))
     ghost = {**source, "recid": "ghost-00000"}
     without = {k: v for k, v in source.items() if k != "recid"}
@@ -68,13 +68,13 @@ def test_events_of_records_that_nobody_knows_are_done_once(lacking):
     assert lacking.service.fill_usage_events().events == 0
 
 
-def test_a_write_of_the_live_site_meanwhile_is_not_overwritten(lacking, monkeypatch):
+def test_a_concurrent_write_of_the_live_site_is_not_overwritten(lacking, monkeypatch):
     chosen = sorted(lacking.late)[:3]
     target = lacking.names.events_target("view", MONTH)
     splice, calls = Splicer.splice, []
 
     def between(splicer, sources):
-        # the page is read; the site writes before it is written back
+        # the page has been read; the site writes before the page is written back
         if not calls:
             for id in chosen:
                 lacking.client.update(
@@ -93,13 +93,13 @@ def test_a_write_of_the_live_site_meanwhile_is_not_overwritten(lacking, monkeypa
     lacking.assert_enriched_once({**lacking.all, **changed})
 
 
-def test_months_that_are_still_to_be_migrated_are_left_alone(lacking):
+def test_months_that_are_not_migrated_yet_do_not_change(lacking):
     legacy = lacking.legacy("view", "2026-04", 20)
     lacking.service.fill_usage_events()
     assert not_enriched(lacking) == set(legacy)
 
 
-def test_events_of_enriched_indices_that_are_no_months_are_filled(lacking):
+def test_events_of_enriched_indices_without_a_month_are_filled(lacking):
     legacy = lacking.legacy_index(
         "view", None, name=f"{lacking.names.events_alias('view')}-2026-04-01"
     )
@@ -118,7 +118,7 @@ def test_events_of_enriched_indices_that_are_no_months_are_filled(lacking):
     assert lacking.service.status().undated == UndatedStatus(1, 20, 0)
 
 
-def test_what_is_refused_with_its_enrichment_stays_and_is_told(lacking):
+def test_an_event_refused_with_its_enrichment_stays_and_is_reported(lacking):
     refused = lacking.add("view", "2026-05", 30, 32)
     index = lacking.names.events_month("view", "2026-05")
     limit = "index.mapping.total_fields.limit"

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The event indexer waits out what will pass."""
+"""The event indexer waits until a temporary failure has passed."""
 
 import threading
 import uuid
@@ -39,10 +39,10 @@ def queue(fresh, client, names):
 
 
 def publish(count, **fields):
-    """Put views of different visitors into the queue.
+    """Put views by different visitors into the queue.
 
     Args:
-        count: of events.
+        count: number of events.
         **fields: functions of an event's number.
     """
     events = [
@@ -64,7 +64,7 @@ def test_events_refused_by_a_write_block_are_stored_when_it_is_lifted(queue):
     assert len(queue.seen("view")) == 30
 
 
-def test_what_is_refused_for_good_is_a_dead_letter_and_the_rest_is_stored(queue):
+def test_permanently_refused_events_are_dead_letters_and_the_rest_is_stored(queue):
     publish(5, country=lambda n: {"no": "text"} if n == 2 else "CH")
     assert process_events(["record-view"]) == [("record-view", (4, 1))]
     assert len(queue.seen("view")) == 4
@@ -75,7 +75,7 @@ def test_what_is_refused_for_good_is_a_dead_letter_and_the_rest_is_stored(queue)
     assert process_events(["record-view"]) == [("record-view", (0, 0))]
 
 
-def test_a_switch_that_nobody_finished_is_taken_back_by_who_waits_for_it(queue):
+def test_a_waiting_worker_takes_back_an_interrupted_cutover(queue):
     month = NOW.strftime("%Y-%m")
     queue.legacy("view", month, 20)
     killed_at(queue, "read alias", batch_size=10, ignore_stock_workers=True)
@@ -90,7 +90,7 @@ def test_a_switch_that_nobody_finished_is_taken_back_by_who_waits_for_it(queue):
     )
 
 
-def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app, caplog):
+def test_the_stock_indexer_is_replaced_but_not_a_class_of_the_site(app, caplog):
     class OfTheSite(EventsIndexer):
         pass
 
@@ -116,7 +116,7 @@ def test_stock_indexer_is_replaced_and_a_class_of_the_site_is_not(app, caplog):
     assert current_stats_classes(app) == {PatientEventsIndexer}
 
 
-def test_a_subclass_of_the_site_counts_as_safe_and_is_kept(app, caplog):
+def test_a_subclass_of_the_site_counts_as_safe_and_stays_in_use(app, caplog):
     class OfTheSite(PatientEventsIndexer):
         pass
 
@@ -143,7 +143,7 @@ def test_messages_become_persistent_unless_the_site_has_its_own_exchange(app):
     assert Site.config["STATS_MQ_EXCHANGE"] is own
 
 
-def test_a_lone_surrogate_does_not_cost_the_event(queue):
+def test_an_event_with_a_lone_surrogate_is_stored(queue):
     publish(2, referrer=lambda number: "\ud800" if number else None)
     assert process_events(["record-view"]) == [("record-view", (2, 0))]
     assert {source["referrer"] for _, source in queue.seen("view")} == {None, "?"}
@@ -189,14 +189,14 @@ def test_values_are_sent_as_the_stock_client_sends_them():
     assert encode(source) == (JSONSerializer().dumps(source).encode(), None)
 
 
-def test_other_events_of_the_site_are_left_as_they_are(app, broker):
+def test_other_events_of_the_site_do_not_change(app, broker):
     class Site:
         config = {"STATS_EVENTS": {"search-query": {"cls": EventsIndexer}}}
         extensions, logger = {}, app.logger
 
     assert install(Site)
     assert Site.config["STATS_EVENTS"]["search-query"]["cls"] is EventsIndexer
-    # and where the site has our indexer for them, they are not enriched
+    # even if the site uses our indexer for them, they are not enriched
     index = f"{broker.usage.names.prefix}events-stats-search-query"
     body = {"mappings": {"dynamic": "strict", "properties": STRICT}}
     broker.usage.client.indices.create(index=f"{index}-{NOW:%Y-%m}", body=body)
@@ -224,18 +224,16 @@ STRICT = {
 """The mapping of a site's own events."""
 
 
-def test_fields_that_enrichment_fills_are_told_once_when_the_site_fills_them(
-    broker, caplog
-):
+def test_one_warning_names_the_enriched_fields_that_the_site_sets(broker, caplog):
     broker.fill(45)
     indexer = broker.indexer()
     own = {"community_ids": ["own"]}
     indexer.preprocessors = [*indexer.preprocessors, lambda event: {**event, **own}]
     assert indexer.run() == (45, 0)
-    assert caplog.text.count("are filled by enrichment") == 1
+    assert caplog.text.count("Enrichment replaces the fields") == 1
 
 
-def test_view_is_enriched_as_of_its_moment_and_an_unknown_record_is_not(queue):
+def test_a_view_is_enriched_as_of_its_time_except_for_an_unknown_record(queue):
     records = [record.recid for record in queue.records[:10]]
     publish(11, recid=lambda number: [*records, "nobody-knows"][number])
     assert process_events(["record-view"]) == [("record-view", (11, 0))]
@@ -274,10 +272,10 @@ def test_download_has_the_type_of_its_own_file(queue):
     assert seen["data.csv"]["community_ids"] == [RED]
 
 
-def test_legacy_month_gets_the_mapping_first_and_can_be_migrated(queue):
+def test_a_legacy_month_first_gets_the_mapping_and_can_be_migrated(queue):
     month = NOW.strftime("%Y-%m")
     mappings = stock_body(queue.app, "view")["mappings"]
-    # where everything is mapped as it comes, what comes first decides
+    # with dynamic mapping, the first value decides
     index = queue.legacy_index("view", month, mappings={**mappings, "dynamic": True})
     old = queue.add("view", month, 50)
     publish(30, recid=lambda number: queue.records[number].recid)
@@ -304,7 +302,9 @@ def test_legacy_month_gets_the_mapping_first_and_can_be_migrated(queue):
             assert after[id] == source
 
 
-def test_month_that_refuses_the_mapping_is_stored_without_enrichment(queue, caplog):
+def test_events_of_a_month_that_refuses_the_mapping_are_stored_without_enrichment(
+    queue, caplog
+):
     month = NOW.strftime("%Y-%m")
     mappings = stock_body(queue.app, "view")["mappings"]
     mappings["properties"]["community_ids"] = {"type": "long"}
@@ -363,7 +363,7 @@ def test_native_fields_are_those_of_the_stock_indexer(queue):
     for id, source in stock.items():
         mine = native(ours[id])
         assert list(mine) == list(source)
-        # the moment of indexing is the only thing that may differ
+        # only the time of indexing may differ
         assert {**mine, "updated_timestamp": None} == {
             **source,
             "updated_timestamp": None,

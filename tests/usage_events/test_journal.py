@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Messages that come again after the salt was lost are counted once."""
+"""Messages that are redelivered after the salt was lost are counted once."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -20,14 +20,14 @@ from ..helpers.queues import COUNT, NOW, seen, views, wait_for
 
 
 def lose_salt():
-    """Let the next event be hashed with a salt that nobody has used before."""
+    """Make the next event use a new salt."""
     key = f"stats:salt:{NOW.date().isoformat()}"
     assert current_cache.get(key)
     assert current_cache.delete(key)
 
 
 def die_after(broker, chunks, **options):
-    """Let a worker store chunks and be killed before it acknowledges the last."""
+    """Run a worker that is killed after storing chunks, before it acknowledges them."""
 
     def work():
         write, calls = bulk.write, []
@@ -46,7 +46,7 @@ def die_after(broker, chunks, **options):
 
 
 def noted(broker):
-    """Return the documents of the index of unacknowledged messages."""
+    """Return the documents of the redelivery journal."""
     client, index = broker.usage.client, broker.usage.names.unacknowledged
     if not client.indices.exists(index=index):
         return []
@@ -55,7 +55,7 @@ def noted(broker):
 
 
 @pytest.mark.parametrize("chunks", [1, 2])
-def test_chunk_that_was_stored_under_another_salt_is_stored_once(broker, ids, chunks):
+def test_a_chunk_stored_under_another_salt_is_stored_once(broker, ids, chunks):
     die_after(broker, chunks)
     wait_for(broker, COUNT - 20 * (chunks - 1))
     lose_salt()
@@ -67,7 +67,9 @@ def test_chunk_that_was_stored_under_another_salt_is_stored_once(broker, ids, ch
     assert noted(broker) == []
 
 
-def test_note_goes_when_its_messages_came_in_several_chunks(broker, ids):
+def test_a_journal_entry_is_deleted_when_its_messages_arrive_in_several_chunks(
+    broker, ids
+):
     die_after(broker, 1)
     wait_for(broker, COUNT)
     lose_salt()
@@ -78,9 +80,7 @@ def test_note_goes_when_its_messages_came_in_several_chunks(broker, ids):
     assert noted(broker) == []
 
 
-def test_index_that_cannot_be_read_is_no_reason_to_store_again(
-    broker, ids, monkeypatch
-):
+def test_an_unreadable_index_does_not_cause_a_second_write(broker, ids, monkeypatch):
     die_after(broker, 1)
     wait_for(broker, COUNT)
     lose_salt()
@@ -96,7 +96,7 @@ def test_index_that_cannot_be_read_is_no_reason_to_store_again(
     assert len(seen(broker)) == COUNT
 
 
-def test_chunk_that_was_noted_and_not_stored_is_stored(broker, ids):
+def test_a_chunk_that_was_noted_but_not_stored_is_stored(broker, ids):
     def work():
         bulk.write = lambda *args, **kwargs: kill_me()
         return broker.indexer(broker.connected()).run()
@@ -110,23 +110,23 @@ def test_chunk_that_was_noted_and_not_stored_is_stored(broker, ids):
     assert not set(seen(broker)) & set(ids)
 
 
-def test_killed_twice_with_three_salts_is_stored_once(broker, ids):
+def test_events_are_stored_once_after_two_kills_with_three_salts(broker, ids):
     die_after(broker, 1)
     wait_for(broker, COUNT)
     lose_salt()
-    die_after(broker, 1)  # of those that it writes; the first chunk is there
+    die_after(broker, 1)  # of the chunks that it writes; the first one is stored
     wait_for(broker, COUNT - 20)
     lose_salt()
     assert broker.indexer().run() == (COUNT - 20, 0)
     assert len(seen(broker)) == COUNT
 
 
-def test_messages_of_who_dies_while_others_work_are_looked_up_again(broker, ids):
+def test_messages_of_a_worker_that_dies_during_another_run_are_looked_up(broker, ids):
     indexer, calls = broker.indexer(), []
 
     def other_dies(event):
         calls.append(1)
-        if len(calls) == 1:  # the first chunk is in hand, and the second sent ahead
+        if len(calls) == 1:  # the first chunk is in progress, the second sent ahead
             wait_for(broker, COUNT - 40)
             die_after(broker, 1)
             wait_for(broker, COUNT - 40)
@@ -140,7 +140,7 @@ def test_messages_of_who_dies_while_others_work_are_looked_up_again(broker, ids)
     assert broker.left() == 0
 
 
-def test_redis_gives_back_messages_that_are_stored_under_another_salt(redis_broker):
+def test_messages_redelivered_by_redis_under_another_salt_are_stored_once(redis_broker):
     broker = redis_broker
     broker.fill()
     die_after(broker, 1)
@@ -150,7 +150,7 @@ def test_redis_gives_back_messages_that_are_stored_under_another_salt(redis_brok
     assert len(seen(broker)) == COUNT
 
 
-def test_dead_letter_of_another_salt_is_kept_once(broker):
+def test_a_dead_letter_under_another_salt_is_stored_once(broker):
     poison = {**views(1)[0], "country": {"no": "text"}}
     broker.queue.publish([poison, *views(9)])
 
@@ -175,7 +175,7 @@ def test_dead_letter_of_another_salt_is_kept_once(broker):
     )
 
 
-def test_nothing_of_a_visitor_is_noted(broker, ids):
+def test_the_journal_contains_nothing_about_a_visitor(broker, ids):
     die_after(broker, 1)
     ((document),) = noted(broker)
     assert set(document["_source"]) == {"queue", "run", "written_at", "messages"}
@@ -185,7 +185,7 @@ def test_nothing_of_a_visitor_is_noted(broker, ids):
     }
 
 
-def test_a_note_is_forgotten_after_a_month(broker):
+def test_a_journal_entry_is_deleted_after_a_month(broker):
     client, index = broker.usage.client, broker.usage.names.unacknowledged
     long_ago = datetime.now(UTC) - timedelta(days=31)
     document = {
@@ -201,15 +201,15 @@ def test_a_note_is_forgotten_after_a_month(broker):
     assert [hit["_id"] for hit in noted(broker)] == ["o"]
 
 
-def test_index_that_is_not_allowed_is_a_warning(broker, ids, caplog):
+def test_an_index_that_cannot_be_used_causes_one_warning(broker, ids, caplog):
     client, index = broker.usage.client, broker.usage.names.unacknowledged
     client.indices.create(index=index, body={"settings": {"index.blocks.write": True}})
     assert broker.indexer().run() == (COUNT, 0)
     assert seen(broker) == sorted(ids)
-    assert caplog.text.count("events are stored all the same") == 1
+    assert caplog.text.count("Events are still stored.") == 1
 
 
-def test_salt_is_asked_for_once_a_day_and_chunk(broker):
+def test_the_salt_is_read_once_per_day_and_chunk(broker):
     with salts_kept():
         salt = processors.get_anonymization_salt(NOW)
         lose_salt()

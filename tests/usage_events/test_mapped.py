@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Months are made to map enrichment, and one that is blocked is waited for once."""
+"""Months get the mapping of enrichment; a blocked month is waited for once."""
 
 import time
 
@@ -16,7 +16,7 @@ __all__ = ("usage",)
 
 @pytest.fixture()
 def pauses(monkeypatch):
-    """Return the pauses that are made."""
+    """Record the pauses, and return them."""
     made, sleep = [], time.sleep
     monkeypatch.setattr(
         "invenio_stats_dashboard.usage_events.mapping_guard.time.sleep",
@@ -27,7 +27,7 @@ def pauses(monkeypatch):
 
 @pytest.fixture()
 def block(usage):
-    """Return a function that blocks the mapping of an index, or lifts that."""
+    """Return a function that blocks the mapping of an index, or removes the block."""
     blocked = set()
 
     def set_block(index, value):
@@ -36,11 +36,11 @@ def block(usage):
         usage.client.indices.put_settings(index=index, body=body)
 
     yield set_block
-    for index in blocked:  # it would refuse requests about all indices, others' too
+    for index in blocked:  # a block would refuse requests about all indices
         set_block(index, None)
 
 
-def test_a_block_that_stays_is_waited_for_once(usage, pauses, block):
+def test_a_permanent_block_is_waited_for_once(usage, pauses, block):
     index, warnings = usage.legacy_index("view", MONTH), []
     months = MappedMonths(usage.client, warnings.append, block_limit=0.5)
     block(index, True)

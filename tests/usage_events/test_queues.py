@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The length of a queue is told; asking takes nothing off it and never hangs."""
+"""The length of a queue is reported, without taking messages and without hanging."""
 
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ from ..helpers.queues import Broker, views, wait_for
 
 @pytest.fixture()
 def broker(app, client, names, monkeypatch):
-    """Return a queue on the real broker, which takes the site's views."""
+    """Return a queue on the real broker that receives the site's views."""
     with app.app_context():
         found = Broker(SimpleNamespace(app=app, client=client, names=names))
         _use(monkeypatch, found.queue)
@@ -34,7 +34,7 @@ def _views():
     return next(found for found in lengths(patience=3) if found.event_type == "view")
 
 
-def test_messages_that_wait_are_counted_and_stay(broker):
+def test_waiting_messages_are_counted_and_stay_in_the_queue(broker):
     broker.queue.queue.declare()
     broker.queue.publish(views(7))
     wait_for(broker, 7)
@@ -42,11 +42,11 @@ def test_messages_that_wait_are_counted_and_stay(broker):
     assert broker.left() == 7
 
 
-def test_a_queue_that_nobody_has_used_is_empty(broker):
+def test_an_unused_queue_is_empty(broker):
     assert _views().length == 0
 
 
-def test_a_broker_that_is_away_is_told(app, client, names, monkeypatch):
+def test_an_unavailable_broker_is_reported(app, client, names, monkeypatch):
     with app.app_context():
         where = SimpleNamespace(app=app, client=client, names=names)
         away = Broker(where, url="amqp://guest@localhost:1//")

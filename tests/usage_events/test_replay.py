@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Dead letters are put back, and the stock aggregations count their days again."""
+"""Dead letters are replayed, and the stock aggregations count their days again."""
 
 import json
 from collections import Counter
@@ -22,10 +22,10 @@ AGGREGATION = "record-view-agg"
 
 
 def lacking(usage, count):
-    """Make a month whose numbers are counted, and events of it that were refused.
+    """Create a month whose numbers are counted, and refused events of the month.
 
     Returns:
-        dict: all its events, those of the dead letters too.
+        dict: all its events, including those of the dead letters.
     """
     events = usage.legacy("view", MONTH, 60)
     aggregate_events([AGGREGATION])
@@ -35,7 +35,7 @@ def lacking(usage, count):
 
 
 def unmarked(events):
-    """Return events by id without the moment at which they were indexed."""
+    """Return events by id without their time of indexing."""
     return {
         id: {k: v for k, v in source.items() if k != "updated_timestamp"}
         for id, source in events.items()
@@ -43,7 +43,7 @@ def unmarked(events):
 
 
 def daily(usage):
-    """Return what the stock has counted: (record, day) -> views."""
+    """Return the counts of the stock aggregation: (record, day) -> views."""
     found = documents(usage.client, f"{usage.names.prefix}stats-record-view")
     return {
         (s["unique_id"], s["timestamp"][:10]): s["count"] for s, *_ in found.values()
@@ -51,7 +51,7 @@ def daily(usage):
 
 
 def plainly_counted(events):
-    """Return the same, counted from the events themselves."""
+    """Return the same counts, computed from the events themselves."""
     return dict(
         Counter(
             (s["unique_id"], s["timestamp"][:10])
@@ -62,7 +62,7 @@ def plainly_counted(events):
 
 
 def move_bookmark(days):
-    """Let the stock aggregation have counted everything up to some day."""
+    """Set the bookmark of the stock aggregation as if it had counted up to some day."""
     config = current_stats.aggregations[AGGREGATION]
     aggregator = config.cls(name=config.name, **config.params)
     moment = datetime.now(UTC) + timedelta(days=days)
@@ -71,7 +71,7 @@ def move_bookmark(days):
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
-def test_letters_go_back_and_daily_numbers_are_right(usage, ahead):
+def test_dead_letters_are_replayed_and_daily_numbers_are_correct(usage, ahead):
     events = lacking(usage, 40)
     move_bookmark(ahead)
     assert daily(usage) != plainly_counted(events)
@@ -114,7 +114,7 @@ def test_killed_at_any_step_the_next_run_does_the_rest(usage, step):
     assert kept(usage) == {}
 
 
-def test_what_is_there_already_is_not_overwritten(usage):
+def test_a_stored_event_is_not_overwritten(usage):
     usage.legacy("view", MONTH, 5)
     id, stored = usage.seen()[0]
     index = usage.names.events_month("view", MONTH)
@@ -128,7 +128,7 @@ def test_what_is_there_already_is_not_overwritten(usage):
     assert kept(usage) == {}
 
 
-def test_what_is_refused_again_stays_with_the_newest_reason(usage):
+def test_an_event_refused_again_stays_with_the_newest_reason(usage):
     usage.legacy("view", MONTH, 5)
     good, bad = letters(usage, 2)
     source = {**json.loads(bad[1]), "timestamp": "no date at all"}
@@ -149,11 +149,11 @@ def test_a_dry_run_changes_nothing_and_says_so(usage):
     before = kept(usage)
     result = run(usage.app, "usage-events", "replay", "--dry-run")
     assert result.exit_code == 0
-    assert "7 events would be put back" in result.out
+    assert "7 events would be indexed" in result.out
     assert kept(usage) == before and len(usage.seen()) == 60
 
 
-def test_letters_go_through_in_bounded_batches_into_a_migrated_month(usage):
+def test_dead_letters_are_replayed_in_bounded_batches_into_a_migrated_month(usage):
     events = usage.legacy("view", MONTH, 20)
     usage.migrate()
     found = letters(usage, 25)
@@ -165,24 +165,24 @@ def test_letters_go_through_in_bounded_batches_into_a_migrated_month(usage):
     assert len(usage.seen(index=target)) == len(events) + 25
 
 
-def test_status_tells_of_dead_letters_until_they_are_put_back(usage):
+def test_status_reports_dead_letters_until_they_are_replayed(usage):
     usage.legacy("view", MONTH, 5)
     usage.migrate()
     assert run(usage.app, "usage-events", "status").exit_code == 0
     keep(usage, letters(usage, 2, reason="a mapper [complains]"))
     told = run(usage.app, "usage-events", "status")
     assert told.exit_code == 1
-    assert "2 events are kept as dead letters" in told.out
+    assert "2 events are stored as dead letters" in told.out
     assert "a mapper [complains]" in told.out
     document = run(usage.app, "usage-events", "status", "--json").document
-    assert document["needs_a_person"] is True
+    assert document["needs_attention"] is True
     assert document["dead_letters"]["count"] == 2
     assert document["dead_letters"]["reason"] == "a mapper [complains]"
     assert usage.service.replay().stored == 2
     assert run(usage.app, "usage-events", "status").exit_code == 0
 
 
-def test_one_that_is_kept_anew_meanwhile_stays(usage):
+def test_a_dead_letter_that_is_stored_again_during_a_replay_stays(usage):
     usage.legacy("view", MONTH, 5)
     found = letters(usage, 3)
     keep(usage, found)

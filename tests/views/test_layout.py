@@ -42,14 +42,15 @@ def defaults():
         ("chart", f"{WHERE} is 'chart'; it must be a dict of options"),
         (
             {"kind": "chart", "colour": "red"},
-            f"{WHERE} has 'colour'; there are only 'kind', 'width', 'title', 'metrics'",
+            f"{WHERE} has the unknown key 'colour'; valid keys are 'kind', 'width', "
+            "'title', 'metrics'",
         ),
         ({"kind": "chart", "width": 17}, "is 17 columns wide; a row has 16"),
         ({"kind": "chart", "width": 0}, f"{WHERE}['width'] is 0; it must be a whole"),
         ({"kind": "chart", "width": True}, f"{WHERE}['width'] is True"),
         (
             {"kind": "chart", "metrics": ["view"]},
-            "'view' is none of views, view_visitors",
+            "'view' is not one of views, view_visitors",
         ),
         ({"kind": "chart", "metrics": "views"}, "it must be a list of metrics"),
         ({"kind": "chart", "metrics": []}, "it must be a list of metrics"),
@@ -59,22 +60,26 @@ def defaults():
         ),
         ({"kind": "chart", "interval": "hour"}, "it must be one of day, week, month"),
         ({"kind": "chart", "cumulative": "yes"}, "it must be True or False"),
-        ({"kind": "chart", "breakdowns": ["moods"]}, "a list of which each is a break"),
-        ({"kind": "breakdown"}, f"{WHERE} needs 'breakdown'"),
+        (
+            {"kind": "chart", "breakdowns": ["moods"]},
+            "it must be a list of breakdowns; valid breakdowns are resource_types,",
+        ),
+        ({"kind": "breakdown"}, f"{WHERE} requires 'breakdown'"),
         (
             {"kind": "breakdown", "breakdown": "moods"},
-            "it must be a breakdown; there are resource_types, access_statuses",
+            "it must be a breakdown; valid breakdowns are resource_types, "
+            "access_statuses",
         ),
         (
             {"kind": "breakdown", "breakdown": "rights", "metrics": ["uploaders"]},
-            "'uploaders' is none of",
+            "'uploaders' is not one of",
         ),
-        ({"kind": "map", "metrics": ["records"]}, "'records' is none of views"),
+        ({"kind": "map", "metrics": ["records"]}, "'records' is not one of views"),
         ({"kind": "map", "top": 0}, "it must be a whole number from 1 to 100"),
         ({"kind": "records", "by": "beauty"}, "it must be one of views, downloads"),
-        ({"kind": "text"}, f"{WHERE} needs 'text'"),
-        ({"kind": "text", "text": 5}, f"{WHERE}['text'] is 5; it must be a text"),
-        ({"kind": "map", "title": 5}, f"{WHERE}['title'] is 5; it must be a text"),
+        ({"kind": "text"}, f"{WHERE} requires 'text'"),
+        ({"kind": "text", "text": 5}, f"{WHERE}['text'] is 5; it must be a string"),
+        ({"kind": "map", "title": 5}, f"{WHERE}['title'] is 5; it must be a string"),
     ],
 )
 def test_a_widget_that_cannot_work_is_refused_with_the_path_to_it(widget, sentence):
@@ -87,17 +92,20 @@ def test_a_widget_that_cannot_work_is_refused_with_the_path_to_it(widget, senten
     ("wrong", "sentence"),
     [
         ([], "STATS_DASHBOARD_LAYOUT is []; it must be a dict with 'tabs'"),
-        ({}, "STATS_DASHBOARD_LAYOUT needs 'tabs'"),
-        ({"tabs": []}, "['tabs'] is []; it must be a list that is not empty"),
-        ({"tabs": [{"key": "a", "label": "A"}]}, "['tabs'][0] needs 'rows'"),
+        ({}, "STATS_DASHBOARD_LAYOUT requires 'tabs'"),
+        ({"tabs": []}, "['tabs'] is []; it must be a non-empty list"),
+        ({"tabs": [{"key": "a", "label": "A"}]}, "['tabs'][0] requires 'rows'"),
         (layout({"kind": "map"}, key="a b"), "['tabs'][0]['key'] is 'a b'"),
         (layout({"kind": "map"}, label=None), "['tabs'][0]['label'] is None"),
-        (layout({"kind": "map"}, icon="x"), "has 'icon'; there are only 'key'"),
+        (
+            layout({"kind": "map"}, icon="x"),
+            "has the unknown key 'icon'; valid keys are 'key'",
+        ),
         (
             {"tabs": [*layout({"kind": "map"})["tabs"]] * 2},
-            "['tabs'][1]['key'] is 'one'; it must be the key of one tab only",
+            "['tabs'][1]['key'] is 'one'; it must be unique among the tabs",
         ),
-        (layout(), "['tabs'][0]['rows'][0] is []; it must be a list that is not"),
+        (layout(), "['tabs'][0]['rows'][0] is []; it must be a non-empty list"),
         (
             layout({"kind": "map", "width": 9}, {"kind": "chart", "width": 8}),
             "['rows'][0] is 17 columns wide; a row has 16.",

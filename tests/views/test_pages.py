@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The pages as the server answers them: who gets which, and what is in them."""
+"""The pages that the server sends: who gets which page, and what it contains."""
 
 import json
 import re
@@ -37,16 +37,16 @@ class Element(HTMLParser):
     attributes = None
 
     def handle_starttag(self, tag, attributes):
-        """Keep those of the element."""
+        """Store the attributes of the element."""
         if ("id", "stats-dashboard") in attributes:
             self.attributes = dict(attributes)
 
 
 class Visitor:
-    """Gets pages as one person does, without a browser."""
+    """Requests pages in one session, without a browser."""
 
     def __init__(self, client):
-        """Begin as nobody."""
+        """Start an anonymous session."""
         self._client = client
 
     def log_in(self, email):
@@ -61,7 +61,7 @@ class Visitor:
         return self._client.get(path, **options)
 
     def data(self, path, **options):
-        """Return the data of the element of a page, those of JSON decoded."""
+        """Return the data of the element of a page, with JSON decoded."""
         answer = self.get(path, **options)
         assert answer.status_code == 200, answer.text
         reader = Element()
@@ -112,7 +112,7 @@ def tabs(answer):
 # -- what is in them ----------------------------------------------------------
 
 
-def test_instance_page_tells_its_javascript_what_it_needs(visitor):
+def test_instance_page_has_the_data_for_its_javascript(visitor):
     data = visitor.data("/stats")
     assert data["endpoint"] == "/api/stats-dashboard/global"
     assert data["community"] is None
@@ -133,7 +133,10 @@ def test_instance_page_tells_its_javascript_what_it_needs(visitor):
         "unit": "count",
         "cells": True,
         "label": "Views",
-        "definition": "Views of record pages by people and machines, without robots.",
+        "definition": (
+            "Views of record pages by humans and machines. Robots are left out as on "
+            "the record pages."
+        ),
     }
     assert [item["key"] for item in data["metrics"] if not item["cells"]] == [
         "uploaders"
@@ -143,6 +146,7 @@ def test_instance_page_tells_its_javascript_what_it_needs(visitor):
     assert breakdowns["subjects"] == {
         "key": "subjects",
         "label": "Subjects",
+        "singular": "Subject",
         "event": False,
         "fields": ["metadata.subjects"],
         "text": "subject",
@@ -168,14 +172,14 @@ def test_community_page_is_found_by_id_too(site, visitor):
     assert data["community"]["slug"] == "harbour"
 
 
-def test_manager_is_told_to_be_one(site, manager):
+def test_page_says_that_a_visitor_is_a_manager(site, manager):
     data = manager.data(site.page("harbour"))
     assert data["can-manage"] is True
     assert data["settings-url"] == "/communities/harbour/settings"
     assert manager.data("/stats")["can-manage"] is False
 
 
-def test_title_of_a_community_is_text_wherever_it_stands(site, visitor):
+def test_title_of_a_community_is_escaped_everywhere(site, visitor):
     answer = visitor.get(site.page("harbour"))
     escaped = "Statistics of The harbour &lt;b&gt;&amp;&lt;/b&gt; {more}"
     assert f"<title>{escaped} | Test repository</title>" in answer.text
@@ -196,14 +200,14 @@ def test_titles_and_descriptions_are_those_of_the_configuration(site, visitor, c
     assert 'name="description"' not in text
 
 
-def test_no_script_is_within_the_page(site, visitor):
+def test_page_has_no_inline_scripts(site, visitor):
     for path in ("/stats", site.page("harbour")):
         scripts = re.findall(r"<script([^>]*)>(.*?)</script>", visitor.get(path).text)
         assert scripts
         assert all("src=" in attributes and not text for attributes, text in scripts)
 
 
-def test_without_javascript_the_numbers_can_be_had(site, visitor):
+def test_without_javascript_the_numbers_can_be_downloaded(site, visitor):
     text = visitor.get(site.page("harbour")).text
     hint = re.search(r"<noscript>(.*?)</noscript>", text, re.S)[1]
     assert "/communities/harbour?range=12mo&amp;metrics=all&amp;format=csv" in hint
@@ -220,7 +224,7 @@ def test_layout_and_defaults_are_those_of_the_configuration(site, visitor, confi
         assert data["defaults"] == {"range": "90d", "interval": "week"}
 
 
-def test_instance_can_have_a_layout_of_its_own(site, visitor, config):
+def test_instance_can_have_another_layout(site, visitor, config):
     config("STATS_DASHBOARD_LAYOUTS", {"global": BRIEF})
     assert len(visitor.data("/stats")["layout"]["tabs"]) == 1
     assert len(visitor.data(site.page("harbour"))["layout"]["tabs"]) == 3
@@ -267,7 +271,7 @@ def test_community_that_never_was_is_not_found(visitor):
     assert visitor.get("/communities/nothere/stats").status_code == 404
 
 
-def test_whoever_may_not_read_the_numbers_gets_no_page(site, visitor, config):
+def test_page_is_refused_without_permission_to_read_the_numbers(site, visitor, config):
     config("STATS_DASHBOARD_PERMISSION_POLICY", NobodyMayRead)
     for path in ("/stats", site.page("harbour")):
         assert visitor.get(path).status_code == 302
@@ -317,7 +321,7 @@ def test_instance_page_can_be_switched_off(site, visitor, config):
         ("none", set()),
     ],
 )
-def test_communities_have_pages_as_configured_and_wished(
+def test_communities_have_pages_as_configured_and_chosen(
     site, visitor, config, which, shown
 ):
     config("STATS_DASHBOARD_COMMUNITIES", which)
@@ -327,7 +331,7 @@ def test_communities_have_pages_as_configured_and_wished(
         assert found == linked == (name in shown), name
 
 
-def test_wish_of_a_community_is_part_of_its_settings(site, manager, config):
+def test_choice_of_a_community_is_part_of_its_settings(site, manager, config):
     config("COMMUNITIES_CUSTOM_FIELDS_UI", [DASHBOARD_CUSTOM_FIELDS_UI])
     config("STATS_DASHBOARD_LAYOUTS", {"global": BRIEF, "brief": BRIEF})
     offer_layouts(site.app)
@@ -340,7 +344,7 @@ def test_wish_of_a_community_is_part_of_its_settings(site, manager, config):
     assert layout["props"]["options"] == [{"id": "brief", "title_l10n": "Brief"}]
 
 
-def test_form_has_no_choice_of_layouts_where_there_is_none(manager):
+def test_form_has_no_choice_of_layouts_without_further_layouts(manager):
     text = manager.get("/communities/harbour/settings").text
     assert "stats:dashboard_enabled" in text
     assert "stats:dashboard_layout" not in text

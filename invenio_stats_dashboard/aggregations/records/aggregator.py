@@ -3,13 +3,13 @@
 
 """Aggregate records: find changes, update contributions, write the changed documents.
 
-1. The contributions of changed parents are replaced. Before that, the days that change
-   are recorded as pending work of their communities.
+1. The contributions of changed parents are replaced. Before that, the changed days are
+   recorded as pending work of their communities.
 2. The positions in the sources are stored, so the changes are not read again.
 3. The documents of the pending days are made from the contributions of all parents.
 
 Each step can be repeated. A community is closed when its documents are stored. It stays
-open if more has changed meanwhile.
+open if more has changed in the meantime.
 """
 
 import hashlib
@@ -40,39 +40,39 @@ from .numbers import Numbers
 from .record_reader import Parents, RecordReader
 
 _REVISION = 2
-"""Increase it when the same events and facts give other documents than before, or when
+"""Increase this when the same events and facts give other documents than before, or if
 contributions are stored in another form."""
 
 _LEAST = 1000
 """Fixed cost of a step, in community events."""
 
 _READ_TOGETHER = EVENTS * PARTS
-"""Community events of small communities that are read at a time."""
+"""Maximum number of community events of small communities that are read together."""
 
 _COUNTED_TOGETHER = 2 * PARTS
-"""Ranges of parents of communities whose documents are made together."""
+"""Maximum number of ranges of parents whose documents are made together."""
 
 _FEW = 1000
-_DAY = "a day has come on which records begin or cease to count"
+_DAY = "the day has come on which records start or cease to count"
 
 
 class RecordsAggregator:
-    """The record families of one instance, as a :class:`~..runner.AggregationPipeline`.
+    """Writes the record families of one instance.
 
     Args:
-        client: decodes its answers.
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        client: decodes responses.
+        text_client: does not decode responses.
+        names: the instance's index names.
         subcounts: the registry of breakdowns.
         top: number of values in a snapshot of a ``top`` breakdown.
-        today: the present UTC day.
+        today: the current UTC day.
         check: called before each read and write; raises when this run must not write
             any more.
         gate: waits until the cluster is healthy, before each range of a large
             community; None for no check.
-        waiting: called with a sentence while OpenSearch takes no requests.
+        waiting: called with a sentence while OpenSearch accepts no requests.
         keep_corrections: days after which entries of the correction log are deleted.
-        indices: where documents are written; None for indices with default settings.
+        indices: finds the indices to write to; None for default settings.
     """
 
     name = SCOPE
@@ -135,7 +135,7 @@ class RecordsAggregator:
         """Yield the phases of a run.
 
         Raises:
-            NotReadyError: all community events or record facts are gone.
+            NotReadyError: all community events or all record facts are missing.
         """
         if options.dry_run:
             yield self._rehearsal(options)
@@ -157,7 +157,7 @@ class RecordsAggregator:
             self._corrections.complete()
 
     def days_left(self, options: AggregationOptions) -> int:
-        """Return 0: a run always counts everything."""
+        """Return 0, because a run always counts everything."""
         return 0
 
     def finish(self) -> None:
@@ -174,8 +174,8 @@ class RecordsAggregator:
     # -- what has changed ---------------------------------------------------
 
     def _find(self, options: AggregationOptions) -> Iterator[list[Step]]:
-        """Yield the phases that record what has to be counted again."""
-        # before the scan, which records the UUID of this index
+        """Yield the phases that record what must be counted again."""
+        # Before the scan, which records the UUID of this index.
         self._kept.make()
         look = self._look()
         looked, due = look.look(), self._due()
@@ -184,7 +184,7 @@ class RecordsAggregator:
         elif parents := looked.parents | due:
             why = "; ".join([*looked.reasons, *([_DAY] if due else [])])
             yield self._taking_in(sorted(parents), why)
-        # only now: until the changes are recorded, these positions are the only trace
+        # Only now: until the changes are recorded, these positions are the only trace.
         look.save(looked)
         if options.rebuild:
             chosen = options.communities or look.all_communities()
@@ -218,7 +218,7 @@ class RecordsAggregator:
         if crowded:
             sizes, states = self._sizes(crowded), self._pending.states(crowded)
             grown = {c for c in crowded if parts_for(sizes[c]) > states[c].parts}
-            self._pending.open(grown, "there are many more records than before")
+            self._pending.open(grown, "the community has many more records than before")
         return StepResult()
 
     # -- reading ------------------------------------------------------------
@@ -292,7 +292,7 @@ class RecordsAggregator:
         ranges = sum(state.parts for state in states)
         with self._counts(communities, parts, ranges) as counts:
             if gone := self._add_kept(counts, states):
-                self._pending.open(gone, "what was counted is gone")
+                self._pending.open(gone, "stored contributions are missing")
                 return StepResult()
             for family in families:
                 before = None
@@ -329,7 +329,7 @@ class RecordsAggregator:
         """Add the stored contributions.
 
         Returns:
-            Communities of which a document is missing.
+            Communities for which a document is missing.
         """
         places = (
             ContributionPlace(state.community, part, state.parts)
@@ -391,7 +391,7 @@ class RecordsAggregator:
         return done
 
     def _add_read(self, counts: FamilyCounts, parts: int) -> int:
-        """Add contributions that are computed from the present events and facts.
+        """Add contributions that are computed from the current events and facts.
 
         Returns:
             Number of records that lack facts.

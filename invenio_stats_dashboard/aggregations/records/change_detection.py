@@ -3,15 +3,16 @@
 
 """Find the parents whose events or facts have changed since the last scan.
 
-Each write and each deletion takes a sequence number. An index whose shards have given
-out no new numbers is not searched at all. In the others, documents with newer numbers
-were written since. Deletions are found by counting: a number without a document was
-given to a deletion, or to a document that was written again since.
+Each write and each deletion takes a sequence number. An index whose shards have
+assigned no new numbers is not searched at all. In the others, documents with newer
+numbers were written since the last scan. Deletions are found by counting: a number
+without a document was assigned to a deletion, or to a document that was written again
+later.
 
-* Events are only created. So an event was deleted, and it is unknown whose: all
-  communities are counted again.
-* Facts are overwritten, so both are possible. Then the identifiers of all records that
-  have events are compared with those that have facts, and with those that are known to
+* Events are only created, so an event was deleted. It is unknown which record it
+  belonged to, so all communities are counted again.
+* Facts are overwritten, so both are possible. The identifiers of all records that have
+  events are then compared with those that have facts, and with those that are known to
   lack them.
 """
 
@@ -31,7 +32,7 @@ SCOPE = "records"
 """The scope of the bookmarks of sources."""
 
 MOST = 100_000
-"""Changed parents that are counted one by one. If there are more, all are counted."""
+"""Maximum number of changed parents that are counted one by one; above it, all are."""
 
 _RULES = "rules"
 _IDS = 1000
@@ -39,12 +40,12 @@ _IDS = 1000
 
 @dataclass(frozen=True)
 class Looked:
-    """The result of a scan: what has to be counted again.
+    """The result of a scan: what must be counted again.
 
     Attributes:
-        everything: all parents have.
+        everything: whether all parents must be counted again.
         parents: ids of the changed parents, unless ``everything`` is set.
-        reasons: sentences that say why, for people.
+        reasons: clauses that describe why, for the operator.
         sources: bookmarks to store after the pending work is stored.
     """
 
@@ -58,13 +59,13 @@ class ChangeScan:
     """One scan for changes.
 
     Args:
-        client: decodes its answers.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         rules: a text that changes when the same events and facts would give other
             documents.
         missing: returns the identifiers of the records that are known to lack facts,
             sorted.
-        limit: seconds to retry while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch accepts no requests.
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class ChangeScan:
         self._sources: list[SourcePosition] = []
 
     def look(self) -> Looked:
-        """Return what has changed since the bookmarks were written, and store nothing.
+        """Return what has changed since the bookmarks were written; store nothing.
 
         Raises:
-            NotReadyError: all community events or record facts are gone.
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            NotReadyError: all community events or all record facts are missing.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         stored = self._bookmarks.read()
         names = self._names
@@ -100,14 +101,14 @@ class ChangeScan:
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
         moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
         if moved:
-            # the searches below must find all documents up to the checkpoints
+            # The searches below must find all documents up to the checkpoints.
             patiently(
                 lambda: self._client.indices.refresh(index=",".join(moved)), self._limit
             )
         for name in moved:
             self._look_at(name, stored.get(name), now[name])
         for name in sorted(set(stored) - set(now)):
-            self._all(f"{name} is gone")
+            self._all(f"{name} is missing")
             self._sources.append(replace(stored[name], gone=True))
         return Looked(
             everything=self._everything,
@@ -138,15 +139,15 @@ class ChangeScan:
         return {community for community, _ in found}
 
     def communities_of(self, parents: Iterable[str]) -> set[str]:
-        """Return every community in which a record of some parents ever was.
+        """Return every community that a record of some parents has ever been in.
 
         Args:
-            parents: ids.
+            parents: ids of the parents.
         """
         return self._of("parent_id", parents, "community_id")
 
     def _of(self, field: str, values: Iterable[str], wanted: str) -> set[str]:
-        """Return the values of one field, in events with some values of another."""
+        """Return the values of one field in events with some values of another."""
         values = sorted(values)
         found: set[str] = set()
         for start in range(0, len(values), _IDS):
@@ -159,16 +160,16 @@ class ChangeScan:
     # -- inside -------------------------------------------------------------
 
     def _require(self, stored: Collection[str], now: Collection[str]) -> None:
-        """Refuse to continue if all sources are gone, which must be an accident."""
+        """Refuse to continue if all sources are missing, which must be an accident."""
         for alias in (self._names.community_events, self._names.record_facts):
             there, counted = (
                 any(name.startswith(alias) for name in names) for names in (now, stored)
             )
             if counted and not there:
                 raise NotReadyError(
-                    f"All of {alias} is gone, which records were counted by. Nothing "
-                    "was changed. Restore it, or run 'invenio community-stats "
-                    "community-events generate', and run the same command again."
+                    f"All of {alias} is missing, from which records were counted. "
+                    "Nothing was changed. Restore it, or run 'invenio community-stats "
+                    "community-events generate'. Then run the same command again."
                 )
 
     def _is_events(self, name: str) -> bool:
@@ -184,12 +185,12 @@ class ChangeScan:
     def _look_at_kept(
         self, stored: SourcePosition | None, now: IndexPositions | None
     ) -> None:
-        """Count all again if the index of contributions is another one or is gone."""
+        """Count everything again if the index of contributions was replaced or lost."""
         uuid = now.uuid if now else ""
         if stored and stored.uuid == uuid:
             return
         if stored:
-            self._all(f"{stored.index} was restored or is gone")
+            self._all(f"{stored.index} was restored or is missing")
         source = stored or SourcePosition(scope=SCOPE, index=self._names.between_runs)
         self._sources.append(replace(source, uuid=uuid))
 
@@ -199,7 +200,7 @@ class ChangeScan:
         start = stored or SourcePosition(scope=SCOPE, index=name, uuid=now.uuid)
         known = _known(start, now)
         if not known:
-            self._all(f"{name} was restored or created anew")
+            self._all(f"{name} was restored or recreated")
         numbers = {shard: p.checkpoint for shard, p in now.shards.items()}
         before = {
             shard: (
@@ -241,11 +242,11 @@ class ChangeScan:
             self._all(f"more than {MOST} record facts have changed")
             return
         if recids:
-            # parents are taken from events: a record can have facts before any event
+            # Parents come from events: a record can have facts before any event.
             self._parents |= self._of("recid", recids, "parent_id")
             self._reasons.append(f"{len(recids)} record facts have changed")
         if documents != _given(before, upto):
-            # some facts were written again, or deleted
+            # Some facts were written again or deleted.
             self._look_for_bereft()
 
     def _changed(
@@ -255,9 +256,9 @@ class ChangeScan:
         before: Mapping[int, int],
         upto: Mapping[int, int],
     ) -> tuple[set[str] | None, int]:
-        """Return the values of a field in new documents, and the number of these.
+        """Return the values of a field in new documents, and the number of documents.
 
-        If there are more than :data:`MOST` values, None is returned for them.
+        If it has more than :data:`MOST` values, None is returned for them.
         """
         values: set[str] = set()
         documents = 0
@@ -283,11 +284,11 @@ class ChangeScan:
         for recid in _without(events, facts, self._missing()):
             bereft.add(recid)
             if len(bereft) > MOST:
-                self._all(f"more than {MOST} record facts are gone")
+                self._all(f"more than {MOST} record facts are missing")
                 return
         if bereft:
             self._parents |= self._of("recid", bereft, "parent_id")
-            self._reasons.append(f"{len(bereft)} record facts are gone")
+            self._reasons.append(f"{len(bereft)} record facts are missing")
 
     def _written(
         self,
@@ -314,10 +315,10 @@ class ChangeScan:
 
 
 def _without(values: Iterable[str], *others: Iterable[str]) -> Iterator[str]:
-    """Yield the values that are in none of the others; all are sorted."""
+    """Yield the values that are in none of the others; all must be sorted."""
     behind = [_Behind(other) for other in others]
     for value in values:
-        # a list, not a generator: each of the others must be read up to this value
+        # A list, not a generator, because each iterator must be read up to this value.
         if not any([other.has(value) for other in behind]):
             yield value
 
@@ -336,12 +337,12 @@ class _Behind:
 
 
 def _given(before: Mapping[int, int], upto: Mapping[int, int]) -> int:
-    """Return how many sequence numbers were given out."""
+    """Return the number of sequence numbers that were assigned."""
     return sum(upto[shard] - before[shard] for shard in upto)
 
 
 def _same(stored: SourcePosition | None, now: IndexPositions) -> bool:
-    """Return whether nothing was written to an index since."""
+    """Return whether nothing was written to an index since its bookmark."""
     return (
         stored is not None
         and not stored.gone

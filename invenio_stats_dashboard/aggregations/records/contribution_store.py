@@ -3,9 +3,9 @@
 
 """Store the contributions of parents between runs.
 
-A document has what the parents of a range contribute to one community. If some of these
-parents have changed, a run reads only their events and facts again. The documents are
-computed from events and facts alone, so they can be made again at any time.
+A document contains what the parents of a range contribute to one community. If some of
+these parents have changed, a run reads only their events and facts again. The documents
+are computed from events and facts alone, so they can be made again at any time.
 """
 
 import io
@@ -37,7 +37,7 @@ Version = tuple[int, int]
 _Item = TypeVar("_Item")
 
 AT_ONCE = 16
-"""Documents in one request; one can have half a megabyte."""
+"""Maximum number of documents in one request; one can have half a megabyte."""
 
 _PARAMS = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
 
@@ -65,9 +65,8 @@ class ContributionPlace:
 def part_of(parent: str, parts: int) -> int:
     """Return the number of the range that a parent is in.
 
-    Args:
-        parent: its id.
-        parts: number of ranges.
+    parent: id of the parent.
+    parts: number of ranges.
     """
     return bisect_right(bounds(parts), parent)
 
@@ -111,8 +110,8 @@ class StoredContribution:
     """A document as it was read.
 
     Attributes:
-        place: that identifies it.
-        version: that a write names which replaces it.
+        place: identifies the document.
+        version: version that a write names to replace it.
         source: its JSON.
     """
 
@@ -162,7 +161,7 @@ def _source(
         name: rows.get_column(name).unique().sort().to_list()
         for name in ("parent", "cell")
     }
-    # numbered from 0 within the document: the frame needs no text
+    # Numbered from 0 within the document, so that the frame needs no text.
     local = rows.with_columns(
         (pl.col(name).rank("dense") - 1).cast(pl.UInt32) for name in dictionaries
     ).sort("basis", "parent", "day", "cell")
@@ -190,11 +189,11 @@ class ContributionStore:
     """Reads and writes the stored contributions.
 
     Args:
-        client: decodes its answers.
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        client: decodes responses.
+        text_client: does not decode responses.
+        names: the instance's index names.
         check: called before each write; raises when this run must not write any more.
-        limit: seconds to retry while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
     """
 
@@ -214,7 +213,7 @@ class ContributionStore:
     def read(
         self, places: Iterable[ContributionPlace]
     ) -> Iterator[tuple[ContributionPlace, StoredContribution | None]]:
-        """Yield the stored documents of some places, as of this moment.
+        """Yield the stored documents of some places, read in real time.
 
         A place without a document is yielded with None.
         """
@@ -229,7 +228,7 @@ class ContributionStore:
         parents: Sequence[str],
         cells: CellNumbers,
     ) -> None:
-        """Store contributions, in place of the documents that were read.
+        """Store contributions in place of the documents that were read.
 
         If a document has changed since it was read, it is not replaced.
 
@@ -255,7 +254,7 @@ class ContributionStore:
         parents: Sequence[str],
         cells: CellNumbers,
     ) -> None:
-        """Store contributions, in place of any existing documents.
+        """Store contributions in place of any existing documents.
 
         Args:
             contributions: each with its place.
@@ -284,7 +283,7 @@ class ContributionStore:
         for chunk in _chunks(sorted(communities), 1000):
             mine = {
                 "filter": {"terms": {"community_id": chunk}},
-                # documents with an anchor are running totals of usage
+                # Documents with an anchor are running totals of usage.
                 "must_not": {"exists": {"field": "anchor"}},
             }
             body = {"query": {"bool": mine}}
@@ -312,13 +311,13 @@ class ContributionStore:
         )
 
     def due(self, today: str) -> set[str]:
-        """Return the parents whose contributions change only because a day has come.
+        """Return the parents whose contributions change because a day has come.
 
         Args:
-            today: the present day, ``YYYY-MM-DD``.
+            today: the current day, ``YYYY-MM-DD``.
 
         Returns:
-            Their ids.
+            The ids of the parents.
         """
         found: set[str] = set()
         body: dict[str, Any] = {
@@ -337,7 +336,7 @@ class ContributionStore:
 
     def missing(self) -> Iterator[str]:
         """Yield the identifiers of all records that lack facts, sorted."""
-        # a record that has facts by now must not be among them
+        # A record that has facts by now must not be among them.
         self.refresh()
         for recid, _ in distinct(
             self._client, self._index, "missing", limit=self._limit
@@ -345,7 +344,7 @@ class ContributionStore:
             yield recid
 
     def count_missing(self, community: str) -> int:
-        """Return how many records of a community lack facts and are not counted."""
+        """Return the number of a community's records that lack facts."""
         body = {
             "size": 0,
             "query": {"term": {"community_id": community}},
@@ -401,8 +400,8 @@ class ContributionStore:
         )
         if refusals:
             raise StatsDashboardError(
-                f"OpenSearch refuses what records contribute ({refusals[0]}). Run the "
-                "same command again when what it complains about is mended."
+                "OpenSearch refuses to store the contributions of records "
+                f"({refusals[0]}). Fix the cause, then run the same command again."
             )
 
     def _patiently(self, request: Callable[[], Any]) -> Any:

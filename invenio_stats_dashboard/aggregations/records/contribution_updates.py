@@ -3,9 +3,9 @@
 
 """Update the stored contributions of parents.
 
-The changed days are recorded before contributions are replaced. So if a run is killed,
-before or after it has replaced some, the next run still makes the documents of these
-days.
+The changed days are recorded before contributions are replaced. If a run is killed,
+before or after it has replaced some, the next run therefore still makes the documents
+of these days.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,16 +33,16 @@ ParentContributions = tuple[set[int], Contributions]
 _Wanted = tuple[ContributionPlace, set[int], Contributions]
 
 PARENTS = 1000
-"""Changed parents that are read at a time."""
+"""Maximum number of changed parents that are read at a time."""
 
 EVENTS = 1000
 """Approximate number of community events in each range of parents."""
 
 PARTS = 8
-"""Ranges of parents that are read at a time."""
+"""Number of ranges of parents that are read at a time."""
 
 MOST = 4 * EVENTS
-"""Parents in one range beyond which the number of ranges is checked."""
+"""Number of parents in one range above which the number of ranges is checked."""
 
 MOST_PARTS = 65_536
 
@@ -62,17 +62,17 @@ def parts_for(events: int) -> int:
 
 
 class Intake:
-    """Reads events and facts, and stores what parents contribute.
+    """Reads events and facts, and stores the contributions of parents.
 
     Args:
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        text_client: does not decode responses.
+        names: the instance's index names.
         keys: the breakdowns of records.
-        today: the present day.
-        kept: stores contributions.
+        today: the current day.
+        store: stores contributions.
         pending: stores which communities have pending work.
-        before: called before each read; may raise to end the work.
-        waiting: called with a sentence while OpenSearch takes no requests.
+        before: called before each read; may raise to stop the work.
+        waiting: called with a sentence while OpenSearch accepts no requests.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class Intake:
         names: Names,
         keys: Sequence[str],
         today: date,
-        kept: ContributionStore,
+        store: ContributionStore,
         pending: DirtyCommunities,
         before: Callable[[], None],
         waiting: Callable[[str], None] | None = None,
     ) -> None:
         self._text, self._names, self._keys = text_client, names, keys
-        self._today, self._kept, self._pending = today.toordinal(), kept, pending
+        self._today, self._kept, self._pending = today.toordinal(), store, pending
         self._before, self._waiting = before, waiting
 
     # -- some parents -------------------------------------------------------
@@ -97,10 +97,10 @@ class Intake:
 
         Args:
             parents: up to :data:`PARENTS` ids.
-            why: the reason, as a sentence.
+            why: reason, as a clause.
 
         Returns:
-            Communities that have too many parents in a range.
+            Communities with too many parents in a range.
         """
         self._before()
         step = self._step()
@@ -109,7 +109,7 @@ class Intake:
         wanted = [
             (place, *its)
             for community, own in found.items()
-            # ranges that are not read yet are read later, as a whole
+            # Ranges that are not read yet are later read as a whole.
             if states[community].read
             for place, its in step.divided(states[community], *own)
             if place.part < states[community].read
@@ -149,7 +149,7 @@ class Intake:
             if after.rows.get_column("parent").n_unique() > MOST:
                 crowded.add(place.community)
         if damaged:
-            self._pending.open(damaged, "what was counted is gone")
+            self._pending.open(damaged, "stored contributions are missing")
         self._pending.touch(days, why)
         self._kept.write(changed, step.parent_ids, step.cells)
         return crowded
@@ -163,8 +163,8 @@ class Intake:
         """Read all parents of some communities.
 
         Args:
-            states: of the communities. A single one is read range by range, several are
-                read at once.
+            states: states of the communities. A single community is read range by
+                range; several are read together.
             sizes: community -> number of its events.
         """
         began = [state for state in states if not state.read]
@@ -185,8 +185,8 @@ class Intake:
         while 0 < state.parts != state.read:
             upto = min(state.read + PARTS, state.parts)
             self._read([state], Parents.of(state.read, upto, state.parts), upto)
-            # read the state again: its version is new, and somebody else may have set
-            # the number of read ranges to zero
+            # Read the state again: it has a new version, and another process may have
+            # set the number of read ranges to zero.
             (state,) = self._pending.states([state.community]).values()
 
     def _read(
@@ -214,7 +214,7 @@ class Intake:
 
 
 class _Step:
-    """One read; the numbers of parents, communities and values are valid in it only."""
+    """One read; the numbers of parents, communities and values are valid only in it."""
 
     def __init__(
         self,

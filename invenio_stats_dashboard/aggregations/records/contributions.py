@@ -3,9 +3,9 @@
 
 """Compute what each parent contributes to the documents of its communities.
 
-All numbers of all documents are sums over parents. What a parent contributes depends
-only on its own events and facts. So when a parent has changed, its contributions are
-replaced as a whole, and those of all others stay valid.
+All numbers of all documents are sums over parents. The contributions of a parent depend
+only on its own events and facts. When a parent has changed, its contributions are
+therefore replaced as a whole, and those of all others stay valid.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -21,7 +21,7 @@ from .dates import day_text
 from .record_reader import RecordBatch
 
 # Empty frames, made from types alone. A computation at import would start the threads
-# of Polars, and Polars could not work in a worker that is forked after the import.
+# of Polars, and Polars would not work in a worker that is forked after the import.
 _TYPES: dict[str, Any] = {**BY_PARENT.schema, "basis": pl.UInt8}
 
 ROWS = pl.DataFrame(schema=_TYPES)
@@ -37,13 +37,13 @@ _ORDER = ["basis", "parent", "day", "cell"]
 
 @dataclass(eq=False)
 class Contributions:
-    """What the parents of a range contribute to one community.
+    """The contributions of a range of parents to one community.
 
     Attributes:
-        rows: with the columns of :data:`OF_RANGE`. Parents and breakdown values are
-            numbers that are valid within one step only.
+        rows: frame with the columns of :data:`OF_RANGE`. Parents and breakdown values
+            are numbers that are valid within one step only.
         due: parent -> first day after today on which its contributions change although
-            no event or fact does, ``YYYY-MM-DD``.
+            no event or fact changes, ``YYYY-MM-DD``.
         missing: parent -> identifiers of its records that have events but no facts.
     """
 
@@ -76,7 +76,7 @@ class Contributions:
         )
 
     def equals(self, other: "Contributions") -> bool:
-        """Return whether the same parents contribute the same."""
+        """Return whether the same parents make the same contributions."""
         return (
             self.due == other.due
             and self.missing == other.missing
@@ -89,7 +89,7 @@ def of_part(part: RecordBatch, today: int) -> dict[int, tuple[set[int], Contribu
 
     Args:
         part: all events and facts of each parent, in each of the communities.
-        today: the present day.
+        today: the current day.
 
     Returns:
         Community -> (parents with events in it, their contributions). Communities and

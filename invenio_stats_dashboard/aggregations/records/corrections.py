@@ -32,11 +32,12 @@ class RecordCorrections:
     """Writes the correction log of records.
 
     Args:
-        client: decodes its answers.
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
-        today: the present UTC day.
-        keep: days after which entries of the log are deleted, those of usage too.
+        client: decodes responses.
+        text_client: does not decode responses.
+        names: the instance's index names.
+        today: the current UTC day.
+        keep: days after which entries of the log are deleted, including those of
+            usage.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class RecordCorrections:
             body = {"kind": "complete", "through": through}
             self._client.index(index=self._index, id=_COMPLETE, body=body)
             self._through = through
-            # at most once a day
+            # At most once a day.
             self._prune()
 
     def watch(
@@ -68,11 +69,11 @@ class RecordCorrections:
         """Return a function that logs changes before they are written.
 
         A community has one entry for the time that it is open. The entry is written
-        before the first changed document, and again when more documents follow. So each
-        correction is logged, and none is logged twice.
+        before the first changed document, and again when more documents follow. Each
+        correction is therefore logged, and none is logged twice.
 
         Args:
-            states: of the communities.
+            states: states of the communities.
         """
         through = self._complete_through()
         told = {state.community: _Entry(state) for state in states}
@@ -129,9 +130,9 @@ class _Entry:
     """The log entry of one community for the time that it is open.
 
     If a run is killed, it has written some of the documents, and the next run finds
-    only the others changed. So the entry has the days that were recorded when the
-    community was opened. If all days were recorded, the entry adds its own days to what
-    was logged before.
+    only the others changed. The entry therefore contains the days that were recorded
+    when the community was opened. If all days were recorded, the entry adds its own
+    days to those that were logged before.
     """
 
     def __init__(self, state: CommunityState) -> None:

@@ -3,10 +3,10 @@
 
 """Compute deltas by community, day and breakdown value from added and removed records.
 
-The totals are one more value, which every record has, and so is each owner. So all
-numbers can be summed over sets of records that share no parent.
+The totals are treated as one more value, which every record has, and so is each owner.
+All numbers can therefore be summed over sets of records that share no parent.
 
-A value is represented by a number, in the column ``cell``: see :mod:`.interning`.
+A value is represented by a number in the column ``cell``; see :mod:`.interning`.
 """
 
 from collections.abc import Mapping
@@ -31,15 +31,15 @@ METRICS = (
     "files_removed_file_count",
     "files_removed_data_volume",
 )
-"""Columns of deltas, in the order in which documents have them."""
+"""Columns of deltas, in the order of documents."""
 
 ROWS = 50_000
-"""Pairs of a change and a value that are processed at once."""
+"""Number of pairs of a change and a value that are processed at once."""
 
 _PARENT = ["community", "cell", "parent"]
 _CELL = ["community", "day", "cell"]
 _Types = Mapping[Any, Any]
-"""Column -> type; Polars takes no narrower type of the keys."""
+"""Column -> type; Polars accepts no narrower type for the keys."""
 _WIDE: _Types = {name: pl.Int64 for name in METRICS if name.startswith("files")}
 _TYPES: _Types = {name: _WIDE.get(name, pl.Int32) for name in METRICS}
 
@@ -58,7 +58,7 @@ def by_parent(changes: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """Compute what each parent contributes to each community, day and value.
 
     Args:
-        changes: as :func:`.presence.changes` returns them.
+        changes: result of :func:`.presence.changes`.
         records: frame of :data:`.presence.RECORDS`, with all versions of each parent
             that has a record in ``changes``.
 
@@ -70,7 +70,7 @@ def by_parent(changes: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     ).drop("record")
     exploded = int(rows.get_column("cells").list.len().sum())
     slices = -(-exploded // ROWS)
-    # a slice at a time: intermediate frames need many times the memory of the result
+    # One slice at a time: intermediate frames need many times the memory of the result.
     parts = [
         _with_parents(_by_parent(rows.filter(pl.col("parent") % slices == number)))
         .select(BY_PARENT.columns)
@@ -120,7 +120,7 @@ def summed(*parts: pl.DataFrame) -> pl.DataFrame:
 def _with_parents(by_day: pl.DataFrame) -> pl.DataFrame:
     """Add the columns of parents: added, removed, or changed between the two classes.
 
-    A parent has files if one of its present versions has files.
+    A parent has files if one of its current versions has files.
     """
     ordered = by_day.sort(*_PARENT, "day").with_columns(
         first=pl.struct(_PARENT) != pl.struct(_PARENT).shift(1)
@@ -147,8 +147,8 @@ def _with_parents(by_day: pl.DataFrame) -> pl.DataFrame:
 def _running(name: str) -> pl.Expr:
     """Return a column's running sum within each parent of a sorted frame.
 
-    It is one sum over all rows, less the sum before the parent's first row. A window
-    for each of a million parents costs many times as much.
+    It is one sum over all rows, minus the sum before the parent's first row. A window
+    for each of a million parents would cost many times as much.
     """
     total = pl.col(name).cum_sum()
     return total - pl.when("first").then(total - pl.col(name)).forward_fill()

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Days as numbers, and the first day of a publication date.
+"""Convert days to numbers, and find the first day of a publication date.
 
 A day is the ordinal of :class:`datetime.date`, so that frames sort and compare
 integers.
@@ -23,7 +23,7 @@ _OPEN_SET = re.compile(r"([\[{])\s*\.\.\s*([^],}]+)")
 
 @lru_cache(maxsize=100_000)
 def day_number(moment: str) -> int:
-    """Return the ordinal of a moment's day.
+    """Return the ordinal of the day of a timestamp.
 
     Args:
         moment: ISO 8601 text in UTC that begins with ``YYYY-MM-DD``.
@@ -45,7 +45,7 @@ def first_day(text: str | None) -> int | None:
     """Return the ordinal of the first day of an EDTF date (ISO 8601-2).
 
     * An interval begins with its start, or with its end if the start is open.
-    * A set begins with its earliest date, also if the set is open before that date.
+    * A set begins with its earliest date, even if the set is open before that date.
     * Uncertain and approximate dates are read as if they were certain.
     * Unspecified digits are the smallest possible ones.
 
@@ -53,7 +53,7 @@ def first_day(text: str | None) -> int | None:
         text: a publication date from a record's metadata, or None.
 
     Returns:
-        None if the text has no date, or if the day is outside of the years 1 to 9999.
+        None if the text contains no date, or if the day is outside the years 1 to 9999.
     """
     text = (text or "").strip().translate(_MARKS)
     if "/" not in text:
@@ -66,7 +66,7 @@ def first_day(text: str | None) -> int | None:
 
 
 def _first_of(text: str) -> int | None:
-    # the grammar accepts no set of one date, so the date is repeated
+    # The grammar accepts no set of one date, so the date is repeated.
     text = _OPEN_SET.sub(r"\1\2,\2", text, count=1)
     if match := _PLAIN.fullmatch(text):
         years, months, days = match.groups("01")
@@ -75,7 +75,7 @@ def _first_of(text: str) -> int | None:
     try:
         year, month, day = parse_edtf(text).lower_strict()[:3]
     except (EDTFParseException, AttributeError, TypeError, ValueError):
-        # a date that the grammar accepts but that has no beginning raises other errors
+        # A date that the grammar accepts but that has no beginning raises other errors.
         return None
     return _ordinal(year, month, day)
 

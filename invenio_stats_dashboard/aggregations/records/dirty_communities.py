@@ -25,7 +25,7 @@ from ...search.names import BASES, RECORD_FAMILIES, Names
 DaysByBasis = dict[str, tuple[str, ...]]
 """Basis -> sorted days, ``YYYY-MM-DD``."""
 MOST_DAYS = 2000
-"""Days of a basis that are stored one by one. If more change, all are written again."""
+"""Maximum number of days of a basis that are stored one by one; above it, all are."""
 
 _KIND, _SCOPE = "community", "records"
 _PAGE = 5000
@@ -42,13 +42,13 @@ class CommunityState:
         days: basis -> sorted days on which its numbers have changed; None for all days
             of all bases.
         parts: number of ranges of parents by which its contributions are stored; 0 if
-            that is not decided yet.
-        read: number of ranges whose stored contributions are complete. The others have
-            to be read first.
-        why: why the community is open, as a sentence.
+            not decided yet.
+        read: number of ranges whose stored contributions are complete. The others must
+            be read first.
+        why: why the community is open, as a clause.
         since: when it was opened, ISO 8601.
-        note: id of the call that opened it last.
-        version: sequence number and primary term of the document as it was read.
+        note: id of the last call that opened it.
+        version: sequence number and primary term of the document when it was read.
     """
 
     community: str
@@ -74,13 +74,13 @@ class CommunityState:
 
 
 class DirtyCommunities:
-    """The pending work of all communities.
+    """Reads and writes the pending work of all communities.
 
     Args:
-        client: decodes its answers.
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
-        limit: seconds to retry while OpenSearch takes no requests.
+        client: decodes responses.
+        text_client: does not decode responses.
+        names: the instance's index names.
+        limit: seconds to retry while OpenSearch accepts no requests.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class DirtyCommunities:
     # -- reading ------------------------------------------------------------
 
     def states(self, communities: Iterable[str]) -> dict[str, CommunityState]:
-        """Return the states of some communities, as of this moment.
+        """Return the states of some communities, read in real time.
 
-        A community without a document has the state of one without records.
+        A community without a document has the state of a community without records.
 
         Args:
             communities: UUIDs, and ``global``.
@@ -153,9 +153,10 @@ class DirtyCommunities:
 
         Args:
             communities: UUIDs, and ``global``.
-            why: the reason, as a sentence.
+            why: reason, as a clause.
         """
-        # all families: what is read can be newer than the documents of each of them
+        # All families, because the contributions that are read can be newer than the
+        # documents of each family.
         every = CommunityState("", RECORD_FAMILIES, days=None, parts=0, read=0, why=why)
         self._open(dict.fromkeys(communities, every))
 
@@ -166,7 +167,7 @@ class DirtyCommunities:
 
         Args:
             days: community -> basis -> days.
-            why: the reason, as a sentence.
+            why: reason, as a clause.
         """
         self._open(
             {
@@ -178,7 +179,7 @@ class DirtyCommunities:
         )
 
     def progress(self, states: Iterable[CommunityState]) -> None:
-        """Store how much is read, unless somebody has changed the document since.
+        """Store how much is read, unless another process has changed the document.
 
         Args:
             states: the new states, with the versions that were read.
@@ -186,10 +187,10 @@ class DirtyCommunities:
         self._write(states)
 
     def close(self, done: Iterable[CommunityState], families: Iterable[str]) -> None:
-        """Record that documents were written, unless somebody has changed the state.
+        """Record that documents were written, unless another process changed the state.
 
         Args:
-            done: the states as they were read.
+            done: the states when they were read.
             families: names of the families that were written.
         """
         self._write(_closed(state, families) for state in done)
@@ -197,18 +198,18 @@ class DirtyCommunities:
     # -- inside -------------------------------------------------------------
 
     def _open(self, wanted: dict[str, CommunityState]) -> None:
-        """Add pending work to the stored states, and repeat until all of it is stored.
+        """Add pending work to the stored states; repeat until all of it is stored.
 
         Args:
-            wanted: community -> state that has the work to add.
+            wanted: community -> state that contains the work to add.
         """
         note = uuid.uuid4().hex
         while wanted:
             stored = self.states(wanted)
             self._write(_opened(stored[c], more, note) for c, more in wanted.items())
-            # A conflict means that somebody else has changed the document: merge again.
-            # The document is written even if it has the same work already. Otherwise a
-            # run that has read it before could close it without these changes.
+            # A conflict means that another process has changed the document: merge
+            # again. The document is written even if it already contains this work.
+            # Otherwise a run that has read it before could close it without the change.
             stored = self.states(wanted)
             wanted = {c: more for c, more in wanted.items() if stored[c].note != note}
 
@@ -237,7 +238,8 @@ class DirtyCommunities:
         head: dict[str, Any] = {"_index": self._index, "_id": _id(state.community)}
         operation = "create"
         if state.version:
-            # a community that was opened since must stay open: a conflict is intended
+            # A community that was opened in the meantime must stay open, so a conflict
+            # is intended.
             operation, (seq_no, term) = "index", state.version
             head |= {"if_seq_no": seq_no, "if_primary_term": term}
         body = {
@@ -318,7 +320,7 @@ def _state(hit: dict[str, Any]) -> CommunityState:
         community=stored["community_id"],
         families=tuple(stored["redo"]),
         days=None if days is None else {b: tuple(d) for b, d in days.items()},
-        # documents of an earlier release have neither: no contribution is stored yet
+        # Documents of an earlier release have neither: no contribution is stored yet.
         parts=stored.get("parts", 0),
         read=stored.get("read", 0),
         why=stored.get("why"),

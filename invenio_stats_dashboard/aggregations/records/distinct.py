@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Read the distinct values of a field, exactly, also if there are millions."""
+"""Read the distinct values of a field exactly, even if it has millions."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from ...search.client import patiently
 
 PAGE = 10_000
-"""Values in one answer."""
+"""Maximum number of values in one response."""
 
 
 def distinct(
@@ -23,21 +23,21 @@ def distinct(
     limit: float = 120,
     page: int = PAGE,
 ) -> Iterator[tuple[str, int]]:
-    """Yield the distinct values of a keyword field and their numbers of documents.
+    """Yield the distinct values of a keyword field with their numbers of documents.
 
-    Values are sorted.
+    The values are sorted.
 
     Args:
-        client: decodes its answers.
-        index: index, alias, or several, comma-separated. A missing one is no error.
-        field: the field. Documents without it are ignored.
+        client: decodes responses.
+        index: index, alias, or several, comma-separated. A missing one is not an error.
+        field: name of the field. Documents without it are ignored.
         filters: queries that the documents must match.
         shard: number of the only shard to read, from its primary; None for all shards.
-        limit: seconds to retry while OpenSearch takes no requests.
-        page: values in one answer.
+        limit: seconds to retry while OpenSearch accepts no requests.
+        page: maximum number of values in one response.
 
     Raises:
-        SearchUnavailableError: OpenSearch took no requests for too long.
+        SearchUnavailableError: OpenSearch accepted no requests for too long.
     """
     source: dict[str, Any] = {
         "sources": [{"value": {"terms": {"field": field}}}],

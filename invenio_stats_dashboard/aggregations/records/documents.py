@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Make documents of frames that are sorted by community, day and breakdown value.
+"""Make documents from frames that are sorted by community, day and breakdown value.
 
-A frame has the numbers of whole days, and documents are made of one slice at a time.
-Most values of a snapshot have the same numbers as on the day before, so their JSON is
-cached until the numbers change.
+A frame contains the numbers of whole days, and documents are made from one slice at a
+time. Most values of a snapshot have the same numbers as on the day before, so their
+JSON is cached until the numbers change.
 """
 
 import re
@@ -23,7 +23,7 @@ from .interning import CellNumbers
 from .running_totals import stretches
 
 ROWS = 20_000
-"""Rows in one slice."""
+"""Maximum number of rows in one slice."""
 
 _PAIR = '{"metadata_only":%d,"with_files":%d}'
 _FILES = '{"file_count":%d,"data_volume":%d}'
@@ -43,8 +43,8 @@ def delta_documents(
     """Yield delta documents, in the order of the frames.
 
     Args:
-        frames: as :func:`.counting.summed` returns them, in the order of the documents.
-            No frame ends within a day.
+        frames: results of :func:`.counting.summed`, in the order of the documents. No
+            frame ends within a day.
         communities: number -> UUID or ``global``.
         cells: numbers of breakdown values.
     """
@@ -117,7 +117,7 @@ def snapshot_documents(
 
 
 def _pieces(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield slices of bounded size that hold whole days of a sorted frame."""
+    """Yield slices of bounded size that contain whole days of a sorted frame."""
     sizes = frame.group_by(_DAY, maintain_order=True).len().get_column("len")
     start = size = 0
     for rows in sizes:
@@ -256,7 +256,7 @@ class _CellList:
 def _fields(
     names: Iterable[str], forms: Iterable[str], numbers: Sequence[int]
 ) -> dict[str, msgspec.Raw]:
-    """Return the fields of a document's totals, with their JSON."""
+    """Return the fields of a document's totals, as JSON."""
     found, at = {}, 0
     for name, form in zip(names, forms, strict=True):
         width = form.count("%d")

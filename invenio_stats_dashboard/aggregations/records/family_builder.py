@@ -51,8 +51,8 @@ def units(
 
     Args:
         weights: community -> amount of work.
-        most: weight of a batch, unless it has a single community.
-        first: communities with a batch of their own, before all others.
+        most: maximum weight of a batch, unless it has a single community.
+        first: communities that get their own batch, before all others.
     """
     found = [CommunityBatch((c,), weights[c]) for c in first if c in weights]
     group: list[str] = []
@@ -70,10 +70,10 @@ def units(
 
 
 class WantedDocuments:
-    """Which documents of one family to make.
+    """Selects the documents of one family to make.
 
     Args:
-        days: community -> its sorted days; None for all.
+        days: community -> its sorted days; None for all days.
         first: first day of all communities, or None.
         last: last day of all communities, or None.
     """
@@ -120,7 +120,7 @@ class FamilyCounts:
     It is a context manager that deletes its files at the end.
 
     Args:
-        communities: UUIDs, or ``global``. Their indexes are their numbers.
+        communities: UUIDs, or ``global``. Their indexes serve as their numbers.
         keys: the breakdowns of records.
         wanted: family -> ranges whose documents are made.
         in_memory: store all rows in memory. If False, there must be one community.
@@ -142,7 +142,7 @@ class FamilyCounts:
             self._plan(basis, in_memory)
 
     def __enter__(self) -> "FamilyCounts":
-        """Return the object."""
+        """Return this object."""
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -154,7 +154,7 @@ class FamilyCounts:
 
         Args:
             community: one of the communities.
-            rows: frame of :data:`.contributions.OF_RANGE`, or without the parents.
+            rows: frame of :data:`.contributions.OF_RANGE`, with or without parents.
         """
         number = self.communities.index(community)
         rows = rows.with_columns(community=pl.lit(number, pl.UInt32))
@@ -219,7 +219,7 @@ def _all(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _need(family: str, parts: Iterable[DocumentRange]) -> _Need:
-    """Return which rows the documents of some ranges need."""
+    """Return functions that select the rows which the documents of ranges need."""
     spans: dict[str, _Spans] = {}
     for part in parts:
         assert part.community is not None

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Number the values of breakdowns, so that frames contain no text."""
+"""Assign numbers to the values of breakdowns, so that frames contain no text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,14 +19,14 @@ Cell = tuple[int, str]
 
 
 class CellNumbers:
-    """Numbers the values of all breakdowns, and the owners of records.
+    """Assigns numbers to the values of all breakdowns, and to the owners of records.
 
     Args:
         keys: the breakdowns of records, in the order of the registry.
 
     Attributes:
-        keys: the breakdowns. A breakdown is identified by its index among them.
-        owners: the index that stands for owners; it follows those of the breakdowns.
+        keys: the breakdowns. A breakdown is identified by its index in this tuple.
+        owners: index that stands for owners; it follows those of the breakdowns.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class CellNumbers:
 
         Args:
             subcounts: breakdown -> the record's values.
-            owner: id of its owner, or None.
+            owner: id of the record's owner, or None.
         """
         found = [TOTAL]
         for place, key in enumerate(self.keys):
@@ -57,7 +57,7 @@ class CellNumbers:
         return found
 
     def number(self, cell: Cell) -> int:
-        """Return the number of a value, a new one for a new value."""
+        """Return the number of a value; a new value gets a new number."""
         number = self._numbers.get(cell)
         if number is None:
             number = self._numbers[cell] = len(self._cells)
@@ -83,7 +83,7 @@ class CellNumbers:
         """Return a frame of breakdown values.
 
         Args:
-            numbers: of the values. Totals and owners are ignored.
+            numbers: numbers of the values. Totals and owners are ignored.
 
         Returns:
             Frame of ``cell`` (the number), ``place`` (the index of the breakdown),

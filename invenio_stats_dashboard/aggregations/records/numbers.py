@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Number texts, so that frames contain no text."""
+"""Assign numbers to texts, so that frames contain no text."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ class Numbers(dict[str, int]):
     """Numbers texts from 0, in the order in which they are first looked up.
 
     Args:
-        texts: are numbered first.
+        texts: texts to number first.
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:

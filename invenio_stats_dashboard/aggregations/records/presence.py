@@ -3,9 +3,9 @@
 
 """Find the days on which community events add and remove records.
 
-A record is counted on a day if it is present at the end of that day. So a stay is the
-half-open interval [first day, day of removal) in whole days. A record that is added and
-removed on the same day changes nothing.
+A record counts on a day if it is present at the end of that day. A stay is therefore
+the half-open interval [first day, day of removal) in whole days. A record that is added
+and removed on the same day changes nothing.
 """
 
 from typing import Any
@@ -32,8 +32,8 @@ RECORDS: dict[str, Any] = {
     "volume": pl.Int64,
     "cells": pl.List(pl.UInt32),
 }
-"""Columns of a frame of records as they are now; ``cells`` are the numbers of the
-record's breakdown values."""
+"""Columns of a frame of records in their current state; ``cells`` are the numbers of
+the record's breakdown values."""
 
 _STAY = ["community", "record"]
 
@@ -51,11 +51,11 @@ def stays(events: pl.DataFrame) -> pl.DataFrame:
     return (
         events.sort(*_STAY, "place")
         .with_columns(
-            # an event is never dated before the one that precedes it in the timeline
+            # An event is never dated before the previous one in the timeline.
             pl.col("day").cum_max().over(_STAY),
             inside=pl.col("added").shift(1, fill_value=False).over(_STAY),
         )
-        # ignore an addition of a present record and a removal of an absent one
+        # Ignore an addition of a present record and a removal of an absent one.
         .filter(pl.col("added") != pl.col("inside"))
         .with_columns(removed=pl.col("day").shift(-1).over(_STAY))
         .filter("added")
@@ -72,13 +72,13 @@ def dated(stays: pl.DataFrame, records: pl.DataFrame, basis: str) -> pl.DataFram
     """Return stays with the dates of a basis.
 
     Args:
-        stays: as :func:`stays` returns them.
+        stays: result of :func:`stays`.
         records: frame of :data:`RECORDS`; stays of other records are left out.
         basis: ``created``, ``published`` or ``added``.
 
     Returns:
         Frame of ``community``, ``record``, ``start`` and ``end``. Stays that end before
-        they start are not counted.
+        they start do not count.
     """
     if basis == "added":
         known = stays.join(records.select("record"), on="record", how="semi")
@@ -96,8 +96,8 @@ def changes(dated: pl.DataFrame, today: int) -> pl.DataFrame:
     """Return which records are added and removed on which days.
 
     Args:
-        dated: as :func:`dated` returns it.
-        today: the present day; nothing is counted after it.
+        dated: result of :func:`dated`.
+        today: the current day; nothing after it counts.
 
     Returns:
         Frame of ``community``, ``record``, ``day`` and ``sign``: 1 for a record that is
@@ -111,7 +111,7 @@ def changes(dated: pl.DataFrame, today: int) -> pl.DataFrame:
     ended = lasting.filter(pl.col("end") <= today).select(
         *_STAY, day="end", sign=pl.lit(-1, pl.Int8)
     )
-    # a stay that begins on the day on which another ends continues it
+    # A stay that starts on the day on which another ends continues it.
     return (
         pl.concat([begun, ended])
         .group_by(*_STAY, "day")
@@ -121,12 +121,12 @@ def changes(dated: pl.DataFrame, today: int) -> pl.DataFrame:
 
 
 def due(dated: pl.DataFrame, records: pl.DataFrame, today: int) -> pl.DataFrame:
-    """Return the next day after today on which a stay begins or ends, by parent.
+    """Return the next day after today on which a stay starts or ends, by parent.
 
     Args:
-        dated: as :func:`dated` returns it.
+        dated: result of :func:`dated`.
         records: frame of :data:`RECORDS`.
-        today: the present day.
+        today: the current day.
 
     Returns:
         Frame of ``community``, ``parent`` and ``due``, without parents that have no

@@ -3,9 +3,9 @@
 
 """Read community events and record facts as columns, in batches of bounded size.
 
-A batch has the records of some parents, or of some communities. Large communities are
-read by ranges of parents. A parent's id begins with random digits, so equal ranges hold
-about equally many parents, and all versions of a parent are in the same range.
+A batch contains the records of some parents, or of some communities. Large communities
+are read by ranges of parents. A parent's id begins with random digits, so equal ranges
+contain similar numbers of parents. All versions of a parent are in the same range.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,10 +27,10 @@ from .numbers import Numbers
 from .presence import EVENTS, RECORDS
 
 PAGE = 10_000
-"""Community events in one answer."""
+"""Maximum number of community events in one response."""
 
 RECIDS = 1000
-"""Record facts in one request."""
+"""Maximum number of record facts in one request."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Parents:
 
     Attributes:
         first: the smallest possible id in the range; None for no bound.
-        last: ids in the range are smaller; None for no bound.
+        last: an id above all ids in the range; None for no bound.
     """
 
     first: str | None = None
@@ -47,12 +47,12 @@ class Parents:
 
     @classmethod
     def of(cls, first: int, last: int, number: int) -> "Parents":
-        """Return consecutive ranges of equal size, joined to one.
+        """Return consecutive ranges of equal size, joined into one.
 
         Args:
             first: number of the first range, from 0.
-            last: number of the range after the last.
-            number: how many equal ranges exist, see :func:`bounds`.
+            last: number of the range after the last one.
+            number: number of equal ranges; see :func:`bounds`.
         """
         ends = [None, *bounds(number), None]
         return cls(ends[first], ends[last])
@@ -70,10 +70,10 @@ def bounds(number: int) -> tuple[str, ...]:
     """Return the sorted bounds between equal ranges of parents.
 
     Args:
-        number: of ranges, 1 to 65,536.
+        number: number of ranges, 1 to 65,536.
 
     Returns:
-        One bound less than ranges. A range includes its lower bound.
+        One bound fewer than ranges. A range includes its lower bound.
     """
     return tuple(f"{65_536 * i // number:04x}" for i in range(1, number))
 
@@ -150,12 +150,12 @@ class RecordReader:
     """Reads batches that share the numbers of parents, communities and values.
 
     Args:
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        text_client: does not decode responses.
+        names: the instance's index names.
         cells: numbers of breakdown values.
         parents: numbers of parents' ids.
         communities: numbers of UUIDs, and of ``global``.
-        limit: seconds to retry while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
     """
 
@@ -180,10 +180,10 @@ class RecordReader:
 
         Args:
             communities: UUIDs, and ``global``.
-            parents: only records of these parents are read.
+            parents: the range of parents to read.
 
         Raises:
-            SearchUnavailableError: OpenSearch took no requests for too long.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         chosen = {"terms": {"community_id": list(communities)}}
         return self._read([chosen, *parents.query])
@@ -227,7 +227,7 @@ class RecordReader:
         body: dict[str, Any] = {
             "size": PAGE,
             "query": {"bool": {"filter": filters}},
-            # not by _seq_no alone: two indices can give the same number to two events
+            # Not by _seq_no alone: two indices can give the same number to two events.
             "sort": ["_seq_no", "record_id", "community_id", "place"],
             "track_total_hits": False,
         }
@@ -241,7 +241,7 @@ class RecordReader:
             if page.timed_out:
                 raise SearchUnavailableError(
                     "OpenSearch did not return all community events in time. Run the "
-                    "same command again when the cluster is better."
+                    "same command again when the cluster is healthy."
                 )
             yield page.hits.hits
             if len(page.hits.hits) < PAGE:
@@ -277,7 +277,7 @@ class RecordReader:
         def read(answer: bytes) -> list[_Doc]:
             return require_read(_decode_docs(answer).docs)
 
-        # whole sources: OpenSearch takes ten times as long to filter them
+        # Whole sources, because OpenSearch takes ten times as long to filter them.
         return self._send("POST", path, {"ids": recids}, {}, read)
 
     def _send(
@@ -288,7 +288,7 @@ class RecordReader:
         params: dict[str, str],
         read: Callable[[bytes], Any] = _decode_page,
     ) -> Any:
-        """Send a request until its answer can be read.
+        """Send a request until its response can be read.
 
         Returns:
             The result of ``read``.

@@ -6,7 +6,7 @@
 A breakdown can have a million values, of which a snapshot shows a few. Within a stretch
 of days, a value is left out if it is always smaller than the smallest of the values
 that are always among the largest. No snapshot of these days can show it. Only the
-others are processed day by day.
+other values are processed day by day.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ STATE = tuple(
     )
     for kind in kinds
 )
-"""Columns of running totals, in the order in which documents have them."""
+"""Columns of running totals, in the order of documents."""
 
 _CELL = ["community", "cell"]
 _SIZE = STATE[:2]
@@ -41,7 +41,7 @@ class DayStretch:
 
     Attributes:
         begin: community -> rows of ``cell`` and :data:`STATE` before the first of the
-            days, of the values that can be shown.
+            days, for the values that can be shown.
         uploaders: community -> number of owners before the first of the days.
         rows: ``community``, ``day``, change of the number of owners, ``cell`` and
             :data:`STATE`, sorted by community, day and value. The totals are the first
@@ -59,9 +59,9 @@ def stretches(
     """Yield the running totals of the days of each frame.
 
     Args:
-        frames: as :func:`.counting.summed` returns them, from the first day on. No
-            frame ends within a day. Rows of the day :data:`BEFORE` are all changes
-            before the first day that is needed.
+        frames: results of :func:`.counting.summed`, from the first day on. No frame
+            ends within a day. Rows of the day :data:`BEFORE` contain all changes before
+            the first day that is needed.
         cells: numbers of breakdown values.
         limits: breakdown -> number of its values that are shown. All values of other
             breakdowns are shown.
@@ -105,7 +105,7 @@ def _states(changes: pl.DataFrame) -> pl.DataFrame:
         first=first.fill_null(True), came=pl.sum_horizontal(_SIZE)
     )
     totals = {name: pl.col(name).cum_sum() for name in STATE}
-    # one sum over all rows, less the sum before the first row of the value
+    # One sum over all rows, minus the sum before the first row of the value.
     return ordered.with_columns(
         **{
             name: total - pl.when("first").then(total - pl.col(name)).forward_fill()
@@ -147,7 +147,7 @@ def _stretch(
 
 
 def _owners(states: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
-    """Return how the number of owners changes by day, and the number before."""
+    """Return the change of the number of owners by day, and the number before."""
     before = pl.col("size") - pl.col("came")
     changes = (pl.col("size") > 0).cast(pl.Int32) - (before > 0).cast(pl.Int32)
     early = pl.col("day") == BEFORE
@@ -167,14 +167,14 @@ def _candidates(states: pl.DataFrame, place: int, limit: int) -> pl.DataFrame:
         states.filter(own)
         .group_by(_CELL)
         .agg(
-            # a value whose first row is a later day is zero before that day
+            # A value whose first row is on a later day is zero before that day.
             low=pl.when(pl.col("day").min() == BEFORE)
             .then(pl.col("size").min())
             .otherwise(0),
             high=pl.col("size").max(),
         )
     )
-    # the smallest of the values that are always among the largest
+    # The smallest of the values that are always among the largest.
     least = sizes.group_by("community").agg(
         least=pl.when(pl.len() < limit)
         .then(0)

@@ -4,8 +4,8 @@
 """Collect deltas, on disk or in memory, until all deltas of a community are complete.
 
 A document needs all records of its community, and a community can have more records
-than fit in memory. So contributions are summed some parents at a time, written to
-files, and read and summed again some days at a time.
+than fit in memory. Contributions are therefore summed some parents at a time, written
+to files, and read and summed again some days at a time.
 """
 
 from collections import Counter
@@ -17,14 +17,14 @@ import polars as pl
 from .counting import EMPTY, summed
 
 ROWS = 150_000
-"""Rows that are summed at a time."""
+"""Number of rows that are summed at a time."""
 
 
 class SpillFile:
     """The deltas of some communities on one basis.
 
     Args:
-        folder: where files are written; None to store all rows in memory.
+        folder: folder for the files; None to store all rows in memory.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -46,10 +46,10 @@ class SpillFile:
             self._put_away()
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield frames for :func:`.documents.delta_documents`, as often as needed.
+        """Yield frames for :func:`.documents.delta_documents`; repeated calls work.
 
-        With a folder, all rows must be of one community, since frames are sorted by
-        day.
+        With a folder, all rows must belong to one community, because frames are sorted
+        by day.
         """
         if self._folder is None or not self._files:
             yield summed(EMPTY, *self._waiting)

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Count usage events: daily deltas, and snapshots that are continued from them."""
+"""Count usage events: daily deltas, and snapshots that continue from them."""

@@ -48,21 +48,21 @@ _LEAST = 1000
 _FAMILIES = (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT, USAGE_MONTH)
 
 _NO_INDEX = "-"
-"""Name of the bookmark for days that have to be counted again but are in no index."""
+"""Name of the bookmark for days that must be counted again but are in no index."""
 
 
 class UsageAggregator:
     """Writes the usage families of one instance.
 
     Args:
-        app: for its configuration.
-        client: for the requests.
-        text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        app: provides the configuration.
+        client: decodes responses.
+        text_client: does not decode responses.
+        names: the instance's index names.
         subcounts: the registry of breakdowns.
         check: raises when this run must not write any more.
         waiting: called with a sentence before each pause.
-        indices: where documents are written; None for default settings.
+        indices: finds the indices to write to; None for default settings.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class UsageAggregator:
         """Do a step of another worker's run.
 
         Args:
-            key: of the :class:`~..runner.Step`.
+            key: key of the :class:`~..runner.Step`.
         """
         kind, *rest = json.loads(key)
         if kind == _CONTINUE:
@@ -139,7 +139,7 @@ class UsageAggregator:
             self._corrections.complete()
 
     def days_left(self, options: AggregationOptions) -> int:
-        """Return how many days are left for the next run."""
+        """Return the number of days that are left for the next run."""
         return self._left
 
     def finish(self) -> None:
@@ -151,8 +151,8 @@ class UsageAggregator:
     def patterns(self) -> list[str]:
         """Return patterns of the indices that are read and written.
 
-        A health request for a name that does not exist yet would wait for it; one for
-        a pattern does not.
+        A health request for a missing index would wait for it; a request for a pattern
+        does not.
         """
         events = [self._names.events_alias(t) for t in self._queries]
         written = (store.alias for store in self._stores)
@@ -163,8 +163,8 @@ class UsageAggregator:
     ) -> Iterator[list[str]]:
         """Yield lists of days to count, in order.
 
-        Each year of which no document was written yet begins another list, because the
-        size of the indices is known only after earlier years and their snapshots were
+        Each year for which no document was written yet starts another list, because the
+        size of the indices is known only after earlier years and their snapshots are
         written.
         """
         if USAGE_DELTA not in options.families:
@@ -251,7 +251,7 @@ class UsageAggregator:
             last: last day, inclusive, or None.
         """
         why: dict[str, str] = {}
-        # the reason of an index that is gone says more than that of a new one
+        # The reason of a missing index says more than that of a new one.
         for source in sorted(self._known.values(), key=lambda s: not s.gone):
             for day in source.redo:
                 if (not first or day >= first) and (not last or day <= last):
@@ -279,9 +279,9 @@ class UsageAggregator:
         Args:
             first: first day, or None.
             last: last day, inclusive, or None.
-            communities: only these; the days are then not stored for later runs.
+            communities: only these. The days are then not stored for later runs.
             dry_run: store nothing.
-            why: the reason for the correction log.
+            why: reason for the correction log.
         """
         days = {day for source in self._known.values() for day in source.counts}
         days |= self._stored_days()
@@ -303,9 +303,9 @@ class UsageAggregator:
             redo.note([_Noted(community, min(days)) for community in found])
 
     def forget(self) -> None:
-        """Schedule everything to be counted again, by the next run or several."""
+        """Schedule everything to be counted again, by the next run or several runs."""
         self._known = self._sources.read()
-        # days that have documents but no events any more are found only here
+        # Only this finds days that have documents but no longer any events.
         self.rebuild()
         for name, source in list(self._known.items()):
             if name != _NO_INDEX:
@@ -328,7 +328,7 @@ class UsageAggregator:
             dry_run: write nothing.
 
         Returns:
-            How many deltas were written, and how many events were counted.
+            The numbers of deltas that were written, and of events that were counted.
         """
         columns = self._columns(unit)
         counted = DayCounts(columns)
@@ -346,7 +346,7 @@ class UsageAggregator:
         tell = self._corrections.watch(unit, counted, self.pending())
 
         def before(changes: Sequence[DocumentChange]) -> None:
-            # first, so that a run that is killed does not leave outdated snapshots
+            # First, so that a killed run does not leave outdated snapshots.
             redo.note(changes)
             tell(changes)
 
@@ -364,7 +364,7 @@ class UsageAggregator:
     def groups(
         self, communities: Collection[str] | None = None
     ) -> list[dict[str, str]]:
-        """Return the communities whose snapshots have to be continued, in groups.
+        """Return the communities whose snapshots must be continued, in groups.
 
         Args:
             communities: only these; None for all.

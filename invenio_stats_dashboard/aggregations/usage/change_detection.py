@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Find the days that have to be counted again, without relying on a clock.
+"""Find the days that must be counted again, without relying on a clock.
 
 Each write to a shard has a sequence number. Events after the last known checkpoint are
 new, changed or enriched again. A deleted event leaves no document, so an index whose
@@ -41,7 +41,7 @@ class Index:
     """One index of usage events.
 
     Attributes:
-        name: of the index.
+        name: name of the index.
         event_type: ``view`` or ``download``.
         shards: numbers of its shards.
     """
@@ -52,14 +52,14 @@ class Index:
 
 
 class DirtyDays:
-    """Finds the days of usage events that have to be counted again.
+    """Finds the days of usage events that must be counted again.
 
     Args:
-        client: for the requests.
-        names: of the instance's indices.
-        event_types: those that the site has.
-        rules: hash of all settings that the documents depend on. If it differs from
-            the stored one, all days are counted again.
+        client: decodes responses.
+        names: the instance's index names.
+        event_types: the event types of the site.
+        rules: hash of all settings that the documents depend on. If it differs from the
+            stored one, all days are counted again.
 
     Attributes:
         indices: name -> the index, after :meth:`scan` or :meth:`find`.
@@ -115,8 +115,8 @@ class DirtyDays:
         for event_type in self._event_types:
             alias = self._names.events_alias(event_type)
             try:
-                # as ``index``: a request with ``name`` asks all indices of the cluster,
-                # and fails if one of another instance is blocked
+                # With ``index``, because a request with ``name`` reaches all indices of
+                # the cluster and fails if one of another instance is blocked.
                 found = self._client.indices.get_alias(index=alias)
             except NotFoundError:
                 continue
@@ -128,7 +128,7 @@ class DirtyDays:
         """Return the positions in each index of an event type.
 
         Raises:
-            SearchUnavailableError: an index is closed, or a shard is not started.
+            SearchUnavailableError: an index is closed, or a shard has not started.
         """
         alias = self._names.events_alias(event_type)
         positions = self._positions(alias)
@@ -142,16 +142,16 @@ class DirtyDays:
             shards = int(body["settings"]["index"]["number_of_shards"])
             if name not in positions or len(positions[name].shards) != shards:
                 raise SearchUnavailableError(
-                    f"The index {name} is closed, or a shard of it is not started, so "
-                    "its events cannot be counted. Run the same command again when "
-                    "all of it can be read."
+                    f"The index {name} is closed or has a shard that has not started, "
+                    "so its events cannot be counted. Run the same command again when "
+                    "the whole index can be read."
                 )
         return {name: positions[name] for name in settings}
 
     def _positions(self, alias: str) -> dict[str, IndexPositions]:
         """Return the positions in each index of an alias.
 
-        With an asynchronous translog a checkpoint moves only at a flush.
+        With an asynchronous translog, a checkpoint moves only at a flush.
         """
         found = positions_of_all(self._client, alias)
         behind = [
@@ -228,8 +228,8 @@ class DirtyDays:
         )
         if answer["timed_out"] or answer["_shards"]["failed"]:
             raise SearchUnavailableError(
-                f"The index {name} did not answer completely. Run the same command "
-                "again when the cluster is better."
+                f"The response of the index {name} is incomplete. Run the same command "
+                "again when the cluster is healthy."
             )
         aggregations = answer["aggregations"]
         return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
@@ -250,14 +250,14 @@ def _reason(
     before: Mapping[str, int],
     same: bool,
 ) -> str | None:
-    """Return why a day has to be counted again; None if it has not.
+    """Return why a day must be counted again; None if it need not be.
 
     Args:
         day: ``YYYY-MM-DD``.
-        new: day -> events after the last checkpoint.
-        counts: day -> events now.
-        before: day -> events at the last checkpoint.
-        same: the index has the same history and rules as before.
+        new: day -> number of events after the last checkpoint.
+        counts: day -> current number of events.
+        before: day -> number of events at the last checkpoint.
+        same: whether the index has the same history and rules as before.
     """
     if not same:
         return RESTATED if before else LATE

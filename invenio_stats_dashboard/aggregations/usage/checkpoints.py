@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Store checkpoints, from which the next usage snapshots are continued.
+"""Store checkpoints, from which the next usage snapshots continue.
 
-A checkpoint holds all values of a community, also those that its snapshots do not show,
-and hashes of everything that was ever used. Each community has one for the day before
-its newest delta, because the next run changes that delta, and one for the end of each
-earlier year, so that a late event costs at most one year of work.
+A checkpoint contains all values of a community, also those that its snapshots do not
+show, and hashes of everything that was ever used. Each community has one for the day
+before its newest delta, because the next run changes that delta. It also has one for
+the end of each earlier year, so that a late event costs at most one year of work.
 """
 
 import zlib
@@ -30,10 +30,10 @@ from .documents import array_of, packed
 from .usage_totals import UsageTotalsState
 
 LATEST = "latest"
-"""The anchor of the day before the newest delta. Other anchors are years."""
+"""The anchor of the day before the newest delta; other anchors are years."""
 
 PIECE = 4_000_000
-"""Characters of a checkpoint in one document.
+"""Maximum number of characters of a checkpoint in one document.
 
 The hashes of an instance with a million records have a hundred megabytes, which is more
 than OpenSearch accepts in one request.
@@ -42,11 +42,11 @@ than OpenSearch accepts in one request.
 _MOST = 10_000
 
 FirstSeen = dict[tuple[str, str], dict[str, int]]
-"""(Community, day) -> kind of thing -> how many were used for the first time."""
+"""(Community, day) -> kind of thing -> number of things used for the first time."""
 
 
 class SeenSource(TypedDict):
-    """What is read of a stored document of the family ``usage-seen``."""
+    """The fields that are read of a stored document of the family ``usage-seen``."""
 
     community_id: str
     period_start: str
@@ -60,8 +60,8 @@ class Checkpoint:
     Attributes:
         community: UUID or ``global``.
         anchor: ``latest`` or a year.
-        day: the last day that is counted in it.
-        piece: number of the piece; the first, 0, holds the number of all pieces.
+        day: the last day that it counts.
+        piece: number of the piece. The first piece, 0, contains the number of pieces.
     """
 
     community: str
@@ -98,8 +98,8 @@ class Checkpoints:
     """The stored checkpoints of usage.
 
     Args:
-        client: for the requests.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         write: stores bulk actions, each of which names its index.
     """
 
@@ -133,21 +133,22 @@ class Checkpoints:
         return [Checkpoint.of(hit["fields"]) for hit in answer["hits"]["hits"]]
 
     def read(
-        self, kept: Checkpoint
+        self, checkpoint: Checkpoint
     ) -> "tuple[UsageTotalsState, dict[str, array[int]]] | None":
         """Return the content of a checkpoint.
 
         Args:
-            kept: its first piece.
+            checkpoint: the first piece of the checkpoint.
 
         Returns:
             The totals, and the hashes by kind of thing; None if the checkpoint is
             incomplete because a run was killed while it stored it.
         """
-        first = self._client.get(index=self._index, id=kept.id)["_source"]["state"]
+        stored = self._client.get(index=self._index, id=checkpoint.id)
+        first = stored["_source"]["state"]
         text = first["text"]
         for piece in range(1, first["pieces"]):
-            id = replace(kept, piece=piece).id
+            id = replace(checkpoint, piece=piece).id
             answer = self._client.get(index=self._index, id=id, ignore=[404])
             text += answer.get("_source", {}).get("state", {}).get("text", "")
         if xxhash.xxh3_64_hexdigest(text.encode()) != first["mark"]:
@@ -157,12 +158,15 @@ class Checkpoints:
         return source, {kind: array_of(text) for kind, text in seen.items()}
 
     def save(
-        self, kept: Checkpoint, state: UsageTotalsState, seen: Mapping[str, pl.Series]
+        self,
+        checkpoint: Checkpoint,
+        state: UsageTotalsState,
+        seen: Mapping[str, pl.Series],
     ) -> list[str]:
         """Add a checkpoint to those that :meth:`flush` stores.
 
         Args:
-            kept: the checkpoint.
+            checkpoint: the checkpoint.
             state: its totals.
             seen: kind of thing -> hashes.
 
@@ -178,7 +182,7 @@ class Checkpoints:
         mark = xxhash.xxh3_64_hexdigest(text.encode())
         ids = []
         for piece, part in enumerate(parts):
-            its = replace(kept, piece=piece)
+            its = replace(checkpoint, piece=piece)
             of_state: dict[str, str | int] = {"text": part}
             if not piece:
                 of_state |= {"pieces": len(parts), "mark": mark}
@@ -199,7 +203,7 @@ class Checkpoints:
 
 
 class SeenThings:
-    """The things that were used in some communities, and the first day of each.
+    """The things that were used in some communities, with the first day of each.
 
     Args:
         communities: UUIDs and ``global``.
@@ -226,10 +230,11 @@ class SeenThings:
             self._before[kind] = self._before[kind].vstack(found)
 
     def month(self, sources: Sequence[SeenSource]) -> FirstSeen:
-        """Add all things of a month. Months must be added in order.
+        """Add all things of a month; months must be added in order.
 
         Returns:
-            How many things were used for the first time, by community and day.
+            The number of things that were used for the first time, by community and
+            day.
         """
         self._close()
         days = sorted({source["period_start"] for source in sources})
@@ -257,7 +262,7 @@ class SeenThings:
         return new
 
     def until(self, community: str, day: str) -> dict[str, pl.Series]:
-        """Return what was used in a community before a day of the last added month.
+        """Return what a community used before a day of the last added month.
 
         Args:
             community: UUID or ``global``.

@@ -3,8 +3,8 @@
 
 """Write the correction log of usage: which complete days changed later, and why.
 
-A day is complete once a run that began after the day's end has left nothing to do. A
-correction is logged before the first document of its day is replaced, so none is
+A day is complete when a run that started after the end of the day has left nothing to
+do. A correction is logged before the first document of its day is replaced, so none is
 missing from the log. A run that was killed and repeated may log a correction twice.
 """
 
@@ -26,15 +26,15 @@ from .documents import StoredTotals, totals_of
 _KIND = "correction"
 _COMPLETE = "complete:usage"
 _NAMED = 50
-"""Communities listed in one entry; the others are only counted."""
+"""Maximum number of communities listed in one entry; the others are only counted."""
 
 
 class UsageCorrections:
     """Writes and reads the correction log of usage.
 
     Args:
-        client: for the requests.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         deltas: the store of usage deltas.
     """
 
@@ -67,7 +67,7 @@ class UsageCorrections:
     ) -> Callable[[Sequence[DocumentChange]], None]:
         """Return a function that logs changes before they are written.
 
-        It logs each complete day once.
+        The function logs each complete day once.
 
         Args:
             unit: the days that are counted.
@@ -92,7 +92,7 @@ class UsageCorrections:
         return tell
 
     def read(self, size: int = 100) -> list[dict[str, Any]]:
-        """Return the newest entries, the newest first."""
+        """Return the newest entries, newest first."""
         try:
             self._client.indices.refresh(index=self._index)
         except NotFoundError:
@@ -125,7 +125,7 @@ class UsageCorrections:
         self._client.index(index=self._index, id=id, body=body)
 
     def _stored(self, days: Iterable[str]) -> dict[str, StoredTotals]:
-        """Return the stored totals of the instance by day."""
+        """Return the stored totals of the instance, by day."""
         found = {}
         for day in days:
             answer = self._client.get(

@@ -5,9 +5,9 @@
 
 An event counts in each of its communities and in ``global``, and there for each of its
 values of each breakdown, so rows multiply. To bound the memory, rows are reduced to
-distinct ones before they are multiplied, and then counted in portions. Where distinct
-things are counted, all rows of a thing, such as a visitor, are in the same portion, so
-that the counts of the portions can be added up.
+distinct ones before they are multiplied, and then counted in portions. If a metric
+counts distinct things, such as visitors, all rows of a thing are in the same portion.
+The counts of the portions can therefore be added up.
 """
 
 import math
@@ -19,7 +19,7 @@ import polars as pl
 from .event_columns import KINDS, NOBODY, BreakdownColumn, EventColumns, Lists
 
 PORTION = 400_000
-"""Rows in one portion, after they were multiplied."""
+"""Number of rows in one portion, after multiplication."""
 
 SUMS = ("total_events", "total_volume")
 _DISTINCT = {
@@ -30,17 +30,17 @@ _DISTINCT = {
 }
 METRICS = (*_DISTINCT, *SUMS)
 _PLACE = ("day", "kind", "community")
-"""The columns that identify a count, besides the value of a breakdown.
+"""The columns that identify a count, in addition to the value of a breakdown.
 
 The column ``place`` numbers their combinations.
 """
 
 
 ROWS = 60_000
-"""Events times communities that :meth:`DayCounts.groups` puts into one group."""
+"""Maximum of events times communities in one group of :meth:`DayCounts.groups`."""
 
 PIECE = 200_000
-"""Events that are reduced to distinct rows at a time."""
+"""Number of events that are reduced to distinct rows at a time."""
 
 BreakdownCounts = tuple[list[str], pl.DataFrame]
 """The values of a breakdown, and its counts.
@@ -56,7 +56,7 @@ class _Many:
 
     Attributes:
         frame: one row for each number and thing.
-        sizes: number -> how many things it stands for.
+        sizes: number -> number of things that it stands for.
     """
 
     frame: pl.DataFrame
@@ -73,7 +73,7 @@ class DayCounts:
             :data:`METRICS`.
 
     Args:
-        columns: the events; the totals are counted at once.
+        columns: the events; the totals are counted immediately.
     """
 
     def __init__(self, columns: EventColumns) -> None:
@@ -91,7 +91,7 @@ class DayCounts:
     def groups(self) -> list[list[int]]:
         """Return the numbers of all communities, in groups to be counted together.
 
-        They are sorted by UUID. There are several groups only for a single day.
+        They are sorted by UUID. Only a single day has several groups.
         """
         sizes: dict[int, int] = dict(
             self.totals.group_by("community")
@@ -136,7 +136,7 @@ class DayCounts:
         """Count some breakdowns, as :meth:`cells` does.
 
         The distinct rows are in memory for one column and metric at a time. The column
-        ``sub`` determines most breakdowns, each other column one.
+        ``sub`` determines most breakdowns. Each other column determines one.
         """
         events = self._events
         found: dict[str, BreakdownCounts] = {}
@@ -200,16 +200,16 @@ SEEN = ("view_records", "view_parents", *(f"download_{t}" for t in _THINGS.value
 def _placed(
     frame: pl.DataFrame, communities: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, _Many]:
-    """Return events with a number for the combinations of ``_PLACE`` they count in.
+    """Number the combinations of ``_PLACE`` in which events count.
 
     Args:
         frame: the result of :meth:`~.event_columns.EventColumns.frame`.
         communities: one row for each number in the column ``com`` and community.
 
     Returns:
-        The events with the column ``where``, which stands for several combinations;
-        the combinations, one row each, whose positions are the numbers in ``place``;
-        and the numbers in ``place`` for each number in ``where``.
+        The events with the column ``where``, which stands for several combinations; the
+        combinations, one row each, whose positions are the numbers in ``place``; and
+        the numbers in ``place`` for each number in ``where``.
     """
     lists = frame.select("day", "kind", "com").unique().with_row_index("where")
     rows = lists.join(communities, on="com").select("where", *_PLACE)
@@ -225,7 +225,7 @@ def _distinct(
 ) -> Iterator[tuple[str | None, pl.DataFrame]]:
     """Yield the distinct rows of events, for one column that determines values.
 
-    All rows of a thing are in the same frame, so that counts of frames can be added up.
+    All rows of a thing are in the same frame, so the counts of frames can be added up.
 
     Yields:
         A metric, and its distinct rows of ``where``, the column, and the thing that the
@@ -246,7 +246,7 @@ def _distinct(
 
 
 def _pieces(events: pl.DataFrame, thing: str | None) -> Iterable[pl.DataFrame]:
-    """Divide events into pieces of about :data:`PIECE` rows; see :func:`_cut`."""
+    """Divide events into pieces of roughly :data:`PIECE` rows; see :func:`_cut`."""
     return _cut(events, thing, math.ceil(len(events) / PIECE), seed=1)
 
 
@@ -258,9 +258,9 @@ def _cut(
     Args:
         frame: the rows.
         thing: the column of things; None divides by position.
-        portions: their number.
-        seed: of the hash. A frame that results from one division must be divided with
-            another seed: with the same one, all its rows can be in one portion.
+        portions: number of portions.
+        seed: seed of the hash. A frame that results from one division must be divided
+            with another seed. With the same seed, all its rows can be in one portion.
     """
     if portions <= 1:
         return [frame]
@@ -272,7 +272,7 @@ def _cut(
 
 
 def _sizes(rows: pl.DataFrame, count: int) -> pl.Series:
-    """Return how many rows each number in the column ``where`` has."""
+    """Return the number of rows for each number in the column ``where``."""
     found = rows.group_by("where").len()
     every = pl.DataFrame({"where": pl.int_range(count, dtype=pl.UInt32, eager=True)})
     return every.join(found, on="where", how="left", maintain_order="left")[
@@ -286,7 +286,7 @@ class _Counting:
     The column ``cell`` combines ``place`` and ``value`` into one number.
 
     Args:
-        breakdown: to count.
+        breakdown: the breakdown to count.
         where: the numbers in ``place`` for each number in ``where``.
     """
 
@@ -300,7 +300,7 @@ class _Counting:
         }
 
     def add(self, metric: str | None, frame: pl.DataFrame) -> None:
-        """Count what :func:`_distinct` yields."""
+        """Count a metric and frame of :func:`_distinct`."""
         thing = None if metric is None else _DISTINCT[metric]
         if metric is None or thing is None:
             counts = [pl.col(name).sum() for name in SUMS]
@@ -315,7 +315,7 @@ class _Counting:
         ]
 
     def counts(self) -> pl.DataFrame:
-        """Return the column ``cell`` and all :data:`METRICS`."""
+        """Return a frame with the column ``cell`` and all :data:`METRICS`."""
         result = _together(self._parts[None])
         for metric in _DISTINCT:
             found = _together(self._parts[metric])

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Group the days that are counted together in one step."""
+"""Group days into batches that are counted in one step."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 CHUNK = 60_000
-"""Events in a batch of several days. A day is never split, however many it has."""
+"""Maximum number of events in a batch of several days; a day is never split."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def units(
     Args:
         days: the days to group.
         counts: day -> number of events.
-        limit: events in a batch of more than one day.
+        limit: maximum number of events in a batch of more than one day.
     """
     found: list[DayBatch] = []
     for day in sorted(days):
@@ -58,6 +58,6 @@ def units(
 
 
 def _goes_on(unit: DayBatch, day: str) -> bool:
-    """Return whether a day follows a batch in the same month."""
+    """Return whether a day follows a batch and is in the same month."""
     following = date.fromisoformat(unit.last) + timedelta(days=1)
     return following.isoformat() == day and unit.last[:7] == day[:7]

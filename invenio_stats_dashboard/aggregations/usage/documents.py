@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Build usage deltas, and the documents of the family ``usage-seen``.
+"""Build usage deltas and the documents of the family ``usage-seen``.
 
 The breakdowns of a month have millions of values. Creating a Python object for each
-would take longer than everything else together, so their JSON is assembled as columns
+would take longer than everything else together, so their JSON is assembled from columns
 of text.
 """
 
@@ -32,7 +32,7 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Event types and their metrics, by the number of the type in the columns."""
 
 StoredTotals = dict[str, dict[str, int]]
-"""Event type -> metric -> number: the field ``totals`` of a document."""
+"""Event type -> metric -> number; the field ``totals`` of a document."""
 
 _CELL = ["community", "value"]
 _NONE = msgspec.Raw(b"[]")
@@ -46,7 +46,7 @@ def deltas(counted: DayCounts) -> Iterator[Document]:
     for group in counted.groups():
         cells = {name: _Cells(*found) for name, found in counted.cells(group).items()}
         for day in numbers:
-            # one day at a time: the texts are far larger than the counts
+            # One day at a time: the texts are far larger than the counts.
             texts = {name: of_name.of_day(day) for name, of_name in cells.items()}
             for community in group:
                 if (day, community) not in totals:
@@ -102,14 +102,14 @@ def packed(hashes: Iterable[int]) -> str:
 
 
 def array_of(text: str) -> "array[int]":
-    """Decode a text of :func:`packed`."""
+    """Decode a result of :func:`packed`."""
     numbers = array("Q")
     numbers.frombytes(b64decode(text))
     return numbers
 
 
 def _totals(frame: pl.DataFrame) -> dict[tuple[int, int], StoredTotals]:
-    """Return the totals, zeros included, by the numbers of day and community."""
+    """Return the totals, with zeros, by the numbers of day and community."""
     totals: dict[tuple[int, int], StoredTotals] = {}
     for *key, kind, row in zip(
         frame["day"],
@@ -204,7 +204,7 @@ def _joined(communities: pl.Series, texts: pl.Series) -> dict[int, msgspec.Raw]:
 
 
 def _object(part: str, names: Sequence[str]) -> pl.Expr:
-    """Return the text of an event type's metrics, as an item of a JSON object."""
+    """Return the metrics of an event type as text: a key and value of a JSON object."""
     pieces = [pl.lit(f',"{part}":{{')]
     for number, name in enumerate(names):
         comma = "," if number else ""

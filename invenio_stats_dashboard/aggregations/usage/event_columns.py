@@ -3,11 +3,11 @@
 
 """Store usage events in memory as columns of numbers.
 
-Records, parents, visitors and files become 64-bit hashes, so that a day of a million
-events needs none of their texts. Each distinct list of communities, and each distinct
-object of breakdown values, gets a number when it is first seen. All events of a record
-between two changes of its membership carry the same bytes for these, so each is decoded
-once, not once per event.
+Records, parents, visitors and files become 64-bit hashes, so a day of a million events
+needs none of their texts. Each distinct list of communities, and each distinct object
+of breakdown values, gets a number when it is first seen. All events of a record between
+two changes of its membership have the same bytes for these, so each list or object is
+decoded once, not once per event.
 """
 
 from array import array
@@ -35,7 +35,7 @@ KINDS = ("view", "download")
 """The event types. Their positions are their numbers in the columns."""
 
 _REMEMBERED = 50_000
-"""Size of the cache of field values, such as referrers, whose number is known."""
+"""Maximum number of field values, such as referrers, whose numbers are cached."""
 
 _Text = TypeVar("_Text", bound=str | None)
 
@@ -54,7 +54,7 @@ class CountedEvent(msgspec.Struct, gc=False):
     is_machine: bool | None = None
     is_robot: bool | None = None
     via_api: bool | None = None
-    # msgspec would accept nothing but null for ``Raw | None``
+    # msgspec would accept nothing but null for ``Raw | None``.
     community_ids: msgspec.Raw = None  # type: ignore[assignment]
     subcounts: msgspec.Raw = None  # type: ignore[assignment]
 
@@ -84,7 +84,7 @@ class Numbered(Generic[_Text]):
 
 
 class Lists:
-    """Numbered lists of texts. The first list that is appended has the number 0."""
+    """Numbered lists of texts; the first appended list has the number 0."""
 
     def __init__(self) -> None:
         self._names: Numbered[str] = Numbered()
@@ -121,7 +121,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class BreakdownColumn:
-    """Where the values of one breakdown come from.
+    """The source of the values of one breakdown.
 
     Attributes:
         key: name of the breakdown.
@@ -135,11 +135,12 @@ class BreakdownColumn:
 
 
 class _Raws:
-    """Numbers distinct JSON texts, and decodes each once.
+    """Numbers distinct JSON texts, and decodes each of them once.
 
     Args:
         decoded: called with each new value, in the order of the numbers. The number 0
-            is for a missing text, for which it is called with None at once.
+            stands for a missing text; for it, ``decoded`` is called immediately, with
+            None.
     """
 
     def __init__(self, decoded: Callable[[Any], None]) -> None:
@@ -153,7 +154,7 @@ class _Raws:
     def __getitem__(self, raw: msgspec.Raw | None) -> int:
         if raw is None:
             return 0
-        # the texts themselves would need more memory than all the rest
+        # The texts themselves would need more memory than everything else.
         digest = xxhash.xxh3_128_digest(raw)
         number = self._numbers.get(digest)
         if number is None:
@@ -186,8 +187,8 @@ class EventColumns:
         of_records = [
             (s.key, self._lists[s.key]) for s in subcounts.values() if s.of_record
         ]
-        # the functions do not refer to self: a reference cycle would hold the memory
-        # until the next run of the garbage collector
+        # The functions do not refer to self, because a reference cycle would hold the
+        # memory until the next run of the garbage collector.
         self._raw_communities = _Raws(partial(_add_communities, self.communities))
         self._raw_objects = _Raws(partial(_add_object, of_records))
         self._numbers = {name: array("I") for name in ("day", "com", "sub")}
@@ -206,7 +207,7 @@ class EventColumns:
 
     @property
     def objects(self) -> int:
-        """Return how many distinct numbers the column ``sub`` can have."""
+        """Return the number of distinct numbers that the column ``sub`` can have."""
         return len(self._raw_objects)
 
     def add(self, kind: int, events: Sequence[CountedEvent]) -> None:
@@ -238,11 +239,11 @@ class EventColumns:
                 self._values[subcount.key].extend([number(v) for v in values])
 
     def frame(self) -> pl.DataFrame:
-        """Return the events, one row each, all columns numbers.
+        """Return the events, one row each, with numbers in all columns.
 
         The columns are ``day``, ``com`` (list of communities), ``sub`` (object of
         breakdown values), the hashes ``rec``, ``par``, ``vis`` and ``file``, ``kind``,
-        ``size`` in bytes, and one for each breakdown of a field of the event.
+        ``size`` in bytes, and one column for each breakdown by a field of the event.
         """
         columns = {name: _series(values) for name, values in self._numbers.items()}
         for name, values in self._hashes.items():
@@ -279,7 +280,7 @@ def _add_object(
 def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
     """Return a function that numbers the field values of an event's breakdown.
 
-    It appends a list with the one value for each new number.
+    For each new number, the function appends a list with the one value.
     """
     extract, known = _EXTRACTS[subcount.extract], Numbered[str]()
 

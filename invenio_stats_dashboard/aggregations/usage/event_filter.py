@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Select the usage events that count: those that the stock record statistics count.
+"""Select the usage events to count: those that the stock record statistics count.
 
 The numbers on the record pages leave out some clients, such as robots. The query
-modifiers in the site's ``STATS_AGGREGATIONS`` decide which, so the same modifiers are
-applied here.
+modifiers in the site's ``STATS_AGGREGATIONS`` decide which, so this module applies the
+same modifiers.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _NOTHING_ELSE: dict[str, Any] = {"match_all": {}}
 
 
 def queries(app: Flask) -> dict[str, dict[str, Any]]:
-    """Return the query for the events that count, by event type.
+    """Return the query for the events to count, by event type.
 
     Event types that the site has not configured are omitted.
     """
@@ -44,7 +44,8 @@ def rules(
     Args:
         counted: the result of :func:`queries`.
         subcounts: the registry of breakdowns.
-        top: how many values a snapshot lists of a breakdown that shows the largest.
+        top: number of values that a snapshot lists for a breakdown that is not listed
+            completely.
     """
     described = [
         [s.key, s.event, s.extract if s.event else "", s.show]
@@ -70,6 +71,6 @@ def _query(params: Mapping[str, Any]) -> dict[str, Any]:
     for modifier in [filter_robots] if modifiers is None else modifiers:
         search = modifier(search)
     query = search.to_dict().get("query", _NOTHING_ELSE)
-    # the stock aggregation puts an event without the field into no bucket
+    # The stock aggregation puts an event without the field into no bucket.
     field = {"exists": {"field": params.get("field", "unique_id")}}
     return {"bool": {"filter": [query, field]}}

@@ -4,8 +4,8 @@
 """Read the events of some days exactly once, even during writes.
 
 Each shard is read through a point in time on its primary. An event that is rewritten
-between two pages is then neither missed nor read twice, and a page whose response was
-lost can be requested again.
+between two pages is therefore neither missed nor read twice, and a page whose response
+was lost can be requested again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,10 +23,10 @@ from ...search.pipelining import ahead
 from .event_columns import CountedEvent
 
 PAGE = 10_000
-"""Events in one page."""
+"""Maximum number of events in one page."""
 
 LIMIT = 120.0
-"""Seconds to retry while OpenSearch takes no requests."""
+"""Seconds to retry while OpenSearch accepts no requests."""
 
 _KEEP_ALIVE = "5m"
 
@@ -50,9 +50,9 @@ class EventReader(Generic[_Source]):
     """Reads the events of whole days.
 
     Args:
-        text_client: returns undecoded bodies.
+        text_client: does not decode responses.
         waiting: called with a sentence before each pause.
-        limit: seconds to retry while OpenSearch takes no requests.
+        limit: seconds to retry while OpenSearch accepts no requests.
         event: a :class:`msgspec.Struct` with the fields to decode of each event.
     """
 
@@ -82,7 +82,7 @@ class EventReader(Generic[_Source]):
         event: type[Any] = CountedEvent,
     ) -> None:
         self._client, self._waiting, self._limit = text_client, waiting, limit
-        # _Hit[event] is an expression here, which a type checker does not evaluate
+        # _Hit[event] is an expression here, which a type checker does not evaluate.
         self._decode_page = page_decoder(
             _Hit[event], strict=False  # type: ignore[valid-type]
         )
@@ -105,7 +105,7 @@ class EventReader(Generic[_Source]):
             only: query that the events must match.
 
         Raises:
-            SearchUnavailableError: OpenSearch did not answer, or not completely.
+            SearchUnavailableError: OpenSearch did not respond, or not completely.
         """
         days = {"gte": first, "lte": last, "format": "yyyy-MM-dd"}
         body = {
@@ -113,12 +113,13 @@ class EventReader(Generic[_Source]):
             "query": {"bool": {"filter": [{"range": {"timestamp": days}}, only]}},
             "sort": [{"_seq_no": "asc"}],
             "track_total_hits": False,
-            # whole: filtering the fields costs the cluster as much again as reading
+            # The whole source, because filtering its fields would double the work of
+            # the cluster.
             "_source": True,
         }
         for shard in sorted(shards):
             with self._point_in_time(index, shard) as pit:
-                # the cluster searches the next page while this one is processed
+                # The cluster searches the next page while this one is processed.
                 yield from ahead(self._pages({**body, "pit": pit}, index))
 
     def _pages(self, body: dict[str, Any], index: str) -> Iterator[list[_Source]]:
@@ -126,8 +127,8 @@ class EventReader(Generic[_Source]):
             page = self._decode_page(self._send("POST", "/_search", body))
             if not page.is_complete or page.shards.successful != 1:
                 raise SearchUnavailableError(
-                    f"{index} did not answer completely. Run the same command again "
-                    "when the cluster is better."
+                    f"The response of {index} is incomplete. Run the same command "
+                    "again when the cluster is healthy."
                 )
             hits = page.hits
             if hits:
@@ -148,13 +149,13 @@ class EventReader(Generic[_Source]):
             pit = _decode_opened(self._send("POST", path, None, params)).pit_id
         except NotFoundError:
             raise SearchUnavailableError(
-                f"The index {index} is not there any more; its month was switched to "
-                "another one meanwhile. Run the same command again."
+                f"The index {index} no longer exists, because a cut-over has replaced "
+                "it by another one. Run the same command again."
             ) from None
         try:
             yield {"id": pit, "keep_alive": _KEEP_ALIVE}
         finally:
-            # if this fails, the point in time expires after _KEEP_ALIVE
+            # If this fails, the point in time expires after _KEEP_ALIVE.
             with suppress(OpenSearchException):
                 self._client.transport.perform_request(
                     "DELETE", "/_search/point_in_time", body={"pit_id": [pit]}

@@ -4,9 +4,9 @@
 """Store the sums of a month's deltas, for breakdowns that show only the largest values.
 
 Without them, a query over a year would read 365 deltas, each with all breakdowns. A
-document holds one breakdown of a community's month, its numbers as columns, and a hash
-of the checksums of the deltas that were added up. A reader compares this hash with the
-stored deltas, and ignores a month sum that is outdated.
+document contains one breakdown of a community's month, its numbers as columns, and a
+hash of the checksums of the deltas that were added up. A reader compares this hash with
+the stored deltas, and ignores a month sum that is outdated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from .usage_totals import UsageTotals
 
 LEAST = 8
-"""Deltas that a month must have. Fewer can be read as fast as their sum."""
+"""Minimum number of deltas in a month; fewer can be read as fast as their sum."""
 
 
 class MonthSumState(TypedDict):
-    """What a checkpoint stores of a month sum.
+    """The part of a checkpoint that describes a month sum.
 
-    ``before`` holds breakdown key -> value -> sums before the month, in the order of
+    ``before`` contains breakdown key -> value -> sums before the month, in the order of
     :data:`~.sums.SUMS`; None for a value without earlier events.
     """
 
@@ -40,7 +40,7 @@ class MonthSumState(TypedDict):
 
 
 class MonthSumColumns(TypedDict):
-    """One breakdown of a month as columns; equal positions are of the same value."""
+    """One breakdown of a month as columns; equal positions belong to the same value."""
 
     ids: Sequence[str]
     view: dict[str, Sequence[int]]
@@ -51,18 +51,18 @@ def mark(checksums: Iterable[str]) -> str:
     """Return a hash of the checksums of deltas.
 
     Args:
-        checksums: sorted by day.
+        checksums: their checksums, sorted by day.
     """
     return xxhash.xxh3_64_hexdigest("\n".join(checksums).encode())
 
 
 class MonthSum:
-    """What the values of breakdowns have gained since a month began.
+    """The increase of breakdown values since the start of a month.
 
-    It stores the sums before the month of the values that have changed in it.
+    For the values that have changed in the month, it stores the sums before the month.
 
     Args:
-        keys: of the breakdowns.
+        keys: keys of the breakdowns.
         state: result of :meth:`state`, to continue from.
 
     Attributes:
@@ -83,7 +83,7 @@ class MonthSum:
         }
 
     def begin(self, delta: StoredDelta) -> None:
-        """Start the day of a delta, and a new month if it is the first of one."""
+        """Start the day of a delta, and a new month if it is the first in it."""
         name = delta.period_start[:7]
         if name != self.name:
             self.name, self._deltas = name, []
@@ -96,7 +96,7 @@ class MonthSum:
         """Store the sums of values before a day is added to them.
 
         Args:
-            key: of a breakdown.
+            key: key of a breakdown.
             cells: value -> its running sums.
             changed: the values of the day.
         """
@@ -117,10 +117,10 @@ class MonthSum:
         return mark(self._deltas)
 
     def columns(self, key: str, cells: Mapping[str, ValueSums]) -> MonthSumColumns:
-        """Return what the values of a breakdown have gained, the most viewed first.
+        """Return the increase of the values of a breakdown, the most viewed first.
 
         Args:
-            key: of the breakdown.
+            key: key of the breakdown.
             cells: value -> its running sums.
         """
         rows: list[tuple[Any, ...]] = []
@@ -147,8 +147,8 @@ class MonthSums:
     """Writes month sums.
 
     Args:
-        client: for the requests.
-        store: of the family ``usage-month``.
+        client: decodes responses.
+        store: store of the family ``usage-month``.
     """
 
     def __init__(self, client: OpenSearch, store: AggregateStore) -> None:
@@ -183,7 +183,7 @@ class MonthSums:
         """Store the saved months, and delete all others from some days on.
 
         Args:
-            starts: community -> the day from whose month on all months were saved.
+            starts: community -> a day; all months from its month on were saved.
         """
         self._actions.flush()
         self._store.refresh()

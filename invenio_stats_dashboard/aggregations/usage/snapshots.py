@@ -3,8 +3,8 @@
 
 """Continue usage snapshots and month sums from the deltas that have changed.
 
-The communities to continue, and the day from which each has to be continued, are stored
-before a delta is written. They are removed once the snapshots are written. A run that
+Before a delta is written, its community is stored with the day from which its snapshots
+must be continued. The community is removed when its snapshots are written. A run that
 is killed in between loses only the work on some communities.
 """
 
@@ -37,16 +37,16 @@ from .sums import StoredDelta, decode_delta
 from .usage_totals import ShownBreakdowns, UsageTotals, UsageTotalsState
 
 GROUP = 40
-"""Communities that are continued together."""
+"""Number of communities that are continued together."""
 
 _SMALL, _LARGE = 500, 8
-"""Deltas in one page: of most communities, and of ``global``."""
+"""Number of deltas in one page: for most communities, and for ``global``."""
 
 _REDO = "redo:usage-snapshot"
 
 
 class _ChangedDay(Protocol):
-    """A day of a community of which a document is about to change."""
+    """A day of a community on which a document is about to change."""
 
     @property
     def community(self) -> str: ...
@@ -56,13 +56,13 @@ class _ChangedDay(Protocol):
 
 
 class SnapshotRestart:
-    """Stores from which day the snapshots of each community have to be continued.
+    """Stores the day from which the snapshots of each community must be continued.
 
-    The stored document is read at once.
+    Creating an instance reads the stored document.
 
     Args:
-        client: for the requests.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         check: raises when this run must not write any more.
 
     Attributes:
@@ -112,7 +112,7 @@ class SnapshotRestart:
             changed = change(self.days)
             if changed == self.days:
                 return
-            # between reading and writing, so that a later run's days are not lost
+            # Between reading and writing, so that a later run's days are not lost.
             if self._check:
                 self._check()
             try:
@@ -139,7 +139,7 @@ def _earlier(days: Mapping[str, str], others: Mapping[str, str]) -> dict[str, st
 
 @dataclass(frozen=True)
 class _Start:
-    """Where one community's snapshots are continued.
+    """The days from which one community's snapshots continue.
 
     Attributes:
         replay: first day whose delta is added.
@@ -154,8 +154,8 @@ class Snapshots:
     """Continues the snapshots of communities.
 
     Args:
-        client: for the requests.
-        names: of the instance's indices.
+        client: decodes responses.
+        names: the instance's index names.
         deltas: the store of usage deltas.
         seen: the store of the family ``usage-seen``.
         snapshots: the store of usage snapshots.
@@ -180,7 +180,7 @@ class Snapshots:
     def groups(self, days: Mapping[str, str]) -> list[dict[str, str]]:
         """Divide communities into groups that are continued together.
 
-        ``global``, the largest by far, is a group of its own.
+        ``global``, by far the largest, forms its own group.
 
         Args:
             days: community -> first day.
@@ -198,7 +198,7 @@ class Snapshots:
             days: community -> day from which they are written.
 
         Returns:
-            How many snapshots were written.
+            The numbers of snapshots.
         """
         self._deltas.refresh()
         self._seen.refresh()
@@ -242,7 +242,7 @@ class _Group:
     """Continues one group of communities, day by day.
 
     Args:
-        snapshots: to which the group belongs.
+        snapshots: the object that the group belongs to.
         days: community -> first day whose snapshot is written.
         months: writes the month sums.
     """
@@ -281,7 +281,7 @@ class _Group:
         self._starts[community] = _Start(replay, day)
 
     def outdated(self) -> list[Checkpoint]:
-        """Return the earlier checkpoints that are wrong now and were not replaced."""
+        """Return the earlier checkpoints that are now wrong and were not replaced."""
         return [
             kept
             for kept in self._kept
@@ -319,7 +319,7 @@ class _Group:
             self._save_month(community)
 
     def _add(self, delta: StoredDelta, new: FirstSeen) -> Iterator[Document]:
-        """Add a delta, and yield the snapshot of its day if it has to be written."""
+        """Add a delta, and yield the snapshot of its day if it must be written."""
         community, day = delta.community_id, delta.period_start
         running = self._running[community]
         if day == self._newest.get(community):
@@ -332,7 +332,7 @@ class _Group:
             yield running.snapshot(community, day)
 
     def _save_month(self, community: str) -> None:
-        """Save the sums of a community's month, which will get no more days."""
+        """Save the sums of a community's month, which gets no more days."""
         running = self._running[community]
         if running.month.name >= self._days[community][:7]:
             self._months.save(community, running)

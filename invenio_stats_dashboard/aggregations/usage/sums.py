@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The metrics of usage deltas that can be added up over days."""
+"""Metrics of usage deltas that can be added up over days."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ SUMS = (
 """Paths of these metrics, in the order of :func:`sums_of`."""
 
 EventSums = tuple[int, int, int, int, int]
-"""Their numbers, in the order of :data:`SUMS`."""
+"""Numbers in the order of :data:`SUMS`."""
 
 
 class Views(msgspec.Struct, gc=False):
@@ -51,7 +51,7 @@ class EventTotals(msgspec.Struct, gc=False):
 
 
 class StoredDelta(msgspec.Struct):
-    """What snapshots and month sums need of a stored usage delta."""
+    """The fields of a stored usage delta that snapshots and month sums need."""
 
     community_id: str
     period_start: str
@@ -66,7 +66,7 @@ _NO_VIEWS, _NO_DOWNLOADS = Views(), Downloads()
 
 
 def cell_of(id: str, sums: Sequence[int]) -> ValueSums:
-    """Return the sums of a value, given in the order of :data:`SUMS`."""
+    """Return the sums of a value from numbers in the order of :data:`SUMS`."""
     return ValueSums(
         id,
         Views(*sums[:2]) if sums[0] else None,
@@ -90,9 +90,9 @@ def add_sums(cell: ValueSums | EventTotals, found: ValueSums | EventTotals) -> N
     """Add sums to others, in place.
 
     Args:
-        cell: is changed.
-        found: is added. ``cell`` takes over its objects for event types that ``cell``
-            has none of, so ``found`` must not be used afterwards.
+        cell: the sums to change.
+        found: the sums to add. For event types that ``cell`` lacks, it takes over the
+            objects of ``found``, so ``found`` must not be used afterwards.
     """
     if (more := found.view) is not None:
         if (view := cell.view) is None:

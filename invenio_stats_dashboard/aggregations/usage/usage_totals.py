@@ -3,9 +3,9 @@
 
 """Add up the deltas of one community, and build its snapshots.
 
-Sums of a value in a delta become the value's running sums; those of later deltas are
-added to them. Running totals only grow. The largest values of a day are therefore among
-the largest of the day before and the values that have changed.
+The sums of a value in a delta become the value's running sums. The sums of later deltas
+are added to them. Running totals only grow. The largest values of a day are therefore
+among the largest of the day before and the values that have changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,8 +41,8 @@ def by_size(cell: ValueSums) -> tuple[int, int, str]:
     )
 
 
-# the next two are called for values that have views or downloads; an assertion would
-# slow down the innermost loop
+# The next two functions are called only for values with views or downloads. Assertions
+# would slow down the innermost loop.
 
 
 def by_views(cell: ValueSums) -> tuple[int, str]:
@@ -64,7 +64,7 @@ _ORDERS: tuple[tuple[str, _Order], ...] = (
 
 
 class UsageTotalsState(TypedDict):
-    """What a checkpoint stores of running totals.
+    """The part of a checkpoint that describes running totals.
 
     Sums are in the order of :data:`~.sums.SUMS`.
     """
@@ -77,11 +77,11 @@ class UsageTotalsState(TypedDict):
 
 @dataclass(frozen=True)
 class ShownBreakdowns:
-    """The breakdowns, and how many of their values a snapshot lists.
+    """The breakdowns, and the number of their values that a snapshot lists.
 
     Attributes:
         every: breakdown key -> whether all its values are listed, in order.
-        top: how many values are listed of the others.
+        top: number of values that are listed for the other breakdowns.
     """
 
     every: dict[str, bool]
@@ -96,7 +96,7 @@ class UsageTotals:
         state: result of :meth:`state`, to continue from.
 
     Attributes:
-        distinct: kind of thing -> how many were used so far.
+        distinct: kind of thing -> number of things used so far.
         month: sums of the month of the last day that was added.
     """
 
@@ -142,8 +142,8 @@ class UsageTotals:
         """Add a day.
 
         Args:
-            delta: of the day; its objects must not be used afterwards.
-            new: kind of thing -> how many were used for the first time.
+            delta: delta of the day; its objects must not be used afterwards.
+            new: kind of thing -> number of things used for the first time.
         """
         add_sums(self._totals, delta.totals)
         self.month.begin(delta)
@@ -164,8 +164,8 @@ class UsageTotals:
         """Yield the sums of the month of the last added day, up to that day.
 
         Yields:
-            The key of a breakdown of which snapshots list the largest values, and the
-            sums of all its values.
+            The key of a breakdown for which snapshots list only the largest values, and
+            the sums of all its values.
         """
         for key in self._largest:
             yield key, self.month.columns(key, self._cells[key])
@@ -200,7 +200,7 @@ class UsageTotals:
                 "view": dict(zip(VIEW, view, strict=True)),
                 "download": dict(zip(DOWNLOAD, download, strict=True)),
             },
-            # encoded now: later days change the same objects
+            # Encoded now, because later days change the same objects.
             "subcounts": msgspec.Raw(_encode(subcounts)),
         }
         return Document(community, day, body)
@@ -224,6 +224,6 @@ class UsageTotals:
         self._largest[key] = chosen
 
     def _first(self, cells: Iterable[ValueSums], order: _Order) -> list[ValueSums]:
-        """Return the largest distinct values in an order."""
+        """Return the largest distinct values, sorted."""
         found = {cell.id: cell for cell in cells}
         return sorted(found.values(), key=order)[: self._shown.top]

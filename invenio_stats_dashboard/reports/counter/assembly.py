@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Make the COUNTER dataset report of one month."""
+"""Create the COUNTER dataset report of one month."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,10 +36,10 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class ReportProgress:
-    """How far a report is.
+    """The progress of a report.
 
     Attributes:
-        label: the last thing done.
+        label: the last completed step.
         done: days counted, or records written.
         total: all days, or all records.
         events: events counted so far.
@@ -57,9 +57,9 @@ class CounterReport:
 
     Attributes:
         header: ``report-header``.
-        records: number of datasets that were used, including those that are omitted.
-        datasets: the items of ``report-datasets``, sorted by identifier of the record.
-            Read them once, within the application context.
+        records: number of records that were used, including those that are omitted.
+        datasets: the items of ``report-datasets``, sorted by identifier of the record;
+            can be read once, within the application context.
     """
 
     header: dict[str, Any]
@@ -90,11 +90,11 @@ def counter_report(
         month: ``YYYY-MM``.
         identity: of the caller; None for a caller who is not logged in.
         progress: called after each day, and after each batch of records.
-        waiting: called with a sentence before each pause while OpenSearch takes no
+        waiting: called with a sentence before each pause while OpenSearch accepts no
             requests.
         hidden: include records that the caller may not see, without a title.
-        most: maximal number of events to count; None for any number.
-        today: the current UTC day; None for that of the clock.
+        most: maximum number of events to count; None without a limit.
+        today: the current UTC day; None to read the clock.
 
     Raises:
         TooManyEventsError: there are more than ``most`` events.
@@ -114,8 +114,8 @@ def counter_report(
     )
     if most is not None and (found := events.number(first, last)) > most:
         raise TooManyEventsError(
-            f"{month} has {found:,} events; a report of more than {most:,} is not made on "
-            "request"
+            f"{month} has {found:,} events; the maximum for a report on request is "
+            f"{most:,}"
         )
     counts, number = UseCounts(), 0
     indices = events.indices(month)
@@ -150,15 +150,15 @@ def counter_report(
     def datasets() -> Iterator[dict[str, Any]]:
         done = 0
         for batch in _batches(counts.records()):
-            told = _told(identity, [recid for recid, _ in batch], hidden)
+            known = _known(identity, [recid for recid, _ in batch], hidden)
             for recid, cells in batch:
-                if recid not in told and not hidden:
+                if recid not in known and not hidden:
                     continue
                 link = invenio_url_for(
                     "invenio_app_rdm_records.record_detail", pid_value=recid
                 )
                 yield report.dataset(
-                    cells, told.get(recid), link, platform, first, last, countries
+                    cells, known.get(recid), link, platform, first, last, countries
                 )
             done += len(batch)
             progress(ReportProgress("records written", done, len(counts), number))
@@ -166,7 +166,7 @@ def counter_report(
     return CounterReport(header, len(counts), datasets())
 
 
-def _told(
+def _known(
     identity: Identity | None, recids: Collection[str], hidden: bool
 ) -> dict[str, visible_records.VisibleRecord]:
     """Return the records that the caller may see.
@@ -174,7 +174,8 @@ def _told(
     Args:
         identity: of the caller; None for a caller who is not logged in.
         recids: of the records.
-        hidden: add the existing records that the caller may not see, without metadata.
+        hidden: also return existing records that the caller may not see, without
+            metadata.
     """
     seen = visible_records.seen(identity, visible_records.RECID, recids)
     if not hidden:

@@ -54,8 +54,7 @@ class CountedEvents:
     def indices(self, month: str) -> list[SourceIndex]:
         """Return the indices that can hold events of a month.
 
-        An index that a migration replaces in the meantime can still be read by its
-        name.
+        An index that a migration replaces meanwhile can still be read by its name.
 
         Args:
             month: ``YYYY-MM``.
@@ -103,7 +102,7 @@ class CountedEvents:
         return self._count(self._community, first, last)
 
     def unattributed(self, first: str, last: str) -> int:
-        """Return how many events of the whole instance are not enriched in some days.
+        """Return the number of events of the whole instance that are not enriched.
 
         Args:
             first: first UTC day, ``YYYY-MM-DD``.

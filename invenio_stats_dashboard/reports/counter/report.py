@@ -33,13 +33,13 @@ class ReportFacts:
     Attributes:
         community: UUID, or ``global``.
         platform: name of the site.
-        created: when the report was made, ISO 8601.
+        created: when the report was created, ISO 8601.
         first: first day, ``YYYY-MM-DD``.
         last: last day, inclusive.
         has_ended: the month has ended.
         windows: event type -> length of the double-click window, in seconds.
-        unattributed: events of these days that are not enriched, so that they count
-            for no community yet.
+        unattributed: events of these days that are not enriched, and so do not count
+            for any community yet.
         used: at least one record was used.
         hidden: records that the caller may not see are in the report.
         countries: the report has counts by country.
@@ -140,34 +140,46 @@ def _differences(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     """Yield the name and the description of each difference from the standard."""
     windows = ", ".join(f"{kind}s {n} s" for kind, n in sorted(facts.windows.items()))
     yield "double-clicks", (
-        "Within a fixed window, not within a time between two clicks; windows of new "
-        f"events at present: {windows}. The standard has 30 s."
+        "Clicks in the same fixed window count once. The standard compares the time "
+        f"between two clicks, with 30 s. Current windows of new events: {windows}."
     )
     yield "investigations", (
-        "Views of landing pages by browsers, and downloads of single files, also by "
-        "API; requests are the downloads."
+        "Investigations are views of landing pages in browsers, and downloads of "
+        "single files, including downloads by API. Requests are the downloads."
     )
-    yield "datasets", "Every record, whatever its resource type; each version by itself."
+    yield "datasets", (
+        "Every record counts as a dataset, with any resource type. Each version counts "
+        "separately."
+    )
     yield "access-methods", (
-        "As the site flagged machines when an event came; what has no flag is regular."
+        "As the site identified machines when an event was recorded. All other events "
+        "are regular."
     )
-    yield "robots", "Left out, by the list that the site had when an event came."
+    yield "robots", (
+        "Robots are excluded, as the site identified them when an event was recorded."
+    )
     yield "sessions", (
-        "A visitor within one hour (UTC), as the site told visitors apart; events "
-        "without a session are in totals only."
+        "A session is one visitor within one hour (UTC), as the site identified "
+        "visitors. Events without a session are in total counts only."
     )
     if facts.countries:
         yield "countries", (
-            "As found when an event came; events without one are in counts only."
+            "As determined when an event was recorded. Events without a country are "
+            "in count only, not in country-counts."
         )
     else:
         yield "countries", (
-            "Not told: the site does not tell how few visitors came from where."
+            "Suppressed, because the site does not show small numbers of visitors."
         )
     if facts.hidden:
-        yield "titles", "Only of records that are public, or that the caller may see."
+        yield "titles", (
+            "The report has titles only of records that are public or that the caller "
+            "may see."
+        )
     else:
-        yield "records", "Only those that are public, or that the caller may see."
+        yield "records", (
+            "The report has only records that are public or that the caller may see."
+        )
 
 
 def _exceptions(facts: ReportFacts) -> Iterator[dict[str, Any]]:
@@ -182,8 +194,8 @@ def _exceptions(facts: ReportFacts) -> Iterator[dict[str, Any]]:
         number = f"{facts.unattributed}" if facts.hidden else "Some"
         yield _exception(
             PARTIAL,
-            f"{number} events of the instance in this time are not enriched yet, so they "
-            "are counted for no community.",
+            f"{number} events of the instance in this period are not enriched yet, so "
+            "they do not count for any community.",
         )
 
 

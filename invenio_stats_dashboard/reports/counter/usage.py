@@ -21,7 +21,7 @@ import polars as pl
 from ...aggregations.usage.event_columns import Numbered
 
 REGULAR, MACHINE = ACCESS_METHODS = ("regular", "machine")
-"""Access by people, and by machines on behalf of people."""
+"""Access by humans, and by machines on behalf of humans."""
 
 METRICS = (
     "total-dataset-investigations",
@@ -35,7 +35,7 @@ _NOTHING = 0
 """Number of a record, country or session that an event does not have."""
 
 _ALL = -1
-"""In the column of countries: all events, with or without a country."""
+"""Country number of all events, with or without a country."""
 
 _KEYS = ["record", "method", "country"]
 
@@ -74,7 +74,7 @@ class UseCounts:
         self._counts = pl.DataFrame(schema=schema)
 
     def __len__(self) -> int:
-        """Return how many records were used."""
+        """Return the number of records that were used."""
         return len(self._records) - 1
 
     def add_day(self, pages: Iterable[tuple[bool, Sequence[UseEvent]]]) -> int:

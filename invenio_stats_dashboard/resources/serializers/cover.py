@@ -37,7 +37,7 @@ def cover(
         (_("From"), query.first.isoformat(), ""),
         (_("To"), query.last.isoformat(), ""),
         (_("Interval"), query.interval, ""),
-        (_("Basis of records"), query.basis, ""),
+        (_("Records counted by"), query.basis, ""),
         (_("Running totals"), _("yes") if query.cumulative else _("no"), ""),
     ]
     if query.compare:
@@ -46,15 +46,15 @@ def cover(
         breakdown, id_ = query.only
         lines.append((labels.of_breakdown(breakdown), id_, labels.of(breakdown, id_)))
     if query.breakdowns:
-        cells = _("all") if query.top is None else str(query.top)
-        lines.append((_("Cells of each breakdown"), cells, ""))
+        values = _("all") if query.top is None else str(query.top)
+        lines.append((_("Values per breakdown"), values, ""))
     lines += [
-        (_("First day with numbers"), _day(freshness.first_day), ""),
-        (_("Last day with numbers"), _day(freshness.last_day), ""),
+        (_("First day with data"), _day(freshness.first_day), ""),
+        (_("Last day with data"), _day(freshness.last_day), ""),
         (_("Data as of"), freshness.data_as_of or _("not counted yet"), ""),
     ]
     if freshness.late:
-        lines.append((_("Late"), "", freshness.late))
+        lines.append((_("Delay"), "", freshness.late))
     lines += [("",), (_("Metrics"),)]
     lines += [
         (metric.key, f"{metric.label} ({metric.unit})", str(metric.definition))
@@ -66,17 +66,17 @@ def cover(
     lines += [
         ("",),
         (_("Notes"),),
-        (_("Days"), "", _("All days are days in UTC.")),
+        (_("Days"), "", _("All days are in UTC.")),
         (
-            _("Empty"),
+            _("Empty values"),
             "",
             _(
-                "A value that is empty is not known, or not told. A cell has no line in "
-                "an interval in which it has nothing."
+                "An empty value is unknown or suppressed. Intervals without activity "
+                "are omitted."
             ),
         ),
     ]
-    lines += [("",), (_("Corrections in these days"),)]
+    lines += [("",), (_("Corrections in this range"),)]
     lines += [
         (
             correction.get("day", ""),

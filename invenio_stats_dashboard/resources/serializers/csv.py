@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Stream a result as one tidy table in CSV (RFC 4180, UTF-8)."""
+"""Stream a result as one tidy CSV table (RFC 4180, UTF-8)."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ _PIECE = 64 * 1024
 def harmless(text: str) -> str:
     """Return a text that no spreadsheet evaluates as a formula.
 
-    A text that starts like a formula gets an apostrophe in front, as OWASP recommends
+    A text that starts like a formula gets a leading apostrophe, as OWASP recommends
     (CSV injection).
     """
     return f"'{text}" if text.startswith(_DANGEROUS) else text

@@ -68,15 +68,15 @@ def records_answer(
         found: the records.
         link: URL of this result.
     """
-    told = found.as_json()
+    document = found.as_json()
     return {
         "community": subject_of(subject),
-        "from": told["start_date"],
-        "to": told["end_date"],
-        "by": told["by"],
-        "of": told["of"],
-        "total": told["total"],
-        "records": told["rows"],
+        "from": document["start_date"],
+        "to": document["end_date"],
+        "by": document["by"],
+        "of": document["of"],
+        "total": document["total"],
+        "records": document["rows"],
         "links": {"self": link},
     }
 
@@ -157,17 +157,17 @@ def _filter(query: SeriesQuery, labels: AnswerLabels) -> dict[str, str] | None:
 def _breakdowns(
     query: SeriesQuery, period: PeriodResult, labels: AnswerLabels
 ) -> dict[str, dict[str, Any]]:
-    told: dict[str, set[str | None]] = {key: set() for key in query.breakdowns}
+    listed: dict[str, set[str | None]] = {key: set() for key in query.breakdowns}
     for series in period.series:
         if series.breakdown is not None and series.id != OTHER:
-            told[series.breakdown].add(series.id)
+            listed[series.breakdown].add(series.id)
     return {
         key: {
             "label": labels.of_breakdown(key),
-            "cells": period.cells.get(key, 0),
-            "told": len(ids),
+            "values": period.cells.get(key, 0),
+            "listed": len(ids),
         }
-        for key, ids in told.items()
+        for key, ids in listed.items()
     }
 
 

@@ -18,7 +18,7 @@ COVER = "About"
 """Name of the first sheet."""
 
 ROWS = 1_048_576
-"""Maximal number of rows of a sheet in Excel, header included."""
+"""Maximum number of rows of a sheet in Excel, header included."""
 
 _LONGEST_NAME, _LONGEST_TEXT = 31, 32_767
 COLUMNS = ("period", "metric", "unit", "id", "label", "start", "end", "value")
@@ -47,7 +47,7 @@ def write_xlsx(
         cover: lines of the first sheet, each the texts of its columns.
         names: breakdown -> name of its sheet; None -> name of the sheet of totals.
         rows: with their labels.
-        limit: maximal number of rows of a sheet; the next ones go to a further sheet.
+        limit: maximum number of rows of a sheet; further rows go to another sheet.
     """
     from xlsxwriter import Workbook  # many processes never write a workbook
 
@@ -82,7 +82,7 @@ def _write_cover(
 
 
 class _Table:
-    """Writes one table, to a further sheet whenever one is full."""
+    """Writes one table; when a sheet is full, it adds another."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Table:
 
 
 def _text(text: str) -> str:
-    """Return a text cut to the maximal length in Excel, without lone surrogates."""
+    """Return a text cut to Excel's maximum length, without lone surrogates."""
     return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 

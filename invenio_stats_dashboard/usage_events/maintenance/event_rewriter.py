@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Read stored events and replace them unless the live site has written them since."""
+"""Read stored events, and replace those that nobody has written since."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,20 +29,20 @@ def events_of(
     """Return the next events of a shard that match a query, with their versions.
 
     Args:
-        text_client: does not decode its answers.
+        text_client: does not decode responses.
         index: name of one index.
         shard: number of the shard.
         after: the last position that was read.
         upto: the position to stop at, inclusive.
         size: maximum number of events.
         only: query that the events must match.
-        waiting: called with the reason before each pause.
+        waiting: called with a sentence before each pause.
 
     Returns:
         The events; fewer than ``size`` means that no more follow.
 
     Raises:
-        SearchUnavailableError: OpenSearch does not answer, or not completely.
+        SearchUnavailableError: OpenSearch does not respond, or not completely.
     """
 
     def request() -> list[StoredDocument]:

@@ -3,9 +3,10 @@
 
 """Enrich events that were stored in enriched indices without enrichment.
 
-Two sources write such events: stock workers during a deployment, and an indexer that
-could not look up a record. Each write names the version of the event that was read, so
-it never overwrites a write of the live site; the next run handles such an event.
+Two sources write such events: stock workers during a deployment, and an indexer whose
+look-up of a record failed. Each write names the version of the event that was read, so
+it never overwrites a write of the live site. The next run handles an event that has
+changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,10 +34,10 @@ class FillReport:
 
     Attributes:
         events: number of events that were enriched, or that another process has
-            written meanwhile.
-        refused: number of events that OpenSearch refuses with their enrichment; they
+            written in the meantime.
+        refused: number of events that OpenSearch refuses with their enrichment. They
             remain unchanged.
-        reason: of the last refusal, or None.
+        reason: reason of the last refusal, or None.
     """
 
     events: int = 0
@@ -48,12 +49,12 @@ class FillMissing:
     """Enriches events of enriched indices that have no enrichment.
 
     Args:
-        client: decodes its answers.
-        text_client: does not decode its answers.
+        client: decodes responses.
+        text_client: does not decode responses.
         names: the instance's index names.
         splicer: adds the enrichment. Events of an unknown record get empty lists, so
-            they count as enriched, too.
-        waiting: called with the reason before each pause.
+            they also count as enriched.
+        waiting: called with a sentence before each pause.
     """
 
     def __init__(
@@ -73,25 +74,25 @@ class FillMissing:
         """Enrich events, newest months first.
 
         Args:
-            event_types: the requested event types.
+            event_types: the event types to process.
             limit: maximum number of events.
             batch: events in a batch.
 
         Raises:
-            SearchUnavailableError: OpenSearch does not answer, or not completely.
+            SearchUnavailableError: OpenSearch does not respond, or not completely.
         """
         done = FillReport()
         lacking = not_enriched(self._client, self._names, event_types)
         if lacking is None:
             raise SearchUnavailableError(
-                "OpenSearch did not tell completely which events are not enriched; "
-                "the next run asks again."
+                "OpenSearch returned an incomplete count of the events without "
+                "enrichment; the next run repeats the request."
             )
         if not lacking:
             return done
         served = look(self._client, self._names, event_types)
         for index in reversed(served.indices):
-            # all events of an index without a schema version may be legacy events
+            # All events of an index without a schema version may be legacy events.
             if index.schema is not None and lacking.get(index.name):
                 self._index(index.name, limit, batch, done)
         return done
@@ -140,13 +141,13 @@ def not_enriched(
     """Return the number of events without enrichment for each index in service.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
-        event_types: the requested event types.
+        event_types: the event types to examine.
 
     Returns:
-        Name of the index -> number of events, without indices that have none; None if
-        the cluster does not answer completely.
+        Name of the index -> number of events, without indices that have none. None if
+        the response of the cluster is incomplete.
     """
     try:
         answer = _search_not_enriched(client, names, event_types)

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Re-attribute enriched events after a change of membership that is known late.
+"""Re-attribute enriched events after a change of membership that was detected late.
 
-The list of records to work on is stored in OpenSearch, one document (an *entry*) for
-each record and change. An entry is removed when a complete pass over the record's
-events wrote nothing, and none of these events is in a month that is being copied. An
-entry that was written again meanwhile stays. An entry that has to wait moves to the
-end of the list, so that it does not delay others.
+The list of records to process is stored in OpenSearch, with one document (an *entry*)
+for each record and change. An entry is removed when a complete pass over the record's
+events writes nothing and none of these events is in a month that is being copied. An
+entry that is written again in the meantime stays. An entry that has to wait moves to
+the end of the list, so that it does not delay others.
 """
 
 import time
@@ -34,20 +34,20 @@ from .event_rewriter import LIMIT, events_of, if_unchanged
 KIND = "re-attribution"
 """Value of the field ``kind`` in the entries of the list."""
 REST = 1800.0
-"""Seconds that an entry stays on the list before it is worked on.
+"""Seconds that an entry stays on the list before it is processed.
 
-A worker may cache the old membership for a minute, and may hold events for twenty
+A worker may cache the old membership for a minute. It may also hold events for twenty
 minutes until OpenSearch accepts them.
 """
 KNOWN_SECONDS = 600.0
 """Seconds for which a long-running process may cache a membership.
 
-It must be clearly less than :data:`REST`. Otherwise a migration could begin a month
-after a record has left the list, and enrich its events with the membership that it had
-cached before the change.
+It must be clearly less than :data:`REST`. Otherwise, after a record has left the list,
+a migration could still have its old membership in the cache, start a month, and enrich
+the record's events with the old membership.
 """
 RUN_SECONDS = 480.0
-"""Seconds after which a run starts no more records; the next run starts after 600."""
+"""Seconds after which a run starts no more records. The next run starts after 600."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class ReattributionReport:
     Attributes:
         records: number of entries that were removed from the list.
         events: number of events that were written again.
-        pending: number of entries that were worked on and remain on the list.
+        pending: number of entries that were processed and remain on the list.
     """
 
     records: int = 0
@@ -68,12 +68,12 @@ class ReattributionReport:
 def note(
     client: OpenSearch, names: Names, changes: Mapping[str, str], limit: float = LIMIT
 ) -> None:
-    """Add records to the list whose events must be attributed again.
+    """Add records whose events must be re-attributed to the list.
 
     Args:
-        client: does not decode its answers.
+        client: does not decode responses.
         names: the instance's index names.
-        changes: recid -> moment of the earliest change, naive UTC ISO 8601.
+        changes: recid -> time of the earliest change, naive UTC ISO 8601.
         limit: seconds to retry while OpenSearch accepts no requests.
 
     Raises:
@@ -83,7 +83,8 @@ def note(
     now = datetime.now(UTC).isoformat()
     actions = []
     for recid, since in changes.items():
-        # a repeated entry is a new version, which a run on the old one cannot remove
+        # A repeated entry gets a new version, which a run that read the old one
+        # cannot remove.
         head = {"index": {"_id": f"{KIND}-{recid}-{since}"}}
         body = {"kind": KIND, "recid": recid, "since": since, "updated_at": now}
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
@@ -91,8 +92,8 @@ def note(
     refusals = bulk.write(client, names.reindexing, actions, limit)
     if refusals:
         raise StatsDashboardError(
-            f"{len(refusals)} records cannot be noted for re-attribution; the first "
-            f"is {refusals[0]}."
+            f"{len(refusals)} records cannot be added to the list for re-attribution; "
+            f"the first: {refusals[0]}."
         )
 
 
@@ -100,7 +101,7 @@ def noted_among(client: OpenSearch, names: Names, recids: Collection[str]) -> se
     """Return the records that are on the list.
 
     Args:
-        client: decodes its answers.
+        client: decodes responses.
         names: the instance's index names.
         recids: identifiers to look for.
     """
@@ -116,7 +117,7 @@ def noted_among(client: OpenSearch, names: Names, recids: Collection[str]) -> se
 
 
 def noting(app: Flask, names: Names) -> Callable[[Mapping[str, str]], None]:
-    """Return :func:`note` for an application, as a function of the changes.
+    """Return :func:`note` with the client and the names of an application.
 
     Args:
         app: the application.
@@ -129,13 +130,12 @@ class Reattribution:
     """Re-attributes the events of the records on the list.
 
     Args:
-        client: decodes its answers.
-        text_client: does not decode its answers.
+        client: decodes responses.
+        text_client: does not decode responses.
         names: the instance's index names.
-        splicer: updates the communities of events. Its look-up must know the change,
-            so it must be new for each run and cache no longer than
-            :data:`KNOWN_SECONDS`.
-        waiting: called with the reason before each pause.
+        splicer: updates the communities of events. Its look-up must see the change, so
+            it must be new for each run and cache no longer than :data:`KNOWN_SECONDS`.
+        waiting: called with a sentence before each pause.
     """
 
     def __init__(
@@ -158,31 +158,31 @@ class Reattribution:
         rest: float = REST,
         seconds: float = RUN_SECONDS,
     ) -> ReattributionReport:
-        """Re-attribute events of records, the oldest entries first.
+        """Re-attribute the events of the records on the list, oldest entries first.
 
         Args:
             limit: approximate maximum number of events to write.
-            records: number of entries to work on at a time.
+            records: number of entries to process at a time.
             batch: events in a batch.
             rest: seconds that an entry must have been on the list.
             seconds: time after which no more records are started.
 
         Raises:
-            StatsDashboardError: OpenSearch refuses events. All others are done, and
+            StatsDashboardError: OpenSearch refuses events. All others are written, and
                 the records of the refused events stay on the list.
-            SearchUnavailableError: OpenSearch does not answer completely, or stores
-                nothing. The current entries move to the end of the list.
+            SearchUnavailableError: the response of OpenSearch is incomplete, or it
+                stores nothing. The current entries move to the end of the list.
         """
         done, end = ReattributionReport(), time.monotonic() + seconds
         served: ServedIndices | None = None
-        # fixed for the whole run: its look-up does not know later changes
+        # Fixed for the whole run, because its look-up does not see later changes.
         before = datetime.now(UTC) - timedelta(seconds=rest)
         while noted := self._noted(records, before):
             served = served or self._look()
             try:
                 ended = self._work_off(noted, served, limit, batch, done)
             except (SearchUnavailableError, OpenSearchException):
-                # an index that accepts no writes must not delay all other records
+                # An index that accepts no writes must not delay all other records.
                 self._store([_put_off(hit) for hit in noted])
                 raise
             if not ended:
@@ -191,9 +191,9 @@ class Reattribution:
                 break
         if self._refused:
             raise StatsDashboardError(
-                f"Events of {len(self._refused)} records are refused with their new "
-                f"communities; one is {next(iter(self._refused.values()))}. They are "
-                "as they were, and will be tried again."
+                f"OpenSearch refuses events of {len(self._refused)} records with their "
+                f"new communities; the first: {next(iter(self._refused.values()))}. "
+                "These events are unchanged, and a later run tries again."
             )
         return done
 
@@ -235,16 +235,17 @@ class Reattribution:
         batch: int,
         done: ReattributionReport,
     ) -> bool:
-        """Work on some entries; return False if the limit of events ended it early."""
+        """Process some entries; return False if the limit of events was reached."""
         only = _events_since(noted)
-        # copied events may have the old membership, and serve only after the cut-over
+        # Events that are being copied may have the old membership. They are in service
+        # only after the cut-over.
         waiting: Set[str | None] = served.being_copied(
             self._client, only, len({hit["_source"]["recid"] for hit in noted})
         )
         indices = served.holding(self._client, [only, ENRICHED])
         settled = False
         while not settled and done.events < limit:
-            # conflicts are not reported, so only a pass without a write is complete
+            # Conflicts are not reported, so only a pass without a write is complete.
             written = 0
             for name in indices:
                 written += self._index(name, only, limit - done.events - written, batch)
@@ -262,7 +263,7 @@ class Reattribution:
         return True
 
     def _index(self, index: str, since: dict[str, Any], limit: int, batch: int) -> int:
-        """Re-attribute the events of one index; return the number of written ones."""
+        """Re-attribute the events of one index; return the number of written events."""
         only = {"bool": {"filter": [since, ENRICHED]}}
         written = 0
         for shard, position in settled_positions(self._client, index).items():
@@ -314,16 +315,16 @@ class Reattribution:
         )
         if refusals:
             raise StatsDashboardError(
-                f"The list of records for re-attribution cannot be written: "
-                f"{refusals[0]}. It is as it was, and will be worked on again."
+                "The list of records for re-attribution cannot be written: "
+                f"{refusals[0]}. It is unchanged, and a later run processes it again."
             )
 
 
 def _events_since(noted: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a query for the events of records since their changes.
 
-    Records are grouped by the month of their change and share its earliest moment. One
-    old change therefore does not select all events of all other records.
+    Records are grouped by the month of their change and share its earliest time, so one
+    old change does not select all events of all other records.
     """
     months: dict[str, tuple[str, set[str]]] = {}
     for hit in noted:
@@ -351,7 +352,7 @@ def _of_records(recids: Collection[str], since: str) -> dict[str, Any]:
 
 
 def _unless_noted_again(hit: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a bulk action on the version of an entry that was read."""
+    """Return the bulk metadata for the version of an entry that was read."""
     return {
         "_id": hit["_id"],
         "if_seq_no": hit["_seq_no"],

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Where each service comes from, and the variables that tell an application."""
+"""Where each service comes from, and the variables that pass it to an application."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VARIABLES = {
     "cache": "CACHE_REDIS_URL",
     "queue": "BROKER_URL",
 }
-"""The variable, as pytest-invenio reads it, that names each service."""
+"""The variable that names each service, as in pytest-invenio."""
 
 PROBES = {
     "database": probes.database,
@@ -40,7 +40,7 @@ SINGLE: dict[str, Callable[[Settings], NativeService]] = {
     "cache": Redis,
     "queue": RabbitMQ,
 }
-"""The services that are one process; search may be several."""
+"""The services that are one process; search may be several processes."""
 
 DOCKER = {
     "database": "postgresql+psycopg2://invenio:invenio@localhost:5432/invenio",
@@ -48,9 +48,9 @@ DOCKER = {
     "cache": "redis://localhost:6379/0",
     "queue": "amqp://guest:guest@localhost:5672//",
 }
-"""Where docker-services-cli puts each service."""
+"""The addresses of services that docker-services-cli starts."""
 
-# Invenio keeps these apart, since some of them are flushed as a whole.
+# Invenio separates these, because it flushes some of them as a whole.
 REDIS_DATABASES = {
     "INVENIO_CACHE_REDIS_URL": 0,
     "INVENIO_ACCOUNTS_SESSION_REDIS_URL": 1,
@@ -62,29 +62,29 @@ REDIS_DATABASES = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where one service comes from."""
+    """The source of one service."""
 
     purpose: str
     kind: str
     """``environment``, ``docker`` or ``native``."""
     address: str
-    """The value of the variable in VARIABLES."""
+    """The value of its variable in VARIABLES."""
 
 
 def search_hosts(settings: Settings, nodes: int) -> str:
-    """Return SEARCH_HOSTS for our own nodes."""
+    """Return SEARCH_HOSTS for the nodes of this script."""
     return json.dumps([OpenSearch(settings, n).address for n in range(nodes)])
 
 
 def native_source(settings: Settings, purpose: str, nodes: int) -> Source:
-    """Describe a service that we start ourselves."""
+    """Return the source of a service that this script starts."""
     if purpose == "search":
         return Source(purpose, "native", search_hosts(settings, nodes))
     return Source(purpose, "native", SINGLE[purpose](settings).address)
 
 
 def docker_source(purpose: str) -> Source:
-    """Describe a service that docker-services-cli starts."""
+    """Return the source of a service that docker-services-cli starts."""
     return Source(purpose, "docker", DOCKER[purpose])
 
 
@@ -94,10 +94,10 @@ def named_source(
     purpose: str,
     recorded: Mapping[str, Source],
 ) -> Source | None:
-    """Return the service that the environment names, unless it is one of ours.
+    """Return the service that the environment names, unless this script started it.
 
-    After ``eval "$(scripts/services env)"`` the environment names our own
-    services, which must still be started and stopped by us.
+    After ``eval "$(scripts/services env)"`` the environment names services of this
+    script, which it must still start and stop.
     """
     value = environ.get(VARIABLES[purpose], "")
     if not value or settings.source != "auto":
@@ -109,7 +109,7 @@ def named_source(
 
 
 def exports(sources: Iterable[Source]) -> str:
-    """Return shell lines that tell an application where the services are."""
+    """Return shell lines that export the addresses of the services."""
     variables: dict[str, str] = {}
     for source in sources:
         name = VARIABLES[source.purpose]
@@ -134,7 +134,7 @@ def _redis_database(url: str, number: int) -> str:
 
 
 def read_record(home: Path) -> dict[str, Source]:
-    """Return where the services came from when they were last started."""
+    """Return the sources of the services when they were last started."""
     try:
         entries = json.loads((home / "state.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -143,12 +143,12 @@ def read_record(home: Path) -> dict[str, Source]:
 
 
 def forget_record(home: Path) -> None:
-    """Forget where the services came from, since they are stopped."""
+    """Delete the record of the sources, after the services were stopped."""
     (home / "state.json").unlink(missing_ok=True)
 
 
 def write_record(home: Path, sources: Mapping[str, Source]) -> None:
-    """Remember where the services come from."""
+    """Store the sources of the services."""
     entries = {purpose: asdict(source) for purpose, source in sources.items()}
     text = json.dumps(entries, indent=2) + "\n"
     (home / "state.json").write_text(text, encoding="utf-8")

@@ -18,19 +18,19 @@ from .settings import MAX_NODES, PORTS, Settings, read_settings
 from .stack import Stack, locked
 
 EPILOG = f"""\
-For each of database, search, cache and queue, in this order:
-  1. the one that the environment names, if it answers:
+For each of database, search, cache and queue, the first of these that works is used:
+  1. the service that the environment names, if it answers:
      {', '.join(VARIABLES.values())};
-  2. a container, where Docker runs (by docker-services-cli);
-  3. a process of its own: PostgreSQL, Redis and RabbitMQ from Debian's packages,
-     which are installed when missing, and OpenSearch laid out from Maven Central.
+  2. a container, if Docker is running (with docker-services-cli);
+  3. a separate process: PostgreSQL, Redis and RabbitMQ from Debian's packages, which
+     are installed if missing, and OpenSearch laid out from Maven Central.
 
 variables:
   SERVICES_HOME             folder for jars, data, logs (default: .services)
-  SERVICES_DATA             disk, or memory: tests are faster, and the data is gone
+  SERVICES_DATA             disk, or memory: tests are faster, and the data is lost
                             when the services are stopped
-  SERVICES_FROM             auto, native or docker; the last two leave aside what
-                            the environment names
+  SERVICES_FROM             auto, native or docker; the last two ignore what the
+                            environment names
   SERVICES_PORT_OFFSET      number added to every port below
 {chr(10).join(f'  {name:<37} {port}' for name, port in PORTS.items())}
                             (search node N uses the port plus N)
@@ -39,8 +39,8 @@ variables:
                             further options for Java; -XX:TieredStopAtLevel=1
                             starts faster and works slower
   SERVICES_OPENSEARCH_DIST  folder of the OpenSearch jars, to share between sets
-  SERVICES_TIMEOUT          seconds a service gets to answer (default: 120)
-  SERVICES_USER             whom root runs the services as (default: nobody)
+  SERVICES_TIMEOUT          seconds that a service may take to answer (default: 120)
+  SERVICES_USER             user that root runs the services as (default: nobody)
 
 examples:
   scripts/services up && eval "$(scripts/services env)"
@@ -48,7 +48,7 @@ examples:
     export SERVICES_HOME=/var/tmp/cluster SERVICES_PORT_OFFSET=100
     export SERVICES_FROM=native SERVICES_OPENSEARCH_DIST=$PWD/.services/opensearch-2.19.6
     scripts/services up --only search --nodes 3
-    scripts/services node kill 1      # a lost node; `node start 1` brings it back
+    scripts/services node kill 1      # a lost node; `node start 1` starts it again
     scripts/services down --remove
 """
 
@@ -58,7 +58,7 @@ ACTIONS = ("stop", "start", "kill")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     options = _parser().parse_args(arguments)
-    os.umask(0o022)  # the services, as another user, must read what is made here
+    os.umask(0o022)  # the services run as another user and must read the files
     try:
         settings = read_settings(os.environ)
         if settings.note:
@@ -69,15 +69,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except PermissionError as error:
         print(
-            f"scripts/services: {error.filename} may not be changed by this user: call "
-            "as the user who started the services, or set SERVICES_HOME.",
+            f"scripts/services: {error.filename} may not be changed by this user: run "
+            "it as the user who started the services, or set SERVICES_HOME.",
             file=sys.stderr,
         )
         return 1
     except OSError as error:
         print(
             f"scripts/services: {error.filename or 'the system'}: {error.strerror}: "
-            "mend that and call again.",
+            "fix that and run the same command again.",
             file=sys.stderr,
         )
         return 1
@@ -88,13 +88,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/services",
-        description="Start, stop and look at the services for tests and demos.",
+        description="Start, stop and check the services for tests and demos.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="start what does not run and wait for it")
+    up = commands.add_parser("up", help="start missing services and wait for them")
     up.add_argument("--nodes", type=int, default=0, help="number of search nodes")
     up.add_argument(
         "--only",
@@ -105,17 +105,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.set_defaults(run=_up)
 
-    down = commands.add_parser("down", help="stop what was started")
-    down.add_argument("--remove", action="store_true", help="and delete all its files")
+    down = commands.add_parser("down", help="stop the services that were started")
+    down.add_argument("--remove", action="store_true", help="also delete their files")
     down.set_defaults(run=_down)
 
     status = commands.add_parser(
-        "status", help="show the services; 1 if one is missing"
+        "status", help="show the services; exit code 1 if one is missing"
     )
-    status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument("--json", action="store_true", help="print JSON")
     status.set_defaults(run=_status)
 
-    env = commands.add_parser("env", help="print exports, for eval")
+    env = commands.add_parser("env", help="print shell exports, for eval")
     env.set_defaults(run=_env)
 
     node = commands.add_parser("node", help="stop, start or kill one search node")
@@ -151,7 +151,7 @@ def _up(options: argparse.Namespace, settings: Settings) -> int:
     began = time.monotonic()
     with locked(settings, _say):
         _stack(settings).up(options.only, options.nodes)
-    _say(f"all up after {time.monotonic() - began:.1f} s")
+    _say(f"all services ready after {time.monotonic() - began:.1f} s")
     return 0
 
 
@@ -183,7 +183,7 @@ def _env(options: argparse.Namespace, settings: Settings) -> int:
     stack = _stack(settings)
     sources = stack.sources(stack.in_use())
     if not read_record(settings.home):
-        print("nothing was started yet: call `scripts/services up`.", file=sys.stderr)
+        print("nothing was started yet: run `scripts/services up`.", file=sys.stderr)
     print(exports(sources.values()), end="")
     return 0
 
@@ -195,5 +195,5 @@ def _one(options: argparse.Namespace, settings: Settings) -> int:
             _say(f"{service.label} {service.start()} answers")
         else:
             stopped = service.stop() if options.action == "stop" else service.kill()
-            _say(f"{service.label} {'is down' if stopped else 'did not run'}")
+            _say(f"{service.label} {'is down' if stopped else 'was not running'}")
     return 0

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Services in containers, by means of docker-services-cli."""
+"""Run services in containers, with docker-services-cli."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPTIONS = {
 
 
 def available() -> bool:
-    """Tell whether a container engine runs and has Compose."""
+    """Return whether a container engine is running and has Compose."""
     if shutil.which("docker") is None:
         return False
     return all(_succeeds(["docker", *words]) for words in (["info"], ["compose", "ls"]))
@@ -50,7 +50,7 @@ def up(settings: Settings, purposes: Iterable[str], say: Callable[[str], None]) 
     """Start containers for the services.
 
     Raises:
-        ServicesError: if docker-services-cli does not succeed.
+        ServicesError: docker-services-cli failed.
     """
     names = list(purposes)
     say(f"starting containers: {', '.join(names)}")
@@ -67,7 +67,7 @@ def _run(settings: Settings, say: Callable[[str], None], *arguments: str) -> Non
     environ = {
         "OPENSEARCH_VERSION": OPENSEARCH_VERSION,
         **os.environ,
-        # Else `down` would also take those of another project along.
+        # Otherwise `down` would also stop the containers of another project.
         "COMPOSE_PROJECT_NAME": "invenio-stats-dashboard",
     }
     command = [str(_program(settings, say)), *arguments]
@@ -81,12 +81,12 @@ def _run(settings: Settings, say: Callable[[str], None], *arguments: str) -> Non
         check=False,
     )
     if done.returncode != 0:
-        # Indented lines are those of a traceback.
+        # Indented lines belong to a traceback.
         lines = [line for line in done.stdout.splitlines() if line[:1].strip()]
         said = "\n".join(f"    {line}" for line in lines[-8:])
         raise ServicesError(
             f"docker-services-cli {arguments[0]} failed: set SERVICES_FROM=native to "
-            f"do without containers; it said:\n{said}"
+            f"use no containers; its output:\n{said}"
         )
 
 
@@ -105,6 +105,6 @@ def _install(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ServicesError(
-            f"`{' '.join(command)}` failed (on Debian the package python3-venv is "
-            f"needed): {(done.stderr or done.stdout).strip()[-300:]}"
+            f"`{' '.join(command)}` failed (Debian needs the package python3-venv for "
+            f"it): {(done.stderr or done.stdout).strip()[-300:]}"
         )

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The one error that is shown to the person who called the script."""
+"""Errors of the services, of which one is shown to the user of the script."""
 
 
 class ServicesError(Exception):
-    """Something that the caller can act upon, said in one sentence."""
+    """A problem that the user can fix, described in one sentence."""
 
 
 class NoAnswer(Exception):
-    """A service was asked and did not answer as that kind of service does."""
+    """A service did not answer as a service of its kind does."""

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Where OpenSearch and RabbitMQ store their data: on the disk, or in memory.
+"""Choose where OpenSearch and RabbitMQ store their data: on disk, or in memory.
 
-OpenSearch writes its state to the disk for every index that is created, changed or
-deleted and waits for it, which is most of what a test waits for. Data in memory is gone
+OpenSearch writes its state to disk for every index that is created, changed or deleted,
+and waits for it. Tests spend most of their waiting time on that. Data in memory is lost
 when the services are stopped.
 """
 
@@ -18,14 +18,14 @@ from pathlib import Path
 from .errors import ServicesError
 
 FILE_SYSTEM = Path("/dev/shm")
-"""A file system in memory that every Linux has; a container's is small by default."""
+"""A file system in memory that every Linux has; by default, a container's is small."""
 
 LEAST = 4 * 1024**3
-"""Bytes that must be free there, and in memory, before anything is put there."""
+"""Bytes that must be free there, and in memory, before anything is stored there."""
 
 
 def folder_in_memory(home: Path) -> Path:
-    """Return the folder that a set of services has in memory, if it has one."""
+    """Return the folder in memory of a set of services, if it exists."""
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:8]
     return FILE_SYSTEM / f"stats-services-{digest}"
 
@@ -33,11 +33,11 @@ def folder_in_memory(home: Path) -> Path:
 def choose_data(wanted: str, home: Path) -> tuple[Path, str]:
     """Return the folder for data, and a note if it is a substitute.
 
-    Without a wish, a set that has data in memory goes on with it, so that a node that is
-    started again finds what it had.
+    Without a request, a set with data in memory continues to use it, so that a node
+    that is started again finds its data.
 
     Raises:
-        ServicesError: the wish is unknown, or the folder belongs to another user.
+        ServicesError: the request is invalid, or the folder belongs to another user.
     """
     if wanted not in ("", "disk", "memory"):
         raise ServicesError(f"SERVICES_DATA is {wanted!r}, but must be disk or memory.")
@@ -60,7 +60,7 @@ def choose_data(wanted: str, home: Path) -> tuple[Path, str]:
 
 
 def _free() -> int:
-    """Return the bytes that may be used in memory."""
+    """Return the number of bytes that may be used in memory."""
     if not os.access(FILE_SYSTEM, os.W_OK):
         return 0
     for line in Path("/proc/meminfo").read_text().splitlines():

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the four services have in common when they run as our own processes."""
+"""The base class of services that run as separate processes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class NativeService(ABC):
     """One process of a service, with its folder, its port and its log."""
 
     purpose: str
-    """What it is for: database, search, cache or queue."""
+    """Its purpose: database, search, cache or queue."""
     label: str
-    """What it is called in messages."""
+    """Its name in messages."""
     port_variable: str
     stop_signal = signal.SIGTERM
 
     def __init__(self, settings: Settings, number: int = 0):
-        """Describe node ``number`` of the service; nothing is touched yet."""
+        """Describe node ``number`` of the service, without touching anything."""
         self.settings = settings
         self.number = number
         self.folder = settings.home / self.folder_name()
@@ -38,7 +38,7 @@ class NativeService(ABC):
 
     @property
     def data(self) -> Path:
-        """The folder of what it stores."""
+        """The folder of its data."""
         return self.settings.data / self.folder_name() / "data"
 
     @property
@@ -53,17 +53,17 @@ class NativeService(ABC):
 
     @property
     def log(self) -> Path:
-        """The file that takes what the process prints."""
+        """The file for the output of the process."""
         return self.folder / "log" / "console.log"
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """The address as it is given to an application."""
+        """The address in the format that an application expects."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make folders and configuration; quick when they are there already."""
+        """Create folders and configuration; quick if they exist."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -74,7 +74,7 @@ class NativeService(ABC):
         """Return the version of the running service or raise NoAnswer."""
 
     def environ(self) -> dict[str, str]:
-        """Return the environment of the process, besides PATH."""
+        """Return additional variables for the environment of the process."""
         return {"LANG": "C.UTF-8", "HOME": str(self.folder)}
 
     def used_ports(self) -> dict[int, str]:
@@ -82,14 +82,14 @@ class NativeService(ABC):
         return {self.port: self.port_variable}
 
     def running(self) -> processes.Process | None:
-        """Return the process if it is alive."""
+        """Return the process if it is alive, or None."""
         return processes.running(self.pid_file)
 
     def start(self) -> str:
-        """Start the process unless it runs, wait for it, return its version.
+        """Start the process if it is not running, wait for it, and return its version.
 
         Raises:
-            ServicesError: if a port is taken or the service does not come up.
+            ServicesError: a port is taken, or the service does not start.
         """
         if self.running() is None:
             self.check_ports()
@@ -111,10 +111,10 @@ class NativeService(ABC):
         return self.wait()
 
     def check_ports(self) -> None:
-        """Make sure that the ports are free for a service that does not run.
+        """Check that the ports of a service that is not running are free.
 
         Raises:
-            ServicesError: if one is taken.
+            ServicesError: a port is taken.
         """
         for port, variable in self.used_ports().items():
             check_free(port, self.label, variable)
@@ -124,11 +124,11 @@ class NativeService(ABC):
         if port_file.exists() and int(port_file.read_text()) != self.port:
             raise ServicesError(
                 f"{self.label} runs on port {port_file.read_text()}, not on {self.port}:"
-                f" unset {self.port_variable} or call `scripts/services down` first."
+                f" unset {self.port_variable} or run `scripts/services down` first."
             )
 
     def wait(self) -> str:
-        """Wait until the service answers and return its version."""
+        """Wait until the service answers, and return its version."""
         deadline = time.monotonic() + self.settings.timeout
         while True:
             try:
@@ -149,9 +149,9 @@ class NativeService(ABC):
             time.sleep(0.1)
 
     def stop(self) -> bool:
-        """Stop the process in good order; tell whether there was one."""
+        """Stop the process properly; return whether it was running."""
         return processes.stop(self.pid_file, self.stop_signal)
 
     def kill(self) -> bool:
-        """Kill the process as a crash would; tell whether there was one."""
+        """Kill the process as a crash would; return whether it was running."""
         return processes.stop(self.pid_file, signal.SIGKILL)

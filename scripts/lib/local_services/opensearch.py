@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""OpenSearch, laid out from published jars; one process a node.
+"""Run OpenSearch, laid out from published jars, with one process per node.
 
-All nodes share the jars. Any node may be started alone: node 0 makes the
-cluster the first time, the others join whatever cluster the lowest ports hold.
+All nodes share the jars. Any node may be started alone: node 0 creates the cluster
+the first time, and the others join the cluster on the lowest ports.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .errors import ServicesError
 from .native import NativeService
 from .settings import MAX_NODES
 
-# Absolute and low, so that the disk gates really work but a nearly full
-# developer's disk does not make every index read-only.
+# Absolute and low, so that the disk gates really work, but a developer's nearly full
+# disk does not make every index read-only.
 CONFIGURATION = """\
 cluster.name: stats-{cluster}
 node.name: node-{number}
@@ -49,12 +49,12 @@ rootLogger.level = warn
 rootLogger.appenderRef.file.ref = file
 """
 
-# The security manager, which OpenSearch 2 needs, is gone from Java 24 on.
+# OpenSearch 2 needs the security manager, which Java 24 removed.
 JAVA_VERSIONS = range(17, 24)
 
 
 def find_java() -> Path | None:
-    """Return a Java that OpenSearch can run on."""
+    """Return a Java that can run OpenSearch."""
     candidates = [Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
     on_path = shutil.which("java")
     if on_path:
@@ -68,7 +68,7 @@ def find_java() -> Path | None:
 
 
 def _java_version(program: Path) -> int:
-    # Java keeps its version in a file beside it, which is quicker than asking.
+    # Java stores its version in a file, which is quicker than running it.
     try:
         text = (program.parents[1] / "release").read_text()
     except OSError:
@@ -87,7 +87,7 @@ class OpenSearch(NativeService):
 
     @property
     def label(self) -> str:  # type: ignore[override]
-        """What it is called in messages."""
+        """The name in messages."""
         return f"OpenSearch node {self.number}"
 
     def folder_name(self) -> str:
@@ -106,7 +106,7 @@ class OpenSearch(NativeService):
         return {**super().used_ports(), transport: variable}
 
     def prepare(self) -> None:
-        """Make folders and configuration."""
+        """Create folders and configuration."""
         user = self.settings.user
         user.make_folder(self.folder.parent)
         for name in ("", "config", "log", "tmp"):
@@ -153,7 +153,7 @@ class OpenSearch(NativeService):
         ]
 
     def start(self) -> str:
-        """Start the node on jars that are all there."""
+        """Start the node after checking that all jars exist."""
         opensearch_layout.check(self.settings.distribution)
         return super().start()
 
@@ -161,6 +161,6 @@ class OpenSearch(NativeService):
         """Return the version of the running node once it is in a cluster."""
         url = f"http://127.0.0.1:{self.port}"
         version = probes.search_node(url)
-        # Answers 503 while no cluster manager is elected.
+        # Returns 503 while no cluster manager is elected.
         probes.get_json(url, "/_cluster/health")
         return version

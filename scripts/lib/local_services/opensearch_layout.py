@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Lay OpenSearch out as its official distribution is, from Maven Central.
+"""Lay out OpenSearch like its official distribution, from Maven Central.
 
-``opensearch-jars.txt`` names every jar, with its version and checksum, and the
-folder it belongs to. Nothing else is fetched, and nothing that differs is run.
+``opensearch-jars.txt`` names every jar with its version, its checksum and its folder.
+Nothing else is fetched, and no jar with another checksum is run.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Jar:
 
     @property
     def path(self) -> str:
-        """The place of the jar in the distribution."""
+        """The path of the jar in the distribution."""
         return f"{self.folder}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Module:
-    """What the descriptor of a module says, besides versions."""
+    """The descriptor of a module, without versions."""
 
     name: str
     class_name: str
@@ -71,14 +71,14 @@ MODULES = (
 
 
 def read_lock() -> list[Jar]:
-    """Return the jars that make up the distribution."""
+    """Return the jars of the distribution."""
     lines = LOCK.read_text(encoding="utf-8").splitlines()
     entries = [line.split() for line in lines if line and not line.startswith("#")]
     return [Jar(sha, folder, *gav.split(":")) for sha, folder, gav in entries]
 
 
 def is_complete(distribution: Path) -> bool:
-    """Tell whether the distribution was laid out from the present lock file."""
+    """Return whether the distribution was laid out from the current lock file."""
     try:
         return (distribution / "complete").read_text() == _fingerprint()
     except FileNotFoundError:
@@ -86,23 +86,23 @@ def is_complete(distribution: Path) -> bool:
 
 
 def check(distribution: Path) -> None:
-    """Make sure that the distribution is there.
+    """Check that the distribution exists.
 
     Raises:
-        ServicesError: if it is not.
+        ServicesError: it does not exist.
     """
     if not is_complete(distribution):
         raise ServicesError(
-            f"{distribution} does not hold OpenSearch {OPENSEARCH_VERSION}: "
+            f"{distribution} does not contain OpenSearch {OPENSEARCH_VERSION}: "
             "run `scripts/services up`."
         )
 
 
 def lay_out(distribution: Path, say: Callable[[str], None]) -> None:
-    """Fetch the jars, check them and add the descriptors.
+    """Fetch the jars, check them, and add the descriptors.
 
     Raises:
-        ServicesError: if a jar cannot be fetched or is not the expected one.
+        ServicesError: a jar cannot be fetched or is not the expected one.
     """
     jars = read_lock()
     shutil.rmtree(distribution, ignore_errors=True)
@@ -112,38 +112,38 @@ def lay_out(distribution: Path, say: Callable[[str], None]) -> None:
     _fetch(jars, work)
     for jar in jars:
         fetched = work / "jars" / jar.name
-        if fetched.exists():  # else verify() says so
+        if fetched.exists():  # otherwise verify() reports it
             (distribution / jar.folder).mkdir(parents=True, exist_ok=True)
             fetched.rename(distribution / jar.path)
     verify(jars, distribution)
     for module in MODULES:
         _describe(module, distribution / "modules" / module.name)
-    for name in ("bin", "plugins"):  # empty, but the server looks into them
+    for name in ("bin", "plugins"):  # empty, but the server requires them
         (distribution / name).mkdir()
     shutil.rmtree(work)
     (distribution / "complete").write_text(_fingerprint())
 
 
 def verify(jars: Iterable[Jar], distribution: Path) -> None:
-    """Compare each jar with the checksum that the lock file has for it.
+    """Compare each jar with its checksum in the lock file.
 
     Raises:
-        ServicesError: at the first jar that is missing or another one.
+        ServicesError: a jar is missing or differs.
     """
     for jar in jars:
         file = distribution / jar.path
         if not file.exists():
-            raise ServicesError(f"Maven did not bring {jar.path}: call `up` again.")
+            raise ServicesError(f"Maven did not fetch {jar.path}: run `up` again.")
         if hashlib.sha256(file.read_bytes()).hexdigest() != jar.sha256:
             raise ServicesError(
                 f"{file} is not the jar that {LOCK.name} expects (its SHA-256 "
-                "differs): it will not be run; look at where Maven fetches from."
+                "differs): it is not used; check where Maven fetches from."
             )
 
 
 def _fetch(jars: Iterable[Jar], work: Path) -> None:
-    # An own repository: nothing is left in the caller's, nothing altered there
-    # is trusted. The caller's settings (a mirror, a proxy) still hold.
+    # A separate repository: nothing is left in the user's, and no changed jar there is
+    # trusted. The user's settings (a mirror, a proxy) still apply.
     (work / "pom.xml").write_text(_pom(jars), encoding="utf-8")
     done = subprocess.run(
         [
@@ -163,12 +163,12 @@ def _fetch(jars: Iterable[Jar], work: Path) -> None:
         said = "\n".join(f"    {line}" for line in errors)
         raise ServicesError(
             "Maven could not fetch OpenSearch: check that Maven Central (or the "
-            f"mirror in ~/.m2/settings.xml) can be reached; it said:\n{said}"
+            f"mirror in ~/.m2/settings.xml) can be reached; its output:\n{said}"
         )
 
 
 def _pom(jars: Iterable[Jar]) -> str:
-    # The lock file is complete, so what the jars themselves ask for is left out.
+    # The lock file is complete, so dependencies of the jars are left out.
     dependencies = "".join(
         f"<dependency><groupId>{jar.group}</groupId>"
         f"<artifactId>{jar.artifact}</artifactId><version>{jar.version}</version>"
@@ -203,7 +203,7 @@ def _describe(module: Module, folder: Path) -> None:
 
 
 def _fingerprint() -> str:
-    """Return a digest of what decides how the layout looks."""
+    """Return a digest of everything that determines the layout."""
     digest = hashlib.sha256(repr(MODULES).encode())
     for source in [LOCK, *sorted(POLICIES.glob("*.policy"))]:
         digest.update(source.read_bytes())

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Install what the native services need from Debian's packages."""
+"""Install the Debian packages that the native services need."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .rabbitmq import find_rabbitmq
 JAVA_PACKAGES = ("openjdk-17-jre-headless", "openjdk-21-jre-headless")
 
 APT_LOCK = Path(tempfile.gettempdir(), "stats-dashboard-apt.lock")
-"""Locked while packages are installed, since apt-get does not wait for its own lists."""
+"""Locked during installation, because apt-get does not wait for its own lists."""
 
 
 def missing(purposes: Iterable[str], with_maven: bool) -> list[str]:
-    """Return the names of the packages that have to be installed first."""
+    """Return the names of the packages to install first."""
     found: dict[str, dict[str, object]] = {
         "database": {"postgresql": find_postgres()},
         "cache": {"redis-server": shutil.which("redis-server")},
@@ -46,21 +46,21 @@ def install(packages: list[str], say: Callable[[str], None]) -> None:
     """Install Debian packages, as root or through sudo.
 
     Raises:
-        ServicesError: if that is not possible here.
+        ServicesError: the packages cannot be installed here.
     """
     if not packages:
         return
     if shutil.which("apt-get") is None:
         raise ServicesError(
-            f"{_listed(packages)} must be installed by hand on this system (Java: a "
-            "version from 17 to 23), or start Docker and call `up` again."
+            f"{_listed(packages)} must be installed manually on this system (Java: a "
+            "version from 17 to 23), or start Docker and run `up` again."
         )
     prefix = _rights(packages)
     say(f"installing Debian packages: {', '.join(packages)}")
     _apt(prefix, "update")
     names = [_java_package() if name == "java" else name for name in packages]
     _apt(prefix, "install", "--yes", "--no-install-recommends", *names)
-    say("installed; services that these packages start themselves are not used")
+    say("installed; the services that these packages start are not used")
 
 
 def _rights(packages: list[str]) -> list[str]:
@@ -72,9 +72,9 @@ def _rights(packages: list[str]) -> list[str]:
             return ["sudo", "-n"]
     names = [JAVA_PACKAGES[0] if name == "java" else name for name in packages]
     raise ServicesError(
-        f"{_listed(packages)} must be installed first, which needs root: run "
-        f"`sudo apt-get update && sudo apt-get install -y {' '.join(names)}` "
-        "and call `up` again."
+        f"{_listed(packages)} must be installed first, which requires root: run "
+        f"`sudo apt-get update && sudo apt-get install -y {' '.join(names)}`, "
+        "then run `up` again."
     )
 
 
@@ -99,7 +99,7 @@ def _call_apt(prefix: list[str], *arguments: str) -> None:
     if done.returncode != 0:
         said = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-5:])
         raise ServicesError(
-            f"`{' '.join(command)}` failed: run it yourself to see why; it said:\n"
+            f"`{' '.join(command)}` failed: run it yourself to see why; its output:\n"
             f"{said}"
         )
 

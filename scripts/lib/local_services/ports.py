@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Find out whether a port is free and, if not, whose it is."""
+"""Check whether a port is free and, if not, which program uses it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LISTENING = "0A"
 
 
 def check_free(port: int, purpose: str, variable: str) -> None:
-    """Make sure that nobody listens on a port.
+    """Check that no program listens on a port.
 
     Raises:
-        ServicesError: if the port is taken.
+        ServicesError: the port is taken.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -28,12 +28,12 @@ def check_free(port: int, purpose: str, variable: str) -> None:
             pass
     raise ServicesError(
         f"Port {port}, meant for {purpose}, is in use by {holder(port)}: "
-        f"stop that, or set {variable} to a free port."
+        f"stop that program, or set {variable} to a free port."
     )
 
 
 def holder(port: int) -> str:
-    """Name the process that listens on a port, as far as it can be seen."""
+    """Return the name of the process that listens on a port, if it can be found."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").glob("[0-9]*"):
         try:

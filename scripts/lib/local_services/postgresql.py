@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""PostgreSQL from the system's packages, with a cluster of its own."""
+"""Run PostgreSQL from the system's packages, with its own cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .errors import ServicesError
 from .native import NativeService
 from .processes import last_words, started_at
 
-# Nothing in these databases has to outlive a power cut, so nothing is synced.
+# These databases need not survive a power cut, so nothing is synced.
 CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -35,7 +35,7 @@ log_timezone = 'UTC'
 
 
 def find_postgres() -> Path | None:
-    """Return the newest installed server program; Debian keeps it off the path."""
+    """Return the newest installed server program, which Debian leaves off the path."""
     found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     newest = max(found, key=lambda path: _version(path), default=None)
     on_path = shutil.which("postgres")
@@ -57,23 +57,23 @@ class PostgreSQL(NativeService):
 
     @property
     def address(self) -> str:
-        """The SQLAlchemy URI; the user may create databases."""
+        """The SQLAlchemy URI; its user may create databases."""
         return f"postgresql+psycopg2://invenio:invenio@localhost:{self.port}/invenio"
 
     @property
     def data(self) -> Path:
-        """The folder of the cluster; it waits for no disk, so it is always on it."""
+        """The folder of the cluster; always on disk, as PostgreSQL does not sync it."""
         return self.folder / "data"
 
     def prepare(self) -> None:
-        """Create the cluster and the database once."""
+        """Create the cluster and the database if they do not exist."""
         user = self.settings.user
         user.make_folder(self.folder)
         user.make_folder(self.log.parent)
         if not (self.folder / "ready").exists():
-            shutil.rmtree(self.data, ignore_errors=True)  # half made
-            # Whoever reaches the loopback address could as well read the
-            # password in this file, so none is asked for.
+            shutil.rmtree(self.data, ignore_errors=True)  # incomplete
+            # Anyone who can reach the loopback address could also read a password in
+            # this file, so none is required.
             self._run(
                 "initdb",
                 *("--pgdata", str(self.data), "--username", "invenio"),
@@ -91,10 +91,10 @@ class PostgreSQL(NativeService):
         user.write(self.data / "postgresql.auto.conf", settings, 0o600)
 
     def _forget_dead_server(self) -> None:
-        """Remove the lock of a killed server that still is a zombie.
+        """Remove the lock of a killed server that is still a zombie.
 
-        PostgreSQL takes a zombie for alive; one is left for a while where the
-        first process of a container is slow to reap, or never does.
+        PostgreSQL takes a zombie for a running server. A zombie remains for a while if
+        the first process of a container reaps slowly, or never.
         """
         lock = self.data / "postmaster.pid"
         try:

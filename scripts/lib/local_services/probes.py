@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Ask a service whether it is there, in its own protocol, and what version.
+"""Check in a service's own protocol whether it is running, and its version.
 
 Only the standard library is used, because this runs before anything else is
-installed. Each probe returns the version ("" if the service does not tell)
-or raises NoAnswer.
+installed. Each probe returns the version ("" if the service does not report one) or
+raises NoAnswer.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def search_node(url: str, path: str = "/") -> str:
 
 
 def get_json(url: str, path: str):
-    """Return what a node of OpenSearch answers to a GET."""
+    """Return the response of an OpenSearch node to a GET."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     request = urllib.request.Request(f"{parts.scheme}://{host}{path}")
@@ -69,7 +69,7 @@ def get_json(url: str, path: str):
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         code = base64.b64encode(pair.encode()).decode()
         request.add_header("Authorization", f"Basic {code}")
-    # A proxy meant for the internet must not be asked for a local address.
+    # A proxy for the internet must not be used for a local address.
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}),
         urllib.request.HTTPSHandler(context=_lenient_tls()),
@@ -84,7 +84,7 @@ def get_json(url: str, path: str):
 
 
 def search_urls(hosts: str) -> list[str]:
-    """Turn SEARCH_HOSTS, in any of the forms it may have, into URLs."""
+    """Convert SEARCH_HOSTS, in any of its formats, to URLs."""
     try:
         listed = ast.literal_eval(hosts)
     except (ValueError, SyntaxError):
@@ -103,7 +103,7 @@ def _search_url(entry) -> str:
 
 
 def cache(url: str) -> str:
-    """Probe the URL of a Redis."""
+    """Probe a Redis by its URL."""
     parts = urlsplit(url)
     with _connect(parts, 6379, tls=parts.scheme == "rediss") as link:
         lines = link.makefile("rb")
@@ -119,7 +119,7 @@ def cache(url: str) -> str:
 
 
 def queue(url: str) -> str:
-    """Probe the URL of a message broker: AMQP, or Redis used as one."""
+    """Probe a message broker by its URL: AMQP, or Redis used as one."""
     parts = urlsplit(url)
     if parts.scheme in ("redis", "rediss"):
         return cache(url)
@@ -146,7 +146,7 @@ def _connect(parts: SplitResult, port: int, tls: bool = False) -> socket.socket:
 
 
 def _lenient_tls() -> ssl.SSLContext:
-    """Return a context for asking "are you there", not for handing over data."""
+    """Return a context that suffices for a probe, but not for sending data."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -192,7 +192,7 @@ def _postgresql(link: socket.socket, user: str, name: str) -> str:
         if kind == b"E":
             raise NoAnswer(_postgresql_error(message))
         if kind == b"R" and message[:4] != b"\x00\x00\x00\x00":
-            return version  # it asks for a password: it is there
+            return version  # it asks for a password, so it is running
         if kind == b"S" and message.startswith(b"server_version\x00"):
             version = message.split(b"\x00")[1].decode().split()[0]
         if kind == b"Z":

@@ -19,27 +19,27 @@ from .users import ServiceUser
 
 @dataclass(frozen=True)
 class Process:
-    """A running process; the start time tells it from a later one of that id."""
+    """A running process; the start time distinguishes it from later ones of that id."""
 
     pid: int
     started: int
 
 
 def started_at(pid: int) -> int | None:
-    """Return the start of a process in clock ticks since boot, or None if dead."""
+    """Return the start of a process in clock ticks since boot; None if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command, in parentheses, may itself hold spaces and parentheses.
+    # The command, in parentheses, may itself contain spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
-    if fields[0] in "ZX":  # a container without an init never reaps these
+    if fields[0] in "ZX":  # a container without an init process never reaps these
         return None
     return int(fields[19])
 
 
 def running(pid_file: Path) -> Process | None:
-    """Return the process that the file names if it still is that process."""
+    """Return the process that the file names, if it is still the same process."""
     try:
         pid, started = map(int, pid_file.read_text().split())
     except (FileNotFoundError, ValueError):
@@ -58,7 +58,7 @@ def start(
     environ: Mapping[str, str],
     folder: Path,
 ) -> Process:
-    """Start a process in a session of its own, without terminal or input."""
+    """Start a process in its own session, without terminal or input."""
     with log.open("ab") as output:
         try:
             child = subprocess.Popen(
@@ -77,22 +77,22 @@ def start(
         except PermissionError as error:
             raise ServicesError(
                 f"{command[0]} cannot be run as user {user.name} ({error.strerror}): "
-                "call this script as that user or as root."
+                "run this script as that user or as root."
             ) from None
     started = started_at(child.pid)
     if started is None:
-        raise ServicesError(f"{command[0]} ended at once{last_words(log)}")
+        raise ServicesError(f"{command[0]} ended immediately{last_words(log)}")
     pid_file.write_text(f"{child.pid} {started}\n")
-    # The child is meant to live on; Python shall not complain that it does.
+    # The child outlives this process, so suppress the warning of Python.
     child.returncode = 0
     return Process(child.pid, started)
 
 
 def stop(pid_file: Path, first: signal.Signals, patience: float = 60) -> bool:
-    """Stop the process that the file names; tell whether there was one.
+    """Stop the process that the file names; return whether it was running.
 
-    It is asked with the ``first`` signal and killed, with its children, when
-    it is still there after ``patience`` seconds.
+    It gets the ``first`` signal. If it still runs after ``patience`` seconds, it is
+    killed with its children.
     """
     process = running(pid_file)
     if process is not None:
@@ -138,7 +138,7 @@ def _signal(process: Process, number: signal.Signals) -> None:
         pass
     except PermissionError:
         raise ServicesError(
-            f"Process {process.pid} belongs to another user: call this script as the "
+            f"Process {process.pid} belongs to another user: run this script as the "
             "user who started the services, or as root."
         ) from None
 
@@ -153,12 +153,12 @@ def _ended(process: Process, patience: float) -> bool:
 
 
 def last_words(log: Path, lines: int = 12) -> str:
-    """Return the end of a log, to be put behind a sentence without its stop."""
+    """Return the end of a log, to append to a sentence without its full stop."""
     try:
         text = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return "."
-    # Java prints pages of these behind the one line that tells the cause.
+    # Java prints pages of these after the one line that names the cause.
     telling = [line for line in text if not line.startswith(("\tat ", "\t..."))]
     said = "\n".join(f"    {line}" for line in telling[-lines:])
     return f"; the end of {log} reads:\n{said}"

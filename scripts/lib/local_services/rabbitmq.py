@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""RabbitMQ from the system's packages, as a node of its own.
+"""Run RabbitMQ from the system's packages, as a separate node.
 
-Erlang nodes find each other through a daemon, epmd, which the first node would
-start and leave behind. Ours runs on its own port, so that it is stopped with
-the node and is never shared with another RabbitMQ of the machine.
+Erlang nodes find each other through a daemon, epmd, which the first node would start
+and leave running. This node has its own epmd on its own port, which is stopped with the
+node and is never shared with another RabbitMQ of the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import probes
 from .errors import NoAnswer
 from .native import NativeService
 
-# The wrapper of that name on the path insists on its own user and folders.
+# The wrapper of that name on the path requires its own user and folders.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 CONFIGURATION = """\
@@ -33,13 +33,13 @@ log.console = false
 """
 
 VIRTUAL_HOSTS = ("/", *(f"gw{number}" for number in range(4)))
-"""The default one, and one for each process that runs tests beside others."""
+"""The default one, and one for each process that runs tests in parallel."""
 
 
 def definitions() -> str:
-    """Return what a new broker begins with: its virtual hosts, and a user of them all.
+    """Return the definitions of a new broker: virtual hosts, and a user for them.
 
-    A broker that is given definitions makes no user of its own.
+    A broker with definitions creates no user itself.
     """
     salt = bytes(4)
     digest = hashlib.sha256(salt + b"guest").digest()
@@ -62,7 +62,7 @@ def definitions() -> str:
 
 
 def find_rabbitmq() -> Path | None:
-    """Return the server's own script."""
+    """Return the server's own start script."""
     if SERVER.exists():
         return SERVER
     found = shutil.which("rabbitmq-server")
@@ -83,7 +83,7 @@ class Epmd(NativeService):
 
     @property
     def log(self) -> Path:
-        """The file that takes what the process prints."""
+        """The file for the output of the process."""
         return self.folder / "log" / "epmd.log"
 
     @property
@@ -92,7 +92,7 @@ class Epmd(NativeService):
         return f"localhost:{self.port}"
 
     def prepare(self) -> None:
-        """Make the folders."""
+        """Create the folders."""
         self.settings.user.make_folder(self.folder)
         self.settings.user.make_folder(self.log.parent)
 
@@ -102,7 +102,7 @@ class Epmd(NativeService):
         return [program, "-port", str(self.port), "-address", "127.0.0.1"]
 
     def probe(self) -> str:
-        """Ask whether the daemon accepts connections; it has no version."""
+        """Check that the daemon accepts connections; it has no version."""
         try:
             probes.connect("127.0.0.1", self.port).close()
         except OSError as error:
@@ -124,7 +124,7 @@ class RabbitMQ(NativeService):
 
     @property
     def epmd(self) -> Epmd:
-        """The daemon that belongs to this node."""
+        """The daemon of this node."""
         return Epmd(self.settings)
 
     def used_ports(self) -> dict[int, str]:
@@ -133,13 +133,13 @@ class RabbitMQ(NativeService):
         return {**super().used_ports(), self.settings.port(variable): variable}
 
     def check_ports(self) -> None:
-        """Make sure that the ports of the node and its daemon are free."""
+        """Check that the ports of the node and its daemon are free."""
         super().check_ports()
         if self.epmd.running() is None:
             self.epmd.check_ports()
 
     def prepare(self) -> None:
-        """Make folders and configuration and start the daemon."""
+        """Create folders and configuration, and start the daemon."""
         user = self.settings.user
         for name in ("", "log"):
             user.make_folder(self.folder / name)
@@ -148,7 +148,7 @@ class RabbitMQ(NativeService):
         configuration = CONFIGURATION.format(port=self.port, definitions=file)
         user.write(self.folder / "rabbitmq.conf", configuration)
         user.write(self.folder / "enabled_plugins", "[].\n")
-        # Else the one in /etc is read, which belongs to another node.
+        # Otherwise the one in /etc is read, which belongs to another node.
         user.write(self.folder / "rabbitmq-env.conf", "")
         self.epmd.start()
 
@@ -157,7 +157,7 @@ class RabbitMQ(NativeService):
         return [str(find_rabbitmq() or "rabbitmq-server")]
 
     def environ(self) -> dict[str, str]:
-        """Return the environment that sets this node apart from any other."""
+        """Return the environment that separates this node from any other."""
         distribution = self.settings.port("SERVICES_PORT_RABBITMQ_DISTRIBUTION")
         return {
             **super().environ(),
@@ -171,9 +171,9 @@ class RabbitMQ(NativeService):
             "RABBITMQ_MNESIA_BASE": str(self.data),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_PID_FILE": str(self.data / "pid"),
-            # Else a shell stands between us and the server, to translate signals.
+            # Otherwise a shell runs between this script and the server.
             "RUNNING_UNDER_SYSTEMD": "true",
-            # Schedulers that wait shall not burn the processor meanwhile.
+            # Waiting schedulers must not use the processor.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "-start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none "
                 "-kernel inet_dist_use_interface {127,0,0,1}"
@@ -185,7 +185,7 @@ class RabbitMQ(NativeService):
         return probes.queue(self.address)
 
     def stop(self) -> bool:
-        """Stop the node and its daemon in good order."""
+        """Stop the node and its daemon properly."""
         stopped = super().stop()
         self.epmd.stop()
         return stopped

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Redis from the system's packages, as a process that keeps nothing on disk."""
+"""Run Redis from the system's packages, without storing anything on disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Redis(NativeService):
         return f"redis://localhost:{self.port}/0"
 
     def prepare(self) -> None:
-        """Make the folders."""
+        """Create the folders."""
         self.settings.user.make_folder(self.folder)
         self.settings.user.make_folder(self.log.parent)
 

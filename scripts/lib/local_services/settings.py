@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Where the services live and which ports they use; all from the environment."""
+"""Read the folders and ports of the services from the environment."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ MAX_NODES = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that one set of services is told from outside."""
+    """The settings of one set of services."""
 
     home: Path
-    """Folder that holds jars, data, logs and process files."""
+    """Folder for jars, data, logs and process files."""
     data: Path
-    """Folder that holds the data of OpenSearch and RabbitMQ: the home, or in memory."""
+    """Folder for the data of OpenSearch and RabbitMQ: the home, or in memory."""
     note: str
-    """Why a folder is not the one that was asked for; empty if each is."""
+    """Why a folder is not the requested one; empty if all are."""
     distribution: Path
-    """Folder of the OpenSearch jars; may be shared between sets."""
+    """Folder of the OpenSearch jars, which several sets may share."""
     user: ServiceUser
     ports: Mapping[str, int]
     heap: str
     """Java heap of each OpenSearch node, as in ``-Xmx``."""
     java_options: tuple[str, ...]
-    """What else each OpenSearch node is given on its command line."""
+    """Further command-line options of each OpenSearch node."""
     source: str
     """``auto``, ``native`` or ``docker``."""
     timeout: float
-    """Seconds that a service gets to answer after its start."""
+    """Seconds that a service may take to answer after its start."""
 
     def port(self, variable: str, number: int = 0) -> int:
         """Return the port named by a variable, plus the number of the node."""
@@ -64,7 +64,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings from environment variables.
 
     Raises:
-        ServicesError: if a value cannot be used.
+        ServicesError: a value is invalid.
     """
     user = service_user(environ.get("SERVICES_USER", "nobody"))
     home, note = _choose_home(environ.get("SERVICES_HOME", ""), user)
@@ -123,7 +123,7 @@ def _choose_home(named: str, user: ServiceUser) -> tuple[Path, str]:
         )
     digest = hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:8]
     substitute = Path(f"/var/tmp/invenio-stats-dashboard-services-{digest}")
-    # /var/tmp is open to all: never step into what another user put there.
+    # /var/tmp is open to everyone, so never use a folder that belongs to another user.
     if substitute.is_symlink() or (
         substitute.exists() and substitute.stat().st_uid != os.geteuid()
     ):
@@ -132,7 +132,7 @@ def _choose_home(named: str, user: ServiceUser) -> tuple[Path, str]:
             f"yours that user {user.name} may enter."
         )
     return substitute, (
-        f"User {user.name} may not enter {closed}, so the services live in "
+        f"User {user.name} may not enter {closed}, so the files of the services are in "
         f"{substitute} (set SERVICES_HOME to choose another folder)."
     )
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What the commands do: bring services up, take them down, look at them."""
+"""The actions of the commands: start services, stop them, and report their state."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Report:
-    """What can be said about one service at this moment."""
+    """The current state of one service."""
 
     service: str
     kind: str
@@ -56,7 +56,7 @@ class Stack:
     """One set of services, in one folder."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], say: Say):
-        """Describe the set; nothing is touched yet."""
+        """Describe the set, without touching anything."""
         self.settings = settings
         self.environ = environ
         self._say = say
@@ -68,13 +68,13 @@ class Stack:
             self._say(text)
 
     def laid_out_nodes(self) -> int:
-        """Return how many search nodes this folder holds."""
+        """Return the number of search nodes in this folder."""
         folder = self.settings.home / "search"
         present = [n for n in range(MAX_NODES) if (folder / f"node-{n}").exists()]
         return len(present)
 
     def in_use(self) -> list[str]:
-        """Return what was started or is named; everything if nothing was."""
+        """Return the services that were started or named; all if none was."""
         started = read_record(self.settings.home)
         if not started:
             return list(VARIABLES)
@@ -82,7 +82,7 @@ class Stack:
         return [purpose for purpose in VARIABLES if purpose in started.keys() | named]
 
     def native(self, purpose: str) -> list[NativeService]:
-        """Return the processes that make up a native service."""
+        """Return the processes of a native service."""
         if purpose == "search":
             count = self.laid_out_nodes() or 1
             return [OpenSearch(self.settings, number) for number in range(count)]
@@ -91,8 +91,8 @@ class Stack:
     def sources(self, purposes: Iterable[str], nodes: int = 0) -> dict[str, Source]:
         """Decide where each service comes from.
 
-        What the environment names goes first, then what was started last, then
-        Docker where an engine runs.
+        The order is: what the environment names, what was started last, and Docker if
+        an engine is running.
         """
         recorded = read_record(self.settings.home)
         nodes = nodes or self.laid_out_nodes() or 1
@@ -120,10 +120,10 @@ class Stack:
         return decided
 
     def up(self, purposes: Iterable[str], nodes: int) -> None:
-        """Start what does not run yet and wait until everything answers.
+        """Start the services that are not running, and wait until all answer.
 
         Raises:
-            ServicesError: if something cannot be had.
+            ServicesError: a service cannot be started.
         """
         self._check_nodes(nodes)
         sources = self.sources(purposes, nodes)
@@ -141,9 +141,9 @@ class Stack:
         present = self.laid_out_nodes()
         if nodes and nodes < present:
             raise ServicesError(
-                f"{self.settings.home} holds a cluster of {present} nodes, which does "
-                f"not work with {nodes}: call `scripts/services down --remove` first, "
-                "or set SERVICES_HOME to another folder."
+                f"{self.settings.home} contains a cluster of {present} nodes, which "
+                f"does not work with {nodes}: run `scripts/services down --remove` "
+                "first, or set SERVICES_HOME to another folder."
             )
 
     def _check_named(self, sources: Iterable[Source]) -> None:
@@ -169,8 +169,8 @@ class Stack:
                 if time.monotonic() > deadline:
                     raise ServicesError(
                         f"The container of the {source.purpose} does not answer at "
-                        f"{source.address} ({error}): look at `docker ps`, or set "
-                        "SERVICES_FROM=native to do without containers."
+                        f"{source.address} ({error}): check `docker ps`, or set "
+                        "SERVICES_FROM=native to use no containers."
                     ) from None
             time.sleep(0.5)
         self.say(f"{source.purpose}: container, {version or 'answers'}")
@@ -196,7 +196,7 @@ class Stack:
     def _must_lay_out(self, services: list[NativeService]) -> bool:
         nodes = [service for service in services if service.purpose == "search"]
         if any(service.running() for service in nodes):
-            return False  # never replace jars under a running node
+            return False  # never replace the jars of a running node
         complete = opensearch_layout.is_complete(self.settings.distribution)
         return bool(nodes) and not complete
 
@@ -206,7 +206,7 @@ class Stack:
             was_running = service.running() is not None
             version = service.start()
             took = f"ready after {time.monotonic() - began:.1f} s"
-            state = "runs already" if was_running else took
+            state = "is already running" if was_running else took
             self.say(f"{service.purpose}: {service.label} {version} {state}")
 
         def start_nodes(nodes: list[NativeService]) -> None:
@@ -241,7 +241,7 @@ class Stack:
 
     def _remove(self) -> None:
         home = self.settings.home
-        # By name, so that a SERVICES_HOME with other things in it keeps those.
+        # By name, so that other things in a SERVICES_HOME stay.
         for folder in [*(home / name for name in FOLDERS), *home.glob("opensearch-*")]:
             shutil.rmtree(folder, ignore_errors=True)
         (home / "lock").unlink(missing_ok=True)
@@ -253,7 +253,7 @@ class Stack:
         """Return one process, to be stopped or started alone.
 
         Raises:
-            ServicesError: if it is not ours.
+            ServicesError: this script did not start the service.
         """
         source = self.sources([purpose])[purpose]
         if source.kind != "native":
@@ -264,13 +264,13 @@ class Stack:
         services = self.native(purpose)
         if number >= len(services):
             raise ServicesError(
-                f"There is no {purpose} node {number}: this folder holds "
-                f"{len(services)}; `scripts/services up --nodes N` makes more."
+                f"There is no {purpose} node {number}: this folder contains "
+                f"{len(services)}; `scripts/services up --nodes N` adds more."
             )
         return services[number]
 
     def status(self) -> list[Report]:
-        """Look at every service in use."""
+        """Return the state of every service in use."""
         reports = []
         for purpose, source in self.sources(self.in_use()).items():
             if source.kind == "native":
@@ -309,7 +309,7 @@ def _report(source: Source) -> Report:
 
 
 def in_parallel(function: Callable, items: list) -> None:
-    """Call a function for all items at once; raise what went wrong, together."""
+    """Call a function for all items in parallel; raise all errors together."""
     if not items:
         return
     with ThreadPoolExecutor(len(items)) as pool:
@@ -324,7 +324,7 @@ def in_parallel(function: Callable, items: list) -> None:
 
 @contextmanager
 def locked(settings: Settings, say: Say) -> Iterator[None]:
-    """Keep two calls from working on the same folder at the same time."""
+    """Prevent two calls from working on the same folder at the same time."""
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
         handle = (settings.home / "lock").open("w")

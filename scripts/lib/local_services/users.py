@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Whom the services run as.
+"""Choose the user that the services run as.
 
-PostgreSQL and OpenSearch refuse to run as root, so root hands the services to
-a user without rights. ``nobody`` exists on every Debian and needs no set-up
+PostgreSQL and OpenSearch refuse to run as root, so root runs the services as a
+user without special rights. ``nobody`` exists on every Debian and needs no set-up
 that would have to be undone later.
 """
 
@@ -22,7 +22,7 @@ from .errors import ServicesError
 
 @dataclass(frozen=True)
 class ServiceUser:
-    """A user to run services as, and whether root has to change into it."""
+    """A user to run services as, and whether root must change to it."""
 
     name: str
     uid: int
@@ -36,11 +36,11 @@ class ServiceUser:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_enter(self, folder: Path) -> bool:
-        """Tell whether this user may pass through the folder."""
+        """Return whether this user may pass through the folder."""
         return self.succeeds(["test", "-x", str(folder)])
 
     def succeeds(self, command: list[str]) -> bool:
-        """Run a quiet command as this user and tell whether it succeeded."""
+        """Run a command as this user, without output; return whether it succeeded."""
         try:
             done = subprocess.run(
                 command,

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Community events and facts as short as the rules of records need them."""
+"""Build community events and record facts with few arguments."""
 
 import json
 from datetime import date
@@ -26,12 +26,12 @@ def day(number):
 
 
 def text(number):
-    """Return such a day as documents have it."""
+    """Return such a day in the format of documents."""
     return day(number).isoformat()
 
 
 def record(name, parent=None, created=1, published=None, files=0, owner=None, **values):
-    """Return facts: 10 bytes a file, breakdown key -> values."""
+    """Return record facts with 10 bytes per file; keywords are breakdown values."""
     return {
         "recid": name,
         "parent_id": parent or f"parent of {name}",
@@ -59,14 +59,14 @@ def timeline(record, *days, community="c", times=None):
 
 
 class Counted:
-    """What is counted of some records and events, on one basis.
+    """The aggregates of some records and events on one basis.
 
     Args:
-        records: list of what :func:`record` returns.
+        records: results of :func:`record`.
         events: list of events.
         basis: created, published or added.
-        today: day as :func:`day` numbers them.
-        limits: breakdown key -> cells that a snapshot keeps.
+        today: day, numbered as in :func:`day`.
+        limits: breakdown key -> number of values in a snapshot.
     """
 
     def __init__(self, records, events, basis="added", today=60, limits=None):
@@ -89,10 +89,10 @@ class Counted:
         return _told(documents.delta_documents(frames, *what[1:])), _told(snapshots)
 
     def snapshots_since(self, since):
-        """Return snapshots as they are continued from a day on, a day at a time.
+        """Return snapshots that are continued from a day on, one day at a time.
 
         Args:
-            since: ISO 8601 text of the day.
+            since: the day, ISO 8601.
         """
         early = pl.col("day") < day_number(since)
         frame = self._frame.with_columns(

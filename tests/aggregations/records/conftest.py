@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Records that are known in a real OpenSearch, and their aggregation."""
+"""Records that are stored in a real OpenSearch, and their aggregation."""
 
 import itertools
 from datetime import date
@@ -29,16 +29,16 @@ TODAY = date(2024, 4, 1)
 
 
 class Known:
-    """What is known of records: in OpenSearch, and here for the reference.
+    """Records whose events and facts are stored in OpenSearch, and here for reference.
 
     Args:
-        client: an ordinary client.
-        text: a client that does not decode.
-        names: the instance's names.
+        client: decodes responses.
+        text: does not decode responses.
+        names: the instance's index names.
     """
 
     def __init__(self, client, text, names):
-        """Begin with nothing."""
+        """Start without records."""
         self.client, self.text, self.names = client, text, names
         self.store = EventStore(client, names)
         self.store.ensure_templates()
@@ -48,7 +48,7 @@ class Known:
         self._revisions = itertools.count(1, 10)
 
     def put(self, *records):
-        """Store facts, as :func:`.build.record` makes them, in place of older ones."""
+        """Store facts, results of :func:`.build.record`, in place of older ones."""
         facts = []
         for record in records:
             source = {
@@ -61,7 +61,7 @@ class Known:
                 "timestamp": None,
                 "record_id": f"id of {record['recid']}",
                 **record,
-                # greater than that of a deletion, which is remembered
+                # greater than the version of a deletion, which OpenSearch remembers
                 "revision": next(self._revisions),
             }
             self.facts[record["recid"]] = source
@@ -74,7 +74,7 @@ class Known:
         self.put({**self.facts[recid], **changes})
 
     def happen(self, *events):
-        """Store community events, as :func:`.build.timeline` makes them."""
+        """Store community events, results of :func:`.build.timeline`."""
         made = []
         for event in events:
             facts = self.facts.get(event["recid"]) or {
@@ -114,7 +114,7 @@ class Known:
         return RecordsAggregator(self.client, self.text, self.names, *rules, gate=gate)
 
     def aggregate(self, today=TODAY, half=None, **options):
-        """Run it; what was done is returned, the steps' labels are kept."""
+        """Run the aggregation, return its report, and store the labels of its steps."""
         half = half or self.half(today)
         self.labels, self.without_facts, written = [], 0, WriteCounts()
         for phase in half.phases(AggregationOptions(**options)):
@@ -141,7 +141,7 @@ class Known:
         return aggregates_in(self.client, self.names, RECORD_FAMILIES)
 
     def wanted(self, today=TODAY, top=20, registry=REGISTRY):
-        """Return what the reference counts."""
+        """Return the documents that the reference computes."""
         stored = {
             "views": [],
             "downloads": [],
@@ -152,7 +152,7 @@ class Known:
         return {family: found[family] for family in RECORD_FAMILIES}
 
     def check(self, today=TODAY, **rules):
-        """Check that the stored documents are what the reference counts."""
+        """Check that the stored documents are those of the reference."""
         assert_same(self.found(), self.wanted(today, **rules))
 
 

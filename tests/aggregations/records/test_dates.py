@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The first day of publication dates."""
+"""Rules of the first day of a publication date."""
 
 import pytest
 
@@ -20,30 +20,30 @@ from invenio_stats_dashboard.aggregations.records.dates import (
         ("2020-05-17", "2020-05-17"),
         (" 2020 ", "2020-01-01"),
         ("0450", "0450-01-01"),
-        # an interval begins with its start, or its end where the start is open
+        # an interval begins with its start, or with its end if the start is open
         ("2019/2020", "2019-01-01"),
         ("2019-03/..", "2019-03-01"),
         ("2019/", "2019-01-01"),
         ("../2020-05", "2020-05-01"),
         ("/2020", "2020-01-01"),
-        # digits that are not given are the smallest
+        # unspecified digits are the smallest possible ones
         ("202X", "2020-01-01"),
         ("20XX-12", "2000-12-01"),
         ("2020-XX", "2020-01-01"),
         ("2020-X0", "2020-10-01"),
         ("2020-1X", "2020-10-01"),
         ("2020-05-XX", "2020-05-01"),
-        # doubt is no other day
+        # uncertain dates are read as if they were certain
         ("2020?", "2020-01-01"),
         ("2020-05~", "2020-05-01"),
         ("2020%", "2020-01-01"),
         ("1939?/1945~", "1939-01-01"),
-        # seasons, sets, moments
+        # seasons, sets, dates with a time
         ("2020-21", "2020-03-01"),
         ("2020-24", "2020-12-01"),
         ("[2021,2020]", "2020-01-01"),
         ("{2019,2020-05}", "2019-01-01"),
-        # of a set that is open before its first date, that date is the one there is
+        # a set that is open before its first date begins with that date
         ("[..1990]", "1990-01-01"),
         ("{..1990-05}", "1990-05-01"),
         ("[..1990, 1985-03]", "1985-03-01"),
@@ -53,7 +53,7 @@ from invenio_stats_dashboard.aggregations.records.dates import (
         ("2024-02-29", "2024-02-29"),
     ],
 )
-def test_the_first_day_of_what_is_given_counts(given, day):
+def test_the_first_day_of_a_date_counts(given, day):
     assert day_text(first_day(given)) == day
 
 
@@ -76,9 +76,9 @@ def test_the_first_day_of_what_is_given_counts(given, day):
         "Y170000",
     ],
 )
-def test_where_no_day_can_be_read_there_is_none(given):
+def test_an_unreadable_date_has_no_day(given):
     assert first_day(given) is None
 
 
-def test_a_day_of_a_moment_is_that_of_its_text():
+def test_the_day_of_a_timestamp_is_that_of_its_text():
     assert day_text(day_number("2024-02-29T23:59:59")) == "2024-02-29"

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""From what users do in InvenioRDM to snapshots of records."""
+"""Actions of users in InvenioRDM result in the correct snapshots of records."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -61,7 +61,7 @@ def test_a_record_is_counted_from_its_publication_to_its_deletion(count):
     assert snapshot["total_records"] == {"metadata_only": 0, "with_files": 1}
     assert snapshot["total_files"] == {"file_count": 2, "data_volume": 8}
     assert snapshot["total_uploaders"] == 1
-    # once, whoever has it and however many
+    # each affiliation counts once, for any number of creators and contributors
     assert _cells(snapshot, "affiliations") == {"The institute": 1, "The garage": 1}
     assert _cells(snapshot, "file_types") == {"csv": 1, "pdf": 1}
     assert _cells(snapshot, "languages") == {"unknown": 1}
@@ -70,18 +70,18 @@ def test_a_record_is_counted_from_its_publication_to_its_deletion(count):
     totals = count("records-snapshot-created")
     assert totals["snapshot_date"] == today
     assert sum(totals["total_records"].values()) == 2
-    # of the two versions one has files, and the parent counts once
+    # one of the two versions has files, and the parent counts once
     assert totals["total_parents"] == {"metadata_only": 0, "with_files": 1}
 
     content.remove(recid, community)
-    # it came and went today: the day changes nothing, the publication date stays
+    # added and removed today: the day changes nothing, the publication date stays
     assert count("records-snapshot-added", community) is None
 
     content.delete_record(version)
     assert sum(count("records-snapshot-added")["total_records"].values()) == 1
 
 
-def test_an_edit_and_an_embargo_that_is_lifted(count):
+def test_an_edit_and_the_end_of_an_embargo(count):
     until = (datetime.now(UTC).date() + timedelta(days=30)).isoformat()
     embargo = {"active": True, "until": until, "reason": "a test"}
     recid = content.make_record(
@@ -111,7 +111,7 @@ def _version_without_files(recid):
 
 
 def _lift(recid):
-    """Do to a record what InvenioRDM does on the day its embargo ends."""
+    """Change a record as InvenioRDM does on the day its embargo ends."""
     from invenio_db import db
     from invenio_rdm_records.proxies import current_rdm_records_service
 

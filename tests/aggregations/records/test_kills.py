@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A run that is killed before any of its writes is ended by the next one."""
+"""A run that is killed before any of its writes is completed by the next one."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from ..kills import killed_at
 from .build import record, timeline
 
 
-def test_killed_before_any_write_the_next_run_ends_it(known, zygote):
+def test_after_a_kill_before_any_write_the_next_run_completes_the_work(known, zygote):
     today = datetime.now(UTC).date()
     known.put(record("a", files=1, owner="1"), record("b", created=3))
     known.happen(
@@ -22,7 +22,7 @@ def test_killed_before_any_write_the_next_run_ends_it(known, zygote):
     number, writes = 0, None
     while writes is None:
         number += 1
-        # each kill leaves something for the run after it, too
+        # each kill also leaves work for the next run
         known.edit("a", published=f"2024-02-{number:02d}")
         known.put(record(f"r{number}", created=number))
         known.happen(*timeline(f"r{number}", number, community="x"))

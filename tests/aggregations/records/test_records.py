@@ -60,7 +60,7 @@ def some(known):
     return known
 
 
-def test_documents_are_what_the_reference_counts(some):
+def test_documents_equal_those_of_the_reference(some):
     written = some.aggregate()
     some.check()
     found = some.found()
@@ -68,7 +68,7 @@ def test_documents_are_what_the_reference_counts(some):
     assert all(found[family] for family in RECORD_FAMILIES)
 
 
-def test_what_has_not_changed_is_not_counted_again(some):
+def test_unchanged_records_are_not_counted_again(some):
     some.aggregate()
     assert some.aggregate() == WriteCounts()
     assert some.labels == []
@@ -96,13 +96,13 @@ def test_an_edited_record_changes_the_documents_of_its_communities(some, changes
     some.aggregate()
     some.edit("r4", **changes)
     some.aggregate()
-    # nothing of A, in which the record never was
+    # no document of A, in which the record never was
     assert some.read == ["changes of 1 records"]
     assert some.counted == ["records of global", f"records of {B}"]
     some.check()
 
 
-def test_an_embargo_that_is_lifted_moves_the_record(some):
+def test_the_end_of_an_embargo_moves_the_record(some):
     some.edit("r4", subcounts={"access_statuses": ["embargoed"]})
     some.aggregate()
     some.edit("r4", subcounts={"access_statuses": ["open"]})
@@ -172,14 +172,14 @@ def test_centuries_of_publication_dates_take_one_index(some, client, names):
     assert list(indices) == [names.aggregates_from(family, 1)]
 
 
-def test_an_event_that_was_deleted_is_noticed(some):
+def test_a_deleted_event_is_noticed(some):
     some.aggregate()
     some.forget_event(some.events[f"id of r3:{A}:3"])
     some.aggregate()
     some.check()
 
 
-def test_facts_that_were_deleted_are_noticed_and_their_records_left_out(some):
+def test_deleted_facts_are_noticed_and_their_records_left_out(some):
     some.aggregate()
     some.forget_facts("r4")
     some.aggregate()
@@ -192,7 +192,7 @@ def test_facts_that_were_deleted_are_noticed_and_their_records_left_out(some):
     some.check()
 
 
-def test_facts_written_twice_are_no_deletion(some):
+def test_facts_written_twice_are_not_a_deletion(some):
     some.aggregate()
     for owner in ("7", "8"):
         some.edit("r4", owner=owner)
@@ -201,7 +201,7 @@ def test_facts_written_twice_are_no_deletion(some):
     some.check()
 
 
-def test_an_index_that_was_made_anew_is_counted_anew(some, client, names):
+def test_a_recreated_index_is_counted_again(some, client, names):
     some.aggregate()
     client.indices.delete(index=names.record_facts)
     some.put(*some.facts.values())
@@ -211,16 +211,16 @@ def test_an_index_that_was_made_anew_is_counted_anew(some, client, names):
     some.check()
 
 
-def test_documents_stay_when_all_they_were_counted_by_is_gone(some, client, names):
+def test_documents_stay_when_all_their_sources_are_missing(some, client, names):
     some.aggregate()
     before = some.found()
     client.indices.delete(index=names.record_facts)
-    with pytest.raises(NotReadyError, match="is gone"):
+    with pytest.raises(NotReadyError, match="is missing"):
         some.aggregate()
     assert some.found() == before
 
 
-def test_other_breakdowns_have_all_counted_again(some):
+def test_other_breakdowns_cause_a_complete_recount(some):
     some.aggregate()
     registry = {"subjects": {**REGISTRY["subjects"], "show": "top"}}
     some.aggregate(half=some.half(registry=registry, top=1))
@@ -235,7 +235,7 @@ def test_a_community_that_lost_its_events_loses_its_documents(some):
     some.check()
 
 
-# -- what is kept -----------------------------------------------------------
+# -- stored contributions ---------------------------------------------------
 
 
 def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
@@ -243,7 +243,7 @@ def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
     some.edit("r3", owner="5", data_volume=77)
     asked = _bodies(some, monkeypatch, f"{some.names.record_facts}/_mget")
     written = some.aggregate(families=("records-delta-added",))
-    # the days on which it came or went: three of the instance, three of A, one of B
+    # the days on which it was added or removed: three globally, three in A, one in B
     assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
     assert written == WriteCounts(changed=7)
     some.aggregate()
@@ -251,7 +251,7 @@ def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
 
 
 def _bodies(known, monkeypatch, path):
-    """Return a list of what is sent to a path from now on."""
+    """Return a list that collects the bodies sent to a path from now on."""
     sent, perform = [], known.text.transport.perform_request
 
     def seen(method, url, *args, **kwargs):
@@ -264,7 +264,7 @@ def _bodies(known, monkeypatch, path):
 
 
 @pytest.mark.parametrize("lost", ["all", "some"])
-def test_what_was_kept_and_is_gone_is_made_again(some, client, names, lost):
+def test_missing_contributions_are_made_again(some, client, names, lost):
     some.aggregate()
     if lost == "all":
         client.indices.delete(index=names.between_runs)
@@ -279,7 +279,7 @@ def test_what_was_kept_and_is_gone_is_made_again(some, client, names, lost):
     some.check()
 
 
-def test_kept_contributions_that_are_gone_before_they_are_added_up(some, client, names):
+def test_contributions_that_are_deleted_before_they_are_added_up(some, client, names):
     some.aggregate()
     some.edit("r4", owner="5")
     half = some.half()
@@ -297,16 +297,14 @@ def test_another_run_notes_a_change_of_the_same_day(some):
     some.aggregate()
     for owner in ("6", "7"):
         some.edit("r4", owner=owner)
-        # what is to be written is noted twice, and not written in between
+        # the work is noted twice, and not written in between
         for step in next(some.half().phases(AggregationOptions())):
             step.do()
     some.aggregate()
     some.check()
 
 
-def test_a_run_that_is_cut_before_any_of_its_writes_is_ended_by_the_next(
-    some, monkeypatch
-):
+def test_a_run_interrupted_before_any_write_is_completed_by_the_next(some, monkeypatch):
     some.aggregate()
     number, done = 0, False
     while not done:
@@ -320,16 +318,16 @@ def test_a_run_that_is_cut_before_any_of_its_writes_is_ended_by_the_next(
         done = _cut_before(some, monkeypatch, number)
         some.aggregate()
         some.check()
-    # two notes, what is kept, six families of four communities, the bookmarks
+    # two notes, the contributions, six families of four communities, the bookmarks
     assert number > 10
 
 
 class CutError(Exception):
-    """A run is made to end."""
+    """Ends a run before a request."""
 
 
 def _cut_before(known, monkeypatch, number):
-    """Aggregate, but not beyond some requests that write; tell whether it ended."""
+    """Aggregate up to a number of write requests; return whether the run ended."""
     writes = []
     with monkeypatch.context() as patch:
         for client in (known.client, known.text):
@@ -348,7 +346,7 @@ def _cut_before(known, monkeypatch, number):
     return len(writes) < number
 
 
-def test_what_lacks_facts_is_known_however_much_it_is(some, monkeypatch):
+def test_records_without_facts_are_known_in_any_number(some, monkeypatch):
     events = [e for n in range(30) for e in timeline(f"x{n}", 5, community=A)]
     some.happen(*events)
     some.aggregate()
@@ -382,7 +380,7 @@ def test_sorted_values_without_others(values, others, left):
 # -- corrections ------------------------------------------------------------
 
 
-def test_a_change_of_days_that_were_complete_is_logged(some):
+def test_a_change_of_complete_days_is_logged(some):
     some.aggregate()
     assert _corrections(some) == []
     some.edit("r4", file_count=7)
@@ -403,7 +401,7 @@ def test_a_change_of_days_that_were_complete_is_logged(some):
     }
 
 
-def test_a_day_that_is_not_over_is_no_correction(some):
+def test_a_day_that_is_not_over_is_not_a_correction(some):
     some.aggregate(today=day(59))
     some.put(record("r8", created=60))
     some.happen(*timeline("r8", 60, community="global"))
@@ -413,7 +411,7 @@ def test_a_day_that_is_not_over_is_no_correction(some):
     assert _corrections(some) == []
 
 
-def test_a_correction_that_is_told_again_is_told_once(some, monkeypatch):
+def test_a_correction_that_is_written_again_is_logged_once(some, monkeypatch):
     some.aggregate()
     some.edit("r3", file_count=7)
     half = some.half()
@@ -435,7 +433,7 @@ def _cut(*_):
     raise CutError
 
 
-def test_old_corrections_are_dropped(some):
+def test_old_corrections_are_deleted(some):
     some.aggregate(today=TODAY)
     for days in (5, 800):
         written = datetime.now(UTC) - timedelta(days=days)
@@ -452,10 +450,10 @@ def _corrections(known):
     return [hit["_source"] for hit in hits]
 
 
-# -- a part of the work -----------------------------------------------------
+# -- restricted runs --------------------------------------------------------
 
 
-def test_a_dry_run_writes_nothing_and_says_what_it_would(some):
+def test_a_dry_run_writes_nothing_and_reports_what_it_would_write(some):
     would = some.aggregate(dry_run=True)
     assert not any(some.found().values())
     assert would == some.aggregate()
@@ -463,7 +461,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would(some):
 
 
 @pytest.mark.parametrize("family", ["records-delta-added", "records-snapshot-added"])
-def test_families_and_communities_that_were_left_out_stay_to_be_counted(some, family):
+def test_families_and_communities_left_out_remain_pending(some, family):
     some.aggregate(communities=(A,), families=(family,))
     found = {family for family, documents in some.found().items() if documents}
     assert found == {family}
@@ -472,7 +470,7 @@ def test_families_and_communities_that_were_left_out_stay_to_be_counted(some, fa
     some.check()
 
 
-def test_days_that_were_left_out_stay_to_be_counted(some):
+def test_days_left_out_remain_pending(some):
     some.aggregate(first=text(30), last=text(31))
     days = {day for documents in some.found().values() for _, day in documents}
     assert days == {text(30), text(31)}
@@ -480,16 +478,14 @@ def test_days_that_were_left_out_stay_to_be_counted(some):
     some.check()
 
 
-def test_a_community_that_changes_while_it_is_counted_is_counted_again(
-    some, monkeypatch
-):
+def test_a_community_that_changes_during_a_run_is_counted_again(some, monkeypatch):
     some.aggregate()
     some.edit("r4", owner="7")
     half, late = some.half(), []
     close = half._pending.close
 
     def edited_before(*arguments):
-        # its documents are written; nothing is noted as done yet
+        # its documents are written, but the community is not closed yet
         if not late:
             late.append(some.edit("r4", file_count=5))
             phases = some.half().phases(AggregationOptions())
@@ -503,7 +499,7 @@ def test_a_community_that_changes_while_it_is_counted_is_counted_again(
     some.check()
 
 
-def test_a_cluster_that_is_not_fit_stops_the_work_and_nothing_is_lost(some, client):
+def test_an_unhealthy_cluster_stops_the_work_and_nothing_is_lost(some, client):
     gate = HealthGate(client, HealthLimits(memory_percent=1, patience=0.1, interval=0))
     with pytest.raises(ClusterNotHealthyError):
         some.aggregate(half=some.half(gate=gate))
@@ -539,7 +535,7 @@ def test_parts_and_slices_make_no_difference(some, monkeypatch):
     assert "changes of 2 records" in some.read
 
 
-def test_a_community_that_has_grown_is_divided_further(some, monkeypatch):
+def test_a_growing_community_is_divided_further(some, monkeypatch):
     some.aggregate()
     monkeypatch.setattr(contribution_updates, "EVENTS", 2)
     monkeypatch.setattr(contribution_updates, "MOST", 2)
@@ -581,7 +577,7 @@ def test_ten_thousand_additions_in_a_day(known):
     assert len(snapshot["subcounts"]["subjects"]) == 20
 
 
-def test_an_idle_run_asks_the_same_however_many_communities_there_are(
+def test_an_idle_run_sends_the_same_requests_for_any_number_of_communities(
     some, monkeypatch
 ):
     some.aggregate()
@@ -609,7 +605,7 @@ def _requests(known, monkeypatch):
     return sent
 
 
-def test_running_totals_of_usage_stay_where_contributions_are_removed(some, names):
+def test_running_totals_of_usage_stay_when_contributions_are_removed(some, names):
     some.aggregate()
     index, total = names.between_runs, f"{B}:latest"
     body = {"community_id": B, "anchor": "latest", "day": "2024-02-01", "state": {}}

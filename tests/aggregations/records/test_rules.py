@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What is counted of records: each rule on a small history.
+"""Rules of counting records, each on a small history.
 
 Days are numbers in February 2024: 29 is the leap day, 30 the first of March.
 """
@@ -27,7 +27,7 @@ def _numbers(deltas, what="records"):
 
 
 def _cells(document, key):
-    """Return id -> cell."""
+    """Return id -> value of a breakdown."""
     return {cell["id"]: cell for cell in document["subcounts"][key]}
 
 
@@ -44,15 +44,15 @@ def _ids(document, key):
         ((5,), {5: 1}),
         ((5, 7), {5: 1, 7: -1}),
         ((5, 7, 9), {5: 1, 7: -1, 9: 1}),
-        # what comes and goes on one day changes nothing
+        # an addition and a removal on one day change nothing
         ((5, 5), {}),
         ((5, 5, 5), {5: 1}),
-        # a stay that begins on the day on which another ends goes on
+        # a stay that starts on the day on which another ends continues it
         ((5, 7, 7), {5: 1}),
-        # time does not run backwards along the places
+        # dates do not decrease along the sequence numbers
         ((7, 5), {}),
         ((7, 5, 3), {7: 1}),
-        # nothing is counted after today
+        # nothing after today counts
         ((5, 61), {5: 1}),
         ((61,), {}),
     ],
@@ -64,7 +64,7 @@ def test_a_record_is_present_at_the_end_of_a_day(days, found):
     assert told == {text(day): sign for day, sign in found.items()}
 
 
-def test_a_second_addition_or_an_early_removal_says_nothing():
+def test_a_second_addition_or_an_early_removal_changes_nothing():
     events = timeline("a", 3, 4, 5, 6, 7)
     for event, kind in zip(
         events, ["removed", "added", "added", "removed", "removed"], strict=True
@@ -77,7 +77,7 @@ def test_a_second_addition_or_an_early_removal_says_nothing():
     }
 
 
-def test_the_last_second_of_a_day_is_of_that_day():
+def test_the_last_second_of_a_day_belongs_to_it():
     counted = Counted([record("a")], timeline("a", 29, 30, times=ALL_DAY[::-1]))
     assert list(_numbers(counted.deltas)) == ["2024-02-29", "2024-03-01"]
 
@@ -93,13 +93,13 @@ def test_the_last_second_of_a_day_is_of_that_day():
         ("added", [10, 12, 15]),
     ],
 )
-def test_the_first_stay_begins_when_the_basis_says(basis, days):
+def test_the_first_stay_starts_on_the_date_of_the_basis(basis, days):
     known = record("a", created=3, published=text(5))
     counted = Counted([known], timeline("a", 10, 12, 15), basis)
     assert [day for _, day in counted.deltas] == [text(day) for day in days]
 
 
-def test_a_later_stay_begins_at_the_basis_if_that_is_later():
+def test_a_later_stay_starts_on_the_date_of_the_basis_if_that_is_later():
     known = record("a", created=3, published=text(20))
     counted = Counted([known], timeline("a", 10, 12, 15), "published")
     assert _numbers(counted.deltas) == {text(20): ((1, 0), (0, 0))}
@@ -110,19 +110,19 @@ def test_a_record_that_leaves_before_its_publication_date_never_counts():
     assert Counted([known], timeline("a", 10, 20), "published").deltas == {}
 
 
-def test_a_stay_of_a_moment_counts_from_the_creation():
+def test_a_momentary_stay_counts_from_the_creation():
     known = record("a", created=3)
     counted = Counted([known], timeline("a", 10, 10), "created")
     assert [day for _, day in counted.deltas] == [text(3), text(10)]
 
 
-def test_without_a_date_that_can_be_read_the_creation_counts():
+def test_without_a_readable_date_the_creation_counts():
     known = record("a", created=3, published="in press")
     counted = Counted([known], timeline("a", 10), "published")
     assert [day for _, day in counted.deltas] == [text(3)]
 
 
-def test_a_record_that_is_due_later_is_told():
+def test_a_record_that_is_due_later_is_reported():
     known = [record("a", published=text(65)), record("b", published=text(70))]
     events = timeline("a", 5) + timeline("b", 5)
     counted = Counted(known, events, "published")
@@ -143,7 +143,7 @@ def test_a_removal_that_is_dated_later_is_due_then():
 # -- records, files, owners -------------------------------------------------
 
 
-def test_a_delta_tells_records_and_files_and_owners():
+def test_a_delta_contains_records_files_and_owners():
     known = [
         record("a", files=2, owner="1"),
         record("b", files=1, owner="1"),
@@ -165,7 +165,7 @@ def test_a_delta_tells_records_and_files_and_owners():
     assert (second["uploaders"], second["records"]["removed"]["with_files"]) == (0, 1)
 
 
-def test_a_snapshot_tells_what_is_there():
+def test_a_snapshot_contains_the_totals():
     known = [
         record("a", files=2, owner="1"),
         record("b", owner="1"),
@@ -195,7 +195,7 @@ def test_a_snapshot_tells_what_is_there():
     }
 
 
-def test_a_day_on_which_equals_change_places_has_a_delta():
+def test_a_day_on_which_equal_records_are_swapped_has_a_delta():
     known = [record("a"), record("b")]
     counted = Counted(known, timeline("a", 5, 8) + timeline("b", 8))
     assert _numbers(counted.deltas)[text(8)] == ((1, 0), (1, 0))
@@ -206,7 +206,7 @@ def test_a_record_without_facts_is_left_out():
     assert Counted([record("b")], timeline("a", 5)).deltas == {}
 
 
-def test_communities_are_counted_apart():
+def test_communities_are_counted_separately():
     events = timeline("a", 5, community="x") + timeline("a", 7, 8, community="y")
     counted = Counted([record("a")], events)
     assert set(counted.deltas) == {("x", text(5)), ("y", text(7)), ("y", text(8))}
@@ -241,7 +241,7 @@ def test_a_parent_changes_its_class_with_its_versions():
     assert [tuple(t.values()) for t in totals] == [(1, 0), (0, 1), (1, 0), (0, 0)]
 
 
-def test_a_parent_is_in_a_cell_with_the_versions_that_are_in_it():
+def test_a_parent_counts_for_the_values_of_its_versions():
     known = [
         record("a", parent="p", subjects=["x"]),
         record("b", parent="p", files=1, subjects=["x", "y"]),
@@ -266,26 +266,26 @@ def _both(change):
 # -- breakdowns -------------------------------------------------------------
 
 
-def test_a_record_is_in_every_cell_whose_value_it_has():
+def test_a_record_counts_for_each_of_its_values():
     known = [record("a", subjects=["x", "y"]), record("b", subjects=["x"])]
     (delta,) = Counted(known, timeline("a", 5) + timeline("b", 5)).deltas.values()
     assert _ids(delta, "subjects") == ["x", "y"]
     assert _cells(delta, "subjects")["x"]["records"]["added"]["metadata_only"] == 2
 
 
-def test_what_has_no_value_is_unknown():
+def test_a_record_without_a_value_counts_as_unknown():
     (delta,) = Counted([record("a")], timeline("a", 5)).deltas.values()
     assert _ids(delta, "subjects") == _ids(delta, "languages") == ["unknown"]
 
 
-def test_cells_that_are_empty_are_left_out_of_a_snapshot():
+def test_empty_values_are_left_out_of_a_snapshot():
     known = [record("a", subjects=["x"]), record("b", subjects=["y"])]
     counted = Counted(known, timeline("a", 5, 9) + timeline("b", 6, 10))
     ids = [_ids(s, "subjects") for s in counted.snapshots.values()]
     assert ids == [["x"], ["x", "y"], ["y"], []]
 
 
-def test_the_largest_cells_come_first_then_by_id():
+def test_the_largest_values_come_first_then_by_id():
     known = [
         record("a", subjects=["z", "y"]),
         record("b", subjects=["z", "x"]),
@@ -297,7 +297,7 @@ def test_the_largest_cells_come_first_then_by_id():
         assert _ids(found, "subjects") == ["z", "Y", "x", "y", "é"]
 
 
-def test_a_snapshot_keeps_the_largest_cells_of_a_top_breakdown():
+def test_a_snapshot_lists_the_largest_values_of_a_top_breakdown():
     known = [
         record("a", subjects=["x", "y"]),
         record("b", subjects=["y"]),
@@ -312,7 +312,7 @@ def test_a_snapshot_keeps_the_largest_cells_of_a_top_breakdown():
     ]
     counted = Counted(known, events, limits={"subjects": 2})
     ids = [_ids(s, "subjects") for s in counted.snapshots.values()]
-    # on the last day y shrinks to one, as w and x have it: the first by id stays
+    # on the last day y shrinks to one, like w and x: the first by id stays
     assert ids == [["x", "y"], ["y", "x"], ["y", "x"], ["y", "z"], ["z", "w"]]
     assert len(_ids(list(counted.deltas.values())[3], "subjects")) == 2
 

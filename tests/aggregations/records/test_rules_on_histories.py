@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The rules of records give what the reference counts, on generated histories."""
+"""The rules of records agree with the reference on generated histories."""
 
 from datetime import date
 
@@ -20,7 +20,7 @@ REGISTRY = {key: {"field": f"metadata.{key}"} for key in KEYS}
 @pytest.mark.parametrize("basis", reference.BASES)
 @settings(max_examples=150, deadline=None)
 @given(histories(kinds=of_records))
-def test_rules_give_what_the_reference_counts(basis, history):
+def test_the_rules_agree_with_the_reference(basis, history):
     stored = history.end()
     today = (date(2024, 3, 2) - day(0)).days
     counted = Counted(
@@ -43,7 +43,7 @@ def test_snapshots_can_be_continued_from_any_day(history, since):
         list(stored.facts.values()),
         list(stored.community_events.values()),
         today=(date(2024, 3, 2) - day(0)).days,
-        # few enough to be too few
+        # so few that values are left out
         limits={key: 2 for key in KEYS},
     )
     assert counted.snapshots_since(since) == {

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage events as a test writes them, and what must come out of them."""
+"""Usage events that tests write, and the aggregates that must result from them."""
 
 from invenio_stats_dashboard.aggregations.usage import month_sums
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
@@ -18,12 +18,12 @@ class Events:
 
     Args:
         app: the application.
-        client: an ordinary client.
-        names: the instance's names.
+        client: decodes responses.
+        names: the instance's index names.
     """
 
     def __init__(self, app, client, names):
-        """Begin with none."""
+        """Start without events."""
         self.app, self.client, self.names = app, client, names
         self.stored = {"view": {}, "download": {}}
 
@@ -98,7 +98,7 @@ class Events:
             return service.aggregate(**arguments)
 
     def wanted(self):
-        """Return what the reference counts."""
+        """Return the documents that the reference computes."""
         deltas, snapshots = reference.usage_documents(
             self.stored["view"].values(),
             self.stored["download"].values(),
@@ -108,18 +108,18 @@ class Events:
         return {"usage-delta": deltas, "usage-snapshot": snapshots}
 
     def found(self):
-        """Return what is stored."""
+        """Return the stored documents."""
         return aggregates_in(self.client, self.names, USAGE_FAMILIES)
 
     def assert_right(self):
-        """Check that all documents are what the reference counts."""
+        """Check that all documents are those of the reference."""
         assert_same(self.found(), self.wanted())
         registry = self.app.config["COMMUNITY_STATS_SUBCOUNTS"]
         assert_sums_of_months(self.client, self.names, registry, month_sums.LEAST)
 
 
 def changed(done):
-    """Return family -> documents that a run has written or deleted."""
+    """Return family -> number of documents that a run has written or deleted."""
     return {
         family: written.created + written.changed + written.deleted
         for family, written in done.families.items()

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Fixtures of the tests of the usage aggregates."""
+"""Fixtures for the tests of the usage aggregates."""
 
 import pytest
 
@@ -11,6 +11,6 @@ from .build import Events
 
 @pytest.fixture()
 def events(app, client, names):
-    """Return the usage events of an instance that has none yet."""
+    """Return the usage events of an instance without events."""
     remove_statistics(client, names)
     return Events(app, client, names)

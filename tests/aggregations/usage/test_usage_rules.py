@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What is counted, at sizes at which short cuts would show."""
+"""Rules of counting usage, with amounts of data that reveal shortcuts."""
 
 import gc
 from array import array
@@ -80,7 +80,7 @@ def test_an_instance_without_events(events):
     assert changed(events.aggregate(rebuild=True)) == {}
 
 
-def test_what_the_record_pages_leave_out_is_left_out(events):
+def test_events_that_the_record_pages_leave_out_are_left_out(events):
     events.days([DAY], each=3)
     events.days([DAY], each=2, first=10, via_api=True)
     events.days([DAY], each=2, first=20, is_robot=True)
@@ -93,7 +93,7 @@ def test_what_the_record_pages_leave_out_is_left_out(events):
     assert totals["download"]["total_events"] == 4
 
 
-def test_rules_of_the_site_that_change_are_followed_for_all_days(events, monkeypatch):
+def test_changed_rules_of_the_site_apply_to_all_days(events, monkeypatch):
     events.days([DAY, "2026-03-06"], each=4)
     events.days([DAY], each=2, first=20, is_robot=True)
     events.aggregate()
@@ -109,7 +109,7 @@ def test_rules_of_the_site_that_change_are_followed_for_all_days(events, monkeyp
     assert totals["view"]["total_events"] == 4
 
 
-def test_an_event_that_is_not_enriched_counts_for_the_instance(events):
+def test_an_event_without_enrichment_counts_for_the_instance(events):
     made = []
     for n in range(3):
         id, source = events.event(n, f"{DAY}T00:00:0{n}")
@@ -125,9 +125,7 @@ def test_an_event_that_is_not_enriched_counts_for_the_instance(events):
     assert [cell["id"] for cell in cells] == ["unknown"]
 
 
-def test_a_month_is_counted_again_when_the_migration_has_switched_it(
-    events, app, client, names
-):
+def test_a_month_is_counted_again_after_its_cutover(events, app, client, names):
     with app.app_context():
         usage = Usage(app, client, names)
         views = usage.legacy("view", "2026-03", 300)
@@ -166,12 +164,12 @@ def corrections(events):
     ]
 
 
-def test_a_day_that_was_complete_and_changes_is_told_with_the_reason(events):
+def test_a_change_of_a_complete_day_is_logged_with_the_reason(events):
     with pytest.raises(NotFoundError):
         events.client.get(index=events.names.bookmarks, id="complete:usage")
     events.days([DAY, "2026-03-07"])
     events.aggregate()
-    events.days(["2026-03-06"], first=30)  # no document was there
+    events.days(["2026-03-06"], first=30)  # the day had no document
     events.days([DAY], each=2, first=50)
     events.aggregate()
     assert corrections(events)[::-1] == [
@@ -186,7 +184,7 @@ def test_a_day_that_was_complete_and_changes_is_told_with_the_reason(events):
         (DAY, "changed events", 8, 8),
         ("2026-03-07", "deleted events", 6, 5),
     ]
-    # today is never complete, nor is what is counted again and stays as it is
+    # today is never complete; counting a day again without a change is no correction
     assert len(corrections(events)) == 4
     events.aggregate(rebuild=True)
     assert len(corrections(events)) == 4
@@ -204,11 +202,11 @@ def test_a_day_that_was_complete_and_changes_is_told_with_the_reason(events):
         ("2026-03-05T00:30:00+01:00", "2026-03-04"),
     ],
 )
-def test_the_day_of_an_event_is_that_of_utc(timestamp, day):
+def test_the_day_of_an_event_is_in_utc(timestamp, day):
     assert day_of(timestamp) == day
 
 
-def test_days_are_put_together_within_a_month_up_to_a_number_of_events():
+def test_days_are_batched_within_a_month_up_to_a_number_of_events():
     days = ["2026-03-30", "2026-03-31", "2026-04-01", "2026-04-02", "2026-04-04"]
     counts = {**dict.fromkeys(days, 4), "2026-04-04": 99}
     assert units(days, counts, limit=8) == [
@@ -220,8 +218,8 @@ def test_days_are_put_together_within_a_month_up_to_a_number_of_events():
     assert DayBatch("2026-02-28", "2026-03-01", 1).days == ["2026-02-28", "2026-03-01"]
 
 
-def test_what_was_counted_is_freed_at_once_and_needs_no_collector(events):
-    """A collector that comes rarely would leave the columns of many steps in memory."""
+def test_counted_columns_are_freed_without_the_garbage_collector(events):
+    """Otherwise the columns of many steps would wait for a rare garbage collection."""
     events.days([f"2026-03-{n:02d}" for n in range(1, 5)])
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)

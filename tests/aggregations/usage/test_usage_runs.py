@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Runs find what has changed, write what differs, and can end anywhere."""
+"""Runs find changes, write differences, and can end at any point."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ def counted(events):
 
 
 class Requests:
-    """Counts the requests to OpenSearch while it lasts."""
+    """Counts the requests to OpenSearch from its creation on."""
 
     def __init__(self, monkeypatch):
         self.seen = []
@@ -45,17 +45,17 @@ class Requests:
         monkeypatch.setattr(Transport, "perform_request", perform_request)
 
 
-def test_a_late_event_changes_its_day_and_the_snapshots_from_there(counted):
+def test_a_late_event_changes_its_day_and_the_later_snapshots(counted):
     late = counted.event(99, f"{DAYS[1]}T23:59:59", communities=(BLUE,))
     counted.write([late])
     done = counted.aggregate()
-    # global and blue; their snapshots of that day and later
+    # global and blue: their snapshots of that day and later
     assert (done.days, changed(done)["usage-delta"]) == (1, 2)
     assert changed(done)["usage-snapshot"] == 4 + 2
     counted.assert_right()
 
 
-def test_a_deleted_event_is_missed_though_nothing_new_tells_of_it(counted):
+def test_a_deleted_event_is_noticed_without_new_events(counted):
     counted.delete(f"{DAYS[3]}T00:00:00-18")
     done = counted.aggregate()
     assert done.days == 1
@@ -74,14 +74,14 @@ def test_a_day_that_loses_its_last_event_loses_its_documents(counted):
     counted.assert_right()
 
 
-def test_an_event_that_is_attributed_again_moves_to_its_communities(counted):
+def test_a_reattributed_event_moves_to_its_communities(counted):
     id, source = next(iter(counted.stored["view"].items()))
     counted.write([(id, {**source, "community_ids": [BLUE]})])
     assert counted.aggregate().days == 1
     counted.assert_right()
 
 
-def test_an_index_that_is_made_anew_is_counted_anew(counted):
+def test_a_recreated_index_is_counted_again(counted):
     month = counted.names.events_month("view", "2026-03")
     kept = dict(list(counted.stored["view"].items())[:9])
     counted.client.indices.delete(index=month)
@@ -95,7 +95,7 @@ def test_an_index_that_is_made_anew_is_counted_anew(counted):
     counted.assert_right()
 
 
-def test_an_idle_run_asks_the_same_few_questions_however_many_communities(
+def test_an_idle_run_sends_few_requests_for_any_number_of_communities(
     counted, monkeypatch
 ):
     few, many = Requests(monkeypatch), None
@@ -112,7 +112,7 @@ def test_an_idle_run_asks_the_same_few_questions_however_many_communities(
     assert not [url for _, url in many.seen if "_search" in url and "events" in url]
 
 
-def test_documents_that_are_equal_are_not_written_again(counted):
+def test_equal_documents_are_not_written_again(counted):
     before = counted.client.search(
         index=counted.names.aggregates("usage-delta"), body={"size": 1000}
     )
@@ -124,7 +124,7 @@ def test_documents_that_are_equal_are_not_written_again(counted):
     assert before["hits"]["hits"] == after["hits"]["hits"]
 
 
-def test_a_rebuild_repairs_what_was_spoilt(counted):
+def test_a_rebuild_repairs_damaged_documents(counted):
     client, names = counted.client, counted.names
     index = names.aggregates_from("usage-delta", 1)
     client.delete(index=index, id=f"global:{DAYS[0]}")
@@ -139,7 +139,7 @@ def test_a_rebuild_repairs_what_was_spoilt(counted):
     counted.assert_right()
 
 
-def test_a_late_event_of_years_ago_goes_on_from_the_end_of_the_year_before(
+def test_an_event_of_an_earlier_year_continues_from_the_end_of_the_year_before(
     events, monkeypatch
 ):
     days = [
@@ -154,17 +154,17 @@ def test_a_late_event_of_years_ago_goes_on_from_the_end_of_the_year_before(
     seen = Requests(monkeypatch)
     events.aggregate()
     events.assert_right()
-    # global: a page for each day since the end of 2022, and one that is empty
+    # global: a page for each day since the end of 2022, and an empty one
     deltas = [url for _, url in seen.seen if url.endswith("usage-delta/_search")]
     assert len(deltas) < 14
-    # days later than the newest state, and a community that is new
+    # days after the newest checkpoint, and a new community
     events.days(["2025-01-02", "2025-03-01"], communities=(BLUE, RED), first=9)
     events.aggregate()
     events.assert_right()
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_state_that_is_larger_than_a_document_goes_on_or_is_not_used(
+def test_a_checkpoint_larger_than_a_document_is_complete_or_not_used(
     events, monkeypatch, lost
 ):
     monkeypatch.setattr(checkpoints, "PIECE", 300)
@@ -182,12 +182,14 @@ def test_a_state_that_is_larger_than_a_document_goes_on_or_is_not_used(
     monkeypatch.setattr(snapshots, "_LARGE", 1)
     events.aggregate()
     events.assert_right()
-    # global: a page for each day that is added again, and one that is empty
+    # global: a page for each day that is added again, and an empty one
     deltas = [url for _, url in seen.seen if url.endswith("usage-delta/_search")]
     assert (len(deltas) > 6) == lost, len(deltas)
 
 
-def test_a_run_counts_so_many_days_and_the_next_one_the_rest(events, monkeypatch):
+def test_a_run_counts_a_limited_number_of_days_and_the_next_one_the_rest(
+    events, monkeypatch
+):
     events.days(DAYS)
     monkeypatch.setitem(events.app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", 2)
     left = []
@@ -210,7 +212,7 @@ def test_a_restricted_run_leaves_the_rest_on_the_list(events):
     events.assert_right()
 
 
-def test_a_rebuild_of_one_community_leaves_nothing_to_the_next_run(counted):
+def test_a_rebuild_of_one_community_leaves_no_work_to_the_next_run(counted):
     index = counted.names.aggregates_from("usage-delta", 1)
     counted.client.delete(index=index, id=f"{RED}:{DAYS[0]}")
     counted.client.delete(index=index, id=f"global:{DAYS[0]}")
@@ -221,7 +223,7 @@ def test_a_rebuild_of_one_community_leaves_nothing_to_the_next_run(counted):
     counted.assert_right()
 
 
-def test_a_dry_run_says_what_would_be_written_and_writes_nothing(events):
+def test_a_dry_run_reports_what_it_would_write_and_writes_nothing(events):
     events.days(DAYS)
     done = events.aggregate(dry_run=True)
     assert done.families["usage-delta"].created == 10
@@ -256,7 +258,7 @@ def test_an_index_that_cannot_be_read_stops_the_run_and_deletes_nothing(counted)
     counted.assert_right()
 
 
-def test_with_an_asynchronous_translog_nothing_waits_for_a_flush(counted):
+def test_an_asynchronous_translog_does_not_delay_counting(counted):
     month = counted.names.events_month("view", "2026-03")
     counted.client.indices.put_settings(
         index=month, body={"index.translog.durability": "async"}
@@ -266,7 +268,7 @@ def test_with_an_asynchronous_translog_nothing_waits_for_a_flush(counted):
     counted.assert_right()
 
 
-def test_killed_before_any_write_the_next_run_ends_it(events, zygote):
+def test_after_a_kill_before_any_write_the_next_run_completes_it(events, zygote):
     events.days(DAYS)
     events.aggregate()
     number, writes = 0, None
@@ -276,7 +278,7 @@ def test_killed_before_any_write_the_next_run_ends_it(events, zygote):
             [DAYS[0], DAYS[2]], 2, "download", communities=(BLUE,), first=40 * number
         )
         events.delete(next(iter(events.stored["view"])))
-        # each kill leaves something for the run after it, too
+        # each kill also leaves work for the next run
         writes = zygote.run(killed_at, USAGE_FAMILIES, number)
         if number % 3 == 0:
             events.aggregate()
@@ -295,12 +297,12 @@ def counted_in_a_fork_of_a_fork(app):
         return str(error)
 
 
-def test_a_process_in_which_polars_would_wait_for_ever_says_so(zygote, events):
+def test_a_process_in_which_polars_would_wait_forever_raises_an_error(zygote, events):
     events.days(DAYS)
     assert "was forked" in zygote.run(counted_in_a_fork_of_a_fork)
 
 
-def test_it_is_told_how_the_last_run_ended(counted):
+def test_the_status_reports_how_the_last_run_ended(counted):
     found = counted.client.get(index=counted.names.bookmarks, id="run:last")["_source"]
     assert found["error"] is None and found["completed"]
     assert found["as_of"] <= datetime.now(UTC).isoformat()

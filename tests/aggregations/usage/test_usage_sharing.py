@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Steps are shared by several workers; it does not matter who does what."""
+"""Several workers share the steps of a run; any of them can do any step."""
 
 import threading
 
@@ -26,11 +26,11 @@ def service(app):
 
 
 def ready(app):
-    """Do nothing."""
+    """Do nothing, so that the process is ready."""
 
 
 def help_with(app, run, kill_at=None):
-    """Help with a run; maybe be killed before one of the writes."""
+    """Help with a run; with ``kill_at``, be killed before that write."""
     writes, send = [], Transport.perform_request
 
     def perform_request(transport, method, url, *args, **kwargs):
@@ -47,7 +47,7 @@ def help_with(app, run, kill_at=None):
 
 @pytest.fixture()
 def much(events, monkeypatch):
-    """Return events of some days and communities, to be counted in many steps."""
+    """Return events of some days and communities that need many steps."""
     monkeypatch.setattr(aggregator.units, "__defaults__", (1,))
     monkeypatch.setattr(snapshots, "GROUP", 1)
     days = [f"2026-03-{n:02d}" for n in range(1, 17)]
@@ -57,20 +57,20 @@ def much(events, monkeypatch):
 
 
 class Helper:
-    """Helps from another process when it is sent for.
+    """Helps from another process when it is called.
 
     Args:
-        zygote: where the process comes from.
+        zygote: starts the process.
         kill_at: number of the write before which it is killed.
     """
 
     def __init__(self, zygote, kill_at=None):
         self._zygote, self._kill_at = zygote, kill_at
         self._threads, self.did = [], []
-        zygote.run(ready)  # it is the one that starts late, else
+        zygote.run(ready)  # otherwise it would start late
 
     def call(self, run, steps):
-        """Send for the helper."""
+        """Start the helper."""
         thread = threading.Thread(target=self._help, args=(run,))
         thread.start()
         self._threads.append(thread)
@@ -79,18 +79,18 @@ class Helper:
         self.did.append(self._zygote.run(help_with, run, self._kill_at))
 
     def wait(self):
-        """Wait for its end."""
+        """Wait until the helper ends."""
         for thread in self._threads:
             thread.join()
 
 
 @pytest.mark.parametrize("kill_at", [None, 1, 4])
-def test_what_helpers_do_is_right_and_what_they_leave_is_done(much, zygote, kill_at):
+def test_the_work_of_helpers_is_correct_and_the_rest_is_done(much, zygote, kill_at):
     helper = Helper(zygote, kill_at)
     done = much.aggregate(call=helper.call)
     helper.wait()
     assert (done.days, done.events, done.completed) == (16, 16 * 6 + 36, True)
-    # steps of both phases were offered; those that were done are counted once
+    # steps of both phases were offered; finished steps are counted once
     assert len(helper.did) == 2
     assert (helper.did == [None, None]) == bool(kill_at)
     if not kill_at:
@@ -118,12 +118,12 @@ def test_a_helper_of_a_run_that_has_ended_writes_nothing(much):
         shared.check_run()
 
 
-def test_a_worker_that_would_count_otherwise_does_not_help(much, monkeypatch):
+def test_a_worker_with_other_rules_does_not_help(much, monkeypatch):
     did = []
 
     def call(run, steps):
         with monkeypatch.context() as patch, much.app.app_context():
-            # its site was deployed before or after the one of the run
+            # its site was deployed before or after that of the run
             patch.setitem(much.app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", 1)
             did.append(service(much.app).help_aggregating(run))
 
@@ -132,7 +132,7 @@ def test_a_worker_that_would_count_otherwise_does_not_help(much, monkeypatch):
     much.assert_right()
 
 
-def test_what_a_run_has_left_that_was_killed_is_removed(much):
+def test_documents_of_a_killed_run_are_removed(much):
     index, left = much.names.bookmarks, ("plan:dead", "did:dead:a", "step:dead:a")
     for id in left:
         kind = {"step": "lock"}.get(id.partition(":")[0], id.partition(":")[0])

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * The page by itself, with made-up numbers: `npx vite tests/js/gallery`.
+ * The page alone, with generated numbers: `npx vite tests/js/gallery`.
  *
- * `?state=late` and the other names below show it as it is then; `?locale=de` in German.
+ * `?state=late` shows the page with late numbers, and so on for the other names below.
+ * `?locale=de` shows it in German.
  */
 
 import React from "react";
@@ -22,7 +23,7 @@ const json = (status, body) => new Response(JSON.stringify(body), { status });
 const STATES = {
   late: (answer) => ({
     ...answer,
-    late: "The last count was 5 hours ago.",
+    late: "The numbers are older than usual. An update is running.",
     corrections: [{ day: "2026-11-12" }],
   }),
   empty: (answer) => ({

@@ -1,41 +1,36 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** An API that answers as the real one does, from made-up numbers. */
+/** A fake API that returns generated numbers in the form of the real one. */
 
 import { addDays, countDays, parseDay } from "@js/invenio_stats_dashboard/format/dates";
 
 export const TODAY = "2026-11-26";
 
 export const METRICS = {
-  views: metric("Views", "usage", "flow", "Views of record pages, without robots."),
-  downloads: metric(
-    "Downloads",
-    "usage",
-    "flow",
-    "Downloads of files, without robots."
-  ),
+  views: metric("Views", "usage", "flow", "Views of record pages."),
+  downloads: metric("Downloads", "usage", "flow", "Downloads of files."),
   view_visitors: metric(
-    "Visitors (views)",
+    "Visitors per day (added up)",
     "usage",
     "flow",
-    "Visitors, counted once a day."
+    "Visitors, counted anew each day."
   ),
   downloaded_volume: metric(
     "Downloaded data",
     "usage",
     "flow",
-    "Bytes downloaded.",
+    "Total bytes downloaded.",
     "bytes"
   ),
   viewed_records: metric("Viewed records", "usage", "distinct", "Different records."),
-  records: metric("Records", "records", "level", "Records that were there at the end."),
-  records_added: metric("Records added", "records", "flow", "Records that came in."),
+  records: metric("Records", "records", "level", "Records at the end of the period."),
+  records_added: metric("Records added", "records", "flow", "Records added."),
   stored_volume: metric(
     "Stored data",
     "records",
     "level",
-    "Bytes of all files.",
+    "Total size of the files.",
     "bytes"
   ),
   uploaders: {
@@ -47,18 +42,21 @@ export const METRICS = {
 export const BREAKDOWNS = {
   resource_types: {
     label: "Resource types",
+    singular: "Resource type",
     fields: ["metadata.resource_type"],
     text: null,
     vocabulary: "resourcetypes",
     event: false,
   },
   access_statuses: {
-    label: "Access statuses",
+    label: "Access",
+    singular: "Access status",
     fields: ["access.status"],
     event: false,
   },
   subjects: {
     label: "Subjects",
+    singular: "Subject",
     fields: ["metadata.subjects"],
     text: "subject",
     vocabulary: "subjects",
@@ -66,21 +64,33 @@ export const BREAKDOWNS = {
   },
   languages: {
     label: "Languages",
+    singular: "Language",
     fields: ["metadata.languages"],
     vocabulary: "languages",
     event: false,
   },
   funders: {
     label: "Funders",
+    singular: "Funder",
     fields: ["metadata.funding.funder"],
     text: "name",
     vocabulary: "funders",
     event: false,
   },
-  file_types: { label: "File types", fields: ["files.types"], event: false },
-  countries: { label: "Countries", fields: [], event: true },
-  referrers: { label: "Referrers", fields: [], event: true },
-  agents: { label: "Agents", fields: [], event: true },
+  file_types: {
+    label: "File types",
+    singular: "File type",
+    fields: ["files.types"],
+    event: false,
+  },
+  countries: { label: "Countries", singular: "Country", fields: [], event: true },
+  referrers: { label: "Referrers", singular: "Referrer", fields: [], event: true },
+  agents: {
+    label: "Humans and machines",
+    singular: "Visitor type",
+    fields: [],
+    event: true,
+  },
 };
 
 const CELLS = {
@@ -158,7 +168,7 @@ const CELLS = {
     ["en.wikipedia.org", "en.wikipedia.org"],
   ],
   agents: [
-    ["human", "People"],
+    ["human", "Humans"],
     ["machine", "Machines"],
   ],
 };
@@ -179,7 +189,7 @@ function metric(label, of, kind, definition, unit = "count") {
   return { label, of, kind, unit, definition };
 }
 
-/** Return the settings of a page that asks this API, as data attributes. */
+/** Return the settings of a page that uses this API, as data attributes. */
 export const dataset = (layout, more = {}) => ({
   endpoint: "/api/stats-dashboard/communities/ocean",
   community: JSON.stringify({ id: "c1", slug: "ocean", title: "Ocean data" }),
@@ -309,20 +319,25 @@ const period = (parameters, from, to, interval) => {
       ? {
           [breakdown]: {
             label: breakdown,
-            cells: cells.length,
-            told: Math.min(top, cells.length),
+            values: cells.length,
+            listed: Math.min(top, cells.length),
           },
         }
       : {},
   };
 };
 
-/** Return the answer to an address, as the object that its JSON holds. */
+/** Return the answer to an address, as an object. */
 export const answerTo = (url, more = {}) => {
   const { pathname, searchParams: parameters } = new URL(url, "http://localhost");
+  const to = parameters.get("to") || TODAY;
+  const from =
+    parameters.get("from") || addDays(to, 1 - RANGES[parameters.get("range") || "30d"]);
   if (pathname.endsWith("/records")) {
     const by = parameters.get("by");
     return {
+      from,
+      to,
       by,
       rows: [
         "Sea surface temperature of the North Atlantic 1990–2020, daily means on a grid of a quarter of a degree",
@@ -339,9 +354,6 @@ export const answerTo = (url, more = {}) => {
       total: 2000,
     };
   }
-  const to = parameters.get("to") || TODAY;
-  const from =
-    parameters.get("from") || addDays(to, 1 - RANGES[parameters.get("range") || "30d"]);
   const days = countDays(from, to);
   const interval =
     parameters.get("interval") ||
@@ -374,7 +386,7 @@ export const answerTo = (url, more = {}) => {
   };
 };
 
-/** Return a `fetch` that answers from here; `change` may replace answer or response. */
+/** Return a `fetch` with these answers; `change` can replace answer or response. */
 export const fakeFetch = (change = (answer) => answer) => {
   const asked = [];
   const fetch = async (url, options = {}) => {

@@ -4,15 +4,15 @@
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
-// whether an element is hidden is asked of the styles, which takes most of the time
+// to compute from styles whether elements are hidden would take most of the time
 configure({ defaultHidden: true, asyncUtilTimeout: 5000 });
 
-// what jsdom has not: the width of a text, which ECharts asks for
+// jsdom cannot measure text, which ECharts needs
 if (typeof window !== "undefined") {
   window.HTMLCanvasElement.prototype.getContext = () => null;
 }
 
-// what ECharts says of a page without a layout
+// ECharts warns about pages without a layout
 vi.spyOn(console, "warn").mockImplementation(() => {});
 
 afterEach(() => {

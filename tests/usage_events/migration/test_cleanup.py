@@ -170,7 +170,7 @@ def test_corrupted_event_is_reported_and_nothing_is_deleted(events_of):
     )
     assert report.exit_code == 1
     (month,) = [m for m in report.months if m.errors]
-    assert "1 different" in month.errors[0], month.errors
+    assert "1 changed" in month.errors[0], month.errors
     assert month.retry
     assert _backups(usage) == [PAST]
     kept = dict(usage.seen(index=usage.names.events_backup("view", PAST)))
@@ -181,7 +181,7 @@ def test_corrupted_event_is_reported_and_nothing_is_deleted(events_of):
     assert "not been compared" in reason
     assert _backups(usage) == [PAST]
     (check,) = usage.service.verify()
-    assert check.same is False and "1 different" in check.difference
+    assert check.same is False and "1 changed" in check.difference
 
 
 def test_verify_changes_nothing_and_tells_what_is_missing(events_of):

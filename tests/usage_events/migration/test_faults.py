@@ -152,7 +152,7 @@ def test_a_copy_that_cannot_be_mended_is_dropped_and_made_anew_by_the_next_run(
     assert report.exit_code == 1
     month = month_of(report.as_json())
     assert month["state"] == "failed" and "nobody" in month["errors"][0]
-    assert "the next run starts this month from the beginning" in month["errors"][0]
+    assert "the next run copies this month from the beginning" in month["errors"][0]
     assert month["retry"]
     assert not usage.client.indices.exists(index=target)
     assert usage.state("view", "2026-03")["shards"] == {}
@@ -202,7 +202,7 @@ def test_the_most_batches_of_a_run_stop_each_month_and_the_next_run_goes_on(usag
     downloads = usage.legacy("download", "2026-03", 250)
     first = usage.service.reindex_events(batch_size=100, max_batches=2, now=NOW)
     assert first.exit_code == 3 and first.stopped["resumable"]
-    assert "2 batches were written" in first.stopped["reason"]
+    assert "this run has written 2 batches" in first.stopped["reason"]
     assert [m.copied for m in first.months] == [200, 200]
     second = usage.migrate(batch_size=100, max_batches=2, now=NOW)
     assert second["completed"] and second["events_copied"] == 100

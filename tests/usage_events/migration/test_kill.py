@@ -187,7 +187,7 @@ def test_month_that_failed_its_verification_starts_anew_though_it_was_killed(
     # the next run finds the same, and does what the killed one was about to do
     report = usage.migrate(**_arguments())
     errors = report["event_types"]["view"]["months"][month]["errors"]
-    assert "starts this month from the beginning" in errors[0]
+    assert "copies this month from the beginning" in errors[0]
     target = usage.names.events_target("view", month)
     assert not usage.client.indices.exists(index=target)
     _assert_serves(usage, "view", len(events))

@@ -138,7 +138,7 @@ def test_too_little_disk_is_said_before_anything_changes(usage):
             f"{disk}watermark__flood_stage": "1b",
         },
     )
-    with pytest.raises(StatsDashboardError, match="Make room, or migrate fewer"):
+    with pytest.raises(StatsDashboardError, match="Free disk space, or migrate fewer"):
         usage.service.reindex_events(now=NOW)
     assert not usage.client.indices.exists(
         index=usage.names.events_target("view", "2026-03")

@@ -157,7 +157,7 @@ def test_what_the_index_refuses_is_an_error_and_not_passed_over(enriched, monkey
     target = enriched.names.events_target("view", "2026-03")
     settings = {"index.mapping.total_fields.limit": 1}
     enriched.client.indices.put_settings(index=target, body=settings)
-    with pytest.raises(StatsDashboardError, match="250 events are refused"):
+    with pytest.raises(StatsDashboardError, match="refuses 250 events"):
         enriched.service.re_enrich("shelves")
 
 

@@ -105,14 +105,14 @@ def test_index_restored_beside_the_enriched_one_is_told_and_merged(
     restore(stock, new=beside)
     assert len(usage.seen()) == 2 * EVENTS - len(lost)
     status = usage.service.status()
-    assert status.needs_a_person
+    assert status.needs_attention
     (month,) = status.months
-    assert beside in month.problem and "seen twice" in month.problem
+    assert beside in month.problem and "events twice" in month.problem
     report = usage.migrate(**ARGUMENTS)
     assert report["completed"], report
     usage.assert_enriched_once(events)
     assert usage.client.indices.get_alias(index=beside)[beside]["aliases"] == {}
-    assert not usage.service.status().needs_a_person
+    assert not usage.service.status().needs_attention
     assert_no_marks(usage)
 
 
@@ -141,7 +141,7 @@ def test_index_restored_under_a_strange_name_is_told_and_left_alone(
     restore(stock, new=strange)
     try:
         status = usage.service.status()
-        assert status.needs_a_person
+        assert status.needs_attention
         assert strange in status.problems[0] and "seen twice" in status.problems[0]
         report = usage.migrate(**ARGUMENTS)
         assert any(strange in problem for problem in report["problems"])
@@ -227,7 +227,7 @@ def test_legacy_index_beside_a_month_that_never_was_legacy_is_told_of(events_of)
     client.indices.create(index=stock)  # by the template, enriched
     report = usage.migrate(**ARGUMENTS)
     month = report["event_types"]["view"]["months"][MONTH]
-    assert f"is beside {stock}" in month["errors"][0]
+    assert f"exists besides {stock}" in month["errors"][0]
     assert len(usage.seen()) == EVENTS
 
 

@@ -1,4 +1,4 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Tests of the way from the queue to the index, by a real broker and worker."""
+"""Tests of the path from the queue to the index, with a real broker and worker."""

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A site with a broker and a worker, for all tests of this folder."""
+"""Fixtures: a site with a broker and a worker, for all tests of this folder."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def whole_site(zygote, app, where):
 
 @pytest.fixture()
 def site(whole_site, fresh, client, names, monkeypatch):
-    """Return the site with empty queues and no events; its ``usage`` are those."""
+    """Return the site with empty queues and no usage events."""
     client.indices.delete(index=f"{names.prefix}backup-*", ignore=[404])
     broker = whole_site.broker.url
     with fresh.app_context(), using_broker(monkeypatch, broker):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A worker, the broker and OpenSearch go away in the middle of a batch."""
+"""A worker, the broker or OpenSearch stops in the middle of a batch."""
 
 import time
 
@@ -13,11 +13,11 @@ from ...helpers.sites import DOWNLOAD, VIEW, Beat, downloads, ids_of, views
 from ...helpers.usage import Usage
 
 AWAY = 10.0
-"""Seconds that the node of OpenSearch is stopped at least."""
+"""Minimum number of seconds for which the OpenSearch node is stopped."""
 
 
 def stored(usage, event_type):
-    """Return the sorted ids that readers see, one for each time they see it."""
+    """Return the sorted ids that readers see; an id occurs as often as it is seen."""
     return sorted(id for id, _ in usage.seen(event_type))
 
 
@@ -45,7 +45,7 @@ def test_killed_in_mid_batch_loses_nothing_and_counts_nothing_twice(site, kill):
     assert stored(usage, "download") == sorted(other_ids)
 
 
-def test_broker_that_is_restarted_with_a_full_queue_has_it_again(site):
+def test_restarted_broker_still_has_its_full_queue(site):
     usage = site.usage
     events = views(5_000, usage.records)
     ids = ids_of(events)
@@ -64,7 +64,7 @@ def test_broker_that_is_restarted_with_a_full_queue_has_it_again(site):
 
 @pytest.fixture()
 def node(site, app, names, monkeypatch):
-    """Let the site live on a node of its own; return that."""
+    """Give the site an OpenSearch node of its own, and return the node."""
     cluster = Cluster(nodes=1)
     try:
         cluster.start()
@@ -78,7 +78,7 @@ def node(site, app, names, monkeypatch):
 
 
 @pytest.mark.cluster
-def test_node_that_is_stopped_for_a_while_stores_all_when_it_is_back(site, node):
+def test_stopped_node_stores_all_events_when_it_is_back(site, node):
     usage = site.usage
     events = views(4_000, usage.records)
     ids = ids_of(events)

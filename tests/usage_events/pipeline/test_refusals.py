@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a month refuses is stored as it is, or later; the rest is stored at once."""
+"""Events that a month refuses are stored later; all others are stored at once."""
 
 from collections import Counter
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from ...helpers.sites import DOWNLOAD, VIEW, downloads, ids_of, views
 from ...helpers.statistics import documents
 
 
-def test_poison_is_a_dead_letter_and_goes_back_when_the_mapping_is_mended(site):
+def test_refused_event_is_a_dead_letter_and_is_replayed_when_the_mapping_is_fixed(site):
     usage = site.usage
     events = views(3_000, usage.records)
     events[1_500]["site_note"] = "a field that the site forgot to map"
@@ -40,7 +40,7 @@ def test_poison_is_a_dead_letter_and_goes_back_when_the_mapping_is_mended(site):
     )
 
 
-def test_months_whose_mapping_is_blocked_take_events_that_are_enriched_later(site):
+def test_month_with_a_blocked_mapping_stores_events_that_are_enriched_later(site):
     usage, month = site.usage, datetime.now(UTC).strftime("%Y-%m")
     legacy = usage.legacy("view", month, 50)
     migrated = usage.legacy("download", month, 50)
@@ -71,7 +71,7 @@ def test_months_whose_mapping_is_blocked_take_events_that_are_enriched_later(sit
 
 @contextmanager
 def blocked_mappings(usage, indices):
-    """Let indices refuse to show and change their mappings, as long as it lasts."""
+    """Make indices refuse to show and change their mappings inside the context."""
     settings = usage.client.indices.put_settings
     try:
         for index in indices:
@@ -83,12 +83,12 @@ def blocked_mappings(usage, indices):
 
 
 def seen_ids(usage, event_type):
-    """Return the sorted ids that readers see, one for each time they see it."""
+    """Return the sorted ids that readers see; an id occurs as often as it is seen."""
     return sorted(id for id, _ in usage.seen(event_type))
 
 
 def enriched(usage, event_type):
-    """Return the ids of the events whose enrichment is right."""
+    """Return the ids of the events whose enrichment is correct."""
     return {
         id
         for id, source in usage.seen(event_type)

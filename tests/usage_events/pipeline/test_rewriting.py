@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Events are filled and attributed again while the worker writes to their month."""
+"""Missing enrichment is filled and events are re-attributed during a cut-over."""
 
 import itertools
 import threading
@@ -25,24 +25,24 @@ HURRIED = (
     *("intent", "block", "flush", "delta", "delta written"),
     *("read alias", "clone", "cloned", "last call"),
 )
-"""Steps of the switch, which has a deadline; most of them under the write block."""
+"""Steps of the cut-over, which has a deadline; most run under the write block."""
 
 
 class Rewriting(threading.Thread):
-    """Fills and attributes again, without a pause.
+    """Fills missing enrichment and re-attributes events, without a pause.
 
     Args:
         usage: the usage events.
     """
 
     def __init__(self, usage):
-        """Keep what is needed; :meth:`start` begins."""
+        """Store the arguments; :meth:`start` starts the thread."""
         super().__init__(daemon=True)
         self._usage, self._ended = usage, threading.Event()
         self.begun = self.done = self.written = 0
 
     def run(self):
-        """Go on until stopped."""
+        """Repeat until stopped."""
         with self._usage.app.app_context():
             while not self._ended.is_set():
                 self.begun += 1
@@ -62,7 +62,7 @@ class Rewriting(threading.Thread):
 
 
 def once(usage):
-    """Fill and attribute again; return how many events were written."""
+    """Fill and re-attribute once; return the number of events written."""
     filled = usage.service.fill_usage_events(limit=200, batch=50)
     attributed = usage.service.attribute_again(rest=0, limit=200, batch=50)
     assert not filled.refused, filled.reason
@@ -70,7 +70,7 @@ def once(usage):
 
 
 def know_late(usage):
-    """Let it be known of a record of no community that it was in one, and note it."""
+    """Add a late membership to a record without communities, and note the record."""
     record = next(r for r in usage.records if not usage.histories[r.recid])
     history = ((RED, SINCE, None),)
     store = EventStore(usage.client, usage.names)
@@ -83,7 +83,7 @@ def know_late(usage):
     return record
 
 
-def test_filling_and_attribution_go_on_all_along_the_switch_of_a_month(site):
+def test_filling_and_reattribution_continue_during_a_cutover(site):
     usage, month = site.usage, datetime.now(UTC).strftime("%Y-%m")
     expected = usage.legacy("view", PAST, 300)
     assert usage.migrate()["completed"]
@@ -92,7 +92,7 @@ def test_filling_and_attribution_go_on_all_along_the_switch_of_a_month(site):
     counter = itertools.count(step=100)
 
     def visit():
-        with usage.app.app_context():  # some steps are made by other threads
+        with usage.app.app_context():  # other threads make some steps
             events = views(100, usage.records, next(counter))
             site.publish(events)
             expected.update(documents(events))
@@ -103,7 +103,7 @@ def test_filling_and_attribution_go_on_all_along_the_switch_of_a_month(site):
     with Beat(site), Rewriting(usage) as rewriting:
 
         def step(name):
-            if name in met:  # else more would come at each batch than is copied
+            if name in met:  # otherwise more events would arrive than are copied
                 return
             met.add(name)
             visit()
@@ -120,7 +120,7 @@ def test_filling_and_attribution_go_on_all_along_the_switch_of_a_month(site):
         until(lambda: rewriting.done > done, "what was refused is tried again")
     site.work_off()
     assert rewriting.written >= 400
-    # a worker may have written since what it knew of before
+    # a worker may have written with the membership that it had cached
     (record,) = late
     reattribution.note(text_client(usage.app), usage.names, {record: SINCE})
     until(lambda: not once(usage), "all is filled and attributed")
@@ -134,11 +134,11 @@ def test_filling_and_attribution_go_on_all_along_the_switch_of_a_month(site):
 
 
 UNTOLD = {"updated_timestamp": None}
-"""The moment of indexing, which differs."""
+"""The field with the time of indexing, which differs."""
 
 
 def documents(events):
-    """Return the documents that the stock indexer makes of views, by ``_id``."""
+    """Return the documents that the stock indexer makes from views, by ``_id``."""
     params = current_stats.events[VIEW].params
     indexer = EventsIndexer(**{**params, "queue": Listed(f"stats-{VIEW}", events)})
     return {action["_id"]: action["_source"] for action in indexer.actionsiter()}

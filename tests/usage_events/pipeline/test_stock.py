@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The worker stores of each event what the stock indexer stores of it."""
+"""The worker stores the same native fields of each event as the stock indexer."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ def of_all_kinds(make, records):
 
     Args:
         make: :func:`views` or :func:`downloads`.
-        records: what is visited.
+        records: the records that are visited.
     """
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     begun = now.replace(second=now.second // 10 * 10).isoformat()  # the window
@@ -75,6 +75,6 @@ def test_native_fields_are_those_of_the_stock_indexer(site, event_type, event, m
     for id, source in ours:
         mine, theirs = native(source), stock[id]
         assert list(mine) == list(theirs)
-        # the moment of indexing is the only thing that may differ
+        # only the time of indexing may differ
         assert mine.pop("updated_timestamp") and theirs.pop("updated_timestamp")
         assert mine == theirs

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The current month is switched while its events come, by a real worker."""
+"""The current month is cut over while a real worker stores its events."""
 
 import threading
 from datetime import UTC, datetime
@@ -12,11 +12,11 @@ from ...helpers.usage import Reader
 
 TOTAL = 20_000
 BEFORE, MEANWHILE = 8_000, 14_000
-"""Events that may have been published before the switch, and before its end."""
+"""Numbers of events that may be published before the cut-over, and before its end."""
 
 
 class Visitors(threading.Thread):
-    """Publishes events, up to a number that may be raised meanwhile.
+    """Publishes events, up to a number that may be raised while it runs.
 
     Args:
         site: the :class:`~...helpers.sites.Site`.
@@ -24,7 +24,7 @@ class Visitors(threading.Thread):
     """
 
     def __init__(self, site, events):
-        """Keep what is needed; :meth:`start` begins."""
+        """Store the arguments; :meth:`start` starts the thread."""
         super().__init__(daemon=True)
         self._site, self._events = site, events
         self._raised = threading.Condition()
@@ -32,13 +32,13 @@ class Visitors(threading.Thread):
         self.written = []
 
     def allow(self, count):
-        """Let as many events be published in all."""
+        """Raise the total number of events to publish."""
         with self._raised:
             self._allowed = max(self._allowed, count)
             self._raised.notify()
 
     def run(self):
-        """Publish until all events are."""
+        """Publish until all events are published."""
         app = self._site.usage.app
         with app.app_context():
             while (done := len(self.written)) < len(self._events):
@@ -49,7 +49,7 @@ class Visitors(threading.Thread):
                 self._site.publish(portion)
 
 
-def test_20_000_events_come_before_in_and_after_the_switch_of_their_month(site):
+def test_20_000_events_arrive_before_during_and_after_the_cutover_of_their_month(site):
     usage, month = site.usage, datetime.now(UTC).strftime("%Y-%m")
     legacy = usage.legacy("view", month, 300)
     events = views(TOTAL, usage.records)
@@ -63,7 +63,7 @@ def test_20_000_events_come_before_in_and_after_the_switch_of_their_month(site):
             visitors.allow(BEFORE)
             until(lambda: count(usage) >= 300 + BEFORE // 4, "events are stored")
             stored.append(name)
-        if name == "flush":  # the block is there, and the month is not switched
+        if name == "flush":  # the block is set, and the month is not cut over yet
             before = site.proxy.blocked
             visitors.allow(MEANWHILE)
             until(lambda: site.proxy.blocked > before, "a write was refused")
@@ -93,7 +93,7 @@ def test_20_000_events_come_before_in_and_after_the_switch_of_their_month(site):
 
 
 def count(usage):
-    """Return how many events readers see."""
+    """Return the number of events that readers see."""
     alias = usage.names.events_alias("view")
     usage.client.indices.refresh(index=alias)
     return usage.client.count(index=alias)["count"]

@@ -1,17 +1,17 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The page: what is looked at, and the widgets of the layout. */
+/** The root component of the statistics pages. */
 
 import PropTypes from "prop-types";
 import React, { useMemo } from "react";
 import { OverridableContext } from "react-overridable";
 import Overridable from "react-overridable";
-import { isUnborn } from "./api/answers";
+import { hasNoData } from "./api/answers";
 import { createClient } from "./api/client";
 import { address, totalsQuestion } from "./api/questions";
 import { useAnswer } from "./api/useAnswer";
-import { Failed, Unborn } from "./components/states";
+import { Failed, NoData } from "./components/states";
 import {
   ClientContext,
   SettingsContext,
@@ -26,12 +26,12 @@ import { Toolbar } from "./layout/Toolbar";
 import { useAddress } from "./state/useAddress";
 
 /**
- * The statistics of a community or of the instance.
+ * Show the statistics of a community or of the instance.
  *
  * Args:
- *   settings: as `readSettings` returns them.
- *   overridden: components by id.
- *   client: as `createClient` returns it.
+ *   settings: from `readSettings`.
+ *   overridden: components of the site, by id.
+ *   client: from `createClient`; by default a new one.
  */
 export const Dashboard = ({ settings, overridden, client }) => {
   const own = useMemo(() => client || createClient(), [client]);
@@ -59,7 +59,11 @@ Dashboard.propTypes = {
 
 Dashboard.defaultProps = { overridden: {}, client: null };
 
-/** Return the metrics that the figures show, whose answer tells of the range as well. */
+/**
+ * Return the metrics of the figures.
+ *
+ * The page requests them once. Toolbar, figures and chart share the answer.
+ */
 const sharedMetrics = ({ layout, metrics }) => {
   const figures = layout
     .flatMap(({ rows }) => rows.flat())
@@ -82,11 +86,11 @@ const Page = () => {
       <Overridable id="InvenioStatsDashboard.Toolbar" answer={answer} metrics={shared}>
         <Toolbar answer={answer} metrics={shared} />
       </Overridable>
-      {answer && !isUnborn(answer) && <Late answer={answer} />}
+      {answer && !hasNoData(answer) && <Late answer={answer} />}
       {failure ? (
         <Failed failure={failure} onRetry={retry} />
-      ) : answer && isUnborn(answer) ? (
-        <Unborn answer={answer} />
+      ) : answer && hasNoData(answer) ? (
+        <NoData answer={answer} />
       ) : (
         <Overridable id="InvenioStatsDashboard.Layout" shared={shared}>
           <Layout shared={shared} />

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What all parts of the page know: its settings, its state and its client. */
+/** React contexts: the settings and the state of the page, and the API client. */
 
 import { createContext, useContext } from "react";
 
@@ -9,7 +9,7 @@ export const SettingsContext = createContext(null);
 export const ClientContext = createContext(null);
 export const StateContext = createContext(null);
 
-/** Return the settings of the page, as `settings.js` reads them. */
+/** Return the settings of the page, from `readSettings`. */
 export const useSettings = () => useContext(SettingsContext);
 
 /** Return the state of the page and the function that changes it. */

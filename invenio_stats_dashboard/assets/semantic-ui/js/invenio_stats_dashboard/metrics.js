@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Words about metrics and breakdowns, from what the template tells of them. */
+/** Look up metrics and breakdowns, and their labels. */
 
-/** Return a metric that is not told of, as well as can be. */
+/** Return a metric that the template does not describe. */
 const unknown = (key) => ({
   key,
   label: humanise(key),
@@ -15,13 +15,24 @@ const unknown = (key) => ({
 /** Return a metric by its key: label, unit, kind and definition. */
 export const metricOf = (settings, key) => settings.metrics[key] || unknown(key);
 
-/** Return a breakdown by its key: label, fields and so on. */
+/** Return a breakdown by its key: label, singular, fields and so on. */
 export const breakdownOf = (settings, key) =>
   settings.breakdowns[key] || { key, label: humanise(key) };
 
-/** Return choices of metrics for a control. */
+/** Return metrics as the choices of a control. */
 export const metricChoices = (settings, keys) =>
   keys.map((key) => ({ value: key, text: metricOf(settings, key).label }));
+
+/** Return the label of one value of a breakdown, for a column heading: Country. */
+export const singularOf = ({ singular, label }) => singular || label;
+
+/** Return a label as written within a sentence: not capitalised, except in German. */
+export const inSentence = (label, locale) => {
+  const isAbbreviation = label.charAt(1) !== label.charAt(1).toLowerCase();
+  return isAbbreviation || locale.startsWith("de")
+    ? label
+    : label.charAt(0).toLowerCase() + label.slice(1);
+};
 
 const humanise = (key) => {
   const words = String(key).replace(/_/g, " ");

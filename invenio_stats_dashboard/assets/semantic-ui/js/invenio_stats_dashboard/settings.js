@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What the template tells the page, from the data attributes of its root. */
+/** Read the settings that the template passes in data attributes. */
 
 import { normaliseLayout } from "./layout/normalise";
 
@@ -9,10 +9,10 @@ import { normaliseLayout } from "./layout/normalise";
  * Read the settings.
  *
  * Args:
- *   dataset: of the root element; docs/dashboards.md lists its attributes.
+ *   dataset: of the root element; docs/dashboards.md describes its attributes.
  *
- * Returns: endpoint, community (or null), title, searchUrl, locale, canManage, loginUrl,
- *   defaults, metrics and breakdowns (by key, in their order) and layout.
+ * Returns: endpoint, community (or null), title, searchUrl, locale, canManage,
+ *   loginUrl, defaults, layout, and metrics and breakdowns: objects by key, in order.
  */
 export const readSettings = (dataset) => {
   const community = readJson(dataset.community, null);
@@ -46,10 +46,10 @@ const readJson = (text, other) => {
   }
 };
 
-/** Return what is named by key, from a list of things with a key or from an object. */
-const byKey = (things) => {
-  const entries = Array.isArray(things)
-    ? things.map((thing) => [thing.key, thing])
-    : Object.entries(things);
-  return Object.fromEntries(entries.map(([key, thing]) => [key, { ...thing, key }]));
+/** Return items by key, from a list of items that have a key, or from an object. */
+const byKey = (items) => {
+  const entries = Array.isArray(items)
+    ? items.map((item) => [item.key, item])
+    : Object.entries(items);
+  return Object.fromEntries(entries.map(([key, item]) => [key, { ...item, key }]));
 };

@@ -3,7 +3,7 @@
 
 const { languages } = require("./package").config;
 
-/** How the catalogues are made: `npm run extract_messages` writes what is missing. */
+/** `npm run extract_messages` adds missing texts to the catalogues. */
 module.exports = {
   createOldCatalogs: false,
   defaultNamespace: "translations",

@@ -9,14 +9,14 @@ const options = {
   fallbackLng: "en",
   returnEmptyString: false,
   resources: translations,
-  // the keys are the English sentences, with their points and colons
+  // the keys are the English texts, with periods and colons
   keySeparator: false,
   nsSeparator: false,
   detection: {
     order: ["htmlTag"],
     caches: [],
   },
-  // React escapes by itself
+  // React already escapes values
   interpolation: { escapeValue: false },
 };
 

@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Reading an answer of the API. */
+/** Read answers of the API. */
 
 import { changeOf } from "../format/numbers";
 
-/** The cell of all that is not told by itself, and that of what has no value. */
+/** Ids of breakdown values: all values that are not listed, and no value. */
 export const OTHER = "_other";
 export const UNKNOWN = "unknown";
 
@@ -17,39 +17,40 @@ const find = (series, metric, breakdown, id) =>
       (id === undefined || one.id === id)
   );
 
-/** Return the total of a metric in the range. */
+/** Return the total of a metric in the period. */
 export const totalOf = (answer, metric) => {
   const value = answer.totals && answer.totals[metric];
   return value === undefined ? null : value;
 };
 
-/** Return the total in the range compared with; null without one. */
+/** Return the total in the compared period, or null. */
 export const comparedTotalOf = (answer, metric) => {
   const { comparison } = answer;
   const value = comparison && comparison.totals && comparison.totals[metric];
   return value === undefined ? null : value;
 };
 
-/** Return the change to the range compared with, as a ratio, or null. */
+/** Return the change from the compared period, as a ratio, or null. */
 export const totalChangeOf = (answer, metric) =>
   changeOf(totalOf(answer, metric), comparedTotalOf(answer, metric));
 
-/** Return the values of a metric by bucket; none when it was not asked for. */
+/** Return the numbers of a metric by interval; an empty list if it is missing. */
 export const valuesOf = (answer, metric) => {
   const series = find(answer.series, metric, null);
   return series ? series.values : [];
 };
 
-/** Return the values in the range compared with, or null. */
+/** Return the numbers by interval in the compared period, or null. */
 export const comparedValuesOf = (answer, metric) => {
   const series = answer.comparison && find(answer.comparison.series, metric, null);
   return series ? series.values : null;
 };
 
 /**
- * Return the cells of a breakdown, the largest first and the rest last.
+ * Return the values of a breakdown, the largest first and the rest last.
  *
- * Each has id, label, total, values, and compared: its total in the range compared with.
+ * Each has id, label, total, values (by interval) and compared: its total in the
+ * compared period, or null.
  */
 export const cellsOf = (answer, metric, breakdown) => {
   const cells = (answer.series || [])
@@ -65,7 +66,7 @@ export const cellsOf = (answer, metric, breakdown) => {
         compared: before ? before.total : null,
       };
     });
-  // two things may have the same name
+  // two values can have the same label
   const labels = cells.map(({ label }) => label);
   cells.forEach((cell, index) => {
     if (labels.indexOf(cell.label) !== labels.lastIndexOf(cell.label)) {
@@ -78,16 +79,16 @@ export const cellsOf = (answer, metric, breakdown) => {
   ];
 };
 
-/** Return how many cells a breakdown has, told or not. */
+/** Return how many values a breakdown has, listed in the answer or not. */
 export const countCells = (answer, breakdown) => {
   const about = answer.breakdowns && answer.breakdowns[breakdown];
-  return about ? about.cells : 0;
+  return about ? about.values : 0;
 };
 
-/** Tell whether nothing has ever been counted here. */
-export const isUnborn = (answer) => !answer.bounds || !answer.bounds.first;
+/** Return whether there are no numbers at all, in any period. */
+export const hasNoData = (answer) => !answer.bounds || !answer.bounds.first;
 
-/** Tell whether the range holds nothing of these metrics. */
+/** Return whether the period has no numbers of these metrics. */
 export const isEmpty = (answer, metrics) =>
   metrics.every(
     (metric) => !totalOf(answer, metric) && !some(valuesOf(answer, metric))
@@ -96,9 +97,10 @@ export const isEmpty = (answer, metrics) =>
 const some = (values) => values.some((value) => value);
 
 /**
- * Return the rows of an answer about the most used records.
+ * Return the rows of a ranking of records.
  *
- * Each has rank, title (null when the reader may not see the record), href or null, count.
+ * Each has rank, title (null if the user may not see the record), href or null, deleted
+ * and count.
  */
 export const recordRowsOf = (answer, by) =>
   (answer.rows || answer.records || []).map((row, index) => ({

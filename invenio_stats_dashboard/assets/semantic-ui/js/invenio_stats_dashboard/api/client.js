@@ -2,37 +2,37 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * Asking the API.
+ * Send requests to the API.
  *
- * Who asks the same at the same time shares one request; it is given up when nobody waits
- * for it any longer. Answers are kept for a few minutes of the page's life, older ones are
- * asked for again, which costs little: the browser knows their ETag.
+ * Callers that ask for the same address at the same time share one request, which is
+ * aborted when none of them waits for it any longer. Answers are cached for five
+ * minutes. To request an older one again costs little: the browser sends its ETag.
  */
 
 import { failureOf, networkFailure } from "./failures";
 
-const KEPT_ANSWERS = 60;
-const KEPT_FOR = 5 * 60 * 1000;
+const CACHED_ANSWERS = 60;
+const CACHED_FOR = 5 * 60 * 1000;
 
 /**
- * Make a client.
+ * Create a client.
  *
  * Args:
- *   fetch: as the browser's own.
- *   now: a clock in milliseconds.
+ *   fetch: with the signature of `window.fetch`.
+ *   now: returns the current time in milliseconds.
  */
 export const createClient = ({
   fetch = (...args) => window.fetch(...args),
   now = () => Date.now(),
 } = {}) => {
   const running = new Map();
-  const kept = new Map();
+  const cache = new Map();
 
-  const keep = (url, answer) => {
-    kept.delete(url);
-    kept.set(url, { answer, at: now() });
-    if (kept.size > KEPT_ANSWERS) {
-      kept.delete(kept.keys().next().value);
+  const store = (url, answer) => {
+    cache.delete(url);
+    cache.set(url, { answer, at: now() });
+    if (cache.size > CACHED_ANSWERS) {
+      cache.delete(cache.keys().next().value);
     }
   };
 
@@ -51,7 +51,7 @@ export const createClient = ({
         }
       )
       .then((answer) => {
-        keep(url, answer);
+        store(url, answer);
         return answer;
       })
       .finally(() => {
@@ -64,20 +64,20 @@ export const createClient = ({
   };
 
   return {
-    /** Return an answer that is there already, or undefined. */
+    /** Return a cached answer, or undefined. */
     peek: (url) => {
-      const found = kept.get(url);
-      return found && now() - found.at < KEPT_FOR ? found.answer : undefined;
+      const found = cache.get(url);
+      return found && now() - found.at < CACHED_FOR ? found.answer : undefined;
     },
 
-    /** Forget an answer, so that it is asked for again. */
-    forget: (url) => kept.delete(url),
+    /** Remove an answer from the cache. */
+    forget: (url) => cache.delete(url),
 
     /**
-     * Ask.
+     * Request an answer.
      *
-     * Returns a promise of the answer, which fails with a failure of `failures.js`, and
-     * a function that says that nobody waits for it.
+     * Returns: promise, which resolves to the answer or rejects with a `Failure`, and
+     *   leave: a function to call when the answer is no longer wanted.
      */
     ask: (url) => {
       const request = running.get(url) || begin(url);

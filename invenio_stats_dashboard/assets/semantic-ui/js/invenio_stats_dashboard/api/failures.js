@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What can go wrong with a request, as the pages tell it apart. */
+/** Kinds of failed requests. */
 
 export const NETWORK = "network";
 export const PERMISSION = "permission";
@@ -10,12 +10,12 @@ export const AWAY = "away";
 export const BROKEN = "broken";
 export const GIVEN_UP = "given-up";
 
-/** A request without an answer. */
+/** A failed request. */
 export class Failure extends Error {
   /**
    * Args:
-   *   kind: one of the above.
-   *   message: a sentence of the API; empty when it said none.
+   *   kind: one of the constants above.
+   *   message: the API's explanation; empty if it sent none.
    */
   constructor(kind, message = "") {
     super(message);
@@ -23,18 +23,18 @@ export class Failure extends Error {
   }
 }
 
-/** Return the failure of an answer that is none. */
+/** Return the failure for a response with an error status. */
 export const failureOf = async (response) => {
   let body = {};
   try {
     body = (await response.json()) || {};
   } catch (error) {
-    // a proxy's page, say: its status tells enough
+    // not JSON, for example the error page of a proxy: the status is enough
   }
   return new Failure(kindOf(response.status), sentence(body));
 };
 
-/** Return the failure of a request that got no answer. */
+/** Return the failure for a request without a response. */
 export const networkFailure = (error) =>
   new Failure(error && error.name === "AbortError" ? GIVEN_UP : NETWORK);
 
@@ -48,7 +48,7 @@ const kindOf = (status) => {
   return [429, 502, 503, 504].includes(status) ? AWAY : BROKEN;
 };
 
-/** Return what the API says is wrong, the details first. */
+/** Return the API's explanation: the messages of its errors, else its own message. */
 const sentence = ({ message, errors }) => {
   const details = (Array.isArray(errors) ? errors : [])
     .map((error) => error.messages)

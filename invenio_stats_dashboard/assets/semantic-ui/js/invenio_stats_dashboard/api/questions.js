@@ -1,14 +1,14 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What a widget asks of the API, as an address. */
+/** Build the parameters and addresses of requests to the API. */
 
 import { CUSTOM } from "../state/ranges";
 
 /**
- * Return the parameters that all questions share.
+ * Return the parameters that all requests share.
  *
- * Nothing is compared with when the range has no time before it.
+ * All time has no earlier period to compare with.
  */
 const common = (state, locale) => ({
   ...(state.range === CUSTOM
@@ -19,18 +19,18 @@ const common = (state, locale) => ({
   ...language(locale),
 });
 
-/** The API names a language as Babel does: pt_BR. */
+/** Return the language in the form that the API accepts, as in Babel: pt_BR. */
 const language = (locale) => (locale ? { lang: locale.replace("-", "_") } : {});
 
-/** Return what a state compares with, or null. */
+/** Return the comparison of a state, or null. */
 export const comparisonOf = ({ compare, range }) =>
   compare === "none" || range === "all" ? null : compare;
 
-/** Return an address from its parameters, in their order. */
+/** Return an address with parameters, in their order. */
 export const address = (endpoint, parameters) =>
   `${endpoint}?${new URLSearchParams(parameters).toString()}`;
 
-/** Ask for totals, and for a number for each interval. */
+/** Request totals and a number for each interval. */
 export const totalsQuestion = (state, metrics, locale) => ({
   metrics: metrics.join(","),
   ...common(state, locale),
@@ -38,11 +38,12 @@ export const totalsQuestion = (state, metrics, locale) => ({
 });
 
 /**
- * Ask for what the time chart shows.
+ * Request the data of a time chart.
  *
  * Args:
- *   chart: metric (as in `settings.metrics`), breakdown or null, top, cumulative,
- *     and shared: the metrics of the figures, whose answer serves the chart as well.
+ *   chart: metric (as in `settings.metrics`), breakdown (or null), top, cumulative, and
+ *     shared: the metrics of the figures. If the chart can use their answer, the same
+ *     request is returned.
  */
 export const chartQuestion = (state, chart, locale) => {
   const { metric, breakdown, top, cumulative, shared = [] } = chart;
@@ -65,7 +66,7 @@ export const chartQuestion = (state, chart, locale) => {
   return question;
 };
 
-/** Ask for the cells of a breakdown over the whole range. */
+/** Request the values of a breakdown in the whole period. */
 export const breakdownQuestion = (state, { breakdown, metric, top }, locale) => ({
   metrics: metric,
   breakdown,
@@ -75,13 +76,13 @@ export const breakdownQuestion = (state, { breakdown, metric, top }, locale) => 
   interval: "year",
 });
 
-/** Ask for the most used records. */
+/** Request the most used records. */
 export const recordsQuestion = (state, { by, of, size }, locale) => {
   const { basis, compare, ...range } = common(state, locale);
   return { by, of, size, ...range };
 };
 
-/** Ask for all numbers there are, as a file. */
+/** Request all metrics and breakdowns since the beginning, for a file. */
 export const everythingQuestion = (state, locale) => ({
   range: "all",
   metrics: "all",
@@ -91,6 +92,6 @@ export const everythingQuestion = (state, locale) => ({
   ...language(locale),
 });
 
-/** Return the address of a question's answer as a file: csv or xlsx. */
+/** Return the address of the answer as a file: csv or xlsx. */
 export const fileAddress = (endpoint, question, format) =>
   address(endpoint, { ...question, format });

@@ -1,18 +1,18 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Links from a cell to the search that finds its records. */
+/** Link breakdown values to the search for their records. */
 
 import { OTHER, UNKNOWN } from "./answers";
 
 /**
- * Return the address of a search for the records of a cell, or null.
+ * Return the address of the search for the records that have a value, or null.
  *
  * Args:
  *   searchUrl: search page of the repository or of a community.
- *   breakdown: fields (paths of a record), text (key of a text without an id), vocabulary;
- *     a breakdown of events has no fields and leads nowhere.
- *   id: of the cell.
+ *   breakdown: with fields (paths in a record), text (name of the field of a value that
+ *     has no id) and vocabulary. A breakdown of events has no fields, so no search.
+ *   id: of the value.
  */
 export const searchLink = (searchUrl, breakdown, id) => {
   const fields = (breakdown && breakdown.fields) || [];
@@ -24,7 +24,7 @@ export const searchLink = (searchUrl, breakdown, id) => {
   return `${searchUrl}?${new URLSearchParams({ q: terms.join(" OR ") }).toString()}`;
 };
 
-/** The type of a file is the ending of its name, which InvenioRDM does not always keep. */
+/** The endings of file names. InvenioRDM does not always store them in this field. */
 const FILE_TYPES = "files.types";
 
 const termsOf = (field, { vocabulary, text }, id, phrase) => {
@@ -34,7 +34,7 @@ const termsOf = (field, { vocabulary, text }, id, phrase) => {
     terms.push(`${path}.id:${phrase}`);
   }
   if (text) {
-    // a title is a text for each language, other texts are one
+    // a title has a text for each language, the other fields have one text
     terms.push(`${path}.${text === "title" ? "title.\\*" : text}:${phrase}`);
   }
   if (!terms.length) {

@@ -1,20 +1,20 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The answer to a question, as a widget sees it. */
+/** Request answers of the API from a component. */
 
 import { useCallback, useContext, useEffect, useState } from "react";
 import { ClientContext } from "../context";
 import { GIVEN_UP } from "./failures";
 
 /**
- * Ask, and ask again when the address changes.
+ * Request an answer, and another one when the address changes.
  *
  * Returns:
- *   answer: the latest one, also of the question before while the next one is loading.
- *   loading: whether something is awaited.
- *   failure: what went wrong, or null.
- *   retry: ask again.
+ *   answer: the latest one; that of the previous address while a request is running.
+ *   loading: whether a request is running.
+ *   failure: a `Failure`, or null.
+ *   retry: a function that sends the request again.
  */
 export const useAnswer = (url) => {
   const client = useContext(ClientContext);
@@ -22,9 +22,9 @@ export const useAnswer = (url) => {
   const [seen, setSeen] = useState({ url: null, answer: undefined, failure: null });
 
   useEffect(() => {
-    const there = client.peek(url);
-    if (there) {
-      setSeen({ url, answer: there, failure: null });
+    const cached = client.peek(url);
+    if (cached) {
+      setSeen({ url, answer: cached, failure: null });
       return undefined;
     }
     let current = true;
@@ -48,11 +48,11 @@ export const useAnswer = (url) => {
     setRound((number) => number + 1);
   }, [client, url]);
 
-  // what is kept is there at once, without a flicker
-  const there = seen.url === url ? undefined : client.peek(url);
+  // a cached answer is shown at once, without a flicker
+  const cached = seen.url === url ? undefined : client.peek(url);
   return {
-    answer: there || seen.answer,
-    loading: seen.url !== url && !there,
+    answer: cached || seen.answer,
+    loading: seen.url !== url && !cached,
     failure: seen.url === url ? seen.failure : null,
     retry,
   };

@@ -7,14 +7,14 @@ import { Walk } from "../components/Walk";
 import { echarts } from "./echarts";
 
 /**
- * Show a chart of ECharts.
+ * Show an ECharts chart.
  *
  * Args:
- *   option: as ECharts takes it.
+ *   option: of ECharts.
  *   height: in pixels.
- *   label: what it shows.
- *   count: number of its points.
- *   describe: returns the text of a point.
+ *   label: of the chart, for screen readers.
+ *   count: number of intervals.
+ *   describe: returns the text for the index of an interval.
  */
 export const Chart = ({ option, height, label, count, describe }) => {
   const box = useRef(null);
@@ -35,7 +35,7 @@ export const Chart = ({ option, height, label, count, describe }) => {
   }, []);
 
   useEffect(() => {
-    // ECharts measures texts, so it has to know the font of the page by its name
+    // ECharts measures text and needs the name of the page's font for that
     const { fontFamily } = window.getComputedStyle(box.current);
     chart.current.setOption(
       { ...option, textStyle: { ...option.textStyle, fontFamily } },

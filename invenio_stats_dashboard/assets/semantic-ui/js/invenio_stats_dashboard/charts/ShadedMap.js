@@ -9,9 +9,9 @@ import { NOTHING } from "./palette";
 import { HEIGHT, isDrawn, legendOf, shadeOf, SHAPES, WIDTH } from "./worldMap";
 
 /**
- * Show countries in the shades of their numbers.
+ * Show a map with countries shaded by their numbers.
  *
- * The pointer tells the number of a country; so do the arrow keys, the largest first.
+ * The pointer shows the number of a country. So do the arrow keys, the largest first.
  */
 export const ShadedMap = ({ cells, metric, label, locale }) => {
   const [tip, setTip] = useState(null);
@@ -99,7 +99,7 @@ ShadedMap.propTypes = {
   locale: PropTypes.string.isRequired,
 };
 
-/** Return where a tip is: beside the pointer, or in the corner for the keyboard. */
+/** Return the position of a tip: beside the pointer; in a corner for the keyboard. */
 const tipPlace = ({ left, right, top }) => {
   if (left === undefined) {
     return { left: 0, bottom: 0 };

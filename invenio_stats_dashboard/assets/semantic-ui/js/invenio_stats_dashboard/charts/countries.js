@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Codes of countries (ISO 3166-1). */
+/** Country codes (ISO 3166-1). */
 
-// three digits and two letters each; fifteen a line
+// three digits and two letters for each country, fifteen countries in a line
 const CODES = [
   "004AF008AL010AQ012DZ016AS020AD024AO028AG031AZ032AR036AU040AT044BS048BH050BD",
   "051AM052BB056BE060BM064BT068BO070BA072BW074BV076BR084BZ086IO090SB092VG096BN",
@@ -28,5 +28,5 @@ const BY_NUMBER = Object.fromEntries(
   CODES.match(/.{5}/g).map((code) => [code.slice(0, 3), code.slice(3)])
 );
 
-/** Return the code of two letters for one of three digits; undefined for none. */
+/** Return the two-letter code for a three-digit code; undefined if there is none. */
 export const alpha2 = (number) => BY_NUMBER[number];

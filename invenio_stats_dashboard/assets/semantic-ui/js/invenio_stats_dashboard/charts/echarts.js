@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The parts of ECharts that the pages need; nothing else is in their bundle. */
+/** The modules of ECharts that the pages need; the bundle contains no others. */
 
 import { BarChart, LineChart } from "echarts/charts";
 import {

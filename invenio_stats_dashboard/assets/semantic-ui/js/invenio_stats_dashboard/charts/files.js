@@ -1,21 +1,23 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Charts as files to keep. */
+/** Export charts as image files. */
 
 import { TEXT } from "./palette";
 
-/** Width of a picture, in pixels. */
+/** Width of an image, in pixels. */
 export const FILE_WIDTH = 1200;
 const HEIGHT = 630;
-/** Pixels of a PNG for each of its SVG, so that it is sharp in print. */
+/** Pixels of a PNG per pixel of its SVG, so that it is sharp in print. */
 const SCALE = 2;
 
 /**
- * Return the options of a chart that stands by itself: with a title and without movement.
+ * Return the options of a chart for a file: with a title and without animation.
  *
  * Args:
- *   title, subtitle: what is shown, of when and of whom.
+ *   option: of the chart on the page.
+ *   title: name of the chart.
+ *   subtitle: title of the page, and the period.
  */
 export const standalone = (option, title, subtitle) => ({
   ...option,
@@ -55,7 +57,7 @@ export const chartSvg = (echarts, option, title, subtitle) => {
   }
 };
 
-/** Return an SVG as the blob of a PNG file, for slides and texts. */
+/** Return a promise of the PNG file of an SVG, as a blob. */
 export const pngOf = (svg) =>
   new Promise((resolve, reject) => {
     const image = new Image();
@@ -78,7 +80,7 @@ export const pngOf = (svg) =>
     image.src = url;
   });
 
-/** Hand a blob to the reader as a file. */
+/** Download a blob as a file. */
 export const save = (blob, name) => {
   const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
@@ -90,12 +92,12 @@ export const save = (blob, name) => {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 };
 
-/** Return a name for a file, of what is shown and of when. */
+/** Return a file name that consists of the given parts. */
 export const fileName = (parts, suffix) =>
   `${parts
     .filter(Boolean)
     .join("-")
     .toLowerCase()
-    // signs of ASCII, spaces, dashes and quotes; letters of all languages stay
+    // replaces ASCII punctuation, spaces, dashes and quotes, but no letters
     .replace(/[\s!-/:-@[-`{-~\u2010-\u203a]+/g, "-")
     .replace(/^-|-$/g, "")}.${suffix}`;

@@ -1,22 +1,22 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Room for a legend, which ECharts does not make by itself. */
+/** Calculate the space that a legend needs; ECharts does not reserve any. */
 
 const SIGN = 22;
 const GAP = 16;
-/** Letters of a label; longer ones are cut off. */
+/** Characters of a label; longer labels are cut off. */
 const LONGEST = 30;
-/** Pixels of a letter of 13 pixels, about. */
+/** Average width of a character, in pixels, at a font size of 13 pixels. */
 const LETTER = 7;
-/** Height of a row of a legend. */
+/** Height of a row of a legend, in pixels. */
 export const ROW = 22;
 
-/** Return a label that is not longer than a legend bears. */
+/** Return a label, cut off if it is too long for a legend. */
 export const shortLabel = (label) =>
   label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label;
 
-/** Return how many rows a legend takes in some width. */
+/** Return the number of rows that a legend takes in a width. */
 export const legendRows = (names, width) => {
   let rows = 1;
   let left = width;

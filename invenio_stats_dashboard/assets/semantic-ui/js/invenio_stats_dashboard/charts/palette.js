@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * Colours that people with any colour vision can tell apart (Okabe and Ito, 2008).
+ * Colours that people with any colour vision can distinguish (Okabe and Ito, 2008).
  *
- * Yellow is left out and sky blue comes late: on white they are hard to see. Neighbours
- * differ in lightness, and bars have a pattern beside their colour.
+ * Yellow is left out and sky blue comes late, because they are hard to see on white.
+ * Neighbours differ in lightness, and bars also have a pattern.
  */
 export const PALETTE = [
   "#0072b2",
@@ -20,21 +20,21 @@ export const PALETTE = [
 /** The colour of a single series. */
 export const MAIN = PALETTE[0];
 
-/** The colour of the cells that are not told by themselves. */
+/** The colour of the values that are not listed. */
 export const REST = "#b3b3b3";
 
-/** The colour of a mark: something is to be known of this interval. */
+/** The colour of a mark for an interval with corrections. */
 export const MARK = "#d55e00";
 
-/** The colour of the range compared with. */
+/** The colour of the compared period. */
 export const COMPARED = "#6b6b6b";
 
-/** The colour of texts and lines beside the numbers. */
+/** The colours of text and of axis lines. */
 export const TEXT = "#4a4a4a";
 export const LINES = "#dededf";
 
-/** From few to many, on a map. */
+/** Colours on a map, from small to large numbers. */
 export const SHADES = ["#deebf7", "#9ecae1", "#4292c6", "#08519c", "#08306b"];
 
-/** What is nothing, on a map. */
+/** The colour of a country without a number, on a map. */
 export const NOTHING = "#f1f1f1";

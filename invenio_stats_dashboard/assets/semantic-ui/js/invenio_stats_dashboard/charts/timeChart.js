@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The time chart, as options of ECharts; no more than data in and data out. */
+/** Build the ECharts options of a time chart; pure functions. */
 
 import { formatBucket, formatTick, isPartial } from "../format/dates";
 import { formatShort, formatValue } from "../format/numbers";
@@ -9,17 +9,16 @@ import { legendRows, ROW, shortLabel } from "./legend";
 import { COMPARED, LINES, MARK, PALETTE, REST, TEXT } from "./palette";
 import { tip } from "./tip";
 
-/** The sign of a dashed line in a legend. */
+/** The symbol of a dashed line in a legend. */
 const DASHES = "path://M0 5h6v2H0zM8 5h6v2H8zM16 5h6v2h-6z";
 
-/** So many bars can be told apart; more become areas. */
+/** Maximum number of stacked bars; more intervals become areas. */
 const MANY_BUCKETS = 62;
 
 /**
  * Return whether a chart has bars or lines.
  *
- * What is added up within a longer interval is a bar; what is there at a moment, or runs
- * on, is a line.
+ * Levels and running totals are lines. A sum over a month or longer is a bar.
  */
 export const chartType = ({ interval, kind, cumulative, stacked, buckets }) => {
   if (buckets.length === 1) {
@@ -34,7 +33,7 @@ export const chartType = ({ interval, kind, cumulative, stacked, buckets }) => {
   return ["day", "week"].includes(interval) ? "line" : "bar";
 };
 
-/** Return the height that the legend of a chart takes. */
+/** Return the height of the legend of a chart, in pixels. */
 export const legendHeight = ({ series, stacked, compared, width }) => {
   if (!stacked && !compared) {
     return 0;
@@ -47,14 +46,14 @@ export const legendHeight = ({ series, stacked, compared, width }) => {
  * Return the options of a time chart.
  *
  * Args:
- *   buckets, interval, label, kind, unit, cumulative, locale: as the API names them.
- *   series: list of {name, values, rest}; more than one are put on top of each other.
- *   stacked: whether the series are parts of a whole.
+ *   buckets, interval, label, kind, unit, cumulative, locale: as in the API.
+ *   series: list of {name, values, rest}.
+ *   stacked: whether the series are the values of a breakdown, stacked on each other.
  *   compared: {name, buckets, values} or null.
- *   marks: list of {index, text}: buckets to which a note belongs.
- *   unfinished: {index, text} of the first bucket that is not over yet, or null.
- *   animated: whether it may move.
- *   width: in pixels; the legend takes more rows where it is small.
+ *   marks: list of {index, text} of the intervals with a note.
+ *   unfinished: {index, text} of the first interval that still runs, or null.
+ *   animated: whether changes are animated.
+ *   width: in pixels; in a small width, the legend takes more rows.
  */
 export const timeChart = (chart) => {
   const { buckets, interval, unit, series, stacked, compared, locale, animated } =
@@ -133,7 +132,7 @@ export const timeChart = (chart) => {
   };
 };
 
-/** Tell whether a line ends lower just because its last bucket is not over. */
+/** Return whether a line ends lower only because its last interval still runs. */
 const isFalling = ({ kind, cumulative, stacked, unfinished }) =>
   kind === "flow" && !cumulative && !stacked && Boolean(unfinished);
 
@@ -157,7 +156,7 @@ const oneSeries = ({ name, values, rest }, index, type, chart, dashed) => {
   };
 };
 
-/** Return a point; a bar of a part of an interval is pale, so as not to look like a fall. */
+/** Return a point. The bar of an incomplete interval is pale: it is no decline. */
 const pointOf = (value, bucket, type, interval) => {
   const known = value === undefined ? null : value;
   return type === "bar" && isPartial(bucket, interval)
@@ -165,7 +164,7 @@ const pointOf = (value, bucket, type, interval) => {
     : known;
 };
 
-/** What is over of a line, drawn on its dashes: a line has one style only. */
+/** The complete part of a dashed line, drawn over it: a line has one style only. */
 const solidSeries = ({ name, values }, { index }) => ({
   name,
   type: "line",
@@ -178,7 +177,7 @@ const solidSeries = ({ name, values }, { index }) => ({
   emphasis: { disabled: true },
 });
 
-/** A bucket is compared with the one at the same place, so a longer past is cut off. */
+/** The compared period, cut off if it has more intervals than the current one. */
 const comparedSeries = ({ name, values }, buckets) => ({
   name,
   type: "line",
@@ -189,7 +188,7 @@ const comparedSeries = ({ name, values }, buckets) => ({
   emphasis: { disabled: true },
 });
 
-/** Triangles on the axis, below the intervals that a note belongs to. */
+/** Triangles on the axis, below the intervals with a note. */
 const markSeries = (marks, buckets) => {
   const noted = new Set(marks.map(({ index }) => index));
   return {
@@ -209,10 +208,11 @@ const markSeries = (marks, buckets) => {
 };
 
 /**
- * Return what a bucket's tip says: a title, and rows with name, value, colour and note.
+ * Return the content of an interval's tip: title, rows (name, value, colour) and note.
  *
  * Args:
- *   points: as ECharts gives them to a formatter.
+ *   chart: as for `timeChart`.
+ *   points: as ECharts passes them to a formatter.
  */
 export const tipContent = (chart, points) => {
   const { buckets, interval, series, stacked, label, compared } = chart;

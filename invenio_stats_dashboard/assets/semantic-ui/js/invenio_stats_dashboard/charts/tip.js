@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * The box that follows the pointer on a chart.
+ * The tip that follows the pointer on a chart.
  *
- * It is built of nodes, not of markup, so that a label is never more than text.
+ * It is built from DOM nodes instead of markup, so that no label is read as HTML.
  */
 
 const element = (name, className, text) => {
@@ -16,7 +16,7 @@ const element = (name, className, text) => {
   return node;
 };
 
-/** Return the node of a tip: a title, rows of name and value, and a note. */
+/** Return the element of a tip: title, rows of name and value, and note. */
 export const tip = ({ title, rows, note }) => {
   const box = element("div", "stats-tip");
   box.appendChild(element("div", "stats-tip-title", title));

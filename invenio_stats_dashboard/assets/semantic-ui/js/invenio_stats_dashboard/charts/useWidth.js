@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The width that there is for a chart. */
+/** Measure the width that is available for a chart. */
 
 import { useEffect, useRef, useState } from "react";
 
 const USUAL = 800;
 
-/** Return a ref for an element, and its width in pixels, as it changes. */
+/** Return a ref for an element, and its current width in pixels. */
 export const useWidth = () => {
   const ref = useRef(null);
   const [width, setWidth] = useState(USUAL);

@@ -1,19 +1,19 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** A map of the world: which shade a country has, and the map as a file. */
+/** The world map: the shades of countries, and the map as a file. */
 
 import { formatShort } from "../format/numbers";
 import { NOTHING, SHADES, TEXT } from "./palette";
 import world from "./world.json";
 
-/** Width and height of the map, in the units of its shapes. */
+/** Width, height and shapes of the map, all in the same units. */
 export const { width: WIDTH, height: HEIGHT, shapes: SHAPES } = world;
 
-/** Tell whether a country is on the map, by its ISO 3166-1 code of two letters. */
+/** Return whether the map has a country, by its two-letter ISO 3166-1 code. */
 export const isDrawn = (code) => code in SHAPES;
 
-/** Return the shades of a legend: min, max, color and label of each. */
+/** Return the items of the legend, each with min, max, color and label. */
 export const legendOf = (cells, unit, locale) =>
   pieces(cells.map((cell) => cell.total)).map((piece, index, all) => ({
     ...piece,
@@ -21,17 +21,16 @@ export const legendOf = (cells, unit, locale) =>
     label: pieceLabel(piece, unit, locale),
   }));
 
-/** Return the colour of a number. */
+/** Return the colour for a number. */
 export const shadeOf = (value, legend) => {
   const found = legend.find(({ min, max }) => value >= min && value <= max);
   return found ? found.color : NOTHING;
 };
 
 /**
- * Return the ranges of a legend, from the smallest number to the largest.
+ * Return the ranges of the legend, min and max, from the smallest to the largest.
  *
- * Numbers of visits differ by orders of magnitude, so each range is as many times as
- * large as the one before.
+ * Numbers of visits differ by orders of magnitude, so the ranges grow geometrically.
  */
 export const pieces = (values) => {
   const known = values.filter((value) => value >= 1);
@@ -69,8 +68,9 @@ const pieceLabel = ({ min, max }, unit, locale) =>
  * Return a map as the text of an SVG file, with title, subtitle and legend.
  *
  * Args:
- *   cells: list of {id, total}; id is a code of two letters.
+ *   cells: list of {id, total}; id is a two-letter country code.
  *   unit, locale: of the numbers.
+ *   title, subtitle: above the map.
  */
 export const mapSvg = ({ cells, unit, locale, title, subtitle }) => {
   const legend = legendOf(cells, unit, locale);

@@ -6,7 +6,7 @@ import React, { Component } from "react";
 import { BROKEN, Failure } from "../api/failures";
 import { Failed } from "./states";
 
-/** Keep what goes wrong in one widget from taking the page with it. */
+/** Show an error in place of a widget that fails, so that the page stays usable. */
 export class Boundary extends Component {
   static getDerivedStateFromError() {
     return { broken: true };

@@ -6,19 +6,18 @@ import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { formatChange } from "../format/numbers";
 
-/** A change as an arrow and a percentage; never by colour alone. */
+/** A change as an arrow and a percentage, so not by colour alone. */
 export const Change = ({ ratio, locale }) => {
   const text = formatChange(ratio, locale);
   if (text === null) {
     return <span className="stats-change none">–</span>;
   }
-  const way = ratio > 0 ? "up" : ratio < 0 ? "down" : "same";
+  const trend = ratio > 0 ? "up" : ratio < 0 ? "down" : "same";
+  const words = { up: i18next.t("increase:"), down: i18next.t("decrease:"), same: "" };
   return (
-    <span className={`stats-change ${way}`}>
-      <span aria-hidden="true">{{ up: "▲", down: "▼", same: "=" }[way]}</span>{" "}
-      <span className="stats-hidden">
-        {{ up: i18next.t("more:"), down: i18next.t("less:"), same: "" }[way]}{" "}
-      </span>
+    <span className={`stats-change ${trend}`}>
+      <span aria-hidden="true">{{ up: "▲", down: "▼", same: "=" }[trend]}</span>{" "}
+      <span className="stats-hidden">{words[trend]} </span>
       {text}
     </span>
   );

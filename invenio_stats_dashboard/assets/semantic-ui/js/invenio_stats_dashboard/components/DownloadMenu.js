@@ -8,7 +8,8 @@ import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 /**
  * A button that opens a list of files.
  *
- * Each item has text and href (a file of the API) or onSelect (made in the browser).
+ * Each item has text, and either href (a file of the API) or onSelect (a function that
+ * creates the file in the browser).
  */
 export const DownloadMenu = ({ label, items, text }) => {
   const [open, setOpen] = useState(false);
@@ -37,7 +38,7 @@ export const DownloadMenu = ({ label, items, text }) => {
   };
 
   return (
-    // the keys are those of the button and of the links inside
+    // handles the keys of the button and links inside
     // eslint-disable-next-line jsx-a11y/no-static-element-interactions
     <div className="stats-downloads" ref={box} onKeyDown={onKeyDown}>
       <button

@@ -6,9 +6,9 @@ import React, { useState } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 
 /**
- * A question mark that tells what a number means, by pointer, touch or keyboard.
+ * A question mark that shows a definition, by pointer, touch or keyboard.
  *
- * The text stays while the pointer is on it, and Escape closes it.
+ * The text stays open while the pointer is on it. Escape closes it.
  */
 export const Help = ({ about, text }) => {
   const [open, setOpen] = useState(false);
@@ -23,7 +23,7 @@ export const Help = ({ about, text }) => {
     >
       <button
         type="button"
-        aria-label={i18next.t("What is counted: {{about}}. {{text}}", { about, text })}
+        aria-label={i18next.t("Help: {{about}}. {{text}}", { about, text })}
         onFocus={() => setOpen(true)}
         onBlur={() => setOpen(false)}
         onClick={() => setOpen(true)}

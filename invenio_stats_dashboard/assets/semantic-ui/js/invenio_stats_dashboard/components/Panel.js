@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React from "react";
 
-/** The frame of a widget: a heading, its controls, and what it shows. */
+/** The frame of a widget: heading, controls and content. */
 export const Panel = ({ id, title, help, controls, loading, children, className }) => (
   <section
     className={`stats-panel ${className}`}

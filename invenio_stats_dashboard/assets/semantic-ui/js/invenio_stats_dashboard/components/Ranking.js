@@ -10,7 +10,7 @@ import { useSettings } from "../context";
 import { changeOf, formatShare, formatValue } from "../format/numbers";
 import { Change } from "./Change";
 
-/** A table whose rows are bars: the length tells the rank, the numbers the rest. */
+/** A table whose rows are bars, with number, share and change. */
 export const Ranking = ({
   caption,
   heading,

@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React from "react";
 
-/** A choice of one: the browser's own control, which all keyboards and readers know. */
+/** A labelled `select` element, which keyboards and screen readers support natively. */
 export const Select = ({ id, label, value, choices, onChange, hideLabel }) => (
   <span className="stats-select">
     <label htmlFor={id} className={hideLabel ? "stats-hidden" : ""}>

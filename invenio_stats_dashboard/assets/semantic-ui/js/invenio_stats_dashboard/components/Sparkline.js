@@ -8,9 +8,9 @@ const WIDTH = 100;
 const HEIGHT = 24;
 
 /**
- * Return the points of a line through some values, from the lower left of a box.
+ * Return the points of a line through values in a box, as SVG expects them.
  *
- * Values that are not known are passed over.
+ * Unknown values are skipped.
  */
 export const linePoints = (values, largest, width = WIDTH, height = HEIGHT) =>
   values
@@ -23,7 +23,7 @@ export const linePoints = (values, largest, width = WIDTH, height = HEIGHT) =>
     })
     .join(" ");
 
-/** The course of a number in the range, without axes; the figure beside it is the text. */
+/** A small line chart without axes. Screen readers read the figure beside it. */
 export const Sparkline = ({ values }) => {
   const known = values.filter((value) => typeof value === "number");
   if (known.length < 2) {

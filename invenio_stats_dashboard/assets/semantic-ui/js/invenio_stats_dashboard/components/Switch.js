@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React from "react";
 
-/** Two or three ways to see the same thing, as buttons side by side. */
+/** Two or three choices as buttons side by side. */
 export const Switch = ({ label, value, choices, onChange }) => (
   <div className="stats-switch" role="group" aria-label={label}>
     {choices.map((choice) => (

@@ -6,16 +6,16 @@ import React, { useEffect, useState } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 
 /**
- * A picture that can be walked through with the keyboard.
+ * Make a picture usable with the keyboard and a screen reader.
  *
- * The arrow keys, Home and End go from point to point, Escape leaves; each point is told
- * as text. What is inside is for the eyes only.
+ * The arrow keys, Home and End move between values, and Escape leaves the picture. Each
+ * value is announced as text. The picture itself is hidden from screen readers.
  *
  * Args:
- *   label: what it shows.
- *   count: number of points.
- *   onGo: told the point that is gone to, null when it is left.
- *   describe: returns the text of a point.
+ *   label: of the picture.
+ *   count: number of values.
+ *   onGo: called with the index of the current value, or null on leaving.
+ *   describe: returns the text for an index.
  */
 export const Walk = ({ label, count, onGo, describe, children }) => {
   const [place, setPlace] = useState(null);
@@ -46,13 +46,13 @@ export const Walk = ({ label, count, onGo, describe, children }) => {
 
   return (
     <div className="stats-walk">
-      {/* an application takes the arrow keys itself, also from a screen reader */}
+      {/* the role lets the arrow keys through to the page, past a screen reader */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
       <div
         role="application"
         aria-roledescription={i18next.t("chart")}
         aria-label={`${label} ${i18next.t(
-          "Use the arrow keys to go through the points."
+          "Use the arrow keys to move between values."
         )}`}
         tabIndex={0} // eslint-disable-line jsx-a11y/no-noninteractive-tabindex
         onKeyDown={onKeyDown}

@@ -1,14 +1,15 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What is shown where there are no numbers: why, and what can be done. */
+/** Messages in place of numbers: why there are none, and what the user can do. */
 
 import PropTypes from "prop-types";
 import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { AWAY, NETWORK, PERMISSION, REFUSED } from "../api/failures";
 import { useDashboardState, useSettings } from "../context";
-import { formatRange } from "../format/dates";
+import { formatDay, formatRange } from "../format/dates";
+import { inSentence } from "../metrics";
 
 const Notice = ({ icon, heading, children, alert }) => (
   <div className="stats-notice" role={alert ? "alert" : undefined}>
@@ -29,7 +30,7 @@ Notice.propTypes = {
 
 Notice.defaultProps = { children: null, alert: false };
 
-/** Grey bars where numbers will be. */
+/** Grey bars as a placeholder. */
 export const Loading = ({ lines }) => (
   <div className="stats-loading">
     <span className="stats-hidden">{i18next.t("Loading …")}</span>
@@ -42,16 +43,23 @@ export const Loading = ({ lines }) => (
 Loading.propTypes = { lines: PropTypes.number };
 Loading.defaultProps = { lines: 5 };
 
-/** The range holds nothing; tell where there is something. */
-export const Empty = ({ answer }) => {
+/** There is nothing in the period: show for which period data is available. */
+export const Empty = ({ answer, metric }) => {
   const { locale } = useSettings();
   const [state, change] = useDashboardState();
-  const { first, last } = (answer && answer.bounds) || {};
+  const { first, last } = answer.bounds || {};
   return (
-    <Notice icon="calendar outline" heading={i18next.t("Nothing in this range.")}>
+    <Notice
+      icon="calendar outline"
+      heading={i18next.t("No {{metric}} from {{from}} to {{to}}.", {
+        metric: inSentence(metric, locale),
+        from: formatDay(answer.from, locale),
+        to: formatDay(answer.to, locale),
+      })}
+    >
       {first && last && (
         <p>
-          {i18next.t("There are numbers for {{range}}.", {
+          {i18next.t("Data is available for {{range}}.", {
             range: formatRange(first, last, locale),
           })}
         </p>
@@ -69,11 +77,13 @@ export const Empty = ({ answer }) => {
   );
 };
 
-Empty.propTypes = { answer: PropTypes.object };
-Empty.defaultProps = { answer: null };
+Empty.propTypes = {
+  answer: PropTypes.object.isRequired,
+  metric: PropTypes.string.isRequired,
+};
 
-/** Nothing has ever been counted here. */
-export const Unborn = ({ answer }) => {
+/** There are no numbers yet: none exist, or they are not counted. */
+export const NoData = ({ answer }) => {
   const { community, canManage } = useSettings();
   const counted = Boolean(answer && answer.data_as_of);
   return (
@@ -84,24 +94,24 @@ export const Unborn = ({ answer }) => {
       <p>
         {counted
           ? i18next.t(
-              "Records, views and downloads are shown here within about an hour of happening."
+              "New records, views and downloads appear here within about an hour."
             )
           : i18next.t(
-              "The statistics are being prepared. Depending on the size of the repository this takes from minutes to some hours."
+              "The statistics are being prepared. This takes minutes to hours, depending on the size of the repository."
             )}
       </p>
       {!counted && answer && answer.late && <p>{answer.late}</p>}
       {counted && community && canManage && (
-        <p>{i18next.t("Add a first record to this community to see it grow.")}</p>
+        <p>{i18next.t("Add a first record to this community.")}</p>
       )}
     </Notice>
   );
 };
 
-Unborn.propTypes = { answer: PropTypes.object };
-Unborn.defaultProps = { answer: null };
+NoData.propTypes = { answer: PropTypes.object };
+NoData.defaultProps = { answer: null };
 
-/** A request failed: why, and what to do. */
+/** A request failed: show why, and what the user can do. */
 export const Failed = ({ failure, onRetry }) => {
   const { loginUrl } = useSettings();
   const [heading, text] = words(failure);
@@ -132,7 +142,7 @@ Failed.propTypes = {
   onRetry: PropTypes.func.isRequired,
 };
 
-/** Return the address of the log-in that leads back to what is looked at now. */
+/** Return the address of the log-in form that leads back to the current page. */
 const comingBack = (loginUrl) => {
   const { pathname, search } = window.location;
   return `${loginUrl}?${new URLSearchParams({ next: pathname + search })}`;
@@ -144,13 +154,13 @@ const words = ({ kind, message }) => {
       return [
         i18next.t("You cannot see these statistics."),
         i18next.t(
-          "They are for members only, or you are no longer logged in. Log in and come back."
+          "They are for members only, or your session has expired. Log in and try again."
         ),
       ];
     case REFUSED:
       return [
-        i18next.t("This choice is not possible."),
-        message || i18next.t("Choose another range, interval or breakdown."),
+        i18next.t("This selection cannot be shown."),
+        message || i18next.t("Choose another period, grouping or breakdown."),
       ];
     case AWAY:
       return [
@@ -160,28 +170,30 @@ const words = ({ kind, message }) => {
     case NETWORK:
       return [
         i18next.t("No connection."),
-        i18next.t("Check your connection to the Internet and try again."),
+        i18next.t("Check your internet connection and try again."),
       ];
     default:
       return [
-        i18next.t("Something went wrong."),
+        i18next.t("An error occurred."),
         i18next.t(
-          "Try again; if it stays so, tell the people who run this repository."
+          "Try again. If the error persists, contact the administrators of this repository."
         ),
       ];
   }
 };
 
 /**
- * Show the answer of a question, or why there is none.
+ * Show the answer to a request, or why there is none.
  *
  * Args:
- *   asked: as `useAnswer` returns it.
- *   isEmpty: whether an answer holds nothing to show.
- *   children: a function of the answer.
- *   lines: of the placeholder.
+ *   asked: from `useAnswer`.
+ *   metric: label of the metric, for the message that the period has none.
+ *   isEmpty: returns whether an answer has nothing to show in the period.
+ *   hasNoData: returns whether an answer has nothing to show in any period.
+ *   children: a function that renders an answer.
+ *   lines: number of lines of the placeholder.
  */
-export const Answer = ({ asked, isEmpty, isUnborn, children, lines }) => {
+export const Answer = ({ asked, metric, isEmpty, hasNoData, children, lines }) => {
   const { answer, failure, retry } = asked;
   if (failure) {
     return <Failed failure={failure} onRetry={retry} />;
@@ -189,21 +201,22 @@ export const Answer = ({ asked, isEmpty, isUnborn, children, lines }) => {
   if (!answer) {
     return <Loading lines={lines} />;
   }
-  if (isUnborn && isUnborn(answer)) {
-    return <Unborn answer={answer} />;
+  if (hasNoData && hasNoData(answer)) {
+    return <NoData answer={answer} />;
   }
   if (isEmpty(answer)) {
-    return <Empty answer={answer} />;
+    return <Empty answer={answer} metric={metric} />;
   }
   return children(answer);
 };
 
 Answer.propTypes = {
   asked: PropTypes.object.isRequired,
+  metric: PropTypes.string,
   isEmpty: PropTypes.func.isRequired,
-  isUnborn: PropTypes.func,
+  hasNoData: PropTypes.func,
   children: PropTypes.func.isRequired,
   lines: PropTypes.number,
 };
 
-Answer.defaultProps = { isUnborn: null, lines: 5 };
+Answer.defaultProps = { metric: "", hasNoData: null, lines: 5 };

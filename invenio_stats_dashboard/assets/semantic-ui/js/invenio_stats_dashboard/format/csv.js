@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Tables as CSV, for answers that the API has no file of. */
+/** Write CSV, for tables that the API does not offer as a file. */
 
 /**
  * Return rows of values as the text of a CSV file.
  *
- * A text that a spreadsheet would take for a formula begins with an apostrophe.
+ * An apostrophe goes before text that a spreadsheet would read as a formula.
  */
 export const toCsv = (rows) =>
   rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
@@ -16,6 +16,6 @@ const cell = (value) => {
     return String(value);
   }
   const text = value === null || value === undefined ? "" : String(value);
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replace(/"/g, '""')}"` : harmless;
+  const escaped = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(escaped) ? `"${escaped.replace(/"/g, '""')}"` : escaped;
 };

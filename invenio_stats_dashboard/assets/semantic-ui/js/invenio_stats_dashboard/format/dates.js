@@ -1,27 +1,27 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Days, intervals and moments in words of a locale; days are UTC days. */
+/** Calculate with UTC days; format days, intervals and moments in a locale. */
 
 import { tag } from "./numbers";
 
 const DAY = 86400000;
 
-/** Return the moment at which a day, `YYYY-MM-DD`, begins. */
+/** Return the start of a day, `YYYY-MM-DD`, as a Date. */
 export const parseDay = (day) => new Date(`${day}T00:00:00Z`);
 
-/** Return a moment's day, `YYYY-MM-DD`. */
+/** Return the day of a Date, `YYYY-MM-DD`. */
 export const toDay = (moment) => moment.toISOString().slice(0, 10);
 
-/** Return a day some days later. */
+/** Return the day that is a number of days later. */
 export const addDays = (day, days) =>
   toDay(new Date(parseDay(day).getTime() + days * DAY));
 
-/** Return the number of days of a range, both ends included. */
+/** Return the number of days in a range, both ends included. */
 export const countDays = (from, to) =>
   Math.round((parseDay(to) - parseDay(from)) / DAY) + 1;
 
-/** Tell whether a text is a day of the calendar. */
+/** Return whether a text is a valid day, `YYYY-MM-DD`. */
 export const isDay = (text) => {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text || "")) {
     return false;
@@ -35,7 +35,7 @@ const format = (day, locale, options) =>
     typeof day === "string" ? parseDay(day) : day
   );
 
-/** Return a day in full: 3 Mar 2026. */
+/** Return a day: 3 Mar 2026. */
 export const formatDay = (day, locale) =>
   format(day, locale, { day: "numeric", month: "short", year: "numeric" });
 
@@ -54,7 +54,7 @@ export const formatRange = (from, to, locale) => {
 
 const MONTHS = { month: 1, quarter: 3, year: 12 };
 
-/** Tell whether a bucket is cut off, since the range begins or ends within it. */
+/** Return whether an interval is incomplete: the period begins or ends within it. */
 export const isPartial = ({ start, end }, interval) => {
   if (interval === "day") {
     return false;
@@ -68,7 +68,7 @@ export const isPartial = ({ start, end }, interval) => {
   return !begins(parseDay(start)) || !begins(next);
 };
 
-/** Return the name of a bucket, for tables and tips; of a part the days that it has. */
+/** Return the label of an interval in tables and tips; its days if it is incomplete. */
 export const formatBucket = (bucket, interval, locale) => {
   const { start, end } = bucket;
   if (isPartial(bucket, interval)) {
@@ -93,7 +93,7 @@ export const formatBucket = (bucket, interval, locale) => {
   }
 };
 
-/** Return the name of a bucket, for an axis. */
+/** Return the label of an interval on an axis. */
 export const formatTick = (bucket, interval, locale, withYear = false) => {
   const { start } = bucket;
   switch (interval) {
@@ -113,7 +113,7 @@ export const formatTick = (bucket, interval, locale, withYear = false) => {
   }
 };
 
-/** Return a moment, ISO 8601, in the reader's own time zone and named so. */
+/** Return an ISO 8601 moment in the user's time zone, with the name of the zone. */
 export const formatMoment = (moment, locale) =>
   new Intl.DateTimeFormat(tag(locale), {
     day: "numeric",

@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Numbers, sizes and changes in words of a locale. */
+/** Format numbers, sizes and changes in a locale. */
 
 const BYTE_UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte"];
 const formats = new Map();
 
-/** Return a kept `Intl.NumberFormat`; an unknown locale is English. */
+/** Return a cached `Intl.NumberFormat`. */
 const numberFormat = (locale, options) => {
   const key = locale + JSON.stringify(options);
   if (!formats.has(key)) {
@@ -15,7 +15,7 @@ const numberFormat = (locale, options) => {
   return formats.get(key);
 };
 
-/** Return a locale as the browser names it: `pt_BR` is `pt-BR`. */
+/** Return a BCP 47 tag: `pt-BR` for `pt_BR`; `en` if the locale is invalid. */
 export const tag = (locale) => {
   const name = String(locale || "en").replace("_", "-");
   try {
@@ -25,11 +25,11 @@ export const tag = (locale) => {
   }
 };
 
-/** Return a number in full; what is not known is a dash. */
+/** Return a number with all digits; a dash if it is unknown. */
 export const formatNumber = (value, locale) =>
   isNumber(value) ? numberFormat(locale, {}).format(value) : "–";
 
-/** Return a number of three digits or so: 12.3K. */
+/** Return a short number: 12.3K; below 10,000 with all digits. */
 export const formatCompact = (value, locale) => {
   if (!isNumber(value)) {
     return "–";
@@ -50,7 +50,7 @@ export const formatBytes = (value, locale) => {
   }
   let power = 0;
   let number = value;
-  // what would be rounded to 1000 is one of the next unit
+  // a number that would be rounded to 1000 is shown in the next unit
   while (Math.abs(number) >= 999.95 && power < BYTE_UNITS.length - 1) {
     number /= 1000;
     power += 1;
@@ -63,7 +63,7 @@ export const formatBytes = (value, locale) => {
   }).format(number);
 };
 
-/** Return a part of a whole: 12.5%. */
+/** Return a share of a whole: 12.5%. */
 export const formatShare = (part, whole, locale) =>
   isNumber(part) && isNumber(whole) && whole !== 0
     ? numberFormat(locale, { style: "percent", maximumFractionDigits: 1 }).format(
@@ -71,7 +71,7 @@ export const formatShare = (part, whole, locale) =>
       )
     : "–";
 
-/** Return a change with its sign: +12%; one that cannot be told is null. */
+/** Return a change with its sign: +12%; null if it is unknown. */
 export const formatChange = (ratio, locale) =>
   isNumber(ratio)
     ? numberFormat(locale, {
@@ -81,15 +81,15 @@ export const formatChange = (ratio, locale) =>
       }).format(ratio)
     : null;
 
-/** Return the change from one number to another, as a ratio; null from nothing. */
+/** Return the change between two numbers, as a ratio; null if the earlier one is 0. */
 export const changeOf = (now, before) =>
   isNumber(now) && isNumber(before) && before !== 0 ? (now - before) / before : null;
 
-/** Return a value in the unit of its metric, in full. */
+/** Return a number in the unit of its metric, with all digits. */
 export const formatValue = (value, unit, locale) =>
   unit === "bytes" ? formatBytes(value, locale) : formatNumber(value, locale);
 
-/** Return a value in the unit of its metric, short. */
+/** Return a short number in the unit of its metric. */
 export const formatShort = (value, unit, locale) =>
   unit === "bytes" ? formatBytes(value, locale) : formatCompact(value, locale);
 

@@ -1,20 +1,21 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Charts in a sentence, for those who do not see them and for those in a hurry. */
+/** Describe charts in sentences, for screen readers and quick reading. */
 
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { formatBucket, formatDay, formatRange } from "./dates";
 import { changeOf, formatChange, formatShare, formatValue } from "./numbers";
 
 /**
- * Say what a time chart shows.
+ * Return the summary of a time chart.
  *
  * Args:
  *   label, kind, unit: of the metric.
- *   buckets, interval, values, total: of the range; total may be null.
- *   comparedTotal, comparedRange: of the range compared with, or null.
- *   cumulative, locale.
+ *   buckets, interval, values, total: of the period; total may be null.
+ *   comparedTotal, comparedRange: of the compared period, or null.
+ *   cumulative: whether the values are running totals.
+ *   locale: of the page.
  */
 export const timeSummary = (chart) => {
   const { label, kind, unit, buckets, interval, values, total, locale } = chart;
@@ -34,7 +35,7 @@ export const timeSummary = (chart) => {
     );
   } else if (running) {
     sentences.push(
-      i18next.t("{{label}}, in total until {{day}}: {{value}}.", {
+      i18next.t("{{label}}, total up to {{day}}: {{value}}.", {
         label,
         day: formatDay(end, locale),
         value: value(last),
@@ -54,7 +55,7 @@ export const timeSummary = (chart) => {
   if (comparedRange && typeof comparedTotal === "number" && !chart.cumulative) {
     sentences.push(
       change === null
-        ? i18next.t("{{value}} in {{range}}, which it is compared with.", {
+        ? i18next.t("Compared with {{value}} in {{range}}.", {
             value: value(comparedTotal),
             range: comparedRange,
           })
@@ -66,15 +67,15 @@ export const timeSummary = (chart) => {
     );
   }
   if (!running && values.length > 1) {
-    const most = values.reduce(
+    const highest = values.reduce(
       (best, one, index) => (one > values[best] ? index : best),
       0
     );
-    if (values[most] > 0) {
+    if (values[highest] > 0) {
       sentences.push(
-        i18next.t("Most: {{bucket}} ({{value}}).", {
-          bucket: formatBucket(buckets[most], interval, locale),
-          value: value(values[most]),
+        i18next.t("Highest: {{bucket}} ({{value}}).", {
+          bucket: formatBucket(buckets[highest], interval, locale),
+          value: value(values[highest]),
         })
       );
     }
@@ -82,7 +83,7 @@ export const timeSummary = (chart) => {
   return sentences.join(" ");
 };
 
-/** Say what a ranking shows: its first three cells, and their share of the whole. */
+/** Return the summary of a ranking: its first three values and their shares. */
 export const rankingSummary = ({ label, metric, cells, whole, unit, locale }) => {
   const first = cells
     .slice(0, 3)
@@ -95,6 +96,6 @@ export const rankingSummary = ({ label, metric, cells, whole, unit, locale }) =>
   return i18next.t("{{metric}} by {{label}}: {{first}}.", { metric, label, first });
 };
 
-/** Say what one bucket of a chart holds. */
+/** Return the numbers of one interval of a chart as text. */
 export const pointSummary = ({ title, rows }) =>
   `${title}: ${rows.map(({ name, value }) => `${name} ${value}`).join(", ")}.`;

@@ -7,28 +7,28 @@ import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { useSettings } from "../context";
 import { formatMoment, formatRange } from "../format/dates";
 
-/** Tell those who do not see it that numbers are awaited, and that they are there. */
+/** Announce to screen readers that numbers are loading, and when they are shown. */
 export const Progress = ({ asked }) => {
   const { locale } = useSettings();
   const { answer, loading, failure } = asked;
-  // a failure is told by itself
-  const told = failure
+  // a failure is announced by its own message
+  const text = failure
     ? ""
     : loading || !answer
     ? i18next.t("Loading …")
-    : i18next.t("Numbers of {{range}}.", {
+    : i18next.t("Numbers for {{range}}.", {
         range: formatRange(answer.from, answer.to, locale),
       });
   return (
     <div className="stats-hidden" role="status">
-      {told}
+      {text}
     </div>
   );
 };
 
 Progress.propTypes = { asked: PropTypes.object.isRequired };
 
-/** What the numbers hold: until when, and why they are late. */
+/** A banner that says why the numbers are late. */
 export const Late = ({ answer }) =>
   answer.late ? (
     <div className="stats-late" role="status">
@@ -42,7 +42,7 @@ export const Late = ({ answer }) =>
 
 Late.propTypes = { answer: PropTypes.object.isRequired };
 
-/** The line below everything: until when the numbers are complete, and by which days. */
+/** The last line of the page: how fresh the numbers are, and how they are counted. */
 export const AsOf = ({ answer }) => {
   const { locale } = useSettings();
   return (
@@ -51,7 +51,9 @@ export const AsOf = ({ answer }) => {
         i18next.t("Data as of {{moment}}.", {
           moment: formatMoment(answer.data_as_of, locale),
         })}{" "}
-      {i18next.t("Days begin and end at midnight UTC. Robots are not counted.")}
+      {i18next.t(
+        "Days begin and end at midnight UTC. Robots are left out as on the record pages."
+      )}
     </p>
   );
 };

@@ -8,7 +8,7 @@ import { useDashboardState, useSettings } from "../context";
 import { WIDGETS } from "../widgets";
 import { Tabs } from "./Tabs";
 
-/** Tabs of rows of widgets, as the layout says. */
+/** The tabs of the layout, and the rows of widgets of the active tab. */
 export const Layout = ({ shared }) => {
   const { layout } = useSettings();
   const [state, change] = useDashboardState();
@@ -45,7 +45,7 @@ export const Layout = ({ shared }) => {
       )}
       <div {...panel}>
         {tab.rows.map((row, index) => (
-          // rows do not move
+          // the order of rows is fixed
           // eslint-disable-next-line react/no-array-index-key
           <div className="stats-row" key={`${tab.id}-${index}`}>
             {row.map((widget) => {
@@ -82,7 +82,7 @@ export const Layout = ({ shared }) => {
 
 Layout.propTypes = { shared: PropTypes.arrayOf(PropTypes.string).isRequired };
 
-/** Return the metric of the tab's chart: the one of the address, else its own first. */
+/** Return the metric of the tab's chart: from the address, else the chart's first. */
 const metricFor = (state, chart, figures) => {
   const known = [...chart.metrics, ...(figures ? figures.metrics : [])];
   return known.includes(state.metric) ? state.metric : chart.metrics[0];

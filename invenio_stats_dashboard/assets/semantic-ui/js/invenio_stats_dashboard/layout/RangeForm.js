@@ -6,17 +6,17 @@ import React, { useState } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { isDay } from "../format/dates";
 
-/** Two days of one's own, both included. */
+/** A form for a custom period: first and last day, both included. */
 export const RangeForm = ({ from, to, today, onChange }) => {
   const [first, setFirst] = useState(from);
   const [last, setLast] = useState(to);
-  const [wrong, setWrong] = useState("");
+  const [error, setError] = useState("");
 
   const onSubmit = (event) => {
     event.preventDefault();
-    const reason = mistake(first, last, today);
-    setWrong(reason);
-    if (!reason) {
+    const found = errorOf(first, last, today);
+    setError(found);
+    if (!found) {
       onChange({ from: first, to: last });
     }
   };
@@ -30,7 +30,7 @@ export const RangeForm = ({ from, to, today, onChange }) => {
         value={first}
         max={today}
         required
-        aria-invalid={Boolean(wrong)}
+        aria-invalid={Boolean(error)}
         aria-describedby="stats-range-mistake"
         onChange={(event) => setFirst(event.target.value)}
       />
@@ -41,15 +41,15 @@ export const RangeForm = ({ from, to, today, onChange }) => {
         value={last}
         max={today}
         required
-        aria-invalid={Boolean(wrong)}
+        aria-invalid={Boolean(error)}
         aria-describedby="stats-range-mistake"
         onChange={(event) => setLast(event.target.value)}
       />
       <button type="submit" className="stats-button">
-        {i18next.t("Show")}
+        {i18next.t("Apply")}
       </button>
       <span id="stats-range-mistake" className="stats-mistake" role="alert">
-        {wrong}
+        {error}
       </span>
     </form>
   );
@@ -62,7 +62,7 @@ RangeForm.propTypes = {
   onChange: PropTypes.func.isRequired,
 };
 
-const mistake = (first, last, today) => {
+const errorOf = (first, last, today) => {
   if (!isDay(first) || !isDay(last)) {
     return i18next.t("Enter two dates.");
   }

@@ -5,7 +5,7 @@ import PropTypes from "prop-types";
 import React, { useRef } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 
-/** The tabs of the page; the arrow keys go from one to the next. */
+/** The tabs of the page; the arrow keys move between them. */
 export const Tabs = ({ tabs, active, onChange }) => {
   const list = useRef(null);
 
@@ -28,7 +28,7 @@ export const Tabs = ({ tabs, active, onChange }) => {
     <div
       className="stats-tabs"
       role="tablist"
-      aria-label={i18next.t("Parts of the statistics")}
+      aria-label={i18next.t("Sections")}
       ref={list}
       onKeyDown={onKeyDown}
       tabIndex={-1}

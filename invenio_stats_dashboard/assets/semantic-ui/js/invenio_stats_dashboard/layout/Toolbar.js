@@ -11,6 +11,7 @@ import { useDashboardState, useSettings } from "../context";
 import { formatRange, toDay } from "../format/dates";
 import {
   CUSTOM,
+  intervalNames,
   isLastYear,
   lastYear,
   rangeChoices,
@@ -18,9 +19,9 @@ import {
 } from "../state/ranges";
 import { RangeForm } from "./RangeForm";
 
-/** What is looked at: the range, the interval, what it is compared with; and files. */
+/** The controls of the page: period, grouping, comparison, basis and downloads. */
 export const Toolbar = ({ answer, metrics }) => {
-  const { endpoint, locale } = useSettings();
+  const { endpoint, locale, community } = useSettings();
   const [state, change] = useDashboardState();
   const [choosing, setChoosing] = useState(false);
   const today = toDay(new Date());
@@ -40,12 +41,12 @@ export const Toolbar = ({ answer, metrics }) => {
     <div
       className="stats-toolbar"
       role="region"
-      aria-label={i18next.t("What is shown")}
+      aria-label={i18next.t("Display options")}
     >
       <div className="stats-toolbar-choices">
         <Select
           id="stats-range"
-          label={i18next.t("Range")}
+          label={i18next.t("Period")}
           value={shown}
           choices={rangeChoices(shown)}
           onChange={onRange}
@@ -55,7 +56,7 @@ export const Toolbar = ({ answer, metrics }) => {
         )}
         <Select
           id="stats-interval"
-          label={i18next.t("Interval")}
+          label={i18next.t("Group by")}
           value={state.interval || "auto"}
           choices={intervalChoices(answer)}
           onChange={(value) => change({ interval: value === "auto" ? null : value })}
@@ -67,19 +68,24 @@ export const Toolbar = ({ answer, metrics }) => {
             value={state.compare}
             choices={[
               { value: "previous", text: i18next.t("Previous period") },
-              { value: "year", text: i18next.t("Previous year") },
-              { value: "none", text: i18next.t("Nothing") },
+              { value: "year", text: i18next.t("Same period last year") },
+              { value: "none", text: i18next.t("No comparison") },
             ]}
             onChange={(value) => change({ compare: value })}
           />
         )}
         <Select
           id="stats-basis"
-          label={i18next.t("Records by")}
+          label={i18next.t("Count records by")}
           value={state.basis}
           choices={[
-            { value: "added", text: i18next.t("Date added") },
-            { value: "created", text: i18next.t("Date created here") },
+            {
+              value: "added",
+              text: community
+                ? i18next.t("Date added to the community")
+                : i18next.t("Date added"),
+            },
+            { value: "created", text: i18next.t("Date published here") },
             { value: "published", text: i18next.t("Publication date") },
           ]}
           onChange={(value) => change({ basis: value })}
@@ -89,7 +95,7 @@ export const Toolbar = ({ answer, metrics }) => {
           text={i18next.t("Download")}
           items={[
             {
-              text: i18next.t("Key figures shown (CSV)"),
+              text: i18next.t("Key figures, this period (CSV)"),
               href: fileAddress(
                 endpoint,
                 totalsQuestion(state, metrics, locale),
@@ -97,7 +103,7 @@ export const Toolbar = ({ answer, metrics }) => {
               ),
             },
             {
-              text: i18next.t("Key figures shown (Excel)"),
+              text: i18next.t("Key figures, this period (Excel)"),
               href: fileAddress(
                 endpoint,
                 totalsQuestion(state, metrics, locale),
@@ -105,15 +111,15 @@ export const Toolbar = ({ answer, metrics }) => {
               ),
             },
             {
-              text: i18next.t("Everything of all time (CSV)"),
+              text: i18next.t("All data since the beginning (CSV)"),
               href: fileAddress(endpoint, everythingQuestion(state, locale), "csv"),
             },
             {
-              text: i18next.t("Everything of all time (Excel)"),
+              text: i18next.t("All data since the beginning (Excel)"),
               href: fileAddress(endpoint, everythingQuestion(state, locale), "xlsx"),
             },
             {
-              text: i18next.t("Print, or save as PDF"),
+              text: i18next.t("Print or save as PDF"),
               onSelect: () => window.print(),
             },
           ]}
@@ -146,13 +152,7 @@ Toolbar.propTypes = {
 Toolbar.defaultProps = { answer: null };
 
 const intervalChoices = (answer) => {
-  const names = {
-    day: i18next.t("Day"),
-    week: i18next.t("Week"),
-    month: i18next.t("Month"),
-    quarter: i18next.t("Quarter"),
-    year: i18next.t("Year"),
-  };
+  const names = intervalNames();
   const now = answer && names[answer.interval];
   return [
     {
@@ -165,21 +165,21 @@ const intervalChoices = (answer) => {
   ];
 };
 
-/** One range back, or on. */
+/** Buttons that move the period back and forward. */
 const Steps = ({ answer, today, onStep }) => {
   const step = (steps) => shiftRange(answer, steps, today);
   return (
     <div className="stats-steps">
       <button
         type="button"
-        aria-label={i18next.t("The range before")}
+        aria-label={i18next.t("Previous period")}
         onClick={() => onStep({ range: CUSTOM, ...step(-1) })}
       >
         <span aria-hidden="true">‹</span>
       </button>
       <button
         type="button"
-        aria-label={i18next.t("The range after")}
+        aria-label={i18next.t("Next period")}
         disabled={!step(1)}
         onClick={() => onStep({ range: CUSTOM, ...step(1) })}
       >

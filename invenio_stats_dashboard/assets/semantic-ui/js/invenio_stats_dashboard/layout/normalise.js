@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * The layout as the page uses it, from the layout as it was configured.
+ * Complete the configured layout.
  *
- * The application checks the configuration when it starts; here only defaults are filled
- * in, and what this page does not know is left out.
+ * The application checks the configuration at startup. This module fills in defaults,
+ * and leaves out kinds of widgets, metrics and breakdowns that the page does not know.
  */
 
 export const KINDS = ["figures", "chart", "breakdown", "map", "records", "text"];
@@ -56,7 +56,7 @@ export const normaliseLayout = (layout, metrics, breakdowns, locale) => {
   }));
 };
 
-/** Return a text in a language: a text as it is, or the best of several. */
+/** Return a text in a language: a plain text unchanged, or the best translation. */
 export const textOf = (text, locale) => {
   if (!text || typeof text !== "object") {
     return text || "";
@@ -139,6 +139,6 @@ const normaliseWidget = (widget, about) => {
   }
 };
 
-/** Return choices with the first one chosen. */
+/** Return the keys with one of them moved to the front. */
 const withFirst = (keys, first) =>
   keys.includes(first) ? [first, ...keys.filter((key) => key !== first)] : keys;

@@ -1,19 +1,19 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The ranges that can be chosen by name. */
+/** Periods: named ones, custom ones, and the previous and the next period. */
 
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { addDays, countDays } from "../format/dates";
 
-/** The name of a range with two dates of its own. */
+/** The name of a period with its own first and last day. */
 export const CUSTOM = "custom";
 
-/** Tell whether the API knows a range by this name; all of them end today. */
+/** Return whether the API accepts this name of a period; all of these end today. */
 export const isNamedRange = (name) =>
   /^([1-9]\d{0,4}(d|w|mo|y)|[mqy]td|all)$/.test(name || "");
 
-/** Return the ranges that are offered, value and text; one that is shown is among them. */
+/** Return the periods to choose from, value and text; the shown one is included. */
 export const rangeChoices = (shown) => {
   const choices = offered();
   return choices.some(({ value }) => value === shown)
@@ -29,25 +29,35 @@ const offered = () => [
   { value: "ytd", text: i18next.t("This year") },
   { value: "lastyear", text: i18next.t("Last year") },
   { value: "all", text: i18next.t("All time") },
-  { value: CUSTOM, text: i18next.t("Custom range") },
+  { value: CUSTOM, text: i18next.t("Custom period") },
 ];
 
-/** Return the two days of last year, by today's day. */
+/** Return the names of the intervals, by key. */
+export const intervalNames = () => ({
+  day: i18next.t("Day"),
+  week: i18next.t("Week"),
+  month: i18next.t("Month"),
+  quarter: i18next.t("Quarter"),
+  year: i18next.t("Year"),
+});
+
+/** Return the first and the last day of the calendar year before today's. */
 export const lastYear = (today) => {
   const year = Number(today.slice(0, 4)) - 1;
   return { from: `${year}-01-01`, to: `${year}-12-31` };
 };
 
-/** Tell whether a range is a whole calendar year, before this one. */
+/** Return whether a period is the calendar year before today's. */
 export const isLastYear = ({ range, from, to }, today) => {
   const year = lastYear(today);
   return range === CUSTOM && from === year.from && to === year.to;
 };
 
 /**
- * Return the range of the same length just before, or just after.
+ * Return the period of the same length a number of steps later, or earlier.
  *
- * Whole calendar months and years stay whole. Null when it would end after today.
+ * A period of whole calendar months moves by whole months. The result is null if the
+ * period would end after today.
  */
 export const shiftRange = ({ from, to }, steps, today) => {
   const whole = wholeMonths(from, to);
@@ -62,7 +72,7 @@ export const shiftRange = ({ from, to }, steps, today) => {
   return shifted.to > today ? null : shifted;
 };
 
-/** Return how many calendar months a range is exactly; 0 when it is none. */
+/** Return the number of calendar months of a period; 0 if they are not whole. */
 const wholeMonths = (from, to) => {
   const next = addDays(to, 1);
   if (!from.endsWith("-01") || !next.endsWith("-01")) {

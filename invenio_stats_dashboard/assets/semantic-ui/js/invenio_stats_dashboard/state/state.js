@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 
 /**
- * What is looked at, and its form in the address of the page.
+ * The state of the page, and its parameters in the address.
  *
- * Only what differs from the defaults is in the address, so it is short to share. Search
- * parameters of others are left as they are.
+ * The address has only what differs from the defaults, so that it is short to share.
+ * Parameters that do not belong to this page stay unchanged.
  */
 
 import { isDay } from "../format/dates";
@@ -29,7 +29,7 @@ const NAMES = [
 ];
 const WIDGET = /^([a-z0-9_-]+)\.(metric|top|view)$/;
 
-/** Return the state that a page has when its address says nothing. */
+/** Return the state of a page whose address has no parameters. */
 export const defaultState = (defaults = {}) => ({
   range: isNamedRange(defaults.range) ? defaults.range : "30d",
   from: null,
@@ -45,9 +45,9 @@ export const defaultState = (defaults = {}) => ({
 });
 
 /**
- * Read the state from the search part of an address.
+ * Read the state from the query of an address.
  *
- * What makes no sense is as if it was not there.
+ * Invalid values are ignored.
  */
 export const parseState = (search, defaults) => {
   const initial = defaultState(defaults);
@@ -78,7 +78,7 @@ export const parseState = (search, defaults) => {
   return state;
 };
 
-/** Return the search part of an address that has this state. */
+/** Return the query of the address for a state. */
 export const formatState = (state, defaults, search = "") => {
   const initial = defaultState(defaults);
   const parameters = new URLSearchParams(search);
@@ -113,7 +113,7 @@ export const formatState = (state, defaults, search = "") => {
   return text ? `?${text}` : "";
 };
 
-/** Return a state with some of the choices of one widget changed; null takes one back. */
+/** Return a state with changed choices of one widget; null resets a choice. */
 export const changeWidget = (state, id, changes) => {
   const choices = { ...state.widgets[id], ...changes };
   Object.keys(choices).forEach((name) => {

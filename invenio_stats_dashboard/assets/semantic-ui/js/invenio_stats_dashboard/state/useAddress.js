@@ -1,15 +1,15 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The state of the page, kept in its address. */
+/** Store the state of the page in its address. */
 
 import { useCallback, useEffect, useState } from "react";
 import { formatState, parseState } from "./state";
 
 /**
- * Keep the state in the address, so that it can be shared and the back button works.
+ * Store the state in the address, so that it can be shared and the back button works.
  *
- * Returns the state and a function that changes some of it: `change({ range: "12mo" })`.
+ * Returns the state and a function that changes it: `change({ tab: "usage" })`.
  */
 export const useAddress = (defaults) => {
   const [state, setState] = useState(() =>

@@ -12,13 +12,14 @@ import { Panel } from "../components/Panel";
 import { Ranking } from "../components/Ranking";
 import { Answer } from "../components/states";
 import { useDashboardState, useSettings } from "../context";
+import { singularOf } from "../metrics";
 import { changeWidget } from "../state/state";
 import { useRanking } from "./useRanking";
 
-/** Rows of a ranking of which more are wanted. */
+/** Rows of an expanded ranking. */
 const MORE = 100;
 
-/** One breakdown as ranked bars, which are the rows of a table. */
+/** A breakdown as a ranking: a table whose rows are bars. */
 export const Breakdown = ({ widget }) => {
   const { endpoint } = useSettings();
   const [state, change] = useDashboardState();
@@ -42,24 +43,28 @@ export const Breakdown = ({ widget }) => {
         </>
       }
     >
-      <Answer asked={asked} isEmpty={(answer) => !ranking.read(answer).whole}>
+      <Answer
+        asked={asked}
+        metric={metric.label}
+        isEmpty={(answer) => !ranking.read(answer).whole}
+      >
         {(answer) => {
           const { cells, whole, summary } = ranking.read(answer);
-          const told = cells.filter(({ id }) => id !== OTHER).length;
+          const listed = cells.filter(({ id }) => id !== OTHER).length;
           const number = countCells(answer, breakdown.key);
           return (
             <>
               <p className="stats-hidden">{summary}</p>
               <Ranking
                 caption={name}
-                heading={breakdown.label}
+                heading={singularOf(breakdown)}
                 metric={metric}
                 breakdown={breakdown}
                 cells={cells}
                 whole={whole}
                 compared={Boolean(answer.comparison)}
               />
-              {(more || number > told) && (
+              {(more || number > listed) && (
                 <button
                   type="button"
                   className="stats-button quiet stats-more"
@@ -72,7 +77,9 @@ export const Breakdown = ({ widget }) => {
                 >
                   {more
                     ? i18next.t("Show fewer")
-                    : i18next.t("Show more ({{told}} of {{number}})", { told, number })}
+                    : number > MORE
+                    ? i18next.t("Show {{shown}} of {{number}}", { shown: MORE, number })
+                    : i18next.t("Show all {{number}}", { number })}
                 </button>
               )}
             </>

@@ -6,14 +6,17 @@ import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { Select } from "../components/Select";
 import { useDashboardState, useSettings } from "../context";
-import { breakdownOf, metricChoices } from "../metrics";
+import { breakdownOf, inSentence, metricChoices, singularOf } from "../metrics";
+import { intervalNames } from "../state/ranges";
 
-/** What the time chart shows: which metric, in which parts, running or not. */
-export const ChartControls = ({ widget, metric, breakdown }) => {
+/** The controls of a time chart: metric, breakdown, and running totals or not. */
+export const ChartControls = ({ widget, metric, breakdown, interval }) => {
   const settings = useSettings();
   const [state, change] = useDashboardState();
   const { id, metrics, breakdowns } = widget;
-  const parts = metric.cells === false ? [] : partsOf(settings, metric, breakdowns);
+  const offered =
+    metric.cells === false ? [] : offeredFor(settings, metric, breakdowns);
+  const word = (label) => inSentence(label, settings.locale);
   return (
     <>
       {metrics.length > 1 && (
@@ -26,18 +29,18 @@ export const ChartControls = ({ widget, metric, breakdown }) => {
           onChange={(value) => change({ metric: value })}
         />
       )}
-      {parts.length > 0 && (
+      {offered.length > 0 && (
         <Select
           id={`${id}-breakdown`}
-          label={i18next.t("Broken down by")}
+          label={i18next.t("Breakdown")}
           hideLabel
           value={breakdown || "none"}
           choices={[
-            { value: "none", text: i18next.t("As a whole") },
-            ...parts.map((key) => ({
+            { value: "none", text: i18next.t("Total") },
+            ...offered.map((key) => ({
               value: key,
               text: i18next.t("By {{label}}", {
-                label: breakdownOf(settings, key).label,
+                label: word(singularOf(breakdownOf(settings, key))),
               }),
             })),
           ]}
@@ -51,12 +54,17 @@ export const ChartControls = ({ widget, metric, breakdown }) => {
       {metric.kind === "flow" && (
         <Select
           id={`${id}-cumulative`}
-          label={i18next.t("Counted")}
+          label={i18next.t("Values")}
           hideLabel
           value={state.cumulative ? "cumulative" : "interval"}
           choices={[
-            { value: "interval", text: i18next.t("Per interval") },
-            { value: "cumulative", text: i18next.t("Cumulative") },
+            {
+              value: "interval",
+              text: i18next.t("Per {{interval}}", {
+                interval: word(intervalNames()[interval] || i18next.t("Interval")),
+              }),
+            },
+            { value: "cumulative", text: i18next.t("Total so far") },
           ]}
           onChange={(value) => change({ cumulative: value === "cumulative" })}
         />
@@ -69,12 +77,13 @@ ChartControls.propTypes = {
   widget: PropTypes.object.isRequired,
   metric: PropTypes.object.isRequired,
   breakdown: PropTypes.string,
+  interval: PropTypes.string,
 };
 
-ChartControls.defaultProps = { breakdown: null };
+ChartControls.defaultProps = { breakdown: null, interval: null };
 
-/** Return the breakdowns of a metric: records have no countries. */
-const partsOf = (settings, metric, breakdowns) =>
+/** Return the breakdowns that a metric has: records, for example, have no countries. */
+const offeredFor = (settings, metric, breakdowns) =>
   breakdowns.filter(
     (key) => metric.of !== "records" || !breakdownOf(settings, key).event
   );

@@ -13,7 +13,7 @@ export const ChartTable = ({ data, caption }) => {
   const { buckets, interval, series, compared, unit, locale, kind, cumulative } = data;
   const adds = kind === "flow" && !cumulative;
   return (
-    // what scrolls has to be reached with the keyboard
+    // the keyboard must reach an element that scrolls
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className="stats-table-frame" tabIndex={0} role="group" aria-label={caption}>
       <table className="stats-table">

@@ -5,7 +5,7 @@ import PropTypes from "prop-types";
 import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 
-/** Notes below a chart on days that have changed since they were first told. */
+/** The list, below a chart, of complete days whose numbers have changed. */
 export const Corrections = ({ corrections }) => {
   if (!corrections.length) {
     return null;
@@ -16,7 +16,7 @@ export const Corrections = ({ corrections }) => {
         <span className="stats-corrections-mark" aria-hidden="true">
           ▲
         </span>{" "}
-        {i18next.t("Corrected since first published")}
+        {i18next.t("Corrected days")}
       </summary>
       <ul>
         {[...new Set(corrections.map(({ text }) => text))].map((text) => (

@@ -6,7 +6,7 @@ import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import {
   comparedTotalOf,
-  isUnborn,
+  hasNoData,
   totalChangeOf,
   totalOf,
   valuesOf,
@@ -22,7 +22,7 @@ import { formatRange } from "../format/dates";
 import { formatShort, formatValue } from "../format/numbers";
 import { metricOf } from "../metrics";
 
-/** The key figures of the range; one that is chosen is shown in the chart. */
+/** The key figures of the period; the chart shows the one that is chosen. */
 export const Figures = ({ widget, chartMetrics, chosen }) => {
   const settings = useSettings();
   const [state, change] = useDashboardState();
@@ -34,7 +34,7 @@ export const Figures = ({ widget, chartMetrics, chosen }) => {
       aria-label={i18next.t("Key figures")}
       aria-busy={asked.loading}
     >
-      <Answer asked={asked} isEmpty={() => false} isUnborn={isUnborn} lines={3}>
+      <Answer asked={asked} isEmpty={() => false} hasNoData={hasNoData} lines={3}>
         {(answer) => (
           <>
             <ul className={asked.loading ? "stats-figures loading" : "stats-figures"}>

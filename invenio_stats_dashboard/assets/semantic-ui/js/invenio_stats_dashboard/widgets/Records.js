@@ -16,7 +16,7 @@ import { toCsv } from "../format/csv";
 import { formatNumber } from "../format/numbers";
 import { metricOf } from "../metrics";
 
-/** The records that were viewed, or downloaded, most. */
+/** A ranking of the most viewed or most downloaded records. */
 export const Records = ({ widget }) => {
   const settings = useSettings();
   const [state] = useDashboardState();
@@ -41,7 +41,11 @@ export const Records = ({ widget }) => {
         />
       }
     >
-      <Answer asked={asked} isEmpty={(answer) => !recordRowsOf(answer, by).length}>
+      <Answer
+        asked={asked}
+        metric={metricOf(settings, by).label}
+        isEmpty={(answer) => !recordRowsOf(answer, by).length}
+      >
         {(answer) => (
           <table className="stats-ranking stats-records">
             <caption className="stats-hidden">{title}</caption>
@@ -104,7 +108,7 @@ const recordFiles = (answer, by, title, settings) => [
       const head = [
         i18next.t("Rank"),
         i18next.t("Record"),
-        i18next.t("Address"),
+        i18next.t("URL"),
         metricOf(settings, by).label,
       ];
       save(

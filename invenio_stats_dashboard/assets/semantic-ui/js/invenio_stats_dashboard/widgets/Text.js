@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React from "react";
 
-/** A text of the layout: plain, an empty line begins a paragraph. */
+/** A plain text of the layout, with empty lines between paragraphs. */
 export const Text = ({ widget }) => (
   <section className="stats-panel stats-text" aria-label={widget.heading || undefined}>
     {widget.heading && <h2 className="stats-panel-title">{widget.heading}</h2>}

@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React, { useMemo, useState } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
-import { isEmpty, isUnborn } from "../api/answers";
+import { hasNoData, isEmpty } from "../api/answers";
 import { address, chartQuestion } from "../api/questions";
 import { useAnswer } from "../api/useAnswer";
 import { Chart } from "../charts/Chart";
@@ -21,13 +21,13 @@ import { Switch } from "../components/Switch";
 import { useDashboardState, useSettings } from "../context";
 import { formatRange } from "../format/dates";
 import { pointSummary, timeSummary } from "../format/summaries";
-import { breakdownOf, metricOf } from "../metrics";
+import { breakdownOf, inSentence, metricOf, singularOf } from "../metrics";
 import { ChartControls } from "./ChartControls";
 import { chartData } from "./chartData";
 import { ChartTable } from "./ChartTable";
 import { Corrections } from "./Corrections";
 
-/** One metric over time, as a whole or in parts, beside the range before. */
+/** A metric over time: its total, compared or not, or by a breakdown. */
 export const TimeChart = ({ widget, shared, metric: key }) => {
   const settings = useSettings();
   const { locale, endpoint } = settings;
@@ -48,7 +48,7 @@ export const TimeChart = ({ widget, shared, metric: key }) => {
   const name = breakdown
     ? i18next.t("{{metric}} by {{label}}", {
         metric: metric.label,
-        label: breakdownOf(settings, breakdown).label,
+        label: inSentence(singularOf(breakdownOf(settings, breakdown)), locale),
       })
     : metric.label;
   const data = useMemo(
@@ -68,7 +68,12 @@ export const TimeChart = ({ widget, shared, metric: key }) => {
       loading={asked.loading}
       controls={
         <>
-          <ChartControls widget={widget} metric={metric} breakdown={breakdown} />
+          <ChartControls
+            widget={widget}
+            metric={metric}
+            breakdown={breakdown}
+            interval={asked.answer && asked.answer.interval}
+          />
           <Switch
             label={i18next.t("Show as")}
             value={view}
@@ -90,8 +95,9 @@ export const TimeChart = ({ widget, shared, metric: key }) => {
     >
       <Answer
         asked={asked}
+        metric={metric.label}
         isEmpty={(answer) => isEmpty(answer, [metric.key])}
-        isUnborn={isUnborn}
+        hasNoData={hasNoData}
         lines={8}
       >
         {() =>
@@ -114,7 +120,7 @@ TimeChart.propTypes = {
 
 TimeChart.defaultProps = { shared: [] };
 
-/** Return the breakdown that is shown: uploaders, say, have none. */
+/** Return the breakdown to show, or null; uploaders, for example, have none. */
 const breakdownFor = (state, widget, metric) => {
   const wanted =
     state.breakdown === "none" ? null : state.breakdown || widget.breakdown;
@@ -126,7 +132,7 @@ const reducedMotion = () =>
     window.matchMedia && window.matchMedia("(prefers-reduced-motion: reduce)").matches
   );
 
-/** Pixels of a chart without its legend. */
+/** Height of a chart without its legend, in pixels. */
 const HEIGHT = 300;
 
 const TimeFigure = ({ data, name }) => {

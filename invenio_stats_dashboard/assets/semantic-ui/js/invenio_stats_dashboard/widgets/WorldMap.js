@@ -14,12 +14,13 @@ import { Ranking } from "../components/Ranking";
 import { Answer, Loading } from "../components/states";
 import { useSettings } from "../context";
 import { formatRange } from "../format/dates";
+import { singularOf } from "../metrics";
 import { useRanking } from "./useRanking";
 
-/** More than there are countries. */
+/** A number larger than that of all countries. */
 const ALL = 300;
 
-/** Where visits come from: a map, and beside it the table with all countries. */
+/** The countries of visitors: a map, and a table beside it. */
 export const WorldMap = ({ widget }) => {
   const settings = useSettings();
   const map = useMapModule();
@@ -49,6 +50,7 @@ export const WorldMap = ({ widget }) => {
     >
       <Answer
         asked={asked}
+        metric={metric.label}
         isEmpty={(answer) => !ranking.read(answer).whole}
         lines={10}
       >
@@ -57,7 +59,9 @@ export const WorldMap = ({ widget }) => {
             <div className="stats-map-chart">
               {map.failed ? (
                 <p className="stats-small">
-                  {i18next.t("The map could not be loaded; the table has the numbers.")}
+                  {i18next.t(
+                    "The map could not be loaded. The table shows the same numbers."
+                  )}
                 </p>
               ) : map.loaded ? (
                 <MapFigure module={map.loaded} answer={answer} ranking={ranking} />
@@ -75,7 +79,7 @@ export const WorldMap = ({ widget }) => {
 
 WorldMap.propTypes = { widget: PropTypes.object.isRequired };
 
-/** Load the map when one is shown. */
+/** Load the modules of the map, which other pages do not need. */
 const useMapModule = () => {
   const [map, setMap] = useState({ loaded: null, failed: false });
   useEffect(() => {
@@ -97,7 +101,7 @@ const MapFigure = ({ module, answer, ranking }) => {
   const { ShadedMap } = module;
   const { metric, name } = ranking;
   const { cells, summary } = ranking.read(answer);
-  // the answer is the same as long as the cells are
+  // the cells depend on the answer and the metric only
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const countries = useMemo(() => countriesOf(cells), [answer, metric]);
   return (
@@ -123,7 +127,7 @@ const CountryTable = ({ answer, ranking, top }) => {
     <div className="stats-map-table">
       <Ranking
         caption={name}
-        heading={breakdown.label}
+        heading={singularOf(breakdown)}
         metric={metric}
         breakdown={breakdown}
         cells={shown}
@@ -139,10 +143,7 @@ const CountryTable = ({ answer, ranking, top }) => {
         >
           {more
             ? i18next.t("Show fewer")
-            : i18next.t("Show more ({{told}} of {{number}})", {
-                told: shown.length,
-                number: cells.length,
-              })}
+            : i18next.t("Show all {{number}}", { number: cells.length })}
         </button>
       )}
     </div>

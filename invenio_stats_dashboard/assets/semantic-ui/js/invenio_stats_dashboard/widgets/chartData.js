@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What the time chart and its table show, from an answer. */
+/** Derive the data of a time chart and its table from an answer. */
 
 import {
   cellsOf,
@@ -16,11 +16,11 @@ import { formatRange } from "../format/dates";
 import { correctionsOf, marksOf } from "./correctionsOf";
 
 /**
- * Return the data of a chart, as `timeChart` and `timeSummary` take it.
+ * Return the data of a chart, for `timeChart` and `timeSummary`.
  *
  * Args:
  *   answer: of the API.
- *   shown: metric, breakdown (or null), cumulative, locale, and name of the whole.
+ *   shown: metric, breakdown (or null), cumulative, locale, and name of the chart.
  */
 export const chartData = (answer, { metric, breakdown, cumulative, locale, name }) => {
   const cells = breakdown ? cellsOf(answer, metric.key, breakdown) : [];
@@ -69,10 +69,10 @@ export const chartData = (answer, { metric, breakdown, cumulative, locale, name 
   };
 };
 
-/** Return the first bucket that has days that are not counted to their end, or null. */
+/** Return the first interval whose days are not all complete, or null. */
 const unfinishedOf = ({ buckets, data_as_of: moment }) => {
   const index = moment
     ? buckets.findIndex(({ end }) => end >= moment.slice(0, "YYYY-MM-DD".length))
     : -1;
-  return index < 0 ? null : { index, text: i18next.t("Not over yet.") };
+  return index < 0 ? null : { index, text: i18next.t("Still running (partial).") };
 };

@@ -1,15 +1,15 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** Days whose numbers have changed after they were first told. */
+/** Corrections: changed numbers of days that were already complete. */
 
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import { countDays, formatDay, formatRange } from "../format/dates";
 
-/** A correction of more days than these is told in words, and not marked on the chart. */
+/** A correction of more days than this is listed, but not marked on the chart. */
 const LONG = 31;
 
-/** Return corrections that concern a metric: first and last day, and text. */
+/** Return the corrections that affect a metric: first day, last day and text. */
 export const correctionsOf = ({ corrections }, metric, locale) =>
   (corrections || [])
     .filter(({ scope }) => !scope || !metric.of || scope === metric.of)
@@ -25,7 +25,7 @@ export const correctionsOf = ({ corrections }, metric, locale) =>
       };
     });
 
-/** Return the buckets that corrections belong to: index and text. */
+/** Return the intervals to mark on the chart: index and text. */
 export const marksOf = (buckets, corrections) => {
   const short = corrections.filter(({ first, last }) => countDays(first, last) <= LONG);
   return buckets
@@ -48,6 +48,6 @@ const reasons = () => ({
   "new events": i18next.t("late events"),
   "deleted events": i18next.t("deleted events"),
   "changed events": i18next.t("changed events"),
-  "restatement": i18next.t("counted again"),
-  "rebuild": i18next.t("counted again"),
+  "restatement": i18next.t("recounted"),
+  "rebuild": i18next.t("recounted"),
 });

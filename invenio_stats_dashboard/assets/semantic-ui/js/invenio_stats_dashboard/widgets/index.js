@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** The kinds of widgets, each of which a site can override by its id. */
+/** The widgets by kind; a site can override each of them by its id. */
 
 import Overridable from "react-overridable";
 import { Breakdown } from "./Breakdown";

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-/** What rankings and maps have in common: one metric of one breakdown in the range. */
+/** The data of rankings and maps: one metric of one breakdown in the period. */
 
 import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
@@ -11,20 +11,26 @@ import { useAnswer } from "../api/useAnswer";
 import { Select } from "../components/Select";
 import { useDashboardState, useSettings } from "../context";
 import { rankingSummary } from "../format/summaries";
-import { breakdownOf, metricChoices, metricOf } from "../metrics";
+import {
+  breakdownOf,
+  inSentence,
+  metricChoices,
+  metricOf,
+  singularOf,
+} from "../metrics";
 import { changeWidget } from "../state/state";
 import { wholeOf } from "./wholeOf";
 
 /**
- * Ask for the cells of a widget.
+ * Request the breakdown values of a widget.
  *
  * Args:
  *   widget: of the layout.
- *   top: number of cells.
+ *   top: number of values.
  *
- * Returns: metric, breakdown, title, name (for captions and files), question, asked (as
- *   `useAnswer` returns it), metricControl (a component, or null when there is no choice)
- *   and read: a function of the answer that returns cells, whole and summary.
+ * Returns: metric, breakdown, title, name (for captions and files), question, asked
+ *   (from `useAnswer`), metricControl (an element, or null if there is one metric only)
+ *   and read: a function that returns cells, whole and summary of an answer.
  */
 export const useRanking = (widget, top) => {
   const settings = useSettings();
@@ -43,16 +49,17 @@ export const useRanking = (widget, top) => {
   );
   const asked = useAnswer(address(endpoint, question));
   const title = widget.title || breakdown.label;
+  const label = inSentence(singularOf(breakdown), locale);
   const name = i18next.t("{{metric}} by {{label}}", {
     metric: metric.label,
-    label: breakdown.label,
+    label,
   });
 
   const read = (answer) => {
     const cells = cellsOf(answer, metric.key, breakdown.key);
     const whole = wholeOf(answer, metric, breakdown.key);
     const summary = rankingSummary({
-      label: breakdown.label,
+      label,
       metric: metric.label,
       cells: cells.filter(({ id }) => id !== OTHER),
       whole,
@@ -66,7 +73,7 @@ export const useRanking = (widget, top) => {
     widget.metrics.length > 1 ? (
       <Select
         id={`${widget.id}-metric`}
-        label={i18next.t("Metric of {{title}}", { title })}
+        label={i18next.t("Metric: {{title}}", { title })}
         hideLabel
         value={metric.key}
         choices={metricChoices(settings, widget.metrics)}

@@ -4,9 +4,9 @@
 import { cellsOf, totalOf } from "../api/answers";
 
 /**
- * Return what the shares of a breakdown are parts of: the total of the metric.
+ * Return the number that the shares of a breakdown refer to: the total of the metric.
  *
- * Cells of a record with several subjects add up to more; the total does not.
+ * Values can add up to more, since a record with several subjects counts in each.
  */
 export const wholeOf = (answer, metric, breakdown) => {
   const total = totalOf(answer, metric.key);

@@ -6,7 +6,7 @@ import TRANSLATE_FR from "./fr/translations.json";
 
 export const translations = {
   de: { translation: TRANSLATE_DE },
-  // the keys are the English texts; its catalogue is for translators only
+  // the keys are the English texts, so this catalogue is for translators only
   en: { translation: {} },
   fr: { translation: TRANSLATE_FR },
 };

@@ -141,6 +141,7 @@ check_style() {
     ruff check --quiet "${sources[@]}"
     pydocstyle invenio_stats_dashboard scripts/lib
     python -m scripts.check_names
+    python -m scripts.check_words
     lint-imports
     mypy --cache-dir .tests/mypy
     check-manifest --quiet

@@ -71,9 +71,10 @@ def python_texts(source: str) -> Iterator[tuple[int, str]]:
     A string without a space is a name, not a sentence.
     """
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if " " in node.value:
-                yield node.lineno, node.value
+        if not isinstance(node, ast.Constant):
+            continue
+        if isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
 
 
 def catalogue_texts(path: Path) -> Iterator[tuple[int, str]]:

@@ -42,7 +42,7 @@ def pytest_configure(config):
     sampling.choose_seed(config)
     balance.have_services_of_its_own(os.environ)
     config.pluginmanager.register(Costs(), "costs")
-    if config.pluginmanager.hasplugin("dsession"):
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config), "progress")
 
 

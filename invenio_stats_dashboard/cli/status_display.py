@@ -277,8 +277,8 @@ def _documents(status: StatsStatus, details: bool, every: bool) -> Iterator[str]
         yield f"{left:,} more communities have no documents yet."
     elif left > 0 and not details:
         yield (
-            f"{left:,} more communities. Use --all to list them, or --community SLUG\n"
-            "to show one by family."
+            f"{left:,} more communities: use --all, or --community SLUG for one by "
+            "family."
         )
     elif others:
         yield "Use --community SLUG to show one community by family."

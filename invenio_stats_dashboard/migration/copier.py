@@ -164,10 +164,24 @@ class Copier:
             RefusedEventsError: OpenSearch permanently refuses events.
             SearchUnavailableError: OpenSearch stored nothing for too long.
         """
+        self._send(fence, batch.actions)
+
+    def delete(self, fence: str, ids: Sequence[str]) -> None:
+        """Delete events by id through the run's fence, as :meth:`write` stores them.
+
+        Raises:
+            LockLostError: the fence does not exist; another run has the month.
+            RefusedEventsError: OpenSearch permanently refuses a deletion.
+            SearchUnavailableError: OpenSearch deleted nothing for too long.
+        """
+        encode = msgspec.json.encode
+        self._send(fence, [b'{"delete":{"_id":%b}}\n' % encode(id) for id in ids])
+
+    def _send(self, fence: str, actions: Sequence[bytes]) -> None:
         refusals = bulk.write(
             self.text_client,
             fence,
-            batch.actions,
+            actions,
             self.write_limit,
             params={"require_alias": "true"},
             timeout=self.timeout,
@@ -182,7 +196,7 @@ class Copier:
             )
         first = refusals[0]
         raise RefusedEventsError(
-            f"OpenSearch refuses {len(refusals)} of {len(batch.actions)} events of a "
+            f"OpenSearch refuses {len(refusals)} of {len(actions)} events of a "
             f"batch; the first is {first}. Fix the event or the mapping, then run the "
             "migration of this month again."
         )

@@ -4,7 +4,7 @@
 """Roll a month back to its legacy index, with the events written since the cut-over."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -128,16 +128,29 @@ def _finished(run: MigrationRun, month: Month, bookmark: Bookmark) -> RollbackRe
 def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) -> None:
     """Reset the bookmark and drop the enriched index, whose events were all compared.
 
+    Searches that began before the names moved may still read the enriched index. They
+    end first, also after a run that was killed while it waited for them.
+
     Args:
         run: that rolls back.
         month: to close.
         bookmark: of the month.
         serving: name of the legacy index, which serves now.
     """
+    names, event_type = run.names, month.event_type
+    enriched = names.events_target(event_type, month.month)
+    readers = SearchDrain(
+        run.client,
+        names.events_alias(event_type),
+        names.events_month(event_type, month.month),
+        enriched,
+    )
+    run.step("rollback readers")
+    readers.wait(run.copier.check, run.copier.sleep)
     bookmark.replace(
         {
             "kind": "month",
-            "event_type": month.event_type,
+            "event_type": event_type,
             "month": month.month,
             "state": ROLLED_BACK,
             "error": None,
@@ -145,9 +158,7 @@ def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) ->
     )
     run.step("rolled back")
     guard = (serving, alias_actions.mark_of(serving, run.id))
-    target_index.drop(
-        run.client, run.names.events_target(month.event_type, month.month), guard
-    )
+    target_index.drop(run.client, enriched, guard)
     alias_actions.release(run.client, run.id, serving)
 
 
@@ -194,11 +205,6 @@ class _Back:
                 error, (OpenSearchException, StatsDashboardError)
             ):
                 raise
-        readers = SearchDrain(
-            self.run.client, self.names.read, self.old, self.names.month
-        )
-        self.run.step("rollback readers")
-        readers.wait(self.run.copier.check, self.run.copier.sleep)
         _close(self.run, self.month, self.bookmark, self.new)
         return carried
 
@@ -358,13 +364,14 @@ class _Back:
         mine, theirs = fingerprints_of_both(text, left, right)
         for day in mine.differing(theirs):
             count = max(mine.counts().get(day, 0), theirs.counts().get(day, 0))
-            difference = compare_day(text, left, right, day, count)
+            difference = compare_day(text, left, right, day, count, run.copier.check)
             if difference.missing or difference.changed:
                 raise StatsDashboardError(
                     f"{self.new} differs from {self.old} on {day}: {difference}. The "
                     "month is unchanged."
                 )
-            self._remove(difference.extra)
+            if difference.extra:
+                run.copier.delete(self.names.fence, sorted(difference.extra))
 
     def _same_totals(self) -> None:
         """Check that both indices hold equally many events while writes are blocked.
@@ -383,17 +390,6 @@ class _Back:
                 "deleted during the rollback. The month is unchanged. Run the same "
                 "command again."
             )
-
-    def _remove(self, ids: Iterable[str]) -> None:
-        """Delete events from the backup that were deleted since the cut-over."""
-        copier = self.run.copier
-        bulk.write(
-            copier.text_client,
-            self.names.fence,
-            [b'{"delete":{"_id":%b}}\n' % msgspec.json.encode(id) for id in ids],
-            copier.write_limit,
-            params={"require_alias": "true"},
-        )
 
     def _side(
         self, index: str, settled: Mapping[int, int] | None = None

@@ -353,7 +353,6 @@ class MonthMigration:
         )
         switched = Cutover(
             client=run.client,
-            text_client=run.copier.text_client,
             copier=run.copier,
             names=self._switch_names(source.name),
             backup=self._backup,

@@ -13,11 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from ..community_events.lookup import RecordLookup
-from ..errors import ClusterNotHealthyError, StatsDashboardError
-from ..search import bulk
+from ..errors import StatsDashboardError
 from ..search.names import Names
 from ..search.seqno import NOTHING, StoredDocument, page, settled_positions
 from ..usage_events.enrichment import decode_head, enrich
@@ -164,15 +161,7 @@ class Verifier:
     def remove(self, ids: Collection[str]) -> None:
         """Delete single events from the target that the source no longer holds."""
         for part in _parts(sorted(ids)):
-            bulk.write(
-                self._text,
-                self._fence,
-                [b'{"delete":{"_id":%b}}\n' % msgspec.json.encode(i) for i in part],
-                self._copier.write_limit,
-                params={"require_alias": "true"},
-                waiting=self._copier.waiting,
-                sleep=self._copier.sleep,
-            )
+            self._copier.delete(self._fence, part)
 
     def _by_ids(
         self, index: str, ids: Collection[str]
@@ -204,13 +193,7 @@ class Verifier:
         return total
 
     def _count(self, query: Mapping[str, Any]) -> int:
-        answer = self._client.count(index=self._target, body={"query": query})
-        if answer["_shards"]["failed"]:
-            raise ClusterNotHealthyError(
-                f"A shard of {self._target} could not be counted. Run the same command "
-                "again when all its primary shards are active."
-            )
-        return answer["count"]
+        return self._client.count(index=self._target, body={"query": query})["count"]
 
     def _sample(self, side: ComparedIndex) -> int:
         """Compute the enrichment of some events again; compare it with the stored one.

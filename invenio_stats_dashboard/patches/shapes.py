@@ -146,12 +146,11 @@ def _look_for_setting(setting: str, body: ast.ClassDef) -> tuple[list[str], list
         for node in body.body
         if isinstance(node, (ast.Assign, ast.AnnAssign))
         and "components" in _names_of(node)
+        and node.value is not None
     ]
     if not values:
         return [], [setting]
-    # no known version annotates ``components`` without a value
-    last: ast.AST = values[-1]  # type: ignore[assignment]
-    constants = {n.value for n in ast.walk(last) if isinstance(n, ast.Constant)}
+    constants = {n.value for n in ast.walk(values[-1]) if isinstance(n, ast.Constant)}
     if setting in constants:
         return [setting], []
     return ["components of its own"], [setting]

@@ -61,6 +61,33 @@ class _Undecoded(JSONSerializer):
         return s
 
 
+class _CompleteAnswers(OpenSearch):
+    """A client for which a partial answer is an error.
+
+    OpenSearch answers 200 even if a shard is unavailable, for example while it
+    relocates, and leaves out the documents in it.
+    """
+
+    def search(self, **arguments: Any) -> Any:
+        """Search; a shard that fails, or a timeout, fails the search with status 503."""
+        params = arguments.pop("params", None) or {}
+        params = {"allow_partial_search_results": "false", **params}
+        return super().search(params=params, **arguments)
+
+    def count(self, **arguments: Any) -> Any:
+        """Count documents.
+
+        Raises:
+            TransportError: with status 503 if a shard failed.
+        """
+        answer = super().count(**arguments)
+        shards = answer["_shards"]
+        if shards["successful"] < shards["total"]:
+            reason = {"error": {"reason": "Not all shards could be counted."}}
+            raise TransportError(503, "partial_count", reason)
+        return answer
+
+
 def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
     """Return a client for the application's cluster that does not decode responses.
 
@@ -84,12 +111,14 @@ def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
 def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSearch:
     """Return a client for the application's cluster that decodes responses.
 
+    A partial answer to a search or a count is an error.
+
     Args:
         app: the Flask application.
         timeout: seconds for one request.
         max_retries: how often to try another node if a node is unreachable.
     """
-    return OpenSearch(
+    return _CompleteAnswers(
         **{
             **connection_options(app),
             "timeout": timeout,

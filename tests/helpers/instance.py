@@ -21,7 +21,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 NEEDED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL")
 """Environment variables that ``scripts/services env`` sets."""
@@ -228,7 +228,7 @@ def _create_database(server, name):
     """Create a database, with all tables if a copy of these versions exists."""
     try:
         _on_server(server, f"CREATE DATABASE {name} TEMPLATE {template()}")
-    except ProgrammingError:  # no copy exists
+    except (ProgrammingError, OperationalError):  # no copy exists, or it is being made
         _on_server(server, f"CREATE DATABASE {name}")
 
 
@@ -240,7 +240,8 @@ def _create_tables(db, where):
     db.engine.dispose()  # a database in use cannot be copied
     server = sa.engine.make_url(os.environ["SQLALCHEMY_DATABASE_URI"])
     name = sa.engine.make_url(where.database_uri).database
-    with suppress(ProgrammingError):  # another process has just made it
+    # another process has made it, or is making it
+    with suppress(ProgrammingError, OperationalError, IntegrityError):
         _on_server(server, f"CREATE DATABASE {template()} TEMPLATE {name}")
 
 

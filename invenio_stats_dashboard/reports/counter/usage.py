@@ -20,7 +20,7 @@ import polars as pl
 
 from ...aggregations.usage.event_columns import Numbered
 
-REGULAR, MACHINE = ACCESS_METHODS = ("regular", "machine")
+ACCESS_METHODS = ("regular", "machine")
 """Access by humans, and by machines on behalf of humans."""
 
 METRICS = (

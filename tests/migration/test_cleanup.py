@@ -7,9 +7,9 @@ import pytest
 
 from invenio_stats_dashboard.migration.months import utc_now
 
-from ...helpers import commands
-from ...helpers.faults import At, assert_no_marks, killed_at
-from ...helpers.usage import native
+from ..helpers import commands
+from ..helpers.faults import At, assert_no_marks, killed_at
+from ..helpers.usage import native
 
 PAST = "2026-03"
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}

@@ -9,9 +9,9 @@ import pytest
 
 from invenio_stats_dashboard.errors import StatsDashboardError
 
-from ...helpers.cluster import living_on
-from ...helpers.faults import migrate_when_free
-from ...helpers.usage import Reader, Usage, Writer
+from ..helpers.cluster import living_on
+from ..helpers.faults import migrate_when_free
+from ..helpers.usage import Reader, Usage, Writer
 from .test_faults import NOW, month_of, on
 
 pytestmark = pytest.mark.cluster

@@ -3,7 +3,7 @@
 
 """The migration as an operator runs it, when nothing goes wrong."""
 
-from ...helpers.usage import Reader, Writer, native
+from ..helpers.usage import Reader, Writer, native
 
 
 def test_past_month_is_migrated_with_every_event_seen_once(usage):

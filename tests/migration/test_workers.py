@@ -18,7 +18,7 @@ from invenio_stats_dashboard.usage_events.stock_workers import (
     StockWorkers,
 )
 
-from ...helpers.brokers import frozen, stock_worker, unreachable_broker
+from ..helpers.brokers import frozen, stock_worker, unreachable_broker
 from .test_faults import NOW, month_of
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ...helpers.faults import At
+from ..helpers.faults import At
 
 MONTHS = [f"2025-{number:02d}" for number in range(1, 8)]
 ARGUMENTS = {"batch_size": 50, "ignore_stock_workers": True}
@@ -68,6 +68,36 @@ def test_search_under_way_sees_every_event(events_of, at):
         assert done.error is None
     for thread in threads:
         thread.join()
+    (answer,) = answers
+    assert answer["hits"]["total"]["value"] == EVENTS * len(MONTHS), answer
+
+
+class Killed(BaseException):
+    """Ends a run as a signal does, at a step."""
+
+
+def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(events_of):
+    usage = events_of
+    for number, month in enumerate(MONTHS):
+        usage.legacy("view", month, EVENTS, seed=number)
+    last = MONTHS[-1]
+    usage.migrate(months=[last], **ARGUMENTS)
+    answers = []
+    thread = threading.Thread(target=_search, args=(usage, answers))
+
+    def step(name):
+        if name == "rollback last call":
+            thread.start()
+            while not _running(usage):
+                pass
+        elif name == "rollback readers":
+            raise Killed
+
+    with pytest.raises(Killed):
+        usage.service.rollback(["view"], [last], step=step)
+    (done,) = usage.service.rollback(["view"], [last])
+    assert done.error is None
+    thread.join()
     (answer,) = answers
     assert answer["hits"]["total"]["value"] == EVENTS * len(MONTHS), answer
 

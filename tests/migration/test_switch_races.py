@@ -12,8 +12,8 @@ from opensearchpy.exceptions import OpenSearchException
 from invenio_stats_dashboard.migration.months import utc_now
 from scripts.demo.bulk import write
 
-from ...helpers.faults import At, assert_no_marks, until
-from ...helpers.usage import Writer
+from ..helpers.faults import At, assert_no_marks, until
+from ..helpers.usage import Writer
 
 ARGUMENTS = {"batch_size": 10, "ignore_stock_workers": True}
 POINTS = ("bookmark written", "verify", "verified", "replicas", "intent", "block")

@@ -7,7 +7,7 @@ import pytest
 
 from invenio_stats_dashboard.migration.months import utc_now
 
-from ...helpers.faults import (
+from ..helpers.faults import (
     assert_no_marks,
     killed_at,
     later,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ...helpers.usage import Writer, native, stock_body
+from ..helpers.usage import Writer, native, stock_body
 
 
 def NOW():

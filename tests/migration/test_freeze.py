@@ -8,7 +8,7 @@ import pytest
 from invenio_stats_dashboard.migration import alias_actions
 from invenio_stats_dashboard.migration.months import utc_now
 
-from ...helpers.faults import (
+from ..helpers.faults import (
     At,
     Frozen,
     assert_no_marks,
@@ -17,7 +17,7 @@ from ...helpers.faults import (
     migrate_when_free,
     write_once,
 )
-from ...helpers.usage import Writer
+from ..helpers.usage import Writer
 
 MONTH = "2026-03"
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}
@@ -140,7 +140,7 @@ def test_frozen_switch_never_deletes_the_clone_of_another(usage, frozen_at):
 
 
 def _delete_at_block(usage):
-    from ...helpers.faults import own_client
+    from ..helpers.faults import own_client
 
     def step(point):
         if point == "block":
@@ -180,7 +180,7 @@ def test_frozen_deletion_of_a_backup_spares_one_that_serves_again(usage):
             return False
         return True
 
-    from ...helpers.faults import until
+    from ..helpers.faults import until
 
     until(roll_back, "the lock was free")
     assert rolled_back[0].error is None, rolled_back

@@ -8,7 +8,7 @@ from flask import Flask
 from invenio_stats_dashboard.ext import InvenioStatsDashboard
 from invenio_stats_dashboard.tasks import recover_overdue_switches
 
-from ...helpers.faults import assert_no_marks, killed_at, later, write_once
+from ..helpers.faults import assert_no_marks, killed_at, later, write_once
 
 
 def test_a_disabled_extension_goes_on_to_take_switches_back():

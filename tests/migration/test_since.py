@@ -9,7 +9,7 @@ from invenio_stats_dashboard.migration import post_switch
 from invenio_stats_dashboard.migration.backup_proof import holds_all
 from invenio_stats_dashboard.migration.months import utc_now
 
-from ...helpers.faults import At
+from ..helpers.faults import At
 
 PAST = "2026-03"
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}

@@ -13,9 +13,9 @@ from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.subcounts import load
 
-from ...helpers.faults import outcome
-from ...helpers.processes import Forked, kill_me
-from ...helpers.usage import native
+from ..helpers.faults import outcome
+from ..helpers.processes import Forked, kill_me
+from ..helpers.usage import native
 
 
 @pytest.fixture()

@@ -11,9 +11,9 @@ from invenio_stats.tasks import aggregate_events
 from invenio_stats_dashboard.migration.months import utc_now
 from scripts.demo.bulk import write
 
-from ...helpers.faults import At
-from ...helpers.statistics import documents
-from ...helpers.usage import Reader, Writer
+from ..helpers.faults import At
+from ..helpers.statistics import documents
+from ..helpers.usage import Reader, Writer
 
 PAST = "2026-03"
 ARGUMENTS = {"batch_size": 100, "ignore_stock_workers": True}

@@ -7,8 +7,8 @@ import pytest
 
 from invenio_stats_dashboard.search.names import Names
 
-from ...helpers.faults import assert_no_marks, killed_at
-from ...helpers.usage import native
+from ..helpers.faults import assert_no_marks, killed_at
+from ..helpers.usage import native
 
 MONTH = "2026-03"
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}

@@ -9,7 +9,7 @@ from invenio_stats_dashboard.errors import UsageError
 from invenio_stats_dashboard.migration.months import utc_now
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 
-from ...helpers.faults import (
+from ..helpers.faults import (
     At,
     Frozen,
     assert_no_marks,
@@ -17,7 +17,7 @@ from ...helpers.faults import (
     later,
     write_once,
 )
-from ...helpers.usage import Reader, Writer
+from ..helpers.usage import Reader, Writer
 
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}
 EVENTS = 60

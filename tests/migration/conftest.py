@@ -5,8 +5,8 @@
 
 import pytest
 
-from ...conftest import remove_statistics
-from ...helpers.usage import Usage
+from ..conftest import remove_statistics
+from ..helpers.usage import Usage
 
 
 @pytest.fixture()

@@ -9,8 +9,8 @@ from invenio_stats_dashboard.errors import LockedError
 from invenio_stats_dashboard.migration.months import utc_now
 from invenio_stats_dashboard.services.event_reindexing import LOCK
 
-from ...helpers import commands
-from ...helpers.faults import Frozen, cluster_of, killed_at, migrate_when_free
+from ..helpers import commands
+from ..helpers.faults import Frozen, cluster_of, killed_at, migrate_when_free
 
 MONTH = "2026-03"
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A partial answer of OpenSearch is an error, not a smaller number."""
+
+import pytest
+from opensearchpy.exceptions import TransportError
+
+from invenio_stats_dashboard.search.client import is_transient, json_client
+
+ALL = {"query": {"match_all": {}}}
+
+
+@pytest.fixture()
+def two(app, client, names):
+    """Return two indices with a document each, of which one is not available."""
+    indices = [f"{names.prefix}{name}" for name in ("there", "away")]
+    for index in indices:
+        client.index(index=index, body={"field": 1}, refresh=True)
+    client.indices.close(index=indices[1])
+    nowhere = {"index.routing.allocation.require._name": "no-such-node"}
+    client.indices.put_settings(index=indices[1], body=nowhere)
+    client.indices.open(index=indices[1], params={"wait_for_active_shards": "0"})
+    yield ",".join(indices)
+    for index in indices:
+        client.indices.delete(index=index)
+
+
+def test_the_stock_client_returns_what_there_is(client, two):
+    assert client.search(index=two, body=ALL)["hits"]["total"]["value"] == 1
+    assert client.count(index=two)["count"] == 1
+
+
+def test_a_search_that_misses_a_shard_fails_and_can_be_repeated(app, two):
+    with pytest.raises(TransportError) as failure:
+        json_client(app, max_retries=0).search(index=two, body=ALL)
+    assert is_transient(failure.value)
+
+
+def test_a_count_that_misses_a_shard_fails_and_can_be_repeated(app, two):
+    with pytest.raises(TransportError) as failure:
+        json_client(app, max_retries=0).count(index=two)
+    assert is_transient(failure.value)
+
+
+def test_a_caller_can_ask_for_partial_answers(app, two):
+    params = {"allow_partial_search_results": "true"}
+    found = json_client(app).search(index=two, body=ALL, params=params)
+    assert found["hits"]["total"]["value"] == 1

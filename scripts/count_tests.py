@@ -44,11 +44,15 @@ def tests(commit: str) -> dict[str, Counter[str]]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 counts["tests"] += 1
-            elif isinstance(node, ast.Assert):
-                counts["assertions"] += 1
-            elif isinstance(node, ast.Attribute) and node.attr == "raises":
+            elif _is_assertion(node):
                 counts["assertions"] += 1
     return found
+
+
+def _is_assertion(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assert) or (
+        isinstance(node, ast.Attribute) and node.attr == "raises"
+    )
 
 
 def lines(commit: str) -> Counter[str]:

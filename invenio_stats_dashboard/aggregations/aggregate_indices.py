@@ -162,7 +162,7 @@ class AggregateIndices:
             if name not in there:
                 untrusted.append(f"{name} is missing")
             elif name not in noted and self._count(name):
-                untrusted.append(f"{name} was not created by the last run")
+                untrusted.append(f"{name} was not recorded by the last run")
             elif name in noted and noted[name] != there[name]:
                 untrusted.append(f"{name} was restored or recreated")
         if not untrusted:
@@ -276,8 +276,7 @@ class AggregateIndices:
         if not self._layout.families[family]:
             return 0
         self._client.indices.refresh(index=alias)
-        params = {"allow_partial_search_results": "false"}
-        answer = self._client.search(index=alias, body=body, params=params)
+        answer = self._client.search(index=alias, body=body)
         return max(
             (int(hit["fields"][field][0]) for hit in answer["hits"]["hits"]), default=0
         )

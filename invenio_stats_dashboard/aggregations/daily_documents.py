@@ -117,10 +117,7 @@ class StoredDays:
                 "sort": [{self._day: "desc"}],
                 "track_total_hits": False,
             },
-            params={
-                "ignore_unavailable": "true",
-                "allow_partial_search_results": "false",
-            },
+            params={"ignore_unavailable": "true"},
         )["hits"]["hits"]
         return self._told(hits[0]["_source"]) if hits else None
 

@@ -92,7 +92,6 @@ class SourcePositions:
                 "query": {"bool": {"filter": query}},
                 "seq_no_primary_term": True,
             },
-            params={"allow_partial_search_results": "false"},
         )
         found = [self._source(hit) for hit in answer["hits"]["hits"]]
         return {source.index: source for source in found}

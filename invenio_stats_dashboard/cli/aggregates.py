@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     help="Run in this process (default), or as a Celery task.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Count and compare the deltas; write nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Count and compare all but usage snapshots; write nothing.",
 )
 @json_option
 @with_appcontext

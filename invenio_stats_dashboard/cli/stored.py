@@ -115,7 +115,7 @@ def clear_bookmarks(dry_run: bool, yes: bool, as_json: bool) -> None:
     "everything",
     is_flag=True,
     help="Also delete community events and record facts. Those of memberships that "
-    "have ended cannot be generated again.",
+    "have ended, and of records that no longer exist, cannot be generated again.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted.")
 @yes_option

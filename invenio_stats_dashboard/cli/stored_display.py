@@ -113,7 +113,7 @@ def cleared(found: Mapping[str, Collection[str]], dry_run: bool) -> None:
         dry_run: nothing was removed.
     """
     numbers = " and ".join(
-        f"{len(names):,} {half} indices" for half, names in found.items()
+        f"{len(names):,} indices ({half})" for half, names in found.items()
     )
     if dry_run:
         click.echo(f"The bookmarks of {numbers} would be removed.")

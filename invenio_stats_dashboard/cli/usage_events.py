@@ -50,7 +50,11 @@ def usage_events() -> None:
 @types_option
 @months_option
 @click.option("--batch-size", type=int, help="Events per batch, 1 to 10,000.")
-@click.option("--max-batches", type=int, help="Batches per month, at most.")
+@click.option(
+    "--max-batches",
+    type=int,
+    help="Stop each month after this number of batches; the next run continues.",
+)
 @click.option(
     "--max-memory-percent",
     type=int,
@@ -69,7 +73,8 @@ def usage_events() -> None:
 @click.option(
     "--fresh-start",
     is_flag=True,
-    help="Discard earlier progress and copy each month from the beginning.",
+    help="Copy unfinished months from the beginning, and compare finished months with "
+    "their backups again.",
 )
 @click.option(
     "--re-enrich",
@@ -102,8 +107,9 @@ def migrate(
     """Migrate legacy events to enriched indices while the site is in use.
 
     It can be stopped or killed at any time; the next run continues. Exit code 0: all
-    requested work is done. 1: a month failed. 2: invalid use, or something that must
-    exist first is missing. 3: stopped; run the same command again to continue.
+    requested work is done. 1: a month failed, or disk space or shards do not suffice.
+    2: invalid use, another run is active, or a prerequisite is missing. 3: stopped, or
+    OpenSearch does not answer; run the same command again to continue.
     """
     service = _service()
     if re_enrich:
@@ -235,7 +241,7 @@ def verify(
     """Compare every event of the backups with the indices in service again.
 
     Changes nothing. Exit code 1 if a backup holds events that the index in service
-    lacks or has changed.
+    lacks or has changed, or if a comparison fails.
     """
     with display.progress(not as_json) as progress:
         checks = _service().verify(event_types, months, progress=progress)
@@ -316,12 +322,12 @@ def rollback(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Roll months back to their legacy indices, with the events written since."""
+    """Roll months back to their backup indices, with the events written since."""
     if months:
         _refuse_unasked(yes, as_json)
     if months and not yes:
         click.confirm(
-            f"Roll {', '.join(months)} back to the legacy indices?", abort=True
+            f"Roll {', '.join(months)} back to the backup indices?", abort=True
         )
     done = _service().rollback(event_types, months, ignore_stock_workers)
     if as_json:

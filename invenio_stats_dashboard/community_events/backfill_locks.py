@@ -73,7 +73,6 @@ def require_none(client: OpenSearch, names: Names) -> None:
     answer = client.search(
         index=names.reindexing,
         body={"size": _MOST, "query": {"term": {"kind": "lock"}}},
-        params={"allow_partial_search_results": "false"},
     )
     for hit in answer["hits"]["hits"]:
         if hit["_id"].startswith(f"{_RUN}:") and is_held(hit):

@@ -41,7 +41,7 @@ class BackfillState:
 
 
 def backfill_state(client: OpenSearch, names: Names) -> BackfillState:
-    """Return the progress of the back-fill; empty if none was ever started.
+    """Return the progress of the back-fill, even if none was ever started.
 
     Args:
         client: may or may not decode responses.

@@ -199,10 +199,7 @@ class DeferredCaptures:
         return self._client.search(
             index=self._index,
             body=body,
-            params={
-                "ignore_unavailable": "true",
-                "allow_partial_search_results": "false",
-            },
+            params={"ignore_unavailable": "true"},
         )
 
 

@@ -125,7 +125,11 @@ def _begun(
     accepted: str | None,
     community_created: str | None = None,
 ) -> Stay:
-    """Return a stay without an end that begins with the acceptance, if it is known."""
+    """Return a stay without an end.
+
+    It begins with the acceptance if that is known, otherwise at the earliest possible
+    date.
+    """
     if accepted and accepted >= row.created:
         return Stay(community_id, _second(accepted), added_by="request")
     moments = [row.created]

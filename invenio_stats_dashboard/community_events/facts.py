@@ -18,7 +18,7 @@ from ..subcounts import Subcount, for_records
 from .record_rows import RecordRow
 
 MAX_VALUES = 1000
-"""Maximum number of values of one breakdown that are stored for a record."""
+"""Maximum number of values of one breakdown that a record stores: the first ones."""
 
 MAX_LENGTH = 512
 """Maximum number of characters of a stored value; the rest is cut off."""

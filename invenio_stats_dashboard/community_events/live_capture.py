@@ -177,7 +177,7 @@ class DeferredCaptureRun:
 
 def _warn(error: StatementTimeoutError) -> None:
     _logger.warning(
-        "The next reconciliation of community events captures the changes of "
-        "memberships that are still open. %s",
+        "Changes of memberships are left to the next reconciliation of community "
+        "events. %s",
         error,
     )

@@ -368,7 +368,7 @@ def membership_requests() -> Statement:
 
 @cache
 def requests() -> Statement:
-    """Select requests by their UUIDs, with the columns of other request statements."""
+    """Select requests by UUID, with the columns of :func:`all_accepted_requests`."""
     wanted = _wanted(_UUID)
     request = _matching(_Request, _Request.c.id == wanted.c.value)
     return _accepted_requests(_chain(wanted, request))

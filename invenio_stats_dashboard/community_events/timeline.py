@@ -195,9 +195,9 @@ def compare(
             the cause of each event from its evidence.
         now: the current second.
         verified: when the timeline was last found to agree with the database; None if
-            unknown. If the only evidence of a change is the last change of a row, the
-            change cannot have happened before that time. If its date is earlier, it is
-            dated now.
+            unknown. A change that the timeline lacks cannot have happened before that.
+            If its only evidence is the last change of a row, and that is earlier, the
+            change is dated now.
 
     Returns:
         The events by community and sequence number.

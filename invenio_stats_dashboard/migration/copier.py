@@ -39,7 +39,7 @@ ALIAS_MISSING = "index_not_found_exception"
 
 
 class RefusedEventsError(StatsDashboardError):
-    """OpenSearch permanently refuses events of a month, so it cannot be copied."""
+    """OpenSearch permanently refuses to store or delete events of a month."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Copier:
         raise RefusedEventsError(
             f"OpenSearch refuses {len(refusals)} of {len(actions)} events of a "
             f"batch; the first is {first}. Fix the event or the mapping, then run the "
-            "migration of this month again."
+            "same command again."
         )
 
 

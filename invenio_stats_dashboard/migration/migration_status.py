@@ -256,13 +256,16 @@ def _problem(
 ) -> str | None:
     """Return a sentence about a problem that needs attention, or None."""
     switch = bookmark.get("switch") or {}
-    if bookmark.get("state") in (SWITCHING, ROLLING_BACK) and switch:
-        until = datetime.fromisoformat(switch["until"])
-        if until < now:
-            return (
-                "A cut-over or rollback did not finish, so writes may be blocked. Run "
-                "the migration of this month again."
-            )
+    unfinished = {
+        SWITCHING: ("cut-over", "migration"),
+        ROLLING_BACK: ("rollback", "rollback"),
+    }.get(bookmark.get("state", ""))
+    if unfinished and switch and datetime.fromisoformat(switch["until"]) < now:
+        what, work = unfinished
+        return (
+            f"A {what} did not finish, so writes may be blocked. Run the {work} of "
+            "this month again."
+        )
     beside = [i.name for i in month.legacy if read_alias in i.aliases]
     if serving and beside:
         return (

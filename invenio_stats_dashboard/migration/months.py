@@ -76,7 +76,8 @@ def source_problem(names: Names, month: Month) -> str | None:
         return (
             f"The index {source.name} is in the alias {others[0]}, which a migration "
             "does not move, so its readers would lose these events. Remove the index "
-            f"from the alias, and add the new index of {month.id} after the migration."
+            f"from the alias. After the migration, add the new index of {month.id} to "
+            "the alias."
         )
     if month.native is not None:
         return (

@@ -15,6 +15,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
+from ..search.client import is_found
 from ..search.documents import Bookmark, by_shard
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.indices import Month
@@ -323,7 +324,7 @@ def _absent(client: OpenSearch, index: str, ids: Iterable[str]) -> set[str]:
     absent: set[str] = set()
     for part in _parts(sorted(ids)):
         answer = client.mget(index=index, body={"ids": part}, _source=False)
-        absent |= {doc["_id"] for doc in answer["docs"] if not doc.get("found")}
+        absent |= {doc["_id"] for doc in answer["docs"] if not is_found(doc)}
     return absent
 
 

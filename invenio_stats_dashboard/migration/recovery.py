@@ -139,7 +139,7 @@ def clear(run: MigrationRun, month: Month, fresh_start: bool) -> bool:
         source = month.source.name
         alias_actions.claim(run.client, run.id, source, month.target.name)
         guard = (source, alias_actions.mark_of(source, run.id))
-        target_index.drop(run.client, month.target.name, guard)
+        target_index.drop(run, month, guard)
         alias_actions.release(run.client, run.id, source)
     if bookmark.exists:
         bookmark.delete()

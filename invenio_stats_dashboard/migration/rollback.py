@@ -34,7 +34,6 @@ from .cutover import MARGIN, flushed_positions
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
 from .run_context import MigrationRun
-from .search_drain import SearchDrain
 
 _SMALL = 500
 """Number of remaining operations at which the rounds end."""
@@ -77,36 +76,39 @@ def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
         StatsDashboardError: the run was stopped or has lost its lock, or OpenSearch
             does not answer. The call can be repeated.
     """
-    outcome = RollbackResult(month.event_type, month.month)
+    try:
+        return _begin_or_finish(run, month)
+    except StatsDashboardError as error:
+        if error.exit_code == LockLostError.exit_code:
+            raise
+        return _failed(month, str(error))
+    except OpenSearchException as error:
+        if not is_transient(error):
+            return _failed(month, describe(error))
+        raise SearchUnavailableError(
+            f"OpenSearch did not answer ({describe(error)}). Run the same command "
+            "again when it is available."
+        ) from error
+
+
+def _begin_or_finish(run: MigrationRun, month: Month) -> RollbackResult:
     bookmark = Bookmark(run.client, run.names.reindexing, month.id)
     state = bookmark.data.get("state")
     serving = migrated_serves(run.names, month)
     if not serving and state in (ROLLING_BACK, ROLLED_BACK):
         return _finished(run, month, bookmark)
     if not serving:
-        return _failed(outcome, "it is not migrated")
+        return _failed(month, "it is not migrated")
     if month.backup is None:
-        return _failed(outcome, "its backup was deleted")
+        return _failed(month, "its backup was deleted")
     if state not in (DONE, SWITCHED, ROLLING_BACK):
-        return _failed(outcome, "its migration is not finished; run it again first")
-    try:
-        carried = _Back(run, month, bookmark).make()
-    except StatsDashboardError as error:
-        if error.exit_code == LockLostError.exit_code:
-            raise
-        return _failed(outcome, str(error))
-    except OpenSearchException as error:
-        if not is_transient(error):
-            return _failed(outcome, describe(error))
-        raise SearchUnavailableError(
-            f"OpenSearch did not answer ({error}). Run the same command again when it "
-            "is available."
-        ) from error
+        return _failed(month, "its migration is not finished; run it again first")
+    carried = _Back(run, month, bookmark).make()
     return RollbackResult(month.event_type, month.month, month.backup.name, carried)
 
 
-def _failed(outcome: RollbackResult, reason: str) -> RollbackResult:
-    return RollbackResult(outcome.event_type, outcome.month, error=reason)
+def _failed(month: Month, reason: str) -> RollbackResult:
+    return RollbackResult(month.event_type, month.month, error=reason)
 
 
 def _finished(run: MigrationRun, month: Month, bookmark: Bookmark) -> RollbackResult:
@@ -115,9 +117,7 @@ def _finished(run: MigrationRun, month: Month, bookmark: Bookmark) -> RollbackRe
     if source is None or source.name != run.names.events_backup(
         month.event_type, month.month
     ):
-        return _failed(
-            RollbackResult(month.event_type, month.month), "it is not migrated"
-        )
+        return _failed(month, "it is not migrated")
     run.copier.check()
     found = [source, *([month.target] if month.target else [])]
     alias_actions.claim(run.client, run.id, *[i.name for i in found])
@@ -128,8 +128,8 @@ def _finished(run: MigrationRun, month: Month, bookmark: Bookmark) -> RollbackRe
 def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) -> None:
     """Reset the bookmark and drop the enriched index, whose events were all compared.
 
-    Searches that began before the names moved may still read the enriched index. They
-    end first, also after a run that was killed while it waited for them.
+    The bookmark comes first: while its state is ``rolling-back``, any process that
+    finds the deadline passed would remove this run's claim.
 
     Args:
         run: that rolls back.
@@ -137,20 +137,10 @@ def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) ->
         bookmark: of the month.
         serving: name of the legacy index, which serves now.
     """
-    names, event_type = run.names, month.event_type
-    enriched = names.events_target(event_type, month.month)
-    readers = SearchDrain(
-        run.client,
-        names.events_alias(event_type),
-        names.events_month(event_type, month.month),
-        enriched,
-    )
-    run.step("rollback readers")
-    readers.wait(run.copier.check, run.copier.sleep)
     bookmark.replace(
         {
             "kind": "month",
-            "event_type": event_type,
+            "event_type": month.event_type,
             "month": month.month,
             "state": ROLLED_BACK,
             "error": None,
@@ -158,7 +148,7 @@ def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) ->
     )
     run.step("rolled back")
     guard = (serving, alias_actions.mark_of(serving, run.id))
-    target_index.drop(run.client, enriched, guard)
+    target_index.drop(run, month, guard)
     alias_actions.release(run.client, run.id, serving)
 
 

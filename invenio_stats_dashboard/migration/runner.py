@@ -304,7 +304,7 @@ class MonthMigration:
         if source.name != self._backup:
             remove_leftover(client, source.name, self._backup, self._guard)
         self.run.step("drop target")
-        target_index.drop(client, self._target, self._guard)
+        target_index.drop(self.run, self.month, self._guard)
         self.run.step("create target")
         uuid = target_index.create(client, source, self._target, self._fence)
         self.run.step("store bookmark")
@@ -455,7 +455,7 @@ class MonthMigration:
         if self._serves_enriched():
             self._fail(error)
             return
-        target_index.drop(self.run.client, self._target, self._guard)
+        target_index.drop(self.run, self.month, self._guard)
         self._note_totals()
         self.report.target_index = None
         self.report.events_target = 0

@@ -20,9 +20,11 @@ from opensearchpy.exceptions import (
 from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.client import describe
 from ..search.mappings import enriched
-from ..usage_events.indices import EventsIndex
+from ..usage_events.indices import EventsIndex, Month
 from . import alias_actions
 from .alias_actions import Guard
+from .run_context import MigrationRun
+from .search_drain import SearchDrain
 
 _OF_THE_INDEX = (
     "uuid",
@@ -117,12 +119,15 @@ def create(
     return made["settings"]["index"]["uuid"]
 
 
-def drop(client: OpenSearch, name: str, guard: Guard) -> None:
-    """Delete a target that is not in service, if it exists.
+def drop(run: MigrationRun, month: Month, guard: Guard) -> None:
+    """Delete a month's target that is not in service, if it exists.
+
+    Searches that began before a rollback, or before a cut-over was undone, may still
+    read it. They end first, even if the run that moved the aliases was killed.
 
     Args:
-        client: decodes responses.
-        name: of the target.
+        run: that deletes.
+        month: that the target belongs to.
         guard: this run's claim alias on another index of the month. Without it the
             target is not deleted.
 
@@ -131,6 +136,8 @@ def drop(client: OpenSearch, name: str, guard: Guard) -> None:
             deleted.
         LockLostError: another run has the month.
     """
+    client, names = run.client, run.names
+    name = names.events_target(month.event_type, month.month)
     try:
         found = client.indices.get_alias(index=name)[name]["aliases"]
     except NotFoundError:
@@ -141,6 +148,10 @@ def drop(client: OpenSearch, name: str, guard: Guard) -> None:
             f"{name} was not deleted, because it is in the alias {served[0]}. Remove "
             "it from the alias first."
         )
+    read = names.events_alias(month.event_type)
+    stock = names.events_month(month.event_type, month.month)
+    readers = SearchDrain(client, read, stock, name)
+    readers.wait(run.copier.check, run.copier.sleep)
     alias_actions.remove_index(client, guard, name)
 
 
@@ -157,7 +168,7 @@ def make_fit(
         client: decodes responses.
         name: of the target.
         source: index that the target replaces.
-        timeout: seconds to wait for all replicas.
+        timeout: seconds to wait for the replicas.
         sleep: waits for the given seconds; may raise to end the waiting.
 
     Raises:

@@ -101,8 +101,8 @@ _METRICS = (
         "total_events",
         _("Views"),
         _(
-            "Views of record pages by humans and machines. Robots are left out as on "
-            "the record pages."
+            "Views of record pages by humans and machines. The same robots are "
+            "excluded as on the record pages."
         ),
     ),
     _usage(
@@ -128,7 +128,7 @@ _METRICS = (
         "view",
         "unique_parents",
         _("Viewed works"),
-        _("Different works that were viewed. All versions of a record count as one."),
+        _("Different works that were viewed. All versions of a work count as one."),
     ),
     _usage(
         "downloads",
@@ -136,8 +136,8 @@ _METRICS = (
         "total_events",
         _("Downloads"),
         _(
-            "Downloads of files by humans and machines. Robots are left out as on the "
-            "record pages."
+            "Downloads of files by humans and machines. The same robots are excluded "
+            "as on the record pages."
         ),
     ),
     _usage(
@@ -171,7 +171,7 @@ _METRICS = (
         "download",
         "unique_parents",
         _("Downloaded works"),
-        _("Different works with downloads. All versions of a record count as one."),
+        _("Different works with downloads. All versions of a work count as one."),
     ),
     _usage(
         "downloaded_files",
@@ -206,7 +206,7 @@ _METRICS = (
         "parents",
         _CLASSES,
         _("Works"),
-        _("Works at the end of the period. All versions of a record count as one."),
+        _("Works at the end of the period. All versions of a work count as one."),
     ),
     _level(
         "files",
@@ -257,9 +257,9 @@ _METRICS = (
         _CLASSES,
         _("Works added"),
         _(
-            "Works added in the period. All versions of a record count as one. A work "
-            "that receives its first file counts as removed without files and as "
-            "added with files."
+            "Works added in the period. All versions of a work count as one. A work "
+            "that receives its first file counts as one removed work without files "
+            "and one added work with files."
         ),
     ),
     _flow(
@@ -269,8 +269,8 @@ _METRICS = (
         _CLASSES,
         _("Works removed"),
         _(
-            "Works removed or deleted in the period. All versions of a record count "
-            "as one."
+            "Works removed or deleted in the period. All versions of a work count as "
+            "one."
         ),
     ),
     _flow(

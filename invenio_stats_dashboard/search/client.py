@@ -62,14 +62,20 @@ class _Undecoded(JSONSerializer):
 
 
 class _CompleteAnswers(OpenSearch):
-    """A client for which a partial answer is an error.
+    """A client for which a partial answer to a search or a count is an error.
 
     OpenSearch answers 200 even if a shard is unavailable, for example while it
-    relocates, and leaves out the documents in it.
+    relocates, and leaves out the documents in it. The number of failed shards in such
+    an answer can be zero.
     """
 
     def search(self, **arguments: Any) -> Any:
-        """Search; a shard that fails, or a timeout, fails the search with status 503."""
+        """Search.
+
+        Raises:
+            TransportError: with status 503 if a shard is unavailable, or with the
+                status of its error if a shard fails or times out.
+        """
         params = arguments.pop("params", None) or {}
         params = {"allow_partial_search_results": "false", **params}
         return super().search(params=params, **arguments)
@@ -78,7 +84,7 @@ class _CompleteAnswers(OpenSearch):
         """Count documents.
 
         Raises:
-            TransportError: with status 503 if a shard failed.
+            TransportError: with status 503 if a shard was not counted.
         """
         answer = super().count(**arguments)
         shards = answer["_shards"]
@@ -111,12 +117,14 @@ def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
 def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSearch:
     """Return a client for the application's cluster that decodes responses.
 
-    A partial answer to a search or a count is an error.
+    A partial answer to a search or a count is an error. In the answer to an ``_mget``,
+    :func:`is_found` finds the documents that could not be read.
 
     Args:
         app: the Flask application.
         timeout: seconds for one request.
-        max_retries: how often to try another node if a node is unreachable.
+        max_retries: how often to try another node if a node is unreachable, or answers
+            502, 503 or 504.
     """
     return _CompleteAnswers(
         **{
@@ -218,6 +226,19 @@ def require_read(docs: list[_Document]) -> list[_Document]:
             reason = {"error": {"reason": doc.error.reason}}
             raise TransportError(503, doc.error.type, reason)
     return docs
+
+
+def is_found(doc: dict[str, Any]) -> bool:
+    """Return whether a document in the decoded response to an ``_mget`` exists.
+
+    Raises:
+        TransportError: with a transient status; the document could not be read, so it
+            may exist. See :func:`require_read`.
+    """
+    error = doc.get("error")
+    if error and error["type"] != _NO_INDEX:
+        raise TransportError(503, error["type"], {"error": error})
+    return doc.get("found", False)
 
 
 def describe(error: Exception | None) -> str:

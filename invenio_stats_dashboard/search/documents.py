@@ -17,6 +17,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from ..errors import LockLostError
+from .client import is_found
 
 _Value = TypeVar("_Value")
 
@@ -137,6 +138,9 @@ def read_many(
     """Return the documents of those bookmarks that exist, by id.
 
     The read is real-time: it does not depend on a refresh.
+
+    Raises:
+        TransportError: a bookmark could not be read.
     """
     if not ids:
         return {}
@@ -144,4 +148,4 @@ def read_many(
         answer = client.mget(index=index, body={"ids": list(ids)})
     except NotFoundError:
         return {}
-    return {d["_id"]: d["_source"] for d in answer["docs"] if d.get("found")}
+    return {d["_id"]: d["_source"] for d in answer["docs"] if is_found(d)}

@@ -324,7 +324,7 @@ class EventReindexingService:
         step: Callable[[str], None] | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> list[RollbackResult]:
-        """Give months back to their legacy indices, with the events written since.
+        """Roll months back to their backup indices, with the events written since.
 
         Args:
             event_types: ``view``, ``download``; none means both.

@@ -127,7 +127,7 @@ class _Pushed:
     def _is_empty(self) -> bool:
         """Return whether the queue is empty and no message is in transit.
 
-        Messages that the broker sent before it answers arrive before the answer.
+        Messages that the broker has sent before its answer arrive before the answer.
         """
         before = len(self._arrived)
         left = self._queue.queue_declare(passive=True).message_count

@@ -213,7 +213,6 @@ def read_dead_letters(client: OpenSearch, names: Names) -> DeadLetters:
             "_source": ["reason", "refused_at"],
             "track_total_hits": True,
         },
-        params={"allow_partial_search_results": "false"},
     )
     hits = answer["hits"]
     newest = hits["hits"][0]["_source"] if hits["hits"] else {}

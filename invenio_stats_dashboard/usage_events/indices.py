@@ -14,7 +14,6 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from ..errors import SearchUnavailableError
 from ..search.mappings import schema_of
 from ..search.names import MONTH_PATTERN, Names
 
@@ -304,9 +303,9 @@ def strangers(
         found = client.indices.get_alias(index=alias, ignore=[404])
         ours = (f"{alias}-", names.events_backup(event_type, ""))
         sentences += [
-            f"The index {index} is in the alias {alias}, but its name does not contain "
-            "a month. It is not migrated, and its events may be seen twice. If it was "
-            "restored from a snapshot, remove it from the alias."
+            f"The index {index} is in the alias {alias}, but its name does not begin "
+            f"with {alias}-. It is not migrated, and its events may be seen twice. If "
+            "it was restored from a snapshot, remove it from the alias."
             for index in sorted(found)
             if index not in ("error", "status") and not index.startswith(ours)
         ]
@@ -339,7 +338,7 @@ class ServedIndices:
             Names, in the order of :attr:`indices`.
 
         Raises:
-            SearchUnavailableError: OpenSearch returns an incomplete response.
+            OpenSearchException: OpenSearch does not respond, or not completely.
         """
         found = buckets(client, self.aliases, only, "_index", 10_000)
         return [index.name for index in self.indices if index.name in found]
@@ -358,7 +357,7 @@ class ServedIndices:
             Identifiers of the records.
 
         Raises:
-            SearchUnavailableError: OpenSearch returns an incomplete response.
+            OpenSearchException: OpenSearch does not respond, or not completely.
         """
         if not self.copied:
             return set()
@@ -414,7 +413,7 @@ def buckets(
         Number of documents by value.
 
     Raises:
-        SearchUnavailableError: OpenSearch returns an incomplete response.
+        OpenSearchException: OpenSearch does not respond, or not completely.
     """
     answer = client.search(
         index=indices,
@@ -425,10 +424,5 @@ def buckets(
         },
         params={"ignore_unavailable": "true", "request_timeout": 120},
     )
-    if answer["timed_out"] or answer["_shards"]["failed"]:
-        raise SearchUnavailableError(
-            "OpenSearch returned an incomplete response about the stored usage events; "
-            "the next run repeats the request."
-        )
     found = answer.get("aggregations", {}).get("by", {}).get("buckets", ())
     return {bucket["key"]: bucket["doc_count"] for bucket in found}

@@ -21,14 +21,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import (
-    NotFoundError,
-    OpenSearchException,
-    TransportError,
-)
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..search import index_templates as templates
-from ..search.client import describe, is_transient, patiently
+from ..search.client import describe, is_found, is_transient, patiently
 from ..search.names import SCHEMA, Names
 from .dead_letters import letter_id
 
@@ -218,11 +214,7 @@ class Journal:
         }
         if after:
             body["search_after"] = after
-        answer = self._client.search(
-            index=self._index,
-            body=body,
-            params={"allow_partial_search_results": "false"},
-        )
+        answer = self._client.search(index=self._index, body=body)
         return answer["hits"]["hits"]
 
     def _exist(self, called: Sequence[EventName]) -> set[EventName]:
@@ -233,7 +225,8 @@ class Journal:
             for index, id in called
         ]
         answer = self._client.mget(body={"docs": wanted}, params={"_source": "false"})
-        there = [_is_found(doc) for doc in answer["docs"]]
+        # an event that could not be read may exist, and must not be written again
+        there = [is_found(doc) for doc in answer["docs"]]
         pairs = zip(called, there, there[len(called) :], strict=False)
         return {name for name, event, letter in pairs if event or letter}
 
@@ -253,16 +246,3 @@ class Journal:
                 "A document of the redelivery journal cannot be deleted yet "
                 f"({describe(error)})."
             )
-
-
-def _is_found(doc: dict[str, Any]) -> bool:
-    """Return whether a document of an ``_mget`` exists.
-
-    Raises:
-        TransportError: the document could not be read. It may exist, so its event
-            must not be written again.
-    """
-    error = doc.get("error")
-    if error and error["type"] != "index_not_found_exception":
-        raise TransportError(503, error["type"], error)
-    return doc.get("found", False)

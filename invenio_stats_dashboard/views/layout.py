@@ -30,6 +30,8 @@ GLOBAL = "global"
 TOP = 100
 """Largest number of rows of a ranking."""
 
+_IDENTIFIER = "an identifier: letters, digits and underscores, and no digit first"
+
 OptionCheck = Callable[[Any, Collection[str]], str | None]
 """Checks the value of an option, given the keys of the breakdowns.
 
@@ -132,7 +134,7 @@ def check_configured(config: Mapping[str, Any]) -> None:
 def offer_layouts(app: Flask) -> None:
     """Offer the further layouts in the settings of communities.
 
-    Without further layouts, the form omits the field. A site can have no such field.
+    The site may not have that field. Without further layouts, the form omits it.
     """
     options = [
         {"id": name, "title_l10n": layout.get("label", name)}
@@ -177,7 +179,7 @@ def check_layout(
         if problem := _text(tab["label"]):
             _refuse(f"{path}['label']", tab["label"], problem)
         if not isinstance(tab["key"], str) or not tab["key"].isidentifier():
-            _refuse(f"{path}['key']", tab["key"], "an identifier")
+            _refuse(f"{path}['key']", tab["key"], _IDENTIFIER)
         if tab["key"] in seen:
             _refuse(f"{path}['key']", tab["key"], "unique among the tabs")
         seen.add(tab["key"])

@@ -28,7 +28,7 @@ def events(fresh, client, names):
 def test_it_says_what_was_done_and_that_nothing_is_left(events):
     done = run(events.app, "aggregate", "--family", "usage-delta", "--dry-run")
     assert done.exit_code == 0
-    assert "12 usage events of 2 days counted" in done.out
+    assert "Counted 12 usage events of 2 days" in done.out
     assert "usage-delta: 4 documents would be created" in done.out
     done = run(events.app, "aggregate")
     assert "usage-snapshot: 4 documents created" in done.out

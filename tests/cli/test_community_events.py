@@ -17,7 +17,7 @@ def test_both_names_do_the_same(command, fresh, client, names):
     content.make_record()
     done = run(fresh, *command.split())
     assert done.exit_code == 0
-    assert "1 records seen" in done.out and "complete" in done.out
+    assert "Compared 1 records" in done.out and "complete" in done.out
     assert len(community_events(client, names)) == 1
 
 

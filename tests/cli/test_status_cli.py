@@ -278,7 +278,7 @@ def test_the_largest_communities_are_shown_and_the_others_are_counted(fresh):
     shown = [c["community_id"] for c in found["communities"]]
     assert len(shown) == 11 and shown[:3] == ["global", *communities[:2]]
     assert found["communities_total"] == 12
-    assert "2 more communities. Use --all" in run(fresh, "status").out
+    assert "2 more communities: use --all" in run(fresh, "status").out
 
 
 def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client, names):

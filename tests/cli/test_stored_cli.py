@@ -176,8 +176,8 @@ def test_wrong_use_of_read_is_one_sentence(arguments, sentence, fresh):
 def test_after_clearing_everything_is_looked_at_and_nothing_written(counted):
     before = counted.found()
     done = run(counted.app, "clear-bookmarks", "--yes")
-    assert done.exit_code == 0 and "1 usage" not in done.out
-    assert "2 usage indices and 2 records indices" in done.out
+    assert done.exit_code == 0 and "1 indices" not in done.out
+    assert "2 indices (usage) and 2 indices (records)" in done.out
     report = counted.aggregate(families=None)
     assert report.days == 3 and changed(report) == {}
     assert sum(written.equal for written in report.families.values()) == 18

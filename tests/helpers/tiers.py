@@ -3,10 +3,11 @@
 
 """The tiers of tests: ``unit``, ``component`` and ``system``.
 
-A unit test needs no service. A component test needs the running services. A system test
-kills a process, starts its own service or node, or opens a browser. Each test gets its
-marker from the fixtures and helpers that it uses. A test that does what its tier
-excludes fails with a sentence, so no test is in a tier by mistake.
+A unit test needs no service. A component test needs the running services, or installs
+packages. A system test kills a process, starts its own service or node, or opens a
+browser. Each test gets its marker from the fixtures and helpers that it uses. A test
+that does what its tier excludes fails with a sentence, so no test is in a tier by
+mistake.
 """
 
 import socket

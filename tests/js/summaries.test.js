@@ -69,7 +69,7 @@ describe("the summary of a time chart", () => {
 
   test("has the compared number where that is 0, without a percentage", () => {
     expect(summary("views", comparison(0))).toContain(
-      "Compared with 0 in Jan 1 – Mar 31, 2025."
+      "Compared with 0 for Jan 1 – Mar 31, 2025."
     );
   });
 

@@ -76,7 +76,10 @@ class Killed(BaseException):
     """Ends a run as a signal does, at a step."""
 
 
-def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(events_of):
+@pytest.mark.parametrize("then", ["rollback", "migration"])
+def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(
+    events_of, then
+):
     usage = events_of
     for number, month in enumerate(MONTHS):
         usage.legacy("view", month, EVENTS, seed=number)
@@ -90,13 +93,16 @@ def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(events
             thread.start()
             while not _running(usage):
                 pass
-        elif name == "rollback readers":
+        elif name == "rolled back":
             raise Killed
 
     with pytest.raises(Killed):
         usage.service.rollback(["view"], [last], step=step)
-    (done,) = usage.service.rollback(["view"], [last])
-    assert done.error is None
+    if then == "rollback":
+        (done,) = usage.service.rollback(["view"], [last])
+        assert done.error is None
+    else:
+        assert usage.migrate(months=[last], **ARGUMENTS)["completed"]
     thread.join()
     (answer,) = answers
     assert answer["hits"]["total"]["value"] == EVENTS * len(MONTHS), answer

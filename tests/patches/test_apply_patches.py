@@ -21,6 +21,8 @@ from invenio_stats_dashboard.patches.shapes import TARGETS, has_hooks
 
 from .environments import CLEAN, Environment, apply_patches
 
+pytestmark = pytest.mark.component  # it installs packages from PyPI
+
 LACKING = [
     ("10.0.0", "4.1.4"),
     ("10.9.3", "4.1.4"),

@@ -216,7 +216,7 @@ def test_a_cover_says_what_the_numbers_are(site, path, anyone):
         (TODAY - timedelta(days=29)).isoformat(),
         (
             "Views of record pages by humans and machines. "
-            "Robots are left out as on the record pages."
+            "The same robots are excluded as on the record pages."
         ),
         "Data as of",
         "First day with data",

@@ -6,21 +6,22 @@
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from invenio_stats_dashboard.search.client import is_transient, json_client
+from invenio_stats_dashboard.search.client import is_found, is_transient, json_client
 
 ALL = {"query": {"match_all": {}}}
 
 
 @pytest.fixture()
 def two(app, client, names):
-    """Return two indices with a document each, of which one is not available."""
-    indices = [f"{names.prefix}{name}" for name in ("there", "away")]
-    for index in indices:
-        client.index(index=index, body={"field": 1}, refresh=True)
-    client.indices.close(index=indices[1])
+    """Return an index with a document, and one whose shard no node has."""
+    there, away = indices = [f"{names.prefix}{name}" for name in ("there", "away")]
+    client.index(index=there, body={"field": 1}, refresh=True)
     nowhere = {"index.routing.allocation.require._name": "no-such-node"}
-    client.indices.put_settings(index=indices[1], body=nowhere)
-    client.indices.open(index=indices[1], params={"wait_for_active_shards": "0"})
+    client.indices.create(
+        index=away,
+        body={"settings": nowhere},
+        params={"wait_for_active_shards": "0"},
+    )
     yield ",".join(indices)
     for index in indices:
         client.indices.delete(index=index)
@@ -40,6 +41,17 @@ def test_a_search_that_misses_a_shard_fails_and_can_be_repeated(app, two):
 def test_a_count_that_misses_a_shard_fails_and_can_be_repeated(app, two):
     with pytest.raises(TransportError) as failure:
         json_client(app, max_retries=0).count(index=two)
+    assert is_transient(failure.value)
+
+
+def test_a_document_that_cannot_be_read_is_not_a_missing_one(app, two):
+    client = json_client(app, max_retries=0)
+    there, away = two.split(",")
+    (missing,) = client.mget(index=there, body={"ids": ["a"]})["docs"]
+    assert not is_found(missing)
+    (unreadable,) = client.mget(index=away, body={"ids": ["a"]})["docs"]
+    with pytest.raises(TransportError) as failure:
+        is_found(unreadable)
     assert is_transient(failure.value)
 
 

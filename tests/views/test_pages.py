@@ -134,8 +134,8 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
         "cells": True,
         "label": "Views",
         "definition": (
-            "Views of record pages by humans and machines. Robots are left out as on "
-            "the record pages."
+            "Views of record pages by humans and machines. The same robots are "
+            "excluded as on the record pages."
         ),
     }
     assert [item["key"] for item in data["metrics"] if not item["cells"]] == [

@@ -32,7 +32,10 @@ SCOPE = "records"
 """The scope of the bookmarks of sources."""
 
 MOST = 100_000
-"""Maximum number of changed parents that are counted one by one; above it, all are."""
+"""Maximum number of changed parents that are counted one by one.
+
+If more parents have changed, all parents are counted again.
+"""
 
 _RULES = "rules"
 _IDS = 1000

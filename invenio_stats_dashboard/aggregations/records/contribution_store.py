@@ -39,7 +39,7 @@ _Item = TypeVar("_Item")
 AT_ONCE = 16
 """Maximum number of documents in one request; one can have half a megabyte."""
 
-_PARAMS = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
+_PARAMS = {"ignore_unavailable": "true"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class ContributionPlace:
 def part_of(parent: str, parts: int) -> int:
     """Return the number of the range that a parent is in.
 
-    parent: id of the parent.
-    parts: number of ranges.
+    Args:
+        parent: id of the parent.
+        parts: number of ranges.
     """
     return bisect_right(bounds(parts), parent)
 

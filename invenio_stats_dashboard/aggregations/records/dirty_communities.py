@@ -19,13 +19,16 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import StatsDashboardError
 from ...search import bulk
-from ...search.client import patiently
+from ...search.client import is_found, patiently
 from ...search.names import BASES, RECORD_FAMILIES, Names
 
 DaysByBasis = dict[str, tuple[str, ...]]
 """Basis -> sorted days, ``YYYY-MM-DD``."""
 MOST_DAYS = 2000
-"""Maximum number of days of a basis that are stored one by one; above it, all are."""
+"""Maximum number of days of a basis that are stored one by one.
+
+If more days change, all days are written again.
+"""
 
 _KIND, _SCOPE = "community", "records"
 _PAGE = 5000
@@ -131,14 +134,10 @@ class DirtyCommunities:
             "sort": ["community_id"],
             "seq_no_primary_term": True,
         }
-        params = {"allow_partial_search_results": "false"}
         found: list[CommunityState] = []
         while True:
             answer = patiently(
-                lambda: self._client.search(
-                    index=self._index, body=body, params=params
-                ),
-                self._limit,
+                lambda: self._client.search(index=self._index, body=body), self._limit
             )
             hits = answer["hits"]["hits"]
             found += [_state(hit) for hit in hits]
@@ -215,14 +214,15 @@ class DirtyCommunities:
 
     def _read(self, communities: Iterable[str]) -> list[CommunityState]:
         ids = [_id(community) for community in communities]
+
+        def read() -> list[dict[str, Any]]:
+            docs = self._client.mget(index=self._index, body={"ids": ids})["docs"]
+            return [doc for doc in docs if is_found(doc)]
+
         try:
-            answer = patiently(
-                lambda: self._client.mget(index=self._index, body={"ids": ids}),
-                self._limit,
-            )
+            return [_state(doc) for doc in patiently(read, self._limit)]
         except NotFoundError:
             return []
-        return [_state(doc) for doc in answer["docs"] if doc.get("found")]
 
     def _write(self, states: Iterable[CommunityState]) -> None:
         states = list(states)

@@ -49,7 +49,7 @@ def distinct(
         "aggs": {"values": {"composite": source}},
         "track_total_hits": False,
     }
-    params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
+    params = {"ignore_unavailable": "true"}
     if shard is not None:
         params["preference"] = f"_shards:{shard}|_primary"
     while True:

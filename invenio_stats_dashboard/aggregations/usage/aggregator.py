@@ -447,10 +447,7 @@ class UsageAggregator:
         answer = self._client.search(
             index=store.alias,
             body={"size": 0, "aggs": {"found": aggregation}},
-            params={
-                "ignore_unavailable": "true",
-                "allow_partial_search_results": "false",
-            },
+            params={"ignore_unavailable": "true"},
         )
         return answer.get("aggregations", {}).get("found", {"buckets": []})
 

@@ -222,15 +222,9 @@ class DirtyDays:
             },
             params={
                 "preference": f"_shards:{shard}|_primary",
-                "allow_partial_search_results": "false",
                 "request_timeout": 120,
             },
         )
-        if answer["timed_out"] or answer["_shards"]["failed"]:
-            raise SearchUnavailableError(
-                f"The response of the index {name} is incomplete. Run the same command "
-                "again when the cluster is healthy."
-            )
         aggregations = answer["aggregations"]
         return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
 

@@ -128,8 +128,7 @@ class Checkpoints:
                 }
             },
         }
-        params = {"allow_partial_search_results": "false"}
-        answer = self._client.search(index=self._index, body=body, params=params)
+        answer = self._client.search(index=self._index, body=body)
         return [Checkpoint.of(hit["fields"]) for hit in answer["hits"]["hits"]]
 
     def read(

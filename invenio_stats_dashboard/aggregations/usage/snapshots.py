@@ -229,10 +229,7 @@ class Snapshots:
                     }
                 },
             },
-            params={
-                "ignore_unavailable": "true",
-                "allow_partial_search_results": "false",
-            },
+            params={"ignore_unavailable": "true"},
         )
         buckets = answer.get("aggregations", {}).get("community", {}).get("buckets", ())
         return {b["key"]: b["day"]["value_as_string"] for b in buckets}

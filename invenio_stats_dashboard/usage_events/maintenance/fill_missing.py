@@ -147,13 +147,11 @@ def not_enriched(
 
     Returns:
         Name of the index -> number of events, without indices that have none. None if
-        the response of the cluster is incomplete.
+        OpenSearch does not respond, or not completely.
     """
     try:
         answer = _search_not_enriched(client, names, event_types)
     except OpenSearchException:
-        return None
-    if answer["timed_out"] or answer["_shards"]["failed"]:
         return None
     buckets = answer.get("aggregations", {}).get("indices", {}).get("buckets", ())
     return {bucket["key"]: bucket["doc_count"] for bucket in buckets}

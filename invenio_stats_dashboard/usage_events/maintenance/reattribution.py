@@ -170,8 +170,10 @@ class Reattribution:
         Raises:
             StatsDashboardError: OpenSearch refuses events. All others are written, and
                 the records of the refused events stay on the list.
-            SearchUnavailableError: the response of OpenSearch is incomplete, or it
-                stores nothing. The current entries move to the end of the list.
+            SearchUnavailableError: OpenSearch does not return all events, or stores
+                nothing.
+            OpenSearchException: another request failed. After either error, the
+                entries that were being processed move to the end of the list.
         """
         done, end = ReattributionReport(), time.monotonic() + seconds
         served: ServedIndices | None = None

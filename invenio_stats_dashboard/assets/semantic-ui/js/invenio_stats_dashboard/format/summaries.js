@@ -55,7 +55,7 @@ export const timeSummary = (chart) => {
   if (comparedRange && typeof comparedTotal === "number" && !chart.cumulative) {
     sentences.push(
       change === null
-        ? i18next.t("Compared with {{value}} in {{range}}.", {
+        ? i18next.t("Compared with {{value}} for {{range}}.", {
             value: value(comparedTotal),
             range: comparedRange,
           })

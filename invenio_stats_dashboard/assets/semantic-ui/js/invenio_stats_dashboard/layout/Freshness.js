@@ -52,7 +52,7 @@ export const AsOf = ({ answer }) => {
           moment: formatMoment(answer.data_as_of, locale),
         })}{" "}
       {i18next.t(
-        "Days begin and end at midnight UTC. Robots are left out as on the record pages."
+        "Days begin and end at midnight UTC. The same robots are excluded as on the record pages."
       )}
     </p>
   );

@@ -80,7 +80,7 @@ class ClusterLock:
                 continue
             if time.monotonic() >= end:
                 raise LockedError(
-                    f"Another run does this right now ({describe_holder(current)}). "
+                    f"Another run is active ({describe_holder(current)}). "
                     "Wait until it ends. If it has died, its lock expires within "
                     f"{self._ttl * 2:.0f} seconds."
                 )

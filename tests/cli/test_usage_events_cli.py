@@ -393,7 +393,7 @@ def test_a_second_migration_is_refused_while_one_runs(command, standing):
     lock.acquire()
     try:
         done = call(standing, command)
-        assert_refused(done, "Another run does this right now (run the-first on ")
+        assert_refused(done, "Another run is active (run the-first on ")
         assert "the-first" in call(standing, "usage-events status").out
     finally:
         lock.release()

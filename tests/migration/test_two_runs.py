@@ -23,7 +23,7 @@ def test_second_migration_says_one_sentence_and_changes_nothing(events_of):
     before = cluster_of(usage)
     second = commands.run(usage.app, "migrate-events")
     assert second.exit_code == 2
-    assert "Another run does this right now" in second.err + second.out
+    assert "Another run is active" in second.err + second.out
     assert "Traceback" not in second.err + second.out
     assert cluster_of(usage) == before
     assert first.wake()["said"]["completed"]

@@ -73,7 +73,7 @@ def test_before_anything_is_counted_nothing_is_complete(events, community):
 
 def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(events):
     done = run(events.app, "status", "--all")
-    assert "Use --all" not in done.out
+    assert "use --all" not in done.out
     assert "1 more communities have no documents yet" in done.out
 
 

@@ -513,7 +513,9 @@ def test_with_the_indexes_no_selection_scans_the_requests(service, messages):
 def test_a_backlog_that_is_not_captured_is_a_problem(service, client, names):
     deferred = DeferredCaptures(client, names)
     deferred.add(_parents(1)[0], NO_INDEX)
-    assert not any("put off" in problem for problem in service.status().problems)
+    assert not any(
+        "deferred captures" in problem for problem in service.status().problems
+    )
     client.indices.refresh(index=names.reindexing)
     client.update_by_query(
         index=names.reindexing,
@@ -523,8 +525,8 @@ def test_a_backlog_that_is_not_captured_is_a_problem(service, client, names):
         },
         refresh=True,
     )
-    (problem,) = [p for p in service.status().problems if "put off" in p]
-    assert "1 captures" in problem
+    (problem,) = [p for p in service.status().problems if "deferred captures" in p]
+    assert "1 deferred captures" in problem
 
 
 def test_missing_indexes_are_a_problem(service, without_indexes):

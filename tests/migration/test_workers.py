@@ -89,7 +89,7 @@ def test_a_switch_that_is_forced_states_the_loss_it_may_have_caused(usage, worke
     report = usage.migrate(now=now, ignore_stock_workers=True)
     assert month_of(report, "view", "2026-03")["state"] == "done"
     (stated,) = [p for p in report["problems"] if worker in p]
-    assert "is lost" in stated and "view-2026-03" in stated
+    assert "are lost" in stated and "view-2026-03" in stated
 
 
 def test_a_worker_that_answers_late_is_not_overlooked_beside_another(

@@ -322,7 +322,9 @@ def test_refused_events_are_reported_and_do_not_delay_others(late):
     other = next(r.recid for r in late.records if late.histories[r.recid])
     note(late)
     note(late, "2020-01-01T00:00:00", [other])
-    told = pytest.raises(StatsDashboardError, match=r"events of 1 records with their new communities")
+    told = pytest.raises(
+        StatsDashboardError, match=r"events of 1 records with their new communities"
+    )
     with refusing(late, late.record.recid), told:
         late.service.attribute_again(records=1, rest=0)
     left = {source["recid"] for source in noted(late).values()}

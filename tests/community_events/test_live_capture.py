@@ -183,6 +183,7 @@ def test_the_reconciliation_captures_deferred_changes(
     _deliver(service, _included(messages)[2])
     recid, community, waiting = _included(messages)
     assert all(report.deferred for report in _deliver(service, waiting))
+    _per_minute(fresh, monkeypatch, 600)  # so that the reconciliation need not wait
     service.reconcile_community_events(changed_only=True)
     assert _deferred(service, client, names).waiting == 0
     (event,) = [

@@ -37,7 +37,7 @@ TOGETHER = (
 )
 """Folders whose tests share slow preparations; one process runs each folder."""
 
-FIRST: tuple[str, ...] = ()
+FIRST = ("tests/usage_events/pipeline/",)
 """Groups that take longest, so that none of them starts last."""
 
 _REDIS_DATABASES = 16

@@ -153,7 +153,7 @@ class BackfillRun:
     ) -> None:
         if not dry_run:
             self._store.ensure_templates()
-            self._store.refresh()
+            self._store.refresh_events()
         records = self._reader.select(selection, after)
         total = records.count() if self._progress else 0
 

@@ -14,10 +14,12 @@ whose tables were made by ``invenio db create``.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +29,9 @@ from .database import Database, DatabaseUnavailableError, PlanKind
 
 _CATALOG_TIMEOUT = 10
 _INSUFFICIENT_PRIVILEGE = "42501"
+
+_REMEMBERED = 5.0
+"""Seconds for which a process does not look again which indexes exist."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,29 @@ def index_statuses(connection: sa.Connection) -> list[IndexStatus]:
     return [_status(definition, found) for definition in INDEXES]
 
 
-def usable_indexes(connection: sa.Connection) -> set[IndexDefinition]:
-    """Return those of :data:`INDEXES` for which the database has a usable index."""
-    there = {status.name for status in index_statuses(connection) if status.exists}
-    return {definition for definition in INDEXES if definition.name in there}
+_usable: WeakKeyDictionary[sa.Engine, tuple[float, frozenset[IndexDefinition]]]
+_usable = WeakKeyDictionary()
+"""Engine -> (when the database was asked, the usable indexes)."""
+
+
+def usable_indexes(connection: sa.Connection) -> frozenset[IndexDefinition]:
+    """Return those of :data:`INDEXES` for which the database has a usable index.
+
+    The answer can be some seconds old: reading the catalog takes longer than all
+    look-ups of a capture. Until then, look-ups without their index end at the time
+    limit of their statements.
+    """
+    asked, found = _usable.get(connection.engine, (0.0, frozenset()))
+    if not asked or time.monotonic() - asked > _REMEMBERED:
+        there = {status.name for status in index_statuses(connection) if status.exists}
+        found = frozenset(index for index in INDEXES if index.name in there)
+        _usable[connection.engine] = time.monotonic(), found
+    return found
+
+
+def look_again(engine: sa.Engine) -> None:
+    """Let this process look again which indexes the database has."""
+    _usable.pop(engine, None)
 
 
 def _status(definition: IndexDefinition, found: Sequence[sa.Row[Any]]) -> IndexStatus:
@@ -268,6 +292,7 @@ class DatabaseIndexes:
                 self._require_unfinished(definition)
                 self._execute(definition.drop)
             self._create(definition)
+        look_again(self._engine)
         return [definition.name for definition in missing]
 
     def drop(self) -> list[str]:
@@ -283,6 +308,7 @@ class DatabaseIndexes:
         dropped = self._existing()
         for definition in dropped:
             self._execute(definition.drop)
+        look_again(self._engine)
         return [definition.name for definition in dropped]
 
     def drop_statements(self) -> list[str]:

@@ -296,10 +296,18 @@ class EventStore:
 
     def refresh(self) -> None:
         """Make all stored events and facts visible to searches."""
-        alias, facts = self._names.community_events, self._names.record_facts
-        self._send(
-            "POST", f"/{alias},{facts}/_refresh", params={"ignore_unavailable": "true"}
-        )
+        self._refresh(f"{self._names.community_events},{self._names.record_facts}")
+
+    def refresh_events(self) -> None:
+        """Make all stored events visible to searches.
+
+        Comparing records needs no more, because facts are read in real time.
+        """
+        self._refresh(self._names.community_events)
+
+    def _refresh(self, indices: str) -> None:
+        path, params = f"/{indices}/_refresh", {"ignore_unavailable": "true"}
+        self._send("POST", path, params=params)
 
     def _write(
         self, documents: Iterable[_Document], action: Callable[[_Document], bytes]

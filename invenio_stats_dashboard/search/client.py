@@ -7,6 +7,7 @@ The migration reads and writes millions of documents. It must see their exact by
 and decode no more than it needs, so its client returns response bodies as text.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ from ..errors import SearchUnavailableError
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """HTTP statuses after which the same request can succeed later."""
+
+_CLIENTS = "invenio-stats-dashboard-clients"
 
 _NO_INDEX = "index_not_found_exception"
 
@@ -59,6 +62,9 @@ class _Undecoded(JSONSerializer):
 
     def loads(self, s: str) -> str:
         return s
+
+
+_UNDECODED = _Undecoded()
 
 
 class _CompleteAnswers(OpenSearch):
@@ -97,20 +103,23 @@ class _CompleteAnswers(OpenSearch):
 def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
     """Return a client for the application's cluster that does not decode responses.
 
-    It does not retry. :func:`patiently` retries and reports each pause.
+    It does not retry. :func:`patiently` retries and reports each pause. All callers in
+    a process share the client, and so its connections.
 
     Args:
         app: the Flask application.
         timeout: seconds for one request.
     """
-    return OpenSearch(
-        **{
+    return _shared(
+        app,
+        OpenSearch,
+        {
             **connection_options(app),
-            "serializers": {"application/json": _Undecoded()},
+            "serializers": {"application/json": _UNDECODED},
             "timeout": timeout,
             "max_retries": 0,
             "retry_on_timeout": False,
-        }
+        },
     )
 
 
@@ -118,7 +127,8 @@ def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSe
     """Return a client for the application's cluster that decodes responses.
 
     A partial answer to a search or a count is an error. In the answer to an ``_mget``,
-    :func:`is_found` finds the documents that could not be read.
+    :func:`is_found` finds the documents that could not be read. All callers in a
+    process share the client, and so its connections.
 
     Args:
         app: the Flask application.
@@ -126,14 +136,38 @@ def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSe
         max_retries: how often to try another node if a node is unreachable, or answers
             502, 503 or 504.
     """
-    return _CompleteAnswers(
-        **{
+    return _shared(
+        app,
+        _CompleteAnswers,
+        {
             **connection_options(app),
             "timeout": timeout,
             "max_retries": max_retries,
             "retry_on_timeout": False,
-        }
+        },
     )
+
+
+def _shared(app: Flask, kind: type[OpenSearch], options: dict[str, Any]) -> OpenSearch:
+    """Return the client that this process has with these options, or make it.
+
+    A process that was forked has no client yet: it must not use its parent's
+    connections.
+    """
+    clients: dict[tuple[int, str], OpenSearch]
+    clients = app.extensions.setdefault(_CLIENTS, {})
+    process = os.getpid()
+    for key in [key for key in clients if key[0] != process]:
+        clients.pop(key, None)
+    key = process, f"{kind.__name__}{sorted(options.items(), key=_by_name)!r}"
+    client = clients.get(key)
+    if client is None:
+        client = clients.setdefault(key, kind(**options))
+    return client
+
+
+def _by_name(option: tuple[str, Any]) -> str:
+    return option[0]
 
 
 def connection_options(app: Flask) -> dict[str, Any]:
@@ -142,7 +176,7 @@ def connection_options(app: Flask) -> dict[str, Any]:
     hosts = app.config.get("SEARCH_HOSTS") or app.config.get("SEARCH_ELASTIC_HOSTS")
     options.setdefault("hosts", hosts)
     # Several threads share a client. By default, urllib3 retains one connection.
-    options.setdefault("pool_maxsize", 8)
+    options.setdefault("pool_maxsize", 16)
     # Sniffing needs the client's decoder, which the text client does not have.
     return {k: v for k, v in options.items() if not k.startswith("sniff")}
 

@@ -22,7 +22,10 @@ from invenio_stats_dashboard.community_events.database import (
     Database,
     StatementTimeoutError,
 )
-from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
+from invenio_stats_dashboard.community_events.database_indexes import (
+    DatabaseIndexes,
+    look_again,
+)
 from invenio_stats_dashboard.community_events.deferred_captures import (
     NO_INDEX,
     TIMEOUT,
@@ -509,6 +512,15 @@ def test_with_the_indexes_no_selection_scans_the_requests(service, messages):
     with recorded(db.engine) as sent:
         list(reader.select(Selection(recids=tuple(recids))).pages())
     assert not any(s.planner["enable_seqscan"] == "on" for s in sent)
+
+
+def test_captures_in_quick_succession_read_the_catalog_once(service, messages):
+    _, _, sent_messages = _included(messages)
+    look_again(db.engine)
+    with recorded(db.engine) as sent:
+        for _ in range(3):
+            _deliver(service, sent_messages)
+    assert sum("pg_index" in statement.sql for statement in sent) == 1
 
 
 def test_a_backlog_that_is_not_captured_is_a_problem(service, client, names):

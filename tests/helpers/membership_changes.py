@@ -29,6 +29,12 @@ _PARENTS = sa.text("""
     LIMIT :count
     """)
 
+_POLLED, _AT_ONCE = 0.05, 100
+"""Seconds between two looks for the oldest events, and their number.
+
+More would load the cluster that is measured.
+"""
+
 
 @dataclass
 class MembershipChanges:
@@ -109,13 +115,13 @@ class MembershipChanges:
         return len(self._waiting)
 
     def _watch(self) -> None:
-        while not self._done.wait(0.02):
+        while not self._done.wait(_POLLED):
             waiting = dict(self._waiting)
             if not waiting:
                 continue
             docs = [
                 {"_index": self.names.community_events_year(year), "_id": key}
-                for key, (year, _) in list(waiting.items())[:500]
+                for key, (year, _) in list(waiting.items())[:_AT_ONCE]
             ]
             answer = self.client.mget(body={"docs": docs}, _source=False)
             now = time.monotonic()

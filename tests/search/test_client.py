@@ -1,12 +1,19 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A partial answer of OpenSearch is an error, not a smaller number."""
+"""A partial answer is an error, and the clients of a process share connections."""
+
+import os
 
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from invenio_stats_dashboard.search.client import is_found, is_transient, json_client
+from invenio_stats_dashboard.search.client import (
+    is_found,
+    is_transient,
+    json_client,
+    text_client,
+)
 
 ALL = {"query": {"match_all": {}}}
 
@@ -59,3 +66,26 @@ def test_a_caller_can_ask_for_partial_answers(app, two):
     params = {"allow_partial_search_results": "true"}
     found = json_client(app).search(index=two, body=ALL, params=params)
     assert found["hits"]["total"]["value"] == 1
+
+
+def test_callers_with_equal_options_share_a_client(app):
+    assert json_client(app) is json_client(app)
+    assert text_client(app) is text_client(app)
+    assert text_client(app) is not json_client(app)
+    assert json_client(app, timeout=1) is not json_client(app, timeout=2)
+
+
+def test_a_change_of_the_configuration_is_followed(app, monkeypatch):
+    before = json_client(app)
+    monkeypatch.setitem(app.config, "SEARCH_CLIENT_CONFIG", {"pool_maxsize": 3})
+    assert json_client(app) is not before
+
+
+def test_a_forked_process_does_not_use_the_connections_of_its_parent(app):
+    parents = json_client(app)
+    pid = os.fork()
+    if pid == 0:
+        child, again = json_client(app), json_client(app)
+        os._exit(0 if child is again and child is not parents else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert json_client(app) is parents

@@ -9,7 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ..search.names import Names
-from .responses import decoded
+from .response_types import decoded
 
 DOCUMENT_ID = "community-events-backfill"
 """The document's ``_id`` in the index of bookmarks."""

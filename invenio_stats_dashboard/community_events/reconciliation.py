@@ -21,7 +21,7 @@ from . import timestamps
 from .backfill import BackfillReport
 from .backfill_run import BackfillRun
 from .backfill_state import backfill_state
-from .responses import decoded
+from .response_types import decoded
 from .selection import Selection
 
 DOCUMENT_ID = "community-events-reconciliation"

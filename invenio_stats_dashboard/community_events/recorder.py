@@ -19,7 +19,7 @@ from .documents import ADDED, GLOBAL, CommunityEvent
 from .evidence import WrittenRows, truth_of
 from .facts import FactsReader, RecordFacts
 from .record_rows import RecordRow
-from .responses import FactsState, TimelineEntry
+from .response_types import FactsState, TimelineEntry
 from .store import EventStore
 from .timeline import Timeline, Truth, cause_of, compare
 

@@ -17,7 +17,7 @@ from .database import PlanKind
 from .documents import ADDED, GLOBAL
 from .membership import MembershipReader
 from .reconciliation import ReconciliationState, reconciliation_state
-from .responses import decoded
+from .response_types import decoded
 
 _PAGE = 1000
 

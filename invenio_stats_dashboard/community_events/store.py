@@ -27,7 +27,7 @@ from ..search.names import Names
 from ..search.site_templates import reindexing_template
 from .documents import CommunityEvent, event_id, index_templates
 from .facts import RecordFacts
-from .responses import (
+from .response_types import (
     FIELDS,
     BulkResults,
     EventPage,

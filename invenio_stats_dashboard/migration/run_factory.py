@@ -17,10 +17,10 @@ from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
 from ..errors import ClusterNotHealthyError, UsageError
 from ..search.client import text_client
-from ..search.gc_tuning import give_large_blocks_back
 from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
 from ..search.names import Names
+from ..search.process_memory import give_large_blocks_back
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import Month, is_writable
 from ..usage_events.maintenance.reattribution import KNOWN_SECONDS, noting

@@ -52,10 +52,10 @@ from ..migration.runner import MonthMigration
 from ..package_templates import put_templates
 from ..search.client import describe, json_client, text_client
 from ..search.documents import Bookmark
-from ..search.gc_tuning import rare_collections
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.names import Names
+from ..search.process_memory import rare_collections
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import EventsIndex, Month, survey

@@ -45,6 +45,12 @@ from tests.helpers.plans import Plan, explained, recorded
 DESCRIPTION_BYTES = 1200
 ROUNDS = 3
 
+MOST_MILLISECONDS = 20.0
+"""Limit for the capture of one parent with the indexes."""
+
+MOST_VISITED = 10.0
+"""Limit for the visited rows of a lookup, as a multiple of the rows that it needs."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -96,6 +102,27 @@ def main() -> None:
     if arguments.json:
         figures = {"measured": [asdict(m) for m in measured], "indexes": indexes}
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if beyond := [text for m in measured for text in _beyond_limits(m)]:
+        print("\nbeyond the limits:", *beyond, sep="\n  ")
+        sys.exit(1)
+
+
+def _beyond_limits(measured: Measurement) -> Iterator[str]:
+    """Yield a sentence for each limit that a measurement exceeds."""
+    state = f"{measured.operation}, {measured.records:,} records"
+    if not measured.operation.startswith(("capture", "look-up")):
+        return
+    if not measured.indexed:
+        if measured.scans > 2:
+            yield f"{state}, without indexes: {measured.scans} sequential scans"
+        return
+    if measured.scans:
+        yield f"{state}: {measured.scans} sequential scans"
+    if measured.visited > MOST_VISITED * measured.needed:
+        yield f"{state}: {measured.visited / measured.needed:.1f} times the rows needed"
+    is_one = measured.operation == "capture of 1 parent"
+    if is_one and measured.milliseconds > MOST_MILLISECONDS:
+        yield f"{state}: {measured.milliseconds:.1f} ms"
 
 
 @contextmanager
@@ -157,6 +184,9 @@ def _operations(
         "look-up of 500 unknown": read(recids=tuple(f"x{n}" for n in range(500))),
         "reconciliation, first page": read(changed_since=last_hours),
         "back-fill, first page": read(),
+        "back-fill of 500 communities": read(
+            community_ids=tuple(world.community_ids(min(500, world.communities)))
+        ),
         "status of community events": count,
     }
 

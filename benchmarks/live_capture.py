@@ -174,26 +174,38 @@ def _load(app) -> Load:
         with db.engine.connect() as connection:
             row = connection.execute(
                 sa.text(
-                    "SELECT active_time / 1000 AS active, xact_commit AS transactions "
+                    "SELECT active_time / 1000 AS active, xact_commit AS transactions, "
+                    "pg_backend_pid() AS pid "
                     "FROM pg_stat_database WHERE datname = current_database()"
                 )
             ).one()
-    return Load(row.active, _processor_seconds(), row.transactions)
+            processor = _processor_seconds(row.pid)
+    return Load(row.active, processor, row.transactions)
 
 
-def _processor_seconds() -> float:
-    """Return the processor time of all PostgreSQL processes, including ended ones."""
+def _processor_seconds(session: int) -> float:
+    """Return the processor time of a PostgreSQL server, including ended sessions.
+
+    Args:
+        session: process of one of its sessions.
+    """
+    server = int(_process_values(session)[1])
     ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
         try:
-            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+            values = _process_values(pid)
         except OSError:
             continue
-        if name == "postgres":
-            values = rest.split()
+        if server in (pid, int(values[1])):
             ticks += int(values[11]) + int(values[12])  # utime, stime
             ticks += int(values[13]) + int(values[14])  # of ended children
     return ticks / 100
+
+
+def _process_values(pid: int) -> list[str]:
+    """Return the values of ``/proc/PID/stat`` after the name; the second is the parent."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class PlanKind(Enum):
         enable_hashjoin="off",
         enable_mergejoin="off",
         enable_nestloop="on",
+        cursor_tuple_fraction="1",
         jit="off",
     )
     SCAN = _set_locally(
@@ -62,6 +63,7 @@ class PlanKind(Enum):
         enable_hashjoin="on",
         enable_mergejoin="off",
         enable_nestloop="off",
+        cursor_tuple_fraction="1",
         jit="off",
         max_parallel_workers_per_gather="0",
     )

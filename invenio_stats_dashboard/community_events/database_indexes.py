@@ -16,7 +16,7 @@ whose tables were made by ``invenio db create``.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,13 +24,13 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import LockedError, StatsDashboardError
+from ..errors import LockedError, NotReadyError, StatsDashboardError
 from .database import Database, DatabaseUnavailableError, PlanKind
 
 _CATALOG_TIMEOUT = 10
 _INSUFFICIENT_PRIVILEGE = "42501"
 
-_REMEMBERED = 5.0
+REMEMBERED = 2.0
 """Seconds for which a process does not look again which indexes exist."""
 
 
@@ -109,6 +109,12 @@ INDEXES = (
 )
 """All indexes; a site that was upgraded without Alembic can lack any of them."""
 
+REQUIRED = INDEXES[2:]
+"""Indexes without which no records are read.
+
+InvenioRDM creates them itself. Without them, each record would scan a table.
+"""
+
 # Reads only the catalog: functions such as pg_relation_size() wait for table locks.
 _FOUND = sa.text("""
     SELECT name.relname AS name, of_table.relname AS "table", i.indisvalid AS valid,
@@ -126,7 +132,8 @@ _FOUND = sa.text("""
 
 _BUILDING = sa.text("""
     SELECT p.pid FROM pg_stat_progress_create_index p
-    JOIN pg_class c ON c.oid = p.index_relid WHERE c.relname = :name
+    JOIN pg_class c ON c.oid = p.index_relid
+    WHERE c.relname = :name AND p.datname = current_database()
     """)
 
 _PROGRESS = sa.text("""
@@ -197,11 +204,28 @@ def usable_indexes(connection: sa.Connection) -> frozenset[IndexDefinition]:
     limit of their statements.
     """
     asked, found = _usable.get(connection.engine, (0.0, frozenset()))
-    if not asked or time.monotonic() - asked > _REMEMBERED:
+    if not asked or time.monotonic() - asked > REMEMBERED:
         there = {status.name for status in index_statuses(connection) if status.exists}
         found = frozenset(index for index in INDEXES if index.name in there)
         _usable[connection.engine] = time.monotonic(), found
     return found
+
+
+def require_indexes(connection: sa.Connection) -> None:
+    """Check that the database has the indexes of :data:`REQUIRED`.
+
+    Raises:
+        NotReadyError: it lacks one.
+    """
+    usable = usable_indexes(connection)
+    missing = [index for index in REQUIRED if index not in usable]
+    if missing:
+        columns = ", ".join(f"{index.table}.{index.key}" for index in missing)
+        raise NotReadyError(
+            f"The database lacks an index on {columns}, which InvenioRDM's own upgrade "
+            "creates. Run 'invenio alembic upgrade', or 'invenio community-stats "
+            "database-indexes create'; then run the same command again."
+        )
 
 
 def look_again(engine: sa.Engine) -> None:
@@ -268,7 +292,7 @@ class DatabaseIndexes:
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
-        with self._connected() as connection:
+        with self._reading() as connection:
             return index_statuses(connection)
 
     def create(self) -> list[str]:
@@ -317,7 +341,7 @@ class DatabaseIndexes:
 
     def _existing(self) -> list[IndexDefinition]:
         """Return the indexes of this package that exist, unfinished ones included."""
-        with self._connected() as connection:
+        with self._reading() as connection:
             names = {row.name for row in connection.execute(_FOUND)}
         return [definition for definition in INDEXES if definition.name in names]
 
@@ -326,7 +350,7 @@ class DatabaseIndexes:
 
         The database continues a statement whose client was killed.
         """
-        with self._connected() as connection:
+        with self._reading() as connection:
             pid = connection.scalar(_BUILDING, {"name": definition.name})
         if pid is not None:
             raise LockedError(
@@ -369,6 +393,11 @@ class DatabaseIndexes:
         with self._connected() as connection:
             connection.exec_driver_sql(statement)
 
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction whose settings end with it."""
+        database = Database(self._engine, _CATALOG_TIMEOUT)
+        return database.transaction(PlanKind.LOOKUP)
+
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
         """Connect outside a transaction, without a time limit of the site's role."""
@@ -379,6 +408,7 @@ class DatabaseIndexes:
                 # engine's pool. A transaction pooler like pgbouncer must be bypassed.
                 connection.detach()
                 connection.exec_driver_sql("SET statement_timeout = 0")
+                connection.exec_driver_sql("SET lock_timeout = 0")
                 yield connection
         except DBAPIError as error:
             raise _sentence(error) from error

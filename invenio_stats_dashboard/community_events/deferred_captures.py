@@ -9,7 +9,7 @@ the first kind together. The reconciliation captures changes of both kinds.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -49,7 +49,7 @@ class MembershipChanges:
 
     @classmethod
     def together(cls, changes: Iterable["MembershipChanges"]) -> "MembershipChanges":
-        """Combine changes; for the same row, the last one counts."""
+        """Combine changes; for the same row, the last write counts."""
         changes = list(changes)
         return cls(
             tuple(dict.fromkeys(id_ for c in changes for id_ in c.parent_ids)),
@@ -61,7 +61,10 @@ class MembershipChanges:
     def written(self) -> dict[str, dict[str, tuple[bool, str]]]:
         """The rows as parent -> community -> (whether it was inserted, time)."""
         written: dict[str, dict[str, tuple[bool, str]]] = {}
-        for parent_id, community_id, was_added, moment in self.rows:
+        # Messages of several workers can arrive in any order.
+        for parent_id, community_id, was_added, moment in sorted(
+            self.rows, key=_moment
+        ):
             written.setdefault(parent_id, {})[community_id] = (was_added, moment)
         return written
 
@@ -103,10 +106,17 @@ class DeferredCaptures:
     Args:
         client: decodes responses.
         names: the instance's index names.
+        prepare: called before changes are stored, so that the index gets its mapping.
     """
 
-    def __init__(self, client: OpenSearch, names: Names) -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client, self._index = client, names.reindexing
+        self._prepare = prepare
 
     def add(self, changes: MembershipChanges, reason: str) -> None:
         """Store changes.
@@ -115,6 +125,7 @@ class DeferredCaptures:
             changes: the changes that live capture has noticed.
             reason: why they are deferred: :data:`NO_INDEX` or :data:`TIMEOUT`.
         """
+        self._prepare()
         self._client.index(
             index=self._index,
             id=f"{KIND}-{secrets.token_hex(8)}",
@@ -126,19 +137,25 @@ class DeferredCaptures:
             },
         )
 
-    def next_batch(self, reason: str = NO_INDEX, most: int = BATCH) -> DeferredBatch:
+    def next_batch(
+        self, reason: str = NO_INDEX, most: int = BATCH, before: str | None = None
+    ) -> DeferredBatch:
         """Return the oldest changes, in the order in which they were deferred.
 
         Args:
             reason: return only changes that were deferred for this reason.
             most: maximum number of documents. A batch that reaches :data:`PARENTS` has
                 fewer.
+            before: return only changes that were deferred before, ISO 8601.
         """
+        filters: list[dict[str, Any]] = [{"term": {"state": reason}}]
+        if before is not None:
+            filters.append({"range": {"updated_at": {"lt": before}}})
         self._client.indices.refresh(index=self._index, ignore_unavailable=True)
         hits = self._search(
             {
                 "size": most,
-                "query": _query({"term": {"state": reason}}),
+                "query": _query(*filters),
                 "sort": ["updated_at"],
             }
         )["hits"]["hits"]
@@ -157,22 +174,29 @@ class DeferredCaptures:
 
     def remove(self, batch: DeferredBatch) -> None:
         """Remove changes that were captured."""
-        for id_ in batch.ids:
-            self._client.delete(index=self._index, id=id_, ignore=[404])
+        self._change([{"delete": {"_id": id_}} for id_ in batch.ids])
 
     def leave_to_reconciliation(self, batch: DeferredBatch) -> None:
         """Leave changes to the reconciliation, after the database canceled a statement.
 
         They are placed after all others that wait for the reconciliation.
         """
-        now = datetime.now(UTC).isoformat()
-        for id_ in batch.ids:
-            self._client.update(
-                index=self._index,
-                id=id_,
-                body={"doc": {"state": TIMEOUT, "updated_at": now}},
-                ignore=[404],
-            )
+        left = {"state": TIMEOUT, "updated_at": datetime.now(UTC).isoformat()}
+        self._change(
+            [
+                line
+                for id_ in batch.ids
+                for line in ({"update": {"_id": id_}}, {"doc": left})
+            ]
+        )
+
+    def _change(self, lines: list[dict[str, Any]]) -> None:
+        """Send changes; a document that is gone needs none.
+
+        A change that OpenSearch refuses is repeated with the next batch, in which its
+        document is again.
+        """
+        self._client.bulk(index=self._index, body=lines)
 
     def state(self) -> DeferredState:
         """Return the number of deferred captures, in one request."""
@@ -201,6 +225,11 @@ class DeferredCaptures:
             body=body,
             params={"ignore_unavailable": "true"},
         )
+
+
+def _moment(row: tuple[str, str, bool, str]) -> str:
+    """Return when the row of a membership was written."""
+    return row[3]
 
 
 def _query(*filters: dict[str, Any]) -> dict[str, Any]:

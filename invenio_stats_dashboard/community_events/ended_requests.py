@@ -17,7 +17,12 @@ import sqlalchemy as sa
 
 from . import sql
 from .database import Database, PlanKind
-from .database_indexes import PARENT_INDEX, REQUEST_INDEX, usable_indexes
+from .database_indexes import (
+    PARENT_INDEX,
+    REQUEST_INDEX,
+    require_indexes,
+    usable_indexes,
+)
 from .selection import LOOKUP_SIZE, SCAN_SIZE, chunks, versions_of
 
 Requests: TypeAlias = dict[str, list[sa.Row[Any]]]
@@ -181,12 +186,14 @@ def collect_ended_requests(database: Database) -> CollectedRequests:
     the records that changed in the meantime again.
 
     Raises:
+        NotReadyError: the database lacks an index of InvenioRDM's own.
         StatementTimeoutError: a statement exceeded its time limit.
         DatabaseUnavailableError: the database did not answer.
     """
     pairs: list[tuple[str, str]] = []
     options = {"stream_results": True, "max_row_buffer": LOOKUP_SIZE}
     with database.transaction(PlanKind.SCAN) as connection:
+        require_indexes(connection)
         statement = sql.all_accepted_requests()
         scan = connection.execute(statement, execution_options=options)
         # This does not change the plan of the open cursor.

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
 
 from opensearchpy.exceptions import OpenSearchException
 
@@ -54,6 +53,7 @@ class LiveCapture:
 
     Args:
         capture: writes the events that timelines lack after changes.
+        capture_by_scan: the same, with the time limit of statements that scan tables.
         is_indexed: returns whether the database has the indexes.
         deferred: stores the deferred captures.
         budget: budget of scans.
@@ -62,11 +62,13 @@ class LiveCapture:
     def __init__(
         self,
         capture: Callable[[MembershipChanges], BackfillReport],
+        capture_by_scan: Callable[[MembershipChanges], BackfillReport],
         is_indexed: Callable[[], bool],
         deferred: DeferredCaptures,
         budget: ScanBudget,
     ) -> None:
-        self._capture, self._is_indexed = capture, is_indexed
+        self._capture, self._capture_by_scan = capture, capture_by_scan
+        self._is_indexed = is_indexed
         self._deferred, self._budget = deferred, budget
 
     def capture(self, changes: MembershipChanges) -> CaptureReport:
@@ -89,19 +91,21 @@ class LiveCapture:
     def capture_batch(self) -> CaptureReport:
         """Capture a batch of deferred captures, if the budget allows a scan now."""
         if self._is_indexed():
-            return self._next_batch()
+            return self._next_batch(self._capture)
         if seconds := self._budget.take():
             return self._later(seconds)
         with self._budget.released():
-            return self._next_batch()
+            return self._next_batch(self._capture_by_scan)
 
-    def _next_batch(self) -> CaptureReport:
+    def _next_batch(
+        self, capture: Callable[[MembershipChanges], BackfillReport]
+    ) -> CaptureReport:
         batch = self._deferred.next_batch()
         if not batch.ids:
             return CaptureReport()
         written = None
         try:
-            written = self._capture(batch.changes)
+            written = capture(batch.changes)
         except StatementTimeoutError as error:
             self._deferred.leave_to_reconciliation(batch)
             _warn(error)
@@ -121,8 +125,9 @@ class LiveCapture:
 class DeferredCaptureRun:
     """Captures deferred captures of both kinds, as part of the reconciliation.
 
-    A capture whose statement the database canceled is repeated alone, so one message
-    that always takes too long does not block others.
+    Captures whose statement the database canceled are repeated together. If it cancels
+    a statement again, half of them are, and so on, so one message that always takes too
+    long does not block others.
 
     Args:
         capture: writes the events that timelines lack after changes.
@@ -130,6 +135,7 @@ class DeferredCaptureRun:
         deferred: stores the deferred captures.
         budget: budget of scans, for a database without the indexes.
         batches: maximum number of batches; the next run continues.
+        seconds: time after which no further batch begins.
         sleep: waits for the given seconds.
     """
 
@@ -140,32 +146,43 @@ class DeferredCaptureRun:
         deferred: DeferredCaptures,
         budget: ScanBudget,
         batches: int = 100,
+        seconds: float = 1800,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._capture, self._is_indexed = capture, is_indexed
         self._deferred, self._budget = deferred, budget
-        self._left, self._sleep = batches, sleep
+        self._left, self._seconds, self._sleep = batches, seconds, sleep
 
     def run(self) -> list[BackfillReport]:
         """Capture the changes; return what was written for each batch."""
-        started = datetime.now(UTC).isoformat()
-        return [*self._batches(NO_INDEX, BATCH), *self._batches(TIMEOUT, 1, started)]
+        # Those that this run has tried in vain have a later date.
+        started, end = datetime.now(UTC).isoformat(), time.monotonic() + self._seconds
+        return [
+            report
+            for reason in (NO_INDEX, TIMEOUT)
+            for report in self._batches(reason, started, end)
+        ]
 
     def _batches(
-        self, reason: str, most: int, until: str | None = None
+        self, reason: str, before: str, end: float
     ) -> Iterator[BackfillReport]:
-        while self._left and (batch := self._deferred.next_batch(reason, most)).ids:
-            since = cast(str, batch.since)  # set, because the batch is not empty
-            if until is not None and since >= until:
-                return  # This run has already tried it.
+        most = BATCH
+        while self._left and time.monotonic() < end:
+            batch = self._deferred.next_batch(reason, most, before)
+            if not batch.ids:
+                return
             self._left -= 1
             try:
                 yield self._captured(batch)
             except StatementTimeoutError as error:
+                if reason == TIMEOUT and len(batch.ids) > 1:
+                    most = len(batch.ids) // 2
+                    continue
                 self._deferred.leave_to_reconciliation(batch)
                 _warn(error)
             else:
                 self._deferred.remove(batch)
+                most = min(BATCH, most * 2)
 
     def _captured(self, batch: DeferredBatch) -> BackfillReport:
         if self._is_indexed():

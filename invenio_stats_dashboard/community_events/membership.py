@@ -25,13 +25,7 @@ import sqlalchemy as sa
 from ..subcounts import Subcount
 from . import sql
 from .database import Database, PlanKind
-from .database_indexes import (
-    PARENT_INDEX,
-    REQUEST_INDEX,
-    IndexStatus,
-    index_statuses,
-    usable_indexes,
-)
+from .database_indexes import IndexStatus, index_statuses, require_indexes
 from .ended_requests import (
     EndedRequests,
     Requests,
@@ -171,8 +165,12 @@ class MembershipReader:
             statement: :func:`.sql.records` or :func:`.sql.record_page`.
             parameters: parameters of the statement.
             ended: finds the requests of memberships that have ended.
+
+        Raises:
+            NotReadyError: the database lacks an index of InvenioRDM's own.
         """
         with self.database.transaction(PlanKind.LOOKUP) as connection:
+            require_indexes(connection)
             records, is_whole = _bounded(connection, statement, parameters)
             page = _page(connection, records, ended, self._decode) if records else []
         return page, is_whole
@@ -249,22 +247,12 @@ class SelectedRecords:
                 ids = [id_ for id_ in ids if id_ not in seen]
 
     def _ended_requests(self) -> EndedRequests:
-        """Return a finder of ended requests: page by page, or all at once.
-
-        Without the indexes, the requests of one page need a scan of records and
-        requests, just as all requests together do.
-        """
+        """Return a finder of ended requests: page by page, or all at once."""
         database = self._reader.database
         # For very many records, a scan of everything is cheaper.
         if self._ids is None or len(self._ids) > MOST_LOOKED_UP:
             return collect_ended_requests(database)
-        requests = RequestsByParent(database, self._versions, self._ids)
-        if len(self._ids) <= self._reader.page_size:
-            return requests
-        with database.transaction(PlanKind.LOOKUP) as connection:
-            if usable_indexes(connection) >= {PARENT_INDEX, REQUEST_INDEX}:
-                return requests
-        return collect_ended_requests(database)
+        return RequestsByParent(database, self._versions, self._ids)
 
 
 def _bounded(

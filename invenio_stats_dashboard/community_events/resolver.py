@@ -11,7 +11,7 @@ from flask import Flask
 from invenio_db import db
 from opensearchpy import OpenSearch
 
-from ..errors import LookupPostponedError
+from ..errors import LookupPostponedError, NotReadyError
 from ..search.client import json_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
@@ -67,7 +67,8 @@ class DatabaseResolver:
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
-            LookupPostponedError: the budget of scans is used up.
+            LookupPostponedError: the budget of scans is used up, or the database lacks
+                an index of InvenioRDM's own.
             SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         with self._app.app_context():
@@ -92,8 +93,13 @@ class DatabaseResolver:
         records = reader.select(Selection(recids=tuple(sorted(recids))))
         if not records.count():
             return []
-        with nullcontext() if has_all_indexes(db.engine) else self._scan():
-            return [row for page in records.pages() for row in page]
+        try:
+            with nullcontext() if has_all_indexes(db.engine) else self._scan():
+                return [row for page in records.pages() for row in page]
+        except NotReadyError as error:
+            if self._wait:
+                raise
+            raise LookupPostponedError(str(error)) from error
 
     @contextmanager
     def _scan(self) -> Iterator[None]:
@@ -103,6 +109,7 @@ class DatabaseResolver:
             LookupPostponedError: the budget allows no scan, and the caller does not
                 wait.
         """
+        self._store.ensure_templates()
         budget = ScanBudget.of_site(self._app, json_client(self._app), db.engine)
         if self._wait:
             self._wait(budget)

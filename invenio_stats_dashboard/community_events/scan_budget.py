@@ -8,16 +8,19 @@ scans two tables. All processes of the site share one budget of such scans. It i
 in a document beside the bookmarks.
 """
 
+import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import LockLostError
+from ..errors import LockLostError, StatsDashboardError
 from ..search.documents import Bookmark
 from ..search.names import Names
 from .database import Database
@@ -26,7 +29,9 @@ DOCUMENT_ID = "database-scans"
 """The document's ``_id`` in the index of bookmarks."""
 
 LEASE = 60.0
-"""Seconds after which an unfinished scan no longer blocks the next one."""
+"""Seconds after which the scan of a process that died no longer blocks the next one."""
+
+_ATTEMPTS = 5
 
 WAITING = (
     "An index is missing in the database, so each look-up scans whole tables. Run "
@@ -59,6 +64,7 @@ class ScanBudget:
         clock: Callable[[], float],
     ) -> None:
         self._client, self._names, self._clock = client, names, clock
+        self._holder: str | None = None
         self.interval = 60 / per_minute
 
     @classmethod
@@ -89,21 +95,43 @@ class ScanBudget:
             return self.interval
         if busy > 0 or rest > 0:
             return min(max(busy, rest), self.interval)
-        taken = self._store(document, busy_until=now + LEASE, batch_at=0)
-        return 0 if taken else self.interval
+        holder = secrets.token_hex(8)
+        busy_until = now + LEASE
+        if not self._store(document, busy_until=busy_until, batch_at=0, holder=holder):
+            return self.interval
+        self._holder = holder
+        return 0
 
     def release(self) -> None:
         """Report that the scan that :meth:`take` permitted has ended."""
         with suppress(OpenSearchException):  # The next scan then waits for the lease.
-            self._store(self._document(), busy_until=0, ended_at=self._clock())
+            self._change(busy_until=0, ended_at=self._clock(), holder=None)
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Call :meth:`release` at the end of the block, however it ends."""
+        """Hold the permission as long as the block lasts, then release it."""
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._renew_until, args=(ended,), daemon=True)
+        renewal.start()
         try:
             yield
         finally:
+            ended.set()
+            renewal.join()
             self.release()
+
+    def _renew_until(self, ended: threading.Event) -> None:
+        while not ended.wait(LEASE / 4):
+            with suppress(OpenSearchException, StatsDashboardError):
+                self._change(busy_until=self._clock() + LEASE)
+
+    def _change(self, **changes: Any) -> None:
+        """Change the document, unless another process has the permission now."""
+        for _ in range(_ATTEMPTS):
+            document = self._document()
+            is_ours = document.data.get("holder") == self._holder
+            if not is_ours or self._store(document, **changes):
+                return
 
     def schedule(self, seconds: float) -> bool:
         """Reserve the next batch of captures.
@@ -139,7 +167,7 @@ class ScanBudget:
     def _document(self) -> Bookmark:
         return Bookmark(self._client, self._names.reindexing, DOCUMENT_ID)
 
-    def _store(self, document: Bookmark, **changes: float) -> bool:
+    def _store(self, document: Bookmark, **changes: Any) -> bool:
         try:
             document.write(kind=DOCUMENT_ID, **changes)
         except LockLostError:

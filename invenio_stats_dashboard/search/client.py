@@ -30,6 +30,9 @@ TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 
 _CLIENTS = "invenio-stats-dashboard-clients"
 
+_MOST_CLIENTS = 50
+"""Number of clients at which a process makes new ones, should options change often."""
+
 _NO_INDEX = "index_not_found_exception"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
@@ -154,20 +157,29 @@ def _shared(app: Flask, kind: type[OpenSearch], options: dict[str, Any]) -> Open
     A process that was forked has no client yet: it must not use its parent's
     connections.
     """
-    clients: dict[tuple[int, str], OpenSearch]
+    clients: dict[tuple[Any, ...], OpenSearch]
     clients = app.extensions.setdefault(_CLIENTS, {})
     process = os.getpid()
-    for key in [key for key in clients if key[0] != process]:
-        clients.pop(key, None)
-    key = process, f"{kind.__name__}{sorted(options.items(), key=_by_name)!r}"
+    known = list(clients)
+    for old in known:
+        if old[0] != process or len(known) > _MOST_CLIENTS:
+            clients.pop(old, None)
+    key = process, kind, _identity(options)
     client = clients.get(key)
     if client is None:
         client = clients.setdefault(key, kind(**options))
     return client
 
 
-def _by_name(option: tuple[str, Any]) -> str:
-    return option[0]
+def _identity(value: Any) -> Any:
+    """Return a key that is equal for equal plain values, and for the same object."""
+    if isinstance(value, dict):
+        return tuple(sorted((name, _identity(item)) for name, item in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(_identity(item) for item in value)
+    if value is None or isinstance(value, str | int | float):
+        return repr(value)
+    return f"{type(value).__qualname__} {id(value)}"
 
 
 def connection_options(app: Flask) -> dict[str, Any]:

@@ -181,6 +181,7 @@ class CommunityStatsService:
         client = json_client(self.app)
         return LiveCapture(
             self._capture,
+            partial(self._capture, timeout="STATS_DASHBOARD_SCAN_TIMEOUT"),
             lambda: has_all_indexes(db.engine),
             DeferredCaptures(client, self.names),
             ScanBudget.of_site(self.app, client, db.engine),

@@ -549,9 +549,7 @@ class EventReindexingService:
 
     @property
     def _client(self) -> OpenSearch:
-        if not hasattr(self, "_json_client"):
-            self._json_client = json_client(self.app)
-        return self._json_client
+        return json_client(self.app)
 
     @property
     def _subcounts(self) -> Mapping[str, Subcount]:

@@ -84,6 +84,21 @@ def test_an_unsuitable_index_is_not_used(engine, index):
         _execute(engine, "DROP INDEX site_own")
 
 
+def test_reading_changes_no_setting_of_the_session(engine):
+    sent = []
+
+    def statement(connection, cursor, sql, *_):
+        sent.append(sql)
+
+    sa.event.listen(engine, "before_cursor_execute", statement)
+    try:
+        DatabaseIndexes(engine).statuses()
+        DatabaseIndexes(engine).drop_statements()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", statement)
+    assert sent and not [sql for sql in sent if sql.startswith("SET")]
+
+
 def test_an_unfinished_index_is_replaced(engine):
     recid = content.make_record()
     content.new_version(recid)

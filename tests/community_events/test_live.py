@@ -4,6 +4,7 @@
 """Live capture through a real broker, a real worker, and an OpenSearch that stops."""
 
 import secrets
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -14,7 +15,11 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from invenio_stats_dashboard.community_events import capture
-from invenio_stats_dashboard.community_events.database_indexes import DatabaseIndexes
+from invenio_stats_dashboard.community_events.database_indexes import (
+    REMEMBERED,
+    DatabaseIndexes,
+)
+from invenio_stats_dashboard.community_events.scan_budget import DOCUMENT_ID
 from tests.helpers import content
 from tests.helpers.capturing import without_listeners
 from tests.helpers.cluster import Cluster, living_on
@@ -37,14 +42,14 @@ class Site:
 
     def __init__(self, app, node, worker, names):
         """Store the fixtures that a test uses."""
-        self.app, self.node, self.worker, self._names = app, node, worker, names
+        self.app, self.node, self.worker, self.names = app, node, worker, names
         self.service = app.extensions["invenio-stats-dashboard"].community_stats_service
 
     def told(self, recid, community):
         """Return (type, cause, evidence) of a record's events in a community."""
         return [
             (e["event_type"], e["cause"], e["evidence"])
-            for e in community_events(self.node.client, self._names, recid)
+            for e in community_events(self.node.client, self.names, recid)
             if e["community_id"] == community
         ]
 
@@ -150,6 +155,7 @@ def test_without_the_database_indexes_a_worker_captures_in_batches(site):
     db.session.rollback()
     indexes = DatabaseIndexes(db.engine)
     indexes.drop()
+    time.sleep(REMEMBERED)
     try:
         for recid in recids:
             content.include(recid, community)
@@ -158,6 +164,8 @@ def test_without_the_database_indexes_a_worker_captures_in_batches(site):
             assert site.told(recid, community) == ACCEPTED
         until(lambda: not site.worker.waiting(), "the last batch", PATIENCE)
         assert site.service.status().deferred_captures.waiting == 0
+        # the worker has used the budget of scans
+        assert site.node.client.exists(index=site.names.reindexing, id=DOCUMENT_ID)
     finally:
         db.session.rollback()
         indexes.create()

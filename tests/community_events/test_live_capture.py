@@ -7,26 +7,31 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import asdict
 
 import pytest
 import sqlalchemy as sa
 from invenio_db import db
-from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.community_events import (
     capture,
+    database_indexes,
     deferred_captures,
     membership,
+    scan_budget,
 )
 from invenio_stats_dashboard.community_events.database import (
     Database,
     StatementTimeoutError,
 )
 from invenio_stats_dashboard.community_events.database_indexes import (
+    INDEXES,
+    REQUIRED,
     DatabaseIndexes,
     look_again,
 )
 from invenio_stats_dashboard.community_events.deferred_captures import (
+    KIND,
     NO_INDEX,
     TIMEOUT,
     DeferredCaptures,
@@ -41,7 +46,11 @@ from invenio_stats_dashboard.community_events.membership import MembershipReader
 from invenio_stats_dashboard.community_events.resolver import DatabaseResolver
 from invenio_stats_dashboard.community_events.scan_budget import LEASE, ScanBudget
 from invenio_stats_dashboard.community_events.selection import Selection
-from invenio_stats_dashboard.errors import LookupPostponedError, SearchUnavailableError
+from invenio_stats_dashboard.errors import (
+    LookupPostponedError,
+    NotReadyError,
+    SearchUnavailableError,
+)
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
 from tests.helpers import content
 from tests.helpers.plans import recorded
@@ -250,7 +259,24 @@ def test_the_next_scan_starts_an_interval_after_the_end_of_this_one(
     clock[0] += 1
     assert budget.take() == 0
     clock[0] += LEASE  # the process with the permission was killed
+    other = ScanBudget(client, names, 6, clock=lambda: clock[0])
+    assert other.take() == 0
+    budget.release()  # or it was only slow: the permission is no longer its own
+    assert budget.take() > 0
+    other.release()
+    clock[0] += 10
     assert budget.take() == 0
+
+
+def test_a_long_scan_retains_its_permission(fresh, client, names, monkeypatch):
+    monkeypatch.setattr(scan_budget, "LEASE", 0.4)
+    budget, other = _budget(client, names, 6000), _budget(client, names, 6000)
+    assert budget.take() == 0
+    with budget.released():
+        time.sleep(1)
+        assert other.take() > 0
+    time.sleep(0.05)
+    assert other.take() == 0
 
 
 @pytest.fixture()
@@ -440,23 +466,52 @@ def test_a_message_that_always_takes_too_long_delays_no_other(service, client, n
 
     budget = _Budget()
     run = DeferredCaptureRun(capture, lambda: False, deferred, budget)
-    assert len(run.run()) == 3
+    assert len(run.run()) == 2
     assert captured == ["parent 1", "parent 2", "parent 3"]
-    # each of them once, as often as the budget allows
-    assert budget.taken == 4
+    # all four; the first two; the first; the second; the others together
+    assert budget.taken == 5
     assert deferred.next_batch(TIMEOUT).changes.parent_ids == ("parent 0",)
 
 
-def test_a_run_captures_a_bounded_number_of_batches(service, client, names):
+def test_a_run_captures_a_bounded_number_of_batches(
+    service, client, names, monkeypatch
+):
     deferred, captured = DeferredCaptures(client, names), []
     for changes in _parents(4):
         deferred.add(changes, TIMEOUT)
+    monkeypatch.setattr(deferred_captures, "PARENTS", 1)
     run = DeferredCaptureRun(
         captured.append, lambda: True, deferred, _Budget(), batches=3
     )
     run.run()
     assert len(captured) == 3
     assert len(deferred.next_batch(TIMEOUT).ids) == 1
+    late = DeferredCaptureRun(
+        captured.append, lambda: True, deferred, _Budget(), seconds=0
+    )
+    assert late.run() == []
+
+
+def test_a_thousand_captures_that_took_too_long_take_few_batches(
+    service, client, names
+):
+    deferred, captured = DeferredCaptures(client, names), []
+    lines = []
+    for changes in _parents(1000):
+        document = {"kind": KIND, "state": TIMEOUT, "updated_at": "2026-01-01"}
+        lines += [{"index": {}}, {**document, **asdict(changes)}]
+    client.bulk(index=names.reindexing, body=lines)
+    DeferredCaptureRun(captured.append, lambda: True, deferred, _Budget()).run()
+    assert len(captured) == 2
+    assert len({p for changes in captured for p in changes.parent_ids}) == 1000
+
+
+def test_the_last_write_of_a_row_counts_in_any_order_of_messages():
+    removed = MembershipChanges(("p",), rows=(("p", "c", False, "2026-01-02"),))
+    added = MembershipChanges(("p",), rows=(("p", "c", True, "2026-01-01"),))
+    for order in ((removed, added), (added, removed)):
+        together = MembershipChanges.together(order)
+        assert together.written == {"p": {"c": (False, "2026-01-02")}}
 
 
 def test_changes_are_stored_once_although_their_batch_fails(service, client, names):
@@ -465,7 +520,7 @@ def test_changes_are_stored_once_although_their_batch_fails(service, client, nam
     def capture(changes):
         raise SearchUnavailableError("OpenSearch accepts no requests.")
 
-    live = LiveCapture(capture, lambda: False, deferred, _Budget())
+    live = LiveCapture(capture, capture, lambda: False, deferred, _Budget())
     report = live.capture(*_parents(1))
     assert report.deferred and report.next_batch == 10
     assert len(deferred.next_batch().ids) == 1
@@ -485,7 +540,7 @@ def test_the_batch_after_one_that_took_too_long_is_scheduled(
     def capture(changes):
         raise StatementTimeoutError("The database canceled a statement.")
 
-    live = LiveCapture(capture, lambda: False, deferred, _Budget())
+    live = LiveCapture(None, capture, lambda: False, deferred, _Budget())
     assert live.capture_batch().next_batch == 10
     assert len(deferred.next_batch(TIMEOUT).ids) == 1
     assert len(deferred.next_batch().ids) == 1
@@ -514,8 +569,11 @@ def test_with_the_indexes_no_selection_scans_the_requests(service, messages):
     assert not any(s.planner["enable_seqscan"] == "on" for s in sent)
 
 
-def test_captures_in_quick_succession_read_the_catalog_once(service, messages):
+def test_captures_in_quick_succession_read_the_catalog_once(
+    service, messages, monkeypatch
+):
     _, _, sent_messages = _included(messages)
+    monkeypatch.setattr(database_indexes, "REMEMBERED", 60)
     look_again(db.engine)
     with recorded(db.engine) as sent:
         for _ in range(3):
@@ -549,8 +607,50 @@ def test_missing_indexes_are_a_problem(service, without_indexes):
     assert not [p for p in service.status().problems if "no index" in p]
 
 
-def test_a_removed_record_causes_no_scan_for_parents(service):
+def test_the_capture_of_a_deleted_record_scans_no_requests(service, messages):
     recid = content.make_record()
-    parent = current_rdm_records_service.record_cls.pid.resolve(recid).parent.id
-    report = service.capture_changes(parent_ids=[str(parent)])
+    del messages[:]
+    content.delete_record(recid)
+    with recorded(db.engine) as sent:
+        report, *_ = _deliver(service, messages)
     assert report.written.records == 1 and not report.deferred
+    assert not any(map(_scans_requests, sent))
+
+
+# the files of a record have two such indexes
+@pytest.fixture(params=REQUIRED[:2], ids=lambda definition: definition.table)
+def without_stock_index(service, request):
+    """Drop an index of InvenioRDM's own; return its table and column."""
+    definition = request.param
+    db.session.rollback()
+    number = INDEXES.index(definition)
+    used = DatabaseIndexes(db.engine).statuses()[number].used
+
+    def execute(statement):
+        engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+    execute(f"DROP INDEX {used}")
+    look_again(db.engine)
+    yield f"{definition.table}.{definition.key}"
+    db.session.rollback()
+    execute(f"DROP INDEX IF EXISTS {definition.name}")
+    execute(f"CREATE INDEX {used} ON {definition.table} ({definition.key})")
+    look_again(db.engine)
+
+
+def test_without_an_index_of_invenio_rdm_no_records_are_read(
+    service, messages, without_stock_index, fresh, client, names, monkeypatch
+):
+    _per_minute(fresh, monkeypatch, 600)
+    recid, community, inclusion = _included(messages)
+    with pytest.raises(NotReadyError, match=without_stock_index):
+        service.generate_record_community_events()
+    with pytest.raises(LookupPostponedError, match=without_stock_index):
+        _resolver(fresh, client, names)([recid])
+    assert all(report.deferred for report in _deliver(service, inclusion))
+    db.session.rollback()
+    DatabaseIndexes(db.engine).create()
+    service.capture_deferred_changes()
+    assert history(client, names, recid, community) == ["added"]

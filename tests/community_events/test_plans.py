@@ -76,7 +76,7 @@ def engine(app):
         engine.dispose()
 
 
-@pytest.fixture(scope="module", params=["missing", "misleading", "fresh"])
+@pytest.fixture(scope="module", params=["missing", "misleading", "outdated", "fresh"])
 def statistics(request, engine):
     """Give the planner one kind of statistics."""
     wrong = request.param == "misleading"
@@ -95,6 +95,12 @@ def statistics(request, engine):
             )
         else:
             connection.exec_driver_sql("ANALYZE")
+        if request.param == "outdated":
+            # as if the tables had been analysed with one row
+            connection.exec_driver_sql(
+                "UPDATE pg_class SET reltuples = 1 WHERE relkind IN ('r', 'i') "
+                "AND relnamespace = 'public'::regnamespace"
+            )
     return request.param
 
 

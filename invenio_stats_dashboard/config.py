@@ -80,7 +80,7 @@ COMMUNITY_STATS_SUBCOUNTS: dict[str, dict[str, Any] | None] = {
 
 For a download, ``file_types`` is the type of the downloaded file. To remove a key, set
 it to ``None``. To add a new key to stored events, run ``invenio community-stats
-usage-events migrate --re-enrich KEY``.
+migrate-events --re-enrich KEY``.
 """
 
 STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS = 7
@@ -156,13 +156,14 @@ STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT = 2.0
 """Seconds in which Celery workers must answer which event indexer they run.
 
 The migration asks twice, before the cut-over of a month that may still receive events.
+A worker that does not answer is not found, and does not prevent the cut-over.
 """
 
 STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT = 30
 """Seconds that writes to a month may be refused during its cut-over.
 
-A cut-over that takes longer is taken back: by the run itself, by the next run, by the
-event indexer or by a scheduled task.
+The run itself takes its cut-over back after 70 percent of this time. If it was killed,
+the next run, the event indexer or a scheduled task does so after the full time.
 """
 
 STATS_DASHBOARD_REINDEXING_LOCK_TTL = 60

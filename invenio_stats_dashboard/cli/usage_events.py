@@ -63,12 +63,14 @@ def usage_events() -> None:
 @click.option(
     "--delete-old-indices",
     is_flag=True,
-    help="Delete the backup of each past month after comparing it.",
+    help="Delete the backups of months that can no longer receive events, each after "
+    "comparing it.",
 )
 @click.option(
     "--delete-backup",
     is_flag=True,
-    help="Delete the backup of the current month after comparing it.",
+    help="Delete the backups of months that can still receive events (the current one, "
+    "and for seven days the one before), each after comparing it.",
 )
 @click.option(
     "--fresh-start",
@@ -84,8 +86,9 @@ def usage_events() -> None:
 @click.option(
     "--ignore-stock-workers",
     is_flag=True,
-    help="Cut over the current month even if workers with the stock event indexer "
-    "are running. They lose the events that are refused during the cut-over.",
+    help="Cut over months that can still receive events even if workers with the stock "
+    "event indexer are running. They lose the events that are refused during the "
+    "cut-over.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
@@ -308,8 +311,9 @@ def cleanup(
 @click.option(
     "--ignore-stock-workers",
     is_flag=True,
-    help="Roll back the current month even if workers with the stock event indexer "
-    "are running. They lose the events that are refused during the rollback.",
+    help="Roll back months that can still receive events even if workers with the "
+    "stock event indexer are running. They lose the events that are refused during the "
+    "rollback.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option

@@ -51,8 +51,8 @@ class MigrationOptions:
         max_batches: batches per month, or None for no limit.
         switch_seconds: longest time for which writes may be refused.
         fit_seconds: longest time to wait for the target's replicas.
-        delete_past: delete the backups of past months.
-        delete_current: delete the backups of months that can still be written.
+        delete_past: delete the backups of months that can no longer receive events.
+        delete_current: delete the backups of months that can still receive events.
         fresh_start: discard earlier progress.
         ignore_stock_workers: cut over months that can still receive events, even if
             running workers lose the events that are refused meanwhile.

@@ -150,7 +150,8 @@ class EventReindexingService:
             max_batches: batches of a month in this run; None uses the configuration.
             max_memory_percent: heap usage at which it waits; None uses the
                 configuration.
-            delete_old_indices: delete the backups of past months after comparing them.
+            delete_old_indices: delete the backups of months that can no longer receive
+                events, each after comparing it.
             delete_backup: the same for months that can still receive events.
             fresh_start: discard earlier progress and start each month again.
             ignore_stock_workers: cut over months that can still receive events, even

@@ -150,7 +150,8 @@ def _database_indexes(status: "StatsStatus") -> Iterator[str]:
         yield (
             f"The database has no index for live capture on {tables}, so each look-up "
             "of a membership scans whole tables. Until the indexes exist, membership "
-            f"changes are captured in batches. Run '{COMMAND} database-indexes create'."
+            "changes are deferred, and many are captured together. Run "
+            f"'{COMMAND} database-indexes create'."
         )
 
 

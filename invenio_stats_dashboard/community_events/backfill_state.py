@@ -8,8 +8,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ..search.client import count, decoded
 from ..search.names import Names
-from .response_types import decoded
 
 DOCUMENT_ID = "community-events-backfill"
 """The document's ``_id`` in the index of bookmarks."""
@@ -48,22 +48,16 @@ def backfill_state(client: OpenSearch, names: Names) -> BackfillState:
         names: the instance's index names.
 
     Raises:
-        OpenSearchException: the cluster does not respond.
+        OpenSearchException: the cluster does not respond, or not completely.
     """
     stored = _read(client, names)
-    count = decoded(
-        client.transport.perform_request(
-            "GET",
-            f"/{names.community_events}/_count",
-            params={"ignore_unavailable": "true"},
-        )
-    )["count"]
+    events = count(client, names.community_events)
     finished = stored.finished_at is not None
     return BackfillState(
         **{
             **asdict(stored),
-            "events": count,
-            "complete": finished and (count > 0 or stored.records == 0),
+            "events": events,
+            "complete": finished and (events > 0 or stored.records == 0),
         }
     )
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from ..errors import NotReadyError
+from ..search.client import decoded
 from ..search.documents import Bookmark
 from ..search.lock import ClusterLock
 from ..search.names import Names
@@ -21,7 +22,6 @@ from . import timestamps
 from .backfill import BackfillReport
 from .backfill_run import BackfillRun
 from .backfill_state import backfill_state
-from .response_types import decoded
 from .selection import Selection
 
 DOCUMENT_ID = "community-events-reconciliation"

@@ -5,13 +5,11 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from .facts import RecordFacts
-
-_Kind = TypeVar("_Kind")
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, gc=False):
@@ -94,19 +92,3 @@ class BulkResults(msgspec.Struct):
     """The response to a bulk request."""
 
     items: list[dict[str, BulkResult]]
-
-
-@overload
-def decoded(answer: Any) -> Any: ...
-@overload
-def decoded(answer: Any, kind: type[_Kind]) -> _Kind: ...
-def decoded(answer: Any, kind: Any = Any) -> Any:
-    """Return a response as a type, whether or not the client has decoded it.
-
-    Args:
-        answer: what either OpenSearch client returns.
-        kind: the type.
-    """
-    if isinstance(answer, str):
-        return msgspec.json.decode(answer, type=kind)
-    return msgspec.convert(answer, type=kind)

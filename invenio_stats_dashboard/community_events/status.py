@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from opensearchpy import OpenSearch
 
+from ..search.client import count, decoded
 from ..search.names import Names
 from . import sql
 from .backfill_state import BackfillState, backfill_state
@@ -17,7 +18,6 @@ from .database import PlanKind
 from .documents import ADDED, GLOBAL
 from .membership import MembershipReader
 from .reconciliation import ReconciliationState, reconciliation_state
-from .response_types import decoded
 
 _PAGE = 1000
 
@@ -123,7 +123,7 @@ def events_status(
         "bool": {"filter": [{"term": {"community_id": GLOBAL}}]}
     }
     first_places["bool"]["filter"].append({"term": {"place": 1}})
-    with_events = _count(client, names.community_events, first_places)
+    with_events = count(client, names.community_events, first_places)
     communities = tuple(
         _counts(id_, slugs.get(id_), present.get(id_, 0), counted.get(id_, {}))
         for id_ in sorted({*counted, *present, *(community_ids or ())})
@@ -135,7 +135,7 @@ def events_status(
         records=records,
         records_with_events=with_events,
         records_lacking_events=max(0, records - with_events),
-        records_with_facts=_count(client, names.record_facts, {"match_all": {}}),
+        records_with_facts=count(client, names.record_facts),
         events=state.events,
         first_event=first,
         last_event=last,
@@ -225,14 +225,3 @@ def _search(client: OpenSearch, names: Names, body: dict[str, Any]) -> Any:
             body={"size": 0, **body},
         )
     )
-
-
-def _count(client: OpenSearch, index: str, query: dict[str, Any]) -> int:
-    return decoded(
-        client.transport.perform_request(
-            "POST",
-            f"/{index}/_count",
-            params={"ignore_unavailable": "true"},
-            body={"query": query},
-        )
-    )["count"]

@@ -16,6 +16,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ..errors import SearchUnavailableError
 from ..search.client import (
     TRANSIENT_STATUSES,
+    decoded,
     describe,
     is_transient,
     patiently,
@@ -35,7 +36,6 @@ from .response_types import (
     StoredState,
     StoredStates,
     TimelineEntry,
-    decoded,
 )
 
 MAX_RECIDS = 1000

@@ -11,8 +11,9 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
+import msgspec
 from flask import Flask
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
@@ -38,6 +39,7 @@ _NO_INDEX = "index_not_found_exception"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 _Answer = TypeVar("_Answer")
+_Kind = TypeVar("_Kind")
 
 
 class _ReadError(Protocol):
@@ -95,12 +97,7 @@ class _CompleteAnswers(OpenSearch):
         Raises:
             TransportError: with status 503 if a shard was not counted.
         """
-        answer = super().count(**arguments)
-        shards = answer["_shards"]
-        if shards["successful"] < shards["total"]:
-            reason = {"error": {"reason": "Not all shards could be counted."}}
-            raise TransportError(503, "partial_count", reason)
-        return answer
+        return _require_counted(super().count(**arguments))
 
 
 def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
@@ -249,6 +246,51 @@ def patiently(
         f"OpenSearch did not answer for {limit:.0f} seconds ({describe(last)}). "
         "Check that the cluster is running, then run the same command again."
     )
+
+
+@overload
+def decoded(answer: Any) -> Any: ...
+@overload
+def decoded(answer: Any, kind: type[_Kind]) -> _Kind: ...
+def decoded(answer: Any, kind: Any = Any) -> Any:
+    """Return a response as a type, whether or not the client has decoded it.
+
+    Args:
+        answer: what either OpenSearch client returns.
+        kind: the type.
+    """
+    if isinstance(answer, str):
+        return msgspec.json.decode(answer, type=kind)
+    return msgspec.convert(answer, type=kind)
+
+
+def count(client: OpenSearch, index: str, query: dict[str, Any] | None = None) -> int:
+    """Return the number of documents; a missing index has none.
+
+    Args:
+        client: may or may not decode responses.
+        index: index, alias, or several, comma-separated.
+        query: that the documents must match; None for all documents.
+
+    Raises:
+        TransportError: with status 503 if a shard was not counted.
+    """
+    answer = client.transport.perform_request(
+        "POST",
+        f"/{index}/_count",
+        params={"ignore_unavailable": "true"},
+        body={"query": query or {"match_all": {}}},
+    )
+    return _require_counted(decoded(answer))["count"]
+
+
+def _require_counted(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the response to a count, or raise an error if a shard is missing."""
+    shards = answer["_shards"]
+    if shards["successful"] < shards["total"]:
+        reason = {"error": {"reason": "Not all shards could be counted."}}
+        raise TransportError(503, "partial_count", reason)
+    return answer
 
 
 def require_read(docs: list[_Document]) -> list[_Document]:

@@ -3,8 +3,17 @@
 
 """Rules of the comparison by counts."""
 
-import pytest
+from contextlib import contextmanager
 
+import pytest
+from opensearchpy.exceptions import TransportError
+
+from invenio_stats_dashboard.community_events.backfill_state import backfill_state
+from invenio_stats_dashboard.search.client import (
+    is_transient,
+    json_client,
+    text_client,
+)
 from tests.helpers import content
 
 
@@ -59,3 +68,30 @@ def test_a_requested_community_without_events_is_counted(service):
     community = content.make_community()
     (counts,) = service.community_events_status([community]).communities
     assert (counts.slug, counts.records) == (content.slug_of(community), 0)
+
+
+@contextmanager
+def unavailable(client, index):
+    """Create an index whose shard no node has, for the duration of the block."""
+    nowhere = {"index.routing.allocation.require._name": "no-such-node"}
+    client.indices.create(
+        index=index,
+        body={"settings": nowhere},
+        params={"wait_for_active_shards": "0"},
+    )
+    try:
+        yield
+    finally:
+        client.indices.delete(index=index)
+
+
+@pytest.mark.parametrize("kind", [json_client, text_client])
+def test_community_events_in_an_unavailable_shard_are_not_left_out(
+    service, app, client, names, kind
+):
+    content.make_record()
+    service.generate_record_community_events()
+    away = names.community_events_year(1990)
+    with unavailable(client, away), pytest.raises(TransportError) as failure:
+        backfill_state(kind(app), names)
+    assert is_transient(failure.value)

@@ -20,6 +20,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, OpenSearchException
 
 from ..errors import LockLostError, UsageError
+from ..search.documents import put_version, version_of
 from ..search.health import HealthGate
 from ..search.lock import ClusterLock
 from ..search.names import FAMILIES, Names
@@ -383,17 +384,12 @@ class AggregationRun:
         body["data_as_of"] = before.get("_source", {}).get("data_as_of")
         if body["completed"] and options.is_whole:
             body["data_as_of"] = body["as_of"]
-        condition: dict[str, Any] = {"op_type": "create"}
-        if before.get("found"):
-            condition = {
-                "if_seq_no": before["_seq_no"],
-                "if_primary_term": before["_primary_term"],
-            }
+        version = version_of(before) if before.get("found") else None
         self._lock.check()
         # After a conflict, another run has taken over and stored a later report, or the
         # response to a first attempt was lost.
         with suppress(ConflictError):
-            self._client.index(**place, body=body, params=condition)
+            put_version(self._client, **place, body=body, version=version)
 
 
 def _sentence(error: BaseException | None) -> str:

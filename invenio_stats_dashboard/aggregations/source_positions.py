@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ConflictError, NotFoundError
+from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError
+from ..search.documents import Version, delete_version, replace_version, version_of
 from ..search.names import Names
 
 _KIND = "source"
@@ -50,7 +51,7 @@ class SourcePosition:
     redo: tuple[str, ...] = ()
     why: dict[str, str] = field(default_factory=dict)
     gone: bool = False
-    version: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+    version: Version | None = field(default=None, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -102,21 +103,10 @@ class SourcePositions:
         Raises:
             LockLostError: another run has written it in the meantime.
         """
-        body = _body(source)
-        condition: dict[str, Any] = {"op_type": "create"}
-        if source.version:
-            condition = _condition(source)
-        try:
-            answer = self._client.index(
-                index=self._index, id=source.id, body=body, params=condition
-            )
-        except ConflictError:
-            found = self._client.get(index=self._index, id=source.id, ignore=[404])
-            # Perhaps only the response to a first attempt was lost.
-            if not found.get("found") or found["_source"] != body:
-                raise _lost(source) from None
-            answer = found
-        return replace(source, version=(answer["_seq_no"], answer["_primary_term"]))
+        version = replace_version(
+            self._client, self._index, source.id, _body(source), source.version
+        )
+        return replace(source, version=version)
 
     def delete(self, source: SourcePosition) -> None:
         """Remove a bookmark that was read.
@@ -124,14 +114,8 @@ class SourcePositions:
         Raises:
             LockLostError: another run has written it.
         """
-        try:
-            self._client.delete(
-                index=self._index, id=source.id, params=_condition(source)
-            )
-        except ConflictError:
-            raise _lost(source) from None
-        except NotFoundError:
-            pass
+        assert source.version is not None  # A bookmark that was read has a version.
+        delete_version(self._client, self._index, source.id, source.version)
 
     def save(self, source: SourcePosition) -> SourcePosition | None:
         """Store a bookmark; remove it if its index and its list of keys are gone.
@@ -192,7 +176,7 @@ class SourcePositions:
             redo=tuple(stored["redo"]),
             why=stored["why"],
             gone=stored["gone"],
-            version=(hit["_seq_no"], hit["_primary_term"]),
+            version=version_of(hit),
         )
 
 
@@ -209,16 +193,3 @@ def _body(source: SourcePosition) -> dict[str, Any]:
         "gone": source.gone,
         "updated_at": datetime.now(UTC).isoformat(),
     }
-
-
-def _condition(source: SourcePosition) -> dict[str, Any]:
-    assert source.version is not None
-    seq_no, term = source.version
-    return {"if_seq_no": seq_no, "if_primary_term": term}
-
-
-def _lost(source: SourcePosition) -> LockLostError:
-    return LockLostError(
-        f"Another run has taken over and written the bookmark {source.id}; this run "
-        "has stopped."
-    )

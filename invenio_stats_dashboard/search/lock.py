@@ -21,9 +21,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
 from ..errors import LockedError, LockLostError
-
-_Version = tuple[int, int]
-"""Sequence number and primary term of the lock's document."""
+from .documents import Version, put_version, version_of
 
 
 class ClusterLock:
@@ -45,7 +43,7 @@ class ClusterLock:
     ) -> None:
         self._client, self._index, self._name = client, index, name
         self.holder, self._ttl = holder, ttl
-        self._version: _Version | None = None
+        self._version: Version | None = None
         self._renewed = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -61,14 +59,14 @@ class ClusterLock:
             LockedError: a living run holds the lock; the text names the run.
         """
         end = time.monotonic() + wait
-        seen: tuple[_Version, float] | None = None
+        seen: tuple[Version, float] | None = None
         while True:
             current = read_lock(self._client, self._index, self._name)
             if current is None or _is_free(current["_source"]):
                 if self._take(current):
                     break
                 continue
-            mark = (current["_seq_no"], current["_primary_term"])
+            mark = version_of(current)
             if seen is None or seen[0] != mark:
                 seen = (mark, time.monotonic())
             # The holder's clock may differ. The lock is free if nobody renewed it while
@@ -115,9 +113,7 @@ class ClusterLock:
 
     def _take(self, current: dict[str, Any] | None) -> bool:
         try:
-            version = None
-            if current is not None:
-                version = (current["_seq_no"], current["_primary_term"])
+            version = None if current is None else version_of(current)
             self._version = self._write(self._document(), version)
             self._renewed = time.monotonic()
             return True
@@ -153,12 +149,12 @@ class ClusterLock:
                         "This run could not renew its lock in time and has stopped."
                     ) from None
 
-    def _still_mine(self) -> _Version | None:
+    def _still_mine(self) -> Version | None:
         """Return the lock's version if only the response to a renewal was lost."""
         with suppress(OpenSearchException):
             current = read_lock(self._client, self._index, self._name)
             if current and current["_source"]["run"] == self.holder:
-                return current["_seq_no"], current["_primary_term"]
+                return version_of(current)
         return None
 
     def _document(self) -> dict[str, Any]:
@@ -173,14 +169,8 @@ class ClusterLock:
             "released": False,
         }
 
-    def _write(self, document: dict[str, Any], version: _Version | None) -> _Version:
-        condition: dict[str, Any] = {"op_type": "create"}
-        if version is not None:
-            condition = {"if_seq_no": version[0], "if_primary_term": version[1]}
-        answer = self._client.index(
-            index=self._index, id=self._name, body=document, params=condition
-        )
-        return answer["_seq_no"], answer["_primary_term"]
+    def _write(self, document: dict[str, Any], version: Version | None) -> Version:
+        return put_version(self._client, self._index, self._name, document, version)
 
 
 def read_lock(client: OpenSearch, index: str, name: str) -> dict[str, Any] | None:

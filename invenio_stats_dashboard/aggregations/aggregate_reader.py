@@ -6,15 +6,14 @@
 import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from opensearchpy import OpenSearch
 
-from ..errors import SearchUnavailableError
 from ..search.client import patiently
 from ..search.names import Names
-from ..search.paging import SearchPage, page_decoder
+from ..search.paging import SearchPage, page_decoder, pages, search_page
 from ..search.pipelining import ahead
 from .documents import CHECKSUM, day_field, document_id
 
@@ -84,6 +83,10 @@ class _Source(msgspec.Struct):
     sort: list[int | str]
 
 
+_PARAMS = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+
+_Answer = TypeVar("_Answer")
+
 _decode_stored = page_decoder(StoredHead)
 _decode_sources = page_decoder(_Source)
 
@@ -127,8 +130,8 @@ class AggregateReader:
             size: number of documents in one response.
         """
         what = {"_source": True}
-        pages = self._pages(parts, by_community, size, what, _decode_sources)
-        for hits in ahead(pages):
+        found = self._pages(parts, by_community, size, what, _decode_sources)
+        for hits in ahead(found):
             yield from (hit.source for hit in hits)
 
     def stored(
@@ -164,7 +167,11 @@ class AggregateReader:
 
     def refresh(self) -> None:
         """Make all written documents visible to searches."""
-        self._send("POST", f"/{self.alias}/_refresh", None)
+        self._patiently(
+            lambda: self._client.transport.perform_request(
+                "POST", f"/{self.alias}/_refresh", params=_PARAMS
+            )
+        )
 
     def _pages(
         self,
@@ -172,8 +179,8 @@ class AggregateReader:
         by_community: bool,
         size: int,
         what: dict[str, Any],
-        decode: Callable[[bytes], SearchPage[Any]],
-    ) -> Iterator[list[Any]]:
+        decode: Callable[[str | bytes], SearchPage[Any]],
+    ) -> Iterator[Sequence[Any]]:
         """Yield the hits of each page."""
         day = day_field(self.family)
         order = ["community_id", day] if by_community else [day, "community_id"]
@@ -184,33 +191,15 @@ class AggregateReader:
             "sort": [{name: {"order": "asc"}} for name in order],
             "track_total_hits": False,
         }
-        while True:
-            page = decode(self._send("POST", f"/{self.alias}/_search", body))
-            if not page.is_complete:
-                raise SearchUnavailableError(
-                    f"The response of {self.alias} is incomplete. Run the same command "
-                    "again when the cluster is healthy."
-                )
-            yield page.hits
-            if len(page.hits) < size:
-                return
-            body["search_after"] = page.hits[-1].sort
-
-    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
-        params = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-        if path.endswith("_search"):
-            params["allow_partial_search_results"] = "false"
-        return patiently(
-            lambda: self._client.transport.perform_request(
-                method,
-                path,
-                params=params,
-                body=None if body is None else msgspec.json.encode(body),
+        return pages(
+            lambda page: self._patiently(
+                lambda: search_page(self._client, self.alias, page, decode, _PARAMS)
             ),
-            self._limit,
-            self._waiting,
-            self._sleep,
+            body,
         )
+
+    def _patiently(self, request: Callable[[], _Answer]) -> _Answer:
+        return patiently(request, self._limit, self._waiting, self._sleep)
 
 
 def order(by_community: bool) -> Callable[[str, str], tuple[str, str]]:

@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -37,31 +37,6 @@ FIELDS: dict[type, Sequence[str]] = {
 """The fields to request, by the type that they are decoded into."""
 
 
-class ReadError(msgspec.Struct):
-    """The reason why OpenSearch could not read or write a document."""
-
-    type: str
-    reason: str | None = None
-
-
-_Source = TypeVar("_Source")
-
-
-class StoredState(msgspec.Struct, Generic[_Source]):
-    """A document of a multi-get; a missing document has no source."""
-
-    id: str = msgspec.field(name="_id")
-    index: str = msgspec.field(name="_index")
-    source: _Source | None = msgspec.field(name="_source", default=None)
-    error: ReadError | None = None
-
-
-class StoredStates(msgspec.Struct, Generic[_Source]):
-    """The response to a multi-get."""
-
-    docs: list[StoredState[_Source]]
-
-
 class EventHit(msgspec.Struct):
     """A community event that a search found."""
 
@@ -79,16 +54,3 @@ class EventPage(msgspec.Struct):
     """The response to a search for community events."""
 
     hits: Hits = Hits()
-
-
-class BulkResult(msgspec.Struct):
-    """The outcome of one document of a bulk request."""
-
-    status: int
-    error: ReadError | None = None
-
-
-class BulkResults(msgspec.Struct):
-    """The response to a bulk request."""
-
-    items: list[dict[str, BulkResult]]

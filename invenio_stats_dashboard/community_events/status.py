@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 
 from ..search.client import count, decoded
 from ..search.names import Names
+from ..search.paging import composite
 from . import sql
 from .backfill_state import BackfillState, backfill_state
 from .database import PlanKind
@@ -168,29 +169,20 @@ def _by_events(
 ) -> dict[str, dict[str, _Count]]:
     """Return community -> event type -> (count, first date, last date)."""
     found: dict[str, dict[str, _Count]] = defaultdict(dict)
-    sources = [
-        {"community": {"terms": {"field": "community_id"}}},
-        {"type": {"terms": {"field": "event_type"}}},
-    ]
-    kinds: dict[str, Any] = {
-        "composite": {"size": _PAGE, "sources": sources},
-        "aggs": _SPAN,
-    }
     query: dict[str, Any] = {"match_all": {}}
     if community_ids is not None:
         query = {"terms": {"community_id": list(community_ids)}}
-    while True:
+
+    def search(kinds: dict[str, Any]) -> dict[str, Any]:
         answer = _search(client, names, {"query": query, "aggs": {"kinds": kinds}})
-        result = answer.get("aggregations", {}).get("kinds", {"buckets": []})
-        for bucket in result["buckets"]:
-            key = bucket["key"]
-            found[key["community"]][key["type"]] = (
-                bucket["doc_count"],
-                *_dates(bucket),
-            )
-        if "after_key" not in result:
-            return found
-        kinds["composite"]["after"] = result["after_key"]
+        return answer.get("aggregations", {}).get("kinds", {})
+
+    fields = {"community": "community_id", "type": "event_type"}
+    for bucket in composite(search, fields, _PAGE, _SPAN):
+        key = bucket["key"]
+        counts = (bucket["doc_count"], *_dates(bucket))
+        found[key["community"]][key["type"]] = counts
+    return found
 
 
 def _span(client: OpenSearch, names: Names) -> _Dates:

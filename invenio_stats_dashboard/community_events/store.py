@@ -11,32 +11,17 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import SearchUnavailableError
-from ..search.client import (
-    TRANSIENT_STATUSES,
-    decoded,
-    describe,
-    is_transient,
-    patiently,
-    pauses,
-    require_read,
-)
+from ..search import bulk
+from ..search.client import decoded, patiently
 from ..search.index_templates import put_missing_templates
+from ..search.multi_get import StoredSource, stored_sources
 from ..search.names import Names
+from ..search.paging import pages
 from ..search.site_templates import reindexing_template
 from .documents import CommunityEvent, event_id, index_templates
 from .facts import RecordFacts
-from .response_types import (
-    FIELDS,
-    BulkResults,
-    EventPage,
-    FactsState,
-    StoredState,
-    StoredStates,
-    TimelineEntry,
-)
+from .response_types import FIELDS, EventHit, EventPage, FactsState, TimelineEntry
 
 MAX_RECIDS = 1000
 """Maximum number of identifiers in one request."""
@@ -48,7 +33,6 @@ MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Maximum number of documents and of bytes in one bulk request."""
 
 _PLACES = 8
-_BLOCKED = "cluster_block_exception"
 
 _Kind = TypeVar("_Kind")
 _Document = TypeVar("_Document")
@@ -204,11 +188,9 @@ class EventStore:
             "filter_path": "docs._id,docs._index,docs._source,docs.error",
         }
 
-        def read() -> list[StoredState[_Kind]]:
+        def read() -> list[StoredSource[_Kind]]:
             answer = self._request("POST", path, {"docs": docs}, params)
-            # msgspec evaluates the type parameter.
-            states = StoredStates[kind]  # type: ignore[valid-type]
-            return require_read(decoded(answer, states).docs)
+            return stored_sources(answer, kind)
 
         found = self.patiently(read)
         return {doc.id: doc.source for doc in found if doc.source is not None}
@@ -227,14 +209,14 @@ class EventStore:
             "allow_partial_search_results": "false",
             "filter_path": "hits.hits._source,hits.hits.sort",
         }
-        while True:
-            path = f"/{self._names.community_events}/_search"
+        path = f"/{self._names.community_events}/_search"
+
+        def search(body: dict[str, Any]) -> list[EventHit]:
             page: EventPage = self._send("POST", path, body, params, EventPage)
-            hits = page.hits.hits
+            return page.hits.hits
+
+        for hits in pages(search, body):
             yield from (hit.source for hit in hits)
-            if len(hits) < PAGE:
-                return
-            body["search_after"] = hits[-1].sort
 
     # -- writing ------------------------------------------------------------
 
@@ -317,73 +299,23 @@ class EventStore:
         refused: list[tuple[_Document, str]] = []
         encode = msgspec.json.encode
         lines = [(d, action(d) + encode(d) + b"\n") for d in documents]
-        for pending in _bounded(lines):
-            backoff = pauses(self._limit)
-            while pending:
-                pending, done, reason = self._attempt(pending, conflicts, refused)
-                stored += done
-                if done:
-                    backoff = pauses(self._limit)
-                if pending:
-                    self._pause(backoff, reason)
+        for group in _bounded(lines):
+            taken: list[int] = []
+            refusals = bulk.write(
+                self._client,
+                None,
+                [line for _, line in group],
+                self._limit,
+                waiting=self._waiting,
+                sleep=self._sleep,
+                conflicts=taken,
+            )
+            conflicts += [group[position][0] for position in sorted(taken)]
+            refused += [
+                (group[r.position][0], f"{r.type}: {r.reason}") for r in refusals
+            ]
+            stored += len(group) - len(taken) - len(refusals)
         return WriteOutcome(stored, conflicts, refused)
-
-    def _attempt(
-        self,
-        pending: list[_Line[_Document]],
-        conflicts: list[_Document],
-        refused: list[tuple[_Document, str]],
-    ) -> tuple[list[_Line[_Document]], int, str | None]:
-        """Send documents once.
-
-        Args:
-            pending: the documents.
-            conflicts: extended by those whose ``_id`` or version was taken.
-            refused: extended by those that are refused permanently.
-
-        Returns:
-            The documents to send again, the number of those stored, and the reason to
-            send documents again.
-        """
-        body = b"".join([line for _, line in pending])
-        try:
-            answer = self._request(
-                "POST",
-                "/_bulk",
-                body,
-                {"filter_path": "items.*.status,items.*.error"},
-                {"content-type": "application/x-ndjson"},
-            )
-        except OpenSearchException as error:
-            if not is_transient(error):
-                raise
-            return pending, 0, describe(error)
-        again: list[_Line[_Document]] = []
-        done, reason = 0, None
-        items = decoded(answer, BulkResults).items
-        for entry, item in zip(pending, items, strict=True):
-            (result,) = item.values()
-            if (refusal := result.error) is None:
-                done += 1
-            elif result.status == 409:
-                conflicts.append(entry[0])
-            elif result.status in TRANSIENT_STATUSES or refusal.type == _BLOCKED:
-                again.append(entry)
-                reason = f"{result.status} {refusal.type}: {refusal.reason}"
-            else:
-                refused.append((entry[0], f"{refusal.type}: {refusal.reason}"))
-        return again, done, reason
-
-    def _pause(self, backoff: Iterator[float], reason: str | None) -> None:
-        pause = next(backoff, None)
-        if pause is None:
-            raise SearchUnavailableError(
-                f"OpenSearch has accepted no documents for {self._limit:.0f} seconds "
-                f"({reason}). Run the same command again when it accepts writes."
-            )
-        if self._waiting:
-            self._waiting(f"OpenSearch temporarily refuses writes ({reason})")
-        self._sleep(pause)
 
     # -- requests -----------------------------------------------------------
 
@@ -415,10 +347,9 @@ class EventStore:
         path: str,
         body: Any = None,
         params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> Any:
         return self._client.transport.perform_request(
-            method, path, params=dict(params or {}), headers=headers, body=body
+            method, path, params=dict(params or {}), body=body
         )
 
 

@@ -21,9 +21,9 @@ from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
 from ..search.health import HealthGate
+from ..search.paging import IncompletePageError
 from ..search.seqno import (
     NOTHING,
-    IncompletePageError,
     ShardPosition,
     StoredDocument,
     page,

@@ -12,8 +12,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import StatsDashboardError
-from ..search.documents import read_many
 from ..search.lock import describe_holder, is_held, read_lock
+from ..search.multi_get import get_many
 from ..search.names import Names
 from ..usage_events import dead_letters
 from ..usage_events.dead_letters import DeadLetters
@@ -153,7 +153,8 @@ def read_migration_status(
         now: aware.
     """
     months, strange = survey(client, names, event_types, ranges)
-    bookmarks = read_many(client, names.reindexing, [m.id for m in months])
+    found = get_many(client, [{"_id": m.id} for m in months], names.reindexing)
+    bookmarks = {doc["_id"]: doc["_source"] for doc in found if doc}
     holder: str | None = None
     if client.indices.exists(index=names.reindexing):
         document = read_lock(client, names.reindexing, lock)

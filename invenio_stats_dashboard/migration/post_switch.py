@@ -15,8 +15,8 @@ from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.client import is_found
 from ..search.documents import Bookmark, by_shard
+from ..search.multi_get import get_many
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.indices import Month
 from . import alias_actions
@@ -323,8 +323,8 @@ def _absent(client: OpenSearch, index: str, ids: Iterable[str]) -> set[str]:
     """Return the ids that an index does not hold at this moment."""
     absent: set[str] = set()
     for part in _parts(sorted(ids)):
-        answer = client.mget(index=index, body={"ids": part}, _source=False)
-        absent |= {doc["_id"] for doc in answer["docs"] if not is_found(doc)}
+        found = get_many(client, [{"_id": id} for id in part], index, source=False)
+        absent |= {id for id, doc in zip(part, found, strict=True) if not doc}
     return absent
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ..search.paging import composite
+
 DEPTHS = (1_000, 20_000)
 """Number of records that each shard returns, in the first and the second attempt."""
 
@@ -127,16 +129,12 @@ class TopRecordsReader:
 
     def _all(self) -> Iterator[tuple[str, int]]:
         """Yield all records with their number of events."""
-        source = {"record": {"terms": {"field": self._field}}}
-        composite: dict[str, Any] = {"size": PAGE, "sources": [source]}
-        while True:
-            answer = self._search({"composite": composite})
-            found = answer.get("aggregations", {}).get("found", {"buckets": []})
-            for bucket in found["buckets"]:
-                yield bucket["key"]["record"], bucket["doc_count"]
-            if "after_key" not in found:
-                return
-            composite = {**composite, "after": found["after_key"]}
+
+        def search(records: dict[str, Any]) -> dict[str, Any]:
+            return self._search(records).get("aggregations", {}).get("found", {})
+
+        for bucket in composite(search, {"record": self._field}, PAGE):
+            yield bucket["key"]["record"], bucket["doc_count"]
 
     def _search(self, aggregation: dict[str, Any]) -> Any:
         return self._client.search(

@@ -13,9 +13,11 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import SearchUnavailableError
-from .client import TRANSIENT_STATUSES, describe, is_transient, pauses
+from .client import TRANSIENT_STATUSES, decoded, describe, is_transient, pauses
 
 _BLOCK = "cluster_block_exception"
+_CONFLICT = "version_conflict_engine_exception"
+_PATHS = "errors,items.*._id,items.*.status,items.*.error"
 _RETRIED_TYPES = frozenset(
     {
         _BLOCK,
@@ -44,10 +46,6 @@ class _Brief(msgspec.Struct):
 class _Full(msgspec.Struct):
     errors: bool
     items: list[dict[str, _Result]]
-
-
-_decode_brief = msgspec.json.Decoder(_Brief).decode
-_decode_full = msgspec.json.Decoder(_Full).decode
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class NotStoredError(SearchUnavailableError):
 
 
 def write(
-    text_client: OpenSearch,
+    client: OpenSearch,
     index: str | None,
     actions: Sequence[bytes],
     limit: float,
@@ -108,14 +106,15 @@ def write(
     timeout: float = 60,
     waiting: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    conflicts: list[int] | None = None,
 ) -> list[Refusal]:
     """Store documents, and retry those that are refused for temporary reasons.
 
     The actions must be safe to send twice (an id, and a version or ``create``). A
-    version conflict counts as success: this or a later version is stored.
+    version conflict is not a refusal: this or a later version is stored.
 
     Args:
-        text_client: does not decode responses.
+        client: may or may not decode responses.
         index: index or alias for all documents; None if each action names its own.
         actions: for each document, its action line and its source line, both with
             their line feed.
@@ -124,6 +123,10 @@ def write(
         timeout: seconds for one request.
         waiting: called with a sentence before each pause.
         sleep: waits for the given seconds; may raise to stop the retries.
+        conflicts: extended by the positions of the actions with a version conflict, in
+            any order. If the response to an earlier attempt was lost, they include
+            those that it stored. None does not read them, so that OpenSearch returns
+            the outcomes of single actions only after an error.
 
     Returns:
         The documents that are refused permanently.
@@ -138,28 +141,33 @@ def write(
     pending = list(range(len(actions)))
     refusals: list[Refusal] = []
     backoff = pauses(limit)
-    brief = True
+    # To read conflicts, the first response must be full: in the second one, everything
+    # that the first request created would be a conflict.
+    brief = conflicts is None
     reason: str | None
     waiting_ones: list[Refusal] | None
     while True:
         reason = waiting_ones = None
         try:
             body = b"".join([actions[i] for i in pending])
-            answer = text_client.transport.perform_request(
+            answer = client.transport.perform_request(
                 "POST",
                 f"/{index}/_bulk" if index else "/_bulk",
-                params=dict(params, filter_path="errors") if brief else params,
+                params=dict(params, filter_path="errors" if brief else _PATHS),
                 headers={"content-type": "application/x-ndjson"},
                 body=body,
             )
-            if not _decode_brief(answer).errors:
+            if not decoded(answer, _Brief).errors:
                 return refusals
             if brief:
                 # Only the full response names the documents, so request that.
                 brief = False
                 continue
             before = len(pending)
-            waiting_ones, refused = _sort_out(pending, _decode_full(answer).items)
+            items = decoded(answer, _Full).items
+            if conflicts is not None:
+                conflicts += _conflicting(pending, items)
+            waiting_ones, refused = _sort_out(pending, items)
             refusals += refused
             if not waiting_ones:
                 return refusals
@@ -193,7 +201,7 @@ def _sort_out(
     refused: list[Refusal] = []
     for position, item in zip(pending, items, strict=True):
         result = next(iter(item.values()))
-        if result.error is None or _is_stored(result):
+        if result.error is None or _conflicts(result):
             continue
         passes = (
             result.status in TRANSIENT_STATUSES or result.error.type in _RETRIED_TYPES
@@ -210,7 +218,12 @@ def _sort_out(
     return again, refused
 
 
-def _is_stored(result: _Result) -> bool:
+def _conflicting(pending: list[int], items: list[dict[str, _Result]]) -> list[int]:
+    """Return the positions of the actions with a version conflict."""
+    results = (next(iter(item.values())) for item in items)
+    return [n for n, result in zip(pending, results, strict=True) if _conflicts(result)]
+
+
+def _conflicts(result: _Result) -> bool:
     """Return whether a conflict shows that this or a later version is stored."""
-    error = result.error
-    return error is not None and error.type == "version_conflict_engine_exception"
+    return result.error is not None and result.error.type == _CONFLICT

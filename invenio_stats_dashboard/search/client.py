@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import msgspec
 from flask import Flask
@@ -34,32 +34,10 @@ _CLIENTS = "invenio-stats-dashboard-clients"
 _MOST_CLIENTS = 50
 """Number of clients at which a process makes new ones, should options change often."""
 
-_NO_INDEX = "index_not_found_exception"
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 _Answer = TypeVar("_Answer")
 _Kind = TypeVar("_Kind")
-
-
-class _ReadError(Protocol):
-    """The error of one document in the response to an ``_mget``."""
-
-    @property
-    def type(self) -> str: ...
-
-    @property
-    def reason(self) -> str | None: ...
-
-
-class _ReadDocument(Protocol):
-    """One document in the decoded response to an ``_mget``."""
-
-    @property
-    def error(self) -> _ReadError | None: ...
-
-
-_Document = TypeVar("_Document", bound=_ReadDocument)
 
 
 class _Undecoded(JSONSerializer):
@@ -126,9 +104,9 @@ def text_client(app: Flask, timeout: float = 60) -> OpenSearch:
 def json_client(app: Flask, timeout: float = 30, max_retries: int = 3) -> OpenSearch:
     """Return a client for the application's cluster that decodes responses.
 
-    A partial answer to a search or a count is an error. In the answer to an ``_mget``,
-    :func:`is_found` finds the documents that could not be read. All callers in a
-    process share the client, and so its connections.
+    A partial answer to a search or a count is an error; so is one to
+    :func:`.multi_get.get_many`. All callers in a process share the client, and so its
+    connections.
 
     Args:
         app: the Flask application.
@@ -291,42 +269,6 @@ def _require_counted(answer: dict[str, Any]) -> dict[str, Any]:
         reason = {"error": {"reason": "Not all shards could be counted."}}
         raise TransportError(503, "partial_count", reason)
     return answer
-
-
-def require_read(docs: list[_Document]) -> list[_Document]:
-    """Raise an error if a document of an ``_mget`` could not be read.
-
-    OpenSearch answers 200 even if a shard is unavailable, for example while it
-    relocates. Call this inside the request of :func:`patiently`, which then repeats
-    it. A missing index is not an error: it has no documents.
-
-    Args:
-        docs: the ``docs`` of the response.
-
-    Returns:
-        The same documents.
-
-    Raises:
-        TransportError: with a transient status.
-    """
-    for doc in docs:
-        if doc.error and doc.error.type != _NO_INDEX:
-            reason = {"error": {"reason": doc.error.reason}}
-            raise TransportError(503, doc.error.type, reason)
-    return docs
-
-
-def is_found(doc: dict[str, Any]) -> bool:
-    """Return whether a document in the decoded response to an ``_mget`` exists.
-
-    Raises:
-        TransportError: with a transient status; the document could not be read, so it
-            may exist. See :func:`require_read`.
-    """
-    error = doc.get("error")
-    if error and error["type"] != _NO_INDEX:
-        raise TransportError(503, error["type"], {"error": error})
-    return doc.get("found", False)
 
 
 def describe(error: Exception | None) -> str:

@@ -9,7 +9,7 @@ work of a frozen run, the frozen run's next write fails, and it stops.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -17,7 +17,6 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from ..errors import LockLostError
-from .client import is_found
 
 Version = tuple[int, int]
 """Sequence number and primary term of a document's last write."""
@@ -186,22 +185,3 @@ def by_shard(stored: Mapping[str, _Value]) -> dict[int, _Value]:
     JSON stores the numbers as text.
     """
     return {int(shard): value for shard, value in stored.items()}
-
-
-def read_many(
-    client: OpenSearch, index: str, ids: Iterable[str]
-) -> dict[str, dict[str, Any]]:
-    """Return the documents of those bookmarks that exist, by id.
-
-    The read is real-time: it does not depend on a refresh.
-
-    Raises:
-        TransportError: a bookmark could not be read.
-    """
-    if not ids:
-        return {}
-    try:
-        answer = client.mget(index=index, body={"ids": list(ids)})
-    except NotFoundError:
-        return {}
-    return {d["_id"]: d["_source"] for d in answer["docs"] if is_found(d)}

@@ -1,17 +1,25 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Decode one page of search results into typed hits.
+"""Read all hits of a search, or all buckets of an aggregation, page by page.
 
-Only the fields that the type declares are decoded.
+:func:`search_page` sends one search with the client that does not decode responses. It
+decodes only the fields that a type declares, and a partial answer is an error.
 """
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
+from opensearchpy import OpenSearch
+
+from ..errors import SearchUnavailableError
 
 _Hit = TypeVar("_Hit")
+
+
+class IncompletePageError(SearchUnavailableError):
+    """OpenSearch returned an incomplete page; the same request can succeed later."""
 
 
 class _Shards(msgspec.Struct):
@@ -58,3 +66,93 @@ def page_decoder(
     return msgspec.json.Decoder(
         SearchPage[hit], strict=strict  # type: ignore[valid-type]
     ).decode
+
+
+def search_page(
+    text_client: OpenSearch,
+    index: str,
+    body: Mapping[str, Any],
+    decode: Callable[[str | bytes], SearchPage[_Hit]],
+    params: Mapping[str, Any] | None = None,
+    one_shard: bool = False,
+) -> list[_Hit]:
+    """Send one search and return its hits.
+
+    Args:
+        text_client: does not decode responses.
+        index: index or alias; only named in the error if the body has a point in time.
+        body: of the request.
+        decode: the result of :func:`page_decoder`.
+        params: parameters of the request.
+        one_shard: the search selects exactly one shard, which must answer.
+
+    Raises:
+        IncompletePageError: a shard is missing, failed or timed out.
+        TransportError: the request failed.
+    """
+    answer = text_client.transport.perform_request(
+        "POST",
+        "/_search" if "pit" in body else f"/{index}/_search",
+        params={"allow_partial_search_results": "false", **(params or {})},
+        body=msgspec.json.encode(body),
+    )
+    page = decode(answer)
+    if not page.is_complete or (one_shard and page.shards.successful != 1):
+        raise IncompletePageError(
+            f"The response of {index} is incomplete. Run the same command again when "
+            "the cluster is healthy."
+        )
+    return page.hits
+
+
+def pages(
+    search: Callable[[dict[str, Any]], Sequence[_Hit]], body: Mapping[str, Any]
+) -> Iterator[Sequence[_Hit]]:
+    """Yield the hits of each page of a search; the last page may be empty.
+
+    Args:
+        search: sends the body of one page and returns its hits. A partial answer must
+            be an error: a page with fewer hits than requested is taken for the last
+            one.
+        body: of the first page, with its ``size`` and a ``sort`` that is unique for
+            each document.
+    """
+    after: dict[str, Any] = {}
+    while True:
+        hits = search({**body, **after})
+        yield hits
+        if len(hits) < body["size"]:
+            return
+        after = {"search_after": _sort_values(hits[-1])}
+
+
+def _sort_values(hit: Any) -> Any:
+    return hit["sort"] if isinstance(hit, dict) else hit.sort
+
+
+def composite(
+    search: Callable[[dict[str, Any]], Mapping[str, Any]],
+    fields: Mapping[str, str],
+    size: int,
+    aggs: Mapping[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield one bucket for each combination of values, sorted by the values.
+
+    Args:
+        search: sends one aggregation and returns its result, which is empty if the
+            indices do not exist. A partial answer must be an error.
+        fields: key in ``bucket["key"]`` -> name of a keyword field.
+        size: maximum number of buckets in one response.
+        aggs: aggregations of each bucket.
+    """
+    sources = [{key: {"terms": {"field": field}}} for key, field in fields.items()]
+    inner = {"aggs": aggs} if aggs else {}
+    after: dict[str, Any] = {}
+    while True:
+        of_page = {"size": size, "sources": sources, **after}
+        found = search({"composite": of_page, **inner})
+        buckets = found.get("buckets", [])
+        yield from buckets
+        if len(buckets) < size:
+            return
+        after = {"after": found["after_key"]}

@@ -10,7 +10,6 @@ stored. A reader first reads the checkpoint, then refreshes the index, and never
 past that checkpoint.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch
 
-from ..errors import SearchUnavailableError
-from .paging import page_decoder
+from .paging import page_decoder, search_page
 
 NOTHING = -1
 """The position before the first sequence number."""
@@ -69,10 +67,6 @@ class StoredDocument(msgspec.Struct, gc=False):
 
 
 _decode_page = page_decoder(StoredDocument)
-
-
-class IncompletePageError(SearchUnavailableError):
-    """OpenSearch returned an incomplete page; the same request can succeed later."""
 
 
 def positions(client: OpenSearch, index: str) -> dict[int, ShardPosition]:
@@ -165,23 +159,11 @@ def page(
         "sort": ["_seq_no"],
         "track_total_hits": False,
     }
-    answer = text_client.transport.perform_request(
-        "POST",
-        f"/{index}/_search",
-        params={
-            "preference": f"_shards:{shard}|_primary",
-            "allow_partial_search_results": "false",
-            "request_timeout": timeout,
-        },
-        body=json.dumps(body).encode(),
-    )
-    decoded = _decode_page(answer)
-    if not decoded.is_complete or decoded.shards.successful != 1:
-        raise IncompletePageError(
-            f"The response of shard {shard} of {index} is incomplete. Run the same "
-            "command again; it continues from here."
-        )
-    return decoded.hits
+    params = {
+        "preference": f"_shards:{shard}|_primary",
+        "request_timeout": timeout,
+    }
+    return search_page(text_client, index, body, _decode_page, params, one_shard=True)
 
 
 _WIDEST = 64

@@ -30,6 +30,7 @@ from ..search.names import (
     USAGE_FAMILIES,
     Names,
 )
+from ..search.paging import composite, pages
 from ..search.seqno import positions_of_all
 
 PAGE = 1000
@@ -406,22 +407,14 @@ class AggregationStatusReader:
         query: dict[str, Any] = {"match_all": {}}
         if communities is not None:
             query = {"terms": {"community_id": list(communities)}}
-        composite: dict[str, Any] = {
-            "size": PAGE,
-            "sources": [{"community": {"terms": {"field": "community_id"}}}],
-        }
+        alias = self._names.aggregates(family)
+
+        def search(communities: dict[str, Any]) -> dict[str, Any]:
+            answer = self._search(alias, query, {"communities": communities})
+            return answer.get("communities", {})
+
         ends = {"first": {"min": day}, "last": {"max": day}}
-        while True:
-            answer = self._search(
-                self._names.aggregates(family),
-                query,
-                {"communities": {"composite": composite, "aggs": ends}},
-            )
-            page = answer.get("communities", {"buckets": []})
-            yield from page["buckets"]
-            if len(page["buckets"]) < PAGE:
-                return
-            composite["after"] = page["after_key"]
+        return composite(search, {"community": "community_id"}, PAGE, ends)
 
     def _open(self, query: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
         body: dict[str, Any] = {
@@ -430,16 +423,16 @@ class AggregationStatusReader:
             "sort": ["community_id"],
             "_source": ["community_id", "redo"],
         }
-        while True:
-            hits = self._client.search(
-                index=self._names.bookmarks, body=body, params=_PARAMS
-            )["hits"]["hits"]
+
+        def search(page: dict[str, Any]) -> list[dict[str, Any]]:
+            index = self._names.bookmarks
+            answer = self._client.search(index=index, body=page, params=_PARAMS)
+            return answer["hits"]["hits"]
+
+        for hits in pages(search, body):
             for hit in hits:
                 source = hit["_source"]
                 yield source["community_id"], tuple(source["redo"])
-            if len(hits) < PAGE:
-                return
-            body["search_after"] = hits[-1]["sort"]
 
     def _search(
         self, target: str, query: dict[str, Any], aggregations: dict[str, Any]

@@ -24,8 +24,10 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..search import index_templates as templates
-from ..search.client import describe, is_found, is_transient, patiently
+from ..search.client import describe, is_transient, patiently
+from ..search.multi_get import get_many
 from ..search.names import SCHEMA, Names
+from ..search.paging import pages
 from .dead_letters import letter_id
 
 EventName = tuple[str, str]
@@ -194,26 +196,22 @@ class Journal:
         except NotFoundError:
             return {}
         found: dict[str, dict[str, EventName]] = {}
-        after: list[Any] | None = None
         forgotten = (datetime.now(UTC) - _FORGOTTEN).isoformat()
-        while hits := self._page(after):
+        body = {
+            "size": _PAGE,
+            "query": {"term": {"queue": self._queue}},
+            "sort": [{"written_at": "asc"}, {"run": "asc"}],
+        }
+        for hits in pages(self._search, body):
             for hit in hits:
                 id, source = hit["_id"], hit["_source"]
                 if source["written_at"] < forgotten:
                     self._delete(id)
                 elif id != self._id:
                     found[id] = {d: tuple(c) for d, c in source["messages"].items()}
-            after = hits[-1]["sort"]
         return found
 
-    def _page(self, after: list[Any] | None) -> list[dict[str, Any]]:
-        body: dict[str, Any] = {
-            "size": _PAGE,
-            "query": {"term": {"queue": self._queue}},
-            "sort": [{"written_at": "asc"}, {"run": "asc"}],
-        }
-        if after:
-            body["search_after"] = after
+    def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         answer = self._client.search(index=self._index, body=body)
         return answer["hits"]["hits"]
 
@@ -224,9 +222,7 @@ class Journal:
             {"_index": self._dead_letter, "_id": letter_id(index, id)}
             for index, id in called
         ]
-        answer = self._client.mget(body={"docs": wanted}, params={"_source": "false"})
-        # an event that could not be read may exist, and must not be written again
-        there = [is_found(doc) for doc in answer["docs"]]
+        there = get_many(self._client, wanted, source=False)
         pairs = zip(called, there, there[len(called) :], strict=False)
         return {name for name, event, letter in pairs if event or letter}
 

@@ -22,6 +22,7 @@ from opensearchpy import OpenSearch
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.client import patiently
+from ..search.multi_get import get_many
 from ..search.names import Names
 from ..search.seqno import NOTHING, StoredDocument, page, positions, scan
 from .dead_letters import Letter, action, decode_letter, letter_of, store
@@ -158,9 +159,9 @@ class Replay:
 
     def _there(self, letters: Sequence[Letter]) -> set[int]:
         """Return the positions of the letters whose events are already stored."""
-        docs = [{"_index": x.index, "_id": x.id, "_source": False} for x in letters]
-        answer = self._client.mget(body={"docs": docs})["docs"]
-        return {n for n, doc in enumerate(answer) if doc.get("found")}
+        docs = [{"_index": x.index, "_id": x.id} for x in letters]
+        found = get_many(self._client, docs, source=False)
+        return {n for n, doc in enumerate(found) if doc}
 
     def _create(self, letters: Sequence[Letter]) -> list[bulk.Refusal]:
         # "updated_timestamp" is the time of indexing. Aggregations that continue from

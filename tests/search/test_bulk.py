@@ -11,6 +11,7 @@ import pytest
 
 from invenio_stats_dashboard.errors import SearchUnavailableError
 from invenio_stats_dashboard.search import bulk
+from invenio_stats_dashboard.search.client import json_client, text_client
 
 MAPPING = {"properties": {"number": {"type": "long"}}}
 
@@ -52,6 +53,21 @@ def test_an_existing_version_counts_as_stored(client, text, numbers):
     older = [action("a", 1, version=1, **external), action("b", 1)]
     assert bulk.write(text, numbers, older, 5) == []
     assert stored(client, numbers) == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("kind", [json_client, text_client])
+def test_a_conflict_is_reported_if_the_caller_asks_for_conflicts(
+    app, client, numbers, kind
+):
+    def create(id, number):
+        return action(id, number).replace(b'"index"', b'"create"')
+
+    assert not bulk.write(kind(app), numbers, [create("b", 1)], 5)
+    conflicts = []
+    actions = [create("a", 1), create("b", 2), create("c", "no number"), create("d", 4)]
+    (refusal,) = bulk.write(kind(app), numbers, actions, 5, conflicts=conflicts)
+    assert (refusal.position, conflicts) == (2, [1])
+    assert stored(client, numbers) == {"a": 1, "b": 1, "d": 4}
 
 
 def test_a_blocked_index_is_tried_again_until_the_block_is_lifted(

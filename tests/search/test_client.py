@@ -5,15 +5,17 @@
 
 import os
 
+import msgspec
 import pytest
 from opensearchpy.exceptions import TransportError
 
 from invenio_stats_dashboard.search.client import (
-    is_found,
+    count,
     is_transient,
     json_client,
     text_client,
 )
+from invenio_stats_dashboard.search.multi_get import get_many, stored_sources
 
 ALL = {"query": {"match_all": {}}}
 
@@ -51,14 +53,42 @@ def test_a_count_that_misses_a_shard_fails_and_can_be_repeated(app, two):
     assert is_transient(failure.value)
 
 
-def test_a_document_that_cannot_be_read_is_not_a_missing_one(app, two):
+@pytest.mark.parametrize("kind", [json_client, text_client])
+def test_the_number_of_documents_is_complete_with_either_client(app, two, kind):
+    there, _ = two.split(",")
+    assert count(kind(app), there) == count(kind(app), f"{there},{there}-no") == 1
+    assert count(kind(app), there, {"term": {"field": 2}}) == 0
+    with pytest.raises(TransportError) as failure:
+        count(kind(app), two)
+    assert is_transient(failure.value)
+
+
+@pytest.mark.parametrize("source", [True, False])
+def test_a_document_that_cannot_be_read_is_not_a_missing_one(app, two, source):
     client = json_client(app, max_retries=0)
     there, away = two.split(",")
-    (missing,) = client.mget(index=there, body={"ids": ["a"]})["docs"]
-    assert not is_found(missing)
-    (unreadable,) = client.mget(index=away, body={"ids": ["a"]})["docs"]
+    assert get_many(client, [{"_id": "a"}], there, source) == [None]
+    assert get_many(client, [{"_id": "a"}], f"{there}-no", source) == [None]
     with pytest.raises(TransportError) as failure:
-        is_found(unreadable)
+        get_many(client, [{"_id": "a", "_index": away}], None, source)
+    assert is_transient(failure.value)
+
+
+def test_an_undecoded_document_that_cannot_be_read_is_not_a_missing_one(app, two):
+    there, away = two.split(",")
+
+    def read(index):
+        body = {"ids": ["a"]}
+        answer = text_client(app).transport.perform_request(
+            "POST", f"/{index}/_mget", body=body
+        )
+        return stored_sources(answer, msgspec.Raw)
+
+    for index in (there, f"{there}-no"):
+        (missing,) = read(index)
+        assert (missing.found, missing.source) == (False, None)
+    with pytest.raises(TransportError) as failure:
+        read(away)
     assert is_transient(failure.value)
 
 

@@ -22,17 +22,17 @@ from opensearchpy import OpenSearch
 
 from ...errors import StatsDashboardError
 from ...search import bulk, index_templates
-from ...search.client import patiently, require_read
+from ...search.client import patiently
+from ...search.documents import Version
+from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
+from ...search.paging import pages
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
 from .distinct import distinct
 from .interning import CellNumbers
 from .numbers import Numbers
 from .record_reader import bounds
-
-Version = tuple[int, int]
-"""Sequence number and primary term of a document."""
 
 _Item = TypeVar("_Item")
 
@@ -84,25 +84,6 @@ class _Source(msgspec.Struct):
     kept: _Rows
 
 
-class _Error(msgspec.Struct):
-    type: str
-    reason: str | None = None
-
-
-class _Doc(msgspec.Struct):
-    id: str = msgspec.field(name="_id")
-    seq_no: int = msgspec.field(name="_seq_no", default=-1)
-    term: int = msgspec.field(name="_primary_term", default=-1)
-    found: bool = False
-    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b""))
-    error: _Error | None = None
-
-
-class _Docs(msgspec.Struct):
-    docs: list[_Doc]
-
-
-_decode_docs = msgspec.json.Decoder(_Docs).decode
 _decode_source = msgspec.json.Decoder(_Source).decode
 
 
@@ -118,7 +99,7 @@ class StoredContribution:
 
     place: ContributionPlace
     version: Version
-    source: bytes
+    source: msgspec.Raw
 
     def contributions(self, parents: Numbers, cells: CellNumbers) -> Contributions:
         """Decode the contributions.
@@ -328,11 +309,10 @@ class ContributionStore:
             "_source": ["due_parents"],
             "track_total_hits": False,
         }
-        while hits := self._search(body):
+        for hits in pages(self._search, body):
             for hit in hits:
                 days = hit["_source"]["due_parents"].items()
                 found.update(parent for parent, day in days if day <= today)
-            body["search_after"] = hits[-1]["sort"]
         return found
 
     def missing(self) -> Iterator[str]:
@@ -370,11 +350,11 @@ class ContributionStore:
     ) -> Iterator[tuple[ContributionPlace, StoredContribution | None]]:
         body = msgspec.json.encode({"ids": [place.id for place in places]})
 
-        def read() -> list[_Doc]:
+        def read() -> list[StoredSource[msgspec.Raw]]:
             answer = self._text.transport.perform_request(
                 "POST", f"/{self._index}/_mget", params=dict(params), body=body
             )
-            return require_read(_decode_docs(answer).docs)
+            return stored_sources(answer, msgspec.Raw)
 
         for place, doc in zip(places, self._patiently(read), strict=True):
             version = (doc.seq_no, doc.term)

@@ -14,13 +14,9 @@ from datetime import date
 
 from opensearchpy import OpenSearch
 
+from ...search.documents import Version
 from ...search.names import Names
-from .contribution_store import (
-    ContributionPlace,
-    ContributionStore,
-    Version,
-    part_of,
-)
+from .contribution_store import ContributionPlace, ContributionStore, part_of
 from .contributions import Contributions, changed_days, of_part
 from .dirty_communities import CommunityState, DirtyCommunities
 from .interning import CellNumbers

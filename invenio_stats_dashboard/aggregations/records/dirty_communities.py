@@ -19,8 +19,11 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import StatsDashboardError
 from ...search import bulk
-from ...search.client import is_found, patiently
+from ...search.client import patiently
+from ...search.documents import Version, version_of
+from ...search.multi_get import get_many
 from ...search.names import BASES, RECORD_FAMILIES, Names
+from ...search.paging import pages
 
 DaysByBasis = dict[str, tuple[str, ...]]
 """Basis -> sorted days, ``YYYY-MM-DD``."""
@@ -62,7 +65,7 @@ class CommunityState:
     why: str | None = None
     since: str | None = None
     note: str | None = None
-    version: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+    version: Version | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_read(self) -> bool:
@@ -134,16 +137,8 @@ class DirtyCommunities:
             "sort": ["community_id"],
             "seq_no_primary_term": True,
         }
-        found: list[CommunityState] = []
-        while True:
-            answer = patiently(
-                lambda: self._client.search(index=self._index, body=body), self._limit
-            )
-            hits = answer["hits"]["hits"]
-            found += [_state(hit) for hit in hits]
-            if len(hits) < _PAGE:
-                return found
-            body["search_after"] = hits[-1]["sort"]
+        found = pages(self._search, body)
+        return [_state(hit) for hits in found for hit in hits]
 
     # -- noting -------------------------------------------------------------
 
@@ -212,17 +207,18 @@ class DirtyCommunities:
             stored = self.states(wanted)
             wanted = {c: more for c, more in wanted.items() if stored[c].note != note}
 
+    def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = patiently(
+            lambda: self._client.search(index=self._index, body=body), self._limit
+        )
+        return answer["hits"]["hits"]
+
     def _read(self, communities: Iterable[str]) -> list[CommunityState]:
-        ids = [_id(community) for community in communities]
-
-        def read() -> list[dict[str, Any]]:
-            docs = self._client.mget(index=self._index, body={"ids": ids})["docs"]
-            return [doc for doc in docs if is_found(doc)]
-
-        try:
-            return [_state(doc) for doc in patiently(read, self._limit)]
-        except NotFoundError:
-            return []
+        docs = [{"_id": _id(community)} for community in communities]
+        found = patiently(
+            lambda: get_many(self._client, docs, self._index), self._limit
+        )
+        return [_state(doc) for doc in found if doc]
 
     def _write(self, states: Iterable[CommunityState]) -> None:
         states = list(states)
@@ -326,5 +322,5 @@ def _state(hit: dict[str, Any]) -> CommunityState:
         why=stored.get("why"),
         since=stored.get("since"),
         note=stored.get("note"),
-        version=(hit["_seq_no"], hit["_primary_term"]),
+        version=version_of(hit),
     )

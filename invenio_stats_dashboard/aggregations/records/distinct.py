@@ -9,6 +9,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ...search.client import patiently
+from ...search.paging import composite
 
 PAGE = 10_000
 """Maximum number of values in one response."""
@@ -39,26 +40,22 @@ def distinct(
     Raises:
         SearchUnavailableError: OpenSearch accepted no requests for too long.
     """
-    source: dict[str, Any] = {
-        "sources": [{"value": {"terms": {"field": field}}}],
-        "size": page,
-    }
-    body = {
-        "size": 0,
-        "query": {"bool": {"filter": list(filters)}},
-        "aggs": {"values": {"composite": source}},
-        "track_total_hits": False,
-    }
+    query = {"bool": {"filter": list(filters)}}
     params = {"ignore_unavailable": "true"}
     if shard is not None:
         params["preference"] = f"_shards:{shard}|_primary"
-    while True:
+
+    def search(values: dict[str, Any]) -> dict[str, Any]:
+        body = {
+            "size": 0,
+            "query": query,
+            "aggs": {"values": values},
+            "track_total_hits": False,
+        }
         answer = patiently(
             lambda: client.search(index=index, body=body, params=params), limit
         )
-        found = answer.get("aggregations", {}).get("values", {"buckets": []})
-        for bucket in found["buckets"]:
-            yield bucket["key"]["value"], bucket["doc_count"]
-        if len(found["buckets"]) < page:
-            return
-        source["after"] = found["after_key"]
+        return answer.get("aggregations", {}).get("values", {})
+
+    for bucket in composite(search, {"value": field}, page):
+        yield bucket["key"]["value"], bucket["doc_count"]

@@ -11,16 +11,17 @@ contain similar numbers of parents. All versions of a parent are in the same ran
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
 from opensearchpy import OpenSearch
 
 from ...community_events.documents import ADDED
-from ...errors import SearchUnavailableError
-from ...search.client import patiently, require_read
+from ...search.client import patiently
+from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
+from ...search.paging import page_decoder, pages, search_page
 from .dates import day_number, first_day
 from .interning import CellNumbers
 from .numbers import Numbers
@@ -109,15 +110,6 @@ class _EventHit(msgspec.Struct, gc=False):
     sort: list[int | str]
 
 
-class _Hits(msgspec.Struct):
-    hits: list[_EventHit]
-
-
-class _Page(msgspec.Struct):
-    hits: _Hits
-    timed_out: bool
-
-
 class _Facts(msgspec.Struct, gc=False):
     created: str
     published: str | None = None
@@ -127,23 +119,9 @@ class _Facts(msgspec.Struct, gc=False):
     owner: str | None = None
 
 
-class _Error(msgspec.Struct):
-    type: str
-    reason: str | None = None
+_Answer = TypeVar("_Answer")
 
-
-class _Doc(msgspec.Struct, gc=False):
-    id: str = msgspec.field(name="_id")
-    source: _Facts | None = msgspec.field(name="_source", default=None)
-    error: _Error | None = None
-
-
-class _Docs(msgspec.Struct):
-    docs: list[_Doc]
-
-
-_decode_page = msgspec.json.Decoder(_Page).decode
-_decode_docs = msgspec.json.Decoder(_Docs).decode
+_decode_page = page_decoder(_EventHit)
 
 
 class RecordReader:
@@ -223,7 +201,7 @@ class RecordReader:
                 day(day_number(event.event_date[:10]))
         return pl.DataFrame(columns, schema=EVENTS)
 
-    def _pages(self, filters: list[dict[str, Any]]) -> Iterator[list[_EventHit]]:
+    def _pages(self, filters: list[dict[str, Any]]) -> Iterator[Sequence[_EventHit]]:
         body: dict[str, Any] = {
             "size": PAGE,
             "query": {"bool": {"filter": filters}},
@@ -231,29 +209,20 @@ class RecordReader:
             "sort": ["_seq_no", "record_id", "community_id", "place"],
             "track_total_hits": False,
         }
-        path = f"/{self._names.community_events}/_search"
-        params = {
-            "ignore_unavailable": "true",
-            "allow_partial_search_results": "false",
-        }
-        while True:
-            page = self._send("POST", path, body, params)
-            if page.timed_out:
-                raise SearchUnavailableError(
-                    "OpenSearch did not return all community events in time. Run the "
-                    "same command again when the cluster is healthy."
-                )
-            yield page.hits.hits
-            if len(page.hits.hits) < PAGE:
-                return
-            body["search_after"] = page.hits.hits[-1].sort
+        alias, params = self._names.community_events, {"ignore_unavailable": "true"}
+        return pages(
+            lambda page: self._patiently(
+                lambda: search_page(self._client, alias, page, _decode_page, params)
+            ),
+            body,
+        )
 
     def _records(self, recids: Numbers, parents: Sequence[int]) -> pl.DataFrame:
         columns: dict[str, list[Any]] = {name: [] for name in RECORDS}
         ids = sorted(recids)
         for start in range(0, len(ids), RECIDS):
             for doc in self._facts(ids[start : start + RECIDS]):
-                if doc.source is not None:
+                if doc.found:
                     number = recids[doc.id]
                     self._append(columns, number, parents[number], doc.source)
         return pl.DataFrame(columns, schema=RECORDS)
@@ -271,35 +240,15 @@ class RecordReader:
         columns["volume"].append(facts.data_volume or 0)
         columns["cells"].append(self._cells.of(facts.subcounts, facts.owner))
 
-    def _facts(self, recids: Sequence[str]) -> list[_Doc]:
-        path = f"/{self._names.record_facts}/_mget"
-
-        def read(answer: bytes) -> list[_Doc]:
-            return require_read(_decode_docs(answer).docs)
-
+    def _facts(self, recids: Sequence[str]) -> list[StoredSource[_Facts]]:
         # Whole sources, because OpenSearch takes ten times as long to filter them.
-        return self._send("POST", path, {"ids": recids}, {}, read)
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any],
-        params: dict[str, str],
-        read: Callable[[bytes], Any] = _decode_page,
-    ) -> Any:
-        """Send a request until its response can be read.
-
-        Returns:
-            The result of ``read``.
-        """
-        encoded = msgspec.json.encode(body)
-        return patiently(
-            lambda: read(
-                self._client.transport.perform_request(
-                    method, path, params=params, body=encoded
-                )
-            ),
-            self._limit,
-            self._waiting,
+        path = f"/{self._names.record_facts}/_mget"
+        body = msgspec.json.encode({"ids": recids})
+        return self._patiently(
+            lambda: stored_sources(
+                self._client.transport.perform_request("POST", path, body=body), _Facts
+            )
         )
+
+    def _patiently(self, request: Callable[[], _Answer]) -> _Answer:
+        return patiently(request, self._limit, self._waiting)

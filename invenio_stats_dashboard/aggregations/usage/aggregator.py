@@ -22,6 +22,7 @@ from ...search.names import (
     USAGE_SNAPSHOT,
     Names,
 )
+from ...search.paging import composite
 from ...subcounts import Subcount
 from ..aggregate_indices import AggregateIndices
 from ..aggregate_reader import DocumentRange
@@ -431,14 +432,9 @@ class UsageAggregator:
         """Return all communities for which a document is stored."""
         found: set[str] = set()
         for store in (self._deltas, self._seen, self._snapshots):
-            source = {"community": {"terms": {"field": "community_id"}}}
-            composite: dict[str, Any] = {"size": 5000, "sources": [source]}
-            while True:
-                values = self._aggregation(store, {"composite": composite})
-                found |= {bucket["key"]["community"] for bucket in values["buckets"]}
-                if "after_key" not in values:
-                    break
-                composite["after"] = values["after_key"]
+            search = partial(self._aggregation, store)
+            buckets = composite(search, {"community": "community_id"}, 5000)
+            found |= {bucket["key"]["community"] for bucket in buckets}
         return sorted(found)
 
     def _aggregation(

@@ -8,7 +8,7 @@ between two pages is therefore neither missed nor read twice, and a page whose r
 was lost can be requested again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, overload
 
@@ -18,7 +18,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
-from ...search.paging import page_decoder
+from ...search.paging import page_decoder, pages, search_page
 from ...search.pipelining import ahead
 from .event_columns import CountedEvent
 
@@ -29,9 +29,10 @@ LIMIT = 120.0
 """Seconds to retry while OpenSearch accepts no requests."""
 
 _KEEP_ALIVE = "5m"
-
+_TIMEOUT = {"request_timeout": 60}
 
 _Source = TypeVar("_Source")
+_Answer = TypeVar("_Answer")
 
 
 class _Hit(msgspec.Struct, Generic[_Source], gc=False):
@@ -123,19 +124,17 @@ class EventReader(Generic[_Source]):
                 yield from ahead(self._pages({**body, "pit": pit}, index))
 
     def _pages(self, body: dict[str, Any], index: str) -> Iterator[list[_Source]]:
-        while True:
-            page = self._decode_page(self._send("POST", "/_search", body))
-            if not page.is_complete or page.shards.successful != 1:
-                raise SearchUnavailableError(
-                    f"The response of {index} is incomplete. Run the same command "
-                    "again when the cluster is healthy."
+        def search(page: dict[str, Any]) -> list[_Hit[_Source]]:
+            decode = self._decode_page
+            return self._patiently(
+                lambda: search_page(
+                    self._client, index, page, decode, _TIMEOUT, one_shard=True
                 )
-            hits = page.hits
+            )
+
+        for hits in pages(search, body):
             if hits:
                 yield [hit.source for hit in hits]
-            if len(hits) < PAGE:
-                return
-            body = {**body, "search_after": hits[-1].sort}
 
     @contextmanager
     def _point_in_time(self, index: str, shard: int) -> Iterator[dict[str, str]]:
@@ -146,7 +145,12 @@ class EventReader(Generic[_Source]):
         }
         path = f"/{index}/_search/point_in_time"
         try:
-            pit = _decode_opened(self._send("POST", path, None, params)).pit_id
+            answer = self._patiently(
+                lambda: self._client.transport.perform_request(
+                    "POST", path, params={**params, **_TIMEOUT}
+                )
+            )
+            pit = _decode_opened(answer).pit_id
         except NotFoundError:
             raise SearchUnavailableError(
                 f"The index {index} no longer exists, because a cut-over has replaced "
@@ -161,20 +165,5 @@ class EventReader(Generic[_Source]):
                     "DELETE", "/_search/point_in_time", body={"pit_id": [pit]}
                 )
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | None,
-        params: Mapping[str, Any] | None = None,
-    ) -> Any:
-        return patiently(
-            lambda: self._client.transport.perform_request(
-                method,
-                path,
-                params=dict(params or {}, request_timeout=60),
-                body=None if body is None else msgspec.json.encode(body),
-            ),
-            self._limit,
-            self._waiting,
-        )
+    def _patiently(self, request: Callable[[], _Answer]) -> _Answer:
+        return patiently(request, self._limit, self._waiting)

@@ -245,6 +245,9 @@ class BreakdownSource:
     ) -> Iterator[Any]:
         """Yield the hits of all pages.
 
+        Unlike :func:`~..search.paging.pages`, it adapts the number of hits in a page to
+        their size, and can start with a page that was read together with others.
+
         Args:
             search: makes the request, from the keys of the body that select a page.
             decode: decodes a response.

@@ -137,7 +137,11 @@ class _Reading:
         return [self._page({})]
 
     def pages(self, page: _Page) -> Iterator[list[_Hit]]:
-        """Yield the hits of a page and of those that follow it."""
+        """Yield the hits of a page and of those that follow it.
+
+        Unlike :func:`~..search.paging.pages`, it starts with a page that was read
+        together with those of other families.
+        """
         while True:
             hits = page.hits.hits
             yield hits

@@ -160,7 +160,11 @@ class Replay:
     def _there(self, letters: Sequence[Letter]) -> set[int]:
         """Return the positions of the letters whose events are already stored."""
         docs = [{"_index": x.index, "_id": x.id} for x in letters]
-        found = get_many(self._client, docs, source=False)
+        found = patiently(
+            lambda: get_many(self._client, docs, source=False),
+            self._limit,
+            self._waiting,
+        )
         return {n for n, doc in enumerate(found) if doc}
 
     def _create(self, letters: Sequence[Letter]) -> list[bulk.Refusal]:

@@ -11,6 +11,10 @@ import pytest
 from invenio_stats.proxies import current_stats
 from invenio_stats.tasks import aggregate_events
 
+from invenio_stats_dashboard.errors import SearchUnavailableError
+from invenio_stats_dashboard.search.client import json_client, text_client
+from invenio_stats_dashboard.usage_events.replay import Replay
+
 from ..helpers.commands import run
 from ..helpers.processes import Forked, kill_me
 from ..helpers.statistics import documents
@@ -142,6 +146,21 @@ def test_an_event_refused_again_stays_with_the_newest_reason(usage):
     assert letter["id"] == bad[0]["_id"] and letter["reason"] == done["reason"]
     assert letter["source"] == source
     assert len(usage.seen()) == 6
+
+
+def test_an_event_that_cannot_be_read_is_not_counted_as_missing(usage):
+    keep(usage, letters(usage, 2))
+    index = usage.names.events_month("view", MONTH)
+    nowhere = {"index.routing.allocation.require._name": "no-such-node"}
+    usage.client.indices.create(
+        index=index,
+        body={"settings": nowhere},
+        params={"wait_for_active_shards": "0"},
+    )
+    client, text = json_client(usage.app, max_retries=0), text_client(usage.app)
+    replay = Replay(client, text, usage.names, limit=1)
+    with pytest.raises(SearchUnavailableError, match="did not answer"):
+        replay.run(dry_run=True)
 
 
 def test_a_dry_run_changes_nothing_and_says_so(usage):

@@ -238,7 +238,7 @@ _MIGRATION = (
         ("database-scans",),
         "When the database was last scanned because an index is missing, and when the "
         "next batch of deferred captures is due.",
-        ("batch_at", "busy_until", "ended_at"),
+        ("batch_at", "busy_until", "ended_at", "holder"),
         ("community_events.scan_budget.ScanBudget",),
         ("community_events.scan_budget.ScanBudget",),
         "Never.",

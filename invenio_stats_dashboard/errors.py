@@ -27,6 +27,17 @@ class UsageError(StatsDashboardError):
     exit_code = 2
 
 
+class NotReadableError(UsageError):
+    """The community does not exist, or the identity may not read its statistics.
+
+    The text does not reveal which, so that nobody can probe for hidden communities.
+    """
+
+
+class GlobalNotReadableError(UsageError):
+    """The identity may not read the statistics of the instance."""
+
+
 class NotReadyError(StatsDashboardError):
     """A prerequisite is missing; the text names the command that creates it."""
 

@@ -60,19 +60,18 @@ def anybody() -> Identity:
 
 
 def seen(
-    identity: Identity | None, by: str, ids: Collection[str]
+    identity: Identity, by: str, ids: Collection[str]
 ) -> dict[str, VisibleRecord]:
     """Return the records that a caller may see, by id.
 
     Args:
-        identity: of the caller; None for a guest.
+        identity: of the caller.
         by: :data:`RECID`, or :data:`PARENT` for the latest version of each.
         ids: of records or parents; at most 10,000.
 
     Raises:
         OpenSearchException: the cluster does not answer.
     """
-    identity = identity or anybody()
     if not current_rdm_records_service.check_permission(identity, "search"):
         return {}
     return _found(identity, by, ids)

@@ -6,12 +6,16 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
+from functools import wraps
+from typing import Any
 
 import xxhash
 from flask import Response, request
 from flask_login import current_user
+from flask_resources import resource_requestctx
+from flask_resources.config import resolve_from_conf
 from flask_resources.errors import MIMETypeNotAccepted
 from werkzeug.datastructures import MIMEAccept
 
@@ -27,18 +31,47 @@ _LEVEL = 6
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def negotiated(formats: Mapping[str, str]) -> str:
+def negotiated(
+    response_handlers: Any,
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Decorate a method of a resource: choose the format of its response.
+
+    The stock decorator ignores the parameter ``format`` and the qualities of the Accept
+    header.
+
+    Args:
+        response_handlers: media type -> response handler, the default first; or
+            ``from_conf`` of their name in the configuration.
+    """
+
+    def decorator(method: Callable[..., Response]) -> Callable[..., Response]:
+        @wraps(method)
+        def inner(self: Any, *args: Any, **kwargs: Any) -> Response:
+            handlers = resolve_from_conf(response_handlers, self.config)
+            media_type = chosen(handlers)
+            resource_requestctx.accept_mimetype = media_type
+            resource_requestctx.response_handler = handlers[media_type]
+            return method(self, *args, **kwargs)
+
+        return inner
+
+    return decorator
+
+
+def chosen(media_types: Collection[str]) -> str:
     """Return the media type that ``format`` selects, else the Accept header.
 
     Args:
-        formats: name -> media type, the default first.
+        media_types: the possible ones, the default first.
 
     Raises:
         MIMETypeNotAccepted: the caller accepts none of them.
     """
-    named = formats.get(request.args.get("format", ""))
-    if named or not request.accept_mimetypes:
-        return named or next(iter(formats.values()))
+    named = FORMATS.get(request.args.get("format", ""))
+    if named in media_types:
+        return named
+    if not request.accept_mimetypes:
+        return next(iter(media_types))
     # parameters of a media type, such as charset, do not matter
     accepted = MIMEAccept(
         [
@@ -48,11 +81,9 @@ def negotiated(formats: Mapping[str, str]) -> str:
     )
     words = set(accepted.values())
     # with the same quality, a named type goes before one that a wildcard matches
-    found = max(
-        formats.values(), key=lambda type: (accepted.quality(type), type in words)
-    )
+    found = max(media_types, key=lambda type: (accepted.quality(type), type in words))
     if not accepted.quality(found):
-        raise MIMETypeNotAccepted(allowed_mimetypes=formats.values())
+        raise MIMETypeNotAccepted(allowed_mimetypes=media_types)
     return found
 
 

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask_principal import Identity
+from invenio_access.permissions import system_process
+from invenio_communities.proxies import current_communities
 from invenio_db import db
+from invenio_pidstore.errors import PIDDeletedError, PIDDoesNotExistError
+from invenio_records_resources.services import Service
 
 from ..aggregations.aggregate_removal import OwnIndex
 from ..aggregations.runner import (
@@ -22,6 +26,7 @@ from ..aggregations.runner import (
 from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.backfill_locks import announced
 from ..community_events.backfill_run import BackfillRun
+from ..community_events.database import database_errors
 from ..community_events.database_indexes import (
     DatabaseIndexes,
     IndexProgress,
@@ -40,9 +45,16 @@ from ..community_events.scan_budget import ScanBudget
 from ..community_events.selection import Selection
 from ..community_events.status import EventsStatus, events_status
 from ..community_events.store import EventStore
-from ..errors import LockedError, NotReadyError, UsageError
+from ..errors import (
+    GlobalNotReadableError,
+    LockedError,
+    NotReadableError,
+    NotReadyError,
+    UsageError,
+)
+from ..permissions import GLOBAL, Subject
 from ..queries import argument_parsing
-from ..queries.query import SeriesQuery, SeriesResult, SeriesRow
+from ..queries.visible_records import anybody
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..search.site_templates import shards_and_replicas
@@ -57,33 +69,56 @@ from .aggregation import (
 )
 from .aggregation_status import AggregationStatusReader
 from .preparation import Preparation
-from .reading import StatsRead, read_stats
 from .removal import destroy_indices
-from .reports import MostUsedRecords, most_used_records
+from .results import CommunityStatsItem
 from .scheduler import ScheduledRunReport, catch_up
-from .series import SeriesService
+from .series_readers import SeriesReaders
 from .status import StatsStatus, read_status
 
 if TYPE_CHECKING:
-    from ..reports.counter.assembly import CounterReport, ReportProgress
+    from invenio_communities.communities.records.api import Community
+
+    from .config import CommunityStatsServiceConfig
+    from .event_reindexing import EventReindexingService
 
 _SHORT = 20
 """Seconds that live capture retries requests; after that its task is sent again."""
 
+_LONGEST_NAME = 256
 
-class CommunityStatsService:
+
+class CommunityStatsService(Service):
     """Generates community events, and counts, reads and deletes statistics.
+
+    Statistics are read for an identity: :meth:`read`, :meth:`read_community` and
+    :meth:`read_global` check its permission. The other methods are operations, which
+    only commands and tasks call.
 
     The methods need an application context, for the database. Creating the service
     opens no connection.
 
     Args:
+        config: permission policy and results.
         app: the application.
+        reindexing: migrates usage events.
+        subcounts: returns the registry of breakdowns.
     """
 
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.names = Names.of(app)
+    def __init__(
+        self,
+        config: "CommunityStatsServiceConfig",
+        app: Flask,
+        reindexing: "EventReindexingService",
+        subcounts: Callable[[], Mapping[str, Subcount]],
+    ) -> None:
+        super().__init__(config)
+        self.app, self.names = app, Names.of(app)
+        self._reindexing, self._subcounts = reindexing, subcounts
+
+    @property
+    def subcounts(self) -> Mapping[str, Subcount]:
+        """Return the registry of breakdowns."""
+        return self._subcounts()
 
     def generate_record_community_events(
         self,
@@ -322,7 +357,9 @@ class CommunityStatsService:
         options = self._options(
             community_ids, families, start_date, end_date, rebuild, dry_run
         )
-        return aggregate(self.app, options, progress, waiting, call)
+        return aggregate(
+            self.app, self.subcounts, options, progress, waiting, call
+        )
 
     def check_aggregation(
         self,
@@ -379,11 +416,9 @@ class CommunityStatsService:
         Raises:
             OpenSearchException: the cluster does not answer.
         """
-        reindexing = self.app.extensions[
-            "invenio-stats-dashboard"
-        ].event_reindexing_service
         client = json_client(self.app, timeout=60)
-        return Preparation(self.app, client, self, reindexing, 0).missing().waits_for
+        preparation = Preparation(self.app, client, self, self._reindexing, 0)
+        return preparation.missing().waits_for
 
     def help_aggregating(self, run: str) -> int:
         """Do steps of an active run of :meth:`aggregate`, until none is left.
@@ -394,7 +429,7 @@ class CommunityStatsService:
         Returns:
             The number of steps done; 0 if the run has ended.
         """
-        return help_with(self.app, run)
+        return help_with(self.app, self.subcounts, run)
 
     def catch_up(
         self, call: Callable[[str, int], None] | None = None
@@ -411,9 +446,8 @@ class CommunityStatsService:
             StatsDashboardError: :meth:`aggregate` failed; the next run continues.
             OpenSearchException: the cluster does not answer.
         """
-        state = self.app.extensions["invenio-stats-dashboard"]
         try:
-            return catch_up(self.app, self, state.event_reindexing_service, call)
+            return catch_up(self.app, self, self._reindexing, call)
         except LockedError:
             return None
 
@@ -438,7 +472,7 @@ class CommunityStatsService:
             self.app,
             json_client(self.app, timeout=60),
             self._reader(),
-            self.app.extensions["invenio-stats-dashboard"].event_reindexing_service,
+            self._reindexing,
             argument_parsing.with_global(community_ids),
             every,
         )
@@ -463,94 +497,79 @@ class CommunityStatsService:
             size
         )
 
-    def read_stats(
-        self,
-        community_id: str,
-        family: str,
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-    ) -> StatsRead:
-        """Return the documents of one community and family, one for each day.
-
-        On days without a stored document a delta is zero, and a snapshot equals the
-        preceding one; their ``updated_timestamp`` is None. Days after today are left
-        out.
+    def read(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
+        """Return the statistics of a community or of the instance.
 
         Args:
-            community_id: UUID, slug, or ``global``.
-            family: of :data:`~..search.names.FAMILIES`.
-            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
-                last one by default.
-            end_date: last day, inclusive; today by default.
-
-        Returns:
-            The checked arguments, and an iterator that fetches the documents.
+            identity: of the caller.
+            id_or_slug: UUID or slug of a community, or ``global`` for the instance. A
+                community with the slug ``global`` is read by its UUID.
 
         Raises:
-            UsageError: an argument is invalid, or the community does not exist.
+            NotReadableError: see :meth:`read_community`.
+            GlobalNotReadableError: the identity may not read the statistics of the
+                instance.
+            UsageError: the community does not exist, and the identity is the system.
             DatabaseUnavailableError: the database does not answer.
         """
-        return read_stats(self.app, community_id, family, start_date, end_date)
+        if id_or_slug == GLOBAL:
+            return self.read_global(identity)
+        if system_process in identity.provides:
+            # operators may know which communities exist, so the error names it
+            (id_or_slug,) = argument_parsing.communities(self._reader(), [id_or_slug])
+        return self.read_community(identity, id_or_slug)
+
+    def read_community(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
+        """Return the statistics of a community.
+
+        Args:
+            identity: of the caller.
+            id_or_slug: UUID or slug of the community.
+
+        Raises:
+            NotReadableError: the community does not exist, or the identity may not read
+                its statistics; the text is the same.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        action = "read_community_stats"
+        with database_errors():
+            community = _community(id_or_slug)
+            if community is None or not self.check_permission(
+                identity, action, record=community
+            ):
+                raise NotReadableError(
+                    "There is no community of this name whose statistics you may read."
+                )
+            subject = Subject(
+                id=str(community.id),
+                slug=community.slug or str(community.id),
+                title=community.metadata.get("title"),
+                public=self.check_permission(anybody(), action, record=community),
+            )
+        return self.result_item(self, identity, subject)
+
+    def read_global(self, identity: Identity) -> CommunityStatsItem:
+        """Return the statistics of the instance.
+
+        Raises:
+            GlobalNotReadableError: the identity may not read them.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        action = "read_global_stats"
+        with database_errors():
+            if not self.check_permission(identity, action):
+                raise GlobalNotReadableError(
+                    "You may not read the statistics of the whole instance."
+                )
+            is_public = self.check_permission(anybody(), action)
+        return self.result_item(
+            self, identity, Subject(GLOBAL, GLOBAL, None, is_public)
+        )
 
     @cached_property
-    def series(self) -> SeriesService:
+    def series(self) -> SeriesReaders:
         """Return the readers of series, which are created once."""
-        return SeriesService(self.app)
-
-    def read_series(self, query: SeriesQuery) -> SeriesResult:
-        """Return the result of a query about a community's numbers.
-
-        Totals come from doc values. Breakdowns come from snapshots that are complete,
-        else from deltas. The number of requests to OpenSearch is bounded.
-
-        Args:
-            query: the query. Its days should not be after today: the result would have
-                zeros for them.
-
-        Returns:
-            The result. A community without documents has zeros.
-
-        Raises:
-            UsageError: the query names a metric, breakdown, interval or comparison that
-                does not exist, or ends before it begins.
-            SearchUnavailableError: OpenSearch accepted no requests for some seconds.
-            OpenSearchException: the cluster refuses a request.
-        """
-        return self.series.reader.read(query)
-
-    def series_rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
-        """Return the result of a query as rows of a table, one at a time.
-
-        The numbers are those of :meth:`read_series`. With ``top=None`` only the values
-        of one interval are in memory, however many rows the table has.
-
-        Args:
-            query: the query.
-
-        Returns:
-            Rows by interval, totals first; the range first, then the range that it is
-            compared with. Intervals in which a value is zero have no row for it.
-
-        Raises:
-            UsageError: as :meth:`read_series`; raised with the first row.
-            SearchUnavailableError: OpenSearch accepted no requests for some seconds;
-                can be raised after some rows.
-        """
-        return self.series.reader.rows(query)
-
-    def series_version(self, community_id: str) -> str:
-        """Return a text that changes whenever a community's numbers may have changed.
-
-        Args:
-            community_id: UUID or ``global``.
-
-        Returns:
-            Hexadecimal digits.
-
-        Raises:
-            SearchUnavailableError: OpenSearch accepted no requests for some seconds.
-        """
-        return self.series.freshness.version(community_id)
+        return SeriesReaders(self.app, self.subcounts)
 
     def labels(
         self, breakdown: str, ids: Iterable[str], language: str | None = None
@@ -579,96 +598,6 @@ class CommunityStatsService:
         """
         return self.series.labels.of_breakdowns(keys, language)
 
-    def most_used_records(
-        self,
-        community_id: str,
-        identity: Identity | None = None,
-        by: str = "views",
-        of: str = "parents",
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-        size: int = 10,
-        seconds: int = 0,
-    ) -> MostUsedRecords:
-        """Return the most viewed or most downloaded records of a community.
-
-        They are counted from the usage events, so no aggregation is needed. A record
-        that the caller may not see has a rank and a count, but no identifier or title.
-
-        Args:
-            community_id: UUID, slug, or ``global``.
-            identity: of the caller, on which it depends which records are named; None
-                for an anonymous user.
-            by: ``views`` or ``downloads``.
-            of: ``parents`` for all versions of a record together, or ``records`` for
-                each version.
-            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
-                last one by default.
-            end_date: last day, inclusive; today by default.
-            size: number of rows, 1 to 100, at most.
-            seconds: for which the site may cache the numbers, but not the titles; 0
-                counts now.
-
-        Raises:
-            UsageError: an argument is invalid, or the community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            OpenSearchException: the cluster does not answer, or not completely.
-        """
-        return most_used_records(
-            self.app,
-            community_id,
-            identity,
-            by,
-            of,
-            start_date,
-            end_date,
-            size,
-            seconds,
-        )
-
-    def counter_report(
-        self,
-        community_id: str,
-        month: str,
-        identity: Identity | None = None,
-        progress: "Callable[[ReportProgress], None] | None" = None,
-        waiting: Callable[[str], None] | None = None,
-        hidden: bool = False,
-        most: int | None = None,
-    ) -> "CounterReport":
-        """Return the COUNTER dataset report of a community and month.
-
-        It has the format of Make Data Count. It is counted from the usage events, one
-        day at a time, so no aggregation is needed. docs/counter.md and the header of
-        the report list where it differs from the standard.
-
-        Args:
-            community_id: UUID, slug, or ``global``.
-            month: ``YYYY-MM``; the current month is reported up to today.
-            identity: of the caller, on which it depends which records are named; None
-                for the public records.
-            progress: called several times during the count.
-            waiting: called with a sentence whenever OpenSearch accepts no requests.
-            hidden: include records that the caller may not see, by their DOI or
-                address, without a title.
-            most: maximum number of events to count; None without a limit.
-
-        Returns:
-            Its header, and an iterator that creates the datasets.
-
-        Raises:
-            UsageError: the month is malformed or in the future, or has more events than
-                ``most``, or the community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            SearchUnavailableError: OpenSearch did not answer, or not completely.
-            OpenSearchException: the cluster does not answer at the start.
-        """
-        from ..reports.counter.assembly import counter_report  # it needs Polars
-
-        return counter_report(
-            self.app, community_id, month, identity, progress, waiting, hidden, most
-        )
-
     def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
         """Delete the bookmarks of all sources, so that the next runs count all again.
 
@@ -684,7 +613,7 @@ class CommunityStatsService:
             LockedError: an aggregation is running.
             OpenSearchException: the cluster does not answer.
         """
-        return clear_bookmarks(self.app, dry_run)
+        return clear_bookmarks(self.app, self.subcounts, dry_run)
 
     def destroy_indices(
         self, everything: bool = False, dry_run: bool = False
@@ -737,7 +666,7 @@ class CommunityStatsService:
                 "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
                 "Set it to True, restart, and run the same command again."
             )
-        subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
+        subcounts = self.subcounts
         reader = self._reader(timeout, subcounts)
         client = text_client(self.app)
         client.transport.perform_request("GET", "/")  # fail now if it does not answer
@@ -828,3 +757,18 @@ class CommunityStatsService:
             created_from=start,
             created_before=end,
         )
+
+
+def _community(id_or_slug: str) -> "Community | None":
+    """Return a community, also a deleted one with a tombstone; None if none exists."""
+    if not 0 < len(id_or_slug) <= _LONGEST_NAME or not _is_storable(id_or_slug):
+        return None
+    try:
+        return current_communities.service.record_cls.pid.resolve(id_or_slug)
+    except (PIDDoesNotExistError, PIDDeletedError):
+        return None
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether the database accepts a text as a parameter of a query."""
+    return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)

@@ -6,7 +6,8 @@
 from flask import Flask, current_app, g, request
 from flask_menu import current_menu
 
-from ..permissions import GlobalNotReadableError, readable_global
+from ..errors import GlobalNotReadableError
+from ..proxies import current_stats_dashboard
 from .layout import offer_layouts
 from .shown import has_global_page, has_page
 
@@ -42,7 +43,7 @@ def _is_global_link_visible() -> bool:
     if not (config["STATS_DASHBOARD_MENU_ENABLED"] and has_global_page(config)):
         return False
     try:
-        readable_global(g.identity)
+        current_stats_dashboard.community_stats_service.read_global(g.identity)
     except GlobalNotReadableError:
         return False
     return True

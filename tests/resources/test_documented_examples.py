@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from invenio_stats_dashboard.resources.config import StatsDashboardResourceConfig
+from invenio_stats_dashboard.resources.config import CommunityStatsResourceConfig
 from invenio_stats_dashboard.resources.stats_queries import queries
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
@@ -59,7 +59,7 @@ def test_the_documented_answer_has_the_form_of_a_real_one(site, anyone):
 
 
 def test_every_parameter_and_every_query_is_documented():
-    config = StatsDashboardResourceConfig
+    config = CommunityStatsResourceConfig
     for schema in (config.series_arguments, config.records_arguments):
         for name, field in schema().load_fields.items():
             assert f"`{field.data_key or name}`" in TEXT

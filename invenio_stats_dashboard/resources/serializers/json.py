@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from flask_resources import BaseSerializer
 from msgspec.json import encode
 
 from ...permissions import Subject
@@ -16,7 +17,41 @@ from ..labels import AnswerLabels
 
 if TYPE_CHECKING:
     from ...reports.counter.assembly import CounterReport
-    from ...services.reports import MostUsedRecords
+    from ...services.most_used_records import MostUsedRecords
+    from ..responses import RecordsAnswer, SeriesAnswer
+
+
+class DocumentJSONSerializer(BaseSerializer):
+    """Serialises a document that consists of JSON types."""
+
+    def serialize_object(self, obj: object) -> bytes:
+        """Return the document as JSON."""
+        return encode(obj)
+
+
+class SeriesJSONSerializer(BaseSerializer):
+    """Executes a query and serialises its result."""
+
+    def serialize_object(self, obj: "SeriesAnswer") -> bytes:
+        """Return the result as JSON."""
+        result = obj.item.series(obj.query)
+        return encode(series_answer(obj.item.subject, result, obj.labels, obj.links))
+
+
+class RecordsJSONSerializer(BaseSerializer):
+    """Serialises the most used records."""
+
+    def serialize_object(self, obj: "RecordsAnswer") -> bytes:
+        """Return the records as JSON."""
+        return encode(records_answer(obj.subject, obj.found, obj.link))
+
+
+class CounterJSONSerializer(BaseSerializer):
+    """Serialises a COUNTER report."""
+
+    def serialize_object(self, obj: "CounterReport") -> Iterator[bytes]:
+        """Yield the report as JSON, one dataset in each piece."""
+        return counter_pieces(obj)
 
 
 def series_answer(

@@ -6,11 +6,12 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import xxhash
 from flask import Flask
 from flask_principal import Identity
+from invenio_records_resources.services.base.results import ServiceListResult
 
 from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
@@ -58,7 +59,7 @@ class UsedRecord:
 
 
 @dataclass(frozen=True)
-class MostUsedRecords:
+class MostUsedRecords(ServiceListResult):
     """The most used records of a community in a range of days.
 
     Attributes:
@@ -91,8 +92,8 @@ class MostUsedRecords:
 
 def most_used_records(
     app: Flask,
-    community_id: str,
-    identity: Identity | None,
+    community: str,
+    identity: Identity,
     by: str,
     of: str,
     start_date: str | date | None = None,
@@ -100,12 +101,12 @@ def most_used_records(
     size: int = 10,
     seconds: int = 0,
 ) -> MostUsedRecords:
-    """Return the most used records; see ``CommunityStatsService.most_used_records``.
+    """Return the most used records; see ``CommunityStatsItem.most_used_records``.
 
     Args:
         app: the application.
-        community_id: UUID, slug, or ``global``.
-        identity: of the caller; None for an anonymous user.
+        community: UUID, or ``global``.
+        identity: of the caller, on which it depends which records are named.
         by: ``views`` or ``downloads``.
         of: ``parents`` or ``records``.
         start_date: first day, or None.
@@ -117,8 +118,6 @@ def most_used_records(
     argument_parsing.one_of(of, _FIELDS, "of")
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise UsageError(f"The size is {size!r}; it must be from 1 to {LARGEST}.")
-    # None is returned only without names
-    (community,) = cast(tuple[str, ...], argument_parsing.with_global([community_id]))
     first, last = argument_parsing.range_of_days(start_date, end_date)
     event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
     found = TopRecordsResult([], 0)
@@ -148,7 +147,7 @@ def _read(
 
 
 def _rows(
-    counts: list[tuple[str, int]], key: str, identity: Identity | None
+    counts: list[tuple[str, int]], key: str, identity: Identity
 ) -> Iterator[UsedRecord]:
     ids = [id for id, _ in counts]
     seen = visible_records.seen(identity, key, ids)

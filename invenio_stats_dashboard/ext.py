@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The Flask extension: connects configuration, services, resource and index templates."""
+"""The Flask extension: sets defaults, and creates the services and the resource."""
 
 from flask import Flask
 from werkzeug.utils import cached_property
@@ -10,8 +10,11 @@ from . import config, config_validation, subcounts, tasks
 from .community_events import capture
 from .migration.recovery import recover_cutovers
 from .package_templates import fixed_templates, record_mapping
-from .resources import CommunityStatsResource, CommunityStatsResourceConfig
-from .resources import stats_queries
+from .resources import (
+    CommunityStatsResource,
+    CommunityStatsResourceConfig,
+    stats_queries,
+)
 from .search.names import Names
 from .search.site_templates import extend_index_init, register_templates
 from .services import (
@@ -121,7 +124,7 @@ def finalize_app(app: Flask) -> None:
 
 
 def _register(app: Flask, service: CommunityStatsService) -> None:
-    """Register a service, once for each application.
+    """Register a service, unless this was done before.
 
     Raises:
         RuntimeError: another service has its id.

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flask_principal import AnonymousIdentity, Identity, Need
+from invenio_access.permissions import any_user
 from invenio_communities.proxies import current_communities
 from invenio_records_permissions.generators import AnyUser, Generator, SystemProcess
 from invenio_records_permissions.policies import BasePermissionPolicy
 
 if TYPE_CHECKING:
-    from flask_principal import Need
     from invenio_communities.communities.records.api import Community
 
 GLOBAL = "global"
@@ -22,13 +23,13 @@ GLOBAL = "global"
 class CommunityReaders(Generator):
     """Allows everyone who may read the community by the policy of the site."""
 
-    def needs(self, record: "Community | None" = None, **_: Any) -> Collection["Need"]:
+    def needs(self, record: "Community | None" = None, **_: Any) -> Collection[Need]:
         """Return the needs that the communities service requires for reading."""
         return _read_policy(record).needs
 
     def excludes(
         self, record: "Community | None" = None, **_: Any
-    ) -> Collection["Need"]:
+    ) -> Collection[Need]:
         """Return the needs that the communities service excludes from reading."""
         return _read_policy(record).excludes
 
@@ -45,6 +46,13 @@ class StatsDashboardPermissionPolicy(BasePermissionPolicy):
     can_read_global_stats = [AnyUser(), SystemProcess()]
 
     can_read_community_stats = [CommunityReaders(), SystemProcess()]
+
+
+def guest_identity() -> Identity:
+    """Return the identity of a caller who is not logged in."""
+    identity = AnonymousIdentity()
+    identity.provides.add(any_user)
+    return identity
 
 
 @dataclass(frozen=True)

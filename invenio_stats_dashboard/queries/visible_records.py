@@ -12,8 +12,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask_principal import AnonymousIdentity, Identity
-from invenio_access.permissions import any_user, system_identity
+from flask_principal import Identity
+from invenio_access.permissions import system_identity
 from invenio_rdm_records.proxies import current_rdm_records_service
 from invenio_rdm_records.records.systemfields.deletion_status import (
     RecordDeletionStatusEnum,
@@ -50,13 +50,6 @@ class VisibleRecord:
     published: str | None
     doi: str | None
     deleted: bool
-
-
-def anybody() -> Identity:
-    """Return the identity of a guest."""
-    identity = AnonymousIdentity()
-    identity.provides.add(any_user)
-    return identity
 
 
 def seen(

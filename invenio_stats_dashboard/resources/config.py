@@ -16,8 +16,8 @@ from .responses import (
     FileHandler,
     StreamedHandler,
     TaggedHandler,
-    answer_headers,
     file_headers,
+    series_headers,
 )
 from .schema import CounterArguments, RecordsArguments, SeriesArguments
 from .serializers.csv import SeriesCSVSerializer
@@ -55,7 +55,7 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
     counter_arguments = CounterArguments
 
     series_handlers = {
-        http.JSON: CompressedHandler(SeriesJSONSerializer(), headers=answer_headers),
+        http.JSON: CompressedHandler(SeriesJSONSerializer(), headers=series_headers),
         http.CSV: StreamedHandler(SeriesCSVSerializer(), headers=file_headers("csv")),
         http.XLSX: FileHandler(SeriesXLSXSerializer(), headers=file_headers("xlsx")),
     }

@@ -13,6 +13,7 @@ from typing import Any
 
 import xxhash
 from flask import Response, request
+from flask_babel import force_locale, get_locale
 from flask_login import current_user
 from flask_resources import resource_requestctx
 from flask_resources.config import resolve_from_conf
@@ -31,31 +32,45 @@ _LEVEL = 6
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def negotiated(
-    response_handlers: Any,
-) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Decorate a method of a resource: choose the format of its response.
+_View = Callable[..., Any]
+"""A method of a resource."""
 
-    The stock decorator ignores the parameter ``format`` and the qualities of the Accept
-    header.
+
+def negotiated(response_handlers: Any) -> Callable[[_View], _View]:
+    """Decorate a method of a resource: choose the handler of its response.
+
+    It replaces ``with_content_negotiation`` of flask-resources, which ignores the
+    parameter ``format`` and the qualities of the Accept header.
 
     Args:
         response_handlers: media type -> response handler, the default first; or
             ``from_conf`` of their name in the configuration.
     """
 
-    def decorator(method: Callable[..., Response]) -> Callable[..., Response]:
+    def decorator(method: _View) -> _View:
         @wraps(method)
-        def inner(self: Any, *args: Any, **kwargs: Any) -> Response:
+        def inner(self: Any) -> Any:
             handlers = resolve_from_conf(response_handlers, self.config)
             media_type = chosen(handlers)
             resource_requestctx.accept_mimetype = media_type
             resource_requestctx.response_handler = handlers[media_type]
-            return method(self, *args, **kwargs)
+            return method(self)
 
         return inner
 
     return decorator
+
+
+def localized(method: _View) -> _View:
+    """Decorate a method of a resource: respond in the language ``lang``, if given."""
+
+    @wraps(method)
+    def inner(self: Any) -> Any:
+        language = resource_requestctx.args.get("lang") or str(get_locale())
+        with force_locale(language):
+            return method(self)
+
+    return inner
 
 
 def chosen(media_types: Collection[str]) -> str:
@@ -95,11 +110,10 @@ def etag(*parts: object) -> str:
     return f'W/"{xxhash.xxh3_128_hexdigest(repr(parts).encode("utf-8", "replace"))}"'
 
 
-def is_fresh(tag: str) -> bool:
-    """Return whether the caller already has the response with this tag."""
-    return bool(request.if_none_match) and request.if_none_match.contains_weak(
-        tag[3:-1]
-    )
+def is_fresh(headers: Mapping[str, str]) -> bool:
+    """Return whether the caller already has the response with this entity tag."""
+    tag, known = headers.get("ETag"), request.if_none_match
+    return bool(tag and known and known.contains_weak(tag[3:-1]))
 
 
 def caching(tag: str, public: bool, seconds: int, by_caller: bool) -> dict[str, str]:

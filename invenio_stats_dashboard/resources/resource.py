@@ -7,16 +7,18 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import Response, g, request
-from flask_babel import force_locale, get_locale
+from flask import g, request
+from flask_babel import get_locale
 from flask_resources import (
     Resource,
     from_conf,
     request_parser,
     resource_requestctx,
+    response_handler,
     route,
 )
 from invenio_access.permissions import authenticated_user
+from invenio_records_resources.resources.records.resource import request_view_args
 
 from ..errors import TooManyEventsError
 from ..queries.query import SeriesQuery
@@ -25,10 +27,11 @@ from . import http
 from .labels import AnswerLabels
 from .openapi import description
 from .query_parser import bounds_question, question, range_of, refuse
-from .responses import RecordsAnswer, SeriesAnswer
+from .responses import RecordsContent, SeriesContent
 from .schema import site_languages
 
 if TYPE_CHECKING:
+    from ..reports.counter.assembly import CounterReport
     from ..services import CommunityStatsService
     from ..services.results import CommunityStatsItem
     from .config import CommunityStatsResourceConfig
@@ -37,15 +40,14 @@ if TYPE_CHECKING:
 class CommunityStatsResource(Resource):
     """Statistics of communities and of the instance.
 
-    The permission is checked before the parameters are, and the parameters before the
-    Accept header. So decorators are on the methods that have an item already.
+    Each view has two routes: one with a community, one for the whole instance.
 
     Args:
         config: routes, parameters, formats and limits.
         service: reads the statistics.
     """
 
-    # the decorator of the base class ignores the parameter ``format``
+    # ``http.negotiated`` chooses the format, not the decorator of the base class
     decorators: list[Any] = []
 
     def __init__(
@@ -56,74 +58,105 @@ class CommunityStatsResource(Resource):
 
     def create_url_rules(self) -> list[dict[str, Any]]:
         """Return the routes."""
-        routes = self.config.routes
+        views = {
+            "community": self.series,
+            "community-records": self.records,
+            "community-counter": self.counter,
+            "global": self.series,
+            "global-records": self.records,
+            "global-counter": self.counter,
+            "openapi": self.openapi,
+        }
         return [
-            route("GET", routes["community"], self.community),
-            route("GET", routes["community-records"], self.community_records),
-            route("GET", routes["community-counter"], self.community_counter),
-            route("GET", routes["global"], self.instance),
-            route("GET", routes["global-records"], self.instance_records),
-            route("GET", routes["global-counter"], self.instance_counter),
-            route("GET", routes["openapi"], self.openapi),
+            route("GET", self.config.routes[name], view, endpoint=name)
+            for name, view in views.items()
         ]
 
     # -- views --------------------------------------------------------------
 
-    def community(self) -> Response:
-        """Return series of a community."""
-        return self._series(self._community())
-
-    def community_records(self) -> Response:
-        """Return the most used records of a community."""
-        return self._records(self._community())
-
-    def community_counter(self) -> Response:
-        """Return the COUNTER report of a community."""
-        return self._counter(self._community())
-
-    def instance(self) -> Response:
-        """Return series of the instance."""
-        return self._series(self.service.read_global(g.identity))
-
-    def instance_records(self) -> Response:
-        """Return the most used records of the instance."""
-        return self._records(self.service.read_global(g.identity))
-
-    def instance_counter(self) -> Response:
-        """Return the COUNTER report of the instance."""
-        return self._counter(self.service.read_global(g.identity))
-
-    @http.negotiated(from_conf("openapi_handlers"))
-    def openapi(self) -> Response:
-        """Return the OpenAPI document of this resource."""
-        subcounts = self.service.subcounts
-        return _response(description(self.config, site_languages(), subcounts))
-
-    # -- inside -------------------------------------------------------------
-
-    @request_parser(from_conf("request_view_args"), location="view_args")
-    def _community(self) -> "CommunityStatsItem":
-        pid_value = resource_requestctx.view_args["pid_value"]
-        return self.service.read_community(g.identity, pid_value)
-
+    @request_view_args
     @request_parser(from_conf("series_arguments"), location="args")
     @http.negotiated(from_conf("series_handlers"))
-    def _series(self, item: "CommunityStatsItem") -> Response:
+    @http.localized
+    @response_handler()
+    def series(self) -> tuple[SeriesContent, int]:
+        """Return time series and totals."""
         arguments = resource_requestctx.args
+        item = self._item()
         query = self._query(item)
         language = arguments.get("lang") or str(get_locale())
-        tag = self._tag(item, query, language)
         headers = http.caching(
-            tag,
+            self._tag(item, query, language),
             item.subject.public,
             self.config.cache_seconds,
             by_caller="lang" not in arguments,
         )
-        if http.is_fresh(tag):
-            return Response(status=304, headers=headers)
-        with force_locale(language):
-            labels = AnswerLabels(self.service, language)
-            return _response(SeriesAnswer(item, query, labels, self._links(), headers))
+        labels = AnswerLabels(self.service, language)
+        return SeriesContent(item, query, labels, self._links(), headers), 200
+
+    @request_view_args
+    @request_parser(from_conf("records_arguments"), location="args")
+    @http.negotiated(from_conf("records_handlers"))
+    @response_handler()
+    def records(self) -> tuple[RecordsContent, int]:
+        """Return the most used records."""
+        arguments = resource_requestctx.args
+        item = self._item()
+        bounds = bounds_question({"basis": "added"}, item.id)
+        first, last = range_of(
+            arguments,
+            self.config.limits,
+            _now().date(),
+            lambda: item.freshness(bounds).first_day,
+        )
+        found = item.most_used_records(
+            by=arguments["by"],
+            of=arguments["of"],
+            start_date=first,
+            end_date=last,
+            size=arguments["size"],
+            seconds=self.config.cache_seconds,
+        )
+        return RecordsContent(item.subject, found, self._link()), 200
+
+    @request_view_args
+    @request_parser(from_conf("counter_arguments"), location="args")
+    @http.negotiated(from_conf("counter_handlers"))
+    @response_handler()
+    def counter(self) -> "tuple[CounterReport, int]":
+        """Return the COUNTER report of a month."""
+        month: date = resource_requestctx.args["month"]
+        item = self._item()
+        if month > _now().date():
+            refuse("month", f"{month:%Y-%m} is in the future.")
+        config, is_user = self.config, authenticated_user in g.identity.provides
+        most = config.counter_events_user if is_user else config.counter_events_guest
+        try:
+            report = item.counter_report(f"{month:%Y-%m}", most=most)
+        except TooManyEventsError as error:
+            log_in = "" if is_user else " for users who are not logged in"
+            refuse(
+                "month",
+                f"{error}{log_in}. Ask the operators of the site to create the report "
+                "with `invenio community-stats counter-report`.",
+            )
+        return report, 200
+
+    @http.negotiated(from_conf("openapi_handlers"))
+    @response_handler()
+    def openapi(self) -> tuple[dict[str, Any], int]:
+        """Return the OpenAPI document of this resource."""
+        subcounts = self.service.subcounts
+        return description(self.config, site_languages(), subcounts), 200
+
+    # -- inside -------------------------------------------------------------
+
+    def _item(self) -> "CommunityStatsItem":
+        """Return the statistics of the community in the path, or of the instance."""
+        pid_value = resource_requestctx.view_args.get("pid_value")
+        if pid_value is None:
+            return self.service.read_global(g.identity)
+        return self.service.read_community(g.identity, pid_value)
 
     def _query(self, item: "CommunityStatsItem") -> SeriesQuery:
         """Return the query that the parameters describe."""
@@ -154,50 +187,6 @@ class CommunityStatsResource(Resource):
             self.config.min_visitors,
         )
 
-    @request_parser(from_conf("records_arguments"), location="args")
-    @http.negotiated(from_conf("records_handlers"))
-    def _records(self, item: "CommunityStatsItem") -> Response:
-        arguments = resource_requestctx.args
-        bounds = bounds_question({"basis": "added"}, item.id)
-        first, last = range_of(
-            arguments,
-            self.config.limits,
-            _now().date(),
-            lambda: item.freshness(bounds).first_day,
-        )
-        found = item.most_used_records(
-            by=arguments["by"],
-            of=arguments["of"],
-            start_date=first,
-            end_date=last,
-            size=arguments["size"],
-            seconds=self.config.cache_seconds,
-        )
-        return _response(RecordsAnswer(item.subject, found, self._link()))
-
-    @request_parser(from_conf("counter_arguments"), location="args")
-    @http.negotiated(from_conf("counter_handlers"))
-    def _counter(self, item: "CommunityStatsItem") -> Response:
-        month: date = resource_requestctx.args["month"]
-        if month > _now().date():
-            refuse("month", f"{month:%Y-%m} is in the future.")
-        known = authenticated_user in g.identity.provides
-        most = (
-            self.config.counter_events_user
-            if known
-            else self.config.counter_events_guest
-        )
-        try:
-            report = item.counter_report(f"{month:%Y-%m}", most=most)
-        except TooManyEventsError as error:
-            log_in = "" if known else " for users who are not logged in"
-            refuse(
-                "month",
-                f"{error}{log_in}. Ask the operators of the site to create the report "
-                "with `invenio community-stats counter-report`.",
-            )
-        return _response(report)
-
     def _links(self) -> dict[str, str]:
         """Return the URLs of this result, by format."""
         return {"self": self._link()} | {
@@ -213,13 +202,8 @@ class CommunityStatsResource(Resource):
         ]
         if form:
             arguments.append(("format", form))
-        asked = f"?{urlencode(arguments)}" if arguments else ""
-        return f"{self.config.site_api_url}{request.path}{asked}"
-
-
-def _response(result: object) -> Response:
-    """Return the response of the format that the caller accepts."""
-    return resource_requestctx.response_handler.make_response(result, 200)
+        query = f"?{urlencode(arguments)}" if arguments else ""
+        return f"{self.config.site_api_url}{request.path}{query}"
 
 
 def _now() -> datetime:

@@ -25,8 +25,10 @@ BY_CALLER = {"Cache-Control": "private, no-cache"}
 
 
 @dataclass(frozen=True)
-class SeriesAnswer:
-    """A query for series, which its serializer executes.
+class SeriesContent:
+    """The content of a response with series; its serializer executes the query.
+
+    Each format needs other parts of the result, and CSV is sent while it is read.
 
     Attributes:
         item: executes the query.
@@ -44,13 +46,13 @@ class SeriesAnswer:
 
 
 @dataclass(frozen=True)
-class RecordsAnswer:
-    """The most used records.
+class RecordsContent:
+    """The content of a response with the most used records.
 
     Attributes:
         subject: the community or the instance.
         found: the records.
-        link: URL of this result.
+        link: URL of this response.
     """
 
     subject: Subject
@@ -58,73 +60,87 @@ class RecordsAnswer:
     link: str
 
 
-def answer_headers(
-    answer: SeriesAnswer, code: int, many: bool = False
+def series_headers(
+    content: SeriesContent, code: int, many: bool = False
 ) -> Mapping[str, str]:
     """Return the headers of a response with series."""
-    return answer.headers
+    return content.headers
 
 
 def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
     """Return a function that returns the headers of a file with series."""
 
     def headers(
-        answer: SeriesAnswer, code: int, many: bool = False
+        content: SeriesContent, code: int, many: bool = False
     ) -> Mapping[str, str]:
-        slug, query = answer.item.subject.slug, answer.query
+        slug, query = content.item.subject.slug, content.query
         name = http.attachment(slug, query.first, query.last, extension)
-        return {**answer.headers, **name}
+        return {**content.headers, **name}
 
     return headers
 
 
-class CompressedHandler(ResponseHandler):
-    """Sends a body, compressed if the caller accepts it and it is not small."""
+class ConditionalHandler(ResponseHandler):
+    """Sends 304 if the headers have an entity tag that the caller knows.
 
-    def make_response(self, obj: Any, code: int, many: bool = False) -> Response:
-        """Return the response."""
-        body = self.serializer.serialize_object(obj)
-        headers = self.make_headers(obj, code, many=many)
-        return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
-
-
-class TaggedHandler(ResponseHandler):
-    """Sends a body, or 304 if the caller has it.
-
-    Only the body itself shows whether it has changed.
+    Nothing is serialised then.
     """
 
     def make_response(self, obj: Any, code: int, many: bool = False) -> Response:
         """Return the response."""
+        headers = self.make_headers(obj, code, many=many)
+        if http.is_fresh(headers):
+            return Response(status=304, headers=headers)
+        return self.send(obj, code, headers)
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with its body."""
+        raise NotImplementedError
+
+
+class CompressedHandler(ConditionalHandler):
+    """Sends a body, compressed if the caller accepts it and it is not small."""
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with its body."""
         body = self.serializer.serialize_object(obj)
-        tag = http.etag(body)
-        headers = {**self.make_headers(obj, code, many=many), "ETag": tag}
-        if http.is_fresh(tag):
+        return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
+
+
+class TaggedHandler(CompressedHandler):
+    """Sends a body with an entity tag, or 304 if the caller knows the tag.
+
+    The tag is computed from the body: only that shows whether it has changed.
+    """
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with its body, or 304."""
+        body = self.serializer.serialize_object(obj)
+        headers = {**headers, "ETag": http.etag(body)}
+        if http.is_fresh(headers):
             return Response(status=304, headers=headers)
         return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
 
 
-class StreamedHandler(ResponseHandler):
+class StreamedHandler(ConditionalHandler):
     """Sends pieces while the serializer yields them.
 
     A serializer can have a ``content_type``, if that is more than the media type.
     """
 
-    def make_response(self, obj: Any, code: int, many: bool = False) -> Response:
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
         """Return the response, after the first piece was read."""
         media_type = resource_requestctx.accept_mimetype
         content_type = getattr(self.serializer, "content_type", media_type)
-        headers = self.make_headers(obj, code, many=many)
         pieces = stream_with_context(self.serializer.serialize_object(obj))
         return http.streamed(pieces, content_type, headers)
 
 
-class FileHandler(ResponseHandler):
+class FileHandler(ConditionalHandler):
     """Sends a temporary file, which the serializer returns open at its end."""
 
-    def make_response(self, obj: Any, code: int, many: bool = False) -> Response:
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
         """Return the response, which closes the file."""
-        headers = self.make_headers(obj, code, many=many)
         file = self.serializer.serialize_object(obj)
         length = file.tell()
         file.seek(0)

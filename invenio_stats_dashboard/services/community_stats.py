@@ -3,10 +3,10 @@
 
 """The service for community events and statistics."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import date
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -24,27 +24,13 @@ from ..aggregations.runner import (
     AggregationReport,
 )
 from ..community_events.backfill import BackfillProgress, BackfillReport
-from ..community_events.backfill_locks import announced
-from ..community_events.backfill_run import BackfillRun
 from ..community_events.database import database_errors
-from ..community_events.database_indexes import (
-    DatabaseIndexes,
-    IndexProgress,
-    has_all_indexes,
-)
-from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
-from ..community_events.live_capture import (
-    CaptureReport,
-    DeferredCaptureRun,
-    LiveCapture,
-)
-from ..community_events.membership import MembershipReader
+from ..community_events.database_indexes import DatabaseIndexes, IndexProgress
+from ..community_events.deferred_captures import MembershipChanges
+from ..community_events.live_capture import CaptureReport
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
-from ..community_events.recorder import Recorder
-from ..community_events.scan_budget import ScanBudget
 from ..community_events.selection import Selection
 from ..community_events.status import EventsStatus, events_status
-from ..community_events.store import EventStore
 from ..errors import (
     GlobalNotReadableError,
     LockedError,
@@ -52,14 +38,11 @@ from ..errors import (
     NotReadyError,
     UsageError,
 )
-from ..permissions import GLOBAL, Subject
+from ..permissions import GLOBAL, Subject, guest_identity
 from ..queries import argument_parsing
-from ..queries.visible_records import anybody
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..search.site_templates import shards_and_replicas
 from ..subcounts import Subcount
-from ..usage_events.maintenance.reattribution import noting
 from .aggregation import (
     aggregate,
     check_enabled,
@@ -68,6 +51,7 @@ from .aggregation import (
     options_of,
 )
 from .aggregation_status import AggregationStatusReader
+from .community_event_runs import CommunityEventRuns, selection
 from .preparation import Preparation
 from .removal import destroy_indices
 from .results import CommunityStatsItem
@@ -81,9 +65,6 @@ if TYPE_CHECKING:
     from .config import CommunityStatsServiceConfig
     from .event_reindexing import EventReindexingService
 
-_SHORT = 20
-"""Seconds that live capture retries requests; after that its task is sent again."""
-
 _LONGEST_NAME = 256
 
 
@@ -91,8 +72,8 @@ class CommunityStatsService(Service):
     """Generates community events, and counts, reads and deletes statistics.
 
     Statistics are read for an identity: :meth:`read`, :meth:`read_community` and
-    :meth:`read_global` check its permission. The other methods are operations, which
-    only commands and tasks call.
+    :meth:`read_global` check its permission. The other methods take no identity: they
+    are operations, which only commands and tasks call, or read labels.
 
     The methods need an application context, for the database. Creating the service
     opens no connection.
@@ -114,11 +95,119 @@ class CommunityStatsService(Service):
         super().__init__(config)
         self.app, self.names = app, Names.of(app)
         self._reindexing, self._subcounts = reindexing, subcounts
+        self._event_runs = CommunityEventRuns(app, subcounts)
 
     @property
     def subcounts(self) -> Mapping[str, Subcount]:
         """Return the registry of breakdowns."""
         return self._subcounts()
+
+    # -- reading -------------------------------------------------------------
+
+    def read(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
+        """Return the statistics of a community or of the instance.
+
+        Args:
+            identity: of the caller.
+            id_or_slug: UUID or slug of a community, or ``global`` for the instance. A
+                community with the slug ``global`` is read by its UUID.
+
+        Raises:
+            NotReadableError: see :meth:`read_community`.
+            GlobalNotReadableError: the identity may not read the statistics of the
+                instance.
+            UsageError: the community does not exist, and the identity is the system.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        if id_or_slug == GLOBAL:
+            return self.read_global(identity)
+        if system_process in identity.provides:
+            # operators may know which communities exist, so this error is more precise
+            reader = self._event_runs.reader()
+            (id_or_slug,) = argument_parsing.communities(reader, [id_or_slug])
+        return self.read_community(identity, id_or_slug)
+
+    def read_community(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
+        """Return the statistics of a community.
+
+        Args:
+            identity: of the caller.
+            id_or_slug: UUID or slug of the community.
+
+        Raises:
+            NotReadableError: the community does not exist, or the identity may not read
+                its statistics; the text is the same.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        action = "read_community_stats"
+        with database_errors():
+            community = _community(id_or_slug)
+            if community is None or not self.check_permission(
+                identity, action, record=community
+            ):
+                raise NotReadableError(
+                    "There is no community of this name whose statistics you may read."
+                )
+            subject = Subject(
+                id=str(community.id),
+                slug=community.slug or str(community.id),
+                title=community.metadata.get("title"),
+                public=self.check_permission(
+                    guest_identity(), action, record=community
+                ),
+            )
+        return self.result_item(self, identity, subject)
+
+    def read_global(self, identity: Identity) -> CommunityStatsItem:
+        """Return the statistics of the instance.
+
+        Raises:
+            GlobalNotReadableError: the identity may not read them.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        action = "read_global_stats"
+        with database_errors():
+            if not self.check_permission(identity, action):
+                raise GlobalNotReadableError(
+                    "You may not read the statistics of the whole instance."
+                )
+            is_public = self.check_permission(guest_identity(), action)
+        subject = Subject(GLOBAL, GLOBAL, title=None, public=is_public)
+        return self.result_item(self, identity, subject)
+
+    @cached_property
+    def readers(self) -> SeriesReaders:
+        """Return the readers of series, which check no permission; created once."""
+        return SeriesReaders(self.app, self.subcounts)
+
+    def labels(
+        self, breakdown: str, ids: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of values of a breakdown.
+
+        Args:
+            breakdown: key of the registry of breakdowns.
+            ids: of values; ``unknown`` and ``_other`` are allowed.
+            language: code such as ``de``; None for that of the request.
+
+        Returns:
+            id -> label. An id that is not in the vocabulary is its own label, and so
+            are all ids while the vocabulary cannot be read.
+        """
+        return self.readers.labels.of(breakdown, ids, language)
+
+    def breakdown_labels(
+        self, keys: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of breakdowns, by key.
+
+        Args:
+            keys: of the registry of breakdowns.
+            language: code such as ``de``; None for that of the request.
+        """
+        return self.readers.labels.of_breakdowns(keys, language)
+
+    # -- community events ----------------------------------------------------
 
     def generate_record_community_events(
         self,
@@ -159,24 +248,12 @@ class CommunityStatsService(Service):
                 next run continues.
             OpenSearchException: the cluster does not answer at the start.
         """
-        run, reader = self._generation("backfill", progress, waiting)
-        selection = self._selection(reader, community_ids, recids, start_date, end_date)
-        with self._announced(dry_run):
-            if selection == Selection():
+        run, reader = self._event_runs.create("backfill", progress, waiting)
+        chosen = selection(reader, community_ids, recids, start_date, end_date)
+        with nullcontext() if dry_run else self._event_runs.announced():
+            if chosen == Selection():
                 return run.run_all(dry_run)
-            return run.run_some(selection, dry_run)
-
-    @contextmanager
-    def _announced(self, dry_run: bool) -> Iterator[None]:
-        """Prevent the deletion of community events during the block."""
-        if dry_run:
-            yield
-            return
-        client = json_client(self.app)
-        settings = partial(shards_and_replicas, self.app)
-        EventStore(client, self.names, settings=settings).ensure_templates()
-        with announced(client, self.names):
-            yield
+            return run.run_some(chosen, dry_run)
 
     def capture_changes(
         self,
@@ -201,7 +278,7 @@ class CommunityStatsService(Service):
         changes = MembershipChanges(
             tuple(parent_ids), tuple(community_ids), tuple(map(tuple, rows))
         )
-        return self._live_capture().capture(changes)
+        return self._event_runs.live_capture().capture(changes)
 
     def capture_deferred_changes(self) -> CaptureReport:
         """Capture the next batch of deferred captures.
@@ -209,37 +286,7 @@ class CommunityStatsService(Service):
         Raises:
             See :meth:`capture_changes`.
         """
-        return self._live_capture().capture_batch()
-
-    def _live_capture(self) -> LiveCapture:
-        check_enabled(self.app)
-        client = json_client(self.app)
-        return LiveCapture(
-            self._capture,
-            lambda: has_all_indexes(db.engine),
-            DeferredCaptures(client, self.names),
-            ScanBudget.of_site(self.app, client, db.engine),
-        )
-
-    def _capture(
-        self,
-        changes: MembershipChanges,
-        timeout: str = "STATS_DASHBOARD_STATEMENT_TIMEOUT",
-    ) -> BackfillReport:
-        """Write the events that timelines lack after changes.
-
-        Args:
-            changes: the parents and communities to compare.
-            timeout: name of the config variable that limits the statements.
-        """
-        run, reader = self._generation(
-            cause=None, limit=_SHORT, timeout=timeout, written=changes.written
-        )
-        # one selection, since without the indexes each one scans tables
-        parents = {*changes.parent_ids, *reader.parents_in(changes.community_ids)}
-        if not parents:
-            return BackfillReport()
-        return run.run_some(Selection(parent_ids=tuple(sorted(parents))))
+        return self._event_runs.live_capture().capture_batch()
 
     def reconcile_community_events(
         self,
@@ -280,23 +327,15 @@ class CommunityStatsService(Service):
         last = reconciliation_state(client, self.names)
         # a timeline with a refused event does not agree with the database yet
         verified = None if last.lacking else last.swept_at
-        run, reader = self._generation(
+        run, reader = self._event_runs.create(
             "reconciled", progress, waiting, verified=verified
         )
-        selection = self._selection(reader, community_ids, recids, None, None)
-        work = Reconciliation(client, self.names)
-        capture = partial(self._capture, timeout="STATS_DASHBOARD_SCAN_TIMEOUT")
-        return work.run(
+        return Reconciliation(client, self.names).run(
             run,
-            selection,
+            selection(reader, community_ids, recids),
             changed_only,
             dry_run,
-            DeferredCaptureRun(
-                capture,
-                lambda: has_all_indexes(db.engine),
-                DeferredCaptures(client, self.names),
-                ScanBudget.of_site(self.app, client, db.engine),
-            ).run,
+            self._event_runs.deferred_captures().run,
         )
 
     def reconcile_if_due(self) -> BackfillReport | None:
@@ -312,6 +351,39 @@ class CommunityStatsService(Service):
             return self.reconcile_community_events(changed_only=not work.is_due(days))
         except (NotReadyError, LockedError):
             return None
+
+    def community_events_status(
+        self, community_ids: Collection[str] | None = None
+    ) -> EventsStatus:
+        """Compare the counts of community events with those of the database.
+
+        Args:
+            community_ids: UUIDs or slugs; None for all.
+
+        Raises:
+            UsageError: a community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer.
+        """
+        reader = self._event_runs.reader()
+        ids = (
+            argument_parsing.communities(reader, community_ids)
+            if community_ids
+            else None
+        )
+        return events_status(text_client(self.app), self.names, reader, ids)
+
+    def database_indexes(
+        self, progress: Callable[[IndexProgress], None] | None = None
+    ) -> DatabaseIndexes:
+        """Return an object that creates and removes the indexes of live capture.
+
+        Args:
+            progress: called about once a second while an index is created.
+        """
+        return DatabaseIndexes(db.engine, progress)
+
+    # -- aggregation ---------------------------------------------------------
 
     def aggregate(
         self,
@@ -357,9 +429,7 @@ class CommunityStatsService(Service):
         options = self._options(
             community_ids, families, start_date, end_date, rebuild, dry_run
         )
-        return aggregate(
-            self.app, self.subcounts, options, progress, waiting, call
-        )
+        return aggregate(self.app, self.subcounts, options, progress, waiting, call)
 
     def check_aggregation(
         self,
@@ -387,39 +457,6 @@ class CommunityStatsService(Service):
         check_enabled(self.app)
         self._options(community_ids, families, start_date, end_date, rebuild, dry_run)
 
-    def _options(
-        self,
-        community_ids: Collection[str] | None,
-        families: Collection[str] | None,
-        start_date: str | date | None,
-        end_date: str | date | None,
-        rebuild: bool,
-        dry_run: bool,
-    ) -> AggregationOptions:
-        return options_of(
-            self.app,
-            argument_parsing.with_global(community_ids),
-            families,
-            argument_parsing.day(start_date, "start"),
-            argument_parsing.day(end_date, "end"),
-            rebuild,
-            dry_run,
-        )
-
-    def missing(self) -> str | None:
-        """Return what is missing before everything can be counted; change nothing.
-
-        Returns:
-            One or two sentences that name the command to run; None if nothing is
-            missing.
-
-        Raises:
-            OpenSearchException: the cluster does not answer.
-        """
-        client = json_client(self.app, timeout=60)
-        preparation = Preparation(self.app, client, self, self._reindexing, 0)
-        return preparation.missing().waits_for
-
     def help_aggregating(self, run: str) -> int:
         """Do steps of an active run of :meth:`aggregate`, until none is left.
 
@@ -430,52 +467,6 @@ class CommunityStatsService(Service):
             The number of steps done; 0 if the run has ended.
         """
         return help_with(self.app, self.subcounts, run)
-
-    def catch_up(
-        self, call: Callable[[str, int], None] | None = None
-    ) -> ScheduledRunReport | None:
-        """Do the work of the scheduled task: a part of the preparation, or aggregate.
-
-        Args:
-            call: starts helpers; see :meth:`aggregate`.
-
-        Returns:
-            The result; None if another worker is doing this.
-
-        Raises:
-            StatsDashboardError: :meth:`aggregate` failed; the next run continues.
-            OpenSearchException: the cluster does not answer.
-        """
-        try:
-            return catch_up(self.app, self, self._reindexing, call)
-        except LockedError:
-            return None
-
-    def status(
-        self, community_ids: Collection[str] | None = None, every: bool = False
-    ) -> StatsStatus:
-        """Return the state of all parts, and problems that need attention.
-
-        It changes nothing.
-
-        Args:
-            community_ids: UUIDs, slugs, or ``global``; None for the instance and the
-                largest communities.
-            every: all communities.
-
-        Raises:
-            UsageError: a community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            OpenSearchException: the cluster does not answer.
-        """
-        return read_status(
-            self.app,
-            json_client(self.app, timeout=60),
-            self._reader(),
-            self._reindexing,
-            argument_parsing.with_global(community_ids),
-            every,
-        )
 
     def corrections(self, size: int = 100) -> list[dict[str, Any]]:
         """Return which days have changed after they were complete, and why.
@@ -497,107 +488,6 @@ class CommunityStatsService(Service):
             size
         )
 
-    def read(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
-        """Return the statistics of a community or of the instance.
-
-        Args:
-            identity: of the caller.
-            id_or_slug: UUID or slug of a community, or ``global`` for the instance. A
-                community with the slug ``global`` is read by its UUID.
-
-        Raises:
-            NotReadableError: see :meth:`read_community`.
-            GlobalNotReadableError: the identity may not read the statistics of the
-                instance.
-            UsageError: the community does not exist, and the identity is the system.
-            DatabaseUnavailableError: the database does not answer.
-        """
-        if id_or_slug == GLOBAL:
-            return self.read_global(identity)
-        if system_process in identity.provides:
-            # operators may know which communities exist, so the error names it
-            (id_or_slug,) = argument_parsing.communities(self._reader(), [id_or_slug])
-        return self.read_community(identity, id_or_slug)
-
-    def read_community(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
-        """Return the statistics of a community.
-
-        Args:
-            identity: of the caller.
-            id_or_slug: UUID or slug of the community.
-
-        Raises:
-            NotReadableError: the community does not exist, or the identity may not read
-                its statistics; the text is the same.
-            DatabaseUnavailableError: the database does not answer.
-        """
-        action = "read_community_stats"
-        with database_errors():
-            community = _community(id_or_slug)
-            if community is None or not self.check_permission(
-                identity, action, record=community
-            ):
-                raise NotReadableError(
-                    "There is no community of this name whose statistics you may read."
-                )
-            subject = Subject(
-                id=str(community.id),
-                slug=community.slug or str(community.id),
-                title=community.metadata.get("title"),
-                public=self.check_permission(anybody(), action, record=community),
-            )
-        return self.result_item(self, identity, subject)
-
-    def read_global(self, identity: Identity) -> CommunityStatsItem:
-        """Return the statistics of the instance.
-
-        Raises:
-            GlobalNotReadableError: the identity may not read them.
-            DatabaseUnavailableError: the database does not answer.
-        """
-        action = "read_global_stats"
-        with database_errors():
-            if not self.check_permission(identity, action):
-                raise GlobalNotReadableError(
-                    "You may not read the statistics of the whole instance."
-                )
-            is_public = self.check_permission(anybody(), action)
-        return self.result_item(
-            self, identity, Subject(GLOBAL, GLOBAL, None, is_public)
-        )
-
-    @cached_property
-    def series(self) -> SeriesReaders:
-        """Return the readers of series, which are created once."""
-        return SeriesReaders(self.app, self.subcounts)
-
-    def labels(
-        self, breakdown: str, ids: Iterable[str], language: str | None = None
-    ) -> dict[str, str]:
-        """Return the labels of values of a breakdown.
-
-        Args:
-            breakdown: key of the registry of breakdowns.
-            ids: of values; ``unknown`` and ``_other`` are allowed.
-            language: code such as ``de``; None for that of the request.
-
-        Returns:
-            id -> label. An id that is not in the vocabulary is its own label, and so
-            are all ids while the vocabulary cannot be read.
-        """
-        return self.series.labels.of(breakdown, ids, language)
-
-    def breakdown_labels(
-        self, keys: Iterable[str], language: str | None = None
-    ) -> dict[str, str]:
-        """Return the labels of breakdowns, by key.
-
-        Args:
-            keys: of the registry of breakdowns.
-            language: code such as ``de``; None for that of the request.
-        """
-        return self.series.labels.of_breakdowns(keys, language)
-
     def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
         """Delete the bookmarks of all sources, so that the next runs count all again.
 
@@ -614,6 +504,68 @@ class CommunityStatsService(Service):
             OpenSearchException: the cluster does not answer.
         """
         return clear_bookmarks(self.app, self.subcounts, dry_run)
+
+    # -- the whole instance --------------------------------------------------
+
+    def catch_up(
+        self, call: Callable[[str, int], None] | None = None
+    ) -> ScheduledRunReport | None:
+        """Do the work of the scheduled task: a part of the preparation, or aggregate.
+
+        Args:
+            call: starts helpers; see :meth:`aggregate`.
+
+        Returns:
+            The result; None if another worker is doing this.
+
+        Raises:
+            StatsDashboardError: :meth:`aggregate` failed; the next run continues.
+            OpenSearchException: the cluster does not answer.
+        """
+        try:
+            return catch_up(self.app, self, self._reindexing, call)
+        except LockedError:
+            return None
+
+    def missing(self) -> str | None:
+        """Return what is missing before everything can be counted; change nothing.
+
+        Returns:
+            One or two sentences that name the command to run; None if nothing is
+            missing.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        client = json_client(self.app, timeout=60)
+        preparation = Preparation(self.app, client, self, self._reindexing, 0)
+        return preparation.missing().waits_for
+
+    def status(
+        self, community_ids: Collection[str] | None = None, every: bool = False
+    ) -> StatsStatus:
+        """Return the state of all parts, and problems that need attention.
+
+        It changes nothing.
+
+        Args:
+            community_ids: UUIDs, slugs, or ``global``; None for the instance and the
+                largest communities.
+            every: all communities.
+
+        Raises:
+            UsageError: a community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer.
+        """
+        return read_status(
+            self.app,
+            json_client(self.app, timeout=60),
+            self._event_runs.reader(),
+            self._reindexing,
+            argument_parsing.with_global(community_ids),
+            every,
+        )
 
     def destroy_indices(
         self, everything: bool = False, dry_run: bool = False
@@ -637,125 +589,25 @@ class CommunityStatsService(Service):
         """
         return destroy_indices(self.app, everything, dry_run)
 
-    def _generation(
+    # -- inside --------------------------------------------------------------
+
+    def _options(
         self,
-        cause: str | None,
-        progress: Callable[[BackfillProgress], None] | None = None,
-        waiting: Callable[[str], None] | None = None,
-        limit: float = 120,
-        timeout: str = "STATS_DASHBOARD_SCAN_TIMEOUT",
-        **evidence: Any,
-    ) -> tuple[BackfillRun, MembershipReader]:
-        """Return a run, and the reader that it uses.
-
-        Args:
-            cause: of the events; see :func:`~..community_events.timeline.compare`.
-            progress: called several times a second.
-            waiting: called with a sentence whenever OpenSearch accepts no requests.
-            limit: seconds to retry while OpenSearch accepts no requests.
-            timeout: name of the config variable that limits the statements.
-            **evidence: ``written`` or ``verified`` of a
-                :class:`~..community_events.recorder.Recorder`.
-
-        Raises:
-            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
-            OpenSearchException: the cluster does not answer.
-        """
-        if not self.app.config["COMMUNITY_STATS_ENABLED"]:
-            raise NotReadyError(
-                "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
-                "Set it to True, restart, and run the same command again."
-            )
-        subcounts = self.subcounts
-        reader = self._reader(timeout, subcounts)
-        client = text_client(self.app)
-        client.transport.perform_request("GET", "/")  # fail now if it does not answer
-        settings = partial(shards_and_replicas, self.app)
-        store = EventStore(
-            client, self.names, limit=limit, waiting=waiting, settings=settings
-        )
-        late = noting(self.app, self.names)
-        recorder = Recorder(store, subcounts, late=late, **evidence)
-        run = BackfillRun(
-            client,
-            self.names,
-            store,
-            reader,
-            recorder,
-            progress,
-            cause=cause,
-            refresh=cause is not None,
-        )
-        return run, reader
-
-    def database_indexes(
-        self, progress: Callable[[IndexProgress], None] | None = None
-    ) -> DatabaseIndexes:
-        """Return an object that creates and removes the indexes of live capture.
-
-        Args:
-            progress: called about once a second while an index is created.
-        """
-        return DatabaseIndexes(db.engine, progress)
-
-    def _reader(
-        self,
-        timeout: str = "STATS_DASHBOARD_SCAN_TIMEOUT",
-        subcounts: Mapping[str, Subcount] | None = None,
-    ) -> MembershipReader:
-        """Return a reader of records, whose statements a config variable limits."""
-        return MembershipReader(
-            db.engine, subcounts=subcounts, timeout=self.app.config[timeout]
-        )
-
-    def community_events_status(
-        self, community_ids: Collection[str] | None = None
-    ) -> EventsStatus:
-        """Compare the counts of community events with those of the database.
-
-        Args:
-            community_ids: UUIDs or slugs; None for all.
-
-        Raises:
-            UsageError: a community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            OpenSearchException: the cluster does not answer.
-        """
-        reader = self._reader()
-        ids = (
-            argument_parsing.communities(reader, community_ids)
-            if community_ids
-            else None
-        )
-        return events_status(text_client(self.app), self.names, reader, ids)
-
-    def _selection(
-        self,
-        reader: MembershipReader,
         community_ids: Collection[str] | None,
-        recids: Collection[str] | None,
+        families: Collection[str] | None,
         start_date: str | date | None,
         end_date: str | date | None,
-    ) -> Selection:
-        start = argument_parsing.moment(start_date, "start") if start_date else None
-        end = (
-            argument_parsing.moment(end_date, "end", whole_day=True)
-            if end_date
-            else None
-        )
-        if start and end and start >= end:
-            raise UsageError(
-                f"The start date {start_date} is after the end date {end_date}."
-            )
-        return Selection(
-            recids=argument_parsing.records(reader, recids) if recids else None,
-            community_ids=(
-                argument_parsing.communities(reader, community_ids)
-                if community_ids
-                else None
-            ),
-            created_from=start,
-            created_before=end,
+        rebuild: bool,
+        dry_run: bool,
+    ) -> AggregationOptions:
+        return options_of(
+            self.app,
+            argument_parsing.with_global(community_ids),
+            families,
+            argument_parsing.day(start_date, "start"),
+            argument_parsing.day(end_date, "end"),
+            rebuild,
+            dry_run,
         )
 
 

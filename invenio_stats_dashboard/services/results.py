@@ -16,11 +16,10 @@ from invenio_records_resources.services.base.results import (
 
 from ..aggregations.daily_documents import StoredDays
 from ..aggregations.runner import check_families
-from ..permissions import Subject
+from ..permissions import Subject, guest_identity
 from ..queries import argument_parsing
 from ..queries.freshness import Freshness
 from ..queries.query import SeriesQuery, SeriesResult, SeriesRow
-from ..queries.visible_records import anybody
 from ..search.client import json_client, text_client
 from ..search.names import USAGE_FAMILIES
 from .aggregation_status import AggregationStatusReader
@@ -85,7 +84,7 @@ class CommunityStatsItem(ServiceItemResult):
         Raises:
             SearchUnavailableError: OpenSearch accepted no requests for some seconds.
         """
-        return self._service.series.freshness.version(self.id)
+        return self._service.readers.freshness.version(self.id)
 
     def freshness(self, query: SeriesQuery) -> Freshness:
         """Return how fresh the numbers are that a query returns.
@@ -93,7 +92,7 @@ class CommunityStatsItem(ServiceItemResult):
         Raises:
             SearchUnavailableError: OpenSearch accepted no requests for some seconds.
         """
-        return self._service.series.freshness.read(self._own(query))
+        return self._service.readers.freshness.read(self._own(query))
 
     def series(self, query: SeriesQuery) -> SeriesResult:
         """Return the result of a query.
@@ -114,7 +113,7 @@ class CommunityStatsItem(ServiceItemResult):
             SearchUnavailableError: OpenSearch accepted no requests for some seconds.
             OpenSearchException: the cluster refuses a request.
         """
-        return self._service.series.reader.read(self._own(query))
+        return self._service.readers.series.read(self._own(query))
 
     def series_rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
         """Return the result of a query as rows of a table, one at a time.
@@ -134,7 +133,7 @@ class CommunityStatsItem(ServiceItemResult):
             SearchUnavailableError: OpenSearch accepted no requests for some seconds;
                 can be raised after some rows.
         """
-        return self._service.series.reader.rows(self._own(query))
+        return self._service.readers.series.rows(self._own(query))
 
     def documents(
         self,
@@ -170,7 +169,7 @@ class CommunityStatsItem(ServiceItemResult):
         days = StoredDays(client, text, names, service.subcounts, family, self.id)
         documents = days.read(first, last)
         if suppress and family in USAGE_FAMILIES:
-            documents = map(service.series.small_numbers.suppressed, documents)
+            documents = map(service.readers.small_numbers.suppressed, documents)
         run = AggregationStatusReader(client, names).last_run() or {}
         return service.result_list(
             community_id=self.id,
@@ -259,7 +258,7 @@ class CommunityStatsItem(ServiceItemResult):
         """
         from ..reports.counter.assembly import counter_report  # it needs Polars
 
-        identity = anybody() if public else self._identity
+        identity = guest_identity() if public else self._identity
         return counter_report(
             self._service.app,
             self.id,

@@ -31,7 +31,7 @@ class SeriesReaders:
         subcounts: the registry of breakdowns.
 
     Attributes:
-        reader: answers queries.
+        series: executes queries.
         freshness: reads how fresh the numbers are.
         labels: labels breakdowns and their values.
         small_numbers: suppresses small numbers.
@@ -42,6 +42,6 @@ class SeriesReaders:
         self.small_numbers = small_numbers(app.config, subcounts)
         self.freshness = FreshnessReader(aggregates)
         self.labels = Labels(subcounts)
-        self.reader = SeriesReader(
+        self.series = SeriesReader(
             aggregates, subcounts, self.small_numbers, self.freshness.read
         )

@@ -16,14 +16,11 @@ from invenio_records_resources.services.errors import (
     RecordPermissionDeniedError,
 )
 
-from ..errors import GlobalNotReadableError, NotReadableError
 from .pages import community_page, global_page
 
 ERRORS = {
     PermissionDeniedError: record_permission_denied_error,
     RecordPermissionDeniedError: record_permission_denied_error,
-    GlobalNotReadableError: record_permission_denied_error,
-    NotReadableError: record_permission_denied_error,
     PIDDeletedError: record_tombstone_error,
     CommunityDeletedError: record_tombstone_error,
     PIDDoesNotExistError: not_found_error,

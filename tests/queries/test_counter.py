@@ -16,7 +16,7 @@ from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard.aggregations.usage import event_reader
 from invenio_stats_dashboard.errors import TooManyEventsError, UsageError
-from invenio_stats_dashboard.queries.visible_records import anybody
+from invenio_stats_dashboard.permissions import guest_identity
 from invenio_stats_dashboard.reports.counter import report as dataset_report
 from invenio_stats_dashboard.reports.counter.assembly import counter_report
 from invenio_stats_dashboard.reports.counter.usage import METRICS, UseCounts, UseEvent
@@ -136,7 +136,7 @@ def report(events, community="global", month=MONTH, identity=None, **arguments):
     """Return a report as JSON, after checking its form."""
     arguments.setdefault("hidden", True)
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
-    identity = identity or anybody()
+    identity = identity or guest_identity()
     made = counter_report(events.app, community, month, identity, **arguments)
     found = json.loads(json.dumps(made.as_json()))
     jsonschema.validate(found, SCHEMA)
@@ -292,7 +292,7 @@ def test_a_month_that_is_switched_while_it_is_read_is_counted_once(
                 switched.append(usage.migrate()["completed"])
 
         found = counter_report(
-            fresh, "global", MONTH, anybody(), progress=switch, hidden=True
+            fresh, "global", MONTH, guest_identity(), progress=switch, hidden=True
         ).as_json()
     assert switched == [True]
     assert told(found) == wanted(stored)

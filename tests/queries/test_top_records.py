@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.errors import UsageError
-from invenio_stats_dashboard.queries.visible_records import anybody
+from invenio_stats_dashboard.permissions import guest_identity
 from invenio_stats_dashboard.reports import top_records
 from invenio_stats_dashboard.reports.top_records import Listing, candidates, most
 from invenio_stats_dashboard.services.most_used_records import most_used_records
@@ -38,7 +38,7 @@ def found(events, community="global", by="views", of="records", **arguments):
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
     with events.app.app_context():
         told = most_used_records(
-            events.app, community, anybody(), by, of, **arguments
+            events.app, community, guest_identity(), by, of, **arguments
         )
     assert [row.rank for row in told.rows] == list(range(1, len(told.rows) + 1))
     return [row.count for row in told.rows], told.total

@@ -15,7 +15,7 @@ def nobody(site, monkeypatch):
     port = 29200 + free_offset()
     monkeypatch.setitem(site.app.config, "SEARCH_HOSTS", [f"localhost:{port}"])
     service = new_service(site.app, monkeypatch)
-    service.series.freshness._aggregates._limit = 0.1
+    service.readers.freshness._aggregates._limit = 0.1
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_CACHE_SECONDS", 0)
 
 

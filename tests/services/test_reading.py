@@ -22,7 +22,7 @@ from invenio_stats_dashboard.errors import (
 from invenio_stats_dashboard.ext import finalize_app
 from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
 from invenio_stats_dashboard.queries.query import SeriesQuery
-from invenio_stats_dashboard.queries.visible_records import anybody
+from invenio_stats_dashboard.permissions import guest_identity
 from invenio_stats_dashboard.services import CommunityStatsService
 
 from ..helpers import content
@@ -81,7 +81,7 @@ def test_a_restricted_community_is_unknown_to_who_may_not_see_it(service, by):
     for read in (service.read, service.read_community):
         item = read(system_identity, name)
         assert (item.id, item.subject.public) == (id_, False)
-        for identity in (anybody(), stranger()):
+        for identity in (guest_identity(), stranger()):
             for which in (name, "never-was"):
                 with pytest.raises(NotReadableError) as caught:
                     read(identity, which)
@@ -90,21 +90,21 @@ def test_a_restricted_community_is_unknown_to_who_may_not_see_it(service, by):
 
 def test_a_public_community_is_read_by_everybody(service):
     id_ = content.make_community()
-    for identity in (anybody(), stranger(), system_identity):
+    for identity in (guest_identity(), stranger(), system_identity):
         item = service.read(identity, id_)
         assert (item.id, item.subject.public) == (id_, True)
 
 
 def test_the_instance_is_not_a_community_whose_slug_is_global(service):
     id_ = content.make_community(slug="global")
-    assert service.read(anybody(), "global").id == "global"
-    assert service.read_global(anybody()).id == "global"
-    assert service.read_community(anybody(), "global").id == id_
+    assert service.read(guest_identity(), "global").id == "global"
+    assert service.read_global(guest_identity()).id == "global"
+    assert service.read_community(guest_identity(), "global").id == id_
 
 
 def test_the_policy_of_the_configuration_decides(service, refusing):
     id_ = content.make_community()
-    for identity in (anybody(), stranger(), system_identity):
+    for identity in (guest_identity(), stranger(), system_identity):
         with pytest.raises(GlobalNotReadableError, match="of the whole instance"):
             service.read(identity, "global")
         with pytest.raises(NotReadableError):
@@ -115,7 +115,7 @@ def test_a_deleted_community_is_read_by_the_system_alone(service):
     id_ = content.make_community()
     content.delete_community(id_)
     assert service.read(system_identity, id_).id == id_
-    for identity in (anybody(), stranger()):
+    for identity in (guest_identity(), stranger()):
         with pytest.raises(NotReadableError):
             service.read(identity, id_)
 
@@ -133,11 +133,11 @@ def test_the_system_may_write_a_slug_in_capitals(service):
 @pytest.mark.parametrize("name", ["", "x" * 300, "a\x00b", "\ud800"])
 def test_a_name_that_the_database_does_not_take_is_unknown(service, name):
     with pytest.raises(NotReadableError):
-        service.read(anybody(), name)
+        service.read(guest_identity(), name)
 
 
 def test_an_item_answers_no_query_about_another_community(service):
-    item = service.read_global(anybody())
+    item = service.read_global(guest_identity())
     query = SeriesQuery(content.make_community(restricted=True), DAY, DAY)
     for read in (item.series, item.series_rows, item.freshness):
         with pytest.raises(ValueError, match="this item is about 'global'"):
@@ -163,4 +163,4 @@ def test_a_database_that_is_away_is_an_error_of_this_package(service, monkeypatc
     away = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
     monkeypatch.setitem(db.engines, None, away)
     with pytest.raises(DatabaseUnavailableError, match="did not answer"):
-        service.read_community(anybody(), "never-was")
+        service.read_community(guest_identity(), "never-was")

@@ -16,7 +16,7 @@ from ...queries.query import SeriesRow
 from .. import http
 
 if TYPE_CHECKING:
-    from ..responses import SeriesAnswer
+    from ..responses import SeriesContent
 
 COLUMNS = (
     "community",
@@ -36,11 +36,11 @@ _PIECE = 64 * 1024
 
 
 class SeriesCSVSerializer(BaseSerializer):
-    """Executes a query while its table is read."""
+    """Executes a query for series while the table of its result is sent."""
 
     content_type = f"{http.CSV}; charset=utf-8"
 
-    def serialize_object(self, obj: "SeriesAnswer") -> Iterator[bytes]:
+    def serialize_object(self, obj: "SeriesContent") -> Iterator[bytes]:
         """Yield the table in pieces; see :func:`csv_pieces`."""
         rows = obj.labels.rows(obj.item.series_rows(obj.query))
         return csv_pieces(obj.item.subject, rows)

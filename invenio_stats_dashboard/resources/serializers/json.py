@@ -18,7 +18,7 @@ from ..labels import AnswerLabels
 if TYPE_CHECKING:
     from ...reports.counter.assembly import CounterReport
     from ...services.most_used_records import MostUsedRecords
-    from ..responses import RecordsAnswer, SeriesAnswer
+    from ..responses import RecordsContent, SeriesContent
 
 
 class DocumentJSONSerializer(BaseSerializer):
@@ -30,9 +30,9 @@ class DocumentJSONSerializer(BaseSerializer):
 
 
 class SeriesJSONSerializer(BaseSerializer):
-    """Executes a query and serialises its result."""
+    """Executes a query for series, and serialises its result."""
 
-    def serialize_object(self, obj: "SeriesAnswer") -> bytes:
+    def serialize_object(self, obj: "SeriesContent") -> bytes:
         """Return the result as JSON."""
         result = obj.item.series(obj.query)
         return encode(series_answer(obj.item.subject, result, obj.labels, obj.links))
@@ -41,7 +41,7 @@ class SeriesJSONSerializer(BaseSerializer):
 class RecordsJSONSerializer(BaseSerializer):
     """Serialises the most used records."""
 
-    def serialize_object(self, obj: "RecordsAnswer") -> bytes:
+    def serialize_object(self, obj: "RecordsContent") -> bytes:
         """Return the records as JSON."""
         return encode(records_answer(obj.subject, obj.found, obj.link))
 

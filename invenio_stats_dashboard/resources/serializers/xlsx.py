@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
-    from ..responses import SeriesAnswer
+    from ..responses import SeriesContent
 
 COVER = "About"
 """Name of the first sheet."""
@@ -41,9 +41,9 @@ _OPTIONS = {
 
 
 class SeriesXLSXSerializer(BaseSerializer):
-    """Executes a query and writes its result to a workbook."""
+    """Executes a query for series, and writes its result to a workbook."""
 
-    def serialize_object(self, obj: "SeriesAnswer") -> IO[bytes]:
+    def serialize_object(self, obj: "SeriesContent") -> IO[bytes]:
         """Return a temporary file with the workbook, open at its end."""
         query, labels = obj.query, obj.labels
         names: dict[str | None, str] = {None: "Totals"}

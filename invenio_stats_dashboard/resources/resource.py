@@ -26,7 +26,7 @@ from ..version import __version__
 from . import http
 from .labels import AnswerLabels
 from .openapi import description
-from .query_parser import bounds_question, question, range_of, refuse
+from .query_parser import bounds_query, range_of, refuse, series_query
 from .responses import RecordsContent, SeriesContent
 from .schema import site_languages
 
@@ -102,7 +102,7 @@ class CommunityStatsResource(Resource):
         """Return the most used records."""
         arguments = resource_requestctx.args
         item = self._item()
-        bounds = bounds_question({"basis": "added"}, item.id)
+        bounds = bounds_query({"basis": "added"}, item.id)
         first, last = range_of(
             arguments,
             self.config.limits,
@@ -161,13 +161,13 @@ class CommunityStatsResource(Resource):
     def _query(self, item: "CommunityStatsItem") -> SeriesQuery:
         """Return the query that the parameters describe."""
         arguments = resource_requestctx.args
-        return question(
+        return series_query(
             arguments,
             item.id,
             self.service.subcounts,
             self.config.limits,
             _now().date(),
-            lambda: item.freshness(bounds_question(arguments, item.id)).first_day,
+            lambda: item.freshness(bounds_query(arguments, item.id)).first_day,
             file=resource_requestctx.accept_mimetype != http.JSON,
         )
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Who reads statistics goes through the service, which asks for an identity."""
+"""Statistics are read through the service, which checks the permission."""
 
 from datetime import date
 
@@ -12,6 +12,7 @@ from invenio_access.permissions import any_user, authenticated_user, system_iden
 from invenio_db import db
 from invenio_records_permissions.generators import Disable
 from invenio_records_resources.proxies import current_service_registry
+from invenio_records_resources.services.errors import PermissionDeniedError
 
 from invenio_stats_dashboard.community_events.database import DatabaseUnavailableError
 from invenio_stats_dashboard.errors import (
@@ -75,7 +76,7 @@ def test_another_service_with_the_same_id_is_refused(service, fresh, monkeypatch
 
 
 @pytest.mark.parametrize("by", ["id", "slug"])
-def test_a_restricted_community_is_unknown_to_who_may_not_see_it(service, by):
+def test_a_restricted_community_is_unknown_to_those_who_may_not_see_it(service, by):
     id_ = content.make_community(restricted=True)
     name = id_ if by == "id" else content.slug_of(id_)
     for read in (service.read, service.read_community):
@@ -111,6 +112,12 @@ def test_the_policy_of_the_configuration_decides(service, refusing):
             service.read(identity, id_)
 
 
+def test_a_refusal_is_a_permission_error_of_invenio(service, refusing):
+    for name in ("global", content.make_community()):
+        with pytest.raises(PermissionDeniedError):
+            service.read(guest_identity(), name)
+
+
 def test_a_deleted_community_is_read_by_the_system_alone(service):
     id_ = content.make_community()
     content.delete_community(id_)
@@ -120,7 +127,7 @@ def test_a_deleted_community_is_read_by_the_system_alone(service):
             service.read(identity, id_)
 
 
-def test_the_system_is_told_that_a_community_does_not_exist(service):
+def test_an_error_for_the_system_names_the_unknown_community(service):
     with pytest.raises(UsageError, match="no community 'nobody'"):
         service.read(system_identity, "nobody")
 
@@ -131,7 +138,7 @@ def test_the_system_may_write_a_slug_in_capitals(service):
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300, "a\x00b", "\ud800"])
-def test_a_name_that_the_database_does_not_take_is_unknown(service, name):
+def test_a_name_that_the_database_cannot_store_is_unknown(service, name):
     with pytest.raises(NotReadableError):
         service.read(guest_identity(), name)
 

@@ -10,7 +10,7 @@ from invenio_records_resources.services.base.config import ConfiguratorMixin, Fr
 from . import http
 from .errors import ERROR_HANDLERS
 from .query_parser import QueryLimits
-from .responses import (
+from .response_handlers import (
     BY_CALLER,
     CompressedHandler,
     FileHandler,

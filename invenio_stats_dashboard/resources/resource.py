@@ -27,7 +27,7 @@ from . import http
 from .labels import AnswerLabels
 from .openapi import description
 from .query_parser import bounds_query, range_of, refuse, series_query
-from .responses import RecordsContent, SeriesContent
+from .response_handlers import RecordsContent, SeriesContent
 from .schema import site_languages
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ...queries.query import SeriesRow
 from .. import http
 
 if TYPE_CHECKING:
-    from ..responses import SeriesContent
+    from ..response_handlers import SeriesContent
 
 COLUMNS = (
     "community",

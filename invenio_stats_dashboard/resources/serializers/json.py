@@ -18,7 +18,7 @@ from ..labels import AnswerLabels
 if TYPE_CHECKING:
     from ...reports.counter.assembly import CounterReport
     from ...services.most_used_records import MostUsedRecords
-    from ..responses import RecordsContent, SeriesContent
+    from ..response_handlers import RecordsContent, SeriesContent
 
 
 class DocumentJSONSerializer(BaseSerializer):

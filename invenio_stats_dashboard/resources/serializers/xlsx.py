@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
-    from ..responses import SeriesContent
+    from ..response_handlers import SeriesContent
 
 COVER = "About"
 """Name of the first sheet."""

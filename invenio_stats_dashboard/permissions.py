@@ -27,9 +27,7 @@ class CommunityReaders(Generator):
         """Return the needs that the communities service requires for reading."""
         return _read_policy(record).needs
 
-    def excludes(
-        self, record: "Community | None" = None, **_: Any
-    ) -> Collection[Need]:
+    def excludes(self, record: "Community | None" = None, **_: Any) -> Collection[Need]:
         """Return the needs that the communities service excludes from reading."""
         return _read_policy(record).excludes
 

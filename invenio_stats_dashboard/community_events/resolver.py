@@ -89,9 +89,7 @@ class DatabaseResolver:
         config = self._app.config
         limit = "SCAN" if self._wait else "STATEMENT"
         timeout = config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
-        reader = MembershipReader(
-            db.engine, subcounts=self._subcounts, timeout=timeout
-        )
+        reader = MembershipReader(db.engine, subcounts=self._subcounts, timeout=timeout)
         records = reader.select(Selection(recids=tuple(sorted(recids))))
         if not records.count():
             return []

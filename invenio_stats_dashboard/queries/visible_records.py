@@ -52,9 +52,7 @@ class VisibleRecord:
     deleted: bool
 
 
-def seen(
-    identity: Identity, by: str, ids: Collection[str]
-) -> dict[str, VisibleRecord]:
+def seen(identity: Identity, by: str, ids: Collection[str]) -> dict[str, VisibleRecord]:
     """Return the records that a caller may see, by id.
 
     Args:

@@ -82,7 +82,7 @@ def chosen(media_types: Collection[str]) -> str:
     Raises:
         MIMETypeNotAccepted: the caller accepts none of them.
     """
-    named = FORMATS.get(request.args.get("format", ""))
+    named = FORMATS.get(request.args.get("format", ""), "")
     if named in media_types:
         return named
     if not request.accept_mimetypes:

@@ -336,7 +336,7 @@ class SeriesArguments(RangeArguments):
         "the same days of the year before (year).",
     )
     # marshmallow takes fields off the class, so this one does not hide ``Schema.only``
-    only = CellArgument(  # type: ignore[assignment]
+    only = CellArgument(
         data_key="filter",
         metadata={
             "description": "Count only one value of a breakdown: <breakdown>:<id>. It "

@@ -36,7 +36,6 @@ from ..errors import (
     LockedError,
     NotReadableError,
     NotReadyError,
-    UsageError,
 )
 from ..permissions import GLOBAL, Subject, guest_identity
 from ..queries import argument_parsing

@@ -113,7 +113,9 @@ def test_the_version_changes_with_what_is_counted_and_with_nothing_else(
 
 def test_the_version_changes_when_a_run_was_killed_after_it_wrote(events, service):
     aggregate(events, families=None)
-    before = service.readers.freshness.version(RED), service.readers.freshness.version(BLUE)
+    before = service.readers.freshness.version(RED), service.readers.freshness.version(
+        BLUE
+    )
     client, names = events.client, events.names
     id = f"{RED}:2026-01-05"
     client.delete(index=names.aggregates_from("usage-delta", 1), id=id, refresh=True)

@@ -41,7 +41,9 @@ def sent(monkeypatch):
 def test_totals_of_all_metrics_take_one_request(
     service, instance, sent, interval, cumulative
 ):
-    service.readers.series.read(replace(QUERY, interval=interval, cumulative=cumulative))
+    service.readers.series.read(
+        replace(QUERY, interval=interval, cumulative=cumulative)
+    )
     assert len(sent) == 1 + FRESHNESS
     sent.clear()
     query = replace(QUERY, interval=interval, cumulative=cumulative, compare="year")
@@ -154,7 +156,9 @@ def test_groups_of_buckets_and_pages_have_the_same_cells(
 
 def test_cells_that_are_too_many_to_keep_are_read_again(service, instance, monkeypatch):
     query = replace(QUERY, breakdowns=("subjects", "countries"), top=2, other=True)
-    whole, rows = service.readers.series.read(query).periods, list(service.readers.series.rows(query))
+    whole, rows = service.readers.series.read(query).periods, list(
+        service.readers.series.rows(query)
+    )
     monkeypatch.setattr(series_reader, "KEPT", 3)
     assert service.readers.series.read(query).periods == whole
     assert list(service.readers.series.rows(query)) == rows

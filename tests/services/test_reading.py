@@ -21,9 +21,11 @@ from invenio_stats_dashboard.errors import (
     UsageError,
 )
 from invenio_stats_dashboard.ext import finalize_app
-from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
+from invenio_stats_dashboard.permissions import (
+    StatsDashboardPermissionPolicy,
+    guest_identity,
+)
 from invenio_stats_dashboard.queries.query import SeriesQuery
-from invenio_stats_dashboard.permissions import guest_identity
 from invenio_stats_dashboard.services import CommunityStatsService
 
 from ..helpers import content

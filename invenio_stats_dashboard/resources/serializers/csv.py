@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from flask_resources import BaseSerializer
+from flask_resources.serializers import BaseSerializer
 
 from ...permissions import Subject
 from ...queries.metrics import METRICS

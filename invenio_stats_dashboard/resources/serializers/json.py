@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from flask_resources import BaseSerializer
+from flask_resources.serializers import BaseSerializer
 from msgspec.json import encode
 
 from ...permissions import Subject

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from flask_resources import BaseSerializer
+from flask_resources.serializers import BaseSerializer
 
 from ...queries.metrics import METRICS
 from ...queries.query import SeriesRow

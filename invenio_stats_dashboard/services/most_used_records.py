@@ -103,16 +103,8 @@ def most_used_records(
 ) -> MostUsedRecords:
     """Return the most used records; see ``CommunityStatsItem.most_used_records``.
 
-    Args:
-        app: the application.
-        community: UUID, or ``global``.
-        identity: of the caller, on which it depends which records are named.
-        by: ``views`` or ``downloads``.
-        of: ``parents`` or ``records``.
-        start_date: first day, or None.
-        end_date: last day, or None.
-        size: number of rows, at most.
-        seconds: for which the site may cache the numbers; 0 counts now.
+    The community is a UUID, or ``global``; it is not checked whether the identity may
+    read its statistics.
     """
     argument_parsing.one_of(by, _EVENT_TYPES, "by")
     argument_parsing.one_of(of, _FIELDS, "of")

@@ -8,6 +8,8 @@ next. The command line prints it without a traceback and exits with ``exit_code`
 1 something failed, 2 wrong use, 3 stopped and resumable.
 """
 
+from invenio_records_resources.services.errors import PermissionDeniedError
+
 
 class StatsDashboardError(Exception):
     """Base of all errors of this package."""
@@ -25,6 +27,17 @@ class UsageError(StatsDashboardError):
     """A command or a service was called with invalid arguments."""
 
     exit_code = 2
+
+
+class NotReadableError(UsageError, PermissionDeniedError):
+    """The community does not exist, or the identity may not read its statistics.
+
+    The text does not reveal which, so that nobody can probe for hidden communities.
+    """
+
+
+class GlobalNotReadableError(UsageError, PermissionDeniedError):
+    """The identity may not read the statistics of the instance."""
 
 
 class NotReadyError(StatsDashboardError):

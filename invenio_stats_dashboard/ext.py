@@ -1,9 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The Flask extension: connects configuration, services and index templates."""
-
-from typing import TYPE_CHECKING
+"""The Flask extension: sets defaults, and creates the services and the resource."""
 
 from flask import Flask
 from werkzeug.utils import cached_property
@@ -12,19 +10,31 @@ from . import config, config_validation, subcounts, tasks
 from .community_events import capture
 from .migration.recovery import recover_cutovers
 from .package_templates import fixed_templates, record_mapping
-from .resources import stats_queries
+from .resources import (
+    CommunityStatsResource,
+    CommunityStatsResourceConfig,
+    stats_queries,
+)
 from .search.names import Names
 from .search.site_templates import extend_index_init, register_templates
+from .services import (
+    CommunityStatsService,
+    CommunityStatsServiceConfig,
+    EventReindexingService,
+)
 from .subcounts import Subcount
 from .usage_events import connections, indexer, stock_workers
 from .views.layout import check_configured as check_configured_layouts
 
-if TYPE_CHECKING:
-    from .services import CommunityStatsService, EventReindexingService
-
 
 class InvenioStatsDashboard:
-    """Statistics of communities for an InvenioRDM application."""
+    """Statistics of communities for an InvenioRDM application.
+
+    Attributes:
+        event_reindexing_service: migrates usage events.
+        community_stats_service: community events and statistics.
+        community_stats_resource: the REST API.
+    """
 
     def __init__(self, app: Flask | None = None) -> None:
         if app:
@@ -36,11 +46,27 @@ class InvenioStatsDashboard:
         Raises:
             ConfigurationError: a config variable has an invalid value.
         """
+        self.app = app
+        self.init_config(app)
+        self.init_hooks(app)
+        self.init_services(app)
+        self.init_resources(app)
+        app.extensions["invenio-stats-dashboard"] = self
+
+    def init_config(self, app: Flask) -> None:
+        """Set the defaults of the configuration, and check it.
+
+        Raises:
+            ConfigurationError: a config variable has an invalid value.
+        """
         for key in dir(config):
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
         config_validation.check_config(app.config)
         check_configured_layouts(app.config)
+
+    def init_hooks(self, app: Flask) -> None:
+        """Install what InvenioRDM calls: indexer, session listeners, queries, tasks."""
         if app.config["COMMUNITY_STATS_ENABLED"]:
             if indexer.install(app):
                 stock_workers.announce()
@@ -48,11 +74,27 @@ class InvenioStatsDashboard:
             connections.install(app)
             stats_queries.register(app)
         tasks.extend_beat_schedule(app)
-        self.app = app
-        app.extensions["invenio-stats-dashboard"] = self
+
+    def init_services(self, app: Flask) -> None:
+        """Create the services, which opens no connection."""
+        self.event_reindexing_service = EventReindexingService(
+            app, lambda: self.subcounts
+        )
+        self.community_stats_service = CommunityStatsService(
+            CommunityStatsServiceConfig.build(app),
+            app,
+            self.event_reindexing_service,
+            lambda: self.subcounts,
+        )
+
+    def init_resources(self, app: Flask) -> None:
+        """Create the REST API; an entry point registers its blueprint."""
+        self.community_stats_resource = CommunityStatsResource(
+            CommunityStatsResourceConfig.build(app), self.community_stats_service
+        )
 
     recover_cutovers = staticmethod(recover_cutovers)
-    """Take back cut-overs that no run finished in time; the event writer calls it."""
+    """Take back cut-overs that no run finished in time; for the event indexer."""
 
     @property
     def names(self) -> Names:
@@ -66,24 +108,29 @@ class InvenioStatsDashboard:
             self.app.config["COMMUNITY_STATS_SUBCOUNTS"], record_mapping(self.app)
         )
 
-    @cached_property
-    def community_stats_service(self) -> "CommunityStatsService":
-        """Return the service for community events and statistics."""
-        from .services import CommunityStatsService
-
-        return CommunityStatsService(self.app)
-
-    @cached_property
-    def event_reindexing_service(self) -> "EventReindexingService":
-        """Return the service that migrates usage events."""
-        from .services import EventReindexingService
-
-        return EventReindexingService(self.app)
-
 
 def finalize_app(app: Flask) -> None:
-    """Check the breakdowns and put missing index templates into the cluster."""
+    """Register the service, check the breakdowns, and put missing index templates.
+
+    invenio-records-resources may be initialised after this extension, so its registry
+    is not available earlier.
+    """
+    extension = app.extensions["invenio-stats-dashboard"]
+    _register(app, extension.community_stats_service)
     if app.config["COMMUNITY_STATS_ENABLED"]:
-        _ = app.extensions["invenio-stats-dashboard"].subcounts
+        _ = extension.subcounts
         extend_index_init(app, fixed_templates)
         register_templates(app, fixed_templates)
+
+
+def _register(app: Flask, service: CommunityStatsService) -> None:
+    """Register a service, unless this was done before.
+
+    Raises:
+        RuntimeError: another service has its id.
+    """
+    registry = app.extensions["invenio-records-resources"].registry
+    try:
+        registry.get_service_id(service)
+    except KeyError:
+        registry.register(service)

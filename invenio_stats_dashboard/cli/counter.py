@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from flask.cli import with_appcontext
+from invenio_access.permissions import system_identity
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from ..errors import UsageError
@@ -48,12 +49,13 @@ def counter_report(community: str, month: str, output: Path | None) -> None:
     """
     service = current_stats_dashboard.community_stats_service
     with _written(output) as out, shown(_LOOK, wanted=output is not None) as show:
-        report = service.counter_report(
-            community,
+        item = service.read(system_identity, community)
+        report = item.counter_report(
             month,
             progress=show.progress,
             waiting=show.waiting,
             hidden=True,
+            public=True,
         )
         _write(report, out)
     if output is not None:

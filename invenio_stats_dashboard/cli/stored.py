@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 from flask.cli import with_appcontext
+from invenio_access.permissions import system_identity
 
 from ..errors import UsageError
 from ..proxies import current_stats_dashboard
@@ -17,7 +18,7 @@ from .output import json_option, print_json, sentences_for_errors
 
 if TYPE_CHECKING:
     from ..services import CommunityStatsService
-    from ..services.reading import StatsRead
+    from ..services.results import DailyDocuments
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
@@ -63,14 +64,15 @@ def read_documents(
     On days without activity, a delta is zero and a snapshot repeats the previous one.
     The table shows the main numbers; --json shows all of them, with the breakdowns.
     """
-    found = _service().read_stats(community, family, start_date, end_date)
+    item = _service().read(system_identity, community)
+    found = item.documents(family, start_date, end_date, suppress=False)
     if as_json:
         _print_documents(found)
     else:
         display.table(found)
 
 
-def _print_documents(found: "StatsRead") -> None:
+def _print_documents(found: "DailyDocuments") -> None:
     """Print one JSON document with one line per day; only one day is in memory."""
     head = {
         "community_id": found.community_id,

@@ -11,7 +11,7 @@ import click
 from ..aggregations.aggregate_removal import OwnIndex
 from ..aggregations.documents import UPDATED, day_field
 from ..search.names import USAGE_FAMILIES
-from ..services.reading import StatsRead
+from ..services.results import DailyDocuments
 from .usage_display import size
 
 _ENDED = (
@@ -20,7 +20,7 @@ _ENDED = (
 )
 
 
-def table(found: StatsRead) -> None:
+def table(found: DailyDocuments) -> None:
     """Print the main numbers of each day."""
     day = day_field(found.family)
     columns = _columns(found.family)
@@ -94,7 +94,7 @@ def _number(document: Mapping[str, Any], path: str) -> int:
     return value
 
 
-def _as_of(found: StatsRead) -> str:
+def _as_of(found: DailyDocuments) -> str:
     if found.data_as_of is None:
         return (
             "No run has counted everything yet; see 'invenio community-stats status'."

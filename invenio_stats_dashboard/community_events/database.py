@@ -107,24 +107,12 @@ class Database:
             DatabaseUnavailableError: the database did not answer, or the pool has no
                 free connection.
         """
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-                self.plan_as(connection, kind)
-                yield connection
-        except sa.exc.TimeoutError as error:
-            raise DatabaseUnavailableError(
-                "All database connections that this process may open are in use "
-                f"({error}). Run the same command again. If this happens often, raise "
-                "pool_size or max_overflow in SQLALCHEMY_ENGINE_OPTIONS."
-            ) from error
-        except DBAPIError as error:
-            translated = _translated(error)
-            if translated is None:
-                raise
-            raise translated from error
+        with database_errors(), self._engine.connect() as connection:
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            self.plan_as(connection, kind)
+            yield connection
 
     def plan_as(self, connection: sa.Connection, kind: PlanKind) -> None:
         """Use the plans of a kind for the following statements of a transaction."""
@@ -132,6 +120,30 @@ class Database:
         connection.exec_driver_sql(
             f"{kind.value}, set_config('statement_timeout', '{timeout}', true)"
         )
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Raise errors of the database driver in the block as errors of this package.
+
+    Raises:
+        StatementTimeoutError: a statement exceeded its time limit.
+        DatabaseUnavailableError: the database did not answer, or the pool has no free
+            connection.
+    """
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise DatabaseUnavailableError(
+            "All database connections that this process may open are in use "
+            f"({error}). Run the same command again. If this happens often, raise "
+            "pool_size or max_overflow in SQLALCHEMY_ENGINE_OPTIONS."
+        ) from error
+    except DBAPIError as error:
+        translated = _translated(error)
+        if translated is None:
+            raise
+        raise translated from error
 
 
 def _translated(error: DBAPIError) -> StatsDashboardError | None:

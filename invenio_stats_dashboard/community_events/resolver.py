@@ -33,6 +33,7 @@ class DatabaseResolver:
         app: the Flask application.
         client: may or may not decode responses.
         names: the instance's index names.
+        subcounts: the registry of breakdowns.
         late: see :class:`.recorder.Recorder`; changes that are found here may be
             earlier than usage events that are already enriched.
         cause: why events are written; see :data:`.documents.CAUSES`.
@@ -46,11 +47,12 @@ class DatabaseResolver:
         app: Flask,
         client: OpenSearch,
         names: Names,
+        subcounts: Mapping[str, Subcount],
         late: Callable[[dict[str, str]], None],
         cause: str = "backfill",
         wait: Callable[[ScanBudget], None] | None = None,
     ) -> None:
-        self._app = app
+        self._app, self._subcounts = app, subcounts
         settings = partial(shards_and_replicas, app)
         self._store = EventStore(client, names, settings=settings)
         self._late, self._cause = late, cause
@@ -72,24 +74,23 @@ class DatabaseResolver:
             SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         with self._app.app_context():
-            subcounts = self._app.extensions["invenio-stats-dashboard"].subcounts
-            rows = self._rows(recids, subcounts)
+            rows = self._rows(recids)
         if not rows:
             return {}
         self._store.ensure_templates()
-        recorder = Recorder(self._store, subcounts, late=self._late)
+        recorder = Recorder(self._store, self._subcounts, late=self._late)
         recorded = recorder.record(rows, self._cause)
-        reader = FactsReader(subcounts)
+        reader = FactsReader(self._subcounts)
         return {
             row.recid: RecordContext(reader.read(row), recorded.timeline(row.recid))
             for row in rows
         }
 
-    def _rows(self, recids: Collection[str], subcounts: Mapping[str, Subcount]) -> Page:
+    def _rows(self, recids: Collection[str]) -> Page:
         config = self._app.config
         limit = "SCAN" if self._wait else "STATEMENT"
         timeout = config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
-        reader = MembershipReader(db.engine, subcounts=subcounts, timeout=timeout)
+        reader = MembershipReader(db.engine, subcounts=self._subcounts, timeout=timeout)
         records = reader.select(Selection(recids=tuple(sorted(recids))))
         if not records.count():
             return []

@@ -21,6 +21,7 @@ from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
 from ..search.names import Names
 from ..search.process_memory import give_large_blocks_back
+from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import Month, is_writable
 from ..usage_events.maintenance.reattribution import KNOWN_SECONDS, noting
@@ -119,6 +120,7 @@ def make_run(
     app: Flask,
     client: OpenSearch,
     names: Names,
+    subcounts: Mapping[str, Subcount],
     lock: ClusterLock,
     options: MigrationOptions,
     limits: HealthLimits,
@@ -131,6 +133,7 @@ def make_run(
         app: the application.
         client: decodes responses.
         names: the instance's index names.
+        subcounts: the registry of breakdowns.
         lock: held by the run; its holder is the id of the run.
         options: of the run.
         limits: of the health gate.
@@ -163,11 +166,11 @@ def make_run(
             check()
 
     def lookup() -> RecordLookup:
-        subcounts = app.extensions["invenio-stats-dashboard"].subcounts
         resolver = DatabaseResolver(
             app,
             client,
             names,
+            subcounts,
             noting(app, names),
             wait=lambda budget: budget.wait(sleep, waiting),
         )

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask_principal import AnonymousIdentity, Identity
-from invenio_access.permissions import any_user, system_identity
+from flask_principal import Identity
+from invenio_access.permissions import system_identity
 from invenio_rdm_records.proxies import current_rdm_records_service
 from invenio_rdm_records.records.systemfields.deletion_status import (
     RecordDeletionStatusEnum,
@@ -52,27 +52,17 @@ class VisibleRecord:
     deleted: bool
 
 
-def anybody() -> Identity:
-    """Return the identity of a guest."""
-    identity = AnonymousIdentity()
-    identity.provides.add(any_user)
-    return identity
-
-
-def seen(
-    identity: Identity | None, by: str, ids: Collection[str]
-) -> dict[str, VisibleRecord]:
+def seen(identity: Identity, by: str, ids: Collection[str]) -> dict[str, VisibleRecord]:
     """Return the records that a caller may see, by id.
 
     Args:
-        identity: of the caller; None for a guest.
+        identity: of the caller.
         by: :data:`RECID`, or :data:`PARENT` for the latest version of each.
         ids: of records or parents; at most 10,000.
 
     Raises:
         OpenSearchException: the cluster does not answer.
     """
-    identity = identity or anybody()
     if not current_rdm_records_service.check_permission(identity, "search"):
         return {}
     return _found(identity, by, ids)

@@ -2,3 +2,8 @@
 # SPDX-License-Identifier: MIT
 
 """The REST resource: answer HTTP queries with JSON, CSV or XLSX."""
+
+from .config import CommunityStatsResourceConfig
+from .resource import CommunityStatsResource
+
+__all__ = ("CommunityStatsResource", "CommunityStatsResourceConfig")

@@ -5,13 +5,10 @@
 
 from flask import Blueprint, Flask
 
-from .config import StatsDashboardResourceConfig
-from .resource import StatsDashboardResource
-
 
 def create_api_blueprint(app: Flask) -> Blueprint:
     """Return the blueprint; it has no routes if the extension is disabled."""
-    config = StatsDashboardResourceConfig()
+    resource = app.extensions["invenio-stats-dashboard"].community_stats_resource
     if not app.config["COMMUNITY_STATS_ENABLED"]:
-        return Blueprint(config.blueprint_name, __name__)
-    return StatsDashboardResource(config).as_blueprint()
+        return Blueprint(resource.config.blueprint_name, __name__)
+    return resource.as_blueprint()

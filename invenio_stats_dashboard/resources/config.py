@@ -3,14 +3,38 @@
 
 """Configuration of the resource."""
 
+import marshmallow as ma
 from flask_resources import ResourceConfig
+from invenio_records_resources.services.base.config import ConfiguratorMixin, FromConfig
 
+from . import http
 from .errors import ERROR_HANDLERS
+from .query_parser import QueryLimits
+from .response_handlers import (
+    BY_CALLER,
+    CompressedHandler,
+    FileHandler,
+    StreamedHandler,
+    TaggedHandler,
+    file_headers,
+    series_headers,
+)
 from .schema import CounterArguments, RecordsArguments, SeriesArguments
+from .serializers.csv import SeriesCSVSerializer
+from .serializers.json import (
+    CounterJSONSerializer,
+    DocumentJSONSerializer,
+    RecordsJSONSerializer,
+    SeriesJSONSerializer,
+)
+from .serializers.xlsx import SeriesXLSXSerializer
+
+API = "/api"
+"""Path below which InvenioRDM serves all REST APIs."""
 
 
-class StatsDashboardResourceConfig(ResourceConfig):
-    """Routes, parameters and error handlers of the resource."""
+class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
+    """Routes, parameters, formats and limits; create it with ``build(app)``."""
 
     blueprint_name = "invenio_stats_dashboard_api"
     url_prefix = "/stats-dashboard"
@@ -23,7 +47,48 @@ class StatsDashboardResourceConfig(ResourceConfig):
         "global-counter": "/global/counter",
         "openapi": "/openapi.json",
     }
+    error_handlers = ERROR_HANDLERS
+
+    request_view_args = {"pid_value": ma.fields.Str()}
     series_arguments = SeriesArguments
     records_arguments = RecordsArguments
     counter_arguments = CounterArguments
-    error_handlers = ERROR_HANDLERS
+
+    series_handlers = {
+        http.JSON: CompressedHandler(SeriesJSONSerializer(), headers=series_headers),
+        http.CSV: StreamedHandler(SeriesCSVSerializer(), headers=file_headers("csv")),
+        http.XLSX: FileHandler(SeriesXLSXSerializer(), headers=file_headers("xlsx")),
+    }
+    records_handlers = {
+        http.JSON: TaggedHandler(RecordsJSONSerializer(), headers=BY_CALLER)
+    }
+    counter_handlers = {
+        http.JSON: StreamedHandler(CounterJSONSerializer(), headers=BY_CALLER)
+    }
+    openapi_handlers = {
+        http.JSON: CompressedHandler(
+            DocumentJSONSerializer(), headers={"Cache-Control": "public, max-age=3600"}
+        )
+    }
+
+    site_api_url = FromConfig("SITE_API_URL", default=API)
+    cache_seconds = FromConfig("STATS_DASHBOARD_CACHE_SECONDS")
+    min_visitors = FromConfig("STATS_DASHBOARD_MIN_VISITORS")
+    counter_events_guest = FromConfig("STATS_DASHBOARD_COUNTER_EVENTS_GUEST")
+    counter_events_user = FromConfig("STATS_DASHBOARD_COUNTER_EVENTS_USER")
+
+    @property
+    def limits(self) -> QueryLimits:
+        """Return the limits of a query."""
+        return QueryLimits.of(self._app.config)
+
+    def path(self, route: str, pid_value: str = "") -> str:
+        """Return the path of a route on the site.
+
+        Args:
+            route: key of the routes.
+            pid_value: slug or UUID of the community, for a route that has one.
+        """
+        return f"{API}{self.url_prefix}{self.routes[route]}".replace(
+            "<pid_value>", pid_value
+        )

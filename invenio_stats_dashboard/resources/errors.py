@@ -12,8 +12,12 @@ from invenio_records_resources.resources.errors import ErrorHandlersMixin
 from opensearchpy.exceptions import OpenSearchException
 from sqlalchemy import exc
 
-from ..errors import StatsDashboardError, UsageError
-from ..permissions import GlobalNotReadableError, NotReadableError
+from ..errors import (
+    GlobalNotReadableError,
+    NotReadableError,
+    StatsDashboardError,
+    UsageError,
+)
 
 RETRY_SECONDS = 60
 

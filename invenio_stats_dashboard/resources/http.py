@@ -6,12 +6,17 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
+from functools import wraps
+from typing import Any
 
 import xxhash
 from flask import Response, request
+from flask_babel import force_locale, get_locale
 from flask_login import current_user
+from flask_resources import resource_requestctx
+from flask_resources.config import resolve_from_conf
 from flask_resources.errors import MIMETypeNotAccepted
 from werkzeug.datastructures import MIMEAccept
 
@@ -27,18 +32,61 @@ _LEVEL = 6
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def negotiated(formats: Mapping[str, str]) -> str:
+_View = Callable[..., Any]
+"""A method of a resource."""
+
+
+def negotiated(response_handlers: Any) -> Callable[[_View], _View]:
+    """Decorate a method of a resource: choose the handler of its response.
+
+    It replaces ``with_content_negotiation`` of flask-resources, which ignores the
+    parameter ``format`` and the qualities of the Accept header.
+
+    Args:
+        response_handlers: media type -> response handler, the default first; or
+            ``from_conf`` of their name in the configuration.
+    """
+
+    def decorator(method: _View) -> _View:
+        @wraps(method)
+        def inner(self: Any) -> Any:
+            handlers = resolve_from_conf(response_handlers, self.config)
+            media_type = chosen(handlers)
+            resource_requestctx.accept_mimetype = media_type
+            resource_requestctx.response_handler = handlers[media_type]
+            return method(self)
+
+        return inner
+
+    return decorator
+
+
+def localized(method: _View) -> _View:
+    """Decorate a method of a resource: respond in the language ``lang``, if given."""
+
+    @wraps(method)
+    def inner(self: Any) -> Any:
+        language = resource_requestctx.args.get("lang") or str(get_locale())
+        with force_locale(language):
+            return method(self)
+
+    return inner
+
+
+def chosen(media_types: Collection[str]) -> str:
     """Return the media type that ``format`` selects, else the Accept header.
 
     Args:
-        formats: name -> media type, the default first.
+        media_types: the possible ones, the default first.
 
     Raises:
         MIMETypeNotAccepted: the caller accepts none of them.
     """
-    named = formats.get(request.args.get("format", ""))
-    if named or not request.accept_mimetypes:
-        return named or next(iter(formats.values()))
+    named = FORMATS.get(request.args.get("format", ""), "")
+    if named in media_types:
+        return named
+    if not request.accept_mimetypes:
+        return next(iter(media_types))
     # parameters of a media type, such as charset, do not matter
     accepted = MIMEAccept(
         [
@@ -48,11 +96,9 @@ def negotiated(formats: Mapping[str, str]) -> str:
     )
     words = set(accepted.values())
     # with the same quality, a named type goes before one that a wildcard matches
-    found = max(
-        formats.values(), key=lambda type: (accepted.quality(type), type in words)
-    )
+    found = max(media_types, key=lambda type: (accepted.quality(type), type in words))
     if not accepted.quality(found):
-        raise MIMETypeNotAccepted(allowed_mimetypes=formats.values())
+        raise MIMETypeNotAccepted(allowed_mimetypes=media_types)
     return found
 
 
@@ -64,11 +110,10 @@ def etag(*parts: object) -> str:
     return f'W/"{xxhash.xxh3_128_hexdigest(repr(parts).encode("utf-8", "replace"))}"'
 
 
-def is_fresh(tag: str) -> bool:
-    """Return whether the caller already has the response with this tag."""
-    return bool(request.if_none_match) and request.if_none_match.contains_weak(
-        tag[3:-1]
-    )
+def is_fresh(headers: Mapping[str, str]) -> bool:
+    """Return whether the caller already has the response with this entity tag."""
+    tag, known = headers.get("ETag"), request.if_none_match
+    return bool(tag and known and known.contains_weak(tag[3:-1]))
 
 
 def caching(tag: str, public: bool, seconds: int, by_caller: bool) -> dict[str, str]:

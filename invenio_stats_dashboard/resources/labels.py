@@ -5,11 +5,13 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from ..queries.labels import Labels
 from ..queries.metrics import METRICS
 from ..queries.query import SeriesRow
+
+if TYPE_CHECKING:
+    from ..services import CommunityStatsService
 
 TOGETHER = 1000
 """Rows whose labels are looked up together."""
@@ -22,12 +24,12 @@ class AnswerLabels:
     response is streamed.
 
     Args:
-        labels: looks them up.
+        service: looks them up.
         language: code such as ``de``.
     """
 
-    def __init__(self, labels: Labels, language: str) -> None:
-        self._labels, self._language = labels, language
+    def __init__(self, service: "CommunityStatsService", language: str) -> None:
+        self._service, self._language = service, language
         self._cells: dict[tuple[str, str | None], str] = {}
         self._breakdowns: dict[str, str] = {}
         self._metrics: dict[str | None, str] = {
@@ -45,7 +47,7 @@ class AnswerLabels:
             if breakdown is not None and (breakdown, id_) not in self._cells:
                 missing.setdefault(breakdown, {})[cast(str, id_)] = None
         for breakdown, ids in missing.items():
-            found = self._labels.of(breakdown, ids, self._language)
+            found = self._service.labels(breakdown, ids, self._language)
             self._cells |= {(breakdown, id_): found.get(id_, id_) for id_ in ids}
 
     def of(
@@ -60,7 +62,7 @@ class AnswerLabels:
     def of_breakdown(self, key: str) -> str:
         """Return the label of a breakdown."""
         if key not in self._breakdowns:
-            self._breakdowns |= self._labels.of_breakdowns([key], self._language)
+            self._breakdowns |= self._service.breakdown_labels([key], self._language)
         return self._breakdowns[key]
 
     def rows(self, rows: Iterable[SeriesRow]) -> Iterator[tuple[SeriesRow, str]]:

@@ -11,12 +11,13 @@ from ..queries.query import INTERVALS
 from ..search.names import BASES
 from ..version import __version__
 from . import http
+from .config import API
 from .schema import Arguments
 from .serializers.csv import COLUMNS
 
 if TYPE_CHECKING:
     from ..subcounts import Subcount
-    from .config import StatsDashboardResourceConfig
+    from .config import CommunityStatsResourceConfig
 
 _Schema = dict[str, Any]
 """One object of an OpenAPI document."""
@@ -36,7 +37,7 @@ _WHAT = {
 
 
 def description(
-    config: "StatsDashboardResourceConfig",
+    config: "CommunityStatsResourceConfig",
     languages: Iterable[str],
     subcounts: "Mapping[str, Subcount]",
 ) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def description(
             "description": "Usage and content of communities and of the whole "
             "instance, as JSON, CSV and XLSX.",
         },
-        "servers": [{"url": "/api"}],
+        "servers": [{"url": API}],
         "paths": paths,
         "components": {"schemas": SCHEMAS, "responses": RESPONSES},
     }

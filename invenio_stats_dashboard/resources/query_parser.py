@@ -110,7 +110,7 @@ def _check_day(key: str, day: date | None, today: date) -> None:
         )
 
 
-def question(
+def series_query(
     arguments: Mapping[str, Any],
     community_id: str,
     subcounts: _Subcounts,
@@ -164,7 +164,7 @@ def question(
     return query
 
 
-def bounds_question(arguments: Mapping[str, Any], community_id: str) -> SeriesQuery:
+def bounds_query(arguments: Mapping[str, Any], community_id: str) -> SeriesQuery:
     """Return a query for which :class:`~..queries.freshness.Freshness` can be read.
 
     It is needed for the first day that has numbers, before the range is known.

@@ -7,224 +7,204 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import msgspec
-from flask import Response, current_app, g, request, stream_with_context
-from flask_babel import force_locale, get_locale
-from flask_resources import Resource, route
+from flask import g, request
+from flask_babel import get_locale
+from flask_resources import (
+    Resource,
+    from_conf,
+    request_parser,
+    resource_requestctx,
+    response_handler,
+    route,
+)
 from invenio_access.permissions import authenticated_user
-from invenio_i18n.ext import current_i18n
+from invenio_records_resources.resources.records.resource import request_view_args
 
 from ..errors import TooManyEventsError
-from ..permissions import Subject, readable_community, readable_global
-from ..proxies import current_stats_dashboard
+from ..queries.query import SeriesQuery
 from ..version import __version__
 from . import http
 from .labels import AnswerLabels
 from .openapi import description
-from .query_parser import QueryLimits, bounds_question, question, range_of, refuse
-from .schema import Arguments
-from .serializers.json import counter_pieces, records_answer, series_answer
-from .serializers.tables import csv_response, xlsx_response
+from .query_parser import bounds_query, range_of, refuse, series_query
+from .response_handlers import RecordsContent, SeriesContent
+from .schema import site_languages
 
 if TYPE_CHECKING:
-    from ..ext import InvenioStatsDashboard
+    from ..reports.counter.assembly import CounterReport
     from ..services import CommunityStatsService
+    from ..services.results import CommunityStatsItem
+    from .config import CommunityStatsResourceConfig
 
-_BY_CALLER = "private, no-cache"
-"""``Cache-Control`` of responses whose titles depend on the caller."""
 
+class CommunityStatsResource(Resource):
+    """Statistics of communities and of the instance.
 
-class StatsDashboardResource(Resource):
-    """Statistics of communities and of the instance."""
+    Each view has two routes: one with a community, one for the whole instance.
 
-    # the parameter ``format`` also selects the media type
+    Args:
+        config: routes, parameters, formats and limits.
+        service: reads the statistics.
+    """
+
+    # ``http.negotiated`` chooses the format, not the decorator of the base class
     decorators: list[Any] = []
+
+    def __init__(
+        self, config: "CommunityStatsResourceConfig", service: "CommunityStatsService"
+    ) -> None:
+        super().__init__(config)
+        self.service = service
 
     def create_url_rules(self) -> list[dict[str, Any]]:
         """Return the routes."""
-        routes = self.config.routes
+        views = {
+            "community": self.series,
+            "community-records": self.records,
+            "community-counter": self.counter,
+            "global": self.series,
+            "global-records": self.records,
+            "global-counter": self.counter,
+            "openapi": self.openapi,
+        }
         return [
-            route("GET", routes["community"], self.community),
-            route("GET", routes["community-records"], self.community_records),
-            route("GET", routes["community-counter"], self.community_counter),
-            route("GET", routes["global"], self.instance),
-            route("GET", routes["global-records"], self.instance_records),
-            route("GET", routes["global-counter"], self.instance_counter),
-            route("GET", routes["openapi"], self.openapi),
+            route("GET", self.config.routes[name], view, endpoint=name)
+            for name, view in views.items()
         ]
 
     # -- views --------------------------------------------------------------
 
-    def community(self) -> Response:
-        """Return series of a community."""
-        return self._series(_community())
-
-    def community_records(self) -> Response:
-        """Return the most used records of a community."""
-        return self._records(_community())
-
-    def community_counter(self) -> Response:
-        """Return the COUNTER report of a community."""
-        return self._counter(_community())
-
-    def instance(self) -> Response:
-        """Return series of the instance."""
-        return self._series(readable_global(g.identity))
-
-    def instance_records(self) -> Response:
-        """Return the most used records of the instance."""
-        return self._records(readable_global(g.identity))
-
-    def instance_counter(self) -> Response:
-        """Return the COUNTER report of the instance."""
-        return self._counter(readable_global(g.identity))
-
-    def openapi(self) -> Response:
-        """Return the OpenAPI document of this resource."""
-        http.negotiated({"json": http.JSON})
-        body = msgspec.json.encode(
-            description(self.config, _languages(), _extension().subcounts)
-        )
-        return http.whole(body, http.JSON, {"Cache-Control": "public, max-age=3600"})
-
-    # -- inside -------------------------------------------------------------
-
-    def _series(self, subject: Subject) -> Response:
-        arguments = _load(self.config.series_arguments)
-        media_type = http.negotiated(http.FORMATS)
-        series = _service().series
-        query = question(
-            arguments,
-            subject.id,
-            _extension().subcounts,
-            QueryLimits.of(current_app.config),
-            _now().date(),
-            lambda: series.freshness.read(
-                bounds_question(arguments, subject.id)
-            ).first_day,
-            file=media_type != http.JSON,
-        )
+    @request_view_args
+    @request_parser(from_conf("series_arguments"), location="args")
+    @http.negotiated(from_conf("series_handlers"))
+    @http.localized
+    @response_handler()
+    def series(self) -> tuple[SeriesContent, int]:
+        """Return time series and totals."""
+        arguments = resource_requestctx.args
+        item = self._item()
+        query = self._query(item)
         language = arguments.get("lang") or str(get_locale())
-        version = series.freshness.version(subject.id)
-        tag = http.etag(
-            *(__version__, subject, query, media_type, language, version),
-            *(f"{_now():%Y-%m-%dT%H}", tuple(_extension().subcounts.values())),
-            current_app.config["STATS_DASHBOARD_MIN_VISITORS"],
-        )
         headers = http.caching(
-            tag,
-            subject.public,
-            current_app.config["STATS_DASHBOARD_CACHE_SECONDS"],
+            self._tag(item, query, language),
+            item.subject.public,
+            self.config.cache_seconds,
             by_caller="lang" not in arguments,
         )
-        if http.is_fresh(tag):
-            return Response(status=304, headers=headers)
-        with force_locale(language):
-            labels = AnswerLabels(series.labels, language)
-            if media_type == http.JSON:
-                result = series.reader.read(query)
-                body = series_answer(subject, result, labels, _links())
-                return http.whole(msgspec.json.encode(body), media_type, headers)
-            make = csv_response if media_type == http.CSV else xlsx_response
-            return make(subject, query, series, labels, headers)
+        labels = AnswerLabels(self.service, language)
+        return SeriesContent(item, query, labels, self._links(), headers), 200
 
-    def _records(self, subject: Subject) -> Response:
-        arguments = _load(self.config.records_arguments)
-        http.negotiated({"json": http.JSON})
+    @request_view_args
+    @request_parser(from_conf("records_arguments"), location="args")
+    @http.negotiated(from_conf("records_handlers"))
+    @response_handler()
+    def records(self) -> tuple[RecordsContent, int]:
+        """Return the most used records."""
+        arguments = resource_requestctx.args
+        item = self._item()
+        bounds = bounds_query({"basis": "added"}, item.id)
         first, last = range_of(
             arguments,
-            QueryLimits.of(current_app.config),
+            self.config.limits,
             _now().date(),
-            lambda: (
-                _service()
-                .series.freshness.read(bounds_question({"basis": "added"}, subject.id))
-                .first_day
-            ),
+            lambda: item.freshness(bounds).first_day,
         )
-        found = _service().most_used_records(
-            subject.id,
-            g.identity,
+        found = item.most_used_records(
             by=arguments["by"],
             of=arguments["of"],
             start_date=first,
             end_date=last,
             size=arguments["size"],
-            seconds=current_app.config["STATS_DASHBOARD_CACHE_SECONDS"],
+            seconds=self.config.cache_seconds,
         )
-        body = msgspec.json.encode(records_answer(subject, found, _link()))
-        # only the response itself shows whether it has changed
-        tag = http.etag(body)
-        headers = {"Cache-Control": _BY_CALLER, "ETag": tag}
-        if http.is_fresh(tag):
-            return Response(status=304, headers=headers)
-        return http.whole(body, http.JSON, headers)
+        return RecordsContent(item.subject, found, self._link()), 200
 
-    def _counter(self, subject: Subject) -> Response:
-        arguments = _load(self.config.counter_arguments)
-        http.negotiated({"json": http.JSON})
-        month: date = arguments["month"]
+    @request_view_args
+    @request_parser(from_conf("counter_arguments"), location="args")
+    @http.negotiated(from_conf("counter_handlers"))
+    @response_handler()
+    def counter(self) -> "tuple[CounterReport, int]":
+        """Return the COUNTER report of a month."""
+        month: date = resource_requestctx.args["month"]
+        item = self._item()
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is in the future.")
-        known = authenticated_user in g.identity.provides
-        whom = "USER" if known else "GUEST"
+        config, is_user = self.config, authenticated_user in g.identity.provides
+        most = config.counter_events_user if is_user else config.counter_events_guest
         try:
-            report = _service().counter_report(
-                subject.id,
-                f"{month:%Y-%m}",
-                identity=g.identity,
-                most=current_app.config[f"STATS_DASHBOARD_COUNTER_EVENTS_{whom}"],
-            )
+            report = item.counter_report(f"{month:%Y-%m}", most=most)
         except TooManyEventsError as error:
-            log_in = "" if known else " for users who are not logged in"
+            log_in = "" if is_user else " for users who are not logged in"
             refuse(
                 "month",
                 f"{error}{log_in}. Ask the operators of the site to create the report "
                 "with `invenio community-stats counter-report`.",
             )
-        pieces = stream_with_context(counter_pieces(report))
-        return http.streamed(pieces, http.JSON, {"Cache-Control": _BY_CALLER})
+        return report, 200
 
+    @http.negotiated(from_conf("openapi_handlers"))
+    @response_handler()
+    def openapi(self) -> tuple[dict[str, Any], int]:
+        """Return the OpenAPI document of this resource."""
+        subcounts = self.service.subcounts
+        return description(self.config, site_languages(), subcounts), 200
 
-def _community() -> Subject:
-    arguments = request.view_args or {}
-    return readable_community(g.identity, arguments["pid_value"])
+    # -- inside -------------------------------------------------------------
 
+    def _item(self) -> "CommunityStatsItem":
+        """Return the statistics of the community in the path, or of the instance."""
+        pid_value = resource_requestctx.view_args.get("pid_value")
+        if pid_value is None:
+            return self.service.read_global(g.identity)
+        return self.service.read_community(g.identity, pid_value)
 
-def _load(schema: type[Arguments]) -> dict[str, Any]:
-    """Return the checked parameters of the request."""
-    return schema(languages=_languages()).load(request.args)
+    def _query(self, item: "CommunityStatsItem") -> SeriesQuery:
+        """Return the query that the parameters describe."""
+        arguments = resource_requestctx.args
+        return series_query(
+            arguments,
+            item.id,
+            self.service.subcounts,
+            self.config.limits,
+            _now().date(),
+            lambda: item.freshness(bounds_query(arguments, item.id)).first_day,
+            file=resource_requestctx.accept_mimetype != http.JSON,
+        )
 
+    def _tag(
+        self, item: "CommunityStatsItem", query: SeriesQuery, language: str
+    ) -> str:
+        """Return the entity tag of a response with series."""
+        return http.etag(
+            __version__,
+            item.subject,
+            query,
+            resource_requestctx.accept_mimetype,
+            language,
+            item.version(),
+            f"{_now():%Y-%m-%dT%H}",
+            tuple(self.service.subcounts.values()),
+            self.config.min_visitors,
+        )
 
-def _languages() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(code for code, _ in current_i18n.get_languages()))
+    def _links(self) -> dict[str, str]:
+        """Return the URLs of this result, by format."""
+        return {"self": self._link()} | {
+            name: self._link(name) for name in ("csv", "xlsx")
+        }
 
-
-def _extension() -> "InvenioStatsDashboard":
-    return current_stats_dashboard
-
-
-def _service() -> "CommunityStatsService":
-    return current_stats_dashboard.community_stats_service
+    def _link(self, form: str | None = None) -> str:
+        """Return the URL of this request, with another format if given."""
+        arguments = [
+            (key, value)
+            for key, value in request.args.items(multi=True)
+            if not (form and key == "format")
+        ]
+        if form:
+            arguments.append(("format", form))
+        query = f"?{urlencode(arguments)}" if arguments else ""
+        return f"{self.config.site_api_url}{request.path}{query}"
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _links() -> dict[str, str]:
-    """Return the URLs of this result, by format."""
-    return {"self": _link()} | {name: _link(name) for name in ("csv", "xlsx")}
-
-
-def _link(form: str | None = None) -> str:
-    """Return the URL of this request, with another format if given."""
-    arguments = [
-        (key, value)
-        for key, value in request.args.items(multi=True)
-        if not (form and key == "format")
-    ]
-    if form:
-        arguments.append(("format", form))
-    site = current_app.config.get("SITE_API_URL", "/api")
-    asked = f"?{urlencode(arguments)}" if arguments else ""
-    return f"{site}{request.path}{asked}"

@@ -9,9 +9,11 @@
 import re
 from collections.abc import Collection, Iterable
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import marshmallow as ma
+from flask_resources import MultiDictSchema
+from invenio_i18n.ext import current_i18n
 from marshmallow import fields
 from werkzeug.datastructures import MultiDict
 
@@ -163,7 +165,7 @@ class Language(fields.Field):
     """One of the site's languages."""
 
     def _deserialize(self, value: str, attr: str | None, data: Any, **_: Any) -> str:
-        languages = cast("Arguments", self.parent).languages
+        languages = site_languages()
         if value not in languages:
             raise ma.ValidationError(
                 f"{shown(value)} is not a language of this site. Available: "
@@ -172,20 +174,21 @@ class Language(fields.Field):
         return value
 
 
-class Arguments(ma.Schema):
-    """The parameters of a URL. Unknown and repeated ones are refused.
+def site_languages() -> tuple[str, ...]:
+    """Return the locale names of the site's languages."""
+    return tuple(dict.fromkeys(code for code, _ in current_i18n.get_languages()))
 
-    Args:
-        languages: of the site, as locale names.
-        **options: of a marshmallow schema.
-    """
 
-    def __init__(self, languages: Iterable[str] = ("en",), **options: Any) -> None:
-        super().__init__(**options)
-        self.languages = tuple(languages)
+class Arguments(MultiDictSchema):
+    """The parameters of a URL. Unknown and repeated ones are refused."""
+
+    class Meta:
+        """Refuse unknown parameters."""
+
+        unknown = ma.RAISE
 
     @ma.pre_load
-    def take_each_once(self, data: Any, **_: Any) -> Any:
+    def flatten_multidict(self, data: Any, **_: Any) -> Any:
         """Refuse unknown and repeated parameters; return a dict of the others."""
         if not isinstance(data, MultiDict):
             return data
@@ -333,7 +336,7 @@ class SeriesArguments(RangeArguments):
         "the same days of the year before (year).",
     )
     # marshmallow takes fields off the class, so this one does not hide ``Schema.only``
-    only = CellArgument(  # type: ignore[assignment]
+    only = CellArgument(
         data_key="filter",
         metadata={
             "description": "Count only one value of a breakdown: <breakdown>:<id>. It "

@@ -11,24 +11,26 @@ import logging
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, g, has_request_context, request
 from invenio_access.permissions import system_identity
 from invenio_rest.errors import RESTException
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import StatsDashboardError, UsageError
-from ..permissions import (
-    GLOBAL,
+from ..errors import (
     GlobalNotReadableError,
     NotReadableError,
-    readable_community,
-    readable_global,
+    StatsDashboardError,
+    UsageError,
 )
+from ..permissions import GLOBAL
 from ..proxies import current_stats_dashboard
 from ..queries.query import EARLIEST
 from ..search.names import FAMILIES, RECORD_FAMILIES, USAGE_FAMILIES
+
+if TYPE_CHECKING:
+    from ..services.results import CommunityStatsItem
 
 logger = logging.getLogger(__name__)
 
@@ -93,22 +95,12 @@ class CommunityStatsQuery:
         Raises:
             RefusedQuery: with the HTTP status and a sentence.
         """
-        community_id, first, last = self.checked(params)
-        service = current_stats_dashboard.community_stats_service
+        item, first, last = self.checked(params)
         try:
             found = {
-                family: service.read_stats(community_id, family, first, last)
-                for family in self.families
+                family: item.documents(family, first, last) for family in self.families
             }
-            suppressed = service.series.small_numbers.suppressed
-            documents = {
-                family: (
-                    [suppressed(document) for document in read.documents]
-                    if family in USAGE_FAMILIES
-                    else list(read.documents)
-                )
-                for family, read in found.items()
-            }
+            documents = {family: list(read.documents) for family, read in found.items()}
         except OpenSearchException as error:
             raise self._unavailable(error) from error
         except UsageError as error:
@@ -146,8 +138,8 @@ class CommunityStatsQuery:
             raise RefusedQuery(400, self._named(str(error), params)) from error
         request.environ[_ASKED_FOR] = number
 
-    def checked(self, params: Any) -> tuple[str, str, str]:
-        """Return the community's id, and the first and the last day.
+    def checked(self, params: Any) -> "tuple[CommunityStatsItem, str, str]":
+        """Return the statistics of the community, and the first and the last day.
 
         Args:
             params: the received parameters of the query, not checked yet.
@@ -177,7 +169,7 @@ class CommunityStatsQuery:
             ),
         )
 
-    def _checked(self, params: Any) -> tuple[str, str, str]:
+    def _checked(self, params: Any) -> "tuple[CommunityStatsItem, str, str]":
         if not isinstance(params, dict):
             raise UsageError(
                 "Its params must be an object with the keys "
@@ -192,12 +184,12 @@ class CommunityStatsQuery:
             if value is not None and not isinstance(value, str):
                 raise UsageError(f"The parameter {name} must be a string.")
         first, last = self._days(params)
-        return self._community(params), first, last
+        return self._item(params), first, last
 
     def _parameters(self) -> tuple[str, ...]:
         return _PARAMETERS[1:] if self.whole_instance else _PARAMETERS
 
-    def _community(self, params: dict[str, Any]) -> str:
+    def _item(self, params: dict[str, Any]) -> "CommunityStatsItem":
         identity = g.identity if has_request_context() else system_identity
         name = GLOBAL if self.whole_instance else params.get("community_id")
         if not name:
@@ -205,9 +197,7 @@ class CommunityStatsQuery:
                 "The parameter community_id is missing. Give the UUID or the slug of a "
                 "community, or global."
             )
-        if name == GLOBAL:
-            return readable_global(identity).id
-        return readable_community(identity, name).id
+        return current_stats_dashboard.community_stats_service.read(identity, name)
 
     def _days(self, params: dict[str, Any]) -> tuple[str, str]:
         """Return the first and the last day as ``YYYY-MM-DD``."""

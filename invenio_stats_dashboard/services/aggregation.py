@@ -10,7 +10,7 @@ import it.
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -50,6 +50,7 @@ from ..search.names import (
     Names,
 )
 from ..search.site_templates import shards_and_replicas
+from ..subcounts import Subcount
 
 if TYPE_CHECKING:
     from ..aggregations.usage.aggregator import UsageAggregator
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 def aggregate(
     app: Flask,
+    subcounts: Mapping[str, Subcount],
     options: AggregationOptions,
     progress: Callable[[AggregationProgress], None] | None = None,
     waiting: Callable[[str], None] | None = None,
@@ -66,6 +68,7 @@ def aggregate(
 
     Args:
         app: the application.
+        subcounts: the registry of breakdowns.
         options: what to count.
         progress: called after each step.
         waiting: called with a sentence whenever the run waits.
@@ -79,10 +82,10 @@ def aggregate(
         if options.dry_run:
             _indices(app, client, names, lock.check).require_current()
         gate = HealthGate(client, _limits(app), waiting)
-        halves = _halves(app, client, names, lock, gate, options, waiting)
+        halves = _halves(app, client, names, subcounts, lock, gate, options, waiting)
         shared, start_helpers = None, None
         if call:
-            shared = _shared(app, client, names, lock.holder)
+            shared = _shared(app, client, names, subcounts, lock.holder)
             start_helpers = partial(call, lock.holder)
         run = AggregationRun(
             client, names, lock, gate, halves, progress, shared, start_helpers
@@ -103,11 +106,12 @@ def check_enabled(app: Flask) -> None:
         )
 
 
-def help_with(app: Flask, run: str) -> int:
+def help_with(app: Flask, subcounts: Mapping[str, Subcount], run: str) -> int:
     """Do steps of a run that another worker has started, until none is left.
 
     Args:
         app: the application.
+        subcounts: the registry of breakdowns.
         run: id of the run.
 
     Returns:
@@ -115,7 +119,8 @@ def help_with(app: Flask, run: str) -> int:
     """
     polars_guard.require_same_process()
     names, client = Names.of(app), json_client(app, timeout=60)
-    shared, gate = _shared(app, client, names, run), HealthGate(client, _limits(app))
+    shared = _shared(app, client, names, subcounts, run)
+    gate = HealthGate(client, _limits(app))
 
     def do(key: str, check_step: Callable[[], None]) -> StepResult:
         def check() -> None:
@@ -123,7 +128,7 @@ def help_with(app: Flask, run: str) -> int:
             check_step()
 
         check()
-        usage = _usage(app, client, names, check)
+        usage = _usage(app, client, names, subcounts, check)
         gate.wait(usage.patterns)
         return usage.do(key)
 
@@ -135,18 +140,23 @@ def help_with(app: Flask, run: str) -> int:
     return steps
 
 
-def _shared(app: Flask, client: OpenSearch, names: Names, run: str) -> SharedSteps:
+def _shared(
+    app: Flask,
+    client: OpenSearch,
+    names: Names,
+    subcounts: Mapping[str, Subcount],
+    run: str,
+) -> SharedSteps:
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
-    return SharedSteps(client, names.bookmarks, run, ttl, _rules(app))
+    return SharedSteps(client, names.bookmarks, run, ttl, _rules(app, subcounts))
 
 
-def _rules(app: Flask) -> str:
+def _rules(app: Flask, subcounts: Mapping[str, Subcount]) -> str:
     """Return a text that is equal for workers that would write the same documents.
 
     During a deployment, some workers of a site still have the old configuration or
     code.
     """
-    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
     version = metadata.version("invenio-stats-dashboard")
     return f"{version} {rules(queries(app), subcounts, top)}"
@@ -156,12 +166,12 @@ def _usage(
     app: Flask,
     client: OpenSearch,
     names: Names,
+    subcounts: Mapping[str, Subcount],
     check: Callable[[], None],
     waiting: Callable[[str], None] | None = None,
 ) -> "UsageAggregator":
     from ..aggregations.usage.aggregator import UsageAggregator
 
-    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     indices = _indices(app, client, names, check)
     return UsageAggregator(
         app, client, text_client(app), names, subcounts, check, waiting, indices
@@ -175,11 +185,14 @@ def _indices(
     return AggregateIndices(client, names, gigabytes, check)
 
 
-def clear_bookmarks(app: Flask, dry_run: bool = False) -> dict[str, list[str]]:
+def clear_bookmarks(
+    app: Flask, subcounts: Mapping[str, Subcount], dry_run: bool = False
+) -> dict[str, list[str]]:
     """Delete the bookmarks of all sources; see ``CommunityStatsService``.
 
     Args:
         app: the application.
+        subcounts: the registry of breakdowns.
         dry_run: change nothing.
 
     Returns:
@@ -191,7 +204,8 @@ def clear_bookmarks(app: Flask, dry_run: bool = False) -> dict[str, list[str]]:
     with locked(app, client, names) as lock:
         found = _bookmarks(client, names)
         gate = HealthGate(client, _limits(app))
-        for half in _halves(app, client, names, lock, gate, AggregationOptions(), None):
+        options = AggregationOptions()
+        for half in _halves(app, client, names, subcounts, lock, gate, options, None):
             half.forget()
         return found
 
@@ -251,6 +265,7 @@ def _halves(
     app: Flask,
     client: OpenSearch,
     names: Names,
+    subcounts: Mapping[str, Subcount],
     lock: ClusterLock,
     gate: HealthGate,
     options: AggregationOptions,
@@ -258,10 +273,9 @@ def _halves(
 ) -> list[AggregationPipeline]:
     from ..aggregations.records.aggregator import RecordsAggregator
 
-    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     halves: list[AggregationPipeline] = []
     if set(options.families) & set(USAGE_FAMILIES):
-        halves.append(_usage(app, client, names, lock.check, waiting))
+        halves.append(_usage(app, client, names, subcounts, lock.check, waiting))
     if set(options.families) & set(RECORD_FAMILIES):
         top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
         today = datetime.now(UTC).date()

@@ -3,15 +3,19 @@
 
 """The service for community events and statistics."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import date
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask_principal import Identity
+from invenio_access.permissions import system_process
+from invenio_communities.proxies import current_communities
 from invenio_db import db
+from invenio_pidstore.errors import PIDDeletedError, PIDDoesNotExistError
+from invenio_records_resources.services import Service
 
 from ..aggregations.aggregate_removal import OwnIndex
 from ..aggregations.runner import (
@@ -20,34 +24,24 @@ from ..aggregations.runner import (
     AggregationReport,
 )
 from ..community_events.backfill import BackfillProgress, BackfillReport
-from ..community_events.backfill_locks import announced
-from ..community_events.backfill_run import BackfillRun
-from ..community_events.database_indexes import (
-    DatabaseIndexes,
-    IndexProgress,
-    has_all_indexes,
-)
-from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
-from ..community_events.live_capture import (
-    CaptureReport,
-    DeferredCaptureRun,
-    LiveCapture,
-)
-from ..community_events.membership import MembershipReader
+from ..community_events.database import database_errors
+from ..community_events.database_indexes import DatabaseIndexes, IndexProgress
+from ..community_events.deferred_captures import MembershipChanges
+from ..community_events.live_capture import CaptureReport
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
-from ..community_events.recorder import Recorder
-from ..community_events.scan_budget import ScanBudget
 from ..community_events.selection import Selection
 from ..community_events.status import EventsStatus, events_status
-from ..community_events.store import EventStore
-from ..errors import LockedError, NotReadyError, UsageError
+from ..errors import (
+    GlobalNotReadableError,
+    LockedError,
+    NotReadableError,
+    NotReadyError,
+)
+from ..permissions import GLOBAL, Subject, guest_identity
 from ..queries import argument_parsing
-from ..queries.query import SeriesQuery, SeriesResult, SeriesRow
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..search.site_templates import shards_and_replicas
 from ..subcounts import Subcount
-from ..usage_events.maintenance.reattribution import noting
 from .aggregation import (
     aggregate,
     check_enabled,
@@ -56,34 +50,163 @@ from .aggregation import (
     options_of,
 )
 from .aggregation_status import AggregationStatusReader
+from .community_event_runs import CommunityEventRuns, selection
 from .preparation import Preparation
-from .reading import StatsRead, read_stats
 from .removal import destroy_indices
-from .reports import MostUsedRecords, most_used_records
+from .results import CommunityStatsItem
 from .scheduler import ScheduledRunReport, catch_up
-from .series import SeriesService
+from .series_readers import SeriesReaders
 from .status import StatsStatus, read_status
 
 if TYPE_CHECKING:
-    from ..reports.counter.assembly import CounterReport, ReportProgress
+    from invenio_communities.communities.records.api import Community
 
-_SHORT = 20
-"""Seconds that live capture retries requests; after that its task is sent again."""
+    from .config import CommunityStatsServiceConfig
+    from .event_reindexing import EventReindexingService
+
+_LONGEST_NAME = 256
 
 
-class CommunityStatsService:
+class CommunityStatsService(Service):
     """Generates community events, and counts, reads and deletes statistics.
+
+    Statistics are read for an identity: :meth:`read`, :meth:`read_community` and
+    :meth:`read_global` check its permission. The other methods take no identity: they
+    are operations, which only commands and tasks call, or read labels.
 
     The methods need an application context, for the database. Creating the service
     opens no connection.
 
     Args:
+        config: permission policy and results.
         app: the application.
+        reindexing: migrates usage events.
+        subcounts: returns the registry of breakdowns.
     """
 
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.names = Names.of(app)
+    def __init__(
+        self,
+        config: "CommunityStatsServiceConfig",
+        app: Flask,
+        reindexing: "EventReindexingService",
+        subcounts: Callable[[], Mapping[str, Subcount]],
+    ) -> None:
+        super().__init__(config)
+        self.app, self.names = app, Names.of(app)
+        self._reindexing, self._subcounts = reindexing, subcounts
+        self._event_runs = CommunityEventRuns(app, subcounts)
+
+    @property
+    def subcounts(self) -> Mapping[str, Subcount]:
+        """Return the registry of breakdowns."""
+        return self._subcounts()
+
+    # -- reading -------------------------------------------------------------
+
+    def read(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
+        """Return the statistics of a community or of the instance.
+
+        Args:
+            identity: of the caller.
+            id_or_slug: UUID or slug of a community, or ``global`` for the instance. A
+                community with the slug ``global`` is read by its UUID.
+
+        Raises:
+            NotReadableError: see :meth:`read_community`.
+            GlobalNotReadableError: the identity may not read the statistics of the
+                instance.
+            UsageError: the community does not exist, and the identity is the system.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        if id_or_slug == GLOBAL:
+            return self.read_global(identity)
+        if system_process in identity.provides:
+            # operators may know which communities exist, so this error is more precise
+            reader = self._event_runs.reader()
+            (id_or_slug,) = argument_parsing.communities(reader, [id_or_slug])
+        return self.read_community(identity, id_or_slug)
+
+    def read_community(self, identity: Identity, id_or_slug: str) -> CommunityStatsItem:
+        """Return the statistics of a community.
+
+        Args:
+            identity: of the caller.
+            id_or_slug: UUID or slug of the community.
+
+        Raises:
+            NotReadableError: the community does not exist, or the identity may not read
+                its statistics; the text is the same.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        action = "read_community_stats"
+        with database_errors():
+            community = _community(id_or_slug)
+            if community is None or not self.check_permission(
+                identity, action, record=community
+            ):
+                raise NotReadableError(
+                    "There is no community of this name whose statistics you may read."
+                )
+            subject = Subject(
+                id=str(community.id),
+                slug=community.slug or str(community.id),
+                title=community.metadata.get("title"),
+                public=self.check_permission(
+                    guest_identity(), action, record=community
+                ),
+            )
+        return self.result_item(self, identity, subject)
+
+    def read_global(self, identity: Identity) -> CommunityStatsItem:
+        """Return the statistics of the instance.
+
+        Raises:
+            GlobalNotReadableError: the identity may not read them.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        action = "read_global_stats"
+        with database_errors():
+            if not self.check_permission(identity, action):
+                raise GlobalNotReadableError(
+                    "You may not read the statistics of the whole instance."
+                )
+            is_public = self.check_permission(guest_identity(), action)
+        subject = Subject(GLOBAL, GLOBAL, title=None, public=is_public)
+        return self.result_item(self, identity, subject)
+
+    @cached_property
+    def readers(self) -> SeriesReaders:
+        """Return the readers of series, which check no permission; created once."""
+        return SeriesReaders(self.app, self.subcounts)
+
+    def labels(
+        self, breakdown: str, ids: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of values of a breakdown.
+
+        Args:
+            breakdown: key of the registry of breakdowns.
+            ids: of values; ``unknown`` and ``_other`` are allowed.
+            language: code such as ``de``; None for that of the request.
+
+        Returns:
+            id -> label. An id that is not in the vocabulary is its own label, and so
+            are all ids while the vocabulary cannot be read.
+        """
+        return self.readers.labels.of(breakdown, ids, language)
+
+    def breakdown_labels(
+        self, keys: Iterable[str], language: str | None = None
+    ) -> dict[str, str]:
+        """Return the labels of breakdowns, by key.
+
+        Args:
+            keys: of the registry of breakdowns.
+            language: code such as ``de``; None for that of the request.
+        """
+        return self.readers.labels.of_breakdowns(keys, language)
+
+    # -- community events ----------------------------------------------------
 
     def generate_record_community_events(
         self,
@@ -124,24 +247,12 @@ class CommunityStatsService:
                 next run continues.
             OpenSearchException: the cluster does not answer at the start.
         """
-        run, reader = self._generation("backfill", progress, waiting)
-        selection = self._selection(reader, community_ids, recids, start_date, end_date)
-        with self._announced(dry_run):
-            if selection == Selection():
+        run, reader = self._event_runs.create("backfill", progress, waiting)
+        chosen = selection(reader, community_ids, recids, start_date, end_date)
+        with nullcontext() if dry_run else self._event_runs.announced():
+            if chosen == Selection():
                 return run.run_all(dry_run)
-            return run.run_some(selection, dry_run)
-
-    @contextmanager
-    def _announced(self, dry_run: bool) -> Iterator[None]:
-        """Prevent the deletion of community events during the block."""
-        if dry_run:
-            yield
-            return
-        client = json_client(self.app)
-        settings = partial(shards_and_replicas, self.app)
-        EventStore(client, self.names, settings=settings).ensure_templates()
-        with announced(client, self.names):
-            yield
+            return run.run_some(chosen, dry_run)
 
     def capture_changes(
         self,
@@ -166,7 +277,7 @@ class CommunityStatsService:
         changes = MembershipChanges(
             tuple(parent_ids), tuple(community_ids), tuple(map(tuple, rows))
         )
-        return self._live_capture().capture(changes)
+        return self._event_runs.live_capture().capture(changes)
 
     def capture_deferred_changes(self) -> CaptureReport:
         """Capture the next batch of deferred captures.
@@ -174,38 +285,7 @@ class CommunityStatsService:
         Raises:
             See :meth:`capture_changes`.
         """
-        return self._live_capture().capture_batch()
-
-    def _live_capture(self) -> LiveCapture:
-        check_enabled(self.app)
-        client = json_client(self.app)
-        return LiveCapture(
-            self._capture,
-            partial(self._capture, timeout="STATS_DASHBOARD_SCAN_TIMEOUT"),
-            lambda: has_all_indexes(db.engine),
-            DeferredCaptures(client, self.names),
-            ScanBudget.of_site(self.app, client, db.engine),
-        )
-
-    def _capture(
-        self,
-        changes: MembershipChanges,
-        timeout: str = "STATS_DASHBOARD_STATEMENT_TIMEOUT",
-    ) -> BackfillReport:
-        """Write the events that timelines lack after changes.
-
-        Args:
-            changes: the parents and communities to compare.
-            timeout: name of the config variable that limits the statements.
-        """
-        run, reader = self._generation(
-            cause=None, limit=_SHORT, timeout=timeout, written=changes.written
-        )
-        # one selection, since without the indexes each one scans tables
-        parents = {*changes.parent_ids, *reader.parents_in(changes.community_ids)}
-        if not parents:
-            return BackfillReport()
-        return run.run_some(Selection(parent_ids=tuple(sorted(parents))))
+        return self._event_runs.live_capture().capture_batch()
 
     def reconcile_community_events(
         self,
@@ -246,23 +326,15 @@ class CommunityStatsService:
         last = reconciliation_state(client, self.names)
         # a timeline with a refused event does not agree with the database yet
         verified = None if last.lacking else last.swept_at
-        run, reader = self._generation(
+        run, reader = self._event_runs.create(
             "reconciled", progress, waiting, verified=verified
         )
-        selection = self._selection(reader, community_ids, recids, None, None)
-        work = Reconciliation(client, self.names)
-        capture = partial(self._capture, timeout="STATS_DASHBOARD_SCAN_TIMEOUT")
-        return work.run(
+        return Reconciliation(client, self.names).run(
             run,
-            selection,
+            selection(reader, community_ids, recids),
             changed_only,
             dry_run,
-            DeferredCaptureRun(
-                capture,
-                lambda: has_all_indexes(db.engine),
-                DeferredCaptures(client, self.names),
-                ScanBudget.of_site(self.app, client, db.engine),
-            ).run,
+            self._event_runs.deferred_captures().run,
         )
 
     def reconcile_if_due(self) -> BackfillReport | None:
@@ -278,6 +350,39 @@ class CommunityStatsService:
             return self.reconcile_community_events(changed_only=not work.is_due(days))
         except (NotReadyError, LockedError):
             return None
+
+    def community_events_status(
+        self, community_ids: Collection[str] | None = None
+    ) -> EventsStatus:
+        """Compare the counts of community events with those of the database.
+
+        Args:
+            community_ids: UUIDs or slugs; None for all.
+
+        Raises:
+            UsageError: a community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer.
+        """
+        reader = self._event_runs.reader()
+        ids = (
+            argument_parsing.communities(reader, community_ids)
+            if community_ids
+            else None
+        )
+        return events_status(text_client(self.app), self.names, reader, ids)
+
+    def database_indexes(
+        self, progress: Callable[[IndexProgress], None] | None = None
+    ) -> DatabaseIndexes:
+        """Return an object that creates and removes the indexes of live capture.
+
+        Args:
+            progress: called about once a second while an index is created.
+        """
+        return DatabaseIndexes(db.engine, progress)
+
+    # -- aggregation ---------------------------------------------------------
 
     def aggregate(
         self,
@@ -323,7 +428,7 @@ class CommunityStatsService:
         options = self._options(
             community_ids, families, start_date, end_date, rebuild, dry_run
         )
-        return aggregate(self.app, options, progress, waiting, call)
+        return aggregate(self.app, self.subcounts, options, progress, waiting, call)
 
     def check_aggregation(
         self,
@@ -351,41 +456,6 @@ class CommunityStatsService:
         check_enabled(self.app)
         self._options(community_ids, families, start_date, end_date, rebuild, dry_run)
 
-    def _options(
-        self,
-        community_ids: Collection[str] | None,
-        families: Collection[str] | None,
-        start_date: str | date | None,
-        end_date: str | date | None,
-        rebuild: bool,
-        dry_run: bool,
-    ) -> AggregationOptions:
-        return options_of(
-            self.app,
-            argument_parsing.with_global(community_ids),
-            families,
-            argument_parsing.day(start_date, "start"),
-            argument_parsing.day(end_date, "end"),
-            rebuild,
-            dry_run,
-        )
-
-    def missing(self) -> str | None:
-        """Return what is missing before everything can be counted; change nothing.
-
-        Returns:
-            One or two sentences that name the command to run; None if nothing is
-            missing.
-
-        Raises:
-            OpenSearchException: the cluster does not answer.
-        """
-        reindexing = self.app.extensions[
-            "invenio-stats-dashboard"
-        ].event_reindexing_service
-        client = json_client(self.app, timeout=60)
-        return Preparation(self.app, client, self, reindexing, 0).missing().waits_for
-
     def help_aggregating(self, run: str) -> int:
         """Do steps of an active run of :meth:`aggregate`, until none is left.
 
@@ -395,54 +465,7 @@ class CommunityStatsService:
         Returns:
             The number of steps done; 0 if the run has ended.
         """
-        return help_with(self.app, run)
-
-    def catch_up(
-        self, call: Callable[[str, int], None] | None = None
-    ) -> ScheduledRunReport | None:
-        """Do the work of the scheduled task: a part of the preparation, or aggregate.
-
-        Args:
-            call: starts helpers; see :meth:`aggregate`.
-
-        Returns:
-            The result; None if another worker is doing this.
-
-        Raises:
-            StatsDashboardError: :meth:`aggregate` failed; the next run continues.
-            OpenSearchException: the cluster does not answer.
-        """
-        state = self.app.extensions["invenio-stats-dashboard"]
-        try:
-            return catch_up(self.app, self, state.event_reindexing_service, call)
-        except LockedError:
-            return None
-
-    def status(
-        self, community_ids: Collection[str] | None = None, every: bool = False
-    ) -> StatsStatus:
-        """Return the state of all parts, and problems that need attention.
-
-        It changes nothing.
-
-        Args:
-            community_ids: UUIDs, slugs, or ``global``; None for the instance and the
-                largest communities.
-            every: all communities.
-
-        Raises:
-            UsageError: a community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            OpenSearchException: the cluster does not answer.
-        """
-        return read_status(
-            self.app,
-            json_client(self.app, timeout=60),
-            self._reader(),
-            self.app.extensions["invenio-stats-dashboard"].event_reindexing_service,
-            argument_parsing.with_global(community_ids),
-            every,
-        )
+        return help_with(self.app, self.subcounts, run)
 
     def corrections(self, size: int = 100) -> list[dict[str, Any]]:
         """Return which days have changed after they were complete, and why.
@@ -464,212 +487,6 @@ class CommunityStatsService:
             size
         )
 
-    def read_stats(
-        self,
-        community_id: str,
-        family: str,
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-    ) -> StatsRead:
-        """Return the documents of one community and family, one for each day.
-
-        On days without a stored document a delta is zero, and a snapshot equals the
-        preceding one; their ``updated_timestamp`` is None. Days after today are left
-        out.
-
-        Args:
-            community_id: UUID, slug, or ``global``.
-            family: of :data:`~..search.names.FAMILIES`.
-            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
-                last one by default.
-            end_date: last day, inclusive; today by default.
-
-        Returns:
-            The checked arguments, and an iterator that fetches the documents.
-
-        Raises:
-            UsageError: an argument is invalid, or the community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-        """
-        return read_stats(self.app, community_id, family, start_date, end_date)
-
-    @cached_property
-    def series(self) -> SeriesService:
-        """Return the readers of series, which are created once."""
-        return SeriesService(self.app)
-
-    def read_series(self, query: SeriesQuery) -> SeriesResult:
-        """Return the result of a query about a community's numbers.
-
-        Totals come from doc values. Breakdowns come from snapshots that are complete,
-        else from deltas. The number of requests to OpenSearch is bounded.
-
-        Args:
-            query: the query. Its days should not be after today: the result would have
-                zeros for them.
-
-        Returns:
-            The result. A community without documents has zeros.
-
-        Raises:
-            UsageError: the query names a metric, breakdown, interval or comparison that
-                does not exist, or ends before it begins.
-            SearchUnavailableError: OpenSearch accepted no requests for some seconds.
-            OpenSearchException: the cluster refuses a request.
-        """
-        return self.series.reader.read(query)
-
-    def series_rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
-        """Return the result of a query as rows of a table, one at a time.
-
-        The numbers are those of :meth:`read_series`. With ``top=None`` only the values
-        of one interval are in memory, however many rows the table has.
-
-        Args:
-            query: the query.
-
-        Returns:
-            Rows by interval, totals first; the range first, then the range that it is
-            compared with. Intervals in which a value is zero have no row for it.
-
-        Raises:
-            UsageError: as :meth:`read_series`; raised with the first row.
-            SearchUnavailableError: OpenSearch accepted no requests for some seconds;
-                can be raised after some rows.
-        """
-        return self.series.reader.rows(query)
-
-    def series_version(self, community_id: str) -> str:
-        """Return a text that changes whenever a community's numbers may have changed.
-
-        Args:
-            community_id: UUID or ``global``.
-
-        Returns:
-            Hexadecimal digits.
-
-        Raises:
-            SearchUnavailableError: OpenSearch accepted no requests for some seconds.
-        """
-        return self.series.freshness.version(community_id)
-
-    def labels(
-        self, breakdown: str, ids: Iterable[str], language: str | None = None
-    ) -> dict[str, str]:
-        """Return the labels of values of a breakdown.
-
-        Args:
-            breakdown: key of the registry of breakdowns.
-            ids: of values; ``unknown`` and ``_other`` are allowed.
-            language: code such as ``de``; None for that of the request.
-
-        Returns:
-            id -> label. An id that is not in the vocabulary is its own label, and so
-            are all ids while the vocabulary cannot be read.
-        """
-        return self.series.labels.of(breakdown, ids, language)
-
-    def breakdown_labels(
-        self, keys: Iterable[str], language: str | None = None
-    ) -> dict[str, str]:
-        """Return the labels of breakdowns, by key.
-
-        Args:
-            keys: of the registry of breakdowns.
-            language: code such as ``de``; None for that of the request.
-        """
-        return self.series.labels.of_breakdowns(keys, language)
-
-    def most_used_records(
-        self,
-        community_id: str,
-        identity: Identity | None = None,
-        by: str = "views",
-        of: str = "parents",
-        start_date: str | date | None = None,
-        end_date: str | date | None = None,
-        size: int = 10,
-        seconds: int = 0,
-    ) -> MostUsedRecords:
-        """Return the most viewed or most downloaded records of a community.
-
-        They are counted from the usage events, so no aggregation is needed. A record
-        that the caller may not see has a rank and a count, but no identifier or title.
-
-        Args:
-            community_id: UUID, slug, or ``global``.
-            identity: of the caller, on which it depends which records are named; None
-                for an anonymous user.
-            by: ``views`` or ``downloads``.
-            of: ``parents`` for all versions of a record together, or ``records`` for
-                each version.
-            start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
-                last one by default.
-            end_date: last day, inclusive; today by default.
-            size: number of rows, 1 to 100, at most.
-            seconds: for which the site may cache the numbers, but not the titles; 0
-                counts now.
-
-        Raises:
-            UsageError: an argument is invalid, or the community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            OpenSearchException: the cluster does not answer, or not completely.
-        """
-        return most_used_records(
-            self.app,
-            community_id,
-            identity,
-            by,
-            of,
-            start_date,
-            end_date,
-            size,
-            seconds,
-        )
-
-    def counter_report(
-        self,
-        community_id: str,
-        month: str,
-        identity: Identity | None = None,
-        progress: "Callable[[ReportProgress], None] | None" = None,
-        waiting: Callable[[str], None] | None = None,
-        hidden: bool = False,
-        most: int | None = None,
-    ) -> "CounterReport":
-        """Return the COUNTER dataset report of a community and month.
-
-        It has the format of Make Data Count. It is counted from the usage events, one
-        day at a time, so no aggregation is needed. docs/counter.md and the header of
-        the report list where it differs from the standard.
-
-        Args:
-            community_id: UUID, slug, or ``global``.
-            month: ``YYYY-MM``; the current month is reported up to today.
-            identity: of the caller, on which it depends which records are named; None
-                for the public records.
-            progress: called several times during the count.
-            waiting: called with a sentence whenever OpenSearch accepts no requests.
-            hidden: include records that the caller may not see, by their DOI or
-                address, without a title.
-            most: maximum number of events to count; None without a limit.
-
-        Returns:
-            Its header, and an iterator that creates the datasets.
-
-        Raises:
-            UsageError: the month is malformed or in the future, or has more events than
-                ``most``, or the community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            SearchUnavailableError: OpenSearch did not answer, or not completely.
-            OpenSearchException: the cluster does not answer at the start.
-        """
-        from ..reports.counter.assembly import counter_report  # it needs Polars
-
-        return counter_report(
-            self.app, community_id, month, identity, progress, waiting, hidden, most
-        )
-
     def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
         """Delete the bookmarks of all sources, so that the next runs count all again.
 
@@ -685,7 +502,69 @@ class CommunityStatsService:
             LockedError: an aggregation is running.
             OpenSearchException: the cluster does not answer.
         """
-        return clear_bookmarks(self.app, dry_run)
+        return clear_bookmarks(self.app, self.subcounts, dry_run)
+
+    # -- the whole instance --------------------------------------------------
+
+    def catch_up(
+        self, call: Callable[[str, int], None] | None = None
+    ) -> ScheduledRunReport | None:
+        """Do the work of the scheduled task: a part of the preparation, or aggregate.
+
+        Args:
+            call: starts helpers; see :meth:`aggregate`.
+
+        Returns:
+            The result; None if another worker is doing this.
+
+        Raises:
+            StatsDashboardError: :meth:`aggregate` failed; the next run continues.
+            OpenSearchException: the cluster does not answer.
+        """
+        try:
+            return catch_up(self.app, self, self._reindexing, call)
+        except LockedError:
+            return None
+
+    def missing(self) -> str | None:
+        """Return what is missing before everything can be counted; change nothing.
+
+        Returns:
+            One or two sentences that name the command to run; None if nothing is
+            missing.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        client = json_client(self.app, timeout=60)
+        preparation = Preparation(self.app, client, self, self._reindexing, 0)
+        return preparation.missing().waits_for
+
+    def status(
+        self, community_ids: Collection[str] | None = None, every: bool = False
+    ) -> StatsStatus:
+        """Return the state of all parts, and problems that need attention.
+
+        It changes nothing.
+
+        Args:
+            community_ids: UUIDs, slugs, or ``global``; None for the instance and the
+                largest communities.
+            every: all communities.
+
+        Raises:
+            UsageError: a community does not exist.
+            DatabaseUnavailableError: the database does not answer.
+            OpenSearchException: the cluster does not answer.
+        """
+        return read_status(
+            self.app,
+            json_client(self.app, timeout=60),
+            self._event_runs.reader(),
+            self._reindexing,
+            argument_parsing.with_global(community_ids),
+            every,
+        )
 
     def destroy_indices(
         self, everything: bool = False, dry_run: bool = False
@@ -709,123 +588,38 @@ class CommunityStatsService:
         """
         return destroy_indices(self.app, everything, dry_run)
 
-    def _generation(
+    # -- inside --------------------------------------------------------------
+
+    def _options(
         self,
-        cause: str | None,
-        progress: Callable[[BackfillProgress], None] | None = None,
-        waiting: Callable[[str], None] | None = None,
-        limit: float = 120,
-        timeout: str = "STATS_DASHBOARD_SCAN_TIMEOUT",
-        **evidence: Any,
-    ) -> tuple[BackfillRun, MembershipReader]:
-        """Return a run, and the reader that it uses.
-
-        Args:
-            cause: of the events; see :func:`~..community_events.timeline.compare`.
-            progress: called several times a second.
-            waiting: called with a sentence whenever OpenSearch accepts no requests.
-            limit: seconds to retry while OpenSearch accepts no requests.
-            timeout: name of the config variable that limits the statements.
-            **evidence: ``written`` or ``verified`` of a
-                :class:`~..community_events.recorder.Recorder`.
-
-        Raises:
-            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
-            OpenSearchException: the cluster does not answer.
-        """
-        if not self.app.config["COMMUNITY_STATS_ENABLED"]:
-            raise NotReadyError(
-                "COMMUNITY_STATS_ENABLED is False, so no community events are written. "
-                "Set it to True, restart, and run the same command again."
-            )
-        subcounts = self.app.extensions["invenio-stats-dashboard"].subcounts
-        reader = self._reader(timeout, subcounts)
-        client = text_client(self.app)
-        client.transport.perform_request("GET", "/")  # fail now if it does not answer
-        settings = partial(shards_and_replicas, self.app)
-        store = EventStore(
-            client, self.names, limit=limit, waiting=waiting, settings=settings
-        )
-        late = noting(self.app, self.names)
-        recorder = Recorder(store, subcounts, late=late, **evidence)
-        run = BackfillRun(
-            client,
-            self.names,
-            store,
-            reader,
-            recorder,
-            progress,
-            cause=cause,
-            refresh=cause is not None,
-        )
-        return run, reader
-
-    def database_indexes(
-        self, progress: Callable[[IndexProgress], None] | None = None
-    ) -> DatabaseIndexes:
-        """Return an object that creates and removes the indexes of live capture.
-
-        Args:
-            progress: called about once a second while an index is created.
-        """
-        return DatabaseIndexes(db.engine, progress)
-
-    def _reader(
-        self,
-        timeout: str = "STATS_DASHBOARD_SCAN_TIMEOUT",
-        subcounts: Mapping[str, Subcount] | None = None,
-    ) -> MembershipReader:
-        """Return a reader of records, whose statements a config variable limits."""
-        return MembershipReader(
-            db.engine, subcounts=subcounts, timeout=self.app.config[timeout]
-        )
-
-    def community_events_status(
-        self, community_ids: Collection[str] | None = None
-    ) -> EventsStatus:
-        """Compare the counts of community events with those of the database.
-
-        Args:
-            community_ids: UUIDs or slugs; None for all.
-
-        Raises:
-            UsageError: a community does not exist.
-            DatabaseUnavailableError: the database does not answer.
-            OpenSearchException: the cluster does not answer.
-        """
-        reader = self._reader()
-        ids = (
-            argument_parsing.communities(reader, community_ids)
-            if community_ids
-            else None
-        )
-        return events_status(text_client(self.app), self.names, reader, ids)
-
-    def _selection(
-        self,
-        reader: MembershipReader,
         community_ids: Collection[str] | None,
-        recids: Collection[str] | None,
+        families: Collection[str] | None,
         start_date: str | date | None,
         end_date: str | date | None,
-    ) -> Selection:
-        start = argument_parsing.moment(start_date, "start") if start_date else None
-        end = (
-            argument_parsing.moment(end_date, "end", whole_day=True)
-            if end_date
-            else None
+        rebuild: bool,
+        dry_run: bool,
+    ) -> AggregationOptions:
+        return options_of(
+            self.app,
+            argument_parsing.with_global(community_ids),
+            families,
+            argument_parsing.day(start_date, "start"),
+            argument_parsing.day(end_date, "end"),
+            rebuild,
+            dry_run,
         )
-        if start and end and start >= end:
-            raise UsageError(
-                f"The start date {start_date} is after the end date {end_date}."
-            )
-        return Selection(
-            recids=argument_parsing.records(reader, recids) if recids else None,
-            community_ids=(
-                argument_parsing.communities(reader, community_ids)
-                if community_ids
-                else None
-            ),
-            created_from=start,
-            created_before=end,
-        )
+
+
+def _community(id_or_slug: str) -> "Community | None":
+    """Return a community, also a deleted one with a tombstone; None if none exists."""
+    if not 0 < len(id_or_slug) <= _LONGEST_NAME or not _is_storable(id_or_slug):
+        return None
+    try:
+        return current_communities.service.record_cls.pid.resolve(id_or_slug)
+    except (PIDDoesNotExistError, PIDDeletedError):
+        return None
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether the database accepts a text as a parameter of a query."""
+    return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)

@@ -82,11 +82,14 @@ class EventReindexingService:
 
     Args:
         app: the application.
+        subcounts: returns the registry of breakdowns.
     """
 
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.names = Names.of(app)
+    def __init__(
+        self, app: Flask, subcounts: Callable[[], Mapping[str, Subcount]]
+    ) -> None:
+        self.app, self.names = app, Names.of(app)
+        self._subcounts = subcounts
 
     # -- operations -------------------------------------------------------
 
@@ -552,22 +555,14 @@ class EventReindexingService:
     def _client(self) -> OpenSearch:
         return json_client(self.app)
 
-    @property
-    def _subcounts(self) -> Mapping[str, Subcount]:
-        return self.app.extensions["invenio-stats-dashboard"].subcounts
-
     def _splicer(self) -> Splicer:
         """Return a splicer that uses the current facts and timelines."""
-        late = noting(self.app, self.names)
+        late, subcounts = noting(self.app, self.names), self._subcounts()
         resolver = DatabaseResolver(
-            self.app, self._client, self.names, late, wait=ScanBudget.wait
+            self.app, self._client, self.names, subcounts, late, wait=ScanBudget.wait
         )
         lookup = RecordLookup(
-            self._client,
-            self.names,
-            self._subcounts,
-            resolver=resolver,
-            ttl=KNOWN_SECONDS,
+            self._client, self.names, subcounts, resolver=resolver, ttl=KNOWN_SECONDS
         )
         return Splicer(lookup, utc_now().isoformat())
 
@@ -595,7 +590,7 @@ class EventReindexingService:
             ) from error
 
     def _check_key(self, key: str) -> None:
-        subcounts = self._subcounts
+        subcounts = self._subcounts()
         if key not in subcounts:
             raise UsageError(
                 f"COMMUNITY_STATS_SUBCOUNTS has no breakdown {key!r}. Available "
@@ -661,7 +656,15 @@ class EventReindexingService:
         refresh: Collection[str] = (),
     ) -> MigrationRun:
         return make_run(
-            self.app, self._client, self.names, lock, options, limits, watch, refresh
+            self.app,
+            self._client,
+            self.names,
+            self._subcounts(),
+            lock,
+            options,
+            limits,
+            watch,
+            refresh,
         )
 
     def _migrate(

@@ -4,7 +4,7 @@
 """Enrich and store a chunk of usage events without losing one on errors."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from ..search import bulk
 from ..search.client import json_client, text_client
 from ..search.mappings import ENRICHED_FIELDS
 from ..search.names import EVENT_TYPES, Names
+from ..subcounts import Subcount
 from .bulk_action import FinishedEvent
 from .dead_letters import keep
 from .enrichment import Splicer
@@ -42,23 +43,31 @@ class EventWriter:
     Args:
         app: the application.
         queue: name of the queue that the events come from.
+        subcounts: the registry of breakdowns.
+        recover: takes back cut-overs that no run finished in time.
     """
 
-    def __init__(self, app: Flask, queue: str) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        queue: str,
+        subcounts: Mapping[str, Subcount],
+        recover: Callable[[OpenSearch, Names], None],
+    ) -> None:
         names, client = Names.of(app), json_client(app)
         self._client_json = client
         self._families = tuple(f"{names.events_alias(t)}-" for t in EVENT_TYPES)
         self._logger, self._names = app.logger, names
         self._client = text_client(app)
-        self._recover: Callable[[OpenSearch, Names], None] = app.extensions[
-            "invenio-stats-dashboard"
-        ].recover_cutovers
+        self._recover = recover
         self._months = MappedMonths(client, app.logger.warning)
         self._lookup = RecordLookup(
             client,
             names,
-            app.extensions["invenio-stats-dashboard"].subcounts,
-            resolver=DatabaseResolver(app, client, names, noting(app, names)),
+            subcounts,
+            resolver=DatabaseResolver(
+                app, client, names, subcounts, noting(app, names)
+            ),
             limit=_LOOKUP_LIMIT,
             waiting=app.logger.warning,
             ttl=_KNOWN_SECONDS,

@@ -18,6 +18,7 @@ from invenio_stats.config import STATS_MQ_EXCHANGE
 from invenio_stats.processors import EventsIndexer
 from kombu.entity import Exchange
 
+from ..proxies import current_stats_dashboard
 from ..search.names import STOCK_EVENTS
 from .consumer import Delivery, opened
 from .event_writer import EventWriter
@@ -57,7 +58,12 @@ class PatientEventsIndexer(EventsIndexer):
         stored, refused = 0, 0
         # The annotation of this werkzeug proxy does not declare the method.
         app = current_app._get_current_object()  # type: ignore[attr-defined]
-        writer = EventWriter(app, self.queue.routing_key)
+        writer = EventWriter(
+            app,
+            self.queue.routing_key,
+            current_stats_dashboard.subcounts,
+            current_stats_dashboard.recover_cutovers,
+        )
         with opened(self.queue, self.chunk_size) as take:
             while delivery := take():
                 events = self._events(delivery)

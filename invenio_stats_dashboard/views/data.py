@@ -15,7 +15,6 @@ from flask_security.utils import url_for_security
 from invenio_i18n import get_locale
 
 from ..proxies import current_stats_dashboard
-from ..queries.labels import Labels
 from ..queries.metrics import METRICS, Metric
 from ..subcounts import Subcount
 from .layout import choose, resolve
@@ -61,11 +60,12 @@ def page_data(
         JSON; docs/dashboards.md describes the keys.
     """
     config = current_app.config
-    subcounts = current_stats_dashboard.subcounts
+    service = current_stats_dashboard.community_stats_service
+    subcounts = service.subcounts
     chosen = choose(
         layout, config["STATS_DASHBOARD_LAYOUT"], config["STATS_DASHBOARD_LAYOUTS"]
     )
-    labels = Labels(subcounts).of_breakdowns(subcounts)
+    labels = service.breakdown_labels(subcounts)
     return {
         "endpoint": endpoint,
         "community": community,

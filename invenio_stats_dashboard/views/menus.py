@@ -6,7 +6,7 @@
 from flask import Flask, current_app, g, request
 from flask_menu import current_menu
 
-from ..permissions import GlobalNotReadableError, readable_global
+from ..proxies import current_stats_dashboard
 from .layout import offer_layouts
 from .shown import has_global_page, has_page
 
@@ -41,11 +41,8 @@ def _is_global_link_visible() -> bool:
     config = current_app.config
     if not (config["STATS_DASHBOARD_MENU_ENABLED"] and has_global_page(config)):
         return False
-    try:
-        readable_global(g.identity)
-    except GlobalNotReadableError:
-        return False
-    return True
+    service = current_stats_dashboard.community_stats_service
+    return service.check_permission(g.identity, "read_global_stats")
 
 
 def _is_tab_visible() -> bool:

@@ -16,12 +16,7 @@ from invenio_communities.views.decorators import pass_community
 from invenio_records_resources.services.errors import PermissionDeniedError
 
 from ..custom_fields import LAYOUT
-from ..permissions import (
-    GlobalNotReadableError,
-    NotReadableError,
-    readable_community,
-    readable_global,
-)
+from ..proxies import current_stats_dashboard
 from .data import page_data
 from .layout import GLOBAL
 from .shown import has_global_page, has_page
@@ -29,27 +24,22 @@ from .shown import has_global_page, has_page
 if TYPE_CHECKING:
     from invenio_communities.communities.services.results import CommunityItem
 
-API = "/api/stats-dashboard"
-
 
 def global_page() -> str:
     """Show the statistics of the whole instance.
 
     Raises:
-        PermissionDeniedError: the visitor may not read them.
+        GlobalNotReadableError: the visitor may not read them.
         NotFound: the page is switched off.
     """
     config = current_app.config
     if not has_global_page(config):
         abort(404)
-    try:
-        readable_global(g.identity)
-    except GlobalNotReadableError as error:
-        raise PermissionDeniedError() from error
+    current_stats_dashboard.community_stats_service.read_global(g.identity)
     return render_template(
         "invenio_stats_dashboard/global.html",
         dashboard=page_data(
-            endpoint=f"{API}/global",
+            endpoint=_endpoint("global"),
             layout=GLOBAL,
             can_manage=administration_permission.allows(g.identity),
             search_url=url_for("invenio_search_ui.search"),
@@ -71,7 +61,8 @@ def community_page(
         community_ui: the same, serialized for templates.
 
     Raises:
-        PermissionDeniedError: the visitor may not see the community or its statistics.
+        PermissionDeniedError: the visitor may not see the community.
+        NotReadableError: the visitor may not read its statistics.
         NotFound: the community has no page.
     """
     config = current_app.config
@@ -81,10 +72,8 @@ def community_page(
     found = community.to_dict()
     if not has_page(config, found):
         abort(404)
-    try:
-        readable_community(g.identity, found["id"])
-    except NotReadableError as error:
-        raise PermissionDeniedError() from error
+    service = current_stats_dashboard.community_stats_service
+    service.read_community(g.identity, found["id"])
     title = found["metadata"]["title"]
     return render_community_theme_template(
         "invenio_stats_dashboard/community.html",
@@ -94,7 +83,7 @@ def community_page(
         permissions=permissions,
         active_community_header_menu_item="stats",
         dashboard=page_data(
-            endpoint=f"{API}/communities/{found['slug']}",
+            endpoint=_endpoint("community", found["slug"]),
             layout=(found.get("custom_fields") or {}).get(LAYOUT),
             can_manage=permissions["can_update"],
             search_url=_records_url(found["slug"]),
@@ -106,6 +95,11 @@ def community_page(
             config["STATS_DASHBOARD_COMMUNITY_DESCRIPTION"], title
         ),
     )
+
+
+def _endpoint(route: str, slug: str = "") -> str:
+    """Return the path of a route of the REST API."""
+    return current_stats_dashboard.community_stats_resource.config.path(route, slug)
 
 
 def _about(text: object, title: str) -> str:

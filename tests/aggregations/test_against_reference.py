@@ -78,8 +78,10 @@ def aggregate(app, monkeypatch):
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
     monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
 
+    extension = app.extensions["invenio-stats-dashboard"]
+
     def help_(started, _):
-        run.helped += service.help_with(app, started)
+        run.helped += service.help_with(app, extension.subcounts, started)
 
     def run(cut, families):
         days = DAYS[1:3] if cut.kind == OF_DAYS else (None, None)
@@ -95,7 +97,10 @@ def aggregate(app, monkeypatch):
             options = replace(options, limit=1)
         with failing_after(cut.number if cut.kind == BROKEN else None):
             return service.aggregate(
-                app, options, call=help_ if cut.kind == SHARED else None
+                app,
+                extension.subcounts,
+                options,
+                call=help_ if cut.kind == SHARED else None,
             )
 
     run.helped = 0

@@ -330,7 +330,8 @@ def unknown(service, fresh, client, names):
 
 
 def _resolver(fresh, client, names, **options):
-    return DatabaseResolver(fresh, client, names, lambda _: None, **options)
+    subcounts = fresh.extensions["invenio-stats-dashboard"].subcounts
+    return DatabaseResolver(fresh, client, names, subcounts, lambda _: None, **options)
 
 
 def test_a_look_up_is_postponed_while_no_scan_is_allowed(

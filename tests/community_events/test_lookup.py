@@ -144,7 +144,7 @@ def test_a_record_without_facts_is_looked_up_in_the_database_and_stored(
     community_id = content.make_community()
     recid = content.make_record(communities=[community_id])
     draft = content.make_draft()
-    resolver = DatabaseResolver(fresh, client, names, {}.update)
+    resolver = DatabaseResolver(fresh, client, names, REGISTRY, {}.update)
     lookup = RecordLookup(client, names, REGISTRY, resolver=resolver)
     found = lookup.get([recid, draft, "nobody"])
     assert found[recid].facts.recid == recid
@@ -159,15 +159,12 @@ def test_a_record_without_facts_is_looked_up_in_the_database_and_stored(
 def test_a_breakdown_added_later_is_read_from_the_database(fresh, client, names):
     recid = content.make_record(publisher="A press")
     less = {k: s for k, s in REGISTRY.items() if k != "publishers"}
-    fresh.extensions["invenio-stats-dashboard"].__dict__["subcounts"] = less
-    resolver = DatabaseResolver(fresh, client, names, {}.update)
-    try:
-        RecordLookup(client, names, less, resolver=resolver).get([recid])
-    finally:
-        fresh.extensions["invenio-stats-dashboard"].__dict__.pop("subcounts")
+    resolver = DatabaseResolver(fresh, client, names, less, {}.update)
+    RecordLookup(client, names, less, resolver=resolver).get([recid])
     assert "publishers" not in facts(client, names)[recid]["subcounts"]
     without = RecordLookup(client, names, REGISTRY).get([recid])[recid]
     assert "publishers" not in without.facts.subcounts
+    resolver = DatabaseResolver(fresh, client, names, REGISTRY, {}.update)
     found = RecordLookup(client, names, REGISTRY, resolver=resolver).get([recid])
     assert found[recid].facts.subcounts["publishers"] == ["A press"]
     assert facts(client, names)[recid]["subcounts"]["publishers"] == ["A press"]

@@ -84,7 +84,6 @@ def living_on(app, monkeypatch, hosts):
     extension = app.extensions[_EXTENSION]
     with monkeypatch.context() as patch:
         patch.setitem(app.config, "SEARCH_HOSTS", hosts)
-        patch.setitem(
-            extension.__dict__, "event_reindexing_service", EventReindexingService(app)
-        )
+        service = EventReindexingService(app, lambda: extension.subcounts)
+        patch.setitem(extension.__dict__, "event_reindexing_service", service)
         yield

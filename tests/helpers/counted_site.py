@@ -11,6 +11,11 @@ from invenio_access.permissions import superuser_access, system_identity
 from invenio_communities.proxies import current_communities
 from invenio_db import db
 
+from invenio_stats_dashboard.services import (
+    CommunityStatsService,
+    CommunityStatsServiceConfig,
+)
+
 from ..aggregations.usage.build import Events
 from . import content, reference
 from .commands import run
@@ -114,6 +119,24 @@ def _make_superuser(user_id):
     user = current_datastore.get_user(user_id)
     db.session.add(ActionUsers.allow(superuser_access, user_id=user.id))
     db.session.commit()
+
+
+def new_service(app, monkeypatch):
+    """Give an application a new service, which reads its configuration again.
+
+    Returns:
+        CommunityStatsService: the service, also that of the resource.
+    """
+    extension = app.extensions["invenio-stats-dashboard"]
+    service = CommunityStatsService(
+        CommunityStatsServiceConfig.build(app),
+        app,
+        extension.event_reindexing_service,
+        lambda: extension.subcounts,
+    )
+    monkeypatch.setitem(vars(extension), "community_stats_service", service)
+    monkeypatch.setattr(extension.community_stats_resource, "service", service)
+    return service
 
 
 def remove_superusers():

@@ -68,7 +68,8 @@ def outcome(app, method, **arguments):
         dict: ``exit_code`` and ``said``, the report or the sentence of the error.
     """
     # connections are not shared with the process that this one was forked from
-    service = EventReindexingService(app)
+    extension = app.extensions["invenio-stats-dashboard"]
+    service = EventReindexingService(app, lambda: extension.subcounts)
     try:
         result = getattr(service, method)(**arguments)
     except StatsDashboardError as error:

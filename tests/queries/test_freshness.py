@@ -80,18 +80,18 @@ def aggregate(events, **arguments):
 
 
 def test_an_instance_without_anything_is_fresh_of_nothing(fresh, service):
-    answer = service.read_series(QUERY)
+    answer = service.readers.series.read(QUERY)
     assert answer.data_as_of is None
     assert "The statistics are not complete yet" in answer.late
     assert (answer.first_day, answer.last_day, answer.corrections) == (None, None, ())
     assert [series.total for series in answer.periods[0].series] == [0, 0]
-    assert service.series_version(RED)
+    assert service.readers.freshness.version(RED)
 
 
 def test_bounds_are_those_of_the_community(events, service):
     events.days(["2026-02-09"], communities=(BLUE,))
     aggregate(events, families=None)
-    answer = service.read_series(QUERY)
+    answer = service.readers.series.read(QUERY)
     assert (answer.first_day, answer.last_day) == (date(2026, 1, 5), date(2026, 1, 6))
     assert answer.data_as_of is not None
 
@@ -99,40 +99,42 @@ def test_bounds_are_those_of_the_community(events, service):
 def test_the_version_changes_with_what_is_counted_and_with_nothing_else(
     events, service
 ):
-    versions = [service.series_version(RED)]
+    versions = [service.readers.freshness.version(RED)]
     aggregate(events, families=None)
-    versions.append(service.series_version(RED))
-    assert service.series_version(RED) == versions[-1]
+    versions.append(service.readers.freshness.version(RED))
+    assert service.readers.freshness.version(RED) == versions[-1]
     events.days(["2026-01-07"], first=50)
     aggregate(events, community_ids=["global"])
-    versions.append(service.series_version(RED))
+    versions.append(service.readers.freshness.version(RED))
     aggregate(events, families=None)
-    versions.append(service.series_version(RED))
+    versions.append(service.readers.freshness.version(RED))
     assert len(set(versions)) == 4
 
 
 def test_the_version_changes_when_a_run_was_killed_after_it_wrote(events, service):
     aggregate(events, families=None)
-    before = service.series_version(RED), service.series_version(BLUE)
+    before = service.readers.freshness.version(RED), service.readers.freshness.version(
+        BLUE
+    )
     client, names = events.client, events.names
     id = f"{RED}:2026-01-05"
     client.delete(index=names.aggregates_from("usage-delta", 1), id=id, refresh=True)
-    assert service.series_version(RED) != before[0]
-    assert service.series_version(BLUE) == before[1]
+    assert service.readers.freshness.version(RED) != before[0]
+    assert service.readers.freshness.version(BLUE) == before[1]
 
 
 def test_corrections_of_the_range_that_concern_the_community_are_told(events, service):
     aggregate(events, families=None)
     events.days(["2026-01-05"], each=2, first=90)
     aggregate(events, families=None)
-    (told,) = service.read_series(QUERY).corrections
+    (told,) = service.readers.series.read(QUERY).corrections
     assert told["day"] == "2026-01-05"
     assert told.keys() == {"scope", "day", "why", "updated_at"}
     later = replace(QUERY, first=date(2026, 1, 6))
-    assert service.read_series(later).corrections == ()
+    assert service.readers.series.read(later).corrections == ()
     earlier = replace(QUERY, last=date(2026, 1, 4))
-    assert service.read_series(earlier).corrections == ()
+    assert service.readers.series.read(earlier).corrections == ()
     other = replace(QUERY, community_id=BLUE)
-    assert service.read_series(other).corrections == ()
+    assert service.readers.series.read(other).corrections == ()
     of_records = replace(QUERY, metrics=("records",))
-    assert service.read_series(of_records).corrections == ()
+    assert service.readers.series.read(of_records).corrections == ()

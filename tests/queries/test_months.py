@@ -35,7 +35,7 @@ def from_deltas(service, monkeypatch):
     def read(query):
         with monkeypatch.context() as patch:
             patch.setattr(month_sums_reader, "INTERVALS", frozenset())
-            return service.read_series(query).periods
+            return service.readers.series.read(query).periods
 
     return read
 
@@ -100,9 +100,9 @@ def test_sums_of_months_and_deltas_have_the_same_cells(
         first=first,
         compare="previous",
     )
-    assert service.read_series(query).periods == from_deltas(query)
+    assert service.readers.series.read(query).periods == from_deltas(query)
     one = replace(query, breakdowns=(), only=("subjects", "cats"))
-    assert service.read_series(one).periods == from_deltas(one)
+    assert service.readers.series.read(one).periods == from_deltas(one)
 
 
 def test_months_are_read_in_place_of_their_deltas(
@@ -110,7 +110,7 @@ def test_months_are_read_in_place_of_their_deltas(
 ):
     right = from_deltas(QUERY)
     assert change("usage-month", doubled, of("global", "2024-02")) > 2
-    told = service.read_series(QUERY).periods[0]
+    told = service.readers.series.read(QUERY).periods[0]
     february = [bucket.start for bucket in told.buckets].index(date(2024, 2, 1))
     for series, other in zip(told.series, right[0].series, strict=True):
         twice = series.breakdown is not None
@@ -131,14 +131,14 @@ def test_sums_that_are_not_those_of_the_deltas_are_not_told(
         subcounts = {**source["subcounts"], "subjects": cells}
         return {**source, "subcounts": subcounts, "checksum": "another"}
 
-    before = service.read_series(QUERY).periods
+    before = service.readers.series.read(QUERY).periods
     number = change(
         "usage-delta",
         another if what == "changed" else lambda source: None,
         of("global", "2024-02"),
     )
     assert number >= LEAST
-    told = service.read_series(QUERY).periods
+    told = service.readers.series.read(QUERY).periods
     assert told != before
     assert told == from_deltas(QUERY)
 
@@ -148,7 +148,7 @@ def test_a_month_that_lacks_one_of_the_breakdowns_is_not_told(
 ):
     lacks = of("global", "2024-02", breakdown="subjects")
     assert change("usage-month", lambda source: None, lacks) == 1
-    assert service.read_series(QUERY).periods == from_deltas(QUERY)
+    assert service.readers.series.read(QUERY).periods == from_deltas(QUERY)
 
 
 def test_pages_of_months_and_of_checksums_have_the_same_cells(
@@ -158,7 +158,7 @@ def test_pages_of_months_and_of_checksums_have_the_same_cells(
     monkeypatch.setattr(month_sums_reader, "FIRST_PAGE", 1)
     monkeypatch.setattr(month_sums_reader, "CHECKED", 10)
     monkeypatch.setattr(breakdown_sources, "PAGE_BYTES", 1)
-    assert service.read_series(QUERY).periods == whole
+    assert service.readers.series.read(QUERY).periods == whole
 
 
 @pytest.mark.parametrize("interval", ["day", "week"])
@@ -168,4 +168,4 @@ def test_days_and_weeks_are_added_up_from_deltas(
     query = replace(QUERY, interval=interval, metrics=tuple(METRICS)[:4])
     whole = from_deltas(query)
     change("usage-month", doubled, of("global", "2024-02"))
-    assert service.read_series(query).periods == whole
+    assert service.readers.series.read(query).periods == whole

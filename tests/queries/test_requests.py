@@ -41,11 +41,13 @@ def sent(monkeypatch):
 def test_totals_of_all_metrics_take_one_request(
     service, instance, sent, interval, cumulative
 ):
-    service.read_series(replace(QUERY, interval=interval, cumulative=cumulative))
+    service.readers.series.read(
+        replace(QUERY, interval=interval, cumulative=cumulative)
+    )
     assert len(sent) == 1 + FRESHNESS
     sent.clear()
     query = replace(QUERY, interval=interval, cumulative=cumulative, compare="year")
-    service.read_series(query)
+    service.readers.series.read(query)
     assert len(sent) == 2 + FRESHNESS
 
 
@@ -57,19 +59,19 @@ def test_breakdowns_that_snapshots_have_take_one_request_more(
     keys = ("countries", "resource_types", "rights")
     metrics = ("views", "downloaded_volume")
     query = replace(QUERY, interval=interval, cumulative=cumulative, metrics=metrics)
-    service.read_series(replace(query, breakdowns=keys))
+    service.readers.series.read(replace(query, breakdowns=keys))
     assert len(sent) == 2 + FRESHNESS
     sent.clear()
-    service.read_series(replace(query, breakdowns=keys, metrics=("records",)))
+    service.readers.series.read(replace(query, breakdowns=keys, metrics=("records",)))
     assert len(sent) == 2 + FRESHNESS
 
 
 def test_other_breakdowns_take_a_request_for_a_year_of_months(service, instance, sent):
     query = replace(QUERY, metrics=("views",), breakdowns=("subjects", "funders"))
-    service.read_series(replace(query, first=date(2023, 12, 1)))
+    service.readers.series.read(replace(query, first=date(2023, 12, 1)))
     assert len(sent) == 2 + FRESHNESS
     sent.clear()
-    service.read_series(query)
+    service.readers.series.read(query)
     # the first month has too few days to be summed up: its deltas are read
     assert len(sent) == 3 + FRESHNESS
 
@@ -77,21 +79,21 @@ def test_other_breakdowns_take_a_request_for_a_year_of_months(service, instance,
 def test_other_breakdowns_take_a_request_a_page_of_days(service, instance, sent):
     breakdowns = ("subjects", "funders")
     query = replace(QUERY, interval="week", metrics=("views",), breakdowns=breakdowns)
-    service.read_series(query)
+    service.readers.series.read(query)
     # of about a hundred days 40 at first, then as many as eight megabytes have
     assert len(sent) == 3 + FRESHNESS
 
 
 def test_the_version_takes_one_request(service, instance, sent):
-    service.series_version("global")
+    service.readers.freshness.version("global")
     assert len(sent) == 1
 
 
 def test_a_request_follows_for_each_page_of_days(service, instance, sent, monkeypatch):
-    whole = service.read_series(replace(QUERY, interval="week")).periods
+    whole = service.readers.series.read(replace(QUERY, interval="week")).periods
     sent.clear()
     monkeypatch.setattr(totals, "PAGE", 25)
-    assert service.read_series(replace(QUERY, interval="week")).periods == whole
+    assert service.readers.series.read(replace(QUERY, interval="week")).periods == whole
     assert len(sent) > 1 + FRESHNESS
 
 
@@ -103,7 +105,7 @@ def test_no_source_is_read_for_totals(service, instance, monkeypatch):
         return answers[-1]
 
     monkeypatch.setattr(Transport, "perform_request", kept)
-    service.read_series(QUERY)
+    service.readers.series.read(QUERY)
     assert "subcounts" not in answers[-1]
     assert "_id" not in answers[-1]
 
@@ -126,12 +128,12 @@ def test_snapshots_and_deltas_have_the_same_cells(
         breakdowns=("countries", "resource_types", "file_types", "agents"),
         top=None,
     )
-    from_snapshots = service.read_series(query).periods
+    from_snapshots = service.readers.series.read(query).periods
     with monkeypatch.context() as patch:
         patch.setattr(
             breakdown_sources.SnapshotLists, "part", lambda self: set(self._breakdowns)
         )
-        from_deltas = service.read_series(query).periods
+        from_deltas = service.readers.series.read(query).periods
     assert from_snapshots == from_deltas
 
 
@@ -144,20 +146,22 @@ def test_groups_of_buckets_and_pages_have_the_same_cells(
         breakdowns=("countries", "resource_types", "subjects"),
         top=None,
     )
-    whole = service.read_series(query).periods
+    whole = service.readers.series.read(query).periods
     with monkeypatch.context() as patch:
         patch.setattr(breakdown_sources, "TOGETHER", 3)
         patch.setattr(breakdown_sources, "FIRST_PAGE", 4)
         patch.setattr(breakdown_sources, "PAGE_BYTES", 1)
-        assert service.read_series(query).periods == whole
+        assert service.readers.series.read(query).periods == whole
 
 
 def test_cells_that_are_too_many_to_keep_are_read_again(service, instance, monkeypatch):
     query = replace(QUERY, breakdowns=("subjects", "countries"), top=2, other=True)
-    whole, rows = service.read_series(query).periods, list(service.series_rows(query))
+    whole, rows = service.readers.series.read(query).periods, list(
+        service.readers.series.rows(query)
+    )
     monkeypatch.setattr(series_reader, "KEPT", 3)
-    assert service.read_series(query).periods == whole
-    assert list(service.series_rows(query)) == rows
+    assert service.readers.series.read(query).periods == whole
+    assert list(service.readers.series.rows(query)) == rows
 
 
 # -- documents of two kinds ---------------------------------------------------------
@@ -192,7 +196,7 @@ def test_snapshots_that_do_not_have_all_cells_are_not_used(
     query = replace(
         QUERY, metrics=("views",), breakdowns=("countries", "agents"), top=None
     )
-    whole = service.read_series(query).periods
+    whole = service.readers.series.read(query).periods
 
     def how(source):
         subcounts = dict(source["subcounts"])
@@ -206,7 +210,7 @@ def test_snapshots_that_do_not_have_all_cells_are_not_used(
         return subcounts
 
     changed(how)
-    assert service.read_series(query).periods == whole
+    assert service.readers.series.read(query).periods == whole
 
 
 # -- rows -----------------------------------------------------------------------------
@@ -220,10 +224,10 @@ def test_rows_hold_a_bucket_of_cells(service, instance):
         breakdowns=("countries", "subjects"),
         top=None,
     )
-    list(service.series_rows(query))
+    list(service.readers.series.rows(query))
     tracemalloc.start()
     try:
-        rows = service.series_rows(query)
+        rows = service.readers.series.rows(query)
         next(rows)
         begin = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
@@ -253,9 +257,9 @@ def test_rows_hold_a_bucket_of_cells(service, instance):
 def test_what_there_is_not_is_refused(service, instance, changes, sentence):
     query = replace(QUERY, **changes)
     with pytest.raises(UsageError, match=sentence):
-        service.read_series(query)
+        service.readers.series.read(query)
     with pytest.raises(UsageError, match=sentence):
-        list(service.series_rows(query))
+        list(service.readers.series.rows(query))
 
 
 def test_a_community_without_documents_has_zeros(service, instance):
@@ -264,7 +268,7 @@ def test_a_community_without_documents_has_zeros(service, instance):
         community_id="00000000-0000-4000-8000-0000000000ff",
         breakdowns=("countries", "subjects"),
     )
-    (period,) = service.read_series(query).periods
+    (period,) = service.readers.series.read(query).periods
     assert {s.breakdown for s in period.series} == {None}
     assert {v for s in period.series for v in s.values} == {0, None}
     assert period.cells == {"countries": 0, "subjects": 0}

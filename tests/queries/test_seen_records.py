@@ -9,6 +9,8 @@ from invenio_access.permissions import any_user, authenticated_user, system_iden
 from invenio_rdm_records.proxies import current_rdm_records_service
 from invenio_users_resources.permissions import user_management_action
 
+from invenio_stats_dashboard.permissions import guest_identity
+
 from ..aggregations.usage.build import Events
 from ..helpers import content
 
@@ -47,9 +49,8 @@ def rows(events, identity=None, of="parents"):
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
     events.client.indices.refresh(index=f"{events.names.prefix}rdmrecords*")
     service = events.app.extensions["invenio-stats-dashboard"].community_stats_service
-    found = service.most_used_records(
-        "global", identity, of=of, start_date=DAY, end_date=DAY
-    )
+    item = service.read_global(identity or guest_identity())
+    found = item.most_used_records(of=of, start_date=DAY, end_date=DAY)
     return found.as_json()["rows"]
 
 

@@ -162,7 +162,7 @@ def ranked(by_bucket, metrics, query):
 
 @asked(120)
 def test_series_are_what_the_documents_add_up_to(service, documents, query):
-    answer, chosen = service.read_series(query), None
+    answer, chosen = service.readers.series.read(query), None
     assert [m.key for m in answer.metrics] == list(query.metrics)
     periods = ranges(query)
     assert [p.name for p in answer.periods] == [name for name, _ in periods]
@@ -175,10 +175,10 @@ def test_series_are_what_the_documents_add_up_to(service, documents, query):
 
 @asked(60)
 def test_rows_have_the_numbers_of_series(service, instance, query):
-    rows = list(service.series_rows(query))
+    rows = list(service.readers.series.rows(query))
     found = {(r.period, r.metric, r.breakdown, r.id, r.bucket): r.value for r in rows}
     assert len(found) == len(rows)
-    for period in service.read_series(query).periods:
+    for period in service.readers.series.read(query).periods:
         for series in period.series:
             for bucket, value in zip(period.buckets, series.values, strict=True):
                 key = (period.name, series.metric, series.breakdown, series.id, bucket)
@@ -192,7 +192,7 @@ def test_rows_have_the_numbers_of_series(service, instance, query):
 
 @asked(30)
 def test_rows_are_in_the_order_of_time(service, instance, query):
-    rows = list(service.series_rows(query))
+    rows = list(service.readers.series.rows(query))
     order = [
         (r.period == COMPARED, r.bucket.start, r.breakdown is not None) for r in rows
     ]

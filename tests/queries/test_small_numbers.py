@@ -124,9 +124,9 @@ FEW = 9
 def hiding(app, service, instance, monkeypatch):
     """Return a service that does not tell small numbers."""
     monkeypatch.setitem(app.config, "STATS_DASHBOARD_MIN_VISITORS", FEW)
-    monkeypatch.delitem(service.__dict__, "series", raising=False)
+    monkeypatch.delitem(service.__dict__, "readers", raising=False)
     yield service
-    service.__dict__.pop("series", None)
+    service.__dict__.pop("readers", None)
 
 
 def values(answer):
@@ -145,7 +145,7 @@ def visitors_of(service, query):
     return {
         (names[metric], id, start): value
         for (metric, key, id, start), value in values(
-            service.read_series(query)
+            service.readers.series.read(query)
         ).items()
         if key == "countries"
     }
@@ -157,14 +157,14 @@ def test_series_tell_no_cell_with_few_visitors(
     service, instance, hiding, monkeypatch, interval, cumulative
 ):
     query = replace(QUESTION, interval=interval, cumulative=cumulative)
-    found = values(hiding.read_series(query))
+    found = values(hiding.readers.series.read(query))
     with monkeypatch.context() as patch:
-        patch.delitem(service.__dict__, "series")
+        patch.delitem(service.__dict__, "readers")
         patch.setitem(service.app.config, "STATS_DASHBOARD_MIN_VISITORS", None)
-        everything, there = values(service.read_series(query)), visitors_of(
+        everything, there = values(service.readers.series.read(query)), visitors_of(
             service, query
         )
-        service.__dict__.pop("series")
+        service.__dict__.pop("readers")
     hidden = 0
     for (metric, key, id, start), value in everything.items():
         told = found.get((metric, key, id, start))
@@ -179,23 +179,23 @@ def test_series_tell_no_cell_with_few_visitors(
 
 
 def test_rows_and_one_cell_tell_what_series_tell(hiding):
-    found = values(hiding.read_series(QUESTION))
-    for row in hiding.series_rows(QUESTION):
+    found = values(hiding.readers.series.read(QUESTION))
+    for row in hiding.readers.series.rows(QUESTION):
         key = (row.metric, row.breakdown, row.id, row.bucket.start)
         assert found.pop(key) == row.value
     assert not any(found.values())
     for id in ("DE", "US"):
         query = replace(QUESTION, breakdowns=(), only=("countries", id))
-        told = values(hiding.read_series(query))
-        whole = values(hiding.read_series(QUESTION))
+        told = values(hiding.readers.series.read(query))
+        whole = values(hiding.readers.series.read(QUESTION))
         for (metric, _, _, start), value in told.items():
             assert value == whole.get((metric, "countries", id, start))
 
 
 def test_what_is_hidden_is_not_among_the_others(hiding):
     query = replace(QUESTION, breakdowns=("countries",), top=1, other=True)
-    found = values(hiding.read_series(query))
-    every = values(hiding.read_series(replace(query, top=None)))
+    found = values(hiding.readers.series.read(query))
+    every = values(hiding.readers.series.read(replace(query, top=None)))
     for (metric, _, id, start), value in found.items():
         if id == OTHER:
             rest = sum(
@@ -215,6 +215,6 @@ def test_visitors_of_one_day_are_enough_where_there_are_many(hiding):
     query = replace(QUESTION, first=date(2024, 1, 1), last=date(2024, 3, 31))
     assert any(
         value
-        for (_, key, _, _), value in values(hiding.read_series(query)).items()
+        for (_, key, _, _), value in values(hiding.readers.series.read(query)).items()
         if key
     )

@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.errors import UsageError
+from invenio_stats_dashboard.permissions import guest_identity
 from invenio_stats_dashboard.reports import top_records
 from invenio_stats_dashboard.reports.top_records import Listing, candidates, most
+from invenio_stats_dashboard.services.most_used_records import most_used_records
 
 from ..aggregations.usage.build import BLUE, RED, Events
 from ..conftest import remove_statistics
@@ -30,17 +32,13 @@ def events(app, client, names):
     return Events(app, client, names)
 
 
-def service(app):
-    return app.extensions["invenio-stats-dashboard"].community_stats_service
-
-
 def found(events, community="global", by="views", of="records", **arguments):
     """Return what the service tells, as (identifier or None, number), and the total."""
     arguments = {"start_date": FIRST, "end_date": LAST, "size": 100, **arguments}
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
     with events.app.app_context():
-        told = service(events.app).most_used_records(
-            community, by=by, of=of, **arguments
+        told = most_used_records(
+            events.app, community, guest_identity(), by, of, **arguments
         )
     assert [row.rank for row in told.rows] == list(range(1, len(told.rows) + 1))
     return [row.count for row in told.rows], told.total
@@ -157,21 +155,9 @@ def test_what_counts_is_what_the_aggregates_count(events, by, part, of):
     events.days(days, each=3, kind=part, first=1000, is_robot=True)
     events.days(days, each=4, kind=part, first=2000, via_api=True)
     for community in ("global", RED, BLUE):
-        answer, total = found_by_id(events, community, by, of)
+        answer, total = found(events, community, by, of)
         counts, number = wanted(events, community, part, of)
         assert answer == [count for _, count in counts] and total == number
-
-
-def found_by_id(events, community, by, of):
-    """Ask for a community that is in no database."""
-    if community == "global":
-        return found(events, community, by, of)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "invenio_stats_dashboard.queries.argument_parsing.with_global",
-            lambda names: tuple(names),
-        )
-        return found(events, community, by, of)
 
 
 def test_days_are_whole_and_those_asked_for(events):
@@ -190,7 +176,7 @@ def test_an_event_that_is_not_enriched_counts_for_the_instance_alone(events):
         del source[field]
     events.write([(id, source)])
     assert found(events) == ([1], 1)
-    assert found_by_id(events, RED, "views", "records") == ([], 0)
+    assert found(events, RED) == ([], 0)
 
 
 def test_months_that_are_not_asked_for_are_not_read(events):
@@ -230,7 +216,6 @@ def test_an_instance_without_events_has_an_empty_list(events):
         ({"start_date": "yesterday"}, "write it as YYYY-MM-DD"),
         ({"start_date": "2026-04-01", "end_date": "2026-03-31"}, "The range is empty"),
         ({"start_date": "2999-01-01", "end_date": None}, "which is today"),
-        ({"community": "nobody"}, "no community 'nobody'"),
     ],
 )
 def test_a_mistake_gets_a_sentence(events, arguments, sentence):

@@ -46,6 +46,25 @@ def test_only_who_can_read_the_community_gets_its_numbers(who, community, part, 
         assert dict(answer.headers) == dict(unknown.headers)
 
 
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("foo=1", 400),
+        # these parameters contradict each other, which is found after the permission
+        ("metrics=viewed_records&range=12mo", 404),
+        ("range=all&to=2024-01-01", 404),
+    ],
+)
+def test_wrong_parameters_do_not_show_that_a_community_exists(
+    query, status, site, anyone
+):
+    assert anyone.get(f"{path_of(site, 'open')}?{query}").status_code == 400
+    closed = anyone.get(f"{path_of(site, 'closed')}?{query}")
+    unknown = anyone.get(f"/stats-dashboard/communities/never-was?{query}")
+    assert closed.status_code == unknown.status_code == status
+    assert closed.data == unknown.data
+
+
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 @pytest.mark.parametrize("who", ["anyone", "stranger"])
 def test_files_are_kept_from_the_same_people(who, form, site):
@@ -156,10 +175,8 @@ def test_nothing_but_the_version_is_read_for_an_answer_that_is_there(
 ):
     path = f"{path_of(site, 'open')}?breakdown=subjects"
     tag = anyone.get(path).headers["ETag"]
-    series = site.app.extensions[
-        "invenio-stats-dashboard"
-    ].community_stats_service.series
-    monkeypatch.delattr(series, "reader")
+    extension = site.app.extensions["invenio-stats-dashboard"]
+    monkeypatch.delattr(extension.community_stats_service.readers, "series")
     assert anyone.get(path, headers={"If-None-Match": tag}).status_code == 304
 
 

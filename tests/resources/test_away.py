@@ -5,8 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.services import CommunityStatsService
-
+from ..helpers.counted_site import new_service
 from ..helpers.ports import free_offset
 
 
@@ -15,11 +14,9 @@ def nobody(site, monkeypatch):
     """Let the application look for OpenSearch where nobody listens."""
     port = 29200 + free_offset()
     monkeypatch.setitem(site.app.config, "SEARCH_HOSTS", [f"localhost:{port}"])
-    extension = site.app.extensions["invenio-stats-dashboard"]
-    service = CommunityStatsService(site.app)
-    service.series.freshness._aggregates._limit = 0.1
+    service = new_service(site.app, monkeypatch)
+    service.readers.freshness._aggregates._limit = 0.1
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_CACHE_SECONDS", 0)
-    monkeypatch.setitem(vars(extension), "community_stats_service", service)
 
 
 @pytest.mark.parametrize(

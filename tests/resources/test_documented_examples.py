@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from invenio_stats_dashboard.resources.config import StatsDashboardResourceConfig
+from invenio_stats_dashboard.resources.config import CommunityStatsResourceConfig
 from invenio_stats_dashboard.resources.stats_queries import queries
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
@@ -58,8 +58,19 @@ def test_the_documented_answer_has_the_form_of_a_real_one(site, anyone):
     assert anyone.get(f"{path}?from=soon").json == error
 
 
+def test_the_example_in_code_works(site):
+    (code,) = re.findall(r"^## In code$.*?^```python\n(.*?)^```", TEXT, re.S | re.M)
+    found = {}
+    with site.app.app_context():
+        exec(code.replace("my-community", site.slugs["open"]), found)
+    (period,) = found["result"].periods
+    assert [series.metric for series in period.series] == ["views", "downloads"]
+    assert [len(series.values) for series in period.series] == [3, 3]
+    assert found["used"].community_id == site.communities["open"]
+
+
 def test_every_parameter_and_every_query_is_documented():
-    config = StatsDashboardResourceConfig
+    config = CommunityStatsResourceConfig
     for schema in (config.series_arguments, config.records_arguments):
         for name, field in schema().load_fields.items():
             assert f"`{field.data_key or name}`" in TEXT

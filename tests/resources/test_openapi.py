@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from invenio_stats_dashboard.resources.config import StatsDashboardResourceConfig
+from invenio_stats_dashboard.resources.config import CommunityStatsResourceConfig
 
 PREFIX = "/stats-dashboard"
 QUESTIONS = [
@@ -39,7 +39,7 @@ def test_the_description_is_valid(described):
 
 
 def test_every_route_and_every_parameter_is_described(described, site):
-    config = StatsDashboardResourceConfig
+    config = CommunityStatsResourceConfig
     routes = {
         PREFIX + route.replace("<pid_value>", "{id}")
         for name, route in config.routes.items()

@@ -9,10 +9,9 @@ import pytest
 
 from invenio_stats_dashboard.resources.stats_queries import queries
 from invenio_stats_dashboard.search.names import FAMILIES
-from invenio_stats_dashboard.services import CommunityStatsService
 
 from ..helpers.commands import run
-from ..helpers.counted_site import DAYS, TODAY
+from ..helpers.counted_site import DAYS, TODAY, new_service
 
 ONE_FAMILY = {
     name: entry["params"]["families"][0]
@@ -214,14 +213,19 @@ def test_range_of_thirty_days_by_default(anyone):
 
 def test_small_numbers_are_not_told(site, anyone, monkeypatch):
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_MIN_VISITORS", 1000)
-    extension = site.app.extensions["invenio-stats-dashboard"]
-    service = CommunityStatsService(site.app)
-    monkeypatch.setitem(vars(extension), "community_stats_service", service)
+    new_service(site.app, monkeypatch)
     for stat in ("community-usage-delta", "community-usage-snapshot"):
         found = ask(anyone, stat, community_id="global").json["mine"]["documents"][-1]
         cells = found["subcounts"]
         assert not cells["countries"] and cells["resource_types"]
         assert found["totals"]["view"]["total_events"] > 0
+
+
+def test_the_command_shows_small_numbers_to_operators(site, monkeypatch):
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_MIN_VISITORS", 1000)
+    new_service(site.app, monkeypatch)
+    done = run(site.app, "read", "--family", "usage-delta", "--json")
+    assert done.document["documents"][-1]["subcounts"]["countries"]
 
 
 def test_a_batch_gives_no_more_documents_than_one_query_can(anyone, monkeypatch, site):

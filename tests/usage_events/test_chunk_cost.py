@@ -36,7 +36,10 @@ def _chunk(usage, events, seed):
 
 def _requests(usage, chunk, monkeypatch):
     """Return the requests of a worker to OpenSearch and the database for one chunk."""
-    writer = EventWriter(usage.app, "a queue")
+    extension = usage.app.extensions["invenio-stats-dashboard"]
+    writer = EventWriter(
+        usage.app, "a queue", extension.subcounts, extension.recover_cutovers
+    )
     asked, urlopen = [], urllib3.HTTPConnectionPool.urlopen
 
     def request(pool, method, url, *args, **kwargs):

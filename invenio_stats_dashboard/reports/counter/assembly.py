@@ -73,22 +73,22 @@ class CounterReport:
 
 def counter_report(
     app: Flask,
-    community_id: str,
+    community: str,
     month: str,
-    identity: Identity | None = None,
+    identity: Identity,
     progress: Callable[[ReportProgress], None] | None = None,
     waiting: Callable[[str], None] | None = None,
     hidden: bool = False,
     most: int | None = None,
     today: date | None = None,
 ) -> CounterReport:
-    """Return a report; see ``CommunityStatsService.counter_report``.
+    """Return a report; see ``CommunityStatsItem.counter_report``.
 
     Args:
         app: for its configuration.
-        community_id: UUID, slug, or ``global``.
+        community: UUID, or ``global``.
         month: ``YYYY-MM``.
-        identity: of the caller; None for a caller who is not logged in.
+        identity: of the caller, on which it depends which records are named.
         progress: called after each day, and after each batch of records.
         waiting: called with a sentence before each pause while OpenSearch accepts no
             requests.
@@ -98,13 +98,9 @@ def counter_report(
 
     Raises:
         TooManyEventsError: there are more than ``most`` events.
-        UsageError: the community does not exist, or the month is invalid or in the
-            future.
+        UsageError: the month is invalid or in the future.
     """
     first, last, has_ended = argument_parsing.month(month, today)
-    communities = argument_parsing.with_global([community_id])
-    assert communities is not None  # it is None only for no name
-    (community,) = communities
     polars_guard.require_same_process()
     progress = progress or (lambda progress: None)
     only = queries(app)
@@ -167,12 +163,12 @@ def counter_report(
 
 
 def _known(
-    identity: Identity | None, recids: Collection[str], hidden: bool
+    identity: Identity, recids: Collection[str], hidden: bool
 ) -> dict[str, visible_records.VisibleRecord]:
     """Return the records that the caller may see.
 
     Args:
-        identity: of the caller; None for a caller who is not logged in.
+        identity: of the caller.
         recids: of the records.
         hidden: also return existing records that the caller may not see, without
             metadata.

@@ -6,10 +6,17 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from flask_resources.serializers import BaseSerializer
 
 from ...permissions import Subject
 from ...queries.metrics import METRICS
 from ...queries.query import SeriesRow
+from .. import http
+
+if TYPE_CHECKING:
+    from ..response_handlers import SeriesContent
 
 COLUMNS = (
     "community",
@@ -26,6 +33,17 @@ COLUMNS = (
 
 _DANGEROUS = (*"=+-@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _PIECE = 64 * 1024
+
+
+class SeriesCSVSerializer(BaseSerializer):
+    """Executes a query for series while the table of its result is sent."""
+
+    content_type = f"{http.CSV}; charset=utf-8"
+
+    def serialize_object(self, obj: "SeriesContent") -> Iterator[bytes]:
+        """Yield the table in pieces; see :func:`csv_pieces`."""
+        rows = obj.labels.rows(obj.item.series_rows(obj.query))
+        return csv_pieces(obj.item.subject, rows)
 
 
 def harmless(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from flask_resources.serializers import BaseSerializer
 from msgspec.json import encode
 
 from ...permissions import Subject
@@ -16,7 +17,55 @@ from ..labels import AnswerLabels
 
 if TYPE_CHECKING:
     from ...reports.counter.assembly import CounterReport
-    from ...services.reports import MostUsedRecords
+    from ..response_handlers import RecordsContent, SeriesContent
+
+
+class DocumentJSONSerializer(BaseSerializer):
+    """Serialises a document that consists of JSON types."""
+
+    def serialize_object(self, obj: object) -> bytes:
+        """Return the document as JSON."""
+        return encode(obj)
+
+
+class SeriesJSONSerializer(BaseSerializer):
+    """Executes a query for series, and serialises its result."""
+
+    def serialize_object(self, obj: "SeriesContent") -> bytes:
+        """Return the result as JSON."""
+        result = obj.item.series(obj.query)
+        return encode(series_answer(obj.item.subject, result, obj.labels, obj.links))
+
+
+class RecordsJSONSerializer(BaseSerializer):
+    """Serialises the most used records."""
+
+    def serialize_object(self, obj: "RecordsContent") -> bytes:
+        """Return the records as JSON."""
+        document = obj.found.as_json()
+        return encode(
+            {
+                "community": subject_of(obj.subject),
+                "from": document["start_date"],
+                "to": document["end_date"],
+                "by": document["by"],
+                "of": document["of"],
+                "total": document["total"],
+                "records": document["rows"],
+                "links": {"self": obj.link},
+            }
+        )
+
+
+class CounterJSONSerializer(BaseSerializer):
+    """Serialises a COUNTER report."""
+
+    def serialize_object(self, obj: "CounterReport") -> Iterator[bytes]:
+        """Yield the report as JSON, one dataset in each piece."""
+        yield b'{"report-header":%b,"report-datasets":[' % encode(obj.header)
+        for number, dataset in enumerate(obj.datasets):
+            yield (b",\n" if number else b"\n") + encode(dataset)
+        yield b"\n]}\n"
 
 
 def series_answer(
@@ -58,29 +107,6 @@ def series_answer(
     }
 
 
-def records_answer(
-    subject: Subject, found: "MostUsedRecords", link: str
-) -> dict[str, Any]:
-    """Return the most used records.
-
-    Args:
-        subject: the community or the instance.
-        found: the records.
-        link: URL of this result.
-    """
-    document = found.as_json()
-    return {
-        "community": subject_of(subject),
-        "from": document["start_date"],
-        "to": document["end_date"],
-        "by": document["by"],
-        "of": document["of"],
-        "total": document["total"],
-        "records": document["rows"],
-        "links": {"self": link},
-    }
-
-
 def subject_of(subject: Subject) -> dict[str, str]:
     """Return the community or the instance; the instance has an id only."""
     if subject.title is None:
@@ -116,14 +142,6 @@ def change(now: int | None, before: int | None) -> float | None:
 def totals_of(period: PeriodResult) -> dict[str, int | None]:
     """Return metric -> total of the range."""
     return {s.metric: s.total for s in period.series if s.breakdown is None}
-
-
-def counter_pieces(report: "CounterReport") -> Iterator[bytes]:
-    """Yield a COUNTER report as JSON, one dataset in each piece."""
-    yield b'{"report-header":%b,"report-datasets":[' % encode(report.header)
-    for number, dataset in enumerate(report.datasets):
-        yield (b",\n" if number else b"\n") + encode(dataset)
-    yield b"\n]}\n"
 
 
 def _period(period: PeriodResult, labels: AnswerLabels) -> dict[str, Any]:

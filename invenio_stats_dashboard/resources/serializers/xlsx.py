@@ -4,15 +4,22 @@
 """Write a workbook: a cover sheet, a sheet of totals, a sheet for each breakdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
+
+from flask_resources.serializers import BaseSerializer
 
 from ...queries.metrics import METRICS
 from ...queries.query import SeriesRow
+from .cover import cover as cover_lines
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
+
+    from ..response_handlers import SeriesContent
 
 COVER = "About"
 """Name of the first sheet."""
@@ -31,6 +38,24 @@ _OPTIONS = {
     "strings_to_urls": False,
     "strings_to_numbers": False,
 }
+
+
+class SeriesXLSXSerializer(BaseSerializer):
+    """Executes a query for series, and writes its result to a workbook."""
+
+    def serialize_object(self, obj: "SeriesContent") -> IO[bytes]:
+        """Return a temporary file with the workbook, open at its end."""
+        query, labels = obj.query, obj.labels
+        names: dict[str | None, str] = {None: "Totals"}
+        names |= {key: labels.of_breakdown(key) for key in query.breakdowns}
+        metrics = [METRICS[key] for key in query.metrics]
+        fresh = obj.item.freshness(query)
+        lines = cover_lines(obj.item.subject, query, metrics, fresh, labels)
+        with ExitStack() as stack:
+            file = stack.enter_context(TemporaryFile())
+            write_xlsx(file, lines, names, labels.rows(obj.item.series_rows(query)))
+            stack.pop_all()  # the caller closes the file
+            return file
 
 
 def write_xlsx(

@@ -6,11 +6,12 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import xxhash
 from flask import Flask
 from flask_principal import Identity
+from invenio_records_resources.services.base.results import ServiceListResult
 
 from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
@@ -58,7 +59,7 @@ class UsedRecord:
 
 
 @dataclass(frozen=True)
-class MostUsedRecords:
+class MostUsedRecords(ServiceListResult):
     """The most used records of a community in a range of days.
 
     Attributes:
@@ -91,8 +92,8 @@ class MostUsedRecords:
 
 def most_used_records(
     app: Flask,
-    community_id: str,
-    identity: Identity | None,
+    community: str,
+    identity: Identity,
     by: str,
     of: str,
     start_date: str | date | None = None,
@@ -100,25 +101,15 @@ def most_used_records(
     size: int = 10,
     seconds: int = 0,
 ) -> MostUsedRecords:
-    """Return the most used records; see ``CommunityStatsService.most_used_records``.
+    """Return the most used records; see ``CommunityStatsItem.most_used_records``.
 
-    Args:
-        app: the application.
-        community_id: UUID, slug, or ``global``.
-        identity: of the caller; None for an anonymous user.
-        by: ``views`` or ``downloads``.
-        of: ``parents`` or ``records``.
-        start_date: first day, or None.
-        end_date: last day, or None.
-        size: number of rows, at most.
-        seconds: for which the site may cache the numbers; 0 counts now.
+    The community is a UUID, or ``global``; it is not checked whether the identity may
+    read its statistics.
     """
     argument_parsing.one_of(by, _EVENT_TYPES, "by")
     argument_parsing.one_of(of, _FIELDS, "of")
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise UsageError(f"The size is {size!r}; it must be from 1 to {LARGEST}.")
-    # None is returned only without names
-    (community,) = cast(tuple[str, ...], argument_parsing.with_global([community_id]))
     first, last = argument_parsing.range_of_days(start_date, end_date)
     event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
     found = TopRecordsResult([], 0)
@@ -148,7 +139,7 @@ def _read(
 
 
 def _rows(
-    counts: list[tuple[str, int]], key: str, identity: Identity | None
+    counts: list[tuple[str, int]], key: str, identity: Identity
 ) -> Iterator[UsedRecord]:
     ids = [id for id, _ in counts]
     seen = visible_records.seen(identity, key, ids)

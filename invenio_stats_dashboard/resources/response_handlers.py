@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""Response handlers: send what a serializer returns, with headers and compression."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, request, stream_with_context
+from flask_resources import ResponseHandler, resource_requestctx
+from werkzeug.wsgi import wrap_file
+
+from ..permissions import Subject
+from ..queries.query import SeriesQuery
+from . import http
+from .labels import AnswerLabels
+
+if TYPE_CHECKING:
+    from ..services.most_used_records import MostUsedRecords
+    from ..services.results import CommunityStatsItem
+
+BY_CALLER = {"Cache-Control": "private, no-cache"}
+"""Headers of responses whose titles depend on the caller."""
+
+
+@dataclass(frozen=True)
+class SeriesContent:
+    """The content of a response with series; its serializer executes the query.
+
+    Each format needs other parts of the result, and CSV is sent while it is read.
+
+    Attributes:
+        item: executes the query.
+        query: the query.
+        labels: labels breakdowns and values.
+        links: name -> URL.
+        headers: of the response.
+    """
+
+    item: "CommunityStatsItem"
+    query: SeriesQuery
+    labels: AnswerLabels
+    links: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RecordsContent:
+    """The content of a response with the most used records.
+
+    Attributes:
+        subject: the community or the instance.
+        found: the records.
+        link: URL of this response.
+    """
+
+    subject: Subject
+    found: "MostUsedRecords"
+    link: str
+
+
+def series_headers(
+    content: SeriesContent, code: int, many: bool = False
+) -> Mapping[str, str]:
+    """Return the headers of a response with series."""
+    return content.headers
+
+
+def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
+    """Return a function that returns the headers of a file with series."""
+
+    def headers(
+        content: SeriesContent, code: int, many: bool = False
+    ) -> Mapping[str, str]:
+        slug, query = content.item.subject.slug, content.query
+        name = http.attachment(slug, query.first, query.last, extension)
+        return {**content.headers, **name}
+
+    return headers
+
+
+class ConditionalHandler(ResponseHandler):
+    """Sends 304 if the headers have an entity tag that the caller knows.
+
+    Nothing is serialised then.
+    """
+
+    def make_response(self, obj: Any, code: int, many: bool = False) -> Response:
+        """Return the response."""
+        headers = self.make_headers(obj, code, many=many)
+        if http.is_fresh(headers):
+            return Response(status=304, headers=headers)
+        return self.send(obj, code, headers)
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with its body."""
+        raise NotImplementedError
+
+
+class CompressedHandler(ConditionalHandler):
+    """Sends a body, compressed if the caller accepts it and it is not small."""
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with its body."""
+        body = self.serializer.serialize_object(obj)
+        return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
+
+
+class TaggedHandler(CompressedHandler):
+    """Sends a body with an entity tag, or 304 if the caller knows the tag.
+
+    The tag is computed from the body: only that shows whether it has changed.
+    """
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with its body, or 304."""
+        body = self.serializer.serialize_object(obj)
+        headers = {**headers, "ETag": http.etag(body)}
+        if http.is_fresh(headers):
+            return Response(status=304, headers=headers)
+        return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
+
+
+class StreamedHandler(ConditionalHandler):
+    """Sends pieces while the serializer yields them.
+
+    A serializer can have a ``content_type``, if that is more than the media type.
+    """
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response, after the first piece was read."""
+        media_type = resource_requestctx.accept_mimetype
+        content_type = getattr(self.serializer, "content_type", media_type)
+        pieces = stream_with_context(self.serializer.serialize_object(obj))
+        return http.streamed(pieces, content_type, headers)
+
+
+class FileHandler(ConditionalHandler):
+    """Sends a temporary file, which the serializer returns open at its end."""
+
+    def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
+        """Return the response, which closes the file."""
+        file = self.serializer.serialize_object(obj)
+        length = file.tell()
+        file.seek(0)
+        response = Response(
+            wrap_file(request.environ, file),
+            status=code,
+            headers={**headers, "Content-Length": str(length)},
+            content_type=resource_requestctx.accept_mimetype,
+            direct_passthrough=True,
+        )
+        response.call_on_close(file.close)
+        return response

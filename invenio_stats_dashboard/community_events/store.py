@@ -28,7 +28,6 @@ from ..search.site_templates import reindexing_template
 from .documents import CommunityEvent, event_id, index_templates
 from .facts import RecordFacts
 from .response_types import (
-    FIELDS,
     BulkResults,
     EventPage,
     FactsState,
@@ -199,10 +198,8 @@ class EventStore:
     ) -> dict[str, _Kind]:
         """Return the documents that exist, ``_id`` -> source as the given type."""
         path = f"/{index}/_mget" if index else "/_mget"
-        params = {
-            "_source": ",".join(FIELDS[kind]),
-            "filter_path": "docs._id,docs._index,docs._source,docs.error",
-        }
+        # Whole sources: OpenSearch takes 5 to 30 times as long to filter each of them.
+        params = {"filter_path": "docs._id,docs._index,docs._source,docs.error"}
 
         def read() -> list[StoredState[_Kind]]:
             answer = self._request("POST", path, {"docs": docs}, params)

@@ -24,7 +24,7 @@ from .bulk_action import FinishedEvent
 from .dead_letters import keep
 from .enrichment import Splicer
 from .maintenance.reattribution import noting
-from .mapping_guard import MappedMonths
+from .mapping_guard import BLOCK_LIMIT, MappedMonths
 from .redelivery_journal import EventName, Journal
 
 _LIMIT = 1200.0
@@ -42,9 +42,13 @@ class EventWriter:
     Args:
         app: the application.
         queue: name of the queue that the events come from.
+        mapping_patience: seconds to wait for a month whose mapping cannot be changed
+            because of a block.
     """
 
-    def __init__(self, app: Flask, queue: str) -> None:
+    def __init__(
+        self, app: Flask, queue: str, mapping_patience: float = BLOCK_LIMIT
+    ) -> None:
         names, client = Names.of(app), json_client(app)
         self._client_json = client
         self._families = tuple(f"{names.events_alias(t)}-" for t in EVENT_TYPES)
@@ -53,7 +57,7 @@ class EventWriter:
         self._recover: Callable[[OpenSearch, Names], None] = app.extensions[
             "invenio-stats-dashboard"
         ].recover_cutovers
-        self._months = MappedMonths(client, app.logger.warning)
+        self._months = MappedMonths(client, app.logger.warning, mapping_patience)
         self._lookup = RecordLookup(
             client,
             names,

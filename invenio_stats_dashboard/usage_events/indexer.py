@@ -21,6 +21,7 @@ from kombu.entity import Exchange
 from ..search.names import STOCK_EVENTS
 from .consumer import Delivery, opened
 from .event_writer import EventWriter
+from .mapping_guard import BLOCK_LIMIT
 from .preprocessing import Preprocessor, salts_kept, watched
 
 _CHUNK = 1000
@@ -35,6 +36,9 @@ class PatientEventsIndexer(EventsIndexer):
 
     chunk_size = _CHUNK
     """Maximum number of messages to process at once."""
+
+    mapping_patience = BLOCK_LIMIT
+    """Seconds to wait for a month whose mapping cannot be changed because of a block."""
 
     # Attributes of the stock class, which has no annotations.
     queue: Any
@@ -57,7 +61,7 @@ class PatientEventsIndexer(EventsIndexer):
         stored, refused = 0, 0
         # The annotation of this werkzeug proxy does not declare the method.
         app = current_app._get_current_object()  # type: ignore[attr-defined]
-        writer = EventWriter(app, self.queue.routing_key)
+        writer = EventWriter(app, self.queue.routing_key, self.mapping_patience)
         with opened(self.queue, self.chunk_size) as take:
             while delivery := take():
                 events = self._events(delivery)

@@ -21,6 +21,7 @@ from .helpers import balance, content, instance, sampling, tiers
 from .helpers import website as websites
 from .helpers.cluster import Cluster
 from .helpers.costs import Costs
+from .helpers.known import KnownRecords
 from .helpers.prepared import Prepared
 from .helpers.progress import Progress
 from .helpers.vocabularies import make_vocabularies
@@ -165,6 +166,12 @@ def client(app):
 def prepared(client, names):
     """Return the store of the last prepared instance, valid until a test changes it."""
     return Prepared(client, names)
+
+
+@pytest.fixture(scope="session")
+def known_records(app, client, names):
+    """Return the store of known records, which stay until a test changes them."""
+    return KnownRecords(app, client, names)
 
 
 @pytest.fixture()

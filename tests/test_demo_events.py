@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from scripts.demo.story import COMMUNITIES, days_of, deposits, exists
 from scripts.demo.writer import Reader, Writer
 
 from .helpers import content
+from .helpers.faults import until
 
 MONTH = "2026-03"
 STOCK = {"view": "record-view", "download": "file-download"}
@@ -40,6 +42,12 @@ def event_type(request):
 def events_of(event_type, count=3000, seed=1, **options):
     """Return events of one month."""
     return list(generate(event_type, MONTH, count, RECORDS, seed, **options))
+
+
+@cache
+def many(event_type):
+    """Return so many events that all kinds occur among them."""
+    return tuple(events_of(event_type, 20_000))
 
 
 # -- what needs no service ------------------------------------------------------
@@ -101,7 +109,7 @@ def test_popularity_is_heavy_tailed():
 
 
 def test_what_is_odd_in_real_events_is_there():
-    views = [s for _, s in events_of("view", 20_000)]
+    views = [s for _, s in many("view")]
     referrers = {s["referrer"] for s in views}
     assert None in referrers and "2024-01-15" in referrers
     assert any(r and not r.isascii() for r in referrers)
@@ -109,7 +117,7 @@ def test_what_is_odd_in_real_events_is_there():
     assert {s["is_machine"] for s in views} == {True, False}
     assert {s["is_robot"] for s in views} == {True, False}
     assert None in {s["country"] for s in views}
-    downloads = [s for _, s in events_of("download", 20_000)]
+    downloads = [s for _, s in many("download")]
     assert {type(s["size"]) for s in downloads} == {int, float}
     assert {s["via_api"] for s in downloads} == {True, False}
 
@@ -273,13 +281,25 @@ def test_the_stock_template_takes_all_events_and_holds_them_once(
     prefix = f"{where.prefix}stock-"
     _put_stock_template(client, prefix, event_type)
     ledger = Ledger()
-    events = [*events_of(event_type, 20_000)]
+    events = _of_all_kinds(event_type)
     events += generate(event_type, MONTH, 50, ghost_records(seed=1), seed=3)
-    sent = write(client, prefix, event_type, events, ledger, batch=700)
-    assert sent == len(events)
+    ids = {event_id for event_id, _ in events}
+    assert len(ids) < len(events), "no event is there twice"
+    sent = write(client, prefix, event_type, events, ledger, batch=100)
+    assert sent == len(events) > 20 * 100
     (month,) = compare(client, prefix, event_type, ledger)
-    assert month.complete and month.found == 20_050
+    assert month.complete and month.found == len(ids)
     assert month.indices == (f"{prefix}events-stats-{STOCK[event_type]}-{MONTH}",)
+
+
+def _of_all_kinds(event_type):
+    """Return the first two thousand events, and one of each kind among many."""
+    kinds = {}
+    for event in many(event_type):
+        source = event[1]
+        kinds.setdefault((source["referrer"], type(source.get("size"))), event)
+    odd = {id(event) for event in kinds.values()}
+    return [e for n, e in enumerate(many(event_type)) if n < 2000 or id(e) in odd]
 
 
 def test_the_proof_finds_what_is_missing_surplus_changed_and_twice(app, client, where):
@@ -323,12 +343,12 @@ def test_the_writer_sends_again_what_a_write_block_refuses(app, client, where):
     reader = Reader(client, prefix, "view", lambda: 50 + writer.sent["view"])
     for thread in (reader, writer):
         thread.start()
-    time.sleep(1)
+    until(lambda: writer.sent["view"] > 20, "some events are written")
     index = f"{prefix}events-stats-record-view-{_now()}"
     client.indices.put_settings(index=index, body={"index.blocks.write": True})
-    time.sleep(1)
+    time.sleep(0.6)
     client.indices.put_settings(index=index, body={"index.blocks.write": False})
-    time.sleep(1)
+    until(lambda: sum(writer.sent.values()) > 200, "more events are written")
     for thread in (writer, reader):
         thread.stop()
     assert writer.failure is None and reader.failure is None

@@ -17,7 +17,7 @@ import pytest
 from kombu import Connection
 
 from .helpers.ports import HTTP, QUEUE, free_offset
-from .helpers.services import shared_jars
+from .helpers.services import QUICK_START, shared_jars
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "scripts" / "services"
@@ -298,7 +298,7 @@ def test_a_cluster_of_three_survives_the_loss_of_a_node(home):
         "SERVICES_FROM": "native",
         "SERVICES_PORT_OFFSET": str(offset),
         "SERVICES_OPENSEARCH_HEAP": "384m",
-        "SERVICES_OPENSEARCH_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
+        "SERVICES_OPENSEARCH_JAVA_OPTS": QUICK_START,
         "SERVICES_TIMEOUT": "300",
     }
     if jars:

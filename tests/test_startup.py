@@ -3,10 +3,9 @@
 
 """What a process imports before it counts: neither Polars nor the writer of workbooks."""
 
-import json
-import subprocess
 import sys
-from pathlib import Path
+from importlib import import_module
+from importlib.metadata import distribution
 
 import pytest
 
@@ -17,22 +16,6 @@ from .helpers.http import Http
 from .helpers.zygote import Zygote
 
 HEAVY = ("polars", "xlsxwriter")
-
-_LOAD_ALL_ENTRY_POINTS = """
-import json, sys
-from importlib.metadata import distribution
-
-def heavy():
-    return [name for name in %r if name in sys.modules]
-
-points = distribution("invenio-stats-dashboard").entry_points
-for point in points:
-    point.load()
-before = heavy()
-import invenio_stats_dashboard.aggregations.usage.aggregator
-import invenio_stats_dashboard.services.aggregation
-print(json.dumps([len(points), before, heavy()]))
-"""
 
 THAT_COUNT_NOTHING = [
     ("status",),
@@ -57,16 +40,8 @@ def started(app, where):
     process.end()
 
 
-def test_entry_points_import_nothing_that_counts():
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _LOAD_ALL_ENTRY_POINTS % (HEAVY,)],
-        cwd=Path(__file__).parent.parent,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    points, before, after = json.loads(done.stdout.splitlines()[-1])
+def test_entry_points_import_nothing_that_counts(started):
+    points, before, after = started.run(load_all_entry_points)
     assert points > 8
     assert before == []
     assert after == ["polars"]
@@ -92,6 +67,21 @@ def test_the_first_aggregation_imports_polars(fresh, started):
     before, outcome, after = started.run(ran, ("aggregate",))
     assert outcome.exit_code == 0, outcome.err
     assert (before, after) == ([], ["polars"])
+
+
+def load_all_entry_points(app):
+    """Load all entry points of this package, then what counts.
+
+    Returns:
+        The number of entry points, what was imported after them, and what afterwards.
+    """
+    points = distribution("invenio-stats-dashboard").entry_points
+    for point in points:
+        point.load()
+    before = heavy()
+    import_module("invenio_stats_dashboard.aggregations.usage.aggregator")
+    import_module("invenio_stats_dashboard.services.aggregation")
+    return len(points), before, heavy()
 
 
 def ran(app, words):

@@ -3,13 +3,9 @@
 
 """Decode the fields of OpenSearch responses that this package uses."""
 
-from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import msgspec
-
-from .facts import RecordFacts
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, gc=False):
@@ -27,14 +23,6 @@ class FactsState(msgspec.Struct, frozen=True, gc=False):
 
     revision: int
     registry: str
-
-
-FIELDS: dict[type, Sequence[str]] = {
-    RecordFacts: [field.name for field in fields(RecordFacts)],
-    FactsState: FactsState.__struct_fields__,
-    TimelineEntry: TimelineEntry.__struct_fields__,
-}
-"""The fields to request, by the type that they are decoded into."""
 
 
 class EventHit(msgspec.Struct):

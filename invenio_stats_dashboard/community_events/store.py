@@ -21,7 +21,7 @@ from ..search.paging import pages
 from ..search.site_templates import reindexing_template
 from .documents import CommunityEvent, event_id, index_templates
 from .facts import RecordFacts
-from .response_types import FIELDS, EventHit, EventPage, FactsState, TimelineEntry
+from .response_types import EventHit, EventPage, FactsState, TimelineEntry
 
 MAX_RECIDS = 1000
 """Maximum number of identifiers in one request."""
@@ -183,10 +183,8 @@ class EventStore:
     ) -> dict[str, _Kind]:
         """Return the documents that exist, ``_id`` -> source as the given type."""
         path = f"/{index}/_mget" if index else "/_mget"
-        params = {
-            "_source": ",".join(FIELDS[kind]),
-            "filter_path": "docs._id,docs._index,docs._source,docs.error",
-        }
+        # Whole sources: OpenSearch takes 5 to 30 times as long to filter each of them.
+        params = {"filter_path": "docs._id,docs._index,docs._source,docs.error"}
 
         def read() -> list[StoredSource[_Kind]]:
             answer = self._request("POST", path, {"docs": docs}, params)

@@ -33,6 +33,8 @@ from .report import MonthProgress
 from .run_context import MigrationOptions, MigrationRun, StoppedError
 
 _REQUEST_TIMEOUT = 60
+_POLL = 2.0
+"""Most seconds between two checks of what blocks a cut-over."""
 
 
 def ignore(*_: object) -> None:
@@ -263,7 +265,7 @@ class _BeforeSwitch:
                     "again later."
                 )
             self._waiting(problem.rstrip("."))
-            self._sleep(2.0)
+            self._sleep(min(_POLL, self._patience / 4))
 
     def _snapshot(self, index: str) -> str | None:
         """Return a sentence about a running snapshot of an index, or None."""

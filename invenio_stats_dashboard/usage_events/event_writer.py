@@ -25,7 +25,7 @@ from .bulk_action import FinishedEvent
 from .dead_letters import keep
 from .enrichment import Splicer
 from .maintenance.reattribution import noting
-from .mapping_guard import MappedMonths
+from .mapping_guard import BLOCK_LIMIT, MappedMonths
 from .redelivery_journal import EventName, Journal
 
 _LIMIT = 1200.0
@@ -45,6 +45,8 @@ class EventWriter:
         queue: name of the queue that the events come from.
         subcounts: the registry of breakdowns.
         recover: takes back cut-overs that no run finished in time.
+        mapping_patience: seconds to wait for a month whose mapping cannot be changed
+            because of a block.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class EventWriter:
         queue: str,
         subcounts: Mapping[str, Subcount],
         recover: Callable[[OpenSearch, Names], None],
+        mapping_patience: float = BLOCK_LIMIT,
     ) -> None:
         names, client = Names.of(app), json_client(app)
         self._client_json = client
@@ -60,7 +63,7 @@ class EventWriter:
         self._logger, self._names = app.logger, names
         self._client = text_client(app)
         self._recover = recover
-        self._months = MappedMonths(client, app.logger.warning)
+        self._months = MappedMonths(client, app.logger.warning, mapping_patience)
         self._lookup = RecordLookup(
             client,
             names,

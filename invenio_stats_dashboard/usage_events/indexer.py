@@ -22,6 +22,7 @@ from ..proxies import current_stats_dashboard
 from ..search.names import STOCK_EVENTS
 from .consumer import Delivery, opened
 from .event_writer import EventWriter
+from .mapping_guard import BLOCK_LIMIT
 from .preprocessing import Preprocessor, salts_kept, watched
 
 _CHUNK = 1000
@@ -36,6 +37,9 @@ class PatientEventsIndexer(EventsIndexer):
 
     chunk_size = _CHUNK
     """Maximum number of messages to process at once."""
+
+    mapping_patience = BLOCK_LIMIT
+    """Seconds to wait for a month whose mapping cannot be changed because of a block."""
 
     # Attributes of the stock class, which has no annotations.
     queue: Any
@@ -63,6 +67,7 @@ class PatientEventsIndexer(EventsIndexer):
             self.queue.routing_key,
             current_stats_dashboard.subcounts,
             current_stats_dashboard.recover_cutovers,
+            self.mapping_patience,
         )
         with opened(self.queue, self.chunk_size) as take:
             while delivery := take():

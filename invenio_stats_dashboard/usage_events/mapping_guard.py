@@ -17,6 +17,9 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException, RequestE
 from ..search.client import describe, is_transient, patiently, pauses
 from ..search.mappings import additive
 
+BLOCK_LIMIT = 30.0
+"""Seconds to wait for a block to end before a month is used without its mapping."""
+
 _TYPES = {"community_ids": "keyword", "enriched_at": "date"}
 _BLOCKED = "cluster_block_exception"
 _EXISTS = "resource_already_exists_exception"
@@ -36,7 +39,7 @@ class MappedMonths:
         self,
         client: OpenSearch,
         warn: Callable[[str], None],
-        block_limit: float = 30.0,
+        block_limit: float = BLOCK_LIMIT,
     ) -> None:
         self._client = client
         self._warn = warn

@@ -125,7 +125,11 @@ def turn(exclusive: bool) -> Iterator[None]:
         fcntl.flock(gate, fcntl.LOCK_EX)
         fcntl.flock(room, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
+        try:
+            yield
+        finally:
+            # processes that were forked meanwhile have the file open, too
+            fcntl.flock(room, fcntl.LOCK_UN)
 
 
 def refuse_changes_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from celery import current_app as current_celery
 
 from .tiers import require_system
@@ -37,11 +38,10 @@ _running = {}
 
 
 @contextmanager
-def stock_worker(monkeypatch, name):
+def stock_worker(name):
     """Start a worker that has only the stock indexer, on the real broker.
 
     Args:
-        monkeypatch: makes the application use that broker inside the context.
         name: unique name for its queue.
 
     Yields:
@@ -49,7 +49,7 @@ def stock_worker(monkeypatch, name):
     """
     require_system("starts a worker")
     broker = os.environ["BROKER_URL"]
-    with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         Path(folder, "site_worker.py").write_text(
             _MODULE.format(broker=broker, queue=name)
         )
@@ -66,13 +66,12 @@ def stock_worker(monkeypatch, name):
         )
         _running[f"{name}@here"] = worker
         try:
-            _use(patch, broker)
-            _wait(f"{name}@here", worker)
+            with using_broker(patch, broker):
+                _wait(f"{name}@here", worker)
             yield f"{name}@here"
         finally:
             _running.pop(f"{name}@here").terminate()
             worker.wait(timeout=30)
-    _renew_pools()
 
 
 @contextmanager
@@ -94,9 +93,22 @@ def using_broker(monkeypatch, url):
     _renew_pools()
 
 
+def real_broker(monkeypatch):
+    """Make the application use the broker of the session's services."""
+    return using_broker(monkeypatch, os.environ["BROKER_URL"])
+
+
+@contextmanager
 def unreachable_broker(monkeypatch):
-    """Make the application use a broker address where nothing listens."""
-    return using_broker(monkeypatch, "amqp://guest:guest@localhost:1//")
+    """Make the application use a broker address where nothing listens.
+
+    It tries to connect only twice; by default, it would try for some seconds.
+    """
+    retries = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+    with monkeypatch.context() as patch:
+        patch.setitem(current_celery.conf, "broker_transport_options", retries)
+        with using_broker(patch, "amqp://guest:guest@localhost:1//"):
+            yield
 
 
 def _use(patch, broker):

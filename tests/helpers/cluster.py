@@ -12,7 +12,7 @@ from opensearchpy.exceptions import AuthorizationException
 from invenio_stats_dashboard.services.event_reindexing import EventReindexingService
 
 from .ports import HTTP
-from .services import OwnServices
+from .services import QUICK_START, OwnServices
 
 _EXTENSION = "invenio-stats-dashboard"
 
@@ -29,7 +29,7 @@ class Cluster(OwnServices):
         super().__init__(
             "cluster",
             SERVICES_OPENSEARCH_HEAP="400m",
-            SERVICES_OPENSEARCH_JAVA_OPTS="-XX:TieredStopAtLevel=1",
+            SERVICES_OPENSEARCH_JAVA_OPTS=QUICK_START,
         )
         self._nodes = nodes
         self.hosts = [f"localhost:{HTTP + self.offset + n}" for n in range(nodes)]

@@ -17,6 +17,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 _NAMED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL", "BROKER_URL")
 
 
+QUICK_START = "-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"
+"""Java options of OpenSearch nodes that end before better code pays."""
+
+
 class OwnServices:
     """A set of services that nobody else uses.
 

@@ -22,6 +22,8 @@ from invenio_stats.processors import EventsIndexer, flag_machines, flag_robots
 from invenio_stats.proxies import current_stats
 from kombu import Connection
 
+from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer
+
 from .celery_programs import CelerySite
 from .faults import until
 
@@ -29,6 +31,16 @@ VIEW, DOWNLOAD = "record-view", "file-download"
 
 _TASK = "invenio_stats.tasks.process_events"
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"
+
+
+class SmallChunks(PatientEventsIndexer):
+    """The site's own indexer, which takes few messages at a time and waits briefly.
+
+    A few hundred events are then several chunks, like the thousands of a real site.
+    """
+
+    chunk_size = 200
+    mapping_patience = 2.0
 
 
 class Site:
@@ -79,6 +91,7 @@ class Site:
                 CELERY_RESULT_EXPIRES=3600,
                 CELERY_TASK_ALWAYS_EAGER=False,
                 SEARCH_HOSTS=[self.proxy.address],
+                STATS_EVENTS=_in_small_chunks(),
             )
         self._worker = self._programs.start(
             *("worker", "--pool", "prefork", "--concurrency", "2"),
@@ -220,6 +233,16 @@ class Beat(threading.Thread):
         self._ended.set()
         self.join(timeout=60)
         assert not self.is_alive()
+
+
+def _in_small_chunks():
+    """Return the configuration of the usage events with :class:`SmallChunks`."""
+    from invenio_app_rdm.config import STATS_EVENTS
+
+    own = {
+        name: {**STATS_EVENTS[name], "cls": SmallChunks} for name in (VIEW, DOWNLOAD)
+    }
+    return {**STATS_EVENTS, **own}
 
 
 def _client(**conf):

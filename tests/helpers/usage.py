@@ -7,6 +7,7 @@ import json
 import random
 import threading
 import time
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
 
@@ -182,26 +183,19 @@ def stock_body(app, event_type):
     return {k: deepcopy(body[k]) for k in ("mappings", "aliases")}
 
 
-class without_templates:
-    """Removes an event type's templates inside the context."""
+@contextmanager
+def without_templates(client, alias):
+    """Make no template apply to indices of an event type inside the context.
 
-    def __init__(self, client, alias):
-        """Store the arguments."""
-        self._client, self._pattern = client, f"{alias}-*"
-
-    def __enter__(self):
-        """Delete the templates."""
-        found = self._client.indices.get_index_template(name=self._pattern)
-        self._found = found["index_templates"]
-        for template in self._found:
-            self._client.indices.delete_index_template(name=template["name"])
-
-    def __exit__(self, *_):
-        """Restore the templates."""
-        for template in self._found:
-            self._client.indices.put_index_template(
-                name=template["name"], body=template["index_template"]
-            )
+    An empty template of higher priority replaces all others. Deleting the templates of
+    the package, and restoring them, takes longer.
+    """
+    name, body = f"{alias}-empty", {"index_patterns": [f"{alias}-*"]}
+    client.indices.put_index_template(name=name, body={**body, "priority": 1_000_000})
+    try:
+        yield
+    finally:
+        client.indices.delete_index_template(name=name)
 
 
 class Writer(threading.Thread):
@@ -298,6 +292,7 @@ class Reader(threading.Thread):
             if not lowest <= total <= highest:
                 self.wrong.append((lowest, total, highest))
             lowest = max(lowest, min(total, highest))
+            time.sleep(0.005)  # so that it does not slow down what it observes
 
     def __enter__(self):
         """Begin."""

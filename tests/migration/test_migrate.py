@@ -7,7 +7,7 @@ from ..helpers.usage import Reader, Writer, native
 
 
 def test_past_month_is_migrated_with_every_event_seen_once(usage):
-    events = usage.legacy("view", "2026-03", 2000)
+    events = usage.legacy("view", "2026-03", 500)
     with Reader(usage, "view", len(events)) as reader:
         report = usage.migrate()
     month = report["event_types"]["view"]["months"]["2026-03"]
@@ -32,7 +32,7 @@ def test_legacy_data_lives_on_as_backup_in_no_read_alias(usage):
 
 def test_writer_and_reader_notice_nothing_of_a_current_month(usage):
     month = "2026-11"
-    events = usage.legacy("view", month, 3000)
+    events = usage.legacy("view", month, 500)
     with Writer(usage, "view", month) as writer:
         with Reader(usage, "view", len(events), writer) as reader:
             report = usage.migrate(ignore_stock_workers=True)

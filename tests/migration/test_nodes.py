@@ -23,7 +23,7 @@ BALANCED = {"number_of_shards": 2, "number_of_replicas": 1}
 def usage(app, cluster, names, monkeypatch):
     """Return usage events on a cluster of their own, of two nodes."""
     patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
-    monkeypatch.setitem(app.config, patience, 3)
+    monkeypatch.setitem(app.config, patience, 1.5)
     monkeypatch.setitem(app.config, "STATS_DASHBOARD_REINDEXING_LOCK_TTL", 5)
     with app.app_context(), living_on(app, monkeypatch, cluster.hosts):
         found = Usage(app, cluster.client, names, records=10)

@@ -14,15 +14,22 @@ from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.subcounts import load
 
 from ..helpers.faults import outcome
+from ..helpers.known import MigratedMonth
 from ..helpers.processes import Forked, kill_me
 from ..helpers.usage import native
 
 
+@pytest.fixture(scope="module")
+def month(app, known_records):
+    """Return a month that was migrated once for all tests, by the breakdowns so far."""
+    with app.app_context():
+        return MigratedMonth.of(known_records.without_events(), "2026-03", 250)
+
+
 @pytest.fixture()
-def enriched(usage):
+def enriched(month, usage):
     """Return usage events of a month that is migrated, by the breakdowns so far."""
-    usage.events_of_month = usage.legacy("view", "2026-03", 250)
-    usage.migrate()
+    usage.events_of_month = month.store(usage)
     return usage
 
 

@@ -114,14 +114,24 @@ def test_readers_and_writers_notice_nothing_of_a_rollback(migrated, month):
     _assert_legacy(usage, month, {**events, **writer.written})
 
 
+@pytest.mark.pairs("then")
+@pytest.mark.parametrize("then", ["rollback", "migration"])
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_rollback_is_ended_by_the_next_one(migrated, month, step):
+def test_killed_rollback_is_ended_by_the_next_run(migrated, month, step, then):
     usage, events = migrated
     killed_at(usage, step, method="rollback", months=(month,))
     usage.assert_seen(events)
     if step in BLOCKED:
         assert not write_once(usage, "view", month, "x", next(iter(events.values())))
         assert usage.service.recover_overdue() == []
+    if then == "rollback":
+        _ended_by_a_rollback(usage, events, month, step)
+    else:
+        _ended_by_a_migration(usage, events, month)
+
+
+def _ended_by_a_rollback(usage, events, month, step):
+    if step in BLOCKED:
         assert usage.service.recover_overdue(now=later) == [f"view-{month}"]
     _write_late(usage, month, events, 25)
     outcome = _roll_back(usage, month)
@@ -132,10 +142,7 @@ def test_killed_rollback_is_ended_by_the_next_one(migrated, month, step):
     usage.assert_enriched_once(events)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_migration_after_a_killed_rollback_ends_as_migrated(migrated, month, step):
-    usage, events = migrated
-    killed_at(usage, step, method="rollback", months=(month,))
+def _ended_by_a_migration(usage, events, month):
     report = usage.migrate(**ARGUMENTS)
     assert report["completed"], report
     usage.assert_seen(events, enriched=list(events)[:EVENTS])

@@ -10,6 +10,7 @@ import pytest
 from ..helpers.faults import At
 
 MONTHS = [f"2025-{number:02d}" for number in range(1, 8)]
+LAST = MONTHS[-1]
 ARGUMENTS = {"batch_size": 50, "ignore_stock_workers": True}
 EVENTS = 100
 
@@ -23,7 +24,7 @@ SLOW = [
             }
         }
     }
-    for n in range(3)
+    for n in range(2)
 ]
 """Takes some seconds for all months, so that the last one is asked late."""
 
@@ -43,12 +44,33 @@ def _search(usage, answers):
     )
 
 
+@pytest.fixture(scope="module")
+def earlier(app, known_records):
+    """Return records with events in all months but the last, which no test changes."""
+    with app.app_context():
+        usage = known_records.without_events()
+        for number, month in enumerate(MONTHS[:-1]):
+            usage.legacy("view", month, EVENTS, seed=number)
+    return usage
+
+
+@pytest.fixture()
+def usage(app, known_records, earlier):
+    """Return records with events in all months; the last one has just been created."""
+    month, backup = (
+        name("view", LAST)
+        for name in (earlier.names.events_month, earlier.names.events_backup)
+    )
+    # a pattern, because the name of the month may be an alias
+    earlier.client.indices.delete(index=f"{month}*,{backup}", ignore_unavailable=True)
+    known_records.forget_bookmarks()
+    with app.app_context():
+        earlier.legacy("view", LAST, EVENTS, seed=len(MONTHS))
+        yield earlier
+
+
 @pytest.mark.parametrize("at", ["read alias", "rollback last call"])
-def test_search_under_way_sees_every_event(events_of, at):
-    usage = events_of
-    for number, month in enumerate(MONTHS):
-        usage.legacy("view", month, EVENTS, seed=number)
-    last = MONTHS[-1]
+def test_search_under_way_sees_every_event(usage, at):
     answers, threads = [], []
 
     def start():
@@ -60,11 +82,11 @@ def test_search_under_way_sees_every_event(events_of, at):
 
     step = At(at, start)
     if at == "read alias":
-        report = usage.service.reindex_events(months=[last], step=step, **ARGUMENTS)
+        report = usage.service.reindex_events(months=[LAST], step=step, **ARGUMENTS)
         assert report.completed
     else:
-        usage.migrate(months=[last], **ARGUMENTS)
-        (done,) = usage.service.rollback(["view"], [last], step=step)
+        usage.migrate(months=[LAST], **ARGUMENTS)
+        (done,) = usage.service.rollback(["view"], [LAST], step=step)
         assert done.error is None
     for thread in threads:
         thread.join()
@@ -77,14 +99,8 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("then", ["rollback", "migration"])
-def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(
-    events_of, then
-):
-    usage = events_of
-    for number, month in enumerate(MONTHS):
-        usage.legacy("view", month, EVENTS, seed=number)
-    last = MONTHS[-1]
-    usage.migrate(months=[last], **ARGUMENTS)
+def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(usage, then):
+    usage.migrate(months=[LAST], **ARGUMENTS)
     answers = []
     thread = threading.Thread(target=_search, args=(usage, answers))
 
@@ -97,12 +113,12 @@ def test_search_sees_every_event_though_the_rollback_was_killed_meanwhile(
             raise Killed
 
     with pytest.raises(Killed):
-        usage.service.rollback(["view"], [last], step=step)
+        usage.service.rollback(["view"], [LAST], step=step)
     if then == "rollback":
-        (done,) = usage.service.rollback(["view"], [last])
+        (done,) = usage.service.rollback(["view"], [LAST])
         assert done.error is None
     else:
-        assert usage.migrate(months=[last], **ARGUMENTS)["completed"]
+        assert usage.migrate(months=[LAST], **ARGUMENTS)["completed"]
     thread.join()
     (answer,) = answers
     assert answer["hits"]["total"]["value"] == EVENTS * len(MONTHS), answer

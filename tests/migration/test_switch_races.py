@@ -15,7 +15,7 @@ from scripts.demo.bulk import write
 from ..helpers.faults import At, assert_no_marks, until
 from ..helpers.usage import Writer
 
-ARGUMENTS = {"batch_size": 10, "ignore_stock_workers": True}
+ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}
 POINTS = ("bookmark written", "verify", "verified", "replicas", "intent", "block")
 EVENTS = 60
 
@@ -43,10 +43,10 @@ def test_more_events_than_a_page_holds_arrive_whenever_they_come(
 ):
     usage = events_of
     events = usage.legacy("view", month, EVENTS)
-    late = dict(usage.events("view", month, 500, seed=12))
+    late = dict(usage.events("view", month, 100, seed=12))
 
     def burst():
-        write(usage.client, usage.names.prefix, "view", late.items(), batch=100)
+        write(usage.client, usage.names.prefix, "view", late.items())
 
     _migrated(usage, month, At(point, burst), at_once=True)
     usage.assert_enriched_once({**events, **late})
@@ -138,7 +138,7 @@ def test_switch_that_cannot_be_made_in_time_is_taken_back_and_tried_again(
     held = threading.Event()
     with Writer(usage, "view", month) as writer:
         # the switch stands still for longer than it may
-        step = At("read alias", lambda: held.wait(3.5))
+        step = At("read alias", lambda: held.wait(3))
         _migrated(usage, month, step)
         assert step.seen["block"] >= 2 and step.seen["take back"] >= 1
     usage.assert_seen({**events, **writer.written}, enriched=events)

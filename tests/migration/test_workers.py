@@ -10,7 +10,6 @@ from time import sleep
 
 import pytest
 
-from invenio_stats_dashboard import config
 from invenio_stats_dashboard.usage_events.stock_workers import (
     MARKER_TASK,
     STOCK_TASK,
@@ -18,18 +17,33 @@ from invenio_stats_dashboard.usage_events.stock_workers import (
     StockWorkers,
 )
 
-from ..helpers.brokers import frozen, stock_worker, unreachable_broker
+from ..helpers.brokers import (
+    frozen,
+    real_broker,
+    stock_worker,
+    unreachable_broker,
+)
 from .test_faults import NOW, month_of
+
+PATIENCE = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
+ANSWER = 0.5
+"""Seconds that a worker of these tests may take to answer; it has nothing else to do."""
+
+
+@pytest.fixture(scope="module")
+def running(names):
+    """Return the name of a stock worker that runs during all tests of this module."""
+    with stock_worker(names.prefix.rstrip("-")) as name:
+        yield name
 
 
 @pytest.fixture()
-def worker(usage, monkeypatch):
-    """Return the name of a stock worker that is about."""
-    patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
-    monkeypatch.setitem(usage.app.config, patience, 5)
-    monkeypatch.setitem(usage.app.config, TIMEOUT, config.__dict__[TIMEOUT])
-    with stock_worker(monkeypatch, usage.names.prefix.rstrip("-")) as name:
-        yield name
+def worker(usage, running, monkeypatch):
+    """Return the name of a stock worker that answers on the application's broker."""
+    monkeypatch.setitem(usage.app.config, PATIENCE, 4 * ANSWER)
+    monkeypatch.setitem(usage.app.config, TIMEOUT, ANSWER)
+    with real_broker(monkeypatch):
+        yield running
 
 
 def now():
@@ -92,11 +106,9 @@ def test_a_switch_that_is_forced_states_the_loss_it_may_have_caused(usage, worke
     assert "are lost" in stated and "view-2026-03" in stated
 
 
-def test_a_worker_that_answers_late_is_not_overlooked_beside_another(
-    usage, worker, monkeypatch
-):
+def test_a_worker_that_answers_late_is_not_overlooked_beside_another(usage, worker):
     late = f"{usage.names.prefix}late"
-    with stock_worker(monkeypatch, late) as name:
+    with stock_worker(late) as name:
         thaw = ExitStack()
         thaw.enter_context(frozen(name))
         Timer(1.5, thaw.close).start()
@@ -104,11 +116,11 @@ def test_a_worker_that_answers_late_is_not_overlooked_beside_another(
 
 
 def test_a_worker_found_once_counts_until_it_has_been_silent_for_long(usage, worker):
-    workers = StockWorkers(timeout=0.5, gone=3)
+    workers = StockWorkers(timeout=ANSWER, gone=4 * ANSWER)
     assert workers.names() == [worker]
     with frozen(worker):
         assert workers.names() == [worker]
-        sleep(3)
+        sleep(4 * ANSWER)
         assert workers.names() == []
 
 
@@ -126,8 +138,7 @@ def test_nothing_is_stated_when_no_worker_is_about(usage):
 
 
 def test_a_current_month_is_not_switched_while_nobody_can_be_asked(usage, monkeypatch):
-    patience = "STATS_DASHBOARD_REINDEXING_HEALTH_TIMEOUT"
-    monkeypatch.setitem(usage.app.config, patience, 3)
+    monkeypatch.setitem(usage.app.config, PATIENCE, 1)
     usage.legacy("view", "2026-03", 100)
     with unreachable_broker(monkeypatch):
         report = usage.migrate(now=now)

@@ -31,6 +31,7 @@ def clean(app, client, names):
     remove_statistics(client, names)
     with app.app_context():
         finalize_app(app)
+        before = ours(client, names.prefix)
         yield app
         remove_statistics(client, names)
         for name in (f"{names.prefix}site", f"{names.prefix}site-part"):
@@ -38,9 +39,22 @@ def clean(app, client, names):
                 client.transport.perform_request(
                     "DELETE", f"/{path}/{name}", params={"ignore": 404}
                 )
-    drop_ours(client, names)
-    with app.app_context():
-        finalize_app(app)
+    restore(client, names, before)
+
+
+def restore(client, names, before):
+    """Put back the templates of this package that a test has changed.
+
+    Args:
+        client: decodes responses.
+        names: the instance's index names.
+        before: the templates before the test, by name.
+    """
+    now = ours(client, names.prefix)
+    for name, body in before.items():
+        if now.get(name) != body:
+            client.indices.put_index_template(name=name, body=body)
+    assert not set(now) - set(before)
 
 
 def view_template(names):
@@ -327,8 +341,8 @@ def own(names):
 
 def drop_all(client, names):
     """Delete all templates of this package."""
-    for name in ours(client, names.prefix):
-        client.indices.delete_index_template(name=name)
+    client.indices.delete_index_template(name=f"{names.prefix}*stats-*")
+    assert ours(client, names.prefix) == {}
 
 
 def put_site_template(client, names, **settings):

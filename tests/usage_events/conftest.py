@@ -9,39 +9,45 @@ import secrets
 import pytest
 import redis
 
+from ..helpers import content
 from ..helpers.queues import COUNT, Broker
-from ..helpers.usage import Usage
 
 
 @pytest.fixture()
-def broker(fresh, client, names):
+def usage(app, known_records):
+    """Return known records of an instance without content and usage events."""
+    with app.app_context():
+        content.remove_content()
+        yield known_records.without_events()
+
+
+@pytest.fixture()
+def broker(usage):
     """Return an empty queue on the real broker."""
-    with fresh.app_context():
-        broker = Broker(Usage(fresh, client, names))
-        broker.queue.queue.declare()
-        yield broker
-        broker.remove()
+    broker = Broker(usage)
+    broker.queue.queue.declare()
+    yield broker
+    broker.remove()
 
 
 @pytest.fixture()
-def redis_broker(fresh, client, names):
+def redis_broker(usage):
     """Return an empty queue on the real Redis, under its own keys."""
-    with fresh.app_context():
-        prefix = f"test-{secrets.token_hex(6)}-"
-        broker = Broker(
-            Usage(fresh, client, names),
-            os.environ["CACHE_REDIS_URL"],
-            unacked_key=f"{prefix}unacked",
-            unacked_index_key=f"{prefix}index",
-            unacked_mutex_key=f"{prefix}mutex",
-            visibility_timeout=1,
-        )
-        broker.queue.queue.declare()
-        yield broker
-        server = redis.Redis.from_url(os.environ["CACHE_REDIS_URL"])
-        for pattern in (f"{prefix}*", f"*{broker.name}*"):
-            for key in server.scan_iter(pattern):
-                server.delete(key)
+    prefix = f"test-{secrets.token_hex(6)}-"
+    broker = Broker(
+        usage,
+        os.environ["CACHE_REDIS_URL"],
+        unacked_key=f"{prefix}unacked",
+        unacked_index_key=f"{prefix}index",
+        unacked_mutex_key=f"{prefix}mutex",
+        visibility_timeout=1,
+    )
+    broker.queue.queue.declare()
+    yield broker
+    server = redis.Redis.from_url(os.environ["CACHE_REDIS_URL"])
+    for pattern in (f"{prefix}*", f"*{broker.name}*"):
+        for key in server.scan_iter(pattern):
+            server.delete(key)
 
 
 @pytest.fixture()

@@ -19,10 +19,9 @@ from invenio_stats_dashboard.usage_events.enrichment import Splicer
 from invenio_stats_dashboard.usage_events.maintenance import reattribution
 from scripts.demo.bulk import write
 
+from ..helpers.known import MigratedMonth
 from ..helpers.usage import RED, _events
-from .test_dead_letters import MONTH, usage
-
-__all__ = ("usage",)
+from .test_dead_letters import MONTH
 
 SINCE = "2026-03-12T00:00:00"
 
@@ -45,15 +44,21 @@ def learn(usage, record, since=SINCE):
     usage.histories[record.recid] = history
 
 
+@pytest.fixture(scope="module")
+def month(app, known_records):
+    """Return a month that was migrated once for all tests."""
+    with app.app_context():
+        return MigratedMonth.of(known_records.without_events(), MONTH, 400)
+
+
 @pytest.fixture()
-def late(usage):
+def late(month, usage):
     """Return a migrated month with a change of membership that was detected late.
 
     During the migration, a record was in no community. Now its timeline shows that it
     was added to one in the middle of the month.
     """
-    usage.all = usage.legacy("view", MONTH, 400)
-    usage.migrate()
+    usage.all = month.store(usage)
     usage.record = busiest(usage)
     learn(usage, usage.record)
     usage.concerned = {

@@ -11,18 +11,7 @@ from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.usage_events import dead_letters
 
-from ..conftest import remove_statistics
-from ..helpers.usage import Usage
-
 MONTH = "2026-03"
-
-
-@pytest.fixture()
-def usage(app, client, names):
-    """Return an instance without usage events."""
-    remove_statistics(client, names)
-    with app.app_context():
-        yield Usage(app, client, names)
 
 
 def letters(usage, count, event_type="view", reason="a mapper complains", seed=8):

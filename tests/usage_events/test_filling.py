@@ -13,16 +13,21 @@ from invenio_stats_dashboard.tasks import BEAT_SCHEDULE, fill_usage_events
 from invenio_stats_dashboard.usage_events.enrichment import Splicer
 from scripts.demo.bulk import write
 
-from .test_dead_letters import MONTH, usage
+from ..helpers.known import MigratedMonth
+from .test_dead_letters import MONTH
 
-__all__ = ("usage",)
+
+@pytest.fixture(scope="module")
+def month(app, known_records):
+    """Return a month that was migrated once for all tests."""
+    with app.app_context():
+        return MigratedMonth.of(known_records.without_events(), MONTH, 50)
 
 
 @pytest.fixture()
-def lacking(usage):
+def lacking(month, usage):
     """Return a migrated month of views with later writes of the stock indexer."""
-    usage.all = usage.legacy("view", MONTH, 50)
-    usage.migrate()
+    usage.all = month.store(usage)
     usage.late = usage.add("view", MONTH, 40)
     usage.all.update(usage.late)
     assert not_enriched(usage) == set(usage.late)

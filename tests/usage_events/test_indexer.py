@@ -25,17 +25,16 @@ from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, i
 
 from ..helpers.faults import killed_at
 from ..helpers.queues import NOW, views
-from ..helpers.usage import RED, Usage, native, stock_body
+from ..helpers.usage import RED, native, stock_body
 
 
 @pytest.fixture()
-def queue(fresh, client, names):
+def queue(usage):
     """Return an instance with an empty queue of views."""
-    with fresh.app_context():
-        current_queues.declare()
-        for event in ("record-view", "file-download"):
-            list(current_stats.consume(event))
-        yield Usage(fresh, client, names)
+    current_queues.declare()
+    for event in ("record-view", "file-download"):
+        list(current_stats.consume(event))
+    return usage
 
 
 def publish(count, **fields):

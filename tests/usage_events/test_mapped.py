@@ -9,9 +9,7 @@ import pytest
 
 from invenio_stats_dashboard.usage_events.mapping_guard import MappedMonths
 
-from .test_dead_letters import MONTH, usage
-
-__all__ = ("usage",)
+from .test_dead_letters import MONTH
 
 
 @pytest.fixture()

@@ -15,12 +15,12 @@ from ...helpers.statistics import documents
 
 def test_refused_event_is_a_dead_letter_and_is_replayed_when_the_mapping_is_fixed(site):
     usage = site.usage
-    events = views(3_000, usage.records)
-    events[1_500]["site_note"] = "a field that the site forgot to map"
-    (poison,) = ids_of(events[1_500:1_501])
+    events = views(600, usage.records)
+    events[300]["site_note"] = "a field that the site forgot to map"
+    (poison,) = ids_of(events[300:301])
     ids = ids_of(events)
     site.publish(events)
-    assert site.done(VIEW) == {VIEW: (2_999, 1)}
+    assert site.done(VIEW) == {VIEW: (599, 1)}
     assert sorted(id for id, _ in usage.seen()) == sorted(ids - {poison})
     ((_, letter),) = usage.seen(index=usage.names.dead_letter)
     assert letter["id"] == poison and "strict_dynamic_mapping" in letter["reason"]
@@ -32,7 +32,7 @@ def test_refused_event_is_a_dead_letter_and_is_replayed_when_the_mapping_is_fixe
     assert run(usage.app, "usage-events", "replay").exit_code == 0
     found = dict(usage.seen())
     assert sorted(found) == sorted(ids)
-    assert found[poison]["site_note"] == events[1_500]["site_note"]
+    assert found[poison]["site_note"] == events[300]["site_note"]
     assert usage.seen(index=usage.names.dead_letter) == []
     counted = documents(usage.client, f"{usage.names.prefix}stats-record-view")
     assert {s["unique_id"]: s["count"] for s, *_ in counted.values()} == dict(
@@ -49,7 +49,7 @@ def test_month_with_a_blocked_mapping_stores_events_that_are_enriched_later(site
         "view": usage.names.events_month("view", month),
         "download": usage.names.events_target("download", month),
     }
-    some, others = views(1_200, usage.records), downloads(800, usage.records)
+    some, others = views(240, usage.records), downloads(160, usage.records)
     ids = {"view": ids_of(some) | set(legacy)}
     ids["download"] = ids_of(others, DOWNLOAD) | set(migrated)
     site.publish(some)

@@ -317,23 +317,28 @@ def test_another_run_notes_a_change_of_the_same_day(aggregated):
 
 
 def test_a_run_interrupted_before_any_write_is_completed_by_the_next(
-    aggregated, monkeypatch
+    known, monkeypatch
 ):
+    """Each write of one step; for runs of several steps, see :mod:`.test_kills`."""
+    known.put(record("a", files=1, owner="1"), record("b", created=3))
+    known.happen(
+        *timeline("a", 2, community=A),
+        *timeline("b", 3, 6, community=A),
+    )
+    known.aggregate()
     number, done = 0, False
     while not done:
         number += 1
-        aggregated.edit(
-            "r4", owner=f"owner {number}", published=f"2024-02-{number:02d}"
-        )
-        aggregated.put(record(f"n{number}", "p1", created=number, owner="1"))
-        aggregated.happen(
-            *timeline(f"n{number}", number, community="global"),
+        known.edit("a", owner=f"owner {number}", published=f"2024-02-{number:02d}")
+        known.put(record(f"n{number}", created=number, owner="1"))
+        known.happen(
+            *timeline(f"n{number}", number, community=A),
             *timeline(f"n{number}", number, community=f"new-{number}"),
         )
-        done = _cut_before(aggregated, monkeypatch, number)
-        aggregated.aggregate()
-        aggregated.check()
-    # two notes, the contributions, six families of four communities, the bookmarks
+        done = _cut_before(known, monkeypatch, number)
+        known.aggregate()
+        known.check()
+    # two notes, the contributions, six families, the bookmarks
     assert number > 10
 
 
@@ -596,7 +601,7 @@ def test_an_idle_run_sends_the_same_requests_for_any_number_of_communities(
 ):
     few = _requests(aggregated, monkeypatch)
     aggregated.happen(
-        *(e for n in range(300) for e in timeline("r1", 3, community=f"x{n}"))
+        *(e for n in range(40) for e in timeline("r1", 3, community=f"x{n}"))
     )
     aggregated.aggregate()
     assert _requests(aggregated, monkeypatch) == few

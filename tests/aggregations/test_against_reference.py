@@ -56,10 +56,10 @@ from ..helpers.stored import (
     assert_sums_of_months,
 )
 
-EXAMPLES = int(os.environ.get("HISTORIES", 8))
+EXAMPLES = int(os.environ.get("HISTORIES", 6))
 """Number of histories for each test; more of them find rarer faults."""
 
-FEW = max(1, EXAMPLES // 4)
+FEW = max(1, EXAMPLES // 3)
 
 TOP = 2
 """Number of values of a ``top`` breakdown, so few that values are left out."""

@@ -30,13 +30,14 @@ class CelerySite:
     Args:
         zygote: the :class:`~.zygote.Zygote` to fork from.
         where: the :class:`~.instance.Place` of the instance.
+        prepare: a function of a module, called first in the process of the site.
         **changes: configuration variables of the site's application.
     """
 
-    def __init__(self, zygote, where, **changes):
+    def __init__(self, zygote, where, prepare=None, **changes):
         """Start to build the application; the first program waits for it."""
         self._address = Path(tempfile.mkdtemp(prefix="site-")) / "socket"
-        self._pid = zygote.start(_serve, where, changes, str(self._address))
+        self._pid = zygote.start(_serve, where, prepare, changes, str(self._address))
 
     def start(self, *words, log):
         """Start a program.
@@ -117,9 +118,11 @@ def _runs(pid):
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def _serve(_, where, changes, address):
+def _serve(_, where, prepare, changes, address):
     """Build the application of a site, and fork programs from it until stopped."""
     try:
+        if prepare:
+            prepare()
         _build_and_fork(where, changes, address)
     except BaseException:
         Path(address).with_name("error").write_text(traceback.format_exc())

@@ -26,10 +26,12 @@ class SiteWorker:
         where: the instance's :class:`~.instance.Place`.
         processes: number of processes for tasks, forked as in production; with 0, the
             first process does them.
+        prepare: a function of a module, called first in the process that the worker is
+            forked from; None for nothing.
         **changes: configuration variables of the worker's application.
     """
 
-    def __init__(self, zygote, where, processes=0, **changes):
+    def __init__(self, zygote, where, processes=0, prepare=None, **changes):
         """Name the worker and its queue; :meth:`start` starts it."""
         require_system("starts a worker")
         self.queue = f"test-{secrets.token_hex(6)}"
@@ -42,6 +44,7 @@ class SiteWorker:
             self._pool = ["--pool", "prefork", "--concurrency", str(processes)]
         changes = {"CELERY_TASK_ALWAYS_EAGER": False, **changes, **queues}
         self._zygote, self._where, self._changes = zygote, where, changes
+        self._prepare = prepare
         self._site = None
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - kept
         self._process = None
@@ -62,7 +65,9 @@ class SiteWorker:
             log: path of the file to which its output is appended.
         """
         if self._site is None:
-            self._site = CelerySite(self._zygote, self._where, **self._changes)
+            self._site = CelerySite(
+                self._zygote, self._where, self._prepare, **self._changes
+            )
         return self._site.start(*words, log=log)
 
     def wait(self, patience=180):

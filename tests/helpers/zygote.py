@@ -11,6 +11,7 @@ its children can.
 import gc
 import os
 import pickle
+import re
 import subprocess
 import sys
 from functools import partial
@@ -116,9 +117,13 @@ class Zygote:
 
 
 def polars_runs():
-    """Return whether Polars has started its threads in this process."""
+    """Return whether Polars has started its threads in this process.
+
+    It starts them when it is used. The thread that it starts when it is imported,
+    ``polars-ooc-cleaner``, is not needed in a forked process.
+    """
     return any(
-        name.read_text().startswith("polars")
+        re.match(r"polars-\d", name.read_text())
         for name in Path("/proc/self/task").glob("*/comm")
     )
 

@@ -5,6 +5,7 @@
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,18 @@ FIRST, LAST = date(2023, 11, 20), date(2024, 4, 10)
 """Days on which something happens: an end of a year, a leap day."""
 
 COUNTRIES = ("DE", "CA", "US", "US", "US", "FR", None)
+
+
+def pytest_collection_modifyitems(items):
+    """Run the modules first that read the same instance, so that it is made once."""
+    folder = Path(__file__).parent
+    places = [n for n, item in enumerate(items) if item.path.parent == folder]
+    mine = [items[place] for place in places]
+    reading = {item.path for item in mine if "instance" in item.fixturenames}
+    for place, item in zip(
+        places, sorted(mine, key=lambda item: item.path not in reading), strict=True
+    ):
+        items[place] = item
 
 
 @pytest.fixture(scope="module")

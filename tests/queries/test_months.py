@@ -41,8 +41,13 @@ def from_deltas(service, monkeypatch):
 
 
 @pytest.fixture()
-def change(client, names, instance):
+def change(client, names, instance, prepared):
     """Return a function that changes documents, and puts them back."""
+    with prepared.restored(f"{names.prefix}stats-community-usage-*"):
+        yield from _changing(client, names)
+
+
+def _changing(client, names):
     put = []
 
     def change(family, how, query):

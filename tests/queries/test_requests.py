@@ -168,9 +168,14 @@ def test_cells_that_are_too_many_to_keep_are_read_again(service, instance, monke
 
 
 @pytest.fixture()
-def changed(client, names, instance):
+def changed(client, names, instance, prepared):
     """Return a function that changes snapshots of usage, and puts them back."""
     alias = names.aggregates("usage-snapshot")
+    with prepared.restored(alias):
+        yield from _changing(client, alias)
+
+
+def _changing(client, alias):
     put = []
 
     def change(how):

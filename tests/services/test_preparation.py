@@ -27,18 +27,32 @@ from ..helpers.faults import until
 from ..helpers.processes import Forked, kill_me
 from ..helpers.usage import Usage
 
-MONTHS = ("2026-01", "2026-02", "2026-03")
+MONTHS = ("2026-02", "2026-03")
+EACH = 100
+"""Number of events in a month."""
+
+
+def with_legacy(app, client, names, months):
+    """Return an instance with some legacy months; needs an application context."""
+    usage = Usage(app, client, names)
+    usage.stored = {}
+    for number, month in enumerate(months):
+        usage.stored.update(usage.legacy("view", month, EACH, seed=number))
+    return usage
 
 
 @pytest.fixture()
 def site(fresh, client, names):
-    """Return an instance with three legacy months, in an application context."""
+    """Return an instance with one legacy month, in an application context."""
     with fresh.app_context():
-        usage = Usage(fresh, client, names)
-        usage.stored = {}
-        for number, month in enumerate(MONTHS):
-            usage.stored.update(usage.legacy("view", month, 300, seed=number))
-        yield usage
+        yield with_legacy(fresh, client, names, MONTHS[:1])
+
+
+@pytest.fixture()
+def two_months(fresh, client, names):
+    """Return an instance with two legacy months, in an application context."""
+    with fresh.app_context():
+        yield with_legacy(fresh, client, names, MONTHS)
 
 
 def preparation(usage, seconds=60.0):
@@ -53,29 +67,31 @@ def preparation(usage, seconds=60.0):
     )
 
 
-def test_everything_is_made_in_one_piece_if_there_is_time(site):
-    found = preparation(site).advance()
-    assert (found.step, found.events, found.waits_for) == (READY, 900, None)
-    site.assert_enriched_once(site.stored)
-    assert preparation(site).advance() == type(found)(READY)
-    assert read_preparation(site.client, site.names)["step"] == READY
+def test_everything_is_made_in_one_piece_if_there_is_time(two_months):
+    found = preparation(two_months).advance()
+    assert (found.step, found.events, found.waits_for) == (READY, 2 * EACH, None)
+    two_months.assert_enriched_once(two_months.stored)
+    assert preparation(two_months).advance() == type(found)(READY)
+    assert read_preparation(two_months.client, two_months.names)["step"] == READY
 
 
-def test_months_are_migrated_over_as_many_pieces_as_it_takes(site, monkeypatch):
-    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_REINDEXING_BATCH_SIZE", 100)
+def test_months_are_migrated_over_as_many_pieces_as_it_takes(two_months, monkeypatch):
+    monkeypatch.setitem(
+        two_months.app.config, "STATS_DASHBOARD_REINDEXING_BATCH_SIZE", 35
+    )
     steps = []
     while not (steps and steps[-1].is_ready):
         assert len(steps) < 40
-        steps.append(preparation(site, seconds=0.0).advance())
+        steps.append(preparation(two_months, seconds=0.0).advance())
     assert len(steps) > 3 and steps[0].step == MIGRATION
     assert [s.months_left for s in steps] == sorted(
         (s.months_left for s in steps), reverse=True
     )
     assert all(s.waits_for is None for s in steps)
-    assert sum(s.events for s in steps) == 900
-    site.assert_enriched_once(site.stored)
-    backups = f"{site.names.prefix}backup-*"
-    assert len(site.client.indices.get(index=backups)) == 3, "nothing is deleted"
+    assert sum(s.events for s in steps) == 2 * EACH
+    two_months.assert_enriched_once(two_months.stored)
+    backups = f"{two_months.names.prefix}backup-*"
+    assert len(two_months.client.indices.get(index=backups)) == 2, "nothing is deleted"
 
 
 def test_community_events_are_made_first_over_as_many_pieces(fresh, client, names):
@@ -121,34 +137,34 @@ def test_what_hinders_it_is_told_and_tried_again(site):
     lock = ClusterLock(site.client, site.names.reindexing, LOCK, "somebody", 60)
     lock.acquire()
     found = preparation(site).advance()
-    assert (found.step, found.months_left) == (MIGRATION, 3)
+    assert (found.step, found.months_left) == (MIGRATION, 1)
     assert "Another run is migrating" in found.waits_for
     assert read_preparation(site.client, site.names)["waits_for"] == found.waits_for
     lock.release()
     assert preparation(site).advance().is_ready
 
 
-def test_month_that_cannot_be_migrated_does_not_keep_the_others(site):
-    month = site.names.events_month("view", "2026-02")
-    site.client.indices.close(index=month)
-    found = preparation(site).advance()
-    assert (found.step, found.months_left, found.events) == (MIGRATION, 1, 600)
+def test_month_that_cannot_be_migrated_does_not_keep_the_others(two_months):
+    month = two_months.names.events_month("view", "2026-02")
+    two_months.client.indices.close(index=month)
+    found = preparation(two_months).advance()
+    assert (found.step, found.months_left, found.events) == (MIGRATION, 1, EACH)
     assert "view 2026-02" in found.waits_for and "is closed" in found.waits_for
     assert "migrate --event-types view --months 2026-02" in found.waits_for
-    site.client.indices.open(index=month)
-    assert preparation(site).advance().is_ready
+    two_months.client.indices.open(index=month)
+    assert preparation(two_months).advance().is_ready
 
 
-def test_month_that_failed_is_left_to_a_person(site):
-    bookmark = Bookmark(site.client, site.names.reindexing, "view-2026-02")
+def test_month_that_failed_is_left_to_a_person(two_months):
+    bookmark = Bookmark(two_months.client, two_months.names.reindexing, "view-2026-02")
     bookmark.write(kind="month", event_type="view", month="2026-02", state=FAILED)
     bookmark.write(error="It was not the same.")
-    found = preparation(site).advance()
-    assert (found.months_left, found.events) == (1, 600)
+    found = preparation(two_months).advance()
+    assert (found.months_left, found.events) == (1, EACH)
     assert "It was not the same." in found.waits_for
-    assert preparation(site).advance().events == 0, "it was tried again"
-    site.migrate(months=["2026-02"])
-    assert preparation(site).advance().is_ready
+    assert preparation(two_months).advance().events == 0, "it was tried again"
+    two_months.migrate(months=["2026-02"])
+    assert preparation(two_months).advance().is_ready
 
 
 def test_month_that_was_rolled_back_is_left_to_a_person(site):
@@ -164,7 +180,8 @@ def test_month_that_was_rolled_back_is_left_to_a_person(site):
 
 
 def test_the_scheduled_task_sends_for_helpers(site, monkeypatch):
-    monkeypatch.setattr(aggregator.units, "__defaults__", (1,))
+    # a step for each few days, so that there are enough steps to share
+    monkeypatch.setattr(aggregator.units, "__defaults__", (EACH // 8,))
     sent = []
     monkeypatch.setattr(
         tasks.help_aggregating, "apply_async", lambda **sending: sent.append(sending)
@@ -178,7 +195,7 @@ def test_with_preparation_switched_off_it_says_what_to_run(site, monkeypatch):
     monkeypatch.setitem(site.app.config, "COMMUNITY_STATS_PREPARATION_ENABLED", False)
     service = site.app.extensions["invenio-stats-dashboard"].community_stats_service
     done = service.catch_up()
-    assert done.report is None and done.prepared.months_left == 3
+    assert done.report is None and done.prepared.months_left == 1
     assert "migrate-events" in read_preparation(site.client, site.names)["waits_for"]
     site.migrate()
     assert service.catch_up().report.completed

@@ -28,7 +28,12 @@ pytestmark = pytest.mark.slow
 SINCE = datetime(2026, 6, 3)
 """When the records and communities were made."""
 
-MONTHS = ("2026-06", "2026-07", "2026-08")
+MONTHS = ("2026-06", "2026-08")
+"""Months with legacy events, besides the current one."""
+
+EACH, BATCH = 80, 30
+"""Number of events in a month, and of those that are migrated at a time."""
+
 SECONDS = 300
 
 
@@ -71,7 +76,7 @@ class Site(Usage):
     def _legacy(self, event_type, month, records, seed):
         now = datetime.now(UTC).replace(tzinfo=None)
         self.legacy_index(event_type, month)
-        events = dict(generate(event_type, month, 150, records, seed, now))
+        events = dict(generate(event_type, month, EACH, records, seed, now))
         write(self.client, self.names.prefix, event_type, events.items())
         self.events_by_type[event_type].update(events)
 
@@ -95,13 +100,13 @@ def worker(zygote, where):
         zygote,
         where,
         CELERY_BEAT_SCHEDULE={
-            "stats-dashboard-catch-up": {"task": task, "schedule": 2}
+            "stats-dashboard-catch-up": {"task": task, "schedule": 0.5}
         },
         COMMUNITY_STATS_PREPARATION_SECONDS=0.1,
         COMMUNITY_STATS_CATCHUP_INTERVAL=20,
         COMMUNITY_STATS_AGGREGATION_LOCK_TTL=1,
         STATS_DASHBOARD_REINDEXING_LOCK_TTL=1,
-        STATS_DASHBOARD_REINDEXING_BATCH_SIZE=50,
+        STATS_DASHBOARD_REINDEXING_BATCH_SIZE=BATCH,
     )
     yield worker
     worker.remove()

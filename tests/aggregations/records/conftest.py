@@ -37,6 +37,9 @@ class Known:
         names: the instance's index names.
     """
 
+    # of all objects, because an index remembers the revisions of what was deleted
+    _revisions = itertools.count(1, 10)
+
     def __init__(self, client, text, names):
         """Start without records."""
         self.client, self.text, self.names = client, text, names
@@ -45,7 +48,6 @@ class Known:
         ensure_templates(client, names)
         self.facts, self.events = {}, {}
         self.labels, self.without_facts = [], 0
-        self._revisions = itertools.count(1, 10)
 
     def put(self, *records):
         """Store facts, results of :func:`.build.record`, in place of older ones."""

@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -25,8 +26,9 @@ from invenio_stats_dashboard.errors import ClusterNotHealthyError, NotReadyError
 from invenio_stats_dashboard.search.health import HealthGate, HealthLimits
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
 
+from ...conftest import remove_statistics
 from .build import day, record, text, timeline
-from .conftest import REGISTRY, TODAY
+from .conftest import REGISTRY, TODAY, Known
 
 A, B, C = "community-a", "community-b", "community-c"
 
@@ -34,6 +36,31 @@ A, B, C = "community-a", "community-b", "community-c"
 @pytest.fixture()
 def some(known):
     """Return records of several communities, versions, days and owners."""
+    return put_some(known)
+
+
+@pytest.fixture()
+def aggregated(client, text, names, prepared):
+    """Return the same records and their aggregates.
+
+    They are made once. What a test writes is put back before the next one.
+    """
+
+    def make():
+        remove_statistics(client, names)
+        known = put_some(Known(client, text, names))
+        known.aggregate()
+        known.check()
+        return known.facts, known.events
+
+    facts, events = deepcopy(prepared.get(__name__, make, restore=True))
+    known = Known(client, text, names)
+    known.facts, known.events = facts, events
+    return known
+
+
+def put_some(known):
+    """Store records of several communities, versions, days and owners."""
     known.put(
         record(
             "r1", "p1", created=1, files=2, owner="1", published="2023", subjects=["x"]
@@ -68,17 +95,15 @@ def test_documents_equal_those_of_the_reference(some):
     assert all(found[family] for family in RECORD_FAMILIES)
 
 
-def test_unchanged_records_are_not_counted_again(some):
-    some.aggregate()
-    assert some.aggregate() == WriteCounts()
-    assert some.labels == []
+def test_unchanged_records_are_not_counted_again(aggregated):
+    assert aggregated.aggregate() == WriteCounts()
+    assert aggregated.labels == []
 
 
-def test_a_rebuild_finds_nothing_to_change(some):
-    some.aggregate()
-    written = some.aggregate(rebuild=True)
-    assert written == WriteCounts(equal=sum(map(len, some.found().values())))
-    assert some.counted == ["records of global", "records of 2 communities"]
+def test_a_rebuild_finds_nothing_to_change(aggregated):
+    written = aggregated.aggregate(rebuild=True)
+    assert written == WriteCounts(equal=sum(map(len, aggregated.found().values())))
+    assert aggregated.counted == ["records of global", "records of 2 communities"]
 
 
 @pytest.mark.parametrize(
@@ -92,14 +117,13 @@ def test_a_rebuild_finds_nothing_to_change(some):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_an_edited_record_changes_the_documents_of_its_communities(some, changes):
-    some.aggregate()
-    some.edit("r4", **changes)
-    some.aggregate()
+def test_an_edited_record_changes_the_documents_of_its_communities(aggregated, changes):
+    aggregated.edit("r4", **changes)
+    aggregated.aggregate()
     # no document of A, in which the record never was
-    assert some.read == ["changes of 1 records"]
-    assert some.counted == ["records of global", f"records of {B}"]
-    some.check()
+    assert aggregated.read == ["changes of 1 records"]
+    assert aggregated.counted == ["records of global", f"records of {B}"]
+    aggregated.check()
 
 
 def test_the_end_of_an_embargo_moves_the_record(some):
@@ -117,35 +141,32 @@ def test_the_end_of_an_embargo_moves_the_record(some):
     assert cells == {"open", "unknown"}
 
 
-def test_new_events_of_any_date_change_the_documents(some):
-    some.aggregate()
-    some.happen(
+def test_new_events_of_any_date_change_the_documents(aggregated):
+    aggregated.happen(
         *timeline("r3", 29, 35, community=B)[1:],
         *timeline("r1", 3, community=C),
         *timeline("r5", 30, 50, 52, community="global")[2:],
     )
-    some.aggregate()
-    assert some.counted == ["records of global", "records of 2 communities"]
-    some.check()
+    aggregated.aggregate()
+    assert aggregated.counted == ["records of global", "records of 2 communities"]
+    aggregated.check()
 
 
-def test_a_new_version_and_a_change_of_its_parents_class(some):
-    some.aggregate()
-    some.put(record("r6", "p2", created=47, files=3, owner="2"))
-    some.happen(
+def test_a_new_version_and_a_change_of_its_parents_class(aggregated):
+    aggregated.put(record("r6", "p2", created=47, files=3, owner="2"))
+    aggregated.happen(
         *timeline("r6", 47, 49, community="global"), *timeline("r6", 48, community=B)
     )
-    some.aggregate()
-    some.check()
+    aggregated.aggregate()
+    aggregated.check()
 
 
-def test_a_date_of_the_next_year_has_its_own_index_of_events(some):
-    some.aggregate()
-    some.put(record("r7", created=400))
-    some.happen(*timeline("r7", 400, community="global"))
-    some.aggregate(today=date(2026, 1, 1))
-    assert some.counted == ["records of global"]
-    some.check(today=date(2026, 1, 1))
+def test_a_date_of_the_next_year_has_its_own_index_of_events(aggregated):
+    aggregated.put(record("r7", created=400))
+    aggregated.happen(*timeline("r7", 400, community="global"))
+    aggregated.aggregate(today=date(2026, 1, 1))
+    assert aggregated.counted == ["records of global"]
+    aggregated.check(today=date(2026, 1, 1))
 
 
 def test_a_record_counts_from_its_publication_date_without_any_change(some):
@@ -172,82 +193,74 @@ def test_centuries_of_publication_dates_take_one_index(some, client, names):
     assert list(indices) == [names.aggregates_from(family, 1)]
 
 
-def test_a_deleted_event_is_noticed(some):
-    some.aggregate()
-    some.forget_event(some.events[f"id of r3:{A}:3"])
-    some.aggregate()
-    some.check()
+def test_a_deleted_event_is_noticed(aggregated):
+    aggregated.forget_event(aggregated.events[f"id of r3:{A}:3"])
+    aggregated.aggregate()
+    aggregated.check()
 
 
-def test_deleted_facts_are_noticed_and_their_records_left_out(some):
-    some.aggregate()
-    some.forget_facts("r4")
-    some.aggregate()
-    assert some.counted == ["records of global", f"records of {B}"]
-    assert some.without_facts == 1
-    some.check()
-    some.put(record("r4", "p3", files=1))
-    some.aggregate()
-    assert some.without_facts == 0
-    some.check()
+def test_deleted_facts_are_noticed_and_their_records_left_out(aggregated):
+    aggregated.forget_facts("r4")
+    aggregated.aggregate()
+    assert aggregated.counted == ["records of global", f"records of {B}"]
+    assert aggregated.without_facts == 1
+    aggregated.check()
+    aggregated.put(record("r4", "p3", files=1))
+    aggregated.aggregate()
+    assert aggregated.without_facts == 0
+    aggregated.check()
 
 
-def test_facts_written_twice_are_not_a_deletion(some):
-    some.aggregate()
+def test_facts_written_twice_are_not_a_deletion(aggregated):
     for owner in ("7", "8"):
-        some.edit("r4", owner=owner)
-    some.aggregate()
-    assert some.counted == ["records of global", f"records of {B}"]
-    some.check()
+        aggregated.edit("r4", owner=owner)
+    aggregated.aggregate()
+    assert aggregated.counted == ["records of global", f"records of {B}"]
+    aggregated.check()
 
 
-def test_a_recreated_index_is_counted_again(some, client, names):
-    some.aggregate()
+def test_a_recreated_index_is_counted_again(aggregated, client, names):
     client.indices.delete(index=names.record_facts)
-    some.put(*some.facts.values())
-    some.edit("r1", owner="5")
-    some.aggregate()
-    assert some.counted == ["records of global", "records of 2 communities"]
-    some.check()
+    aggregated.put(*aggregated.facts.values())
+    aggregated.edit("r1", owner="5")
+    aggregated.aggregate()
+    assert aggregated.counted == ["records of global", "records of 2 communities"]
+    aggregated.check()
 
 
-def test_documents_stay_when_all_their_sources_are_missing(some, client, names):
-    some.aggregate()
-    before = some.found()
+def test_documents_stay_when_all_their_sources_are_missing(aggregated, client, names):
+    before = aggregated.found()
     client.indices.delete(index=names.record_facts)
     with pytest.raises(NotReadyError, match="is missing"):
-        some.aggregate()
-    assert some.found() == before
+        aggregated.aggregate()
+    assert aggregated.found() == before
 
 
-def test_other_breakdowns_cause_a_complete_recount(some):
-    some.aggregate()
+def test_other_breakdowns_cause_a_complete_recount(aggregated):
     registry = {"subjects": {**REGISTRY["subjects"], "show": "top"}}
-    some.aggregate(half=some.half(registry=registry, top=1))
-    some.check(registry=registry, top=1)
+    aggregated.aggregate(half=aggregated.half(registry=registry, top=1))
+    aggregated.check(registry=registry, top=1)
 
 
-def test_a_community_that_lost_its_events_loses_its_documents(some):
-    some.aggregate()
-    for event in [e for e in some.events.values() if e["community_id"] == B]:
-        some.forget_event(event)
-    some.aggregate()
-    some.check()
+def test_a_community_that_lost_its_events_loses_its_documents(aggregated):
+    for event in [e for e in aggregated.events.values() if e["community_id"] == B]:
+        aggregated.forget_event(event)
+    aggregated.aggregate()
+    aggregated.check()
 
 
 # -- stored contributions ---------------------------------------------------
 
 
-def test_only_what_has_changed_is_read_and_written(some, monkeypatch):
-    some.aggregate()
-    some.edit("r3", owner="5", data_volume=77)
-    asked = _bodies(some, monkeypatch, f"{some.names.record_facts}/_mget")
-    written = some.aggregate(families=("records-delta-added",))
+def test_only_what_has_changed_is_read_and_written(aggregated, monkeypatch):
+    aggregated.edit("r3", owner="5", data_volume=77)
+    asked = _bodies(aggregated, monkeypatch, f"{aggregated.names.record_facts}/_mget")
+    written = aggregated.aggregate(families=("records-delta-added",))
     # the days on which it was added or removed: three globally, three in A, one in B
     assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
     assert written == WriteCounts(changed=7)
-    some.aggregate()
-    some.check()
+    aggregated.aggregate()
+    aggregated.check()
 
 
 def _bodies(known, monkeypatch, path):
@@ -264,25 +277,25 @@ def _bodies(known, monkeypatch, path):
 
 
 @pytest.mark.parametrize("lost", ["all", "some"])
-def test_missing_contributions_are_made_again(some, client, names, lost):
-    some.aggregate()
+def test_missing_contributions_are_made_again(aggregated, client, names, lost):
     if lost == "all":
         client.indices.delete(index=names.between_runs)
     else:
         client.delete(index=names.between_runs, id=f"{B}:0/1", refresh=True)
-    some.edit("r4", owner="5")
-    some.aggregate()
-    some.check()
-    some.edit("r3", owner="6")
-    some.aggregate()
-    assert some.read == ["changes of 1 records"]
-    some.check()
+    aggregated.edit("r4", owner="5")
+    aggregated.aggregate()
+    aggregated.check()
+    aggregated.edit("r3", owner="6")
+    aggregated.aggregate()
+    assert aggregated.read == ["changes of 1 records"]
+    aggregated.check()
 
 
-def test_contributions_that_are_deleted_before_they_are_added_up(some, client, names):
-    some.aggregate()
-    some.edit("r4", owner="5")
-    half = some.half()
+def test_contributions_that_are_deleted_before_they_are_added_up(
+    aggregated, client, names
+):
+    aggregated.edit("r4", owner="5")
+    half = aggregated.half()
     phases = half.phases(AggregationOptions())
     for step in next(phases):
         step.do()
@@ -290,35 +303,42 @@ def test_contributions_that_are_deleted_before_they_are_added_up(some, client, n
     for phase in phases:
         for step in phase:
             step.do()
-    some.check()
+    aggregated.check()
 
 
-def test_another_run_notes_a_change_of_the_same_day(some):
-    some.aggregate()
+def test_another_run_notes_a_change_of_the_same_day(aggregated):
     for owner in ("6", "7"):
-        some.edit("r4", owner=owner)
+        aggregated.edit("r4", owner=owner)
         # the work is noted twice, and not written in between
-        for step in next(some.half().phases(AggregationOptions())):
+        for step in next(aggregated.half().phases(AggregationOptions())):
             step.do()
-    some.aggregate()
-    some.check()
+    aggregated.aggregate()
+    aggregated.check()
 
 
-def test_a_run_interrupted_before_any_write_is_completed_by_the_next(some, monkeypatch):
-    some.aggregate()
+def test_a_run_interrupted_before_any_write_is_completed_by_the_next(
+    known, monkeypatch
+):
+    """Each write of one step; for runs of several steps, see :mod:`.test_kills`."""
+    known.put(record("a", files=1, owner="1"), record("b", created=3))
+    known.happen(
+        *timeline("a", 2, community=A),
+        *timeline("b", 3, 6, community=A),
+    )
+    known.aggregate()
     number, done = 0, False
     while not done:
         number += 1
-        some.edit("r4", owner=f"owner {number}", published=f"2024-02-{number:02d}")
-        some.put(record(f"n{number}", "p1", created=number, owner="1"))
-        some.happen(
-            *timeline(f"n{number}", number, community="global"),
+        known.edit("a", owner=f"owner {number}", published=f"2024-02-{number:02d}")
+        known.put(record(f"n{number}", created=number, owner="1"))
+        known.happen(
+            *timeline(f"n{number}", number, community=A),
             *timeline(f"n{number}", number, community=f"new-{number}"),
         )
-        done = _cut_before(some, monkeypatch, number)
-        some.aggregate()
-        some.check()
-    # two notes, the contributions, six families of four communities, the bookmarks
+        done = _cut_before(known, monkeypatch, number)
+        known.aggregate()
+        known.check()
+    # two notes, the contributions, six families, the bookmarks
     assert number > 10
 
 
@@ -380,23 +400,22 @@ def test_sorted_values_without_others(values, others, left):
 # -- corrections ------------------------------------------------------------
 
 
-def test_a_change_of_complete_days_is_logged(some):
-    some.aggregate()
-    assert _corrections(some) == []
-    some.edit("r4", file_count=7)
-    some.happen(*timeline("r1", 3, community=C))
-    some.aggregate()
+def test_a_change_of_complete_days_is_logged(aggregated):
+    assert _corrections(aggregated) == []
+    aggregated.edit("r4", file_count=7)
+    aggregated.happen(*timeline("r1", 3, community=C))
+    aggregated.aggregate()
     told = {
         tuple(entry["communities"]): (entry["day"], entry["last_day"], entry["days"])
-        for entry in _corrections(some)
+        for entry in _corrections(aggregated)
     }
     assert told == {
         ("global",): (text(30), text(30), 1),
         (B,): (text(31), text(31), 1),
         (C,): (text(3), text(3), 1),
     }
-    assert {entry["why"] for entry in _corrections(some)} == {
-        f"{some.names.community_events_year(2024)} has new events; "
+    assert {entry["why"] for entry in _corrections(aggregated)} == {
+        f"{aggregated.names.community_events_year(2024)} has new events; "
         "1 record facts have changed"
     }
 
@@ -411,18 +430,17 @@ def test_a_day_that_is_not_over_is_not_a_correction(some):
     assert _corrections(some) == []
 
 
-def test_a_correction_that_is_written_again_is_logged_once(some, monkeypatch):
-    some.aggregate()
-    some.edit("r3", file_count=7)
-    half = some.half()
+def test_a_correction_that_is_written_again_is_logged_once(aggregated, monkeypatch):
+    aggregated.edit("r3", file_count=7)
+    half = aggregated.half()
     monkeypatch.setattr(half._stores["records-delta-added"], "write", _cut)
     with pytest.raises(CutError):
-        some.aggregate(half=half)
-    told = _corrections(some)
+        aggregated.aggregate(half=half)
+    told = _corrections(aggregated)
     assert [entry["days"] for entry in told] == [3]
-    some.aggregate()
-    some.check()
-    again = _corrections(some)
+    aggregated.aggregate()
+    aggregated.check()
+    again = _corrections(aggregated)
     assert len(again) == 3
     assert [{**e, "updated_at": None} for e in told] == [
         {**e, "updated_at": None} for e in again if e["communities"] == ["global"]
@@ -433,14 +451,15 @@ def _cut(*_):
     raise CutError
 
 
-def test_old_corrections_are_deleted(some):
-    some.aggregate(today=TODAY)
+def test_old_corrections_are_deleted(aggregated):
     for days in (5, 800):
         written = datetime.now(UTC) - timedelta(days=days)
         body = {"kind": "correction", "updated_at": written.isoformat(), "n": days}
-        some.client.index(index=some.names.bookmarks, body=body, refresh=True)
-    some.aggregate(today=TODAY + timedelta(days=1))
-    assert [entry["n"] for entry in _corrections(some)] == [5]
+        aggregated.client.index(
+            index=aggregated.names.bookmarks, body=body, refresh=True
+        )
+    aggregated.aggregate(today=TODAY + timedelta(days=1))
+    assert [entry["n"] for entry in _corrections(aggregated)] == [5]
 
 
 def _corrections(known):
@@ -478,25 +497,26 @@ def test_days_left_out_remain_pending(some):
     some.check()
 
 
-def test_a_community_that_changes_during_a_run_is_counted_again(some, monkeypatch):
-    some.aggregate()
-    some.edit("r4", owner="7")
-    half, late = some.half(), []
+def test_a_community_that_changes_during_a_run_is_counted_again(
+    aggregated, monkeypatch
+):
+    aggregated.edit("r4", owner="7")
+    half, late = aggregated.half(), []
     close = half._pending.close
 
     def edited_before(*arguments):
         # its documents are written, but the community is not closed yet
         if not late:
-            late.append(some.edit("r4", file_count=5))
-            phases = some.half().phases(AggregationOptions())
+            late.append(aggregated.edit("r4", file_count=5))
+            phases = aggregated.half().phases(AggregationOptions())
             for step in next(phases):
                 step.do()
         close(*arguments)
 
     monkeypatch.setattr(half._pending, "close", edited_before)
-    some.aggregate(half=half)
+    aggregated.aggregate(half=half)
     assert late
-    some.check()
+    aggregated.check()
 
 
 def test_an_unhealthy_cluster_stops_the_work_and_nothing_is_lost(some, client):
@@ -535,21 +555,20 @@ def test_parts_and_slices_make_no_difference(some, monkeypatch):
     assert "changes of 2 records" in some.read
 
 
-def test_a_growing_community_is_divided_further(some, monkeypatch):
-    some.aggregate()
+def test_a_growing_community_is_divided_further(aggregated, monkeypatch):
     monkeypatch.setattr(contribution_updates, "EVENTS", 2)
     monkeypatch.setattr(contribution_updates, "MOST", 2)
-    some.put(record("r6", "p6", created=8), record("r7", "p7", created=9))
-    some.happen(
+    aggregated.put(record("r6", "p6", created=8), record("r7", "p7", created=9))
+    aggregated.happen(
         *timeline("r6", 8, community="global"), *timeline("r7", 9, community="global")
     )
-    some.aggregate()
-    assert some.read == ["changes of 2 records", "reading global"]
-    some.check()
-    some.edit("r6", owner="7")
-    some.aggregate()
-    assert some.read == ["changes of 1 records"]
-    some.check()
+    aggregated.aggregate()
+    assert aggregated.read == ["changes of 2 records", "reading global"]
+    aggregated.check()
+    aggregated.edit("r6", owner="7")
+    aggregated.aggregate()
+    assert aggregated.read == ["changes of 1 records"]
+    aggregated.check()
 
 
 def test_ten_thousand_additions_in_a_day(known):
@@ -578,13 +597,14 @@ def test_ten_thousand_additions_in_a_day(known):
 
 
 def test_an_idle_run_sends_the_same_requests_for_any_number_of_communities(
-    some, monkeypatch
+    aggregated, monkeypatch
 ):
-    some.aggregate()
-    few = _requests(some, monkeypatch)
-    some.happen(*(e for n in range(300) for e in timeline("r1", 3, community=f"x{n}")))
-    some.aggregate()
-    assert _requests(some, monkeypatch) == few
+    few = _requests(aggregated, monkeypatch)
+    aggregated.happen(
+        *(e for n in range(40) for e in timeline("r1", 3, community=f"x{n}"))
+    )
+    aggregated.aggregate()
+    assert _requests(aggregated, monkeypatch) == few
 
 
 def _requests(known, monkeypatch):
@@ -605,13 +625,12 @@ def _requests(known, monkeypatch):
     return sent
 
 
-def test_running_totals_of_usage_stay_when_contributions_are_removed(some, names):
-    some.aggregate()
+def test_running_totals_of_usage_stay_when_contributions_are_removed(aggregated, names):
     index, total = names.between_runs, f"{B}:latest"
     body = {"community_id": B, "anchor": "latest", "day": "2024-02-01", "state": {}}
-    some.client.index(index=index, id=total, body=body, refresh=True)
-    ContributionStore(some.client, some.text, names).forget([B])
-    assert some.client.exists(index=index, id=total)
-    assert not some.client.exists(index=index, id=f"{B}:0/1")
-    some.aggregate(rebuild=True)
-    some.check()
+    aggregated.client.index(index=index, id=total, body=body, refresh=True)
+    ContributionStore(aggregated.client, aggregated.text, names).forget([B])
+    assert aggregated.client.exists(index=index, id=total)
+    assert not aggregated.client.exists(index=index, id=f"{B}:0/1")
+    aggregated.aggregate(rebuild=True)
+    aggregated.check()

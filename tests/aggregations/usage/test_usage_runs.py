@@ -3,6 +3,7 @@
 
 """Runs find changes, write differences, and can end at any point."""
 
+from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
@@ -14,20 +15,33 @@ from invenio_stats_dashboard.errors import LockedError, SearchUnavailableError
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
+from ...conftest import remove_statistics
 from ...helpers.processes import Forked
 from ..kills import killed_at
-from .build import BLUE, RED, changed
+from .build import BLUE, RED, Events, changed
 
 DAYS = [f"2026-03-{n:02d}" for n in (1, 2, 3, 5, 9)]
 
 
 @pytest.fixture()
-def counted(events):
-    """Return events of a few days that are counted."""
-    events.days(DAYS)
-    events.days(DAYS[1:3], kind="download", communities=(BLUE, RED), first=40)
-    events.aggregate()
-    events.assert_right()
+def counted(app, client, names, prepared):
+    """Return events of a few days that are counted.
+
+    They are counted once. What a test writes is put back before the next one.
+    """
+
+    def make():
+        remove_statistics(client, names)
+        events = Events(app, client, names)
+        events.days(DAYS)
+        events.days(DAYS[1:3], kind="download", communities=(BLUE, RED), first=40)
+        events.aggregate()
+        events.assert_right()
+        return events.stored
+
+    stored = deepcopy(prepared.get(__name__, make, restore=True))
+    events = Events(app, client, names)
+    events.stored = stored
     return events
 
 
@@ -102,7 +116,7 @@ def test_an_idle_run_sends_few_requests_for_any_number_of_communities(
     done = counted.aggregate()
     assert (done.days, changed(done)) == (0, {})
     monkeypatch.undo()
-    more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(120)]
+    more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(snapshots.GROUP + 5)]
     counted.days(["2026-04-01"], communities=more)
     counted.aggregate()
     counted.assert_right()

@@ -352,12 +352,12 @@ def test_two_concurrent_changes_write_each_event_once(told, capturing, client, n
 
 
 @pytest.mark.parametrize("by", ["objects", "statement", "table"])
-def test_ten_thousand_memberships_are_sent_in_few_messages(told, monkeypatch, by):
+def test_many_memberships_are_sent_in_few_messages(told, monkeypatch, by):
     community, sent = content.make_community(), []
     monkeypatch.setattr(
         capture.Watcher, "send", staticmethod(lambda **message: sent.append(message))
     )
-    parents = [uuid.uuid4() for _ in range(10_000)]
+    parents = [uuid.uuid4() for _ in range(3 * capture.IN_A_MESSAGE)]
     db.session.execute(
         sa.insert(RDMParentMetadata),
         [{"id": id, "json": {}, "version_id": 1} for id in parents],
@@ -370,7 +370,7 @@ def test_ten_thousand_memberships_are_sent_in_few_messages(told, monkeypatch, by
     else:
         db.session.execute(sa.insert(RDMParentCommunity.__table__), rows)
     db.session.commit()
-    assert len(sent) == 10_000 / capture.IN_A_MESSAGE
+    assert len(sent) == 3
     told_of = [id for message in sent for id in message["parent_ids"]]
     assert sorted(told_of) == sorted(str(id) for id in parents)
 

@@ -25,6 +25,7 @@ from invenio_rdm_records.proxies import (
 from invenio_requests.proxies import current_requests_service
 
 _numbers = itertools.count(1)
+_removed = [0]
 
 METADATA = {
     "title": "A record of a test",
@@ -282,6 +283,12 @@ def remove_content():
     )
     db.session.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
     db.session.commit()
+    _removed[0] += 1
+
+
+def times_removed():
+    """Return how often :func:`remove_content` was called in this process."""
+    return _removed[0]
 
 
 def _edit_community(community_id, change):

@@ -131,11 +131,17 @@ def not_captured(monkeypatch):
 
 
 @pytest.fixture()
-def capturing(fresh, monkeypatch):
+def watched(app, not_captured, monkeypatch):
     """Capture changes of memberships as in production, in this process."""
     monkeypatch.setattr(capture.Watcher, "send", staticmethod(send_capture))
     # pytest-flask has an open request that never gets a response
     monkeypatch.setattr(capture, "has_request_context", lambda: False)
+    return app
+
+
+@pytest.fixture()
+def capturing(fresh, watched):
+    """Give a test an empty instance that captures changes of memberships."""
     return fresh
 
 

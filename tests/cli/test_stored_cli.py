@@ -19,6 +19,7 @@ from invenio_stats_dashboard.services.event_reindexing import LOCK as MIGRATION
 from ..aggregations.usage.build import BLUE, Events, changed
 from ..helpers import content
 from ..helpers.commands import run
+from ..helpers.prepared import sources
 from ..helpers.processes import Forked, kill_me
 
 DAYS = ["2026-03-01", "2026-03-04", "2026-03-05"]
@@ -26,8 +27,8 @@ TODAY = datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture()
-def counted(request, app, client, names, prepared):
-    """Return a record and usage events of a few days, counted."""
+def events(request, app, client, names, prepared):
+    """Return usage events of a few days; a record exists, too."""
 
     def make():
         request.getfixturevalue("fresh")
@@ -37,10 +38,21 @@ def counted(request, app, client, names, prepared):
         found.days(DAYS)
         found.days(DAYS[1:2], kind="download", first=40)
         assert run(app, "generate-community-events").exit_code == 0
-        assert run(app, "aggregate").exit_code == 0
         return found
 
-    return prepared.get(__name__, make)
+    return prepared.get(f"{__name__} sources", make, sources)
+
+
+@pytest.fixture()
+def counted(app, events, prepared):
+    """Return the usage events; they and the record are counted."""
+
+    def make():
+        prepared.remove_counted()
+        assert run(app, "aggregate").exit_code == 0
+
+    prepared.get(f"{__name__} counted", make)
+    return events
 
 
 def read(app, family, *arguments, community="global"):

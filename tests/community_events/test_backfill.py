@@ -3,7 +3,6 @@
 
 """The back-fill writes the events of changes made by InvenioRDM's own services."""
 
-import time
 
 import pytest
 
@@ -171,7 +170,7 @@ def test_a_deletion_that_was_undone_before_installation_is_a_gap(
     community = content.make_community()
     recid = content.make_record(communities=[community])
     # a record that is deleted and restored in the second of its creation was in it
-    time.sleep(1.1)
+    content.wait_for_the_next_second()
     content.delete_record(recid)
     content.restore_record(recid)
     generate()

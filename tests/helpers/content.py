@@ -9,6 +9,7 @@ communities by their UUID.
 
 import itertools
 import secrets
+import time
 from copy import deepcopy
 from io import BytesIO
 
@@ -270,6 +271,11 @@ def record_id(recid):
 def parent_of(recid):
     """Return the recid of the parent of a record."""
     return current_rdm_records_service.read(system_identity, recid).data["parent"]["id"]
+
+
+def wait_for_the_next_second():
+    """Wait until all that was written until now was written in an earlier second."""
+    time.sleep(1.01 - time.time() % 1)
 
 
 def remove_content():

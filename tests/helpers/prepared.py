@@ -124,7 +124,8 @@ class Prepared:
         )
 
     def _documents(self, index: str) -> dict[str, object]:
-        """Return the documents of a small index."""
+        """Return the documents of a small index, without released locks."""
         self._client.indices.refresh(index=index)
         hits = self._client.search(index=index, body={"size": 10_000})["hits"]["hits"]
-        return {hit["_id"]: hit["_source"] for hit in hits}
+        found = {hit["_id"]: hit["_source"] for hit in hits}
+        return {id: s for id, s in found.items() if not s.get("released")}

@@ -21,6 +21,7 @@ from .helpers import balance, content, instance, sampling, tiers
 from .helpers import website as websites
 from .helpers.cluster import Cluster
 from .helpers.costs import Costs
+from .helpers.dates import cache_parsed_dates
 from .helpers.prepared import Prepared
 from .helpers.progress import Progress
 from .helpers.vocabularies import make_vocabularies
@@ -103,6 +104,7 @@ def application(where):
 
     Yields the application and its fork; None if it can no longer be forked.
     """
+    cache_parsed_dates()
     app = instance.create(where)
     instance.initialise(app, where)
     capture.install(_ignore)

@@ -29,6 +29,7 @@ from invenio_stats_dashboard.custom_fields import (
 from invenio_stats_dashboard.search.names import Names
 
 from . import content, instance
+from .dates import cache_parsed_dates
 from .vocabularies import make_vocabularies
 
 PASSWORD = "a password of a test"
@@ -83,6 +84,7 @@ def website():
     Raises:
         ServicesMissingError: names the missing variable and the command that sets it.
     """
+    cache_parsed_dates()
     static = _static_files()
     with instance.place() as where:
         # binding a socket now reserves the port for the configuration

@@ -55,9 +55,7 @@ class Browsers:
         """
         context = None if own else self._shared.get(locale)
         if context is None or context in self._used:
-            context = self._chromium.new_context(
-                base_url=self.site.url, locale=locale
-            )
+            context = self._chromium.new_context(base_url=self.site.url, locale=locale)
             context.set_default_timeout(PATIENCE)
             if not own:
                 self._shared.setdefault(locale, context)
@@ -188,13 +186,16 @@ class Walker:
         self.page.on("pageerror", lambda error: self.noted.append(str(error)))
         self.page.on("response", self._look)
         self.page.on("request", self._begin)
-        self.page.on("requestfinished", self.running.discard)
-        self.page.on("requestfailed", self.running.discard)
+        self.page.on("requestfinished", self._end)
+        self.page.on("requestfailed", self._end)
 
     def _begin(self, request):
         if request.is_navigation_request() and request.frame == self.page.main_frame:
             self.running.clear()
         self.running.add(request)
+
+    def _end(self, request):
+        self.running.discard(request)
 
     def _hear(self, message):
         # a picture that a community does not have is no error of ours

@@ -17,9 +17,10 @@ from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.services.event_reindexing import LOCK as MIGRATION
 
 from ..aggregations.usage.build import BLUE, Events, changed
+from ..conftest import remove_statistics
 from ..helpers import content
 from ..helpers.commands import run
-from ..helpers.prepared import sources
+from ..helpers.prepared import records, sources
 from ..helpers.processes import Forked, kill_me
 
 DAYS = ["2026-03-01", "2026-03-04", "2026-03-05"]
@@ -30,10 +31,14 @@ TODAY = datetime.now(UTC).date().isoformat()
 def events(request, app, client, names, prepared):
     """Return usage events of a few days; a record exists, too."""
 
-    def make():
+    def make_record():
         request.getfixturevalue("fresh")
         with app.app_context():
-            content.make_record()
+            return content.make_record()
+
+    def make():
+        prepared.get(f"{__name__} record", make_record, records)
+        remove_statistics(client, names)
         found = Events(app, client, names)
         found.days(DAYS)
         found.days(DAYS[1:2], kind="download", first=40)
@@ -176,8 +181,8 @@ def test_the_table_has_a_line_for_each_day(family, counted):
         (["--community", "nowhere"], "There is no community 'nowhere'"),
     ],
 )
-def test_wrong_use_of_read_is_one_sentence(arguments, sentence, fresh):
-    done = run(fresh, "read", "--family", "usage-delta", *arguments)
+def test_wrong_use_of_read_is_one_sentence(arguments, sentence, app):
+    done = run(app, "read", "--family", "usage-delta", *arguments)
     assert done.exit_code == 2
     assert sentence in done.err and len(done.err.splitlines()) == 1
 

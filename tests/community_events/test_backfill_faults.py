@@ -207,12 +207,6 @@ def test_a_finished_state_without_events_does_not_count_as_complete(
     assert not backfill_state(client, names).complete
 
 
-def test_an_instance_without_records_can_be_complete(fresh, client, names):
-    assert not backfill_state(client, names).complete
-    assert _generation(fresh, names).run_all().complete
-    assert backfill_state(client, names).complete
-
-
 def test_facts_in_a_relocating_shard_are_waited_for(world, app, client, names):
     """For each document, an ``_mget`` can return an error within a 200 response."""
     _generation(app, names).run_all()
@@ -235,9 +229,7 @@ def few(fresh):
     return World(community, recids, [])
 
 
-def test_a_record_that_appears_behind_the_position_is_found(
-    few, app, client, names
-):
+def test_a_record_that_appears_behind_the_position_is_found(few, app, client, names):
     made = []
 
     def make_more(progress):
@@ -378,3 +370,9 @@ def _block(client, names, blocked):
     client.indices.put_settings(
         index=names.community_events, body={"index.blocks.write": blocked}
     )
+
+
+def test_an_instance_without_records_can_be_complete(fresh, client, names):
+    assert not backfill_state(client, names).complete
+    assert _generation(fresh, names).run_all().complete
+    assert backfill_state(client, names).complete

@@ -56,22 +56,8 @@ from invenio_requests.proxies import current_requests_service
 
 from invenio_stats_dashboard.community_events import capture, timestamps
 from invenio_stats_dashboard.usage_events.maintenance.reattribution import KIND
-from tests.conftest import remove_statistics
 from tests.helpers import content
 from tests.helpers.statistics import community_events, documents, facts
-
-
-@pytest.fixture(scope="module")
-def emptied(app, client, names):
-    """Empty the instance, and return what the tests of this module share.
-
-    Most tests look at the events of their own record only. A test that looks at more
-    uses the fixture ``capturing``, which empties the instance again.
-    """
-    with app.app_context():
-        content.remove_content()
-    remove_statistics(client, names)
-    return {}
 
 
 @pytest.fixture()
@@ -87,15 +73,6 @@ def told(emptied, watched, client, names):
         return events
 
     return tell
-
-
-@pytest.fixture()
-def community(emptied, told):
-    """Return a community that the test does not change."""
-    key = content.times_removed()
-    if key not in emptied:
-        emptied[key] = content.make_community()
-    return emptied[key]
 
 
 PUBLISHED = [("added", "publish")]

@@ -69,9 +69,7 @@ def test_it_makes_no_difference_whether_the_client_decodes(store, client, names,
     }
 
 
-def test_more_records_than_fit_one_request_are_found(
-    store, client, names, monkeypatch
-):
+def test_more_records_than_fit_one_request_are_found(store, client, names, monkeypatch):
     monkeypatch.setattr(event_store, "MAX_RECIDS", 100)
     numbers = range(230)
     _write(store, *numbers)

@@ -54,9 +54,7 @@ def parents(capturing):
     return db.session.scalars(sa.text("SELECT id FROM rdm_parents_metadata")).all()
 
 
-def test_many_memberships_at_once(
-    parents, capturing, client, names, monkeypatch
-):
+def test_many_memberships_at_once(parents, capturing, client, names, monkeypatch):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     community, sizes, peaks = content.make_community(), [], []
 

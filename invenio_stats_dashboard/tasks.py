@@ -167,9 +167,9 @@ def _send_later(task: Task, seconds: float) -> None:
         )
 
 
-def _pause(retries: int) -> int:
+def _pause(retries: int) -> float:
     """Return the seconds before the next try."""
-    return min(5 * 2**retries, 900)
+    return min(FIRST_PAUSE * 2**retries, 900)
 
 
 @shared_task(ignore_result=True)
@@ -283,6 +283,9 @@ def catch_up_community_stats() -> None:
             "The aggregation is postponed to the next run. %s", describe(error)
         )
 
+
+FIRST_PAUSE = 5.0
+"""Seconds before the first retry of a capture; each pause is twice as long."""
 
 _TRIES = 100
 """Retries of a capture, about a day; later the reconciliation finds the change."""

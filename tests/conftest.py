@@ -21,7 +21,9 @@ from .helpers import balance, content, instance, sampling, tiers
 from .helpers import website as websites
 from .helpers.cluster import Cluster
 from .helpers.costs import Costs
+from .helpers.dates import cache_parsed_dates
 from .helpers.known import KnownRecords
+from .helpers.layers import Layers
 from .helpers.prepared import Prepared
 from .helpers.progress import Progress
 from .helpers.vocabularies import make_vocabularies
@@ -104,6 +106,7 @@ def application(where):
 
     Yields the application and its fork; None if it can no longer be forked.
     """
+    cache_parsed_dates()
     app = instance.create(where)
     instance.initialise(app, where)
     capture.install(_ignore)
@@ -132,11 +135,17 @@ def not_captured(monkeypatch):
 
 
 @pytest.fixture()
-def capturing(fresh, monkeypatch):
+def watched(app, not_captured, monkeypatch):
     """Capture changes of memberships as in production, in this process."""
     monkeypatch.setattr(capture.Watcher, "send", staticmethod(send_capture))
     # pytest-flask has an open request that never gets a response
     monkeypatch.setattr(capture, "has_request_context", lambda: False)
+    return app
+
+
+@pytest.fixture()
+def capturing(fresh, watched):
+    """Give a test an empty instance that captures changes of memberships."""
     return fresh
 
 
@@ -166,6 +175,12 @@ def client(app):
 def prepared(client, names):
     """Return the store of the last prepared instance, valid until a test changes it."""
     return Prepared(client, names)
+
+
+@pytest.fixture(scope="session")
+def layers(client, names):
+    """Return the store of layers of prepared instances, each valid until it changes."""
+    return Layers(client, names)
 
 
 @pytest.fixture(scope="session")

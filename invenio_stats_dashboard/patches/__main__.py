@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import TypeVar
 
@@ -192,6 +192,9 @@ def _decode(content: bytes) -> str:
 
 def _label(target: Target) -> str:
     """Return the name and version of a target's package."""
+    # Importing this takes a quarter of a run, and most runs print no version.
+    from importlib import metadata
+
     try:
         return f"{target.distribution} {metadata.version(target.distribution)}"
     except metadata.PackageNotFoundError:

@@ -13,7 +13,7 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from .walker import Walker
+from .walker import Browsers, Walker
 
 PROGRAMS = (
     "chromium-headless-shell",
@@ -55,8 +55,16 @@ def site(website):
     return website
 
 
+@pytest.fixture(scope="session")
+def browsers(chromium, site):
+    """Return the browser contexts of all visitors."""
+    browsers = Browsers(chromium, site)
+    yield browsers
+    browsers.close()
+
+
 @pytest.fixture()
-def walk(chromium, site):
+def walk(browsers):
     """Return a function that opens a window of a new visitor.
 
     Errors in a window fail the test that opened it.
@@ -64,7 +72,7 @@ def walk(chromium, site):
     walkers = []
 
     def open_window(size=WIDE, locale="en-GB", **options):
-        walkers.append(Walker.enter(chromium, site, size, locale, **options))
+        walkers.append(Walker.enter(browsers, size, locale, **options))
         return walkers[-1]
 
     yield open_window

@@ -215,7 +215,7 @@ def tab_to(page, place):
 
 
 def test_page_works_with_the_keyboard_alone(site, walk):
-    walker = walk(accept_downloads=True)
+    walker = walk()
     walker.open(PATH)
     page = walker.page
     # another period

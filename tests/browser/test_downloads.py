@@ -23,7 +23,7 @@ MENU = re.compile("^Download(:|$)")
 
 @pytest.fixture()
 def page(walk):
-    walker = walk(accept_downloads=True)
+    walker = walk()
     walker.open(f"{PATH}?range=30d")
     return walker.page
 
@@ -98,7 +98,7 @@ def test_chart_as_a_table(site, page):
 
 
 def test_chart_with_a_breakdown_as_a_table(site, walk):
-    walker = walk(accept_downloads=True)
+    walker = walk()
     walker.open(f"{PATH}?range=30d&breakdown=languages&metric=downloads")
     answer = ask(
         site, COMMUNITY, range="30d", metrics="downloads", breakdown="languages"
@@ -129,7 +129,7 @@ def test_chart_as_an_image(page):
 
 
 def test_map_as_an_image_and_its_numbers(site, walk):
-    walker = walk(accept_downloads=True)
+    walker = walk()
     walker.open(f"{PATH}?tab=usage")
     page = walker.page
     countries = panel(page, "Countries")

@@ -3,27 +3,22 @@
 
 """Messages of a page without numbers; and a page sends no request in vain."""
 
-import json
 from contextlib import contextmanager
 
 import pytest
 from flask import request, request_finished
 from playwright.sync_api import expect
 
+from invenio_stats_dashboard import config
+
 from .conftest import NARROW, WIDE
 from .reading import API, chart, shown_figure
 from .test_accessibility import broken_rules
+from .walker import Interception, answer_with
 
 PATH = "/communities/harbour/stats"
 
-ALL = f"**{API}/**"
-
-
-def answer_with(status, **body):
-    """Return a handler that answers requests with a status and a body."""
-    return lambda route: route.fulfill(
-        status=status, content_type="application/json", body=json.dumps(body)
-    )
+ALL = f"*{API}/*"
 
 
 def root(walker):
@@ -61,15 +56,15 @@ FAILURES = [
 def test_failure_is_explained(site, walk, status, body, words, again, size):
     walker = walk(size=size)
     page = walker.page
-    refuse = (lambda route: route.abort()) if status is None else None
-    page.route(ALL, refuse or answer_with(status, **body))
+    refuse = answer_with(status, **body) if status else Interception.abort
+    interception = walker.intercept(ALL, refuse)
     page.goto(PATH)
     notice = root(walker).get_by_role("alert").filter(has_text=words)
     expect(notice).to_have_count(1)
     assert broken_rules(page) == {}
     button = notice.get_by_role("button", name="Try again")
     expect(button).to_have_count(int(again))
-    page.unroute(ALL)
+    interception.stop()
     if again:
         button.click()
         walker.wait()
@@ -100,7 +95,7 @@ def test_expired_session_leads_to_the_log_in_form(walk):
 def test_other_widgets_work_when_one_fails(site, walk):
     walker = walk()
     page = walker.page
-    page.route(f"**{API}/**/records?**", answer_with(500))
+    walker.intercept(f"*{API}/*/records?*", answer_with(500, message="x"))
     walker.open(PATH)
     assert shown_figure(page, "Views") == len(site.events["view"])
     expect(root(walker).get_by_role("alert")).to_have_count(2)
@@ -121,38 +116,39 @@ def test_period_without_data_says_where_data_is_available(site, walk):
 
 def test_loading_and_its_end_are_announced_once(walk):
     walker = walk()
-    page, waiting = walker.page, []
-    page.route(ALL, lambda route: waiting.append(route))
+    page = walker.page
+    interception = walker.intercept(ALL, Interception.hold)
     page.goto(PATH)
     status = root(walker).locator(".stats-dashboard > [role=status]")
     expect(status).to_have_text("Loading …")
     assert root(walker).get_by_role("status").filter(has_text="Loading").count() == 1
     assert broken_rules(page) == {}
-    for route in waiting:
-        route.continue_()
-    page.unroute(ALL)
+    assert interception.held
+    interception.stop()
     walker.wait()
     expect(status).to_contain_text("Numbers for ")
 
 
 def test_unwanted_requests_are_aborted(walk):
     walker = walk()
-    page, asked, given_up = walker.page, [], []
+    page, given_up = walker.page, []
     walker.open(PATH)
     page.on("requestfailed", lambda request: given_up.append(request.url))
     # these requests get no answer
-    page.route("**range=90d**", lambda route: asked.append(route.request.url))
+    interception = walker.intercept("*range=90d*", Interception.hold)
     with page.expect_request("**range=90d**"):
         page.get_by_label("Period", exact=True).select_option("90d")
     page.get_by_label("Period", exact=True).select_option("30d")
     walker.wait()
     assert given_up
     assert {url for url in given_up if "range=90d" in url} == set(given_up)
-    assert set(asked) <= set(given_up)
+    assert set(interception.urls) <= set(given_up)
 
 
-def test_cached_answers_are_not_sent_again(site, walk):
-    walker = walk()
+def test_cached_answers_are_not_sent_again(site, walk, monkeypatch):
+    seconds = config.STATS_DASHBOARD_CACHE_SECONDS
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_CACHE_SECONDS", seconds)
+    walker = walk(own=True)
     with answered(site) as first:
         walker.open(PATH)
     assert first
@@ -175,16 +171,15 @@ def test_cached_answers_are_not_sent_again(site, walk):
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_nothing_moves_with_reduced_motion(walk, size):
     walker = walk(size=size, reduced_motion="reduce")
-    page, waiting = walker.page, []
-    page.route(ALL, lambda route: waiting.append(route))
+    page = walker.page
+    interception = walker.intercept(ALL, Interception.hold)
     page.goto(PATH)
     line = page.locator(".stats-loading-line").first
     line.wait_for()
     name = "element => getComputedStyle(element).animationName"
     assert line.evaluate(name) == "none"
-    for route in waiting:
-        route.continue_()
-    page.unroute(ALL)
+    assert interception.held
+    interception.stop()
     walker.wait()
     moving = page.locator("#stats-dashboard").evaluate(
         "root => root.getAnimations({ subtree: true }).length"

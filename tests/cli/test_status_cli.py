@@ -13,32 +13,66 @@ from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.search.seqno import positions_of_all
+from invenio_stats_dashboard.services import aggregation_status
+from invenio_stats_dashboard.services import status as status_service
 from invenio_stats_dashboard.services.scheduler import LOCK as CATCHING_UP
 
 from ..aggregations.usage.build import Events
+from ..conftest import remove_statistics
 from ..helpers import content
 from ..helpers.commands import run
+from ..helpers.layers import records, sources
 
 TODAY = datetime.now(UTC).date()
 DAYS = [(TODAY - timedelta(days=n)).isoformat() for n in (9, 6, 2, 0)]
 
 
 @pytest.fixture()
-def community(fresh):
-    """Return a community with a record."""
-    with fresh.app_context():
-        found = content.make_community()
-        content.make_record(communities=[found])
-    return found
+def stored(request, app, client, names, layers):
+    """Return a community with a record, and usage events of the community."""
+
+    def make_records():
+        request.getfixturevalue("fresh")
+        with app.app_context():
+            community = content.make_community()
+            content.include_in_bulk([content.make_record()], community)
+        return community
+
+    def make():
+        community = layers.get(f"{__name__} records", make_records, records)
+        remove_statistics(client, names)
+        events = Events(app, client, names)
+        events.days(DAYS, communities=[community])
+        assert run(app, "generate-community-events").exit_code == 0
+        return community, events
+
+    return layers.get(f"{__name__} sources", make, sources)
 
 
 @pytest.fixture()
-def events(fresh, client, names, community):
-    """Return usage events of the community, not counted yet."""
-    found = Events(fresh, client, names)
-    found.days(DAYS, communities=[community])
-    assert run(fresh, "generate-community-events").exit_code == 0
-    return found
+def community(stored):
+    """Return the community."""
+    return stored[0]
+
+
+@pytest.fixture()
+def events(stored, layers):
+    """Return the usage events, not counted yet."""
+    layers.remove_counted()
+    return stored[1]
+
+
+@pytest.fixture()
+def counted(stored, layers):
+    """Return the usage events, counted."""
+    _, events = stored
+
+    def make():
+        layers.remove_counted()
+        assert run(events.app, "aggregate").exit_code == 0
+
+    layers.get(f"{__name__} counted", make)
+    return events
 
 
 def status(app, *arguments):
@@ -59,6 +93,12 @@ def test_an_instance_on_which_nothing_has_run_is_told_so(fresh):
     assert "Nothing has run yet" in done.out and "no documents yet" in done.out
 
 
+def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(events):
+    done = run(events.app, "status", "--all")
+    assert "use --all" not in done.out
+    assert "1 more communities have no documents yet" in done.out
+
+
 def test_before_anything_is_counted_nothing_is_complete(events, community):
     found, _ = status(events.app, "--all")
     told = families(found, "global").values()
@@ -69,12 +109,6 @@ def test_before_anything_is_counted_nothing_is_complete(events, community):
     told = families(status(events.app)[0], community)
     assert told["records-delta-added"]["percent"] == 100.0
     assert told["usage-delta"]["percent"] == 0.0
-
-
-def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(events):
-    done = run(events.app, "status", "--all")
-    assert "use --all" not in done.out
-    assert "1 more communities have no documents yet" in done.out
 
 
 def test_each_family_of_each_community_is_told(events, community, monkeypatch):
@@ -113,42 +147,85 @@ def test_each_family_of_each_community_is_told(events, community, monkeypatch):
     assert found["data_as_of"] == found["last_run"]["as_of"]
 
 
-def test_what_was_written_since_the_last_run_is_told(events):
-    run(events.app, "aggregate")
-    before, _ = status(events.app)
-    assert before["changes"] == {"usage": 0, "records": 0}
-    events.days(DAYS[:1], each=5, first=70)
-    with events.app.app_context():
-        content.make_record()
-    run(events.app, "generate-community-events")
-    after, _ = status(events.app)
-    assert after["changes"] == {"usage": 5, "records": 2}
-    assert "5 writes not processed yet" in run(events.app, "status").out
+def test_nothing_is_changed(counted, client, names):
+    everything = f"{names.prefix}*stats-*"
+    before = positions_of_all(client, everything)
+    status(counted.app)
+    assert positions_of_all(client, everything) == before
 
 
-def test_the_data_are_as_of_the_last_run_that_counted_everything(events):
-    run(events.app, "aggregate")
-    whole = status(events.app)[0]["data_as_of"]
-    events.days(DAYS[:1], each=5, first=70)
-    run(events.app, "aggregate", "--community", "global")
-    run(events.app, "aggregate", "--family", "usage-delta")
-    run(events.app, "aggregate", "--end-date", DAYS[1])
-    found, _ = status(events.app)
-    assert found["data_as_of"] == whole < found["last_run"]["as_of"]
-    run(events.app, "aggregate")
-    assert status(events.app)[0]["data_as_of"] > whole
+def test_a_community_that_is_asked_for_is_shown_by_family(counted, community):
+    with counted.app.app_context():
+        slug = content.slug_of(community)
+    done = run(counted.app, "status", "--community", slug)
+    assert slug in done.out and "usage-snapshot" in done.out
+    assert "the instance" not in done.out
+    found, _ = status(counted.app, "--community", community, "--community", "global")
+    assert [c["community_id"] for c in found["communities"]] == ["global", community]
+    assert found["communities"][1]["slug"] == slug
 
 
-def test_records_that_are_to_be_counted_again_are_told(events, community):
-    run(events.app, "aggregate")
-    service = events.app.extensions["invenio-stats-dashboard"].community_stats_service
-    with events.app.app_context():
+def test_who_holds_a_lock_is_told(counted):
+    lock = ClusterLock(counted.client, counted.names.bookmarks, LOCK, "mine", 60)
+    lock.acquire()
+    try:
+        found, code = status(counted.app)
+        assert "aggregation: run mine on" in run(counted.app, "status").out
+    finally:
+        lock.release()
+    assert code == 0 and "run mine on" in found["locks"]["aggregation"]
+    assert status(counted.app)[0]["locks"]["aggregation"] is None
+
+
+def test_a_scheduled_task_at_work_is_told(counted):
+    lock = ClusterLock(counted.client, counted.names.bookmarks, CATCHING_UP, "mine", 60)
+    lock.acquire()
+    try:
+        assert "scheduled task: run mine on" in run(counted.app, "status").out
+    finally:
+        lock.release()
+
+
+def test_dead_letters_need_attention(counted, client, names):
+    letter = {
+        "index": names.events_month("view", "2026-01"),
+        "id": "a",
+        "op_type": "index",
+        "reason": "It has no number.",
+        "refused_at": "2026-01-01T00:00:00+00:00",
+        "source": {},
+    }
+    client.index(index=names.dead_letter, body=letter, refresh=True)
+    try:
+        found, code = status(counted.app)
+    finally:
+        client.indices.delete(index=names.dead_letter)
+    assert (code, found["dead_letters"]["count"]) == (1, 1)
+    (problem,) = found["problems"]
+    assert "It has no number." in problem and "usage-events replay" in problem
+
+
+def test_records_that_are_to_be_counted_again_are_told(counted, community):
+    service = counted.app.extensions["invenio-stats-dashboard"].community_stats_service
+    with counted.app.app_context():
         service.clear_bookmarks()
-    found, _ = status(events.app)
+    found, _ = status(counted.app)
     told = families(found, community)["records-delta-created"]
     assert (told["documents"], told["percent"], told["redo_days"]) == (1, None, None)
     assert found["records_left"] == 2
-    assert "to be counted again" in run(events.app, "status").out
+    assert "to be counted again" in run(counted.app, "status").out
+
+
+def test_the_data_are_as_of_the_last_run_that_counted_everything(counted):
+    whole = status(counted.app)[0]["data_as_of"]
+    counted.days(DAYS[:1], each=5, first=70)
+    run(counted.app, "aggregate", "--community", "global")
+    run(counted.app, "aggregate", "--family", "usage-delta")
+    run(counted.app, "aggregate", "--end-date", DAYS[1])
+    found, _ = status(counted.app)
+    assert found["data_as_of"] == whole < found["last_run"]["as_of"]
+    run(counted.app, "aggregate")
+    assert status(counted.app)[0]["data_as_of"] > whole
 
 
 def test_a_run_that_failed_needs_attention(events):
@@ -166,68 +243,16 @@ def test_a_run_that_failed_needs_attention(events):
     assert run(events.app, "status").exit_code == 0
 
 
-def test_dead_letters_need_attention(events, client, names):
-    run(events.app, "aggregate")
-    letter = {
-        "index": names.events_month("view", "2026-01"),
-        "id": "a",
-        "op_type": "index",
-        "reason": "It has no number.",
-        "refused_at": "2026-01-01T00:00:00+00:00",
-        "source": {},
-    }
-    client.index(index=names.dead_letter, body=letter, refresh=True)
-    found, code = status(events.app)
-    assert (code, found["dead_letters"]["count"]) == (1, 1)
-    (problem,) = found["problems"]
-    assert "It has no number." in problem and "usage-events replay" in problem
-
-
-def test_who_holds_a_lock_is_told(events):
-    run(events.app, "aggregate")
-    lock = ClusterLock(events.client, events.names.bookmarks, LOCK, "mine", 60)
-    lock.acquire()
-    try:
-        found, code = status(events.app)
-        assert "aggregation: run mine on" in run(events.app, "status").out
-    finally:
-        lock.release()
-    assert code == 0 and "run mine on" in found["locks"]["aggregation"]
-    assert status(events.app)[0]["locks"]["aggregation"] is None
-
-
-def test_a_scheduled_task_at_work_is_told(events):
-    run(events.app, "aggregate")
-    lock = ClusterLock(events.client, events.names.bookmarks, CATCHING_UP, "mine", 60)
-    lock.acquire()
-    try:
-        assert "scheduled task: run mine on" in run(events.app, "status").out
-    finally:
-        lock.release()
-
-
-def test_a_community_that_is_asked_for_is_shown_by_family(events, community):
-    run(events.app, "aggregate")
-    with events.app.app_context():
-        slug = content.slug_of(community)
-    done = run(events.app, "status", "--community", slug)
-    assert slug in done.out and "usage-snapshot" in done.out
-    assert "the instance" not in done.out
-    found, _ = status(events.app, "--community", community, "--community", "global")
-    assert [c["community_id"] for c in found["communities"]] == ["global", community]
-    assert found["communities"][1]["slug"] == slug
-
-
-def test_wrong_use_is_one_sentence(fresh):
-    done = run(fresh, "status", "--community", "nowhere")
+def test_wrong_use_is_one_sentence(app):
+    done = run(app, "status", "--community", "nowhere")
     assert done.exit_code == 2 and "There is no community 'nowhere'" in done.err
-    done = run(fresh, "status", "--community", "global", "--all")
+    done = run(app, "status", "--community", "global", "--all")
     assert done.exit_code == 2 and len(done.err.splitlines()) == 1
 
 
-def test_a_cluster_that_is_away_is_one_sentence(fresh, monkeypatch):
-    monkeypatch.setitem(fresh.config, "SEARCH_HOSTS", ["localhost:1"])
-    done = run(fresh, "status")
+def test_a_cluster_that_is_away_is_one_sentence(app, monkeypatch):
+    monkeypatch.setitem(app.config, "SEARCH_HOSTS", ["localhost:1"])
+    done = run(app, "status")
     assert done.exit_code == 3 and len(done.err.splitlines()) == 1
 
 
@@ -247,38 +272,45 @@ def requests():
         Transport.perform_request = send
 
 
-def test_a_thousand_communities_are_not_a_thousand_requests(events):
-    run(events.app, "aggregate")
+def test_many_communities_are_not_as_many_requests(counted, monkeypatch):
+    # both pages of the communities are read
+    monkeypatch.setattr(aggregation_status, "PAGE", 30)
     with requests() as few:
-        status(events.app)
-    more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(1500)]
-    events.days(DAYS[:1], each=1, communities=more)
-    run(events.app, "aggregate", "--family", "usage-delta")
+        status(counted.app)
+    more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(45)]
+    counted.days(DAYS[:1], each=1, communities=more)
+    run(counted.app, "aggregate", "--family", "usage-delta")
     with requests() as many:
-        found, _ = status(events.app)
+        found, _ = status(counted.app)
     assert len(many) == len(few) < 60
     with requests() as all_of_them:
-        found, _ = status(events.app, "--all")
-    assert len(found["communities"]) == 1502
+        found, _ = status(counted.app, "--all")
+    assert len(found["communities"]) == 47
     assert len(all_of_them) <= len(few) + 5
-    done = run(events.app, "status", "--all")
+    done = run(counted.app, "status", "--all")
     assert all(community in done.out for community in more)
 
 
-def test_the_largest_communities_are_shown_and_the_others_are_counted(fresh):
-    with fresh.app_context():
-        communities = [content.make_community() for _ in range(12)]
-        for number, community in enumerate(communities[:3]):
-            for _ in range(3 - number):
-                content.make_record(communities=[community])
-        for community in communities[3:]:
-            content.make_record(communities=[community])
-    run(fresh, "generate-community-events")
-    found, _ = status(fresh)
-    shown = [c["community_id"] for c in found["communities"]]
-    assert len(shown) == 11 and shown[:3] == ["global", *communities[:2]]
-    assert found["communities_total"] == 12
-    assert "2 more communities: use --all" in run(fresh, "status").out
+def test_a_late_event_of_a_complete_day_is_a_correction(counted):
+    assert run(counted.app, "status", "--corrections", "--json").document == {
+        "corrections": []
+    }
+    counted.days(DAYS[:1], each=5, first=70)
+    run(counted.app, "aggregate")
+    done = run(counted.app, "status", "--corrections")
+    assert f"{DAYS[0]}: new events, views 6 → 11" in done.out
+
+
+def test_what_was_written_since_the_last_run_is_told(counted):
+    before, _ = status(counted.app)
+    assert before["changes"] == {"usage": 0, "records": 0}
+    counted.days(DAYS[:1], each=5, first=70)
+    with counted.app.app_context():
+        content.make_record()
+    run(counted.app, "generate-community-events")
+    after, _ = status(counted.app)
+    assert after["changes"] == {"usage": 5, "records": 2}
+    assert "5 writes not processed yet" in run(counted.app, "status").out
 
 
 def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client, names):
@@ -313,20 +345,18 @@ def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client,
     assert run(fresh, "status", "--corrections", "--all").exit_code == 2
 
 
-def test_a_late_event_of_a_complete_day_is_a_correction(events):
-    run(events.app, "aggregate")
-    assert run(events.app, "status", "--corrections", "--json").document == {
-        "corrections": []
-    }
-    events.days(DAYS[:1], each=5, first=70)
-    run(events.app, "aggregate")
-    done = run(events.app, "status", "--corrections")
-    assert f"{DAYS[0]}: new events, views 6 → 11" in done.out
-
-
-def test_nothing_is_changed(events, client, names):
-    run(events.app, "aggregate")
-    everything = f"{names.prefix}*stats-*"
-    before = positions_of_all(client, everything)
-    status(events.app)
-    assert positions_of_all(client, everything) == before
+def test_the_largest_communities_are_shown_and_the_others_are_counted(
+    fresh, monkeypatch
+):
+    monkeypatch.setattr(status_service, "LARGEST", 2)
+    with fresh.app_context():
+        recids = [content.make_record() for _ in range(3)]
+        communities = [content.make_community() for _ in range(4)]
+        for number, community in enumerate(communities):
+            content.include_in_bulk(recids[number:] or recids[2:], community)
+    run(fresh, "generate-community-events")
+    found, _ = status(fresh)
+    shown = [c["community_id"] for c in found["communities"]]
+    assert shown == ["global", *communities[:2]]
+    assert found["communities_total"] == 4
+    assert "2 more communities: use --all" in run(fresh, "status").out

@@ -17,8 +17,10 @@ from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.services.event_reindexing import LOCK as MIGRATION
 
 from ..aggregations.usage.build import BLUE, Events, changed
+from ..conftest import remove_statistics
 from ..helpers import content
 from ..helpers.commands import run
+from ..helpers.layers import records, sources
 from ..helpers.processes import Forked, kill_me
 
 DAYS = ["2026-03-01", "2026-03-04", "2026-03-05"]
@@ -26,21 +28,36 @@ TODAY = datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture()
-def counted(request, app, client, names, prepared):
-    """Return a record and usage events of a few days, counted."""
+def events(request, app, client, names, layers):
+    """Return usage events of a few days; a record exists, too."""
 
-    def make():
+    def make_record():
         request.getfixturevalue("fresh")
         with app.app_context():
-            content.make_record()
+            return content.make_record()
+
+    def make():
+        layers.get(f"{__name__} record", make_record, records)
+        remove_statistics(client, names)
         found = Events(app, client, names)
         found.days(DAYS)
         found.days(DAYS[1:2], kind="download", first=40)
         assert run(app, "generate-community-events").exit_code == 0
-        assert run(app, "aggregate").exit_code == 0
         return found
 
-    return prepared.get(__name__, make)
+    return layers.get(f"{__name__} sources", make, sources)
+
+
+@pytest.fixture()
+def counted(app, events, layers):
+    """Return the usage events; they and the record are counted."""
+
+    def make():
+        layers.remove_counted()
+        assert run(app, "aggregate").exit_code == 0
+
+    layers.get(f"{__name__} counted", make)
+    return events
 
 
 def read(app, family, *arguments, community="global"):
@@ -164,8 +181,8 @@ def test_the_table_has_a_line_for_each_day(family, counted):
         (["--community", "nowhere"], "There is no community 'nowhere'"),
     ],
 )
-def test_wrong_use_of_read_is_one_sentence(arguments, sentence, fresh):
-    done = run(fresh, "read", "--family", "usage-delta", *arguments)
+def test_wrong_use_of_read_is_one_sentence(arguments, sentence, app):
+    done = run(app, "read", "--family", "usage-delta", *arguments)
     assert done.exit_code == 2
     assert sentence in done.err and len(done.err.splitlines()) == 1
 

@@ -43,18 +43,40 @@ MONTH_KEYS = {
 @pytest.fixture()
 def usage(app, client, names):
     """Return usage events of an instance that has none yet, and known records."""
+    with app.app_context():
+        yield no_months(app, client, names)
+
+
+def no_months(app, client, names):
+    """Remove all usage events; return those of an instance with known records."""
     remove_statistics(client, names)
     client.indices.delete(index=f"{names.prefix}backup-*", ignore=[404])
-    with app.app_context():
-        yield Usage(app, client, names, records=10)
+    return Usage(app, client, names, records=10)
 
 
 @pytest.fixture()
 def two_months(usage):
     """Return usage events with a month of views and one of downloads."""
+    return with_two_months(usage)
+
+
+def with_two_months(usage):
+    """Create a month of views and one of downloads."""
     usage.legacy("view", "2026-03", 60)
     usage.legacy("download", "2026-04", 40)
     return usage
+
+
+@pytest.fixture()
+def migrated(app, client, names, prepared):
+    """Return usage events of two months that are migrated, and the report as JSON."""
+
+    def make():
+        usage = with_two_months(no_months(app, client, names))
+        return usage, call(usage, "usage-events migrate --json").document
+
+    with app.app_context():
+        yield prepared.get(f"{__name__} migrated", make)
 
 
 def call(usage, *words):
@@ -94,16 +116,15 @@ def call_help(app, command):
     return run(app, *command.split(), "--help").out
 
 
-def test_json_report_has_the_documented_shape(two_months):
-    done = call(two_months, "usage-events migrate --json")
-    report = done.document
+def test_json_report_has_the_documented_shape(migrated):
+    usage, report = migrated
     assert {"completed", "stopped", "events_copied", "seconds"} <= set(report)
     assert report["completed"] is True and report["stopped"] is None
     assert report["events_copied"] == 100 and report["seconds"] > 0
     assert set(report["event_types"]) == {"view", "download"}
     month = report["event_types"]["view"]["months"]["2026-03"]
     assert set(month) >= MONTH_KEYS
-    names = two_months.names
+    names = usage.names
     assert month["state"] == "done" and month["switched"] is True
     assert month["source_index"] == names.events_month("view", "2026-03")
     assert month["target_index"] == names.events_target("view", "2026-03")
@@ -112,6 +133,43 @@ def test_json_report_has_the_documented_shape(two_months):
     assert month["verified"] == {"count": True, "checksum": True, "enrichment": True}
     assert month["block_seconds"] > 0
     assert month["errors"] == [] and month["retry"] is None
+
+
+def test_deleting_asks_first(migrated):
+    usage, _ = migrated
+    done = call(usage, "usage-events cleanup")
+    assert done.exit_code == 1 and "Permanently delete" in done.out
+    backup = usage.names.events_backup("view", "2026-03")
+    assert usage.client.indices.exists(index=backup)
+
+
+def test_verify_cleanup_and_rollback_by_command(migrated):
+    usage, _ = migrated
+    checked = call(usage, "usage-events verify")
+    assert checked.exit_code == 0
+    assert checked.out.count("holds all events of its backup") == 2
+    checks = call(usage, "usage-events verify --json").document
+    assert [c["same"] for c in checks] == [True, True]
+
+    view = usage.names.events_backup("view", "2026-03")
+    dry = call(usage, "usage-events cleanup --months 2026-03 --dry-run")
+    assert f"{view}: would be deleted" in dry.out
+    assert usage.client.indices.exists(index=view)
+    unasked = call(usage, "usage-events cleanup --months 2026-03 --json")
+    assert_refused(unasked, "add --yes")
+    deleted = call(usage, "usage-events cleanup --months 2026-03 --yes")
+    assert f"{view}: deleted" in deleted.out
+    assert not usage.client.indices.exists(index=view)
+
+    late = call(usage, "usage-events rollback --months 2026-03 --yes")
+    assert late.exit_code == 1 and "its backup was deleted" in late.out
+    unasked = call(usage, "usage-events rollback --months 2026-04 --json")
+    assert_refused(unasked, "add --yes")
+    back = call(usage, "usage-events rollback --months 2026-04 --json --yes")
+    assert back.exit_code == 0
+    outcome = {m["event_type"]: m for m in back.document}
+    download = usage.names.events_backup("download", "2026-04")
+    assert outcome["download"]["index"] == download
 
 
 def test_event_types_and_months_are_all_that_is_migrated(two_months):
@@ -173,9 +231,8 @@ def test_a_stopped_run_is_exit_code_3_and_status_shows_how_far_it_is(two_months)
     assert call(two_months, "migrate-events").exit_code == 0
 
 
-def test_status_tells_how_many_events_came_after_the_migration(two_months):
-    usage = two_months
-    call(usage, "migrate-events")
+def test_status_tells_how_many_events_came_after_the_migration(migrated):
+    usage, _ = migrated
     told = "1 events are not enriched"
     assert told not in call(usage, "usage-events status").out
     usage.client.index(
@@ -218,43 +275,6 @@ def test_a_task_does_the_same_and_can_be_followed(two_months):
     status = call(two_months, "usage-events status --json").document
     assert {m["state"] for m in status["months"]} == {"done"}
     assert call(two_months, "migrate-events --async --json").document["task"]
-
-
-def test_verify_cleanup_and_rollback_by_command(two_months):
-    call(two_months, "migrate-events")
-    checked = call(two_months, "usage-events verify")
-    assert checked.exit_code == 0
-    assert checked.out.count("holds all events of its backup") == 2
-    checks = call(two_months, "usage-events verify --json").document
-    assert [c["same"] for c in checks] == [True, True]
-
-    view = two_months.names.events_backup("view", "2026-03")
-    dry = call(two_months, "usage-events cleanup --months 2026-03 --dry-run")
-    assert f"{view}: would be deleted" in dry.out
-    assert two_months.client.indices.exists(index=view)
-    unasked = call(two_months, "usage-events cleanup --months 2026-03 --json")
-    assert_refused(unasked, "add --yes")
-    deleted = call(two_months, "usage-events cleanup --months 2026-03 --yes")
-    assert f"{view}: deleted" in deleted.out
-    assert not two_months.client.indices.exists(index=view)
-
-    late = call(two_months, "usage-events rollback --months 2026-03 --yes")
-    assert late.exit_code == 1 and "its backup was deleted" in late.out
-    unasked = call(two_months, "usage-events rollback --months 2026-04 --json")
-    assert_refused(unasked, "add --yes")
-    back = call(two_months, "usage-events rollback --months 2026-04 --json --yes")
-    assert back.exit_code == 0
-    outcome = {m["event_type"]: m for m in back.document}
-    download = two_months.names.events_backup("download", "2026-04")
-    assert outcome["download"]["index"] == download
-
-
-def test_deleting_asks_first(two_months):
-    call(two_months, "migrate-events")
-    done = call(two_months, "usage-events cleanup")
-    assert done.exit_code == 1 and "Permanently delete" in done.out
-    backup = two_months.names.events_backup("view", "2026-03")
-    assert two_months.client.indices.exists(index=backup)
 
 
 def test_bookmarks_are_cleared_with_and_without_the_half_filled_target(two_months):

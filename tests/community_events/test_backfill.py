@@ -3,8 +3,6 @@
 
 """The back-fill writes the events of changes made by InvenioRDM's own services."""
 
-import time
-
 import pytest
 
 from invenio_stats_dashboard.community_events.lookup import RecordLookup
@@ -19,9 +17,9 @@ from tests.helpers.statistics import (
 
 
 @pytest.fixture()
-def generate(fresh):
+def generate(app, emptied):
     """Return the service's method that generates community events."""
-    service = fresh.extensions["invenio-stats-dashboard"].community_stats_service
+    service = app.extensions["invenio-stats-dashboard"].community_stats_service
     return service.generate_record_community_events
 
 
@@ -38,28 +36,28 @@ LATER = "2100-01-01T00:00:00"
 def test_a_record_in_no_community_exists(generate, client, names):
     recid = content.make_record()
     generate()
-    (event,) = community_events(client, names)
+    (event,) = community_events(client, names, recid)
     assert (event["recid"], event["community_id"]) == (recid, "global")
     assert (event["event_type"], event["cause"]) == ("added", "backfill")
 
 
-def test_a_record_is_in_each_of_its_communities(generate, client, names, fresh):
+def test_a_record_is_in_each_of_its_communities(generate, client, names, app):
     one, two = content.make_community(), content.make_community()
     recid = content.make_record(communities=[one])
     both = content.make_record(communities=[one, two])
     generate()
-    assert _in(client, names, fresh, recid, LATER) == (one,)
-    assert _in(client, names, fresh, both, LATER) == tuple(sorted([one, two]))
+    assert _in(client, names, app, recid, LATER) == (one,)
+    assert _in(client, names, app, both, LATER) == tuple(sorted([one, two]))
     evidence = {
         e["evidence"]
-        for e in community_events(client, names)
+        for record in (recid, both)
+        for e in community_events(client, names, record)
         if e["community_id"] != "global"
     }
     assert evidence == {"request"}
 
 
-def test_an_accepted_submission_dates_the_addition(generate, client, names):
-    community = content.make_community()
+def test_an_accepted_submission_dates_the_addition(generate, community, client, names):
     recid = content.make_draft()
     content.accept(content.submit(recid, community))
     generate()
@@ -72,17 +70,21 @@ def test_an_accepted_submission_dates_the_addition(generate, client, names):
     assert event["event_date"] >= event["record_created_date"]
 
 
-def test_a_request_that_is_not_accepted_adds_nothing(generate, client, names):
-    community = content.make_community()
-    recid = content.make_record()
+def test_a_request_that_is_not_accepted_adds_nothing(
+    generate, community, client, names
+):
+    recid, draft = content.make_record(), content.make_draft()
     content.request_inclusion(recid, community)
-    content.submit(content.make_draft(), community)
+    content.submit(draft, community)
     generate()
-    assert [e["community_id"] for e in community_events(client, names)] == ["global"]
+    (event,) = community_events(client, names, recid)
+    assert event["community_id"] == "global"
+    assert community_events(client, names, draft) == []
 
 
-def test_records_added_in_bulk_are_dated_by_their_creation(generate, client, names):
-    community = content.make_community()
+def test_records_added_in_bulk_are_dated_by_their_creation(
+    generate, community, client, names
+):
     recid = content.make_record()
     content.include_in_bulk([recid], community)
     generate()
@@ -92,20 +94,19 @@ def test_records_added_in_bulk_are_dated_by_their_creation(generate, client, nam
 
 
 def test_a_removed_record_was_included_until_its_parent_changed(
-    generate, client, names, fresh
+    generate, community, client, names, app
 ):
-    community = content.make_community()
     recid = content.make_record(communities=[community])
     content.remove(recid, community)
     generate()
     added, removed, _ = community_events(client, names, recid)
     assert (added["evidence"], removed["evidence"]) == ("request", "parent")
     assert (added["event_type"], removed["event_type"]) == ("added", "removed")
-    assert _in(client, names, fresh, recid, LATER) == ()
+    assert _in(client, names, app, recid, LATER) == ()
 
 
 def test_a_moved_record_leaves_one_community_and_joins_the_other(
-    generate, client, names, fresh
+    generate, client, names, app
 ):
     one, two = content.make_community(), content.make_community()
     recid = content.make_record(communities=[one])
@@ -114,11 +115,12 @@ def test_a_moved_record_leaves_one_community_and_joins_the_other(
     generate()
     assert history(client, names, recid, one) == ["added", "removed"]
     assert history(client, names, recid, two) == ["added"]
-    assert _in(client, names, fresh, recid, LATER) == (two,)
+    assert _in(client, names, app, recid, LATER) == (two,)
 
 
-def test_a_record_added_removed_and_added_again_has_two_stays(generate, client, names):
-    community = content.make_community()
+def test_a_record_added_removed_and_added_again_has_two_stays(
+    generate, community, client, names
+):
     recid = content.make_record(communities=[community])
     content.remove(recid, community)
     content.include(recid, community)
@@ -135,8 +137,9 @@ def test_a_record_added_removed_and_added_again_has_two_stays(generate, client, 
     ]
 
 
-def test_a_change_after_the_back_fill_is_found_by_the_next_one(generate, client, names):
-    community = content.make_community()
+def test_a_change_after_the_back_fill_is_found_by_the_next_one(
+    generate, community, client, names
+):
     recid = content.make_record(communities=[community])
     generate()
     content.remove(recid, community)
@@ -148,9 +151,8 @@ def test_a_change_after_the_back_fill_is_found_by_the_next_one(generate, client,
 
 
 def test_a_deleted_record_leaves_and_a_restored_record_returns(
-    generate, client, names, fresh
+    generate, community, client, names, app
 ):
-    community = content.make_community()
     recid = content.make_record(communities=[community])
     content.delete_record(recid)
     generate()
@@ -162,16 +164,15 @@ def test_a_deleted_record_leaves_and_a_restored_record_returns(
     for community_id in (community, "global"):
         assert history(client, names, recid, community_id)[-1] == "added"
     assert not facts(client, names)[recid]["is_deleted"]
-    assert _in(client, names, fresh, recid, LATER) == (community,)
+    assert _in(client, names, app, recid, LATER) == (community,)
 
 
 def test_a_deletion_that_was_undone_before_installation_is_a_gap(
-    generate, client, names
+    generate, community, client, names
 ):
-    community = content.make_community()
     recid = content.make_record(communities=[community])
     # a record that is deleted and restored in the second of its creation was in it
-    time.sleep(1.1)
+    content.wait_for_the_next_second()
     content.delete_record(recid)
     content.restore_record(recid)
     generate()
@@ -182,7 +183,7 @@ def test_a_deletion_that_was_undone_before_installation_is_a_gap(
 
 
 def test_a_deleted_community_loses_its_records_until_it_is_restored(
-    generate, client, names, fresh
+    generate, client, names, app
 ):
     community = content.make_community()
     recid = content.make_record(communities=[community])
@@ -190,16 +191,15 @@ def test_a_deleted_community_loses_its_records_until_it_is_restored(
     generate()
     removed = community_events(client, names, recid)[1]
     assert (removed["event_type"], removed["evidence"]) == ("removed", "tombstone")
-    assert _in(client, names, fresh, recid, LATER) == ()
+    assert _in(client, names, app, recid, LATER) == ()
     content.restore_community(community)
     generate()
     expected = ["added", "removed", "added"]
     assert history(client, names, recid, community) == expected
-    assert _in(client, names, fresh, recid, LATER) == (community,)
+    assert _in(client, names, app, recid, LATER) == (community,)
 
 
-def test_each_version_has_a_timeline_of_its_own(generate, client, names):
-    community = content.make_community()
+def test_each_version_has_a_timeline_of_its_own(generate, community, client, names):
     first = content.make_record(communities=[community])
     second = content.new_version(first)
     generate()
@@ -211,9 +211,8 @@ def test_each_version_has_a_timeline_of_its_own(generate, client, names):
 
 
 def test_the_submission_of_a_later_version_is_not_a_second_stay(
-    generate, client, names
+    generate, community, client, names
 ):
-    community = content.make_community()
     first = content.make_draft()
     content.accept(content.submit(first, community))
     content.new_version(first)
@@ -235,9 +234,9 @@ def test_a_record_of_a_subcommunity_is_also_in_its_parent(generate, client, name
 
 
 def test_a_draft_has_no_events(generate, client, names):
-    content.make_draft()
+    recid = content.make_draft()
     generate()
-    assert community_events(client, names) == []
+    assert community_events(client, names, recid) == []
 
 
 def test_facts_are_read_for_every_kind_of_record(generate, client, names):
@@ -324,7 +323,7 @@ def test_facts_follow_the_record(generate, client, names):
     assert facts(client, names)[recid]["subcounts"]["publishers"] == ["Another press"]
 
 
-def test_a_second_run_writes_nothing(generate, client, names):
+def test_a_second_run_writes_nothing(generate, fresh, client, names):
     community = content.make_community()
     recid = content.make_record(communities=[community], files={"a.txt": b"1"})
     content.remove(recid, community)
@@ -341,7 +340,9 @@ def test_a_second_run_writes_nothing(generate, client, names):
     assert before == after
 
 
-def test_a_dry_run_writes_nothing_and_counts_what_is_missing(generate, client, names):
+def test_a_dry_run_writes_nothing_and_counts_what_is_missing(
+    generate, fresh, client, names
+):
     content.make_record(communities=[content.make_community()])
     report = generate(dry_run=True)
     assert (report.events, report.facts, report.complete) == (2, 1, False)
@@ -350,7 +351,7 @@ def test_a_dry_run_writes_nothing_and_counts_what_is_missing(generate, client, n
     assert (done.events, done.facts) == (report.events, report.facts)
 
 
-def test_only_the_requested_records_are_compared(generate, client, names):
+def test_only_the_requested_records_are_compared(generate, fresh, client, names):
     one, two = content.make_community(), content.make_community()
     first = content.make_record(communities=[one])
     second = content.make_record(communities=[two])
@@ -362,7 +363,9 @@ def test_only_the_requested_records_are_compared(generate, client, names):
     assert set(facts(client, names)) == {first, second, third}
 
 
-def test_records_are_selected_by_the_day_of_their_creation(generate, client, names):
+def test_records_are_selected_by_the_day_of_their_creation(
+    generate, fresh, client, names
+):
     recid = content.make_record()
     generate(recids=[recid])
     day = facts(client, names)[recid]["created"][:10]
@@ -372,10 +375,10 @@ def test_records_are_selected_by_the_day_of_their_creation(generate, client, nam
 
 
 def test_nothing_is_written_when_the_extension_is_disabled(
-    generate, client, names, fresh, monkeypatch
+    generate, client, names, app, monkeypatch
 ):
     recid = content.make_record()
-    monkeypatch.setitem(fresh.config, "COMMUNITY_STATS_ENABLED", False)
+    monkeypatch.setitem(app.config, "COMMUNITY_STATS_ENABLED", False)
     with pytest.raises(NotReadyError, match="COMMUNITY_STATS_ENABLED is False"):
         generate()
     assert community_events(client, names, recid) == []

@@ -3,8 +3,8 @@
 
 """After any interruption of a back-fill, running it again ends in the same state."""
 
-import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
@@ -18,21 +18,60 @@ from invenio_stats_dashboard.community_events.recorder import Recorder
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.errors import SearchUnavailableError
 from invenio_stats_dashboard.search.client import text_client
+from tests.conftest import remove_statistics
 from tests.helpers import content
+from tests.helpers.layers import records
 from tests.helpers.processes import Forked, kill_me
 from tests.helpers.statistics import community_events, documents, facts
 
 RECORDS = 6
 
 
+@dataclass(frozen=True)
+class World:
+    """A community and its records, one of which was removed from it.
+
+    Attributes:
+        community: its UUID.
+        recids: identifiers of the records.
+        events: the events that an undisturbed back-fill writes.
+    """
+
+    community: str
+    recids: list
+    events: list
+
+
 @pytest.fixture()
-def world(fresh):
-    """Create records in a community, remove one of them, and return their recids."""
-    community = content.make_community()
-    recids = [content.make_record() for _ in range(RECORDS)]
-    content.include_in_bulk(recids, community)
-    content.remove(recids[0], community)
-    return recids
+def known(request, app, client, names, layers):
+    """Return records without any statistics, and the events that they have."""
+
+    def make():
+        request.getfixturevalue("fresh")
+        community = content.make_community()
+        recids = [content.make_record() for _ in range(RECORDS)]
+        content.include_in_bulk(recids, community)
+        content.remove(recids[0], community)
+        _generation(app, names).run_all()
+        told = _told(client, names)
+        assert len(told) == 2 * RECORDS - 1
+        return World(community, recids, told)
+
+    known = layers.get(__name__, make, records)
+    remove_statistics(client, names)
+    return known
+
+
+@pytest.fixture()
+def world(known):
+    """Return the identifiers of the records."""
+    return known.recids
+
+
+@pytest.fixture()
+def expected(known):
+    """Return the events of an undisturbed back-fill."""
+    return known.events
 
 
 def _generation(app, names, page_size=1, store_class=EventStore, **options):
@@ -53,16 +92,6 @@ def _told(client, names):
     ]
 
 
-@pytest.fixture()
-def expected(world, fresh, client, names):
-    """Return the events of an undisturbed back-fill, and delete them again."""
-    _generation(fresh, names).run_all()
-    told = _told(client, names)
-    assert len(told) == 2 * RECORDS - 1
-    client.indices.delete(index=f"{names.prefix}stats-*")
-    return told
-
-
 class _KilledBetween(EventStore):
     """Dies after the events of a page are stored and before its facts are."""
 
@@ -77,12 +106,12 @@ class _KilledBetween(EventStore):
 
 
 def test_a_run_killed_between_events_and_facts_is_resumed(
-    expected, world, fresh, client, names
+    expected, world, app, client, names
 ):
-    run = _generation(fresh, names, store_class=_KilledBetween)
-    assert Forked(fresh, run.run_all).wait() is None
+    run = _generation(app, names, store_class=_KilledBetween)
+    assert Forked(app, run.run_all).wait() is None
     assert len(facts(client, names)) < RECORDS
-    report = _generation(fresh, names).run_all()
+    report = _generation(app, names).run_all()
     assert report.complete
     assert _told(client, names) == expected
     assert set(facts(client, names)) == set(world)
@@ -90,18 +119,18 @@ def test_a_run_killed_between_events_and_facts_is_resumed(
 
 @pytest.mark.parametrize("pages", [1, 5])
 def test_a_run_killed_after_some_pages_is_resumed_at_its_position(
-    pages, expected, fresh, client, names
+    pages, expected, app, client, names
 ):
     def die(progress):
         if progress.records >= pages:
             kill_me()
 
-    run = _generation(fresh, names)
+    run = _generation(app, names)
     run._progress, run._show_pace = die, _Always()
-    assert Forked(fresh, run.run_all).wait() is None
+    assert Forked(app, run.run_all).wait() is None
     state = backfill_state(client, names)
     assert not state.complete and state.seen == pages
-    report = _generation(fresh, names).run_all()
+    report = _generation(app, names).run_all()
     assert report.resumed and report.complete
     assert report.records == RECORDS - pages
     assert _told(client, names) == expected
@@ -110,7 +139,7 @@ def test_a_run_killed_after_some_pages_is_resumed_at_its_position(
 
 
 def test_a_run_ended_by_its_progress_callback_is_resumed_at_its_position(
-    expected, fresh, client, names
+    expected, app, client, names
 ):
     class EndedError(Exception):
         pass
@@ -119,12 +148,12 @@ def test_a_run_ended_by_its_progress_callback_is_resumed_at_its_position(
         if progress.records >= 2:
             raise EndedError
 
-    run = _generation(fresh, names)
+    run = _generation(app, names)
     run._save_every, run._progress, run._show_pace = 3600.0, end, _Always()
     with pytest.raises(EndedError):
         run.run_all()
     assert backfill_state(client, names).seen == 2
-    report = _generation(fresh, names).run_all()
+    report = _generation(app, names).run_all()
     assert report.resumed and report.complete and report.records == RECORDS - 2
     assert _told(client, names) == expected
 
@@ -137,43 +166,99 @@ class _Always:
         return True
 
 
-def test_a_record_that_appears_behind_the_position_is_found(
-    world, fresh, client, names
+def test_two_concurrent_runs_write_each_event_once(expected, app, client, names):
+    runs = [Forked(app, lambda: _generation(app, names, 2).run_all()) for _ in "ab"]
+    reports = [run.wait() for run in runs]
+    assert all(report.complete for report in reports)
+    assert sum(report.events for report in reports) == len(expected)
+    assert _told(client, names) == expected
+
+
+def test_a_broken_database_connection_is_one_sentence(world, app):
+    db.session.remove()
+    pages = MembershipReader(db.engine, page_size=1).select().pages()
+    next(pages)
+    with sa.create_engine(db.engine.url).connect() as other:
+        other.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    with pytest.raises(DatabaseUnavailableError, match="did not answer") as caught:
+        list(pages)
+    assert caught.value.exit_code == 3
+    db.engine.dispose()
+
+
+def test_an_unreachable_database_is_one_sentence():
+    engine = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
+    with pytest.raises(DatabaseUnavailableError, match="did not answer"):
+        MembershipReader(engine).select().count()
+
+
+def test_a_finished_state_without_events_does_not_count_as_complete(
+    world, app, client, names
 ):
+    _generation(app, names).run_all()
+    assert backfill_state(client, names).complete
+    client.indices.delete(index=f"{names.community_events}-*")
+    time.sleep(0.1)
+    assert not backfill_state(client, names).complete
+
+
+def test_facts_in_a_relocating_shard_are_waited_for(world, app, client, names):
+    """For each document, an ``_mget`` can return an error within a 200 response."""
+    _generation(app, names).run_all()
+    index = names.record_facts
+    (shard,) = client.cat.shards(index=index, params={"format": "json", "h": "node"})
+    away = {"index": index, "shard": 0, "node": shard["node"], "allow_primary": True}
+    client.cluster.reroute(body={"commands": [{"cancel": away}]})
+    assert set(EventStore(text_client(app), names).facts(world)) == set(world)
+
+
+# -- tests that change records --------------------------------------------------------
+
+
+@pytest.fixture()
+def few(fresh):
+    """Return a community with two records that a test may change."""
+    community = content.make_community()
+    recids = [content.make_record() for _ in "12"]
+    content.include_in_bulk(recids, community)
+    return World(community, recids, [])
+
+
+def test_a_record_that_appears_behind_the_position_is_found(few, app, client, names):
     made = []
 
     def make_more(progress):
-        if progress.records == RECORDS and not made:
+        if progress.records == len(few.recids) and not made:
             made.extend(content.make_record() for _ in range(4))
 
-    run = _generation(fresh, names)
+    run = _generation(app, names)
     run._progress, run._show_pace = make_more, _Always()
     run.run_all()
     found = {e["recid"] for e in community_events(client, names)}
-    assert found == {*world, *made}
+    assert found == {*few.recids, *made}
 
 
 @pytest.mark.parametrize("end", ["remove", "delete_community"])
 def test_a_membership_that_ends_during_a_run_ends_in_the_events(
-    end, world, fresh, client, names
+    end, few, app, client, names
 ):
-    recid = world[3]
-    community = next(
-        e["community_id"]
-        for e in _dry_events(fresh, recid)
-        if e["community_id"] != "global"
-    )
+    recid, community = few.recids[0], few.community
     ended = []
 
     def end_it(progress):
-        if progress.records == RECORDS and not ended:
+        if progress.records == len(few.recids) and not ended:
             if end == "remove":
                 content.remove(recid, community)
             else:
                 content.delete_community(community)
             ended.append(recid)
 
-    run = _generation(fresh, names)
+    run = _generation(app, names)
     run._progress, run._show_pace = end_it, _Always()
     run.run_all()
     last = [
@@ -184,26 +269,11 @@ def test_a_membership_that_ends_during_a_run_ends_in_the_events(
     assert last == ["added", "removed"]
 
 
-def _dry_events(app, recid):
-    from invenio_stats_dashboard.community_events.evidence import truth_of
-
-    (row,) = MembershipReader(db.engine).rows([recid])
-    return [{"community_id": stay.community_id} for stay in truth_of(row).stays]
-
-
-def test_two_concurrent_runs_write_each_event_once(expected, fresh, client, names):
-    runs = [Forked(fresh, lambda: _generation(fresh, names, 2).run_all()) for _ in "ab"]
-    reports = [run.wait() for run in runs]
-    assert all(report.complete for report in reports)
-    assert sum(report.events for report in reports) == len(expected)
-    assert _told(client, names) == expected
-
-
 def test_an_event_that_a_search_does_not_find_yet_is_not_written_twice(
-    world, fresh, client, names
+    few, app, client, names
 ):
-    rows = MembershipReader(db.engine).rows(world)
-    subcounts = fresh.extensions["invenio-stats-dashboard"].subcounts
+    rows = MembershipReader(db.engine).rows(few.recids)
+    subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     store = EventStore(client, names)
     store.ensure_templates()
     recorder = Recorder(store, subcounts)
@@ -212,8 +282,8 @@ def test_an_event_that_a_search_does_not_find_yet_is_not_written_twice(
     client.indices.put_settings(
         index=names.community_events, body={"index.refresh_interval": "-1"}
     )
-    content.delete_record(world[1])
-    (row,) = MembershipReader(db.engine).rows([world[1]])
+    content.delete_record(few.recids[1])
+    (row,) = MembershipReader(db.engine).rows([few.recids[1]])
     deleted = recorder.record([row], "deleted")
     again = recorder.record([row], "backfill")
     assert (first.events, deleted.events) == (len(before), 2)
@@ -224,33 +294,37 @@ def test_an_event_that_a_search_does_not_find_yet_is_not_written_twice(
     }
 
 
-def test_temporarily_refused_writes_are_repeated(world, fresh, client, names):
-    _generation(fresh, names).run_all()
+def test_temporarily_refused_writes_are_repeated(few, app, client, names):
+    _generation(app, names).run_all()
     told = _told(client, names)
-    content.delete_record(world[2])
+    content.delete_record(few.recids[1])
     _block(client, names, True)
     reasons = []
-    unblock = threading.Timer(2, _block, (client, names, False))
-    unblock.start()
-    report = _generation(fresh, names, waiting=reasons.append, limit=30).run_all()
-    unblock.join()
+
+    def wait(reason):
+        reasons.append(reason)
+        if len(reasons) == 2:
+            _block(client, names, False)
+
+    report = _generation(app, names, waiting=wait, limit=30).run_all()
     assert report.events == 2
     assert len(_told(client, names)) == len(told) + 2
-    assert any("cluster_block_exception" in reason for reason in reasons)
+    assert len(reasons) == 2
+    assert all("cluster_block_exception" in reason for reason in reasons)
 
 
 def test_permanently_refused_writes_stop_a_run_and_the_next_one_continues(
-    world, fresh, client, names
+    few, app, client, names
 ):
-    _generation(fresh, names).run_all()
-    content.delete_record(world[2])
+    _generation(app, names).run_all()
+    content.delete_record(few.recids[1])
     _block(client, names, True)
     with pytest.raises(SearchUnavailableError, match="again") as caught:
-        _generation(fresh, names, limit=0.5).run_all()
+        _generation(app, names, limit=0.5).run_all()
     assert caught.traceback  # references everything that the run has left behind
     assert _open_transactions() == 0
     _block(client, names, False)
-    assert _generation(fresh, names).run_all().events == 2
+    assert _generation(app, names).run_all().events == 2
 
 
 def test_a_record_with_a_refused_event_does_not_count_as_known(
@@ -298,50 +372,7 @@ def _block(client, names, blocked):
     )
 
 
-def test_a_broken_database_connection_is_one_sentence(world, fresh):
-    db.session.remove()
-    pages = MembershipReader(db.engine, page_size=1).select().pages()
-    next(pages)
-    with sa.create_engine(db.engine.url).connect() as other:
-        other.execute(
-            sa.text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        )
-    with pytest.raises(DatabaseUnavailableError, match="did not answer") as caught:
-        list(pages)
-    assert caught.value.exit_code == 3
-    db.engine.dispose()
-
-
-def test_an_unreachable_database_is_one_sentence():
-    engine = sa.create_engine("postgresql+psycopg2://nobody@localhost:1/nothing")
-    with pytest.raises(DatabaseUnavailableError, match="did not answer"):
-        MembershipReader(engine).select().count()
-
-
-def test_a_finished_state_without_events_does_not_count_as_complete(
-    world, fresh, client, names
-):
-    _generation(fresh, names).run_all()
-    assert backfill_state(client, names).complete
-    client.indices.delete(index=f"{names.community_events}-*")
-    time.sleep(0.1)
-    assert not backfill_state(client, names).complete
-
-
 def test_an_instance_without_records_can_be_complete(fresh, client, names):
     assert not backfill_state(client, names).complete
     assert _generation(fresh, names).run_all().complete
     assert backfill_state(client, names).complete
-
-
-def test_facts_in_a_relocating_shard_are_waited_for(world, fresh, client, names):
-    """For each document, an ``_mget`` can return an error within a 200 response."""
-    _generation(fresh, names).run_all()
-    index = names.record_facts
-    (shard,) = client.cat.shards(index=index, params={"format": "json", "h": "node"})
-    away = {"index": index, "shard": 0, "node": shard["node"], "allow_primary": True}
-    client.cluster.reroute(body={"commands": [{"cancel": away}]})
-    assert set(EventStore(text_client(fresh), names).facts(world)) == set(world)

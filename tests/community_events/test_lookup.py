@@ -9,12 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from invenio_stats_dashboard import subcounts
+from invenio_stats_dashboard.community_events import store as event_store
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.evidence import truth_of
 from invenio_stats_dashboard.community_events.facts import FactsReader
 from invenio_stats_dashboard.community_events.lookup import RecordLookup
 from invenio_stats_dashboard.community_events.resolver import DatabaseResolver
-from invenio_stats_dashboard.community_events.store import PAGE, EventStore
+from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.community_events.timeline import Timeline, compare
 from invenio_stats_dashboard.search.client import text_client
 from tests.helpers import content
@@ -68,8 +69,9 @@ def test_it_makes_no_difference_whether_the_client_decodes(store, client, names,
     }
 
 
-def test_more_records_than_fit_one_request_are_found(store, client, names):
-    numbers = range(2300)
+def test_more_records_than_fit_one_request_are_found(store, client, names, monkeypatch):
+    monkeypatch.setattr(event_store, "MAX_RECIDS", 100)
+    numbers = range(230)
     _write(store, *numbers)
     recids = [f"r{n}" for n in numbers]
     found = RecordLookup(client, names, REGISTRY).get(recids)
@@ -77,9 +79,12 @@ def test_more_records_than_fit_one_request_are_found(store, client, names):
     assert all(found[r].timeline.communities() == ("a",) for r in recids)
 
 
-def test_more_events_than_fit_one_page_are_found(store, client, names):
+def test_more_events_than_fit_one_page_are_found(store, client, names, monkeypatch):
+    # two full pages and a third one; several requests for the last events
+    monkeypatch.setattr(event_store, "PAGE", 100)
+    monkeypatch.setattr(event_store, "MAX_RECIDS", 50)
     _write(store, 1)
-    places, first = PAGE * 2 + 6, community_events(client, names, "r1")[0]
+    places, first = 206, community_events(client, names, "r1")[0]
     events = [
         CommunityEvent(
             **{

@@ -19,20 +19,26 @@ from invenio_stats_dashboard.community_events.facts import (
 from invenio_stats_dashboard.community_events.membership import MembershipReader
 from invenio_stats_dashboard.community_events.sql import EXTENSION
 from tests.helpers import content
+from tests.helpers.layers import records
 from tests.helpers.statistics import facts
 
 from .build import REGISTRY
 
 
 @pytest.fixture()
-def recids(fresh):
-    """Return five records; one of them has a removed and an ended membership."""
-    community = content.make_community()
-    made = [content.make_record() for _ in range(5)]
-    for recid in made[:2]:
-        content.include(recid, community)
-        content.remove(recid, community)
-    return made
+def recids(request, layers):
+    """Return five records; two of them have an ended membership."""
+
+    def make():
+        request.getfixturevalue("fresh")
+        community = content.make_community()
+        made = [content.make_record() for _ in range(5)]
+        for recid in made[:2]:
+            content.include(recid, community)
+            content.remove(recid, community)
+        return made
+
+    return layers.get(__name__, make, records)
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 500])
@@ -101,7 +107,7 @@ def test_the_database_and_python_find_the_same_file_extensions(fresh):
     assert told == {key: file_type(key) for key in keys}
 
 
-def test_facts_and_search_index_agree_about_files(fresh):
+def test_facts_and_search_index_agree_about_files(app):
     recid = content.make_record(files={"a.csv": b"12345", "b.pdf": b"678"})
     (row,) = MembershipReader(db.engine).rows([recid])
     read = FactsReader(REGISTRY).read(row)
@@ -128,7 +134,7 @@ def test_facts_and_search_index_agree_about_files(fresh):
     ],
 )
 @pytest.mark.parametrize("files", [None, {"a.txt": b"1"}])
-def test_the_access_status_equals_that_of_the_instance(access, files, fresh):
+def test_the_access_status_equals_that_of_the_instance(access, files, app):
     recid = content.make_record(access=access, files=files)
     (row,) = MembershipReader(db.engine).rows([recid])
     record = content.current_rdm_records_service.record_cls.pid.resolve(recid)

@@ -9,6 +9,7 @@ communities by their UUID.
 
 import itertools
 import secrets
+import time
 from copy import deepcopy
 from io import BytesIO
 
@@ -25,6 +26,7 @@ from invenio_rdm_records.proxies import (
 from invenio_requests.proxies import current_requests_service
 
 _numbers = itertools.count(1)
+_removed = [0]
 
 METADATA = {
     "title": "A record of a test",
@@ -271,6 +273,11 @@ def parent_of(recid):
     return current_rdm_records_service.read(system_identity, recid).data["parent"]["id"]
 
 
+def wait_for_the_next_second():
+    """Wait until all that was written until now was written in an earlier second."""
+    time.sleep(1.01 - time.time() % 1)
+
+
 def remove_content():
     """Remove all records, communities and requests from the database.
 
@@ -282,6 +289,12 @@ def remove_content():
     )
     db.session.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
     db.session.commit()
+    _removed[0] += 1
+
+
+def times_removed():
+    """Return how often :func:`remove_content` was called in this process."""
+    return _removed[0]
 
 
 def _edit_community(community_id, change):

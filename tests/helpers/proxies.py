@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A proxy for OpenSearch that can hold back a request or a response.
+"""Proxies for OpenSearch.
 
-A process to be killed in the middle of a write is held there, from outside, until the
-test kills it. Its code need not change for that.
+:class:`Proxy` can hold back a request or a response. A process to be killed in the
+middle of a write is held there, from outside, until the test kills it. Its code need
+not change for that. :class:`Relay` can be stopped and started like a node, but in no
+time.
 """
 
+import socket
 import threading
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
@@ -153,3 +156,77 @@ def _answer(host, method, path, headers, body):
         return None
     finally:
         connection.close()
+
+
+class Relay:
+    """Forwards connections to a node until it is stopped.
+
+    To its clients, a stopped relay is a stopped node: connections end, and the port
+    refuses new ones.
+
+    Args:
+        host: ``name:port`` of the node.
+
+    Attributes:
+        port: the port on which the relay listens.
+        address: its address.
+    """
+
+    def __init__(self, host):
+        """Start to listen on a free port."""
+        name, _, port = host.partition(":")
+        self._node, self.port = (name, int(port)), 0
+        self._listening, self._open = None, set()
+        self.start()
+        self.address = f"localhost:{self.port}"
+
+    def start(self):
+        """Listen, if the relay is stopped."""
+        if self._listening:
+            return
+        self._listening = socket.create_server(("localhost", self.port))
+        self.port = self._listening.getsockname()[1]
+        self._in_thread(self._accept, self._listening)
+
+    def stop(self):
+        """End all connections, and refuse new ones."""
+        listening, self._listening = self._listening, None
+        if listening:
+            _close(listening)
+        for connection in tuple(self._open):
+            _close(connection)
+
+    def _accept(self, listening):
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:  # it is stopped
+                return
+            try:
+                node = socket.create_connection(self._node)
+            except OSError:  # the node is stopped, too
+                _close(connection)
+                continue
+            self._open |= {connection, node}
+            self._in_thread(self._copy, connection, node)
+            self._in_thread(self._copy, node, connection)
+            if self._listening is not listening:  # stopped in the meantime
+                _close(connection)
+
+    def _copy(self, source, target):
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        for connection in (source, target):
+            _close(connection)
+            self._open.discard(connection)
+
+    def _in_thread(self, function, *arguments):
+        threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+def _close(connection):
+    """Close a socket, and wake the thread that waits for it."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

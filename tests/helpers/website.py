@@ -29,6 +29,7 @@ from invenio_stats_dashboard.custom_fields import (
 from invenio_stats_dashboard.search.names import Names
 
 from . import content, instance
+from .dates import cache_parsed_dates
 from .vocabularies import make_vocabularies
 
 PASSWORD = "a password of a test"
@@ -83,6 +84,7 @@ def website():
     Raises:
         ServicesMissingError: names the missing variable and the command that sets it.
     """
+    cache_parsed_dates()
     static = _static_files()
     with instance.place() as where:
         # binding a socket now reserves the port for the configuration
@@ -148,9 +150,12 @@ def _create(where, url, static):
             COMMUNITIES_NAMESPACES=DASHBOARD_NAMESPACE,
             COMMUNITIES_CUSTOM_FIELDS=DASHBOARD_CUSTOM_FIELDS,
             COMMUNITIES_CUSTOM_FIELDS_UI=[DASHBOARD_CUSTOM_FIELDS_UI],
+            SEND_FILE_MAX_AGE_DEFAULT=3600,
             SESSION_COOKIE_SECURE=False,
             SITE_UI_URL=url,
             SITE_API_URL=f"{url}/api",
+            # a browser that serves several tests never shows the numbers of another
+            STATS_DASHBOARD_CACHE_SECONDS=0,
             TRUSTED_HOSTS=["127.0.0.1", "localhost"],
             THEME_SITENAME="Test repository",
             WEBPACKEXT_PROJECT="invenio_assets.webpack:rspack_project",

@@ -153,11 +153,13 @@ def _receive(pipe):
 
 def _work(app, reading, writing):
     """Run jobs until there are no more."""
+    from invenio_stats_dashboard import tasks
     from invenio_stats_dashboard.aggregations.usage import month_sums
 
     from .processes import Forked
 
     month_sums.LEAST = 1  # as in the tests of the aggregations
+    tasks.FIRST_PAUSE = 0.5  # of workers, which are forked from here
     tiers.begin(tiers.SYSTEM)
 
     started = []

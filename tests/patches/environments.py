@@ -1,14 +1,21 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Environments that hold two released packages and nothing else, and their looks."""
+"""Environments that hold the code of two released packages, and their looks.
 
+Each pair of versions is installed once. Tests get copies without translations,
+templates and assets, which are two thirds of the files and which no patch concerns.
+"""
+
+import atexit
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from invenio_stats_dashboard.patches.shapes import TARGETS
@@ -37,16 +44,15 @@ class Environment:
 
     @classmethod
     def make(cls, folder, **packages):
-        """Make one with packages, each without what it needs.
+        """Make one with the code of packages, each without what it needs.
 
         Args:
             folder: where; it must not exist.
             **packages: name with underscores -> version.
         """
-        _call(UV, "venv", "--quiet", "--python", sys.executable, folder)
-        environment = cls(folder)
-        environment.install(**packages)
-        return environment
+        # with the times of files, by which Python recognises compiled code
+        shutil.copytree(_installed(**packages), folder, symlinks=True)
+        return cls(folder)
 
     def install(self, **packages):
         """Install or replace packages."""
@@ -78,15 +84,7 @@ class Environment:
 
     def look(self):
         """Return hash, mode and time of every file, less compiled ones."""
-        return {
-            str(path): (
-                hashlib.sha256(path.read_bytes()).hexdigest(),
-                path.stat().st_mode,
-                path.stat().st_mtime_ns,
-            )
-            for path in sorted(self.site_packages.rglob("*"))
-            if path.is_file() and path.suffix != ".pyc"
-        }
+        return {str(path): _look_of(path) for path in _files(self.site_packages)}
 
     def python(self, code, *arguments, **options):
         """Run code by its Python where the program of the patches is found."""
@@ -115,6 +113,37 @@ def apply_patches(*arguments, env=None, **options):
         text=True,
         **options,
     )
+
+
+@cache
+def _installed(**packages):
+    """Install packages, and return the folder of their environment."""
+    folder = Path(tempfile.mkdtemp(prefix="patches-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _call(UV, "venv", "--quiet", "--python", sys.executable, folder / "env")
+    environment = Environment(folder / "env")
+    environment.install(**packages)
+    for name in packages:
+        for path in _files(environment.site_packages / name):
+            if not path.name.endswith(".py"):
+                path.unlink()
+    return environment.folder
+
+
+def _files(folder):
+    """Return the paths of all files, less compiled ones."""
+    return sorted(
+        Path(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if not name.endswith(".pyc")
+    )
+
+
+def _look_of(path):
+    status = path.stat()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digest, status.st_mode, status.st_mtime_ns
 
 
 def _call(*arguments):

@@ -56,7 +56,7 @@ from ..helpers.stored import (
     assert_sums_of_months,
 )
 
-EXAMPLES = int(os.environ.get("HISTORIES", 6))
+EXAMPLES = int(os.environ.get("HISTORIES", 8))
 """Number of histories for each test; more of them find rarer faults."""
 
 FEW = max(1, EXAMPLES // 3)

@@ -65,7 +65,9 @@ def test_it_is_reused_while_nothing_changes(instance):
 
 
 def test_a_counted_document_belongs_to_everything(instance):
-    instance.write(instance.names.aggregates_from("usage-delta", 1), day="2026-03-01")
+    instance.write(
+        instance.names.aggregates_from("usage-delta", 1), period_start="2026-03-01"
+    )
     assert made(instance) == (2, 1, 1)
 
 

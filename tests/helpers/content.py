@@ -279,13 +279,13 @@ def wait_for_the_next_second():
 
 
 def remove_content():
-    """Remove all records, communities and requests from the database.
+    """Remove all records, communities with their OAI sets, and requests.
 
     Users, vocabularies and search indices do not change.
     """
     tables = (
         "rdm_records_metadata, rdm_records_metadata_version, rdm_parents_metadata, "
-        "rdm_drafts_metadata, communities_metadata, request_metadata"
+        "rdm_drafts_metadata, communities_metadata, request_metadata, oaiserver_set"
     )
     db.session.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
     db.session.commit()

@@ -58,7 +58,7 @@ class KnownRecords:
             return False
         found = self._documents()
         for index, id in set(found) - set(self._known):
-            self._client.delete(index=index, id=id)
+            self._client.delete(index=index, id=id, refresh=True)
             del found[index, id]
         return found == self._known
 

@@ -203,12 +203,18 @@ def usable_indexes(connection: sa.Connection) -> frozenset[IndexDefinition]:
     look-ups of a capture. Until then, look-ups without their index end at the time
     limit of their statements.
     """
-    asked, found = _usable.get(connection.engine, (0.0, frozenset()))
-    if not asked or time.monotonic() - asked > REMEMBERED:
+    found = _remembered(connection.engine)
+    if found is None:
         there = {status.name for status in index_statuses(connection) if status.exists}
         found = frozenset(index for index in INDEXES if index.name in there)
         _usable[connection.engine] = time.monotonic(), found
     return found
+
+
+def _remembered(engine: sa.Engine) -> frozenset[IndexDefinition] | None:
+    """Return the usable indexes, or None if the database must be asked."""
+    asked, found = _usable.get(engine, (0.0, None))
+    return found if time.monotonic() - asked <= REMEMBERED else None
 
 
 def require_indexes(connection: sa.Connection) -> None:
@@ -266,8 +272,12 @@ def has_all_indexes(engine: sa.Engine) -> bool:
     Raises:
         DatabaseUnavailableError: the database did not answer.
     """
-    with Database(engine, _CATALOG_TIMEOUT).transaction(PlanKind.LOOKUP) as connection:
-        return len(usable_indexes(connection)) == len(INDEXES)
+    found = _remembered(engine)
+    if found is None:
+        database = Database(engine, _CATALOG_TIMEOUT)
+        with database.transaction(PlanKind.LOOKUP) as connection:
+            found = usable_indexes(connection)
+    return len(found) == len(INDEXES)
 
 
 class DatabaseIndexes:

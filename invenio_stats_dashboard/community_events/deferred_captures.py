@@ -9,13 +9,15 @@ the first kind together. The reconciliation captures changes of both kinds.
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from opensearchpy import OpenSearch
 
+from ..search import bulk
 from ..search.names import Names
 
 KIND = "deferred-capture"
@@ -29,6 +31,9 @@ BATCH = 500
 
 PARENTS = 2000
 """Number of parents and communities that fill a batch; one scan serves all of them."""
+
+_LIMIT = 20.0
+"""Seconds to retry while OpenSearch accepts no changes."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +111,10 @@ class DeferredCaptures:
     Args:
         client: decodes responses.
         names: the instance's index names.
-        prepare: called before changes are stored, so that the index gets its mapping.
     """
 
-    def __init__(
-        self,
-        client: OpenSearch,
-        names: Names,
-        prepare: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, client: OpenSearch, names: Names) -> None:
         self._client, self._index = client, names.reindexing
-        self._prepare = prepare
 
     def add(self, changes: MembershipChanges, reason: str) -> None:
         """Store changes.
@@ -125,7 +123,6 @@ class DeferredCaptures:
             changes: the changes that live capture has noticed.
             reason: why they are deferred: :data:`NO_INDEX` or :data:`TIMEOUT`.
         """
-        self._prepare()
         self._client.index(
             index=self._index,
             id=f"{KIND}-{secrets.token_hex(8)}",
@@ -174,7 +171,7 @@ class DeferredCaptures:
 
     def remove(self, batch: DeferredBatch) -> None:
         """Remove changes that were captured."""
-        self._change([{"delete": {"_id": id_}} for id_ in batch.ids])
+        self._write(_line({"delete": {"_id": id_}}) for id_ in batch.ids)
 
     def leave_to_reconciliation(self, batch: DeferredBatch) -> None:
         """Leave changes to the reconciliation, after the database canceled a statement.
@@ -182,21 +179,13 @@ class DeferredCaptures:
         They are placed after all others that wait for the reconciliation.
         """
         left = {"state": TIMEOUT, "updated_at": datetime.now(UTC).isoformat()}
-        self._change(
-            [
-                line
-                for id_ in batch.ids
-                for line in ({"update": {"_id": id_}}, {"doc": left})
-            ]
+        self._write(
+            _line({"update": {"_id": id_}}) + _line({"doc": left}) for id_ in batch.ids
         )
 
-    def _change(self, lines: list[dict[str, Any]]) -> None:
-        """Send changes; a document that is gone needs none.
-
-        A change that OpenSearch refuses is repeated with the next batch, in which its
-        document is again.
-        """
-        self._client.bulk(index=self._index, body=lines)
+    def _write(self, actions: Iterable[bytes]) -> None:
+        """Send changes; a document that another process has removed needs none."""
+        bulk.write(self._client, self._index, list(actions), _LIMIT)
 
     def state(self) -> DeferredState:
         """Return the number of deferred captures, in one request."""
@@ -225,6 +214,10 @@ class DeferredCaptures:
             body=body,
             params={"ignore_unavailable": "true"},
         )
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(content) + b"\n"
 
 
 def _moment(row: tuple[str, str, bool, str]) -> str:

@@ -3,9 +3,8 @@
 
 """Aggregation runs that are killed at a chosen request."""
 
-from opensearchpy import Transport
-
 from ..helpers.processes import kill_me
+from ..helpers.search_requests import before_requests
 
 
 def killed_at(app, families, number, at=("",)):
@@ -20,17 +19,16 @@ def killed_at(app, families, number, at=("",)):
     Returns:
         int: the number of requests that wrote, if there were fewer.
     """
-    writes, send = [], Transport.perform_request
+    writes = []
 
-    def perform_request(transport, method, url, *args, **kwargs):
-        writing = method in ("PUT", "DELETE") or url.endswith(("_bulk", "_aliases"))
-        if writing and "lock" not in url and any(text in url for text in at):
-            writes.append(url)
+    def count(request):
+        path = request.path
+        if request.writes and "lock" not in path and any(text in path for text in at):
+            writes.append(path)
             if len(writes) == number:
                 kill_me()
-        return send(transport, method, url, *args, **kwargs)
 
-    Transport.perform_request = perform_request
     service = app.extensions["invenio-stats-dashboard"].community_stats_service
-    service.aggregate(families=families)
+    with before_requests(count):
+        service.aggregate(families=families)
     return len(writes)

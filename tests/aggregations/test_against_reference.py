@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations import runner as run_of_aggregation
 from invenio_stats_dashboard.aggregations.usage import month_sums
@@ -48,6 +47,7 @@ from ..helpers.histories import (
     of_records,
     of_usage,
 )
+from ..helpers.search_requests import before_requests
 from ..helpers.simulation import COMMUNITIES
 from ..helpers.stored import (
     StoredInstance,
@@ -110,19 +110,19 @@ def aggregate(app, monkeypatch):
 @contextmanager
 def failing_after(number):
     """Make one request fail, after a number of others, as if the process ended."""
-    send, left = Transport.perform_request, number
+    left = number
 
-    def counted(*arguments, **named):
+    def count(request):
         nonlocal left
-        # not the requests of the lock, which a thread renews
-        if left is not None and threading.current_thread() is threading.main_thread():
+        # not the requests of the lock: a thread renews it, and the next run
+        # would wait for a lock that was not released
+        in_thread = threading.current_thread() is not threading.main_thread()
+        if left is not None and not in_thread and "lock%3A" not in request.path:
             left -= 1
             if left == 0:
                 raise RunFailedError
-        return send(*arguments, **named)
 
-    with pytest.MonkeyPatch.context() as patch, suppress(RunFailedError):
-        patch.setattr(Transport, "perform_request", counted)
+    with suppress(RunFailedError), before_requests(count):
         yield
 
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.runner import LAST_RUN
 from invenio_stats_dashboard.errors import LockedError, LockLostError
 
 from ..conftest import remove_statistics
 from ..helpers.faults import until
+from ..helpers.search_requests import before_requests
 from .usage.build import Events
 
 TTL = "COMMUNITY_STATS_AGGREGATION_LOCK_TTL"
@@ -30,18 +30,17 @@ def frozen_before_its_last_write(app, told_in):
     """Aggregate; freeze before the report is stored, until the process is woken."""
     app.config[TTL] = 1
     told_in.write_text(str(os.getpid()))
-    send = Transport.perform_request
+    frozen = []
 
-    def perform_request(transport, method, url, *args, **kwargs):
-        if method == "GET" and "run%3Alast" in url:
-            Transport.perform_request = send
+    def freeze_once(request):
+        if request.method == "GET" and "run%3Alast" in request.path and not frozen:
+            frozen.append(request)
             os.kill(os.getpid(), signal.SIGSTOP)
-        return send(transport, method, url, *args, **kwargs)
 
-    Transport.perform_request = perform_request
     service = app.extensions["invenio-stats-dashboard"].community_stats_service
     try:
-        service.aggregate()
+        with before_requests(freeze_once):
+            service.aggregate()
     except LockLostError as error:
         return str(error)
     return "it did not notice"

@@ -8,13 +8,14 @@ import signal
 
 import pytest
 from celery import current_app as current_celery
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
 from tests.aggregations.usage.build import RED, Events
 from tests.helpers.brokers import unreachable_broker
 from tests.helpers.commands import run
+
+from ..helpers.search_requests import before_requests
 
 
 @pytest.fixture()
@@ -106,15 +107,13 @@ def test_snapshots_alone_are_those_of_deltas_that_are_right(events):
 def interrupted(app):
     """Aggregate by the command; Ctrl-C comes before the first bulk."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    send = Transport.perform_request
 
-    def perform_request(transport, method, url, *args, **kwargs):
-        if url.endswith("_bulk"):
+    def interrupt(request):
+        if request.path.endswith("_bulk"):
             os.kill(os.getpid(), signal.SIGINT)
-        return send(transport, method, url, *args, **kwargs)
 
-    Transport.perform_request = perform_request
-    done = run(app, "aggregate")
+    with before_requests(interrupt):
+        done = run(app, "aggregate")
     return done.exit_code, done.err
 
 

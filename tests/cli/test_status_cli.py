@@ -3,11 +3,9 @@
 
 """'status' tells the state of everything, in a bounded number of requests."""
 
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.search.lock import ClusterLock
@@ -22,6 +20,7 @@ from ..conftest import remove_statistics
 from ..helpers import content
 from ..helpers.commands import run
 from ..helpers.layers import records, sources
+from ..helpers.search_requests import sent_requests
 
 TODAY = datetime.now(UTC).date()
 DAYS = [(TODAY - timedelta(days=n)).isoformat() for n in (9, 6, 2, 0)]
@@ -256,34 +255,18 @@ def test_a_cluster_that_is_away_is_one_sentence(app, monkeypatch):
     assert done.exit_code == 3 and len(done.err.splitlines()) == 1
 
 
-@contextmanager
-def requests():
-    """Yield a list of the requests that are made meanwhile."""
-    made, send = [], Transport.perform_request
-
-    def perform_request(transport, method, url, *args, **kwargs):
-        made.append((method, url))
-        return send(transport, method, url, *args, **kwargs)
-
-    Transport.perform_request = perform_request
-    try:
-        yield made
-    finally:
-        Transport.perform_request = send
-
-
 def test_many_communities_are_not_as_many_requests(counted, monkeypatch):
     # both pages of the communities are read
     monkeypatch.setattr(aggregation_status, "PAGE", 30)
-    with requests() as few:
+    with sent_requests() as few:
         status(counted.app)
     more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(45)]
     counted.days(DAYS[:1], each=1, communities=more)
     run(counted.app, "aggregate", "--family", "usage-delta")
-    with requests() as many:
+    with sent_requests() as many:
         found, _ = status(counted.app)
     assert len(many) == len(few) < 60
-    with requests() as all_of_them:
+    with sent_requests() as all_of_them:
         found, _ = status(counted.app, "--all")
     assert len(found["communities"]) == 47
     assert len(all_of_them) <= len(few) + 5

@@ -6,7 +6,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.daily_documents import StoredDays
 from invenio_stats_dashboard.aggregations.runner import LOCK
@@ -22,6 +21,7 @@ from ..helpers import content
 from ..helpers.commands import run
 from ..helpers.layers import records, sources
 from ..helpers.processes import Forked, kill_me
+from ..helpers.search_requests import before_requests
 
 DAYS = ["2026-03-01", "2026-03-04", "2026-03-05"]
 TODAY = datetime.now(UTC).date().isoformat()
@@ -259,18 +259,17 @@ def test_killed_on_the_way_what_is_gone_is_counted_again(kill_at, counted):
     wanted = counted.found()
 
     def destroy():
-        made, send = [], Transport.perform_request
+        deletions = []
 
-        def perform_request(transport, method, url, *args, **kwargs):
-            if method == "DELETE" or url.endswith("_delete_by_query"):
-                made.append(url)
-                if len(made) == kill_at:
+        def count(request):
+            if request.method == "DELETE" or request.path.endswith("_delete_by_query"):
+                deletions.append(request)
+                if len(deletions) == kill_at:
                     kill_me()
-            return send(transport, method, url, *args, **kwargs)
 
-        Transport.perform_request = perform_request
-        run(counted.app, "destroy-indices", "--yes")
-        return len(made)
+        with before_requests(count):
+            run(counted.app, "destroy-indices", "--yes")
+        return len(deletions)
 
     assert Forked(counted.app, destroy).wait() is None, "it ended before that"
     counted.aggregate(families=None)

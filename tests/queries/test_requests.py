@@ -15,6 +15,7 @@ from invenio_stats_dashboard.queries import breakdown_sources, series_reader, to
 from invenio_stats_dashboard.queries.metrics import METRICS
 from invenio_stats_dashboard.queries.query import INTERVALS, SeriesQuery
 
+from ..helpers.search_requests import sent_requests
 from ..helpers.simulation import COMMUNITIES
 from .conftest import FIRST, LAST
 
@@ -24,16 +25,10 @@ QUERY = SeriesQuery("global", FIRST, LAST, "month", tuple(METRICS))
 
 
 @pytest.fixture()
-def sent(monkeypatch):
+def sent():
     """Return a list of the requests that are sent."""
-    found, perform = [], Transport.perform_request
-
-    def counted(self, method, url, *args, **kwargs):
-        found.append(url)
-        return perform(self, method, url, *args, **kwargs)
-
-    monkeypatch.setattr(Transport, "perform_request", counted)
-    return found
+    with sent_requests() as requests:
+        yield requests
 
 
 @pytest.mark.parametrize("interval", INTERVALS)

@@ -27,6 +27,7 @@ from invenio_stats_dashboard.search.health import HealthGate, HealthLimits
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES
 
 from ...conftest import remove_statistics
+from ...helpers.search_requests import before_requests, sent_requests
 from .build import day, record, text, timeline
 from .conftest import REGISTRY, TODAY, Known
 
@@ -252,28 +253,17 @@ def test_a_community_that_lost_its_events_loses_its_documents(aggregated):
 # -- stored contributions ---------------------------------------------------
 
 
-def test_only_what_has_changed_is_read_and_written(aggregated, monkeypatch):
+def test_only_what_has_changed_is_read_and_written(aggregated):
     aggregated.edit("r3", owner="5", data_volume=77)
-    asked = _bodies(aggregated, monkeypatch, f"{aggregated.names.record_facts}/_mget")
-    written = aggregated.aggregate(families=("records-delta-added",))
+    with sent_requests() as sent:
+        written = aggregated.aggregate(families=("records-delta-added",))
+    path = f"{aggregated.names.record_facts}/_mget"
+    asked = [request.body for request in sent if request.path.endswith(path)]
     # the days on which it was added or removed: three globally, three in A, one in B
     assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
     assert written == WriteCounts(changed=7)
     aggregated.aggregate()
     aggregated.check()
-
-
-def _bodies(known, monkeypatch, path):
-    """Return a list that collects the bodies sent to a path from now on."""
-    sent, perform = [], known.text.transport.perform_request
-
-    def seen(method, url, *args, **kwargs):
-        if url.endswith(path):
-            sent.append(kwargs["body"])
-        return perform(method, url, *args, **kwargs)
-
-    monkeypatch.setattr(known.text.transport, "perform_request", seen)
-    return sent
 
 
 @pytest.mark.parametrize("lost", ["all", "some"])
@@ -335,7 +325,7 @@ def test_a_run_interrupted_before_any_write_is_completed_by_the_next(
             *timeline(f"n{number}", number, community=A),
             *timeline(f"n{number}", number, community=f"new-{number}"),
         )
-        done = _cut_before(known, monkeypatch, number)
+        done = _cut_before(known, number)
         known.aggregate()
         known.check()
     # two notes, the contributions, six families, the bookmarks
@@ -346,23 +336,18 @@ class CutError(Exception):
     """Ends a run before a request."""
 
 
-def _cut_before(known, monkeypatch, number):
+def _cut_before(known, number):
     """Aggregate up to a number of write requests; return whether the run ended."""
     writes = []
-    with monkeypatch.context() as patch:
-        for client in (known.client, known.text):
-            perform = client.transport.perform_request
 
-            def counted(method, url, *args, perform=perform, **kwargs):
-                if method in ("PUT", "DELETE") or url.endswith("_bulk"):
-                    writes.append(url)
-                    if len(writes) >= number:
-                        raise CutError
-                return perform(method, url, *args, **kwargs)
+    def count(request):
+        if request.writes:
+            writes.append(request)
+            if len(writes) >= number:
+                raise CutError
 
-            patch.setattr(client.transport, "perform_request", counted)
-        with contextlib.suppress(CutError):
-            known.aggregate()
+    with contextlib.suppress(CutError), before_requests(count):
+        known.aggregate()
     return len(writes) < number
 
 
@@ -599,30 +584,21 @@ def test_ten_thousand_additions_in_a_day(known):
 def test_an_idle_run_sends_the_same_requests_for_any_number_of_communities(
     aggregated, monkeypatch
 ):
-    few = _requests(aggregated, monkeypatch)
+    few = _requests(aggregated)
     aggregated.happen(
         *(e for n in range(40) for e in timeline("r1", 3, community=f"x{n}"))
     )
     aggregated.aggregate()
-    assert _requests(aggregated, monkeypatch) == few
+    assert _requests(aggregated) == few
 
 
-def _requests(known, monkeypatch):
-    sent = []
-    with monkeypatch.context() as patch:
-        for client in (known.client, known.text):
-            perform = client.transport.perform_request
-
-            def counted(method, path, *args, perform=perform, **kwargs):
-                sent.append((method, path.split("?")[0]))
-                return perform(method, path, *args, **kwargs)
-
-            patch.setattr(client.transport, "perform_request", counted)
+def _requests(known):
+    with sent_requests() as sent:
         half = known.half()
         assert not [
             step for phase in half.phases(AggregationOptions()) for step in phase
         ]
-    return sent
+    return [(request.method, request.path.split("?")[0]) for request in sent]
 
 
 def test_running_totals_of_usage_stay_when_contributions_are_removed(aggregated, names):

@@ -7,7 +7,6 @@ from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.aggregations.usage import checkpoints, snapshots
@@ -17,6 +16,7 @@ from invenio_stats_dashboard.search.names import USAGE_FAMILIES
 
 from ...conftest import remove_statistics
 from ...helpers.processes import Forked
+from ...helpers.search_requests import sent_requests
 from ..kills import killed_at
 from .build import BLUE, RED, Events, changed
 
@@ -43,20 +43,6 @@ def counted(app, client, names, prepared):
     events = Events(app, client, names)
     events.stored = stored
     return events
-
-
-class Requests:
-    """Counts the requests to OpenSearch from its creation on."""
-
-    def __init__(self, monkeypatch):
-        self.seen = []
-        send = Transport.perform_request
-
-        def perform_request(transport, method, url, *args, **kwargs):
-            self.seen.append((method, url))
-            return send(transport, method, url, *args, **kwargs)
-
-        monkeypatch.setattr(Transport, "perform_request", perform_request)
 
 
 def test_a_late_event_changes_its_day_and_the_later_snapshots(counted):
@@ -109,21 +95,18 @@ def test_a_recreated_index_is_counted_again(counted):
     counted.assert_right()
 
 
-def test_an_idle_run_sends_few_requests_for_any_number_of_communities(
-    counted, monkeypatch
-):
-    few, many = Requests(monkeypatch), None
-    done = counted.aggregate()
+def test_an_idle_run_sends_few_requests_for_any_number_of_communities(counted):
+    with sent_requests() as few:
+        done = counted.aggregate()
     assert (done.days, changed(done)) == (0, {})
-    monkeypatch.undo()
     more = [f"10000000-0000-4000-8000-{n:012d}" for n in range(snapshots.GROUP + 5)]
     counted.days(["2026-04-01"], communities=more)
     counted.aggregate()
     counted.assert_right()
-    many = Requests(monkeypatch)
-    counted.aggregate()
-    assert len(many.seen) == len(few.seen) < 40
-    assert not [url for _, url in many.seen if "_search" in url and "events" in url]
+    with sent_requests() as many:
+        counted.aggregate()
+    assert len(many) == len(few) < 40
+    assert not [r for r in many if "_search" in r.path and "events" in r.path]
 
 
 def test_equal_documents_are_not_written_again(counted):
@@ -165,12 +148,11 @@ def test_an_event_of_an_earlier_year_continues_from_the_end_of_the_year_before(
     events.assert_right()
     events.days(["2023-07-01"], each=3, communities=(BLUE,), first=50)
     monkeypatch.setattr(snapshots, "_LARGE", 1)
-    seen = Requests(monkeypatch)
-    events.aggregate()
+    with sent_requests() as sent:
+        events.aggregate()
     events.assert_right()
     # global: a page for each day since the end of 2022, and an empty one
-    deltas = [url for _, url in seen.seen if url.endswith("usage-delta/_search")]
-    assert len(deltas) < 14
+    assert 6 < _searches_of_deltas(sent) < 14
     # days after the newest checkpoint, and a new community
     events.days(["2025-01-02", "2025-03-01"], communities=(BLUE, RED), first=9)
     events.aggregate()
@@ -192,13 +174,16 @@ def test_a_checkpoint_larger_than_a_document_is_complete_or_not_used(
         client.delete(index=index, id="global:latest:1", refresh=True)
         client.delete(index=index, id="global:2023:1", refresh=True)
     events.days(["2024-06-02"], first=70)
-    seen = Requests(monkeypatch)
     monkeypatch.setattr(snapshots, "_LARGE", 1)
-    events.aggregate()
+    with sent_requests() as sent:
+        events.aggregate()
     events.assert_right()
     # global: a page for each day that is added again, and an empty one
-    deltas = [url for _, url in seen.seen if url.endswith("usage-delta/_search")]
-    assert (len(deltas) > 6) == lost, len(deltas)
+    assert (_searches_of_deltas(sent) > 6) == lost
+
+
+def _searches_of_deltas(sent):
+    return len([r for r in sent if r.path.endswith("usage-delta/_search")])
 
 
 def test_a_run_counts_a_limited_number_of_days_and_the_next_one_the_rest(

@@ -6,7 +6,6 @@
 import threading
 
 import pytest
-from opensearchpy import Transport
 
 from invenio_stats_dashboard.aggregations.aggregate_store import WriteCounts
 from invenio_stats_dashboard.aggregations.run_sharing import SharedSteps
@@ -16,6 +15,7 @@ from invenio_stats_dashboard.errors import LockLostError
 
 from ...helpers.faults import until
 from ...helpers.processes import kill_me
+from ...helpers.search_requests import before_requests
 from .build import BLUE, RED, changed
 
 DAYS = [f"2026-03-{n:02d}" for n in range(1, 9)]
@@ -33,18 +33,17 @@ def ready(app):
 
 def help_with(app, run, kill_at=None):
     """Help with a run; with ``kill_at``, be killed before that write."""
-    writes, send = [], Transport.perform_request
+    writes = []
 
-    def perform_request(transport, method, url, *args, **kwargs):
-        if url.endswith("_bulk"):
-            writes.append(url)
+    def count(request):
+        if request.path.endswith("_bulk"):
+            writes.append(request)
             if len(writes) == kill_at:
                 kill_me()
-        return send(transport, method, url, *args, **kwargs)
 
-    Transport.perform_request = perform_request
     snapshots.GROUP = 1
-    return service(app).help_aggregating(run)
+    with before_requests(count):
+        return service(app).help_aggregating(run)
 
 
 @pytest.fixture()

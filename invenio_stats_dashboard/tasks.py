@@ -3,18 +3,20 @@
 
 """Celery tasks, each of which calls a service, and their schedule."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from celery import Task, shared_task
+from celery.exceptions import Retry
 from flask import Flask, current_app
 from kombu.exceptions import KombuError
 from opensearchpy.exceptions import OpenSearchException
 
 from .broker import prompt_producer
+from .community_events.change_queue import ChangeQueue
 from .errors import (
     ClusterNotHealthyError,
     LockedError,
@@ -75,24 +77,22 @@ def recover_overdue_switches() -> None:
 
 
 @shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
-def capture_community_changes(
-    self: Task,
-    parent_ids: Sequence[str] = (),
-    community_ids: Sequence[str] = (),
-    rows: Iterable[Sequence[Any]] = (),
-) -> None:
-    """Write community events of records whose membership may have changed.
+def capture_community_changes(self: Task) -> None:
+    """Write community events of all records whose changes of membership wait.
 
-    If a service does not answer, the task runs again later.
+    If a service does not answer, the task runs again later. The changes wait in the
+    queue until then.
 
     Args:
         self: the task.
-        parent_ids: UUIDs of parents.
-        community_ids: UUIDs of communities.
-        rows: see ``CommunityStatsService.capture_changes``.
     """
     service = current_stats_dashboard.community_stats_service
-    _capture(self, lambda: service.capture_changes(parent_ids, community_ids, rows))
+    with (
+        self.app.connection_or_acquire() as connection,
+        _change_queue(self).batch(connection, _TEMPORARY) as changes,
+    ):
+        if changes is not None:
+            _capture(self, lambda: service.capture(changes))
 
 
 @shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
@@ -123,18 +123,27 @@ def _capture(task: Task, work: Callable[[], "CaptureReport"]) -> None:
 
 
 def send_capture(**arguments: Any) -> None:
-    """Send :func:`capture_community_changes` to a worker.
+    """Send changes of memberships, and a task that captures them, to a worker.
 
     A broker that does not answer delays the caller by a few seconds only. The changes
     are committed already.
 
     Args:
-        arguments: of the task.
+        arguments: ``parent_ids``, ``community_ids`` and ``rows`` of
+            :class:`~.community_events.membership_changes.MembershipChanges`.
 
     Raises:
         kombu.exceptions.OperationalError: the broker does not answer.
     """
-    _send(capture_community_changes, **arguments)
+    task = capture_community_changes
+    with prompt_producer(task.app) as producer:
+        _change_queue(task).put(producer, arguments)
+    _send(task)
+
+
+def _change_queue(task: Task) -> ChangeQueue:
+    """Return the queue of changes, beside the queue that the site uses for tasks."""
+    return ChangeQueue(f"{task.app.conf.task_default_queue}-community-changes")
 
 
 def _send(task: Task, **arguments: Any) -> None:
@@ -289,6 +298,9 @@ FIRST_PAUSE = 5.0
 
 _TRIES = 100
 """Retries of a capture, about a day; later the reconciliation finds the change."""
+
+_TEMPORARY = (Retry, StatsDashboardError, OpenSearchException)
+"""Exceptions after which changes of memberships remain in their queue."""
 
 
 BEAT_SCHEDULE: dict[str, BeatEntry] = {

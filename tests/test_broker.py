@@ -51,3 +51,4 @@ def test_a_broker_that_answers_gets_each_message(app, where, monkeypatch):
         for number in "123":
             tasks.send_capture(parent_ids=[number])
     assert delete_queue(site.queue) == 3
+    assert delete_queue(site.changes) == 3

@@ -19,6 +19,7 @@ from opensearchpy import OpenSearch
 
 from ..search import bulk
 from ..search.names import Names
+from .membership_changes import MembershipChanges
 
 KIND = "deferred-capture"
 """The ``kind`` of these documents in the index of bookmarks."""
@@ -34,44 +35,6 @@ PARENTS = 2000
 
 _LIMIT = 20.0
 """Seconds to retry while OpenSearch accepts no changes."""
-
-
-@dataclass(frozen=True)
-class MembershipChanges:
-    """Changes that live capture has noticed.
-
-    Attributes:
-        parent_ids: UUIDs of parents whose membership may have changed.
-        community_ids: UUIDs of communities that were deleted or restored.
-        rows: (UUID of the parent, UUID of the community, True if the row of the
-            membership was inserted and False if it was deleted, time of the write) for
-            the memberships whose row was noticed.
-    """
-
-    parent_ids: tuple[str, ...] = ()
-    community_ids: tuple[str, ...] = ()
-    rows: tuple[tuple[str, str, bool, str], ...] = ()
-
-    @classmethod
-    def together(cls, changes: Iterable["MembershipChanges"]) -> "MembershipChanges":
-        """Combine changes; for the same row, the last write counts."""
-        changes = list(changes)
-        return cls(
-            tuple(dict.fromkeys(id_ for c in changes for id_ in c.parent_ids)),
-            tuple(dict.fromkeys(id_ for c in changes for id_ in c.community_ids)),
-            tuple(row for c in changes for row in c.rows),
-        )
-
-    @property
-    def written(self) -> dict[str, dict[str, tuple[bool, str]]]:
-        """The rows as parent -> community -> (whether it was inserted, time)."""
-        written: dict[str, dict[str, tuple[bool, str]]] = {}
-        # Messages of several workers can arrive in any order.
-        for parent_id, community_id, was_added, moment in sorted(
-            self.rows, key=_moment
-        ):
-            written.setdefault(parent_id, {})[community_id] = (was_added, moment)
-        return written
 
 
 @dataclass(frozen=True)
@@ -162,7 +125,7 @@ class DeferredCaptures:
         for hit in hits:
             if ids and size >= PARENTS:
                 break
-            changes = _changes(hit["_source"])
+            changes = MembershipChanges.of(hit["_source"])
             size += len(changes.parent_ids) + len(changes.community_ids)
             ids.append(hit["_id"])
             found.append(changes)
@@ -220,18 +183,5 @@ def _line(content: dict[str, Any]) -> bytes:
     return msgspec.json.encode(content) + b"\n"
 
 
-def _moment(row: tuple[str, str, bool, str]) -> str:
-    """Return when the row of a membership was written."""
-    return row[3]
-
-
 def _query(*filters: dict[str, Any]) -> dict[str, Any]:
     return {"bool": {"filter": [{"term": {"kind": KIND}}, *filters]}}
-
-
-def _changes(source: dict[str, Any]) -> MembershipChanges:
-    return MembershipChanges(
-        tuple(source["parent_ids"]),
-        tuple(source["community_ids"]),
-        tuple((p, c, bool(added), moment) for p, c, added, moment in source["rows"]),
-    )

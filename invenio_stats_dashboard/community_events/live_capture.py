@@ -26,8 +26,8 @@ from .deferred_captures import (
     TIMEOUT,
     DeferredBatch,
     DeferredCaptures,
-    MembershipChanges,
 )
+from .membership_changes import MembershipChanges
 from .scan_budget import ScanBudget
 
 _logger = logging.getLogger(__name__)

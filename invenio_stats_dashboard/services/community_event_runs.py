@@ -16,9 +16,10 @@ from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.backfill_locks import announced
 from ..community_events.backfill_run import BackfillRun
 from ..community_events.database_indexes import has_all_indexes
-from ..community_events.deferred_captures import DeferredCaptures, MembershipChanges
+from ..community_events.deferred_captures import DeferredCaptures
 from ..community_events.live_capture import DeferredCaptureRun, LiveCapture
 from ..community_events.membership import MembershipReader
+from ..community_events.membership_changes import MembershipChanges
 from ..community_events.recorder import Recorder
 from ..community_events.scan_budget import ScanBudget
 from ..community_events.selection import Selection

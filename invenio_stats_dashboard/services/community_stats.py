@@ -26,8 +26,8 @@ from ..aggregations.runner import (
 from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.database import database_errors
 from ..community_events.database_indexes import DatabaseIndexes, IndexProgress
-from ..community_events.deferred_captures import MembershipChanges
 from ..community_events.live_capture import CaptureReport
+from ..community_events.membership_changes import MembershipChanges
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
 from ..community_events.selection import Selection
 from ..community_events.status import EventsStatus, events_status
@@ -254,19 +254,12 @@ class CommunityStatsService(Service):
                 return run.run_all(dry_run)
             return run.run_some(chosen, dry_run)
 
-    def capture_changes(
-        self,
-        parent_ids: Iterable[str] = (),
-        community_ids: Iterable[str] = (),
-        rows: Iterable[Collection[Any]] = (),
-    ) -> CaptureReport:
+    def capture(self, changes: MembershipChanges) -> CaptureReport:
         """Write the events that timelines lack after changes, or defer the capture.
 
         Args:
-            parent_ids: UUIDs of parents; all their versions are compared.
-            community_ids: UUIDs of communities; all their records are compared.
-            rows: (UUID of the parent, UUID of the community, whether the row of the
-                membership was inserted, not deleted; moment), also as lists.
+            changes: parents, all of whose versions are compared, and communities, all
+                of whose records are compared.
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
@@ -274,16 +267,13 @@ class CommunityStatsService(Service):
             SearchUnavailableError: OpenSearch accepted no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        changes = MembershipChanges(
-            tuple(parent_ids), tuple(community_ids), tuple(map(tuple, rows))
-        )
         return self._event_runs.live_capture().capture(changes)
 
     def capture_deferred_changes(self) -> CaptureReport:
         """Capture the next batch of deferred captures.
 
         Raises:
-            See :meth:`capture_changes`.
+            See :meth:`capture`.
         """
         return self._event_runs.live_capture().capture_batch()
 

@@ -55,6 +55,9 @@ from invenio_records_resources.services.uow import UnitOfWork
 from invenio_requests.proxies import current_requests_service
 
 from invenio_stats_dashboard.community_events import capture, timestamps
+from invenio_stats_dashboard.community_events.membership_changes import (
+    MembershipChanges,
+)
 from invenio_stats_dashboard.usage_events.maintenance.reattribution import KIND
 from tests.helpers import content
 from tests.helpers.statistics import community_events, documents, facts
@@ -337,7 +340,7 @@ def test_two_concurrent_changes_write_each_event_once(told, app):
 
     def work():
         with app.app_context():
-            service.capture_changes([parent])
+            service.capture(MembershipChanges((parent,)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -20,6 +20,9 @@ from invenio_records_resources.services.uow import UnitOfWork
 from sqlalchemy.orm.exc import StaleDataError
 
 from invenio_stats_dashboard.community_events import capture
+from invenio_stats_dashboard.community_events.membership_changes import (
+    MembershipChanges,
+)
 from invenio_stats_dashboard.community_events.store import EventStore
 from tests.helpers import content
 from tests.helpers.statistics import community_events, documents
@@ -205,7 +208,7 @@ def test_back_fill_and_live_capture_of_one_change_write_one_event(held, meeting)
     content.include(recid, community)
     parent = str(parent_of(recid).id)
     held.at_once(
-        lambda: held.service.capture_changes([parent]),
+        lambda: held.service.capture(MembershipChanges((parent,))),
         held.service.generate_record_community_events,
     )
     assert held.kinds(recid, community) == ["added"]
@@ -224,10 +227,10 @@ def test_back_fill_and_live_capture_date_a_change_equally(held):
         db.session.execute(statement, {"past": PAST})
     db.session.commit()
     parent = str(parent_of(recid).id)
-    held.service.capture_changes([parent])
+    held.service.capture(MembershipChanges((parent,)))
     content.include_in_bulk([recid], community)
     changed = parent_of(recid).updated.isoformat()[:19]
     held.service.generate_record_community_events()
     (event,) = held.told(recid, community)
     assert (event["event_date"], event["evidence"]) == (changed, "parent")
-    assert held.service.capture_changes([parent]).written.events == 0
+    assert held.service.capture(MembershipChanges((parent,))).written.events == 0

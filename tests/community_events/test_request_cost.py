@@ -14,7 +14,12 @@ from flask import has_request_context
 from invenio_db import db
 from invenio_rdm_records.proxies import current_rdm_records_service
 
+from invenio_stats_dashboard import tasks
+from invenio_stats_dashboard.broker import prompt_producer
 from invenio_stats_dashboard.community_events import capture, database_indexes
+from invenio_stats_dashboard.community_events.membership_changes import (
+    MembershipChanges,
+)
 from tests.helpers import content
 from tests.helpers.capturing import without_listeners
 
@@ -103,17 +108,41 @@ def test_a_capture_that_changes_nothing(capturing, monkeypatch):
     recid = content.make_record()
     parent = current_rdm_records_service.record_cls.pid.resolve(recid).parent.id
     extension = capturing.extensions["invenio-stats-dashboard"]
-    capture_changes = extension.community_stats_service.capture_changes
-    capture_changes([str(parent)])
+    capture_changes = extension.community_stats_service.capture
+    changes = MembershipChanges((str(parent),))
+    capture_changes(changes)
     monkeypatch.setattr(database_indexes, "REMEMBERED", 60)
     database_indexes.look_again(db.engine)
     with asked(monkeypatch) as counts:
-        assert capture_changes([str(parent)]).written.events == 0
+        assert capture_changes(changes).written.events == 0
     # does it exist, its templates, the last write, the events, the facts
     assert (counts["search"], counts["refreshes"]) == (5, 1)
     # the indexes, unless they are known; three times the planner settings; the versions
     # of the parent; the record, its memberships, identifiers, requests, files, deletions
     assert counts["sql"] == 11
+
+
+def test_changes_that_wait_together_are_one_capture(capturing, monkeypatch):
+    task = tasks.capture_community_changes
+    recids = [content.make_record() for _ in range(12)]
+    resolve = current_rdm_records_service.record_cls.pid.resolve
+    waiting = [{"parent_ids": [str(resolve(recid).parent.id)]} for recid in recids]
+
+    def requests(changes):
+        with prompt_producer(task.app) as producer:
+            for each in changes:
+                tasks._change_queue(task).put(producer, each)
+        with asked(monkeypatch) as counts:
+            task.apply(throw=True)
+        return counts
+
+    monkeypatch.setattr(database_indexes, "REMEMBERED", 60)
+    requests(waiting)  # fills the caches
+    one, all_of_them, none = (
+        requests(changes) for changes in (waiting[:1], waiting, [])
+    )
+    assert one == all_of_them and one["refreshes"] == 1
+    assert (none["search"], none["sql"]) == (0, 0)
 
 
 def test_a_removal(capturing, monkeypatch):

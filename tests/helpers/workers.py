@@ -35,6 +35,7 @@ class SiteWorker:
         """Name the worker and its queue; :meth:`start` starts it."""
         require_system("starts a worker")
         self.queue = f"test-{secrets.token_hex(6)}"
+        self.changes = f"{self.queue}-community-changes"
         self.name = f"{self.queue}@here"
         self._broker = os.environ["BROKER_URL"]
         queues = {"CELERY_BROKER_URL": self._broker, "BROKER_URL": self._broker}
@@ -119,6 +120,7 @@ class SiteWorker:
         if self._site:
             self._site.close()
         delete_queue(self.queue)
+        delete_queue(self.changes)
         self._log.close()
 
 

@@ -20,6 +20,8 @@ from invenio_stats_dashboard.community_events.backfill_locks import announced
 from invenio_stats_dashboard.community_events.deferred_captures import (
     NO_INDEX,
     DeferredCaptures,
+)
+from invenio_stats_dashboard.community_events.membership_changes import (
     MembershipChanges,
 )
 from invenio_stats_dashboard.community_events.scan_budget import ScanBudget

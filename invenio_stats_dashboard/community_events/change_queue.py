@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
+# SPDX-License-Identifier: MIT
+
+"""A queue of noticed changes on the message broker, from which workers take batches.
+
+Capturing ten changes together takes hardly longer than capturing one. Therefore a
+change is not the argument of a task. It is a message of this queue, and each task
+captures all changes that wait. While one task works, the next batch grows, so more
+changes a second lead to larger batches instead of a longer wait.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from amqp.channel import Channel
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.message import Message
+from kombu.messaging import Producer
+
+from .membership_changes import MembershipChanges
+
+_logger = logging.getLogger(__name__)
+
+MESSAGES = 500
+"""Maximum number of messages in a batch."""
+
+SIZE = 2000
+"""Number of parents and communities that fill a batch."""
+
+# A pooled connection may be stale, so one retry and no more.
+_RETRIES = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+
+
+class ChangeQueue:
+    """The changes of memberships that wait for their capture.
+
+    Args:
+        name: name of the queue; it is declared where it is used.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        # The default exchange routes by the name of the queue.
+        self._queue = Queue(name, exchange="", routing_key=name, durable=True)
+
+    def put(self, producer: Producer, changes: Mapping[str, Any]) -> None:
+        """Send changes.
+
+        Args:
+            producer: of the site's broker.
+            changes: attributes of a
+                :class:`~.membership_changes.MembershipChanges`, as JSON values.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker does not answer.
+        """
+        producer.publish(
+            dict(changes),
+            exchange="",
+            routing_key=self._name,
+            declare=[self._queue],
+            serializer="json",
+            delivery_mode="persistent",
+            retry=True,
+            retry_policy=_RETRIES,
+        )
+
+    @contextmanager
+    def batch(
+        self, connection: Connection, returned_after: tuple[type[BaseException], ...]
+    ) -> Iterator[MembershipChanges | None]:
+        """Yield the waiting changes, and remove them from the queue after the block.
+
+        If the process dies within the block, the broker delivers them again.
+
+        Args:
+            connection: to the site's broker.
+            returned_after: exceptions of the block after which the changes are returned
+                to the queue. After others they are removed.
+
+        Yields:
+            All changes of the batch, combined; None if none wait.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker does not answer.
+        """
+        take = connection.autoretry(self._take, **_RETRIES)
+        (messages, changes), _ = take()
+        errors = connection.connection_errors + connection.channel_errors
+        try:
+            yield MembershipChanges.together(changes) if changes else None
+        except BaseException as error:
+            if isinstance(error, returned_after) or not isinstance(error, Exception):
+                _settle(messages, Message.requeue, errors)
+            else:
+                _settle(messages, Message.ack, errors)
+            raise
+        _settle(messages, Message.ack, errors)
+
+    def _take(
+        self, channel: Channel
+    ) -> tuple[list[Message], list[MembershipChanges]]:
+        """Return the oldest messages, and the changes in them."""
+        queue = self._queue(channel)
+        queue.declare()
+        messages: list[Message] = []
+        found: list[MembershipChanges] = []
+        size = 0
+        while len(messages) < MESSAGES and size < SIZE:
+            message = queue.get(accept=["json"])
+            if message is None:
+                break
+            try:
+                changes = MembershipChanges.of(message.payload)
+            except (msgspec.ValidationError, ContentDisallowed, DecodeError) as error:
+                _logger.warning(
+                    "A message of the queue %s cannot be read and is removed: %s",
+                    *(self._name, error),
+                )
+                message.reject()
+                continue
+            messages.append(message)
+            found.append(changes)
+            size += len(changes.parent_ids) + len(changes.community_ids)
+        return messages, found
+
+
+def _settle(
+    messages: list[Message],
+    settle: Callable[[Message], None],
+    errors: tuple[type[Exception], ...],
+) -> None:
+    """Acknowledge or return messages.
+
+    If the connection was lost, the broker delivers them again. The changes that were
+    captured are then compared again and write nothing.
+    """
+    try:
+        for message in messages:
+            settle(message)
+    except errors as error:
+        _logger.warning("Changes of memberships are delivered again: %s", error)

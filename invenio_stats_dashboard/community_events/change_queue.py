@@ -102,9 +102,7 @@ class ChangeQueue:
             raise
         _settle(messages, Message.ack, errors)
 
-    def _take(
-        self, channel: Channel
-    ) -> tuple[list[Message], list[MembershipChanges]]:
+    def _take(self, channel: Channel) -> tuple[list[Message], list[MembershipChanges]]:
         """Return the oldest messages, and the changes in them."""
         queue = self._queue(channel)
         queue.declare()

@@ -125,6 +125,40 @@ class MembershipReader:
         with self.database.transaction(PlanKind.LOOKUP) as connection:
             return parents_in(connection, community_ids)
 
+    def changed_since(self, rows: Collection[RecordRow]) -> set[str]:
+        """Return which memberships have changed since the rows were read.
+
+        Args:
+            rows: records that this reader has returned.
+
+        Returns:
+            The recids of the records that are deleted, or in other communities, than
+            their row says; also of those that do not exist any more.
+
+        Raises:
+            StatementTimeoutError: a statement exceeded its time limit.
+            DatabaseUnavailableError: the database did not answer.
+        """
+        if not rows:
+            return set()
+        parents = list({row.parent_id for row in rows})
+        ids = [row.record_id for row in rows]
+        with self.database.transaction(PlanKind.LOOKUP) as connection:
+            found = connection.execute(sql.memberships(), {"values": parents}).all()
+            records = connection.execute(sql.record_states(), {"values": ids}).all()
+        states = {record.id: record.deletion_status != "P" for record in records}
+        communities = _grouped(found, "parent_id")
+        return {
+            row.recid
+            for row in rows
+            if states.get(row.record_id) != row.is_deleted
+            or {(c.community_id, c.deleted is not None) for c in row.communities}
+            != {
+                (c.community_id, c.deletion_status != "P")
+                for c in communities.get(row.parent_id, ())
+            }
+        }
+
     def communities(self, ids_or_slugs: Collection[str]) -> dict[str, str]:
         """Return the UUIDs of communities, deleted ones included.
 

@@ -8,8 +8,8 @@ write through :class:`Recorder`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..errors import StatsDashboardError
@@ -64,12 +64,35 @@ class Recorded:
         return _timeline(self.marks[recid].values())
 
 
+@dataclass
+class _Batch:
+    """The records of one call of :meth:`Recorder.record`.
+
+    Attributes:
+        rows: recid -> its row in the database.
+        truths: recid -> its memberships according to the row.
+        known: recid -> the entries of its timeline, updated by what is written.
+        cause: why the caller writes.
+        now: the current second.
+        stale: recids of records whose memberships have changed since they were read.
+    """
+
+    rows: dict[str, RecordRow]
+    truths: dict[str, Truth]
+    known: dict[str, _Entries]
+    cause: str | None
+    now: str
+    stale: set[str] = field(default_factory=set)
+
+
 class Recorder:
     """Writes the events and facts that records lack.
 
     Args:
         store: contains the events and facts.
         subcounts: the registry of breakdowns.
+        changed_since: returns the recids of those records whose memberships have
+            changed since their row was read.
         clock: returns the current second.
         late: called with recid -> date of the earliest event to be written, for
             records that already had a timeline. Usage events from then on may count
@@ -85,6 +108,7 @@ class Recorder:
         self,
         store: EventStore,
         subcounts: Mapping[str, Subcount],
+        changed_since: Callable[[Collection[RecordRow]], set[str]],
         clock: Callable[[], str] = timestamps.now,
         late: Callable[[dict[str, str]], None] | None = None,
         written: Mapping[str, WrittenRows] | None = None,
@@ -92,7 +116,7 @@ class Recorder:
     ) -> None:
         self._verified = verified
         self._late, self._written = late, written or {}
-        self._store = store
+        self._store, self._changed_since = store, changed_since
         self._reader = FactsReader(subcounts)
         self._clock = clock
 
@@ -100,6 +124,12 @@ class Recorder:
         self, rows: Sequence[RecordRow], cause: str | None, dry_run: bool = False
     ) -> Recorded:
         """Write the events and facts that records lack.
+
+        Rows are read before timelines. If a membership changes in between, and its
+        capture writes the event first, the row contradicts the timeline. Therefore an
+        event that reverses a stored one is written only if the memberships are still
+        those of the row. If they are not, nothing is written: the capture of the newer
+        change compares the record as well.
 
         Args:
             rows: the records in the database.
@@ -112,37 +142,27 @@ class Recorder:
             StatsDashboardError: events of a record change faster than they can be
                 written.
         """
-        now = self._clock()
-        recids = [row.recid for row in rows]
-        marks = self._store.marks(recids)
+        batch = self._batch(rows, cause)
+        recids = list(batch.rows)
         stored = self._store.facts_states(recids)
-        truths = {
-            row.recid: truth_of(row, self._written.get(row.parent_id)) for row in rows
-        }
-        known: dict[str, _Entries] = {recid: {} for recid in recids}
-        for recid, of_record in marks.items():
-            for mark in of_record:
-                known[recid].setdefault(mark.community_id, []).append(mark)
         facts = [
-            self._reader.read(row, now)
+            self._reader.read(row, batch.now)
             for row in rows
             if self._is_outdated(stored.get(row.recid), row)
         ]
-        events = [
-            event
-            for recid in recids
-            for event in self._compared(truths[recid], known[recid], cause, now)
-        ]
-        had = {recid for recid in recids if known[recid]}
+        known_before = {recid for recid in recids if batch.known[recid]}
+        events = self._current(
+            batch, [event for recid in recids for event in self._compared(batch, recid)]
+        )
         changed = {e.recid for e in events} | {f.recid for f in facts}
         refused: _Refused
         if dry_run:
             written, conflicts, refused = events, 0, []
             facts_count = len(facts)
         else:
-            late = _earliest(e for e in events if e.recid in had)
+            late = _earliest(e for e in events if e.recid in known_before)
             self._note(late)
-            written, conflicts, refused = self._write(events, truths, known, cause, now)
+            written, conflicts, refused = self._write(batch, events)
             self._note(late)
             put = self._store.put_facts(facts)
             facts_count = put.stored
@@ -154,14 +174,43 @@ class Recorder:
             changed=len(changed),
             refused=[f"{_id(document)}: {reason}" for document, reason in refused],
             lacking={document.recid for document, _ in refused},
-            marks=known,
+            marks=batch.known,
             causes=_causes(written),
         )
 
-    def _compared(
-        self, truth: Truth, marks: _Entries, cause: str | None, now: str
+    def _batch(self, rows: Sequence[RecordRow], cause: str | None) -> _Batch:
+        """Read the timelines of records."""
+        known: dict[str, _Entries] = {row.recid: {} for row in rows}
+        for recid, marks in self._store.marks(list(known)).items():
+            for mark in marks:
+                known[recid].setdefault(mark.community_id, []).append(mark)
+        truths = {
+            row.recid: truth_of(row, self._written.get(row.parent_id)) for row in rows
+        }
+        by_recid = {row.recid: row for row in rows}
+        return _Batch(by_recid, truths, known, cause, self._clock())
+
+    def _compared(self, batch: _Batch, recid: str) -> list[CommunityEvent]:
+        timeline = _timeline(batch.known[recid].values())
+        return compare(
+            batch.truths[recid], timeline, batch.cause, batch.now, self._verified
+        )
+
+    def _current(
+        self, batch: _Batch, events: list[CommunityEvent]
     ) -> list[CommunityEvent]:
-        return compare(truth, _timeline(marks.values()), cause, now, self._verified)
+        """Return the events of records whose memberships are still those of the row.
+
+        Only records are checked that have an event after a stored one of the same
+        community.
+        """
+        reversing = {
+            e.recid for e in events if batch.known[e.recid].get(e.community_id)
+        }
+        batch.stale |= self._changed_since(
+            [batch.rows[recid] for recid in sorted(reversing)]
+        )
+        return [event for event in events if event.recid not in batch.stale]
 
     def _note(self, late: dict[str, str]) -> None:
         if late and self._late:
@@ -174,33 +223,19 @@ class Recorder:
             return stored.revision < row.revision
         return stored.registry != self._reader.mark
 
-    def _write(
-        self,
-        events: list[CommunityEvent],
-        truths: Mapping[str, Truth],
-        known: dict[str, _Entries],
-        cause: str | None,
-        now: str,
-    ) -> _Written:
+    def _write(self, batch: _Batch, events: list[CommunityEvent]) -> _Written:
         """Write events; read and compare again those whose ``_id`` is taken."""
-        # The event of a record's existence is written last, and only if no event of the
-        # record was refused. A record that has it therefore has all its events.
+        # The event of a record's existence is written last, and only if all other
+        # events of the record were. A record that has it therefore has all its events.
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
-        written, conflicts, refused = self._write_all(first, truths, known, cause, now)
-        lacking = {event.recid for event, _ in refused}
+        written, conflicts, refused = self._write_all(batch, first)
+        lacking = {event.recid for event, _ in refused} | batch.stale
         last = [e for e in last if e.place > 1 or e.recid not in lacking]
-        others = self._write_all(last, truths, known, cause, now)
+        others = self._write_all(batch, last)
         return written + others[0], conflicts + others[1], refused + others[2]
 
-    def _write_all(
-        self,
-        events: list[CommunityEvent],
-        truths: Mapping[str, Truth],
-        known: dict[str, _Entries],
-        cause: str | None,
-        now: str,
-    ) -> _Written:
+    def _write_all(self, batch: _Batch, events: list[CommunityEvent]) -> _Written:
         written: list[CommunityEvent] = []
         refused: _Refused = []
         conflicts = 0
@@ -222,31 +257,25 @@ class Recorder:
                         event.event_type,
                         event.event_date,
                     )
-                    known[event.recid].setdefault(event.community_id, []).append(mark)
-            events = self._compared_again(taken, truths, known, cause, now)
+                    known = batch.known[event.recid]
+                    known.setdefault(event.community_id, []).append(mark)
+            events = self._compared_again(batch, taken)
         raise StatsDashboardError(
             f"The events of record {events[0].recid} change faster than they can be "
             "written. Run the same command again."
         )
 
     def _compared_again(
-        self,
-        taken: set[tuple[str, str]],
-        truths: Mapping[str, Truth],
-        known: dict[str, _Entries],
-        cause: str | None,
-        now: str,
+        self, batch: _Batch, taken: set[tuple[str, str]]
     ) -> list[CommunityEvent]:
         """Read timelines in real time, and return the events that they still lack.
 
         Args:
+            batch: the records; their timelines are updated.
             taken: (recid, community) of the timelines whose events a search did not
                 return completely.
-            truths: recid -> membership according to the database.
-            known: recid -> entries of its timeline; updated.
-            cause: as in :meth:`record`.
-            now: the current second.
         """
+        truths = batch.truths
         keys = [
             (truths[recid].record_id, community_id, int(truths[recid].created[:4]))
             for recid, community_id in taken
@@ -254,11 +283,11 @@ class Recorder:
         fresh = self._store.marks_now(keys)
         events = []
         for recid, community_id in sorted(taken):
-            truth = truths[recid]
-            known[recid][community_id] = fresh[(truth.record_id, community_id)]
-            again = self._compared(truth, known[recid], cause, now)
+            key = (truths[recid].record_id, community_id)
+            batch.known[recid][community_id] = fresh[key]
+            again = self._compared(batch, recid)
             events += [e for e in again if e.community_id == community_id]
-        return events
+        return self._current(batch, events)
 
 
 def _id(document: CommunityEvent | RecordFacts) -> str:

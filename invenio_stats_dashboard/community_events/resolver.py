@@ -74,11 +74,14 @@ class DatabaseResolver:
             SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         with self._app.app_context():
-            rows = self._rows(recids)
+            database = self._database()
+            rows = self._rows(database, recids)
         if not rows:
             return {}
         self._store.ensure_templates()
-        recorder = Recorder(self._store, self._subcounts, late=self._late)
+        recorder = Recorder(
+            self._store, self._subcounts, database.changed_since, late=self._late
+        )
         recorded = recorder.record(rows, self._cause)
         reader = FactsReader(self._subcounts)
         return {
@@ -86,12 +89,13 @@ class DatabaseResolver:
             for row in rows
         }
 
-    def _rows(self, recids: Collection[str]) -> Page:
-        config = self._app.config
+    def _database(self) -> MembershipReader:
         limit = "SCAN" if self._wait else "STATEMENT"
-        timeout = config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
-        reader = MembershipReader(db.engine, subcounts=self._subcounts, timeout=timeout)
-        records = reader.select(Selection(recids=tuple(sorted(recids))))
+        timeout = self._app.config[f"STATS_DASHBOARD_{limit}_TIMEOUT"]
+        return MembershipReader(db.engine, subcounts=self._subcounts, timeout=timeout)
+
+    def _rows(self, database: MembershipReader, recids: Collection[str]) -> Page:
+        records = database.select(Selection(recids=tuple(sorted(recids))))
         if not records.count():
             return []
         try:

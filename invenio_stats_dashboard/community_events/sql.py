@@ -351,6 +351,16 @@ def memberships() -> Statement:
 
 
 @cache
+def record_states() -> Statement:
+    """Select the deletion status of records."""
+    wanted = _wanted(_UUID)
+    record = _matching(_Record, _Record.c.id == wanted.c.value)
+    return sa.select(_text(record.c.id), record.c.deletion_status).select_from(
+        _chain(wanted, record)
+    )
+
+
+@cache
 def membership_requests() -> Statement:
     """Select the request behind each row of the parent-community table."""
     wanted = _wanted(_UUID)

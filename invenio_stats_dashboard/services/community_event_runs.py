@@ -91,7 +91,9 @@ class CommunityEventRuns:
             client, self._names, limit=limit, waiting=waiting, settings=settings
         )
         late = noting(self._app, self._names)
-        recorder = Recorder(store, subcounts, late=late, **evidence)
+        recorder = Recorder(
+            store, subcounts, reader.changed_since, late=late, **evidence
+        )
         run = BackfillRun(
             client,
             self._names,

@@ -23,6 +23,7 @@ from invenio_stats_dashboard.community_events import capture
 from invenio_stats_dashboard.community_events.membership_changes import (
     MembershipChanges,
 )
+from invenio_stats_dashboard.community_events.recorder import Recorder
 from invenio_stats_dashboard.community_events.store import EventStore
 from tests.helpers import content
 from tests.helpers.statistics import community_events, documents
@@ -234,3 +235,77 @@ def test_back_fill_and_live_capture_date_a_change_equally(held):
     (event,) = held.told(recid, community)
     assert (event["event_date"], event["evidence"]) == (changed, "parent")
     assert held.service.capture(MembershipChanges((parent,))).written.events == 0
+
+
+@pytest.fixture()
+def interrupt(held, client, names, monkeypatch):
+    """Return a function that does something before the next call of a method.
+
+    What it changes is captured at once, as by another worker, and searches find it.
+    """
+
+    def interrupt(owner, name, action):
+        method, waiting = getattr(owner, name), [action]
+
+        def interrupted(*args, **kwargs):
+            if waiting:
+                action = waiting.pop()
+                with held.app.app_context():
+                    action()
+                    for message in held.sent:
+                        held.service.capture(MembershipChanges.of(message))
+                client.indices.refresh(index=names.community_events)
+            return method(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, interrupted)
+
+    return interrupt
+
+
+def _change(change, recid, community):
+    """Add, remove or delete a record."""
+    if change == "deletion":
+        content.delete_record(recid)
+    elif change == "removal":
+        content.remove(recid, community)
+    else:
+        content.include_in_bulk([recid], community)
+
+
+@pytest.mark.parametrize(
+    "before, change, kinds",
+    [
+        ([], "addition", ["added"]),
+        (["addition"], "removal", ["added", "removed"]),
+        (["addition"], "deletion", ["added", "removed"]),
+        (["addition", "removal"], "addition", ["added", "removed", "added"]),
+    ],
+)
+def test_a_row_that_was_read_earlier_does_not_reverse_a_newer_event(
+    held, interrupt, before, change, kinds
+):
+    community, recid = content.make_community(), content.make_record()
+    held.service.generate_record_community_events()
+    for each in before:
+        _change(each, recid, community)
+        held.service.generate_record_community_events()
+    del held.sent[:]
+    interrupt(Recorder, "record", lambda: _change(change, recid, community))
+    done = held.service.generate_record_community_events()
+    assert held.kinds(recid, community) == kinds
+    assert done.events == 0
+
+
+@pytest.mark.parametrize("change", ["removal", "deletion"])
+def test_a_row_that_was_read_earlier_does_not_reverse_an_event_written_before_its_own(
+    held, interrupt, change
+):
+    community, recid = content.make_community(), content.make_record()
+    content.include_in_bulk([recid], community)
+    del held.sent[:]
+
+    interrupt(EventStore, "create_events", lambda: _change(change, recid, community))
+    held.service.generate_record_community_events()
+    assert held.kinds(recid, community) == ["added", "removed"]
+    assert held.kinds(recid, "global")[0] == "added"
+    assert held.service.reconcile_community_events().events == 0

@@ -109,6 +109,7 @@ class CommunityStatsResource(Resource):
             _now().date(),
             lambda: item.freshness(bounds).first_day,
         )
+        http.end_transaction()
         found = item.most_used_records(
             by=arguments["by"],
             of=arguments["of"],
@@ -131,6 +132,7 @@ class CommunityStatsResource(Resource):
             refuse("month", f"{month:%Y-%m} is in the future.")
         config, is_user = self.config, authenticated_user in g.identity.provides
         most = config.counter_events_user if is_user else config.counter_events_guest
+        http.end_transaction()
         try:
             report = item.counter_report(f"{month:%Y-%m}", most=most)
         except TooManyEventsError as error:

@@ -91,6 +91,7 @@ class ConditionalHandler(ResponseHandler):
         headers = self.make_headers(obj, code, many=many)
         if http.is_fresh(headers):
             return Response(status=304, headers=headers)
+        http.end_transaction()
         return self.send(obj, code, headers)
 
     def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:

@@ -175,6 +175,22 @@ def whole(
     return response
 
 
+def without_body(media_type: str, headers: Mapping[str, str], status: int) -> Response:
+    """Return the response to a HEAD request.
+
+    It has no length and no encoding, which depend on the body.
+
+    Args:
+        media_type: of the body that a GET request returns.
+        headers: further headers.
+        status: HTTP status.
+    """
+    response = Response(status=status, headers=headers, content_type=media_type)
+    response.automatically_set_content_length = False
+    response.vary.add("Accept-Encoding")
+    return response
+
+
 def streamed(
     pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
 ) -> Response:

@@ -27,7 +27,13 @@ from ..version import __version__
 from . import http
 from .labels import AnswerLabels
 from .openapi import description
-from .query_parser import bounds_query, range_of, refuse, series_query
+from .query_parser import (
+    bounds_query,
+    range_of,
+    refuse,
+    series_query,
+    without_empty_start,
+)
 from .response_handlers import CounterContent, RecordsContent, SeriesContent
 from .schema import site_languages
 
@@ -84,16 +90,20 @@ class CommunityStatsResource(Resource):
         """Return time series and totals."""
         arguments = resource_requestctx.args
         item = self._item()
-        query = self._query(item)
+        requested = self._query(item)
+        query = self._to_read(item, requested)
         language = arguments.get("lang") or str(get_locale())
         headers = http.caching(
-            self._tag(item, query, language),
+            self._tag(item, requested, language),
             item.subject.public,
             self.config.cache_seconds,
             by_caller="lang" not in arguments,
         )
         labels = AnswerLabels(self.service, language)
-        return SeriesContent(item, query, labels, self._links(), headers), 200
+        content = SeriesContent(
+            item, query, requested.first, labels, self._links(), headers
+        )
+        return content, 200
 
     @request_view_args
     @request_parser(from_conf("records_arguments"), location="args")
@@ -178,6 +188,14 @@ class CommunityStatsResource(Resource):
             lambda: item.freshness(bounds_query(arguments, item.id)).first_day,
             file=resource_requestctx.accept_mimetype != http.JSON,
         )
+
+    @staticmethod
+    def _to_read(item: "CommunityStatsItem", query: SeriesQuery) -> SeriesQuery:
+        """Return the query to execute: ``from`` of a file is not before all numbers."""
+        is_file = resource_requestctx.accept_mimetype != http.JSON
+        if is_file and "first" in resource_requestctx.args:
+            return without_empty_start(query, item.freshness(query).first_day)
+        return query
 
     def _tag(
         self, item: "CommunityStatsItem", query: SeriesQuery, language: str

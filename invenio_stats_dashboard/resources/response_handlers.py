@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request, stream_with_context
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 BY_CALLER = {"Cache-Control": "private, no-cache"}
 """Headers of responses whose titles depend on the caller."""
 
+REQUESTED_FROM = "Stats-Requested-From"
+"""Header of a file that begins later than requested: the requested first day."""
+
 
 @dataclass(frozen=True)
 class SeriesContent:
@@ -34,6 +38,8 @@ class SeriesContent:
     Attributes:
         item: executes the query.
         query: the query.
+        requested_first: the first day of the range in the request; that of a file is
+            later if no numbers exist for it.
         labels: labels breakdowns and values.
         links: name -> URL.
         headers: of the response.
@@ -41,6 +47,7 @@ class SeriesContent:
 
     item: "CommunityStatsItem"
     query: SeriesQuery
+    requested_first: date
     labels: AnswerLabels
     links: Mapping[str, str]
     headers: Mapping[str, str]
@@ -76,7 +83,9 @@ def series_headers(
     content: SeriesContent, code: int, many: bool = False
 ) -> Mapping[str, str]:
     """Return the headers of a response with series."""
-    return content.headers
+    if content.query.first == content.requested_first:
+        return content.headers
+    return {**content.headers, REQUESTED_FROM: content.requested_first.isoformat()}
 
 
 def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
@@ -87,7 +96,7 @@ def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
     ) -> Mapping[str, str]:
         slug, query = content.item.subject.slug, content.query
         name = http.attachment(slug, query.first, query.last, extension)
-        return {**content.headers, **name}
+        return {**series_headers(content, code, many), **name}
 
     return headers
 

@@ -306,6 +306,9 @@ STATS_DASHBOARD_MAX_DOCUMENTS = 500
 The limit applies to all queries of a request together.
 """
 
+STATS_DASHBOARD_MAX_QUERIES = 20
+"""Queries of this package in one request of ``POST /api/stats``."""
+
 STATS_DASHBOARD_CACHE_SECONDS = 300
 """Seconds for which browsers and proxies may cache a response without revalidation.
 

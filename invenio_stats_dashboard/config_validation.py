@@ -164,6 +164,7 @@ CHECKS: dict[str, Check] = {
     "STATS_DASHBOARD_MAX_SERIES": _whole(1),
     "STATS_DASHBOARD_MAX_VALUES": _whole(1),
     "STATS_DASHBOARD_MAX_DOCUMENTS": _whole(1),
+    "STATS_DASHBOARD_MAX_QUERIES": _whole(1),
     "STATS_DASHBOARD_CACHE_SECONDS": _whole(0),
     "STATS_DASHBOARD_COUNTER_EVENTS_GUEST": _whole(0, optional=True),
     "STATS_DASHBOARD_COUNTER_EVENTS_USER": _whole(0, optional=True),

@@ -74,7 +74,11 @@ class Labels:
         self._subcounts = subcounts
 
     def of(
-        self, breakdown: str, ids: Iterable[str], language: str | None = None
+        self,
+        breakdown: str,
+        ids: Iterable[str],
+        language: str | None = None,
+        from_caller: bool = False,
     ) -> dict[str, str]:
         """Return the labels of values of a breakdown.
 
@@ -82,6 +86,8 @@ class Labels:
             breakdown: key.
             ids: of values, ``unknown`` and ``_other`` included.
             language: code such as ``de`` or ``pt_BR``; None for that of the request.
+            from_caller: a caller has sent the ids. They are cached only if the
+                vocabulary has them, so that nobody can fill the cache with others.
 
         Returns:
             id -> label; an unknown id is its own label.
@@ -94,7 +100,9 @@ class Labels:
             if subcount is None:
                 return found | {id: id for id in rest}
             if subcount.vocabulary:
-                return found | self._of_vocabulary(subcount.vocabulary, rest, locale)
+                return found | self._of_vocabulary(
+                    subcount.vocabulary, rest, locale, from_caller
+                )
             return found | {id: _fixed(subcount, id, locale) for id in rest}
 
     def of_breakdowns(
@@ -118,7 +126,11 @@ class Labels:
     # -- vocabularies ---------------------------------------------------------
 
     def _of_vocabulary(
-        self, vocabulary: str, ids: Collection[str], locale: Locale
+        self,
+        vocabulary: str,
+        ids: Collection[str],
+        locale: Locale,
+        from_caller: bool,
     ) -> dict[str, str]:
         keys = {id: _cache_key(vocabulary, id, locale) for id in ids}
         found: dict[str, str] = cached(keys)
@@ -129,7 +141,8 @@ class Labels:
             if labels is None:
                 return {id: found.get(id, id) for id in ids}
             found |= {id: labels.get(id, id) for id in some}
-            cache({keys[id]: found[id] for id in some}, SECONDS)
+            stored = labels if from_caller else some
+            cache({keys[id]: found[id] for id in stored}, SECONDS)
         return found
 
 

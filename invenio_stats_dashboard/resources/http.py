@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 import xxhash
@@ -18,6 +19,7 @@ from flask_login import current_user
 from flask_resources import resource_requestctx
 from flask_resources.config import resolve_from_conf
 from flask_resources.errors import MIMETypeNotAccepted
+from invenio_db import db
 from werkzeug.datastructures import MIMEAccept
 
 JSON = "application/json"
@@ -137,6 +139,16 @@ def caching(tag: str, public: bool, seconds: int, by_caller: bool) -> dict[str, 
     }
 
 
+def end_transaction() -> None:
+    """End the database transaction of the request; the next statement begins another.
+
+    A request only reads, but its first statement opens a transaction, which holds a
+    connection of the pool, and prevents PostgreSQL from removing dead rows. Call this
+    before anything that takes long: reading numbers, and sending to a slow client.
+    """
+    db.session.rollback()
+
+
 def attachment(slug: str, first: date, last: date, extension: str) -> dict[str, str]:
     """Return the header that names a file after community and range."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", slug).strip(".-")[:100] or "community"
@@ -163,6 +175,22 @@ def whole(
     return response
 
 
+def without_body(media_type: str, headers: Mapping[str, str], status: int) -> Response:
+    """Return the response to a HEAD request.
+
+    It has no length and no encoding, which depend on the body.
+
+    Args:
+        media_type: of the body that a GET request returns.
+        headers: further headers.
+        status: HTTP status.
+    """
+    response = Response(status=status, headers=headers, content_type=media_type)
+    response.automatically_set_content_length = False
+    response.vary.add("Accept-Encoding")
+    return response
+
+
 def streamed(
     pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
 ) -> Response:
@@ -185,8 +213,10 @@ def streamed(
 
 
 def _chained(first: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from pieces
+    """Yield pieces; no transaction is open while the client receives one."""
+    for piece in chain([first], pieces):
+        end_transaction()
+        yield piece
 
 
 def _accepts_gzip() -> bool:

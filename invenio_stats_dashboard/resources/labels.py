@@ -47,8 +47,14 @@ class AnswerLabels:
             if breakdown is not None and (breakdown, id_) not in self._cells:
                 missing.setdefault(breakdown, {})[cast(str, id_)] = None
         for breakdown, ids in missing.items():
-            found = self._service.labels(breakdown, ids, self._language)
-            self._cells |= {(breakdown, id_): found.get(id_, id_) for id_ in ids}
+            self._look_up(breakdown, ids)
+
+    def _look_up(
+        self, breakdown: str, ids: Iterable[str], from_caller: bool = False
+    ) -> None:
+        ids = list(ids)
+        found = self._service.labels(breakdown, ids, self._language, from_caller)
+        self._cells |= {(breakdown, id_): found.get(id_, id_) for id_ in ids}
 
     def of(
         self, breakdown: str | None, id_: str | None, metric: str | None = None
@@ -56,7 +62,9 @@ class AnswerLabels:
         """Return the label of a value, or of a metric for totals."""
         if breakdown is None:
             return self._metrics[metric]
-        self.learn([(breakdown, id_)])
+        if (breakdown, id_) not in self._cells:
+            # not a value of the numbers, but of the filter
+            self._look_up(breakdown, [cast(str, id_)], from_caller=True)
         return self._cells[breakdown, id_]
 
     def of_breakdown(self, key: str) -> str:

@@ -12,6 +12,7 @@ from ..search.names import BASES
 from ..version import __version__
 from . import http
 from .config import API
+from .response_handlers import REQUESTED_FROM
 from .schema import Arguments
 from .serializers.csv import COLUMNS
 
@@ -113,7 +114,11 @@ def _operation(whose: str, what: str, parameters: list[_Schema]) -> _Schema:
         "summary": f"{_WHAT[what]} of {of}",
         "parameters": parameters,
         "responses": {
-            "200": {"description": _WHAT[what], "content": content},
+            "200": {
+                "description": _WHAT[what],
+                "content": content,
+                **({"headers": _SERIES_HEADERS} if what == "series" else {}),
+            },
             **({"304": {"description": "Not modified."}} if what == "series" else {}),
             "400": {"$ref": "#/components/responses/error"},
             ("404" if whose == "community" else "403"): {
@@ -124,6 +129,15 @@ def _operation(whose: str, what: str, parameters: list[_Schema]) -> _Schema:
         },
     }
 
+
+_SERIES_HEADERS: _Schema = {
+    REQUESTED_FROM: {
+        "description": "In CSV and XLSX, if from is before the first day that has "
+        "numbers: the requested day. The file begins with the first day that has "
+        "numbers.",
+        "schema": DATE,
+    }
+}
 
 _COMMUNITY: _Schema = {
     "name": "id",

@@ -8,7 +8,7 @@ for the parameter to change.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, NoReturn, cast
 
@@ -162,6 +162,23 @@ def series_query(
             _check_cells(query.top, limits)
         _check_size(query, limits)
     return query
+
+
+def without_empty_start(query: SeriesQuery, first_day: date | None) -> SeriesQuery:
+    """Return a query that has the same numbers, and no days before all numbers.
+
+    Without it, a file from 1900 would have a line of zeros for each day.
+
+    Args:
+        query: the query.
+        first_day: the first day that has numbers; None if none has.
+
+    Returns:
+        The query from this day on. If all its days are earlier, only its last day is
+        left.
+    """
+    first = min(max(query.first, first_day or query.last), query.last)
+    return replace(query, first=first)
 
 
 def bounds_query(arguments: Mapping[str, Any], community_id: str) -> SeriesQuery:

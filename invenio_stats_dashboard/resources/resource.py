@@ -4,6 +4,7 @@
 """The REST resource: parse a request, call the service, serialise the result."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -26,8 +27,14 @@ from ..version import __version__
 from . import http
 from .labels import AnswerLabels
 from .openapi import description
-from .query_parser import bounds_query, range_of, refuse, series_query
-from .response_handlers import RecordsContent, SeriesContent
+from .query_parser import (
+    bounds_query,
+    range_of,
+    refuse,
+    series_query,
+    without_empty_start,
+)
+from .response_handlers import CounterContent, RecordsContent, SeriesContent
 from .schema import site_languages
 
 if TYPE_CHECKING:
@@ -83,16 +90,20 @@ class CommunityStatsResource(Resource):
         """Return time series and totals."""
         arguments = resource_requestctx.args
         item = self._item()
-        query = self._query(item)
+        requested = self._query(item)
+        query = self._to_read(item, requested)
         language = arguments.get("lang") or str(get_locale())
         headers = http.caching(
-            self._tag(item, query, language),
+            self._tag(item, requested, language),
             item.subject.public,
             self.config.cache_seconds,
             by_caller="lang" not in arguments,
         )
         labels = AnswerLabels(self.service, language)
-        return SeriesContent(item, query, labels, self._links(), headers), 200
+        content = SeriesContent(
+            item, query, requested.first, labels, self._links(), headers
+        )
+        return content, 200
 
     @request_view_args
     @request_parser(from_conf("records_arguments"), location="args")
@@ -109,7 +120,8 @@ class CommunityStatsResource(Resource):
             _now().date(),
             lambda: item.freshness(bounds).first_day,
         )
-        found = item.most_used_records(
+        count = partial(
+            item.most_used_records,
             by=arguments["by"],
             of=arguments["of"],
             start_date=first,
@@ -117,30 +129,20 @@ class CommunityStatsResource(Resource):
             size=arguments["size"],
             seconds=self.config.cache_seconds,
         )
-        return RecordsContent(item.subject, found, self._link()), 200
+        return RecordsContent(item.subject, count, self._link()), 200
 
     @request_view_args
     @request_parser(from_conf("counter_arguments"), location="args")
     @http.negotiated(from_conf("counter_handlers"))
     @response_handler()
-    def counter(self) -> "tuple[CounterReport, int]":
+    def counter(self) -> tuple[CounterContent, int]:
         """Return the COUNTER report of a month."""
         month: date = resource_requestctx.args["month"]
         item = self._item()
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is in the future.")
-        config, is_user = self.config, authenticated_user in g.identity.provides
-        most = config.counter_events_user if is_user else config.counter_events_guest
-        try:
-            report = item.counter_report(f"{month:%Y-%m}", most=most)
-        except TooManyEventsError as error:
-            log_in = "" if is_user else " for users who are not logged in"
-            refuse(
-                "month",
-                f"{error}{log_in}. Ask the operators of the site to create the report "
-                "with `invenio community-stats counter-report`.",
-            )
-        return report, 200
+        is_user = authenticated_user in g.identity.provides
+        return CounterContent(partial(self._counter_report, item, month, is_user)), 200
 
     @http.negotiated(from_conf("openapi_handlers"))
     @response_handler()
@@ -158,6 +160,22 @@ class CommunityStatsResource(Resource):
             return self.service.read_global(g.identity)
         return self.service.read_community(g.identity, pid_value)
 
+    def _counter_report(
+        self, item: "CommunityStatsItem", month: date, is_user: bool
+    ) -> "CounterReport":
+        """Return a COUNTER report, if it has not too many events for the caller."""
+        config = self.config
+        most = config.counter_events_user if is_user else config.counter_events_guest
+        try:
+            return item.counter_report(f"{month:%Y-%m}", most=most)
+        except TooManyEventsError as error:
+            log_in = "" if is_user else " for users who are not logged in"
+            refuse(
+                "month",
+                f"{error}{log_in}. Ask the operators of the site to create the report "
+                "with `invenio community-stats counter-report`.",
+            )
+
     def _query(self, item: "CommunityStatsItem") -> SeriesQuery:
         """Return the query that the parameters describe."""
         arguments = resource_requestctx.args
@@ -170,6 +188,14 @@ class CommunityStatsResource(Resource):
             lambda: item.freshness(bounds_query(arguments, item.id)).first_day,
             file=resource_requestctx.accept_mimetype != http.JSON,
         )
+
+    @staticmethod
+    def _to_read(item: "CommunityStatsItem", query: SeriesQuery) -> SeriesQuery:
+        """Return the query to execute: ``from`` of a file is not before all numbers."""
+        is_file = resource_requestctx.accept_mimetype != http.JSON
+        if is_file and "first" in resource_requestctx.args:
+            return without_empty_start(query, item.freshness(query).first_day)
+        return query
 
     def _tag(
         self, item: "CommunityStatsItem", query: SeriesQuery, language: str

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request, stream_with_context
@@ -17,11 +18,15 @@ from . import http
 from .labels import AnswerLabels
 
 if TYPE_CHECKING:
+    from ..reports.counter.assembly import CounterReport
     from ..services.most_used_records import MostUsedRecords
     from ..services.results import CommunityStatsItem
 
 BY_CALLER = {"Cache-Control": "private, no-cache"}
 """Headers of responses whose titles depend on the caller."""
+
+REQUESTED_FROM = "Stats-Requested-From"
+"""Header of a file that begins later than requested: the requested first day."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class SeriesContent:
     Attributes:
         item: executes the query.
         query: the query.
+        requested_first: the first day of the range in the request; that of a file is
+            later if no numbers exist for it.
         labels: labels breakdowns and values.
         links: name -> URL.
         headers: of the response.
@@ -40,6 +47,7 @@ class SeriesContent:
 
     item: "CommunityStatsItem"
     query: SeriesQuery
+    requested_first: date
     labels: AnswerLabels
     links: Mapping[str, str]
     headers: Mapping[str, str]
@@ -47,24 +55,37 @@ class SeriesContent:
 
 @dataclass(frozen=True)
 class RecordsContent:
-    """The content of a response with the most used records.
+    """The content of a response with the most used records, which its serializer counts.
 
     Attributes:
         subject: the community or the instance.
-        found: the records.
+        count: returns the records.
         link: URL of this response.
     """
 
     subject: Subject
-    found: "MostUsedRecords"
+    count: "Callable[[], MostUsedRecords]"
     link: str
+
+
+@dataclass(frozen=True)
+class CounterContent:
+    """The content of a response with a COUNTER report, which its serializer counts.
+
+    Attributes:
+        count: returns the report.
+    """
+
+    count: "Callable[[], CounterReport]"
 
 
 def series_headers(
     content: SeriesContent, code: int, many: bool = False
 ) -> Mapping[str, str]:
     """Return the headers of a response with series."""
-    return content.headers
+    if content.query.first == content.requested_first:
+        return content.headers
+    return {**content.headers, REQUESTED_FROM: content.requested_first.isoformat()}
 
 
 def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
@@ -75,7 +96,7 @@ def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
     ) -> Mapping[str, str]:
         slug, query = content.item.subject.slug, content.query
         name = http.attachment(slug, query.first, query.last, extension)
-        return {**content.headers, **name}
+        return {**series_headers(content, code, many), **name}
 
     return headers
 
@@ -83,7 +104,8 @@ def file_headers(extension: str) -> Callable[..., Mapping[str, str]]:
 class ConditionalHandler(ResponseHandler):
     """Sends 304 if the headers have an entity tag that the caller knows.
 
-    Nothing is serialised then.
+    Nothing is serialised then, nor for a HEAD request: its response has the headers that
+    are known before the body.
     """
 
     def make_response(self, obj: Any, code: int, many: bool = False) -> Response:
@@ -91,7 +113,16 @@ class ConditionalHandler(ResponseHandler):
         headers = self.make_headers(obj, code, many=many)
         if http.is_fresh(headers):
             return Response(status=304, headers=headers)
+        if request.method == "HEAD":
+            return http.without_body(self.content_type, headers, code)
+        http.end_transaction()
         return self.send(obj, code, headers)
+
+    @property
+    def content_type(self) -> str:
+        """Return the content type: that of the serializer, else the media type."""
+        media_type = resource_requestctx.accept_mimetype
+        return getattr(self.serializer, "content_type", media_type)
 
     def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
         """Return the response with its body."""
@@ -104,7 +135,7 @@ class CompressedHandler(ConditionalHandler):
     def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
         """Return the response with its body."""
         body = self.serializer.serialize_object(obj)
-        return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
+        return http.whole(body, self.content_type, headers, code)
 
 
 class TaggedHandler(CompressedHandler):
@@ -119,7 +150,7 @@ class TaggedHandler(CompressedHandler):
         headers = {**headers, "ETag": http.etag(body)}
         if http.is_fresh(headers):
             return Response(status=304, headers=headers)
-        return http.whole(body, resource_requestctx.accept_mimetype, headers, code)
+        return http.whole(body, self.content_type, headers, code)
 
 
 class StreamedHandler(ConditionalHandler):
@@ -130,10 +161,8 @@ class StreamedHandler(ConditionalHandler):
 
     def send(self, obj: Any, code: int, headers: Mapping[str, str]) -> Response:
         """Return the response, after the first piece was read."""
-        media_type = resource_requestctx.accept_mimetype
-        content_type = getattr(self.serializer, "content_type", media_type)
         pieces = stream_with_context(self.serializer.serialize_object(obj))
-        return http.streamed(pieces, content_type, headers)
+        return http.streamed(pieces, self.content_type, headers)
 
 
 class FileHandler(ConditionalHandler):
@@ -148,7 +177,7 @@ class FileHandler(ConditionalHandler):
             wrap_file(request.environ, file),
             status=code,
             headers={**headers, "Content-Length": str(length)},
-            content_type=resource_requestctx.accept_mimetype,
+            content_type=self.content_type,
             direct_passthrough=True,
         )
         response.call_on_close(file.close)

@@ -119,16 +119,19 @@ class CommunityStatsQuery:
         }
 
     def admit(self, params: Any) -> None:
-        """Check that a query of a batch can be run, together with those before it.
+        """Check that a query of a batch can be run, together with the others.
 
-        The endpoint stores all results of a batch in memory.
+        The endpoint runs the queries one after the other, and stores all results of a
+        batch in memory.
 
         Args:
             params: the received parameters of the query, not checked yet.
 
         Raises:
-            RefusedQuery: it is invalid, not permitted, or too large.
+            RefusedQuery: it is invalid, not permitted, or too large; or the batch has
+                too many queries.
         """
+        _check_batch()
         _, first, last = self.checked(params)
         number = self._number(date.fromisoformat(first), date.fromisoformat(last))
         number += request.environ.get(_ASKED_FOR, 0)
@@ -303,11 +306,42 @@ def _day(text: str | None, name: str) -> date | None:
     return day
 
 
+def _check_batch() -> None:
+    """Refuse a batch with too many queries of this module.
+
+    Raises:
+        RefusedQuery: it has too many.
+    """
+    number = sum(map(_is_ours, _batch().values()))
+    limit = current_app.config["STATS_DASHBOARD_MAX_QUERIES"]
+    if number > limit:
+        raise RefusedQuery(
+            400,
+            f"The request has {number} queries for statistics of communities or of the "
+            f"instance; the maximum is {limit}. Send several requests with fewer "
+            "queries. The queries community-stats and global-stats return the "
+            "documents of all families at once.",
+        )
+
+
+def _is_ours(query: Any) -> bool:
+    """Return whether a query of a batch, not checked yet, is of this module."""
+    from invenio_stats.proxies import current_stats
+
+    stat = query.get("stat") if isinstance(query, dict) else None
+    found = current_stats.queries.get(stat) if isinstance(stat, str) else None
+    return found is not None and issubclass(found.cls, CommunityStatsQuery)
+
+
+def _batch() -> dict[str, Any]:
+    """Return the queries of the request, not checked yet, by their name."""
+    batch = request.get_json(silent=True) if has_request_context() else None
+    return batch if isinstance(batch, dict) else {}
+
+
 def _name_in_batch(stat: str, params: Any) -> str | None:
     """Return the name of the query with these parameters in its batch, or None."""
-    batch = request.get_json(silent=True) if has_request_context() else None
-    if not isinstance(batch, dict):
-        return None
+    batch = _batch()
     of_kind = [
         name
         for name, query in batch.items()

@@ -180,7 +180,11 @@ class CommunityStatsService(Service):
         return SeriesReaders(self.app, self.subcounts)
 
     def labels(
-        self, breakdown: str, ids: Iterable[str], language: str | None = None
+        self,
+        breakdown: str,
+        ids: Iterable[str],
+        language: str | None = None,
+        from_caller: bool = False,
     ) -> dict[str, str]:
         """Return the labels of values of a breakdown.
 
@@ -188,12 +192,13 @@ class CommunityStatsService(Service):
             breakdown: key of the registry of breakdowns.
             ids: of values; ``unknown`` and ``_other`` are allowed.
             language: code such as ``de``; None for that of the request.
+            from_caller: a caller has sent the ids; see ``Labels.of``.
 
         Returns:
             id -> label. An id that is not in the vocabulary is its own label, and so
             are all ids while the vocabulary cannot be read.
         """
-        return self.readers.labels.of(breakdown, ids, language)
+        return self.readers.labels.of(breakdown, ids, language, from_caller)
 
     def breakdown_labels(
         self, keys: Iterable[str], language: str | None = None

@@ -117,7 +117,7 @@ def most_used_records(
         alias = Names.of(app).events_alias(event_type)
         query = of_community(only, community, first, last)
         reader = TopRecordsReader(json_client(app, timeout=60), alias, query, field)
-        found = _read(reader, f"{alias}:{field}:{size}:{query}", size, seconds)
+        found = _read(reader, f"{alias}:{field}:{query}", size, seconds)
     rows = tuple(_rows(found.counts, key, identity))
     return MostUsedRecords(community, first, last, by, of, found.total, rows)
 
@@ -125,17 +125,21 @@ def most_used_records(
 def _read(
     reader: TopRecordsReader, question: str, size: int, seconds: int
 ) -> TopRecordsResult:
-    """Return the numbers, which are the same for all callers, cached if allowed."""
+    """Return the numbers, which are the same for all callers, cached if allowed.
+
+    The longest list is cached, and serves all sizes: otherwise a caller could have the
+    same events counted a hundred times.
+    """
     if not seconds:
         return reader.read(size)
     digest = xxhash.xxh3_128_hexdigest(question.encode())
     key = f"stats-dashboard-top-records:{digest}"
     if stored := cached({key: key}):
         counts, total = stored[key]
-        return TopRecordsResult([(id, count) for id, count in counts], total)
-    found = reader.read(size)
+        return TopRecordsResult([(id, count) for id, count in counts[:size]], total)
+    found = reader.read(LARGEST)
     cache({key: (found.counts, found.total)}, seconds)
-    return found
+    return TopRecordsResult(found.counts[:size], found.total)
 
 
 def _rows(

@@ -3,17 +3,20 @@
 
 """Render the page of the instance, and that of a community."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import abort, current_app, g, render_template, url_for
+from flask import abort, current_app, g, render_template, request, url_for
 from invenio_administration.permissions import administration_permission
+from invenio_base import invenio_url_for
 from invenio_communities.views.communities import (
     HEADER_PERMISSIONS,
     render_community_theme_template,
 )
 from invenio_communities.views.decorators import pass_community
 from invenio_records_resources.services.errors import PermissionDeniedError
+from werkzeug.exceptions import NotFound
 
 from ..custom_fields import LAYOUT
 from ..proxies import current_stats_dashboard
@@ -23,6 +26,8 @@ from .shown import has_global_page, has_page
 
 if TYPE_CHECKING:
     from invenio_communities.communities.services.results import CommunityItem
+
+_View = TypeVar("_View", bound=Callable[..., str])
 
 
 def global_page() -> str:
@@ -46,9 +51,27 @@ def global_page() -> str:
         ),
         dashboard_title=config["STATS_DASHBOARD_TITLE"],
         dashboard_description=config["STATS_DASHBOARD_DESCRIPTION"],
+        **_for_crawlers("global_page"),
     )
 
 
+def _with_storable_name(view: _View) -> _View:
+    """Decorate a view: no community has a name that the database refuses.
+
+    The response is a bare one: the page for 404 looks in the database for banners and
+    for a static page with the path of the request, which the database refuses, too.
+    """
+
+    @wraps(view)
+    def inner(pid_value: str) -> Any:
+        if "\x00" in pid_value:
+            return NotFound().get_response()
+        return view(pid_value=pid_value)
+
+    return cast(_View, inner)
+
+
+@_with_storable_name
 @pass_community(serialize=True)
 def community_page(
     pid_value: str, community: "CommunityItem", community_ui: dict[str, Any]
@@ -94,7 +117,24 @@ def community_page(
         dashboard_description=_about(
             config["STATS_DASHBOARD_COMMUNITY_DESCRIPTION"], title
         ),
+        **_for_crawlers("community_page", pid_value=found["slug"]),
     )
+
+
+def _for_crawlers(view: str, **arguments: str) -> dict[str, Any]:
+    """Return what the template needs to make search engines index one address only.
+
+    Each choice on a page has its own address: a crawler would request them all.
+
+    Args:
+        view: name of the view.
+        **arguments: of its route.
+    """
+    tags = list(current_app.config.get("THEME_META_ROBOT_TAGS") or ())
+    if request.args:
+        tags.append({"name": "robots", "content": "noindex"})
+    address = invenio_url_for(f"invenio_stats_dashboard.{view}", **arguments)
+    return {"dashboard_canonical": address, "meta_robot_tags": tags}
 
 
 def _endpoint(route: str, slug: str = "") -> str:

@@ -25,6 +25,10 @@ class Http:
         """Get a path of the REST API."""
         return self._send("get", path, **options)
 
+    def head(self, path, **options):
+        """Get the headers of a path of the REST API."""
+        return self._send("head", path, **options)
+
     def post(self, path, **options):
         """Post to a path of the REST API."""
         return self._send("post", path, **options)

@@ -162,5 +162,12 @@ describe("tables as CSV", () => {
 
   test("contain no formulas", () => {
     expect(toCsv([["=1+1", "+x", "-x", "@x", -5]])).toBe("'=1+1,'+x,'-x,'@x,-5\r\n");
+    expect(toCsv([["", "5-", "x=1"]])).toBe(",5-,x=1\r\n");
+    ["=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20"].forEach(
+      (start) => expect(toCsv([[`${start}1`]])).toBe(`'${start}1\r\n`)
+    );
+    ["\r", "\n"].forEach((start) =>
+      expect(toCsv([[`${start}1`]])).toBe(`"'${start}1"\r\n`)
+    );
   });
 });

@@ -4,8 +4,11 @@
 """Who may read what, and what a cache may keep of it."""
 
 import pytest
+from babel import Locale
+from invenio_cache import current_cache
 
 from invenio_stats_dashboard.permissions import StatsDashboardPermissionPolicy
+from invenio_stats_dashboard.queries.labels import _cache_key
 from invenio_stats_dashboard.reports.top_records import TopRecordsReader
 
 from ..helpers import content
@@ -218,6 +221,40 @@ def test_the_most_used_records_are_counted_once_for_everybody(
         patch.delattr(TopRecordsReader, "read")
         with pytest.raises(AttributeError):
             anyone.get(path)
+
+
+def test_lists_of_all_sizes_are_counted_once(site, anyone, monkeypatch):
+    path = f"{path_of(site, 'open')}/records?range=89d"
+    longest = anyone.get(f"{path}&size=100").json
+    assert len(longest["records"]) > 2
+    monkeypatch.delattr(TopRecordsReader, "read")
+    for size in (1, 2, 99):
+        answer = anyone.get(f"{path}&size={size}").json
+        assert answer["records"] == longest["records"][:size]
+        assert answer["total"] == longest["total"]
+
+
+def test_a_short_list_is_as_long_as_it_was_asked_for(site, anyone):
+    path = f"{path_of(site, 'open')}/records?range=88d&size=2"
+    first, again = anyone.get(path).json, anyone.get(path).json
+    assert len(first["records"]) == 2 and again == first
+
+
+def test_nobody_fills_the_cache_with_values_of_filters(site, anyone):
+    def is_cached(id):
+        with site.app.app_context():
+            return current_cache.get(_cache_key("languages", id, Locale("en")))
+
+    with site.app.app_context():
+        current_cache.clear()
+    for id in ("invented", "dan", "eng"):
+        path = f"{path_of(site, 'open')}?lang=en&metrics=views&filter=languages:{id}"
+        for form in ("json", "csv", "xlsx"):
+            assert anyone.get(f"{path}&format={form}").status_code == 200
+        if id == "invented":
+            assert anyone.get(path).json["filter"]["label"] == id
+    assert not is_cached("invented")
+    assert is_cached("dan") == "Danish" and is_cached("eng") == "English"
 
 
 def test_who_is_not_logged_in_gets_reports_of_so_many_events_only(

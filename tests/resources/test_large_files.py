@@ -10,68 +10,17 @@ file is sent in several pieces (of 64 KiB). A year and more subjects take no oth
 import csv
 import io
 from collections import Counter
-from datetime import timedelta
 
 import pytest
 from python_calamine import CalamineWorkbook
 
-from invenio_stats_dashboard.aggregations.aggregate_indices import AggregateIndices
-from invenio_stats_dashboard.search.names import USAGE_DELTA
-
-from ..helpers import content
-from ..helpers.counted_site import TODAY
-
-DAYS, SUBJECTS = 90, 60
-
-
-def views(day, subject):
-    """Return how many views a subject has on a day."""
-    return 1 + (day * 7 + subject * 13) % 50
-
-
-def document(community, number):
-    """Return the delta of a day, with id."""
-    day = (TODAY - timedelta(days=number)).isoformat()
-    cells = [
-        {
-            "id": f"subject {subject}",
-            "view": {
-                "total_events": views(number, subject),
-                "unique_visitors": 1,
-                "unique_records": 1,
-                "unique_parents": 1,
-            },
-        }
-        for subject in range(SUBJECTS)
-    ]
-    total = sum(views(number, subject) for subject in range(SUBJECTS))
-    return f"{community}:{day}", {
-        "community_id": community,
-        "period_start": day,
-        "totals": {"view": {"total_events": total}},
-        "subcounts": {"subjects": cells},
-        "updated_timestamp": f"{day}T23:00:00",
-    }
+from .large_community import DAYS, SUBJECTS, make_large_community, views
 
 
 @pytest.fixture(scope="module")
 def path(site, client, names):
-    """Return the path of a community with many days and subjects."""
-    with site.app.app_context():
-        community = content.make_community()
-        slug = content.slug_of(community)
-    lines, indices = [], AggregateIndices(client, names)
-    indices.prepare([USAGE_DELTA])
-    for number in range(DAYS):
-        id_, source = document(community, number)
-        index = indices.write_alias(USAGE_DELTA, source["period_start"])
-        lines += [{"index": {"_index": index, "_id": id_}}, source]
-    answer = client.bulk(body=lines, refresh=True)
-    assert not answer["errors"], str(answer)[:500]
-    return (
-        f"/stats-dashboard/communities/{slug}?range={DAYS}d&interval=day"
-        "&metrics=views,downloads&breakdown=subjects&top=all"
-    )
+    """Return the path of a query for all numbers of a large community."""
+    return f"{make_large_community(site, client, names)}&top=all"
 
 
 WANTED = Counter(

@@ -7,7 +7,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.resources.stats_queries import queries
+from invenio_stats_dashboard.resources.stats_queries import (
+    CommunityStatsQuery,
+    queries,
+)
 from invenio_stats_dashboard.search.names import FAMILIES
 
 from ..helpers.commands import run
@@ -247,6 +250,34 @@ def test_a_batch_gives_no_more_documents_than_one_query_can(anyone, monkeypatch,
     days = {"start_date": DAYS[7], "end_date": DAYS[7]}
     assert batch(1, all={"stat": "global-stats", "params": days}).status_code == 200
     assert batch(2, all={"stat": "global-stats"}).status_code == 400
+
+
+def test_a_batch_has_no_more_queries_than_the_site_allows(site, monkeypatch):
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_MAX_QUERIES", 3)
+    ours = {
+        "stat": "community-usage-delta",
+        "params": {
+            "community_id": "global",
+            "start_date": DAYS[7],
+            "end_date": DAYS[7],
+        },
+    }
+    stock = {"stat": "record-view", "params": {"recid": "1"}}
+
+    def batch(number, **more):
+        queries = {f"q{n}": ours for n in range(number)} | more
+        return site.as_("owner").post("/stats", json=queries)
+
+    assert batch(3).status_code == 200
+    # the site refuses its own query to everyone, after ours were run
+    assert batch(3, stock=stock).status_code == 403, "a query of the site counts"
+    monkeypatch.delattr(CommunityStatsQuery, "run")
+    refused = batch(3, last={"stat": "global-stats"})
+    assert refused.status_code == 400, "a query was run"
+    assert refused.json["message"].startswith(
+        "The request has 4 queries for statistics of communities or of the instance; "
+        "the maximum is 3. Send several requests with fewer queries."
+    )
 
 
 @pytest.mark.parametrize("text", ["2026-W01-1", "2026-1-001", "\uff12026-01-01"])

@@ -243,6 +243,33 @@ def test_community_can_choose_a_layout(site, visitor, config):
             content.set_fields(site.communities["orchard"], {LAYOUT: None})
 
 
+def heads(visitor, path):
+    """Return the canonical addresses and the robots tags of a page."""
+    text = visitor.get(path).text
+    links = re.findall(r'<link rel="canonical" href="([^"]*)"', text)
+    tags = [t for t in re.findall(r"<meta ([^>]*)>", text) if 'name="robots"' in t]
+    return links, [re.search(r'content="([^"]*)"', tag)[1] for tag in tags]
+
+
+@pytest.mark.parametrize("path", ["/stats", "/communities/harbour/stats"])
+def test_only_the_address_without_parameters_is_for_search_engines(
+    site, visitor, config, path
+):
+    canonical = [f"{site.url}{path}"]
+    assert heads(visitor, path) == (canonical, [])
+    for query in ("?range=7d", "?tab=usage&subjects.top=more", "?unknown"):
+        assert heads(visitor, path + query) == (canonical, ["noindex"])
+    config("THEME_META_ROBOT_TAGS", [{"name": "robots", "content": "nofollow"}])
+    assert heads(visitor, path) == (canonical, ["nofollow"])
+    assert heads(visitor, f"{path}?tab=usage")[1] == ["nofollow", "noindex"]
+
+
+def test_canonical_address_of_a_community_has_its_slug(site, visitor):
+    path = f"/communities/{site.communities['harbour']}/stats"
+    canonical, _ = heads(visitor, path)
+    assert canonical == [f"{site.url}/communities/harbour/stats"]
+
+
 # -- who gets them ------------------------------------------------------------
 
 
@@ -269,6 +296,11 @@ def test_community_that_was_deleted_shows_its_tombstone(visitor):
 
 def test_community_that_never_was_is_not_found(visitor):
     assert visitor.get("/communities/nothere/stats").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["%00", "harbour%00", "%00harbour", "a%00b"])
+def test_community_with_a_name_that_no_database_takes_is_not_found(visitor, name):
+    assert visitor.get(f"/communities/{name}/stats").status_code == 404
 
 
 def test_page_is_refused_without_permission_to_read_the_numbers(site, visitor, config):

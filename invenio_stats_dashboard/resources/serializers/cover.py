@@ -18,6 +18,7 @@ from ..labels import AnswerLabels
 def cover(
     subject: Subject,
     query: SeriesQuery,
+    requested_first: date,
     metrics: Iterable[Metric],
     freshness: Freshness,
     labels: AnswerLabels,
@@ -27,6 +28,7 @@ def cover(
     Args:
         subject: the community or the instance.
         query: of the workbook.
+        requested_first: the first day of the range in the request.
         metrics: of the query.
         freshness: of its result.
         labels: labels breakdowns and values, in the language of the request.
@@ -34,7 +36,7 @@ def cover(
     lines: list[tuple[str, ...]] = [
         (subject.title or _("The whole instance"),),
         (_("Community"), subject.slug, subject.id),
-        (_("From"), query.first.isoformat(), ""),
+        (_("From"), query.first.isoformat(), _start(query.first, requested_first)),
         (_("To"), query.last.isoformat(), ""),
         (_("Interval"), query.interval, ""),
         (_("Records counted by"), query.basis, ""),
@@ -86,6 +88,15 @@ def cover(
         for correction in freshness.corrections
     ] or [(_("none"), "", "")]
     return lines
+
+
+def _start(first: date, requested: date) -> str:
+    """Return a sentence about a range that begins later than requested, or nothing."""
+    if first == requested:
+        return ""
+    return _(
+        "The request begins on %(day)s; no earlier day has numbers.", day=requested
+    )
 
 
 def _day(day: date | None) -> str:

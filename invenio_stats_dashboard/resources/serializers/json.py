@@ -16,8 +16,7 @@ from ...queries.query import COMPARED, OTHER, PeriodResult, SeriesQuery, SeriesR
 from ..labels import AnswerLabels
 
 if TYPE_CHECKING:
-    from ...reports.counter.assembly import CounterReport
-    from ..response_handlers import RecordsContent, SeriesContent
+    from ..response_handlers import CounterContent, RecordsContent, SeriesContent
 
 
 class DocumentJSONSerializer(BaseSerializer):
@@ -38,11 +37,11 @@ class SeriesJSONSerializer(BaseSerializer):
 
 
 class RecordsJSONSerializer(BaseSerializer):
-    """Serialises the most used records."""
+    """Counts the most used records, and serialises them."""
 
     def serialize_object(self, obj: "RecordsContent") -> bytes:
         """Return the records as JSON."""
-        document = obj.found.as_json()
+        document = obj.count().as_json()
         return encode(
             {
                 "community": subject_of(obj.subject),
@@ -58,12 +57,13 @@ class RecordsJSONSerializer(BaseSerializer):
 
 
 class CounterJSONSerializer(BaseSerializer):
-    """Serialises a COUNTER report."""
+    """Counts a COUNTER report, and serialises it."""
 
-    def serialize_object(self, obj: "CounterReport") -> Iterator[bytes]:
+    def serialize_object(self, obj: "CounterContent") -> Iterator[bytes]:
         """Yield the report as JSON, one dataset in each piece."""
-        yield b'{"report-header":%b,"report-datasets":[' % encode(obj.header)
-        for number, dataset in enumerate(obj.datasets):
+        report = obj.count()
+        yield b'{"report-header":%b,"report-datasets":[' % encode(report.header)
+        for number, dataset in enumerate(report.datasets):
             yield (b",\n" if number else b"\n") + encode(dataset)
         yield b"\n]}\n"
 

@@ -50,7 +50,9 @@ class SeriesXLSXSerializer(BaseSerializer):
         names |= {key: labels.of_breakdown(key) for key in query.breakdowns}
         metrics = [METRICS[key] for key in query.metrics]
         fresh = obj.item.freshness(query)
-        lines = cover_lines(obj.item.subject, query, metrics, fresh, labels)
+        lines = cover_lines(
+            obj.item.subject, query, obj.requested_first, metrics, fresh, labels
+        )
         with ExitStack() as stack:
             file = stack.enter_context(TemporaryFile())
             write_xlsx(file, lines, names, labels.rows(obj.item.series_rows(query)))

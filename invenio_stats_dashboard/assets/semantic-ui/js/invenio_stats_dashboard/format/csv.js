@@ -3,6 +3,9 @@
 
 /** Write CSV, for tables that the API does not offer as a file. */
 
+// the server reads the same table for its files
+import FORMULA_STARTS from "./formulaStarts.json";
+
 /**
  * Return rows of values as the text of a CSV file.
  *
@@ -16,6 +19,6 @@ const cell = (value) => {
     return String(value);
   }
   const text = value === null || value === undefined ? "" : String(value);
-  const escaped = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const escaped = FORMULA_STARTS.includes(text[0]) ? `'${text}` : text;
   return /[",\r\n]/.test(escaped) ? `"${escaped.replace(/"/g, '""')}"` : escaped;
 };

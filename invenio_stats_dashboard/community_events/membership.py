@@ -33,7 +33,7 @@ from .ended_requests import (
     collect_ended_requests,
 )
 from .facts import MAX_LENGTH
-from .json_projection import record_decoder
+from .record_decoder import record_decoder
 from .record_rows import (
     AcceptedRequest,
     CommunityRow,
@@ -66,7 +66,7 @@ class MembershipReader:
         engine: the site's engine.
         page_size: maximum number of records in a page.
         subcounts: the registry of breakdowns. Only the fields of a record's JSON that
-            they name are decoded; see :mod:`.json_projection`. None decodes all fields.
+            they name are decoded; see :mod:`.record_decoder`. None decodes all fields.
         timeout: time limit of a statement, in seconds.
     """
 

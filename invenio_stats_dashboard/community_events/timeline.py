@@ -14,7 +14,7 @@ from .documents import ADDED, GLOBAL, REMOVED, CommunityEvent
 from .timestamps import second_of
 
 if TYPE_CHECKING:
-    from .response_types import TimelineEntry
+    from .stored_fields import TimelineEntry
 
 _Step: TypeAlias = tuple[int, bool, str]
 """(sequence number, whether it is an addition, date) of a community event."""

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts
-from invenio_stats_dashboard.community_events.response_types import TimelineEntry
+from invenio_stats_dashboard.community_events.stored_fields import TimelineEntry
 from invenio_stats_dashboard.community_events.timeline import Timeline
 
 from ..conftest import remove_statistics

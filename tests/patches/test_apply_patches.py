@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from invenio_stats_dashboard.patches.shapes import TARGETS, has_hooks
+from invenio_stats_dashboard.patches.targets import TARGETS, has_hooks
 
 from .environments import CLEAN, Environment, apply_patches
 

@@ -29,13 +29,13 @@ from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore
 from ..runner import AggregationOptions, Step, StepResult
 from .change_detection import SCOPE, ChangeScan
+from .community_batches import FamilyCounts, WantedDocuments, units
 from .contribution_store import ContributionPlace, ContributionStore
 from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
 from .contributions import of_part
 from .corrections import FAMILY, RecordCorrections
 from .dirty_communities import CommunityState, DirtyCommunities
 from .distinct import distinct
-from .family_builder import FamilyCounts, WantedDocuments, units
 from .numbers import Numbers
 from .record_reader import Parents, RecordReader
 

@@ -5,11 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.patches.shapes import (
-    TARGETS,
-    UnknownCodeError,
-    has_hooks,
-)
+from invenio_stats_dashboard.patches.targets import TARGETS, UnknownCodeError, has_hooks
 
 CONFIG = next(target for target in TARGETS if target.setting)
 

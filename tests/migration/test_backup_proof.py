@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.migration import post_switch
+from invenio_stats_dashboard.migration import after_cutover
 from invenio_stats_dashboard.migration.backup_proof import holds_all
 from invenio_stats_dashboard.migration.months import utc_now
 
@@ -25,7 +25,7 @@ def told(monkeypatch):
         answers.append(holds_all(run, month, data))
         return answers[-1]
 
-    monkeypatch.setattr(post_switch, "holds_all", holds)
+    monkeypatch.setattr(after_cutover, "holds_all", holds)
     return answers
 
 

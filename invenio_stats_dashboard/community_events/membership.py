@@ -44,7 +44,7 @@ from .record_rows import (
 from .selection import SelectedIds, Selection, chunks, parents_in
 from .timestamps import moment_of
 
-PAGE_BYTES = 8_000_000
+PAGE_CHARACTERS = 8_000_000
 """Number of characters of record JSON after which a page is full."""
 
 MOST_LOOKED_UP = 100_000
@@ -300,7 +300,7 @@ def _bounded(
         for record in result:
             records.append(record)
             size += len(record.json)
-            if size > PAGE_BYTES:
+            if size > PAGE_CHARACTERS:
                 return records, False
     return records, True
 

@@ -71,14 +71,6 @@ class Timeline:
             timestamp = second_of(timestamp)
         return self._states[bisect_right(self._breaks, timestamp)]
 
-    def existed_at(self, timestamp: str) -> bool:
-        """Return whether the record was published and not deleted at a given time."""
-        moment = second_of(timestamp)
-        return any(
-            added <= moment and (removed is None or moment < removed)
-            for added, removed in self.intervals(GLOBAL)
-        )
-
     def communities(self) -> tuple[str, ...]:
         """Return all communities that the record was ever in, without ``global``."""
         return tuple(sorted(c for c in self._histories if c != GLOBAL))
@@ -296,9 +288,9 @@ def _missing(
         date: date of that event, or ``""``.
         now: the current second.
     """
-    told = date
+    last = date
     for added, when, evidence in changes:
-        if when > told and added != inside:
+        if when > last and added != inside:
             inside, date = added, when
             yield added, when, evidence
     should, when, evidence = changes[-1] if changes else (False, "", "")

@@ -62,7 +62,7 @@ def test_reading_continues_after_any_record(recids):
 
 
 def test_a_page_ends_when_its_records_are_large(recids, monkeypatch):
-    monkeypatch.setattr(membership, "PAGE_BYTES", 1)
+    monkeypatch.setattr(membership, "PAGE_CHARACTERS", 1)
     pages = list(MembershipReader(db.engine).select().pages())
     assert [len(page) for page in pages] == [1] * 5
 

@@ -199,8 +199,8 @@ class RecordsAggregator:
 
     def _rules(self) -> str:
         """Return a hash of all that documents depend on besides events and facts."""
-        told = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        rules = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
+        return hashlib.sha256(rules.encode()).hexdigest()[:16]
 
     def _taking_in(self, parents: Sequence[str], why: str) -> list[Step]:
         chunks = [parents[i : i + PARENTS] for i in range(0, len(parents), PARENTS)]

@@ -103,8 +103,8 @@ def test_the_database_and_python_find_the_same_file_extensions(fresh):
             )
         )
     ).one()
-    told = {k: (v or "").lower() for k, v in zip(keys, found, strict=True)}
-    assert told == {key: file_type(key) for key in keys}
+    extensions = {k: (v or "").lower() for k, v in zip(keys, found, strict=True)}
+    assert extensions == {key: file_type(key) for key in keys}
 
 
 def test_facts_and_search_index_agree_about_files(app):

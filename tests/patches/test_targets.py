@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Code with and without hooks is told apart, however it is written."""
+"""Code with and without hooks is distinguished, however it is written."""
 
 import pytest
 

@@ -36,8 +36,8 @@ from invenio_stats_dashboard.aggregations.usage.aggregator import UsageAggregato
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.mappings import enriched
+from invenio_stats_dashboard.search.memory_tuning import give_large_blocks_back
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES, Names
-from invenio_stats_dashboard.search.process_memory import give_large_blocks_back
 
 from .record_aggregation import VALUES, CountingClient
 

@@ -46,8 +46,8 @@ from invenio_stats_dashboard.queries.metrics import METRICS
 from invenio_stats_dashboard.queries.query import DAY, MONTH, SeriesQuery
 from invenio_stats_dashboard.queries.series_reader import SeriesReader
 from invenio_stats_dashboard.queries.suppression import SmallNumbers
+from invenio_stats_dashboard.search.memory_tuning import give_large_blocks_back
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES, USAGE_MONTH
-from invenio_stats_dashboard.search.process_memory import give_large_blocks_back
 
 from .aggregation import REGISTRY, Instance, Made
 

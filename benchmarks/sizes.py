@@ -27,6 +27,7 @@ from invenio_stats_dashboard.aggregations.documents import day_field
 from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.community_events.store import EventStore
+from invenio_stats_dashboard.search.memory_tuning import give_large_blocks_back
 from invenio_stats_dashboard.search.names import (
     RECORD_FAMILIES,
     USAGE_DELTA,
@@ -34,7 +35,6 @@ from invenio_stats_dashboard.search.names import (
     USAGE_SEEN,
     USAGE_SNAPSHOT,
 )
-from invenio_stats_dashboard.search.process_memory import give_large_blocks_back
 
 from . import aggregation, record_aggregation
 

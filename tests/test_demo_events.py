@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_events_and_another_one_others(event_type):
     assert events_of(event_type) != events_of(event_type, seed=2)
 
 
-def test_as_many_different_ids_as_asked_for_and_some_double_clicks(event_type):
+def test_as_many_different_ids_as_requested_and_some_double_clicks(event_type):
     events = events_of(event_type)
     ids = {event_id for event_id, _ in events}
     assert len(ids) == 3000

@@ -139,7 +139,7 @@ def test_a_port_in_use_is_named_with_its_holder_and_the_variable_to_set(home):
     assert "SERVICES_PORT_REDIS" in done.stderr
 
 
-def test_a_named_service_that_does_not_answer_is_told_with_its_variable(home):
+def test_a_named_service_that_does_not_answer_is_reported_with_its_variable(home):
     done = call(home, "up", "--only", "search", SEARCH_HOSTS='["localhost:1"]')
 
     assert done.returncode == 1
@@ -147,7 +147,7 @@ def test_a_named_service_that_does_not_answer_is_told_with_its_variable(home):
     assert 'SEARCH_HOSTS names ["localhost:1"], which does not answer' in done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_told_with_the_variable_to_set():
+def test_a_folder_that_cannot_be_written_is_reported_with_the_variable_to_set():
     done = call("/proc/services", "up", SERVICES_FROM="native")
 
     assert done.returncode == 1
@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_variable_to_set():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs services as another user")
-def test_root_is_told_of_a_folder_that_the_user_of_the_services_may_not_enter(home):
+def test_a_folder_that_the_user_of_the_services_may_not_enter_is_reported(home):
     home.chmod(0o700)
     done = call(home / "inner", "up", SERVICES_FROM="native")
 
@@ -208,13 +208,13 @@ def in_memory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_data_is_on_the_disk_unless_memory_is_asked_for(home, in_memory):
+def test_data_is_on_the_disk_unless_memory_is_requested(home, in_memory):
     assert memory.choose_data("", home) == (home, "")
     data, note = memory.choose_data("memory", home)
     assert (data.parent, note) == (in_memory, "")
 
 
-def test_data_goes_on_where_it_is_when_nothing_is_asked_for(home, in_memory):
+def test_data_stays_where_it_is_when_nothing_is_requested(home, in_memory):
     data, _ = memory.choose_data("memory", home)
     data.mkdir()
     assert memory.choose_data("", home) == (data, "")

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Builds of the pages' JavaScript are kept for all copies of the repository."""
+"""Builds of the pages' JavaScript are cached for all copies of the repository."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_nothing_is_taken_from_other_sources(tmp_path):
     assert (tmp_path / "one" / "dist" / "main.js").exists()
 
 
-def test_the_builds_that_were_used_last_are_kept(tmp_path, folder):
+def test_the_builds_that_were_used_last_are_retained(tmp_path, folder):
     build(tmp_path / "one")
     for number in range(cache.BUILDS):
         cache.keep(f"build {number}", tmp_path / "one")
@@ -56,7 +56,7 @@ def test_the_builds_that_were_used_last_are_kept(tmp_path, folder):
     assert names == {"another", "build 0", "build 2"}
 
 
-def test_without_a_folder_that_can_be_written_nothing_is_kept(tmp_path, monkeypatch):
+def test_without_a_folder_that_can_be_written_nothing_is_cached(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SITE_CACHE", str(tmp_path / "file" / "cache"))
     build(tmp_path / "one")
@@ -64,7 +64,7 @@ def test_without_a_folder_that_can_be_written_nothing_is_kept(tmp_path, monkeypa
     assert not cache.restore("abc", tmp_path / "two")
 
 
-def test_a_build_that_is_kept_already_is_not_made_again(tmp_path, folder):
+def test_a_build_that_is_cached_already_is_not_made_again(tmp_path, folder):
     build(tmp_path / "one")
     cache.keep("abc", tmp_path / "one")
     build(tmp_path / "two", content="2")

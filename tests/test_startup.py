@@ -49,7 +49,7 @@ def test_entry_points_import_nothing_that_counts(started):
 
 @pytest.mark.parametrize("words", THAT_COUNT_NOTHING, ids=" ".join)
 def test_commands_that_count_nothing_do_not_import_polars(fresh, started, words):
-    started.run(ran, ("generate-community-events",))  # the migration asks for it
+    started.run(ran, ("generate-community-events",))  # the migration requires it
     before, outcome, after = started.run(ran, words)
     assert outcome.exit_code in (0, 1), outcome.err
     assert outcome.out
@@ -58,7 +58,7 @@ def test_commands_that_count_nothing_do_not_import_polars(fresh, started, words)
 
 @pytest.mark.parametrize("path", QUESTIONS)
 def test_requests_for_numbers_do_not_import_polars(fresh, started, path):
-    before, status, after = started.run(asked, path)
+    before, status, after = started.run(requested, path)
     assert status == 200
     assert (before, after) == ([], [])
 
@@ -90,7 +90,7 @@ def ran(app, words):
     return before, commands.run(app, *words), heavy()
 
 
-def asked(app, path):
+def requested(app, path):
     """Send a request; return what was imported before, its status, and after."""
     before = heavy()
     return before, Http(app).get(path).status_code, heavy()

@@ -27,13 +27,7 @@ from ..search import bulk
 from ..search.index_templates import put_missing_templates
 from ..search.names import Names
 from ..search.pipelining import stored_in_order
-from .aggregate_reader import (
-    LIMIT,
-    AggregateReader,
-    DocumentRange,
-    StoredHead,
-    order,
-)
+from .aggregate_reader import LIMIT, AggregateReader, DocumentRange, StoredHead, order
 from .documents import Document, index_templates
 
 if TYPE_CHECKING:

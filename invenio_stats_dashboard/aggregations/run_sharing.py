@@ -17,17 +17,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 import xxhash
 from opensearchpy import OpenSearch
 
 from ..errors import LockedError, LockLostError
+from ..search import bulk
 from ..search.lock import ClusterLock, is_held, read_lock
 from .aggregate_store import WriteCounts
 from .runner import LOCK, StepResult
 
 _POLL = 0.5
 _MARKS = ("plan:", "step:", "did:")
-_MOST, _AT_ONCE = 10_000, 1000
+_MOST = 10_000
+_LIMIT = 20.0
 
 
 class SharedSteps:
@@ -135,10 +138,9 @@ class SharedSteps:
         body = {"size": _MOST, "query": kinds, "_source": False}
         hits = self._client.search(body=body, **place)["hits"]["hits"]
         ids = [hit["_id"] for hit in hits if hit["_id"].startswith(_MARKS)]
-        for start in range(0, len(ids), _AT_ONCE):
-            chosen = ids[start : start + _AT_ONCE]
-            actions = [{"delete": {"_index": self._index, "_id": id}} for id in chosen]
-            self._client.bulk(body=actions)
+        encode = msgspec.json.encode
+        actions = [encode({"delete": {"_id": id}}) + b"\n" for id in ids]
+        bulk.write(self._client, self._index, actions, _LIMIT)
 
     @property
     def _plan(self) -> str:

@@ -94,8 +94,8 @@ class NoticedChanges:
             rows[parent_id].append((parent_id, community_id, *written))
         for start in range(0, len(parents), IN_A_MESSAGE):
             some = parents[start : start + IN_A_MESSAGE]
-            told = [row for parent_id in some for row in rows[parent_id]]
-            yield {"parent_ids": some, **({"rows": told} if told else {})}
+            noticed = [row for parent_id in some for row in rows[parent_id]]
+            yield {"parent_ids": some, **({"rows": noticed} if noticed else {})}
         for community_id in sorted(self.communities):
             yield {"community_ids": [community_id]}
 

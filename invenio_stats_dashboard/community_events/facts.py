@@ -141,8 +141,8 @@ def registry_mark(subcounts: Mapping[str, Subcount]) -> str:
     Args:
         subcounts: the registry of breakdowns.
     """
-    told = [(s.key, s.fields, s.text) for s in for_records(subcounts)]
-    text = json.dumps([_REVISION, sorted(told, key=lambda t: t[0])])
+    fields = [(s.key, s.fields, s.text) for s in for_records(subcounts)]
+    text = json.dumps([_REVISION, sorted(fields, key=lambda t: t[0])])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

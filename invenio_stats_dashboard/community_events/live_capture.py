@@ -20,13 +20,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ..errors import StatsDashboardError
 from .backfill import BackfillReport
 from .database import StatementTimeoutError
-from .deferred_captures import (
-    BATCH,
-    NO_INDEX,
-    TIMEOUT,
-    DeferredBatch,
-    DeferredCaptures,
-)
+from .deferred_captures import BATCH, NO_INDEX, TIMEOUT, DeferredBatch, DeferredCaptures
 from .membership_changes import MembershipChanges
 from .scan_budget import ScanBudget
 

@@ -33,7 +33,7 @@ from .ended_requests import (
     collect_ended_requests,
 )
 from .facts import MAX_LENGTH
-from .json_projection import record_decoder
+from .record_decoder import record_decoder
 from .record_rows import (
     AcceptedRequest,
     CommunityRow,
@@ -44,7 +44,7 @@ from .record_rows import (
 from .selection import SelectedIds, Selection, chunks, parents_in
 from .timestamps import moment_of
 
-PAGE_BYTES = 8_000_000
+PAGE_CHARACTERS = 8_000_000
 """Number of characters of record JSON after which a page is full."""
 
 MOST_LOOKED_UP = 100_000
@@ -66,7 +66,7 @@ class MembershipReader:
         engine: the site's engine.
         page_size: maximum number of records in a page.
         subcounts: the registry of breakdowns. Only the fields of a record's JSON that
-            they name are decoded; see :mod:`.json_projection`. None decodes all fields.
+            they name are decoded; see :mod:`.record_decoder`. None decodes all fields.
         timeout: time limit of a statement, in seconds.
     """
 
@@ -300,7 +300,7 @@ def _bounded(
         for record in result:
             records.append(record)
             size += len(record.json)
-            if size > PAGE_BYTES:
+            if size > PAGE_CHARACTERS:
                 return records, False
     return records, True
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from ..errors import NotReadyError
+from ..search.bookmark import Bookmark
 from ..search.client import decoded
-from ..search.documents import Bookmark
 from ..search.lock import ClusterLock
 from ..search.names import Names
 from . import timestamps

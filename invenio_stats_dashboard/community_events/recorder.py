@@ -19,8 +19,8 @@ from .documents import ADDED, GLOBAL, CommunityEvent
 from .evidence import WrittenRows, truth_of
 from .facts import FactsReader, RecordFacts
 from .record_rows import RecordRow
-from .response_types import FactsState, TimelineEntry
 from .store import EventStore
+from .stored_fields import FactsState, TimelineEntry
 from .timeline import Timeline, Truth, cause_of, compare
 
 _ATTEMPTS = 10

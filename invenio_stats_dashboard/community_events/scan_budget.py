@@ -21,7 +21,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
-from ..search.documents import Bookmark
+from ..search.bookmark import Bookmark
 from ..search.names import Names
 from .database import Database
 

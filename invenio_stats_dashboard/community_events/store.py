@@ -21,7 +21,7 @@ from ..search.paging import pages
 from ..search.site_templates import reindexing_template
 from .documents import CommunityEvent, event_id, index_templates
 from .facts import RecordFacts
-from .response_types import EventHit, EventPage, FactsState, TimelineEntry
+from .stored_fields import EventHit, EventPage, FactsState, TimelineEntry
 
 MAX_RECIDS = 1000
 """Maximum number of identifiers in one request."""

@@ -14,7 +14,7 @@ from .documents import ADDED, GLOBAL, REMOVED, CommunityEvent
 from .timestamps import second_of
 
 if TYPE_CHECKING:
-    from .response_types import TimelineEntry
+    from .stored_fields import TimelineEntry
 
 _Step: TypeAlias = tuple[int, bool, str]
 """(sequence number, whether it is an addition, date) of a community event."""
@@ -70,14 +70,6 @@ class Timeline:
         if len(timestamp) != 19 or timestamp[10:17:6] != "T:":
             timestamp = second_of(timestamp)
         return self._states[bisect_right(self._breaks, timestamp)]
-
-    def existed_at(self, timestamp: str) -> bool:
-        """Return whether the record was published and not deleted at a given time."""
-        moment = second_of(timestamp)
-        return any(
-            added <= moment and (removed is None or moment < removed)
-            for added, removed in self.intervals(GLOBAL)
-        )
 
     def communities(self) -> tuple[str, ...]:
         """Return all communities that the record was ever in, without ``global``."""
@@ -296,9 +288,9 @@ def _missing(
         date: date of that event, or ``""``.
         now: the current second.
     """
-    told = date
+    last = date
     for added, when, evidence in changes:
-        if when > told and added != inside:
+        if when > last and added != inside:
             inside, date = added, when
             yield added, when, evidence
     should, when, evidence = changes[-1] if changes else (False, "", "")

@@ -22,14 +22,7 @@ from ..search import bulk
 from ..search.client import patiently
 from ..search.health import HealthGate
 from ..search.paging import IncompletePageError
-from ..search.seqno import (
-    NOTHING,
-    ShardPosition,
-    StoredDocument,
-    page,
-    positions,
-    scan,
-)
+from ..search.seqno import NOTHING, ShardPosition, StoredDocument, page, positions, scan
 from ..usage_events.enrichment import Splicer
 from .fingerprints import Fingerprints, fingerprint, read_fingerprints
 

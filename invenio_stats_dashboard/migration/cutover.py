@@ -18,8 +18,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import ClusterNotHealthyError, LockLostError, StatsDashboardError
+from ..search.bookmark import Bookmark
 from ..search.client import describe
-from ..search.documents import Bookmark
 from ..search.names import META_KEY
 from ..search.seqno import positions
 from . import alias_actions

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import ClusterNotHealthyError
-from ..search.documents import Bookmark, by_shard
+from ..search.bookmark import Bookmark, by_shard
 from ..search.pipelining import ReadAhead, stored_in_order
 from ..search.seqno import NOTHING, settled_positions
 from ..usage_events.indices import EventsIndex

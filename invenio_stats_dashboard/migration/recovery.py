@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
-from ..search.documents import Bookmark
+from ..search.bookmark import Bookmark
 from ..search.names import Names
 from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index

@@ -15,15 +15,9 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError, SearchUnavailableError, StatsDashboardError
 from ..search import bulk
+from ..search.bookmark import Bookmark, by_shard
 from ..search.client import describe, is_transient
-from ..search.documents import Bookmark, by_shard
-from ..search.seqno import (
-    NOTHING,
-    StoredDocument,
-    page,
-    positions,
-    settled_positions,
-)
+from ..search.seqno import NOTHING, StoredDocument, page, positions, settled_positions
 from ..usage_events.enrichment import native_bytes
 from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index

@@ -19,8 +19,8 @@ from ..errors import ClusterNotHealthyError, UsageError
 from ..search.client import text_client
 from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
+from ..search.memory_tuning import give_large_blocks_back
 from ..search.names import Names
-from ..search.process_memory import give_large_blocks_back
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import Month, is_writable

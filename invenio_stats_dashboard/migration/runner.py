@@ -15,8 +15,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import ClusterNotHealthyError, SearchUnavailableError, StatsDashboardError
+from ..search.bookmark import Bookmark
 from ..search.client import describe, is_transient
-from ..search.documents import Bookmark
 from ..search.seqno import positions
 from ..usage_events.indices import (
     EventsIndex,
@@ -26,6 +26,7 @@ from ..usage_events.indices import (
     survey,
 )
 from . import alias_actions, target_index
+from .after_cutover import compare_with_backup, delete_backup, merge_beside
 from .alias_actions import Guard
 from .comparison import counts_per_day
 from .cutover import Cutover, CutoverTakenBackError, remove_leftover, take_back_anothers
@@ -33,7 +34,6 @@ from .fingerprints import HASH
 from .month_copy import MonthCopy
 from .months import source_problem
 from .plan import ignored_workers_sentence
-from .post_switch import compare_with_backup, delete_backup, merge_beside
 from .report import (
     COPYING,
     DONE,

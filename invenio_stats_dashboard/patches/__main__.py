@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import files
-from .shapes import MARK, TARGETS, Target, UnknownCodeError, has_hooks, patched
+from .targets import MARK, TARGETS, Target, UnknownCodeError, has_hooks, patched
 
 DONE, FAILED, TO_DO = 0, 1, 3
 """Exit codes. Wrong arguments exit with 2."""

@@ -137,7 +137,7 @@ _MIGRATION = (
             "migration.runner.MonthMigration",
             "migration.month_copy.MonthCopy",
             "migration.cutover.Cutover",
-            "migration.post_switch.delete_backup",
+            "migration.after_cutover.delete_backup",
             "migration.rollback",
         ),
         (

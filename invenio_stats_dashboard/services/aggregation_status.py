@@ -41,7 +41,6 @@ _USAGE, _RECORDS = "usage", "records"
 _REDO = "redo:usage-snapshot"
 _PARAMS = {
     "ignore_unavailable": "true",
-    "allow_partial_search_results": "false",
     "request_timeout": 60,
 }
 

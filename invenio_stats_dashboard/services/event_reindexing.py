@@ -28,9 +28,9 @@ from ..errors import (
     UsageError,
 )
 from ..migration import (
+    after_cutover,
     migration_status,
     plan,
-    post_switch,
     re_enrichment,
     recovery,
     rollback,
@@ -41,21 +41,16 @@ from ..migration.plan import MigrationPlan
 from ..migration.re_enrichment import ReEnrichmentResult
 from ..migration.report import MigrationReport, MonthProgress
 from ..migration.rollback import RollbackResult
-from ..migration.run_context import (
-    PAUSES,
-    MigrationOptions,
-    MigrationRun,
-    StoppedError,
-)
+from ..migration.run_context import PAUSES, MigrationOptions, MigrationRun, StoppedError
 from ..migration.run_factory import RunObserver, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
 from ..package_templates import put_templates
+from ..search.bookmark import Bookmark
 from ..search.client import describe, json_client, text_client
-from ..search.documents import Bookmark
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
+from ..search.memory_tuning import rare_collections
 from ..search.names import Names
-from ..search.process_memory import rare_collections
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import EventsIndex, Month, survey
@@ -701,7 +696,7 @@ class EventReindexingService:
                     "migration of that month again"
                 )
             if not dry_run:
-                post_switch.delete_backup(run, month, bookmark, accept_deletions)
+                after_cutover.delete_backup(run, month, bookmark, accept_deletions)
         except StatsDashboardError as error:
             return backup.name, str(error)
         return backup.name, None

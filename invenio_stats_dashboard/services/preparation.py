@@ -32,7 +32,7 @@ from ..migration.report import (
     SWITCHED,
     retry_command,
 )
-from ..search.documents import Bookmark
+from ..search.bookmark import Bookmark
 from ..search.names import Names
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from invenio_stats_dashboard.community_events.documents import CommunityEvent
 from invenio_stats_dashboard.community_events.facts import RecordFacts
-from invenio_stats_dashboard.community_events.response_types import TimelineEntry
+from invenio_stats_dashboard.community_events.stored_fields import TimelineEntry
 from invenio_stats_dashboard.community_events.timeline import Timeline
 
 from ..conftest import remove_statistics
@@ -49,15 +49,15 @@ def test_stored_documents_have_the_format_of_the_package(history):
     stored = world.stored()
     for source in stored.facts.values():
         assert RecordFacts.from_document(source).to_document() == source
-    marks = {}
+    entries = {}
     for id, source in stored.community_events.items():
         event = CommunityEvent.from_document(source)
         assert event.to_document() == source and event.id == id
-        mark = TimelineEntry(
+        entry = TimelineEntry(
             event.community_id, event.place, event.event_type, event.event_date
         )
-        marks.setdefault(event.recid, []).append(mark)
-    for recid, events in marks.items():
+        entries.setdefault(event.recid, []).append(entry)
+    for recid, events in entries.items():
         timeline = Timeline(events)
         for moment in (f"{day}T{time}" for day in DAYS for time in TIMES):
             found = world.communities_at(recid, moment)

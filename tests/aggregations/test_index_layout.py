@@ -465,8 +465,8 @@ def test_indices_of_an_earlier_layout_are_named_and_do_not_change(events):
     assert [name for name, _ in ids(client, names)] == [index]
     assert set(client.indices.get_alias(name=names.aggregates(DELTA))) == {index}
     problems = run(events.app, "status", "--json").document["problems"]
-    (told,) = [text for text in problems if "earlier layout" in text]
-    assert "destroy-indices" in told and "and 1 more" in told
+    (problem,) = [text for text in problems if "earlier layout" in text]
+    assert "destroy-indices" in problem and "and 1 more" in problem
     run(events.app, "destroy-indices", "--yes")
     events.aggregate()
     events.assert_right()
@@ -523,7 +523,7 @@ def test_a_cluster_that_creates_no_indices_stops_the_run(alone, two):
     two.assert_right()
 
 
-def test_each_index_has_the_mark_and_is_read_when_it_is_searchable(two):
+def test_each_index_has_our_metadata_and_is_read_when_it_is_searchable(two):
     names = two.names
     for family in USAGE:
         for year in (1, 2024):

@@ -45,7 +45,7 @@ class Site:
         self._days = days
 
     def records(self, number, first_year):
-        """Store records of all days, published since a year."""
+        """Store records of all days, published from a year on."""
         facts, happened = [], []
         for n in range(number):
             created = self._last - timedelta(days=self._days * (1 - n / number))

@@ -32,8 +32,8 @@ DAYS = ("2026-03-01", "2026-03-02", "2026-03-05", "2026-03-06")
     ],
 )
 def test_usage_is_as_complete_as_its_days(redo, continued, first, family, wanted):
-    marks = UsageBacklog(DAYS, redo, continued)
-    found = marks.of("c", family, 1, first, DAYS[-1])
+    backlog = UsageBacklog(DAYS, redo, continued)
+    found = backlog.of("c", family, 1, first, DAYS[-1])
     assert (found.percent, found.redo_days, found.redo_from) == wanted
 
 
@@ -41,8 +41,8 @@ def test_with_a_pending_day_not_all_is_counted():
     days = tuple(
         f"{year}-{day:04d}" for year in range(2000, 2010) for day in range(400)
     )
-    marks = UsageBacklog(days, days[-1:])
-    found = marks.of("c", "usage-delta", 1, days[0], days[-1])
+    backlog = UsageBacklog(days, days[-1:])
+    found = backlog.of("c", "usage-delta", 1, days[0], days[-1])
     assert (found.percent, found.redo_days) == (99.9, 1)
 
 

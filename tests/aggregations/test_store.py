@@ -104,8 +104,8 @@ def test_only_the_given_ranges_change(store, stored):
         DocumentRange("2026-01-03", community=B),
         DocumentRange("2026-01-01", "2026-01-01", A),
     ]
-    kept = [document(A, "2026-01-01"), document(B, "2026-01-03", 5)]
-    done = store.replace(kept, parts, by_community=True)
+    remaining = [document(A, "2026-01-01"), document(B, "2026-01-03", 5)]
+    done = store.replace(remaining, parts, by_community=True)
     assert done == WriteCounts(equal=1, changed=1)
     left = {f"{A}:2026-01-01", f"{B}:2026-01-01", f"{B}:2026-01-03"}
     assert set(stored()) == left

@@ -26,10 +26,10 @@ def ready(app):
     """Do nothing, so that the other process builds its application in advance."""
 
 
-def frozen_before_its_last_write(app, told_in):
+def frozen_before_its_last_write(app, path):
     """Aggregate; freeze before the report is stored, until the process is woken."""
     app.config[TTL] = 1
-    told_in.write_text(str(os.getpid()))
+    path.write_text(str(os.getpid()))
     frozen = []
 
     def freeze_once(request):
@@ -59,11 +59,11 @@ def test_the_report_of_the_run_that_took_over_remains(
     events, zygote, monkeypatch, tmp_path
 ):
     monkeypatch.setitem(events.app.config, TTL, 1)
-    client, bookmarks, told = events.client, events.names.bookmarks, []
+    client, bookmarks, outcomes = events.client, events.names.bookmarks, []
     zygote.run(ready)
 
     def run():
-        told.append(zygote.run(frozen_before_its_last_write, tmp_path / "pid"))
+        outcomes.append(zygote.run(frozen_before_its_last_write, tmp_path / "pid"))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -76,7 +76,7 @@ def test_the_report_of_the_run_that_took_over_remains(
         while thread.is_alive():
             wake(tmp_path / "pid")
             thread.join(timeout=1)
-    assert "taken over" in told[0]
+    assert "taken over" in outcomes[0]
     assert client.get(index=bookmarks, id=LAST_RUN) == before
     assert before["_source"]["completed"] and reports[-1].completed
     events.assert_right()
@@ -90,15 +90,15 @@ def attempt(events):
         return None
 
 
-def stopped(told_in):
+def stopped(path):
     """Return whether the process whose number is in a file is stopped."""
-    if not told_in.exists() or not told_in.read_text():
+    if not path.exists() or not path.read_text():
         return False
-    stat = Path(f"/proc/{told_in.read_text()}/stat").read_text()
+    stat = Path(f"/proc/{path.read_text()}/stat").read_text()
     return stat.rpartition(")")[2].split()[0] == "T"
 
 
-def wake(told_in):
+def wake(path):
     """Continue the process, if it exists."""
     with suppress(OSError, ValueError):
-        os.kill(int(told_in.read_text()), signal.SIGCONT)
+        os.kill(int(path.read_text()), signal.SIGCONT)

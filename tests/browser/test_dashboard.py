@@ -69,7 +69,7 @@ def test_hidden_community_requires_a_log_in(walk):
     walker = walk()
     walker.page.goto("/communities/cellar/stats")
     assert "/login/" in walker.page.url
-    assert not walker.asked
+    assert not walker.requested
 
 
 def test_members_see_the_numbers_of_a_hidden_community(walk):
@@ -77,7 +77,7 @@ def test_members_see_the_numbers_of_a_hidden_community(walk):
     walker.log_in("manager")
     walker.page.goto("/communities/cellar/stats")
     walker.page.wait_for_load_state("networkidle")
-    assert all(f"{API}/communities/cellar" in address for address in walker.asked)
+    assert all(f"{API}/communities/cellar" in address for address in walker.requested)
     # that community never had any activity, and the page says so
     expect(walker.page.locator("#stats-dashboard")).to_contain_text("No numbers yet")
 
@@ -98,7 +98,7 @@ def test_manager_switches_the_page_on_in_the_settings(site, walk):
     page.goto("/communities/quiet/settings")
     page.get_by_text("Shown", exact=True).click()
     try:
-        with page.expect_event("load"):  # the form loads itself anew when it is saved
+        with page.expect_event("load"):  # the form reloads the page when it is saved
             page.get_by_role("button", name="Save").first.click()
         assert page.goto("/communities/quiet/stats").status == 200
     finally:
@@ -311,18 +311,18 @@ def test_every_control_is_reached_by_the_tab_key(walk):
 
 
 def test_banner_says_that_numbers_are_late(site, walk):
-    marks, client = site.names.bookmarks, site.client
-    before = client.get(index=marks, id=LAST_RUN)["_source"]
+    bookmarks, client = site.names.bookmarks, site.client
+    before = client.get(index=bookmarks, id=LAST_RUN)["_source"]
     old = datetime.now(UTC) - timedelta(hours=9)
     late = {**before, "data_as_of": old.isoformat()}
-    client.index(index=marks, id=LAST_RUN, body=late, refresh=True)
+    client.index(index=bookmarks, id=LAST_RUN, body=late, refresh=True)
     try:
         walker = walk()
         walker.open("/communities/harbour/stats")
         banner = walker.page.locator("#stats-dashboard .stats-late")
         expect(banner).to_contain_text("The numbers are older than usual.")
     finally:
-        client.index(index=marks, id=LAST_RUN, body=before, refresh=True)
+        client.index(index=bookmarks, id=LAST_RUN, body=before, refresh=True)
 
 
 def test_fresh_numbers_have_no_banner(walk):
@@ -334,8 +334,8 @@ def test_fresh_numbers_have_no_banner(walk):
 def test_a_page_sends_each_request_once(walk):
     walker = walk()
     walker.open("/communities/harbour/stats")
-    assert len(walker.asked) == len(set(walker.asked))
-    assert len(walker.asked) <= 6
+    assert len(walker.requested) == len(set(walker.requested))
+    assert len(walker.requested) <= 6
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

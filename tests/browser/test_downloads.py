@@ -71,11 +71,11 @@ def wanted(site, **question):
 def test_key_figures(site, page):
     menu = page.locator(".stats-toolbar .stats-downloads")
     figures = "records,views,downloads,view_visitors,downloaded_volume,uploaders"
-    asked = wanted(site, range="30d", metrics=figures)
+    expected = wanted(site, range="30d", metrics=figures)
     lines = of_csv(take(page, menu, "Key figures, this period (CSV)"))
-    assert by_metric(lines) == asked
+    assert by_metric(lines) == expected
     book = take(page, menu, "Key figures, this period (Excel)")
-    assert by_metric(of_xlsx(book, "Totals")) == asked
+    assert by_metric(of_xlsx(book, "Totals")) == expected
 
 
 def test_all_data_since_the_beginning(site, page):
@@ -90,11 +90,11 @@ def test_all_data_since_the_beginning(site, page):
 
 
 def test_chart_as_a_table(site, page):
-    asked = wanted(site, range="30d", metrics="views")["views"]
+    expected = wanted(site, range="30d", metrics="views")["views"]
     lines = by_metric(of_csv(take(page, chart(page), "Table (CSV)")))
-    assert lines["views"] == asked
+    assert lines["views"] == expected
     book = take(page, chart(page), "Table (Excel)")
-    assert by_metric(of_xlsx(book, "Totals"))["views"] == asked
+    assert by_metric(of_xlsx(book, "Totals"))["views"] == expected
 
 
 def test_chart_with_a_breakdown_as_a_table(site, walk):
@@ -103,17 +103,17 @@ def test_chart_with_a_breakdown_as_a_table(site, walk):
     answer = ask(
         site, COMMUNITY, range="30d", metrics="downloads", breakdown="languages"
     )
-    asked = {
+    expected = {
         series["label"]: series["total"]
         for series in answer["series"]
         if series["breakdown"] == "languages"
     }
-    assert asked
+    assert expected
     found = {}
     for line in of_csv(take(walker.page, chart(walker.page), "Table (CSV)")):
         if line["breakdown"] == "languages":
             found[line["label"]] = found.get(line["label"], 0) + int(line["value"])
-    assert found == asked
+    assert found == expected
 
 
 def test_chart_as_an_image(page):
@@ -140,7 +140,7 @@ def test_map_as_an_image_and_its_numbers(site, walk):
         assert picture.format == "PNG"
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 3
     answer = ask(site, COMMUNITY, range="12mo", metrics="views", breakdown="countries")
-    asked = {
+    expected = {
         series["label"]: series["total"]
         for series in answer["series"]
         if series["breakdown"] == "countries"
@@ -149,7 +149,7 @@ def test_map_as_an_image_and_its_numbers(site, walk):
     for line in of_csv(take(page, countries, "Table (CSV)")):
         if line["breakdown"] == "countries":
             found[line["label"]] = found.get(line["label"], 0) + int(line["value"])
-    assert found == asked
+    assert found == expected
 
 
 def test_most_used_records(site, page):

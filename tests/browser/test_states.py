@@ -159,7 +159,7 @@ def test_cached_answers_are_not_sent_again(site, walk, monkeypatch):
     assert [status for _, status in second if status != 304] == []
     # when the cached answers have expired
     with answered(site) as third:
-        for address in sorted(set(walker.asked)):
+        for address in sorted(set(walker.requested)):
             walker.page.evaluate(
                 "(url) => fetch(url, { cache: 'no-cache' }).then((a) => a.text())",
                 address,

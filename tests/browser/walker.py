@@ -90,7 +90,7 @@ class Walker:
         context: of the browser.
         page: what is seen.
         noted: errors of the console, of scripts, and answers of 500 and above.
-        asked: addresses of the API that were asked, with their query.
+        requested: addresses of the API that were requested, with their query.
         running: requests of the page without a complete response.
     """
 
@@ -98,7 +98,7 @@ class Walker:
     context: object
     page: object
     noted: list = field(default_factory=list)
-    asked: list = field(default_factory=list)
+    requested: list = field(default_factory=list)
     running: set = field(default_factory=set)
 
     @classmethod
@@ -204,7 +204,7 @@ class Walker:
 
     def _look(self, answer):
         if "/api/stats-dashboard/" in answer.url:
-            self.asked.append(answer.url)
+            self.requested.append(answer.url)
         if answer.status >= 500:
             self.noted.append(f"{answer.status} {answer.url}")
 

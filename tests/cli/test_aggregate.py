@@ -119,8 +119,8 @@ def interrupted(app):
 
 def test_interrupted_it_says_so_and_status_needs_nobody(events, zygote):
     run(events.app, "generate-community-events")
-    exit_code, told = zygote.run(interrupted)
-    assert exit_code == 3 and "the next run continues" in told
+    exit_code, printed = zygote.run(interrupted)
+    assert exit_code == 3 and "the next run continues" in printed
     found = run(events.app, "status")
     assert (found.exit_code, "interrupted" in found.out) == (0, True)
     last = run(events.app, "status", "--json").document["last_run"]

@@ -55,12 +55,12 @@ def test_status_says_what_the_last_reconciliation_repaired(fresh):
     content.make_record()
     content.include(one, community)
     content.include_in_bulk([two], community)
-    told = "3 events (1 accepted, 1 bulk, 1 publish)"
+    summary = "3 events (1 accepted, 1 bulk, 1 publish)"
     dry = run(fresh, "community-events", "reconcile", "--dry-run").out
-    assert told in dry and "would be written" in dry
-    assert told in run(fresh, "community-events", "reconcile").out
+    assert summary in dry and "would be written" in dry
+    assert summary in run(fresh, "community-events", "reconcile").out
     status = run(fresh, "community-events", "status")
-    assert f"3 records compared, {told}" in status.out
+    assert f"3 records compared, {summary}" in status.out
     assert "Drift: none" in status.out
     again = run(fresh, "community-events", "reconcile", "--changed-only", "--json")
     assert (again.document["events"], again.document["causes"]) == (0, {})
@@ -73,7 +73,7 @@ def test_status_says_what_the_last_reconciliation_repaired(fresh):
     assert f"Last repair: {last['repaired_at']} UTC" in human
 
 
-def test_status_shows_the_communities_asked_for(fresh):
+def test_status_shows_the_requested_communities(fresh):
     community = content.make_community()
     content.make_record(communities=[community])
     run(fresh, "generate-community-events")

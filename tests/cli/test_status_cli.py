@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""'status' tells the state of everything, in a bounded number of requests."""
+"""'status' shows the state of everything, in a bounded number of requests."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -86,7 +86,7 @@ def families(found, community):
     return {family["family"]: family for family in one["families"]}
 
 
-def test_an_instance_on_which_nothing_has_run_is_told_so(fresh):
+def test_status_reports_that_nothing_has_run(fresh):
     done = run(fresh, "status")
     assert done.exit_code == 0
     assert "Nothing has run yet" in done.out and "no documents yet" in done.out
@@ -100,27 +100,27 @@ def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(event
 
 def test_before_anything_is_counted_nothing_is_complete(events, community):
     found, _ = status(events.app, "--all")
-    told = families(found, "global").values()
-    assert {(one["percent"], one["redo_days"]) for one in told} == {(0.0, None)}
+    shown = families(found, "global").values()
+    assert {(one["percent"], one["redo_days"]) for one in shown} == {(0.0, None)}
     assert (
         run(events.app, "aggregate", "--family", "records-delta-added").exit_code == 0
     )
-    told = families(status(events.app)[0], community)
-    assert told["records-delta-added"]["percent"] == 100.0
-    assert told["usage-delta"]["percent"] == 0.0
+    shown = families(status(events.app)[0], community)
+    assert shown["records-delta-added"]["percent"] == 100.0
+    assert shown["usage-delta"]["percent"] == 0.0
 
 
-def test_each_family_of_each_community_is_told(events, community, monkeypatch):
+def test_status_shows_each_family_of_each_community(events, community, monkeypatch):
     monkeypatch.setitem(events.app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", 3)
     assert run(events.app, "aggregate").exit_code == 0
     found, code = status(events.app)
     assert code == 0 and not found["needs_attention"]
     assert found["data_as_of"] is None, "a day is left"
     for one in ("global", community):
-        told = families(found, one)
-        assert tuple(told) == FAMILIES
+        shown = families(found, one)
+        assert tuple(shown) == FAMILIES
         for family in ("usage-delta", "usage-snapshot"):
-            assert told[family] == {
+            assert shown[family] == {
                 "family": family,
                 "documents": 3,
                 "first_day": DAYS[0],
@@ -129,7 +129,7 @@ def test_each_family_of_each_community_is_told(events, community, monkeypatch):
                 "redo_days": 1,
                 "redo_from": DAYS[3],
             }
-        assert told["records-snapshot-added"] == {
+        assert shown["records-snapshot-added"] == {
             "family": "records-snapshot-added",
             "documents": 1,
             "first_day": TODAY.isoformat(),
@@ -153,7 +153,7 @@ def test_nothing_is_changed(counted, client, names):
     assert positions_of_all(client, everything) == before
 
 
-def test_a_community_that_is_asked_for_is_shown_by_family(counted, community):
+def test_status_shows_a_requested_community_by_family(counted, community):
     with counted.app.app_context():
         slug = content.slug_of(community)
     done = run(counted.app, "status", "--community", slug)
@@ -164,7 +164,7 @@ def test_a_community_that_is_asked_for_is_shown_by_family(counted, community):
     assert found["communities"][1]["slug"] == slug
 
 
-def test_who_holds_a_lock_is_told(counted):
+def test_status_shows_who_holds_a_lock(counted):
     lock = ClusterLock(counted.client, counted.names.bookmarks, LOCK, "mine", 60)
     lock.acquire()
     try:
@@ -176,7 +176,7 @@ def test_who_holds_a_lock_is_told(counted):
     assert status(counted.app)[0]["locks"]["aggregation"] is None
 
 
-def test_a_scheduled_task_at_work_is_told(counted):
+def test_status_shows_a_running_scheduled_task(counted):
     lock = ClusterLock(counted.client, counted.names.bookmarks, CATCHING_UP, "mine", 60)
     lock.acquire()
     try:
@@ -204,13 +204,13 @@ def test_dead_letters_need_attention(counted, client, names):
     assert "It has no number." in problem and "usage-events replay" in problem
 
 
-def test_records_that_are_to_be_counted_again_are_told(counted, community):
+def test_status_shows_records_to_be_counted_again(counted, community):
     service = counted.app.extensions["invenio-stats-dashboard"].community_stats_service
     with counted.app.app_context():
         service.clear_bookmarks()
     found, _ = status(counted.app)
-    told = families(found, community)["records-delta-created"]
-    assert (told["documents"], told["percent"], told["redo_days"]) == (1, None, None)
+    shown = families(found, community)["records-delta-created"]
+    assert (shown["documents"], shown["percent"], shown["redo_days"]) == (1, None, None)
     assert found["records_left"] == 2
     assert "to be counted again" in run(counted.app, "status").out
 
@@ -284,7 +284,7 @@ def test_a_late_event_of_a_complete_day_is_a_correction(counted):
     assert f"{DAYS[0]}: new events, views 6 → 11" in done.out
 
 
-def test_what_was_written_since_the_last_run_is_told(counted):
+def test_status_shows_what_was_written_after_the_last_run(counted):
     before, _ = status(counted.app)
     assert before["changes"] == {"usage": 0, "records": 0}
     counted.days(DAYS[:1], each=5, first=70)
@@ -296,7 +296,7 @@ def test_what_was_written_since_the_last_run_is_told(counted):
     assert "5 writes not processed yet" in run(counted.app, "status").out
 
 
-def test_days_that_have_changed_after_they_were_complete_are_told(fresh, client, names):
+def test_status_shows_corrections_of_complete_days(fresh, client, names):
     assert "There are no corrections" in run(fresh, "status", "--corrections").out
     entry = {
         "kind": "correction",

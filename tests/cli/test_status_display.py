@@ -74,7 +74,7 @@ def test_a_disabled_extension_is_reported(capsys, monkeypatch):
     assert "COMMUNITY_STATS_ENABLED" in shown(off, capsys, monkeypatch)[0]
 
 
-def test_a_correction_of_records_tells_its_days(capsys):
+def test_a_correction_of_records_shows_its_days(capsys):
     entry = {
         "scope": "records",
         "family": "records-delta-added",

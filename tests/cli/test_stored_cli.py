@@ -203,7 +203,7 @@ def test_after_clearing_everything_is_looked_at_and_nothing_written(counted):
 
 def test_after_clearing_documents_without_events_go(counted):
     client, names = counted.client, counted.names
-    # neither events nor bookmarks tell of them
+    # neither events nor bookmarks refer to them
     index = names.aggregates_from("usage-delta", 1)
     body = {"community_id": BLUE, "period_start": "2026-02-01", "checksum": "x"}
     client.index(index=index, id=f"{BLUE}:2026-02-01", body=body)
@@ -212,7 +212,7 @@ def test_after_clearing_documents_without_events_go(counted):
     counted.assert_right()
 
 
-def test_clearing_is_asked_for_and_a_dry_run_changes_nothing(counted):
+def test_clearing_requires_confirmation_and_a_dry_run_changes_nothing(counted):
     done = run(counted.app, "clear-bookmarks", "--dry-run")
     assert done.exit_code == 0 and "would be removed" in done.out
     assert run(counted.app, "clear-bookmarks").exit_code == 1, "nobody said yes"
@@ -294,7 +294,7 @@ def test_with_all_the_sources_go_too_and_are_made_again(counted):
     counted.assert_right()
 
 
-def test_a_back_fill_that_was_interrupted_begins_anew_when_its_events_are_gone(counted):
+def test_an_interrupted_back_fill_starts_again_when_its_events_are_gone(counted):
     counted.client.update(
         index=counted.names.reindexing,
         id="community-events-backfill",
@@ -342,8 +342,8 @@ def test_it_says_what_it_would_delete_with_counts_and_bytes(counted):
     assert not [name for name in documents if "community-events" in name]
     found = run(counted.app, "destroy-indices", "--all", "--dry-run", "--json").document
     assert counted.names.record_facts in {one["name"] for one in found["indices"]}
-    asked = run(counted.app, "destroy-indices")
-    assert asked.exit_code == 1 and index in asked.out
+    unconfirmed = run(counted.app, "destroy-indices")
+    assert unconfirmed.exit_code == 1 and index in unconfirmed.out
     assert run(counted.app, "destroy-indices", "--json").exit_code == 2
     assert indices(counted) == before
 
@@ -382,7 +382,7 @@ def test_the_sources_stay_while_they_are_generated(counted):
         done = run(counted.app, "destroy-indices", "--all", "--yes")
     assert done.exit_code == 2 and "being generated right now" in done.err
     assert indices(counted) == before
-    # the back-fill is over, and has left nothing that keeps anybody away
+    # the back-fill has ended, and has left nothing that blocks the command
     assert run(counted.app, "destroy-indices", "--all", "--yes").exit_code == 0
 
 

@@ -135,7 +135,7 @@ def test_json_report_has_the_documented_shape(migrated):
     assert month["errors"] == [] and month["retry"] is None
 
 
-def test_deleting_asks_first(migrated):
+def test_deleting_requires_confirmation(migrated):
     usage, _ = migrated
     done = call(usage, "usage-events cleanup")
     assert done.exit_code == 1 and "Permanently delete" in done.out
@@ -231,22 +231,22 @@ def test_a_stopped_run_is_exit_code_3_and_status_shows_how_far_it_is(two_months)
     assert call(two_months, "migrate-events").exit_code == 0
 
 
-def test_status_tells_how_many_events_came_after_the_migration(migrated):
+def test_status_shows_how_many_events_came_after_the_migration(migrated):
     usage, _ = migrated
-    told = "1 events are not enriched"
-    assert told not in call(usage, "usage-events status").out
+    sentence = "1 events are not enriched"
+    assert sentence not in call(usage, "usage-events status").out
     usage.client.index(
         index=usage.names.events_month("view", "2026-03"),
         body={"timestamp": "2026-03-31T12:00:00", "recid": "abcde-12345"},
         refresh=True,
     )
-    assert f"2026-03 view: {told}" in call(usage, "usage-events status").out
+    assert f"2026-03 view: {sentence}" in call(usage, "usage-events status").out
     months = call(usage, "usage-events status --json").document["months"]
     lacking = {m["month"]: m["not_enriched"] for m in months}
     assert lacking == {"2026-03": 1, "2026-04": 0}
 
 
-def test_status_tells_of_enriched_indices_that_are_no_months(usage):
+def test_status_shows_enriched_indices_that_are_no_months(usage):
     assert "no usage events yet" in call(usage, "usage-events status").out
     usage.client.index(
         index=f"{usage.names.events_alias('view')}-2026-03-12",

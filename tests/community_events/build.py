@@ -11,7 +11,7 @@ from invenio_stats_dashboard.community_events.record_rows import (
     CommunityRow,
     RecordRow,
 )
-from invenio_stats_dashboard.community_events.response_types import TimelineEntry
+from invenio_stats_dashboard.community_events.stored_fields import TimelineEntry
 from invenio_stats_dashboard.community_events.timestamps import as_second
 
 REGISTRY = subcounts.load(config.COMMUNITY_STATS_SUBCOUNTS)

@@ -53,9 +53,9 @@ def known(request, app, client, names, layers):
         content.include_in_bulk(recids, community)
         content.remove(recids[0], community)
         _generation(app, names).run_all()
-        told = _told(client, names)
-        assert len(told) == 2 * RECORDS - 1
-        return World(community, recids, told)
+        events = _stored_events(client, names)
+        assert len(events) == 2 * RECORDS - 1
+        return World(community, recids, events)
 
     known = layers.get(__name__, make, records)
     remove_statistics(client, names)
@@ -84,7 +84,7 @@ def _generation(app, names, page_size=1, store_class=EventStore, **options):
     return BackfillRun(client, names, store, reader, recorder, save_every=0)
 
 
-def _told(client, names):
+def _stored_events(client, names):
     """Return the stored events without their time of writing."""
     return [
         {k: v for k, v in event.items() if k != "timestamp"}
@@ -113,7 +113,7 @@ def test_a_run_killed_between_events_and_facts_is_resumed(
     assert len(facts(client, names)) < RECORDS
     report = _generation(app, names).run_all()
     assert report.complete
-    assert _told(client, names) == expected
+    assert _stored_events(client, names) == expected
     assert set(facts(client, names)) == set(world)
 
 
@@ -133,7 +133,7 @@ def test_a_run_killed_after_some_pages_is_resumed_at_its_position(
     report = _generation(app, names).run_all()
     assert report.resumed and report.complete
     assert report.records == RECORDS - pages
-    assert _told(client, names) == expected
+    assert _stored_events(client, names) == expected
     state = backfill_state(client, names)
     assert state.complete and state.records == RECORDS
 
@@ -155,7 +155,7 @@ def test_a_run_ended_by_its_progress_callback_is_resumed_at_its_position(
     assert backfill_state(client, names).seen == 2
     report = _generation(app, names).run_all()
     assert report.resumed and report.complete and report.records == RECORDS - 2
-    assert _told(client, names) == expected
+    assert _stored_events(client, names) == expected
 
 
 class _Always:
@@ -171,7 +171,7 @@ def test_two_concurrent_runs_write_each_event_once(expected, app, client, names)
     reports = [run.wait() for run in runs]
     assert all(report.complete for report in reports)
     assert sum(report.events for report in reports) == len(expected)
-    assert _told(client, names) == expected
+    assert _stored_events(client, names) == expected
 
 
 def test_a_broken_database_connection_is_one_sentence(world, app):
@@ -297,7 +297,7 @@ def test_an_event_that_a_search_does_not_find_yet_is_not_written_twice(
 
 def test_temporarily_refused_writes_are_repeated(few, app, client, names):
     _generation(app, names).run_all()
-    told = _told(client, names)
+    events = _stored_events(client, names)
     content.delete_record(few.recids[1])
     _block(client, names, True)
     reasons = []
@@ -309,7 +309,7 @@ def test_temporarily_refused_writes_are_repeated(few, app, client, names):
 
     report = _generation(app, names, waiting=wait, limit=30).run_all()
     assert report.events == 2
-    assert len(_told(client, names)) == len(told) + 2
+    assert len(_stored_events(client, names)) == len(events) + 2
     assert len(reasons) == 2
     assert all("cluster_block_exception" in reason for reason in reasons)
 
@@ -351,8 +351,8 @@ def test_a_record_with_a_refused_event_does_not_count_as_known(
         index=names.community_events, body={"index.default_pipeline": None}
     )
     assert _generation(fresh, names).run_all().events == 2
-    told = _told(client, names)
-    assert [e["evidence"] for e in told] == ["created", "created"]
+    events = _stored_events(client, names)
+    assert [e["evidence"] for e in events] == ["created", "created"]
 
 
 def _open_transactions():

@@ -64,18 +64,18 @@ from tests.helpers.statistics import community_events, documents, facts
 
 
 @pytest.fixture()
-def told(emptied, watched, client, names):
+def stored_events(emptied, watched, client, names):
     """Return a function from a record to (type, cause) of its events, by community."""
 
-    def tell(recid):
+    def events_of(recid):
         events = {}
         for e in community_events(client, names, recid):
-            mark = (e["event_type"], e["cause"])
-            events.setdefault(e["community_id"], []).append(mark)
+            entry = (e["event_type"], e["cause"])
+            events.setdefault(e["community_id"], []).append(entry)
             assert e["place"] == len(events[e["community_id"]])
         return events
 
-    return tell
+    return events_of
 
 
 PUBLISHED = [("added", "publish")]
@@ -87,65 +87,67 @@ def _events(client, names, recid, community_id):
     return [e for e in found if e["community_id"] == community_id]
 
 
-def test_direct_publication(told, capturing, client, names):
+def test_direct_publication(stored_events, capturing, client, names):
     recid = content.make_record()
-    assert told(recid) == {"global": PUBLISHED}
+    assert stored_events(recid) == {"global": PUBLISHED}
     assert set(facts(client, names)) == {recid}
 
 
-def test_submission_for_review_changes_nothing(told, community):
+def test_submission_for_review_changes_nothing(stored_events, community):
     recid = content.make_draft()
     request = content.submit(recid, community)
-    assert told(recid) == {}
+    assert stored_events(recid) == {}
     current_requests_service.execute_action(system_identity, request, "decline", {})
-    assert told(recid) == {}
+    assert stored_events(recid) == {}
 
 
-def test_accepted_submission(told, community):
+def test_accepted_submission(stored_events, community):
     recid = content.make_draft()
     content.accept(content.submit(recid, community))
-    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+    assert stored_events(recid) == {"global": PUBLISHED, community: ACCEPTED}
 
 
-def test_submission_without_review(told, community):
+def test_submission_without_review(stored_events, community):
     recid = content.make_draft()
     reviews = current_rdm_records_service.review
     data = {"receiver": {"community": community}, "type": "community-submission"}
     reviews.update(system_identity, recid, data)
     reviews.submit(system_identity, recid, {}, require_review=False)
-    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+    assert stored_events(recid) == {"global": PUBLISHED, community: ACCEPTED}
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
-def test_inclusion_that_is_not_accepted(told, community, action):
+def test_inclusion_that_is_not_accepted(stored_events, community, action):
     recid = content.make_record()
     request = content.request_inclusion(recid, community)
     current_requests_service.execute_action(system_identity, request, action, {})
-    assert told(recid) == {"global": PUBLISHED}
+    assert stored_events(recid) == {"global": PUBLISHED}
 
 
-def test_requested_inclusion_changes_nothing_yet(told, community):
+def test_requested_inclusion_changes_nothing_yet(stored_events, community):
     recid = content.make_record()
     content.request_inclusion(recid, community)
-    assert told(recid) == {"global": PUBLISHED}
+    assert stored_events(recid) == {"global": PUBLISHED}
 
 
-def test_accepted_inclusion(told, community):
+def test_accepted_inclusion(stored_events, community):
     recid = content.make_record()
     content.include(recid, community)
-    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+    assert stored_events(recid) == {"global": PUBLISHED, community: ACCEPTED}
 
 
-def test_adding_an_included_record_again(told, community):
+def test_adding_an_included_record_again(stored_events, community):
     recid = content.make_record()
     content.include(recid, community)
     data = {"communities": [{"id": community, "require_review": False}]}
     _, errors = current_record_communities_service.add(system_identity, recid, data)
     assert errors
-    assert told(recid) == {"global": PUBLISHED, community: ACCEPTED}
+    assert stored_events(recid) == {"global": PUBLISHED, community: ACCEPTED}
 
 
-def test_bulk_addition_is_dated_by_when_it_was_made(told, capturing, client, names):
+def test_bulk_addition_is_dated_by_when_it_was_made(
+    stored_events, capturing, client, names
+):
     community = content.make_community()
     recids = [content.make_record(), content.make_record()]
     past = "2020-01-01T00:00:00"
@@ -156,55 +158,65 @@ def test_bulk_addition_is_dated_by_when_it_was_made(told, capturing, client, nam
     before = timestamps.now()
     content.include_in_bulk(recids, community)
     for recid in recids:
-        assert told(recid) == {"global": PUBLISHED, community: [("added", "bulk")]}
+        assert stored_events(recid) == {
+            "global": PUBLISHED,
+            community: [("added", "bulk")],
+        }
         (event,) = _events(client, names, recid, community)
         assert before <= event["event_date"] <= timestamps.now()
         (event,) = _events(client, names, recid, "global")
         assert event["event_date"] == past
 
 
-def test_bulk_addition_of_an_included_record(told, community):
+def test_bulk_addition_of_an_included_record(stored_events, community):
     inside, outside = content.make_record(), content.make_record()
     content.include(inside, community)
     current_record_communities_service.bulk_add(
         system_identity, community, [inside, outside]
     )
-    assert told(inside) == {"global": PUBLISHED, community: ACCEPTED}
-    assert told(outside) == {"global": PUBLISHED, community: [("added", "bulk")]}
+    assert stored_events(inside) == {"global": PUBLISHED, community: ACCEPTED}
+    assert stored_events(outside) == {
+        "global": PUBLISHED,
+        community: [("added", "bulk")],
+    }
 
 
 @pytest.mark.parametrize(
     "add", [content.include, lambda recid, part: content.include_in_bulk([recid], part)]
 )
-def test_addition_to_a_subcommunity(told, add):
+def test_addition_to_a_subcommunity(stored_events, add):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_record()
     add(recid, part)
-    events = told(recid)
+    events = stored_events(recid)
     assert events == {"global": PUBLISHED, part: events[part], whole: events[part]}
     assert [kind for kind, _ in events[part]] == ["added"]
 
 
-def test_submission_to_a_subcommunity(told):
+def test_submission_to_a_subcommunity(stored_events):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_draft()
     content.accept(content.submit(recid, part))
-    assert told(recid) == {"global": PUBLISHED, part: ACCEPTED, whole: ACCEPTED}
+    assert stored_events(recid) == {
+        "global": PUBLISHED,
+        part: ACCEPTED,
+        whole: ACCEPTED,
+    }
 
 
-def test_removal_from_a_subcommunity_stays_in_the_parent(told):
+def test_removal_from_a_subcommunity_stays_in_the_parent(stored_events):
     whole = content.make_community()
     part = content.make_community(parent=whole)
     recid = content.make_record()
     content.include(recid, part)
     content.remove(recid, part)
-    assert told(recid)[part] == [*ACCEPTED, ("removed", "removed")]
-    assert told(recid)[whole] == ACCEPTED
+    assert stored_events(recid)[part] == [*ACCEPTED, ("removed", "removed")]
+    assert stored_events(recid)[whole] == ACCEPTED
 
 
-def test_a_community_that_becomes_a_subcommunity_moves_no_record(told):
+def test_a_community_that_becomes_a_subcommunity_moves_no_record(stored_events):
     whole, part = content.make_community(), content.make_community()
     content.allow_parts(whole)
     recid = content.make_record()
@@ -212,94 +224,94 @@ def test_a_community_that_becomes_a_subcommunity_moves_no_record(told):
     current_communities.service.bulk_update_parent(
         system_identity, [part], parent_id=whole
     )
-    assert told(recid) == {"global": PUBLISHED, part: ACCEPTED}
+    assert stored_events(recid) == {"global": PUBLISHED, part: ACCEPTED}
 
 
-def test_removal_of_several_by_the_community(told, community):
+def test_removal_of_several_by_the_community(stored_events, community):
     inside, outside = content.make_record(), content.make_record()
     content.include(inside, community)
     records = [{"id": inside}, {"id": outside}]
     current_community_records_service.delete(
         system_identity, community, {"records": records}
     )
-    assert told(inside)[community] == [*ACCEPTED, ("removed", "removed")]
-    assert told(outside) == {"global": PUBLISHED}
+    assert stored_events(inside)[community] == [*ACCEPTED, ("removed", "removed")]
+    assert stored_events(outside) == {"global": PUBLISHED}
 
 
 @pytest.mark.parametrize("remove", [content.remove, content.remove_by_community])
-def test_removal_and_addition_again(told, community, remove):
+def test_removal_and_addition_again(stored_events, community, remove):
     recid = content.make_record()
     content.include(recid, community)
     remove(recid, community)
     gone = [*ACCEPTED, ("removed", "removed")]
-    assert told(recid) == {"global": PUBLISHED, community: gone}
+    assert stored_events(recid) == {"global": PUBLISHED, community: gone}
     content.include(recid, community)
-    again = told(recid)[community]
+    again = stored_events(recid)[community]
     assert [kind for kind, _ in again] == ["added", "removed", "added"]
 
 
-def test_new_version_is_a_record_of_its_own(told, community):
+def test_new_version_is_a_record_of_its_own(stored_events, community):
     recid = content.make_record()
     content.include(recid, community)
     draft = current_rdm_records_service.new_version(system_identity, recid)
-    assert told(draft.id) == {}
+    assert stored_events(draft.id) == {}
     second = content.new_version(recid)
-    assert set(told(second)) == {"global", community}
+    assert set(stored_events(second)) == {"global", community}
     content.remove(second, community)
     for version in (recid, second):
-        kinds = [kind for kind, _ in told(version)[community]]
+        kinds = [kind for kind, _ in stored_events(version)[community]]
         assert kinds == ["added", "removed"]
 
 
-def test_edition_writes_no_event_and_new_facts(told, client, names):
+def test_edition_writes_no_event_and_new_facts(stored_events, client, names):
     recid = content.make_record()
     before = facts(client, names)[recid]
     content.edit(recid, publisher="Another one")
-    assert told(recid) == {"global": PUBLISHED}
+    assert stored_events(recid) == {"global": PUBLISHED}
     after = facts(client, names)[recid]
     assert before["subcounts"]["publishers"] != after["subcounts"]["publishers"]
 
 
-def test_deletion_and_restoration_of_a_record(told, community):
+def test_deletion_and_restoration_of_a_record(stored_events, community):
     recid = content.make_record()
     content.include(recid, community)
     # a stay that ends in its first second leaves no trace
     content.wait_for_the_next_second()
     content.delete_record(recid)
     deleted = ("removed", "deleted")
-    assert told(recid) == {
+    assert stored_events(recid) == {
         "global": [*PUBLISHED, deleted],
         community: [*ACCEPTED, deleted],
     }
     content.wait_for_the_next_second()
     content.restore_record(recid)
-    for marks in told(recid).values():
-        assert marks[-1] == ("added", "restored"), told(recid)
+    for entries in stored_events(recid).values():
+        assert entries[-1] == ("added", "restored"), stored_events(recid)
 
 
-def test_deletion_and_restoration_of_a_community(told):
+def test_deletion_and_restoration_of_a_community(stored_events):
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)
     content.delete_community(community)
-    assert told(recid)[community] == [*ACCEPTED, ("removed", "deleted")]
+    assert stored_events(recid)[community] == [*ACCEPTED, ("removed", "deleted")]
     content.restore_community(community)
-    kinds = [kind for kind, _ in told(recid)[community]]
+    kinds = [kind for kind, _ in stored_events(recid)[community]]
     assert kinds == ["added", "removed", "added"]
-    assert told(recid)["global"] == PUBLISHED
+    assert stored_events(recid)["global"] == PUBLISHED
 
 
-def test_default_community_is_no_change(told, community):
+def test_default_community_is_no_change(stored_events, community):
     recid = content.make_record()
     content.include(recid, community)
-    before = told(recid)
+    before = stored_events(recid)
     current_record_communities_service.set_default(
         system_identity, recid, {"default": community}
     )
-    assert told(recid) == before
+    assert stored_events(recid) == before
 
 
-def test_a_change_is_noted_for_reattribution_since_its_time(
-    told, capturing, client, names
+def test_a_change_is_noted_for_reattribution_from_its_time_on(
+    stored_events, capturing, client, names
 ):
     community, recid = content.make_community(), content.make_record()
     assert _noted(client, names) == {}
@@ -308,7 +320,7 @@ def test_a_change_is_noted_for_reattribution_since_its_time(
     assert _noted(client, names) == {recid: event["event_date"]}
 
 
-def test_nothing_is_sent_after_a_rollback(told, community, monkeypatch):
+def test_nothing_is_sent_after_a_rollback(stored_events, community, monkeypatch):
     recid = content.make_record()
     sent = []
     monkeypatch.setattr(
@@ -322,16 +334,16 @@ def test_nothing_is_sent_after_a_rollback(told, community, monkeypatch):
     assert sent == []
 
 
-def test_rows_deleted_by_a_query_are_noticed(told, community, monkeypatch):
+def test_rows_deleted_by_a_query_are_noticed(stored_events, community, monkeypatch):
     recid = content.make_record()
     content.include(recid, community)
     record = current_rdm_records_service.record_cls.pid.resolve(recid)
     record.parent.communities.remove(community)
     db.session.commit()
-    assert [kind for kind, _ in told(recid)[community]] == ["added", "removed"]
+    assert [kind for kind, _ in stored_events(recid)[community]] == ["added", "removed"]
 
 
-def test_two_concurrent_changes_write_each_event_once(told, app):
+def test_two_concurrent_changes_write_each_event_once(stored_events, app):
     one, two, recid = *(content.make_community() for _ in "12"), content.make_record()
     parent = str(current_rdm_records_service.record_cls.pid.resolve(recid).parent.id)
     for community in (one, two):
@@ -347,8 +359,8 @@ def test_two_concurrent_changes_write_each_event_once(told, app):
         thread.start()
     for thread in threads:
         thread.join()
-    assert {len(marks) for marks in told(recid).values()} == {1}
-    assert set(told(recid)) == {"global", one, two}
+    assert {len(entries) for entries in stored_events(recid).values()} == {1}
+    assert set(stored_events(recid)) == {"global", one, two}
 
 
 @pytest.mark.parametrize("by", ["objects", "statement", "table"])
@@ -371,12 +383,12 @@ def test_many_memberships_are_sent_in_few_messages(capturing, monkeypatch, by):
         db.session.execute(sa.insert(RDMParentCommunity.__table__), rows)
     db.session.commit()
     assert len(sent) == 3
-    told_of = [id for message in sent for id in message["parent_ids"]]
-    assert sorted(told_of) == sorted(str(id) for id in parents)
+    parent_ids = [id for message in sent for id in message["parent_ids"]]
+    assert sorted(parent_ids) == sorted(str(id) for id in parents)
 
 
 def test_an_action_succeeds_while_opensearch_is_down(
-    told, capturing, monkeypatch, client, names
+    stored_events, capturing, monkeypatch, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     service.generate_record_community_events()
@@ -384,14 +396,14 @@ def test_an_action_succeeds_while_opensearch_is_down(
     with monkeypatch.context() as patch:
         patch.setitem(capturing.config, "SEARCH_HOSTS", ["localhost:1"])
         content.include(recid, community)
-    assert told(recid) == {"global": PUBLISHED}
+    assert stored_events(recid) == {"global": PUBLISHED}
     assert service.reconcile_community_events(changed_only=True).events == 1
     (event,) = _events(client, names, recid, community)
     assert (event["cause"], event["evidence"]) == ("reconciled", "request")
 
 
 def test_in_a_request_the_message_is_sent_after_the_response(
-    told, community, app, monkeypatch
+    stored_events, community, app, monkeypatch
 ):
     recid = content.make_record()
     request = content.request_inclusion(recid, community)
@@ -399,12 +411,12 @@ def test_in_a_request_the_message_is_sent_after_the_response(
     with app.test_request_context():
         content.accept(request)
         response = app.process_response(app.response_class())
-        assert community not in told(recid)
+        assert community not in stored_events(recid)
     response.close()
-    assert told(recid)[community] == ACCEPTED
+    assert stored_events(recid)[community] == ACCEPTED
 
 
-def test_users_records_that_are_blocked_and_restored(told):
+def test_users_records_that_are_blocked_and_restored(stored_events):
     user, community = content.make_user(), content.make_community()
     recid = content.make_record(owner=user)
     content.include(recid, community)
@@ -416,13 +428,13 @@ def test_users_records_that_are_blocked_and_restored(told):
         with UnitOfWork() as uow:
             act(user.id, uow=uow)
             uow.commit()
-        for marks in told(recid).values():
-            assert [kind for kind, _ in marks] == kinds
+        for entries in stored_events(recid).values():
+            assert [kind for kind, _ in entries] == kinds
         content.wait_for_the_next_second()
 
 
 def test_a_change_that_cannot_be_sent_raises_no_error_and_is_reconciled(
-    told, capturing, monkeypatch, client, names
+    stored_events, capturing, monkeypatch, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     service.generate_record_community_events()
@@ -431,17 +443,17 @@ def test_a_change_that_cannot_be_sent_raises_no_error_and_is_reconciled(
         patch.setattr(capture.Watcher, "send", staticmethod(_no_broker))
         recid = content.make_record()
         content.include(recid, community)
-    assert told(recid) == {}
+    assert stored_events(recid) == {}
     assert service.reconcile_community_events(dry_run=True).events == 2
     report = service.reconcile_community_events(changed_only=True)
     assert report.events == 2
     reconciled = [("added", "reconciled")]
-    assert told(recid) == {"global": reconciled, community: reconciled}
+    assert stored_events(recid) == {"global": reconciled, community: reconciled}
     assert service.reconcile_community_events().events == 0
 
 
 def test_rows_changed_outside_the_application_are_found_by_the_sweep(
-    told, capturing, client, names
+    stored_events, capturing, client, names
 ):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     one, two = content.make_community(), content.make_community()
@@ -463,11 +475,11 @@ def test_rows_changed_outside_the_application_are_found_by_the_sweep(
     assert service.community_events_status().drift == 3
     report = service.reconcile_community_events()
     assert report.causes == {"bulk": 1, "removed": 2}
-    assert [kind for kind, _ in told(left)[one]] == ["added", "removed"]
-    assert [kind for kind, _ in told(came)[two]] == ["added"]
-    assert [kind for kind, _ in told(gone)["global"]] == ["added", "removed"]
+    assert [kind for kind, _ in stored_events(left)[one]] == ["added", "removed"]
+    assert [kind for kind, _ in stored_events(came)[two]] == ["added"]
+    assert [kind for kind, _ in stored_events(gone)["global"]] == ["added", "removed"]
     for recid, community in ((left, one), (came, two), (gone, "global")):
-        # the rows were last changed years ago, but the timeline was verified since
+        # the rows were last changed years ago, but the timeline was verified later
         event = _events(client, names, recid, community)[-1]
         assert before <= event["event_date"] <= timestamps.now()
         assert event["evidence"] == "now"
@@ -477,7 +489,7 @@ def test_rows_changed_outside_the_application_are_found_by_the_sweep(
     assert status.reconciliation.repaired == {"bulk": 1, "removed": 2}
 
 
-def test_back_fill_after_live_capture_writes_nothing(told, capturing):
+def test_back_fill_after_live_capture_writes_nothing(stored_events, capturing):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)

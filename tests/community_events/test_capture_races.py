@@ -40,7 +40,7 @@ class World:
         self.service = app.extensions["invenio-stats-dashboard"].community_stats_service
         self.sent = []
 
-    def told(self, recid, community_id):
+    def stored_events(self, recid, community_id):
         """Return the events of a record and a community."""
         return [
             e
@@ -50,7 +50,7 @@ class World:
 
     def kinds(self, recid, community_id):
         """Return the types of the events of a record and a community."""
-        return [e["event_type"] for e in self.told(recid, community_id)]
+        return [e["event_type"] for e in self.stored_events(recid, community_id)]
 
     def versions(self):
         """Return how often each event document was written."""
@@ -184,7 +184,7 @@ def test_two_concurrent_additions_are_each_written_once(world, monkeypatch):
     for community in (one, two):
         assert [
             (e["event_type"], e["cause"], e["place"])
-            for e in world.told(recid, community)
+            for e in world.stored_events(recid, community)
         ] == [("added", "bulk", 1)]
     assert world.versions() == {1}
 
@@ -232,7 +232,7 @@ def test_back_fill_and_live_capture_date_a_change_equally(held):
     content.include_in_bulk([recid], community)
     changed = parent_of(recid).updated.isoformat()[:19]
     held.service.generate_record_community_events()
-    (event,) = held.told(recid, community)
+    (event,) = held.stored_events(recid, community)
     assert (event["event_date"], event["evidence"]) == (changed, "parent")
     assert held.service.capture(MembershipChanges((parent,))).written.events == 0
 

@@ -144,19 +144,19 @@ _steps = st.lists(
 )
 
 
-def _truth(history, number, dated, kept):
+def _truth(history, number, dated, retained):
     """Return what the database shows of a history of (community, day) changes."""
     stays = []
     for community_id, changes in history.items():
         spans = [changes[i : i + 2] for i in range(0, len(changes), 2)]
         present = spans.pop() if len(changes) % 2 else None
-        if kept:
+        if retained:
             stays += [Stay(community_id, second(a), second(b)) for a, b in spans]
         if present and dated:
             stays.append(Stay(community_id, second(present[0]), added_by="request"))
         elif present:
-            since = 0 if not kept or not spans else present[0]
-            stays.append(Stay(community_id, second(since)))
+            start = 0 if not retained or not spans else present[0]
+            stays.append(Stay(community_id, second(start)))
     return Truth(
         record_id="r",
         recid="r",
@@ -174,11 +174,11 @@ def _truth(history, number, dated, kept):
 @given(_steps)
 def test_with_rare_comparisons_the_timeline_ends_in_the_current_state(steps):
     history, events = {"global": [0]}, []
-    for number, (community_id, dated, kept, compared) in enumerate(steps, start=1):
+    for number, (community_id, dated, retained, compared) in enumerate(steps, start=1):
         history.setdefault(community_id, []).append(number)
         if not compared and number < len(steps):
             continue
-        truth = _truth(history, number, dated, kept)
+        truth = _truth(history, number, dated, retained)
         lacking = compare(truth, Timeline(events), "reconciled", second(number))
         before = {c: Timeline(events).intervals(c) for c in history}
         events += lacking
@@ -198,7 +198,7 @@ def test_with_a_comparison_after_every_change_the_timeline_has_every_stay(steps)
     history, events = {"global": [0]}, []
     for number, (community_id, *_) in enumerate(steps, start=1):
         history.setdefault(community_id, []).append(number)
-        truth = _truth(history, number, dated=True, kept=True)
+        truth = _truth(history, number, dated=True, retained=True)
         events += compare(truth, Timeline(events), "removed", second(number))
     timeline = Timeline(events)
     for community_id, changes in history.items():
@@ -208,13 +208,13 @@ def test_with_a_comparison_after_every_change_the_timeline_has_every_stay(steps)
 
 
 def test_a_change_without_evidence_is_not_dated_before_the_last_verification():
-    told = [added("global", 1, 0), added("a", 1, 3)]
+    known = [added("global", 1, 0), added("a", 1, 3)]
     truth = truth_of(row(parent_updated=5, communities=(community("b"),)))
     for verified, when, evidence in (
         (second(50), NOW, "now"),
         (second(4), second(5), "parent"),
     ):
-        events = compare(truth, Timeline(told), "reconciled", NOW, verified)
+        events = compare(truth, Timeline(known), "reconciled", NOW, verified)
         assert [(e.community_id, e.event_type) for e in events] == [
             ("a", "removed"),
             ("b", "added"),
@@ -223,5 +223,5 @@ def test_a_change_without_evidence_is_not_dated_before_the_last_verification():
     accepted = truth_of(
         row(parent_updated=5, communities=(community("a"), community("b", accepted=4)))
     )
-    (event,) = compare(accepted, Timeline(told), "reconciled", NOW, second(50))
+    (event,) = compare(accepted, Timeline(known), "reconciled", NOW, second(50))
     assert (event.event_date, event.evidence) == (second(4), "request")

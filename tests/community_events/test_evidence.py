@@ -128,11 +128,11 @@ def test_a_noticed_deletion_of_a_row_ends_the_stay():
 def test_a_noticed_insertion_of_a_row_dates_an_addition_without_a_request():
     record = row(parent_updated=20, communities=(community("a"),))
     written = {"a": (True, day(9))}
-    told = [("added", second(9), "bulk", "row")]
-    assert _events(record, written) == told  # the record was never compared before
-    assert _events(record, written, [added("global", 1, 0)]) == told
+    expected = [("added", second(9), "bulk", "row")]
+    assert _events(record, written) == expected  # the record was never compared before
+    assert _events(record, written, [added("global", 1, 0)]) == expected
     out = [added("global", 1, 0), added("a", 1, 3), removed("a", 2, 5)]
-    assert _events(record, written, out) == told
+    assert _events(record, written, out) == expected
 
 
 def test_a_noticed_row_does_not_change_the_date_of_a_request():

@@ -38,7 +38,7 @@ class Late:
         content.include(self.recid, self.community)
         self.held, self.removed = [], None
 
-    def told(self, community=None):
+    def stored_events(self, community=None):
         """Return the events of a community; by default, the one that it left."""
         return [
             e
@@ -85,8 +85,10 @@ def late(capturing, client, names, monkeypatch):
     late.forget()
     _age(2 * DAY)
     late.events.generate_record_community_events()
-    monkeypatch.setattr(capture.Watcher, "send", staticmethod(lambda **m: _keep(m)))
-    _keep = late.held.append
+    monkeypatch.setattr(
+        capture.Watcher, "send", staticmethod(lambda **m: _hold_back(m))
+    )
+    _hold_back = late.held.append
     with monkeypatch.context() as patch:
         patch.setattr(capture.timestamps, "moment_now", _yesterday)
         content.remove(late.recid, late.community)
@@ -137,20 +139,22 @@ def _apart(one, other):
     return datetime.fromisoformat(one) - datetime.fromisoformat(other)
 
 
-@pytest.mark.parametrize("since", ["nothing", "another community", "an edition"])
-def test_a_removal_that_is_detected_a_day_late(late, monkeypatch, since):
+@pytest.mark.parametrize("meanwhile", ["nothing", "another community", "an edition"])
+def test_a_removal_detected_a_day_late_is_dated_when_it_happened(
+    late, monkeypatch, meanwhile
+):
     before = [_near(late, s) for s in (-3600, -2)]
     after = [_near(late, s) for s in (2, 60, 86000)]
     late.view(*before, *after)
-    if since == "another community":
+    if meanwhile == "another community":
         content.include_in_bulk([late.recid], late.other)
-    elif since == "an edition":
+    elif meanwhile == "an edition":
         content.edit(late.recid, title="Another title")
     for message in late.held:
         send_capture(**message)
-    held = {row for message in late.held for row in message.get("rows", ())}
-    assert (late.community, False) in {row[1:3] for row in held}
-    added, removed = late.told()
+    rows = {row for message in late.held for row in message.get("rows", ())}
+    assert (late.community, False) in {row[1:3] for row in rows}
+    added, removed = late.stored_events()
     assert added["event_type"] == "added" and removed["event_type"] == "removed"
     assert abs(_apart(removed["event_date"], late.removed)) <= timedelta(seconds=1)
     late.usage.attribute_again(rest=0)
@@ -176,17 +180,17 @@ def test_an_addition_that_the_look_up_of_an_event_detects_first(
     monkeypatch.setitem(extension.__dict__, "subcounts", less)
     third = _near(late, 7200)
     late.view(third, community=late.other)
-    (event,) = late.told(late.other)
+    (event,) = late.stored_events(late.other)
     assert abs(_apart(event["event_date"], late.removed)) <= timedelta(seconds=1)
     late.usage.attribute_again(rest=0)
     assert late.counted(late.other) == {before: False, after: True, third: True}
 
 
-def test_a_late_addition_to_a_community_that_was_edited_since(late):
+def test_a_late_addition_to_an_edited_community_is_dated_by_its_parent(late):
     content.include_in_bulk([late.recid], late.other)
     _made_yesterday(late)
     _rename(late.other)
     assert late.events.reconcile_community_events().events == 2
-    (event,) = late.told(late.other)
+    (event,) = late.stored_events(late.other)
     assert event["evidence"] == "parent"
     assert abs(_apart(event["event_date"], late.removed)) <= timedelta(seconds=1)

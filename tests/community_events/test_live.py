@@ -52,7 +52,7 @@ class Site:
         self.worker, self.names = worker, names
         self.service = app.extensions["invenio-stats-dashboard"].community_stats_service
 
-    def told(self, recid, community):
+    def stored_events(self, recid, community):
         """Return (type, cause, evidence) of a record's events in a community."""
         return [
             (e["event_type"], e["cause"], e["evidence"])
@@ -60,10 +60,12 @@ class Site:
             if e["community_id"] == community
         ]
 
-    def asked_for(self):
+    def request_inclusion(self):
         """Create a record that requests inclusion; return recid, community, request."""
         community, recid = content.make_community(), content.make_record()
-        until(lambda: self.told(recid, "global"), "the record's event", PATIENCE)
+        until(
+            lambda: self.stored_events(recid, "global"), "the record's event", PATIENCE
+        )
         return recid, community, content.request_inclusion(recid, community)
 
 
@@ -156,11 +158,15 @@ def everything_on(site, monkeypatch):
 def test_a_worker_writes_the_events_of_an_action(site):
     community, recid = content.make_community(), content.make_record()
     content.include(recid, community)
-    until(lambda: site.told(recid, community), "the event", PATIENCE)
+    until(lambda: site.stored_events(recid, community), "the event", PATIENCE)
     content.remove(recid, community)
-    until(lambda: len(site.told(recid, community)) == 2, "the second event", PATIENCE)
-    assert site.told(recid, "global") == [("added", "publish", "created")]
-    assert site.told(recid, community) == [
+    until(
+        lambda: len(site.stored_events(recid, community)) == 2,
+        "the second event",
+        PATIENCE,
+    )
+    assert site.stored_events(recid, "global") == [("added", "publish", "created")]
+    assert site.stored_events(recid, community) == [
         *ACCEPTED,
         ("removed", "removed", "row"),
     ]
@@ -177,8 +183,10 @@ def test_without_the_database_indexes_a_worker_captures_in_batches(site):
         for recid in recids:
             content.include(recid, community)
         for recid in recids:
-            until(lambda r=recid: site.told(r, community), "the event", PATIENCE)
-            assert site.told(recid, community) == ACCEPTED
+            until(
+                lambda r=recid: site.stored_events(r, community), "the event", PATIENCE
+            )
+            assert site.stored_events(recid, community) == ACCEPTED
         until(lambda: not site.worker.waiting(), "the last batch", PATIENCE)
         assert site.service.status().deferred_captures.waiting == 0
         # the worker has used the budget of scans
@@ -190,19 +198,19 @@ def test_without_the_database_indexes_a_worker_captures_in_batches(site):
 
 
 def test_opensearch_is_stopped_during_an_action_and_started_again(site, monkeypatch):
-    recid, community, request = site.asked_for()
+    recid, community, request = site.request_inclusion()
     site.node.node("stop", 0)
     assert answered(site, monkeypatch, request) == (None, 0)
     until(site.worker.waiting, "the worker has tried in vain", PATIENCE)
     site.node.node("start", 0)
-    until(lambda: site.told(recid, community), "the event", PATIENCE)
-    assert site.told(recid, community) == ACCEPTED
+    until(lambda: site.stored_events(recid, community), "the event", PATIENCE)
+    assert site.stored_events(recid, community) == ACCEPTED
     assert site.service.reconcile_community_events().events == 0
 
 
 def test_without_opensearch_an_action_ends_as_without_the_extension(site, monkeypatch):
-    recid, community, request = site.asked_for()
-    unwatched = site.asked_for()
+    recid, community, request = site.request_inclusion()
+    unwatched = site.request_inclusion()
     site.relay.stop()
     with everything_on(site, monkeypatch):
         with without_listeners():
@@ -210,32 +218,32 @@ def test_without_opensearch_an_action_ends_as_without_the_extension(site, monkey
         assert answered(site, monkeypatch, request) == stock
     assert stock[1] > 0  # the stock indexing contacts it
     site.relay.start()
-    until(lambda: site.told(recid, community), "the event", PATIENCE)
-    assert site.told(recid, community) == ACCEPTED
+    until(lambda: site.stored_events(recid, community), "the event", PATIENCE)
+    assert site.stored_events(recid, community) == ACCEPTED
     assert site.service.reconcile_community_events().causes == {"accepted": 1}
 
 
 def test_a_worker_is_killed_while_it_waits_for_opensearch(site, monkeypatch):
-    recid, community, request = site.asked_for()
+    recid, community, request = site.request_inclusion()
     site.relay.stop()
     answered(site, monkeypatch, request)
     until(site.worker.waiting, "the worker has tried in vain", PATIENCE)
     site.worker.kill()
     site.relay.start()
     site.worker.start()
-    until(lambda: site.told(recid, community), "the event", PATIENCE)
-    assert site.told(recid, community) == ACCEPTED
+    until(lambda: site.stored_events(recid, community), "the event", PATIENCE)
+    assert site.stored_events(recid, community) == ACCEPTED
 
 
 def test_opensearch_is_stopped_and_the_message_is_lost(site, monkeypatch):
-    recid, community, request = site.asked_for()
+    recid, community, request = site.request_inclusion()
     site.relay.stop()
     lost = f"test-{secrets.token_hex(6)}"
     with site.worker.used_by(monkeypatch, queue=lost):
         assert answered(site, monkeypatch, request) == (None, 0)
     assert delete_queue(lost) > 0
     site.relay.start()
-    assert site.told(recid, community) == []
+    assert site.stored_events(recid, community) == []
     assert site.service.reconcile_community_events(changed_only=True).events == 1
-    assert site.told(recid, community) == [("added", "reconciled", "request")]
+    assert site.stored_events(recid, community) == [("added", "reconciled", "request")]
     assert site.service.reconcile_community_events().events == 0

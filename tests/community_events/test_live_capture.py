@@ -573,7 +573,7 @@ def test_pages_of_one_selection_scan_the_requests_once(
     community = content.make_community()
     recids = [content.make_record() for _ in range(3)]
     content.include_in_bulk(recids, community)
-    monkeypatch.setattr(membership, "PAGE_BYTES", 10)
+    monkeypatch.setattr(membership, "PAGE_CHARACTERS", 10)
     reader = MembershipReader(db.engine)
     with recorded(db.engine) as sent:
         pages = list(reader.select(Selection(recids=tuple(recids))).pages())

@@ -62,7 +62,7 @@ def test_reading_continues_after_any_record(recids):
 
 
 def test_a_page_ends_when_its_records_are_large(recids, monkeypatch):
-    monkeypatch.setattr(membership, "PAGE_BYTES", 1)
+    monkeypatch.setattr(membership, "PAGE_CHARACTERS", 1)
     pages = list(MembershipReader(db.engine).select().pages())
     assert [len(page) for page in pages] == [1] * 5
 
@@ -103,8 +103,8 @@ def test_the_database_and_python_find_the_same_file_extensions(fresh):
             )
         )
     ).one()
-    told = {k: (v or "").lower() for k, v in zip(keys, found, strict=True)}
-    assert told == {key: file_type(key) for key in keys}
+    extensions = {k: (v or "").lower() for k, v in zip(keys, found, strict=True)}
+    assert extensions == {key: file_type(key) for key in keys}
 
 
 def test_facts_and_search_index_agree_about_files(app):

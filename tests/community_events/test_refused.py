@@ -53,7 +53,7 @@ class Refusing:
         self.end()
         self._client.ingest.delete_pipeline(id=self._pipeline)
 
-    def told(self):
+    def stored_events(self):
         """Return (type, evidence) of the events of the refused community."""
         return [
             (e["event_type"], e["evidence"])
@@ -97,7 +97,7 @@ def _errors(caplog):
 
 def test_an_event_that_capture_cannot_write_is_logged_as_an_error(refusing, caplog):
     content.include_in_bulk([refusing.recid], refusing.community)
-    assert refusing.told() == []
+    assert refusing.stored_events() == []
     (said,) = _errors(caplog)
     assert "no such thing" in said and "community-events reconcile" in said
 
@@ -119,5 +119,5 @@ def test_refused_events_are_tried_every_time_and_others_are_not(refusing, caplog
     tasks.reconcile_community_events()
     assert len(_errors(caplog)) == 2
     # a sweep has seen the record since then, and has not corrected it
-    assert refusing.told() == [("added", "parent")]
+    assert refusing.stored_events() == [("added", "parent")]
     assert refusing.state().lacking == []

@@ -25,7 +25,7 @@ from tests.helpers.capturing import without_listeners
 
 
 @contextmanager
-def asked(monkeypatch):
+def counted_requests(monkeypatch):
     """Yield the numbers of requests to the database, OpenSearch and the broker."""
     counts = {"sql": 0, "search": 0, "refreshes": 0, "messages": 0}
 
@@ -67,7 +67,7 @@ def accepted(app, monkeypatch):
         monkeypatch.context() as patch,
         app.app_context(),
         app.test_request_context(),
-        asked(monkeypatch) as counts,
+        counted_requests(monkeypatch) as counts,
     ):
         patch.setattr(capture, "has_request_context", has_request_context)
         content.accept(request)
@@ -94,7 +94,7 @@ def test_reading_a_record_and_a_file(capturing, monkeypatch, path):
     url = f"/records/{recid}{path}"
 
     def get():
-        with asked(monkeypatch) as counts:
+        with counted_requests(monkeypatch) as counts:
             assert client.get(url, base_url="https://127.0.0.1:5000").status_code == 200
         return counts
 
@@ -113,7 +113,7 @@ def test_a_capture_that_changes_nothing(capturing, monkeypatch):
     capture_changes(changes)
     monkeypatch.setattr(database_indexes, "REMEMBERED", 60)
     database_indexes.look_again(db.engine)
-    with asked(monkeypatch) as counts:
+    with counted_requests(monkeypatch) as counts:
         assert capture_changes(changes).written.events == 0
     # does it exist, its templates, the last write, the events, the facts
     assert (counts["search"], counts["refreshes"]) == (5, 1)
@@ -132,7 +132,7 @@ def test_changes_that_wait_together_are_one_capture(capturing, monkeypatch):
         with prompt_producer(task.app) as producer:
             for each in changes:
                 tasks._change_queue(task).put(producer, each)
-        with asked(monkeypatch) as counts:
+        with counted_requests(monkeypatch) as counts:
             task.apply(throw=True)
         return counts
 
@@ -149,7 +149,7 @@ def test_a_removal(capturing, monkeypatch):
     def removed():
         community, recid = content.make_community(), content.make_record()
         content.include(recid, community)
-        with asked(monkeypatch) as counts:
+        with counted_requests(monkeypatch) as counts:
             content.remove(recid, community)
         return counts
 

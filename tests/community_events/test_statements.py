@@ -33,29 +33,29 @@ def _rows(community, recids):
 
 
 @pytest.fixture()
-def told(capturing, client, names):
+def stored_events(capturing, client, names):
     """Return a function from a community to (recid, type, evidence) of its events."""
 
-    def tell(community):
+    def events_of(community):
         return {
             (e["recid"], e["event_type"], e["evidence"])
             for e in community_events(client, names)
             if e["community_id"] == community
         }
 
-    return tell
+    return events_of
 
 
 @pytest.mark.parametrize("form", NOTICED)
-def test_rows_within_a_statement_are_noticed(told, form):
+def test_rows_within_a_statement_are_noticed(stored_events, form):
     community = content.make_community()
     recids = [content.make_record() for _ in ("1" if form == "values" else "12")]
     db.session.execute(NOTICED[form](_rows(community, recids)))
     db.session.commit()
-    assert told(community) == {(recid, "added", "row") for recid in recids}
+    assert stored_events(community) == {(recid, "added", "row") for recid in recids}
 
 
-def test_rows_outside_the_session_are_found_by_the_sweep(told, capturing):
+def test_rows_outside_the_session_are_found_by_the_sweep(stored_events, capturing):
     service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
     community = content.make_community()
     recids = [content.make_record() for _ in "123"]
@@ -71,6 +71,6 @@ def test_rows_outside_the_session_are_found_by_the_sweep(told, capturing):
         )
     )
     db.session.commit()
-    assert told(community) == set()
+    assert stored_events(community) == set()
     assert service.reconcile_community_events().events == 3
-    assert {recid for recid, *_ in told(community)} == set(recids)
+    assert {recid for recid, *_ in stored_events(community)} == set(recids)

@@ -9,11 +9,7 @@ import pytest
 from opensearchpy.exceptions import TransportError
 
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
-from invenio_stats_dashboard.search.client import (
-    is_transient,
-    json_client,
-    text_client,
-)
+from invenio_stats_dashboard.search.client import is_transient, json_client, text_client
 from tests.helpers import content
 
 

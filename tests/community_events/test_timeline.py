@@ -49,8 +49,7 @@ def test_global_shows_when_the_record_existed():
     timeline = Timeline(
         [added("global", 1, 1), removed("global", 2, 3), added("global", 3, 5)]
     )
-    existed = [timeline.existed_at(second(n)) for n in (0, 1, 3, 5)]
-    assert existed == [False, True, False, True]
+    assert timeline.intervals("global") == [(second(1), second(3)), (second(5), None)]
 
 
 def test_a_removal_and_an_addition_in_the_same_second_mean_included():

@@ -41,12 +41,12 @@ class KnownRecords:
         """
         if self._usage is None or not self._is_known():
             self._usage = None
-            self._delete(keep=())
+            self._delete(retained=())
             usage = Usage(self._app, self._client, self._names)
             self._indices, self._known = self._identity(), self._documents()
             self._usage = usage
         else:
-            self._delete(keep=self._indices)
+            self._delete(retained=self._indices)
             self.forget_bookmarks()
         usage = copy(self._usage)
         usage.histories = dict(usage.histories)
@@ -63,11 +63,11 @@ class KnownRecords:
         return found == self._known
 
     def _identity(self):
-        """Return the UUIDs of the indices that are kept, by name."""
+        """Return the UUIDs of the retained indices, by name."""
         names = self._names
-        kept = f"{names.community_events}-*,{names.record_facts},{names.reindexing}"
+        patterns = f"{names.community_events}-*,{names.record_facts},{names.reindexing}"
         found = self._client.indices.get_settings(
-            index=kept,
+            index=patterns,
             name="index.uuid",
             params={"flat_settings": "true", "ignore_unavailable": "true"},
         )
@@ -76,9 +76,9 @@ class KnownRecords:
     def _documents(self):
         """Return facts, community events and the state of the back-fill."""
         names, found = self._names, {}
-        kept = f"{names.community_events}-*,{names.record_facts}"
-        self._client.indices.refresh(index=kept)
-        for hit in self._client.search(index=kept, body={"size": 10_000})["hits"][
+        patterns = f"{names.community_events}-*,{names.record_facts}"
+        self._client.indices.refresh(index=patterns)
+        for hit in self._client.search(index=patterns, body={"size": 10_000})["hits"][
             "hits"
         ]:
             found[hit["_index"], hit["_id"]] = hit["_source"]
@@ -87,14 +87,14 @@ class KnownRecords:
         )
         return {**found, (names.reindexing, DOCUMENT_ID): backfill.get("_source")}
 
-    def _delete(self, keep):
-        """Delete all indices of usage events and statistics, except those to keep."""
+    def _delete(self, retained):
+        """Delete the indices of usage events and statistics that are not retained."""
         prefix = self._names.prefix
         found = self._client.indices.get_alias(
             index=f"{prefix}*stats-*,{prefix}backup-*",
             params={"expand_wildcards": "all"},
         )
-        if gone := sorted(set(found) - set(keep)):
+        if gone := sorted(set(found) - set(retained)):
             self._client.indices.delete(index=",".join(gone))
 
     def forget_bookmarks(self):

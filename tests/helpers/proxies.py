@@ -147,9 +147,9 @@ def _handler(proxy):
 def _answer(host, method, path, headers, body):
     """Return status, headers and content; None if the node does not respond."""
     connection = HTTPConnection(host, timeout=120)
-    kept = {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP}
+    forwarded = {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP}
     try:
-        connection.request(method, path, body or None, kept)
+        connection.request(method, path, body or None, forwarded)
         answer = connection.getresponse()
         return answer.status, answer.getheaders(), answer.read()
     except (OSError, HTTPException):

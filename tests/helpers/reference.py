@@ -117,16 +117,16 @@ def stays_of(community_events):
 
 
 def _stays(events):
-    stays, since, latest = [], None, ""
+    stays, start, latest = [], None, ""
     for event in sorted(events, key=lambda e: e["place"]):
         latest = max(latest, event["event_date"])
-        if event["event_type"] == "added" and since is None:
-            since = latest
-        if event["event_type"] == "removed" and since is not None:
-            stays.append((since[:10], latest[:10]))
-            since = None
-    if since is not None:
-        stays.append((since[:10], None))
+        if event["event_type"] == "added" and start is None:
+            start = latest
+        if event["event_type"] == "removed" and start is not None:
+            stays.append((start[:10], latest[:10]))
+            start = None
+    if start is not None:
+        stays.append((start[:10], None))
     return stays
 
 
@@ -268,14 +268,14 @@ def _state(_, after):
     }
 
 
-def _record_cells(keys, before, after, tell, size):
+def _record_cells(keys, before, after, numbers, size):
     """Return key -> values whose numbers are not all zero."""
     subcounts = {}
     for key in keys:
         cells = []
         for value in _all_values(before, key) | _all_values(after, key):
             inside = _in_cell(before, key, value), _in_cell(after, key, value)
-            cells.append({"id": value, **tell(*inside)})
+            cells.append({"id": value, **numbers(*inside)})
         subcounts[key] = _sorted([cell for cell in cells if size(cell)], size)
     return subcounts
 

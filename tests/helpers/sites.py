@@ -102,8 +102,8 @@ class Site:
         until(self._answers, "the worker answered", 120)
 
     def _answers(self):
-        told = self.log.read_text()[-3000:]
-        assert self._worker.poll() is None, f"the worker did not start: {told}"
+        printed = self.log.read_text()[-3000:]
+        assert self._worker.poll() is None, f"the worker did not start: {printed}"
         inspect = self._celery.control.inspect([self.name], timeout=0.5)
         return inspect.ping()
 
@@ -298,9 +298,9 @@ def ids_of(events, event=VIEW):
     """Return the ids that the stock indexer assigns to events, including robots."""
     params = current_stats.events[event].params
     slow = (flag_robots, flag_machines)  # they match hundreds of patterns
-    kept = [p for p in params["preprocessors"] if getattr(p, "func", p) not in slow]
+    fast = [p for p in params["preprocessors"] if getattr(p, "func", p) not in slow]
     queue = Listed(f"stats-{event}", events)
-    indexer = EventsIndexer(queue=queue, preprocessors=kept)
+    indexer = EventsIndexer(queue=queue, preprocessors=fast)
     return {action["_id"] for action in indexer.actionsiter()}
 
 

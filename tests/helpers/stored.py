@@ -186,8 +186,8 @@ def assert_sums_of_months(client, names, registry, least):
         hit["_id"]: _rows(hit["_source"]["cells"]) for hit in answer["hits"]["hits"]
     }
     assert len(found) < 10_000
-    told = list(differences(found, wanted))
-    assert not told, "\n".join(told[:SHOWN])
+    different = list(differences(found, wanted))
+    assert not different, "\n".join(different[:SHOWN])
 
 
 _SUMMED = (
@@ -230,9 +230,9 @@ def assert_same(found, wanted):
     Raises:
         AssertionError: shows the first differences.
     """
-    told = list(differences(_plain(found), _plain(wanted)))
-    more = f"\n… and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    assert not told, "\n" + "\n".join(told[:SHOWN]) + more
+    different = list(differences(_plain(found), _plain(wanted)))
+    more = f"\n… and {len(different) - SHOWN} more" if len(different) > SHOWN else ""
+    assert not different, "\n" + "\n".join(different[:SHOWN]) + more
 
 
 def _plain(aggregates):

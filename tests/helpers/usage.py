@@ -347,7 +347,7 @@ def _events(record, id, history):
     return events
 
 
-def _facts(record, id, mark, rng):
+def _facts(record, id, registry, rng):
     return RecordFacts(
         recid=record.recid,
         record_id=id,
@@ -369,5 +369,5 @@ def _facts(record, id, mark, rng):
         is_deleted=False,
         deleted_date=None,
         revision=1,
-        registry=mark,
+        registry=registry,
     )

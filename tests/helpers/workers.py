@@ -47,7 +47,8 @@ class SiteWorker:
         self._zygote, self._where, self._changes = zygote, where, changes
         self._prepare = prepare
         self._site = None
-        self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - kept
+        # it stays open after this method
+        self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115
         self._process = None
 
     def start(self):
@@ -87,8 +88,8 @@ class SiteWorker:
 
     def waiting(self):
         """Return the tasks that the worker is going to retry, as it reports them."""
-        asked = current_celery.control.inspect([self.name], timeout=2).scheduled()
-        return (asked or {}).get(self.name, [])
+        answers = current_celery.control.inspect([self.name], timeout=2).scheduled()
+        return (answers or {}).get(self.name, [])
 
     def log(self):
         """Return what the worker has printed."""

@@ -18,7 +18,7 @@ const show = async ({
   more,
 } = {}) => {
   window.history.replaceState(null, "", address);
-  const { fetch, asked } = fakeFetch(change);
+  const { fetch, requested } = fakeFetch(change);
   render(
     <Dashboard
       settings={readSettings(dataset(layout, more))}
@@ -26,7 +26,7 @@ const show = async ({
       overridden={overridden}
     />
   );
-  return { asked };
+  return { requested };
 };
 
 const json = (status, body = {}) => new Response(JSON.stringify(body), { status });
@@ -34,11 +34,11 @@ const parametersOf = (url) => Object.fromEntries(new URL(url, "http://x").search
 const last = (list) => parametersOf(list[list.length - 1]);
 
 describe("the page", () => {
-  test("asks once for figures and chart, and once for each other widget", async () => {
-    const { asked } = await show();
+  test("sends one request for figures and chart, and one for each other widget", async () => {
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
-    expect(asked).toHaveLength(5);
-    expect(new Set(asked).size).toBe(5);
+    expect(requested).toHaveLength(5);
+    expect(new Set(requested).size).toBe(5);
   });
 
   test("shows figures with their changes in words", async () => {
@@ -69,17 +69,19 @@ describe("the page", () => {
 
 describe("a control", () => {
   test("of the period changes all widgets and the address", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
-    const before = asked.length;
+    const before = requested.length;
     fireEvent.change(screen.getByLabelText("Period"), { target: { value: "12mo" } });
-    await waitFor(() => expect(asked.length).toBe(before + 5));
-    asked.slice(before).forEach((url) => expect(parametersOf(url).range).toBe("12mo"));
+    await waitFor(() => expect(requested.length).toBe(before + 5));
+    requested
+      .slice(before)
+      .forEach((url) => expect(parametersOf(url).range).toBe("12mo"));
     expect(window.location.search).toBe("?range=12mo");
   });
 
   test("of a custom period takes two days", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.change(screen.getByLabelText("Period"), { target: { value: "custom" } });
     fireEvent.change(screen.getByLabelText("From"), {
@@ -93,33 +95,33 @@ describe("a control", () => {
     await waitFor(() =>
       expect(window.location.search).toBe("?from=2026-03-05&to=2026-03-09")
     );
-    expect(last(asked)).toMatchObject({ from: "2026-03-05", to: "2026-03-09" });
+    expect(last(requested)).toMatchObject({ from: "2026-03-05", to: "2026-03-09" });
   });
 
-  test("of the comparison asks for another one, or none", async () => {
-    const { asked } = await show();
+  test("of the comparison requests another one, or none", async () => {
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.change(screen.getByLabelText("Compare with"), {
       target: { value: "year" },
     });
-    await waitFor(() => expect(last(asked).compare).toBe("year"));
+    await waitFor(() => expect(last(requested).compare).toBe("year"));
     fireEvent.change(screen.getByLabelText("Compare with"), {
       target: { value: "none" },
     });
-    await waitFor(() => expect(last(asked).compare).toBeUndefined());
+    await waitFor(() => expect(last(requested).compare).toBeUndefined());
   });
 
   test("of the chart selects a breakdown, and running totals", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.change(screen.getByLabelText("Breakdown"), {
       target: { value: "subjects" },
     });
-    await waitFor(() => expect(last(asked).breakdown).toBe("subjects"));
+    await waitFor(() => expect(last(requested).breakdown).toBe("subjects"));
     fireEvent.change(screen.getByLabelText("Values"), {
       target: { value: "cumulative" },
     });
-    await waitFor(() => expect(last(asked).cumulative).toBe("true"));
+    await waitFor(() => expect(last(requested).cumulative).toBe("true"));
     expect(window.location.search).toBe("?breakdown=subjects&cumulative=true");
   });
 
@@ -141,19 +143,19 @@ describe("a control", () => {
   });
 
   test("of a ranking shows another metric, and stores it in the address", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.change(screen.getByLabelText("Metric: Subjects"), {
       target: { value: "downloads" },
     });
-    await waitFor(() => expect(last(asked).metrics).toBe("downloads"));
+    await waitFor(() => expect(last(requested).metrics).toBe("downloads"));
     expect(window.location.search).toBe("?subjects.metric=downloads");
   });
 
   test("shows all rows of a ranking", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     fireEvent.click(await screen.findByText("Show all 12"));
-    await waitFor(() => expect(last(asked).top).toBe("100"));
+    await waitFor(() => expect(last(requested).top).toBe("100"));
     expect(await screen.findByText("Show fewer")).toBeTruthy();
   });
 });
@@ -180,12 +182,12 @@ test("a request that no component waits for is aborted", async () => {
 
 describe("a figure", () => {
   test("that is chosen is shown in the chart, without another request", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
-    const before = asked.length;
+    const before = requested.length;
     fireEvent.click(screen.getByRole("button", { name: "Downloads" }));
     expect(await screen.findByText(/^Downloads, Oct 28/)).toBeTruthy();
-    expect(asked.length).toBe(before);
+    expect(requested.length).toBe(before);
     expect(
       screen.getByRole("button", { name: "Downloads" }).getAttribute("aria-pressed")
     ).toBe("true");
@@ -223,12 +225,12 @@ describe("a chart", () => {
 
 describe("a file", () => {
   test("of a widget has the parameters of the widget's request", async () => {
-    const { asked } = await show();
+    const { requested } = await show();
     await screen.findAllByText("Sediment cores");
     fireEvent.click(screen.getByLabelText("Download: Views by subject"));
     const { format, ...question } = parametersOf(screen.getByText("Table (CSV)").href);
     expect(format).toBe("csv");
-    expect(asked.map(parametersOf)).toContainEqual(question);
+    expect(requested.map(parametersOf)).toContainEqual(question);
   });
 
   test("of all data has all metrics and breakdowns since the beginning", async () => {
@@ -449,11 +451,11 @@ describe("a site", () => {
     const { i18next } = await import("@translations/invenio_stats_dashboard/i18next");
     await i18next.changeLanguage("de");
     try {
-      const { asked } = await show({ more: { locale: "de" } });
+      const { requested } = await show({ more: { locale: "de" } });
       const sentence = await screen.findByText(/^Views, 28\. Okt/);
       expect(plain(sentence.textContent)).toContain("11.968");
       expect(screen.getByLabelText("Zeitraum")).toBeTruthy();
-      expect(last(asked).lang).toBe("de");
+      expect(last(requested).lang).toBe("de");
     } finally {
       await i18next.changeLanguage("en");
     }

@@ -26,7 +26,7 @@ def _backups(usage):
 
 
 @pytest.mark.parametrize(
-    "asked, kept",
+    "options, remaining",
     [
         ({}, [PAST, _current()]),
         ({"delete_old_indices": True}, [_current()]),
@@ -35,20 +35,20 @@ def _backups(usage):
     ],
     ids=["nothing", "old indices", "backup", "both"],
 )
-def test_only_the_backups_that_were_asked_for_are_deleted(events_of, asked, kept):
+def test_only_the_requested_backups_are_deleted(events_of, options, remaining):
     usage = events_of
     events = {
         **usage.legacy("view", PAST, EVENTS),
         **usage.legacy("view", _current(), EVENTS, seed=2),
     }
-    report = usage.migrate(**asked, **ARGUMENTS)
+    report = usage.migrate(**options, **ARGUMENTS)
     assert report["completed"], report
-    assert _backups(usage) == kept
+    assert _backups(usage) == remaining
     usage.assert_enriched_once(events)
     assert_no_marks(usage)
 
 
-def test_later_run_deletes_the_backup_when_it_is_asked_for(events_of):
+def test_later_run_deletes_the_backup_when_it_is_requested(events_of):
     usage = events_of
     usage.legacy("view", PAST, EVENTS)
     usage.migrate(**ARGUMENTS)
@@ -57,7 +57,7 @@ def test_later_run_deletes_the_backup_when_it_is_asked_for(events_of):
     assert _backups(usage) == []
 
 
-def test_cleanup_keeps_a_backup_that_was_not_compared(events_of):
+def test_cleanup_retains_a_backup_that_was_not_compared(events_of):
     usage = events_of
     usage.legacy("view", PAST, EVENTS)
     killed_at(usage, "comparison", **ARGUMENTS)
@@ -72,7 +72,7 @@ def test_cleanup_keeps_a_backup_that_was_not_compared(events_of):
     assert_no_marks(usage)
 
 
-def test_what_was_deleted_in_service_since_is_not_brought_back_unasked(events_of):
+def test_events_deleted_after_the_cut_over_are_restored_only_on_request(events_of):
     usage = events_of
     events = usage.legacy("view", PAST, EVENTS)
     usage.migrate(**ARGUMENTS)
@@ -136,7 +136,7 @@ def test_event_that_only_the_backup_has_is_brought_over_by_the_comparison(events
     assert_no_marks(usage)
 
 
-def test_comparison_never_overwrites_what_was_written_since(events_of):
+def test_comparison_never_overwrites_later_writes(events_of):
     usage, month = events_of, _current()
     events = usage.legacy("view", month, EVENTS)
     first, second, *_ = events
@@ -160,7 +160,7 @@ def test_corrupted_event_is_reported_and_nothing_is_deleted(events_of):
     spoilt = next(iter(events))
 
     def corrupt():
-        # below the position of the switch: nobody wrote it since
+        # below the position of the switch: nobody wrote it afterwards
         target = usage.names.events_target("view", PAST)
         source = usage.client.get(index=target, id=spoilt)["_source"]
         usage.client.index(index=target, id=spoilt, body={**source, "country": "XX"})
@@ -173,8 +173,8 @@ def test_corrupted_event_is_reported_and_nothing_is_deleted(events_of):
     assert "1 changed" in month.errors[0], month.errors
     assert month.retry
     assert _backups(usage) == [PAST]
-    kept = dict(usage.seen(index=usage.names.events_backup("view", PAST)))
-    assert {id: native(source) for id, source in kept.items()} == events
+    stored = dict(usage.seen(index=usage.names.events_backup("view", PAST)))
+    assert {id: native(source) for id, source in stored.items()} == events
     again = commands.run(usage.app, "migrate-events", "--delete-old-indices")
     assert again.exit_code == 1
     ((_, reason),) = usage.service.cleanup()
@@ -184,7 +184,7 @@ def test_corrupted_event_is_reported_and_nothing_is_deleted(events_of):
     assert check.same is False and "1 changed" in check.difference
 
 
-def test_verify_changes_nothing_and_tells_what_is_missing(events_of):
+def test_verify_changes_nothing_and_reports_what_is_missing(events_of):
     usage = events_of
     events = usage.legacy("view", PAST, EVENTS)
     usage.migrate(**ARGUMENTS)

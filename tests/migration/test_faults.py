@@ -112,7 +112,7 @@ def test_a_refused_batch_fails_its_month_and_no_other(usage, batch_size):
     assert len(usage.seen()) == len(events) + len(after)
 
 
-def test_a_refused_month_is_done_by_the_next_run_when_it_is_mended(usage):
+def test_the_next_run_completes_a_refused_month_after_the_mapping_is_fixed(usage):
     events = refuse_some(usage, 100)
     target = usage.names.events_target("view", "2026-03")
     write(usage, extra := strange("field of nobody", nobody="knows"))
@@ -135,7 +135,7 @@ def test_a_refused_month_is_done_by_the_next_run_when_it_is_mended(usage):
 # -- verification --------------------------------------------------------------
 
 
-def test_a_copy_that_cannot_be_mended_is_dropped_and_made_anew_by_the_next_run(
+def test_a_copy_that_cannot_be_repaired_is_deleted_and_the_next_run_copies_again(
     usage,
 ):
     events = usage.legacy("view", "2026-03", 300)
@@ -162,7 +162,7 @@ def test_a_copy_that_cannot_be_mended_is_dropped_and_made_anew_by_the_next_run(
     usage.assert_enriched_once(events)
 
 
-def test_what_was_lost_or_is_too_many_in_the_copy_is_mended(usage):
+def test_missing_and_surplus_events_of_the_copy_are_repaired(usage):
     events = usage.legacy("view", "2026-03", 300)
     target = usage.names.events_target("view", "2026-03")
 
@@ -333,7 +333,7 @@ def test_an_index_of_the_family_without_a_month_is_named_and_left_alone(usage):
     assert name in usage.client.indices.get(index=name)
 
 
-def test_a_half_made_target_without_a_bookmark_is_made_anew(usage):
+def test_an_incomplete_target_without_a_bookmark_is_created_again(usage):
     events = usage.legacy("view", "2026-03", 100)
     target = usage.names.events_target("view", "2026-03")
     usage.client.index(index=target, id="left over", body=strange("x")["x"])
@@ -355,7 +355,7 @@ def test_a_source_with_async_translog_loses_nothing_while_it_is_written(usage):
     assert settings["index"]["translog"]["durability"] == "async"
 
 
-def test_a_month_that_turns_during_the_run_keeps_its_late_events(usage):
+def test_a_month_that_ends_during_the_run_retains_its_late_events(usage):
     events = usage.legacy("view", "2026-03", 200)
     moments = [datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC)]
 

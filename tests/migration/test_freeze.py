@@ -27,7 +27,7 @@ EVENTS = 60
 @pytest.fixture()
 def usage(events_of, monkeypatch):
     """Return events of an instance whose locks expire soon."""
-    # nobody else asks for the lock, so a late renewal does no harm
+    # nobody else requests the lock, so a late renewal does no harm
     monkeypatch.setitem(
         events_of.app.config, "STATS_DASHBOARD_REINDEXING_LOCK_TTL", 0.3
     )

@@ -78,12 +78,12 @@ def _assert_serves(usage, event_type, count):
     assert usage.client.count(index=alias)["count"] == count
 
 
-def _finish(usage, month, events, since=(), **arguments):
+def _finish(usage, month, events, not_enriched=(), **arguments):
     """Run the same command again, and check its end."""
     report = usage.migrate(**arguments)
     assert report["completed"], report
     assert report["event_types"]["view"]["months"][month]["state"] == "done"
-    usage.assert_seen(events, enriched=set(events) - set(since))
+    usage.assert_seen(events, enriched=set(events) - set(not_enriched))
     assert_no_marks(usage)
     late = dict(usage.events("view", month, 1, seed=13))
     for id, source in late.items():
@@ -113,7 +113,7 @@ def test_killed_run_loses_nothing_and_the_next_one_ends_the_same(
     taken = [write_once(usage, "view", month, *event) for event in late.items()]
     assert set(taken) == {step not in BLOCKED}
     if step in BLOCKED:
-        # whoever notices lets writers in again; they have kept their events
+        # the next process removes the block; writers have retained their events
         assert usage.service.recover_overdue(now=utc_now) == []
         assert usage.service.recover_overdue(now=later) == [f"view-{month}"]
         assert all(write_once(usage, "view", month, *event) for event in late.items())
@@ -176,7 +176,7 @@ def test_run_that_is_killed_before_it_drops_a_target_does_so_again(events_of):
     _finish(usage, month, events, **_arguments())
 
 
-def test_month_that_failed_its_verification_starts_anew_though_it_was_killed(
+def test_month_that_failed_its_verification_is_copied_again_though_it_was_killed(
     events_of,
 ):
     usage, month = events_of, PAST

@@ -26,8 +26,8 @@ def test_legacy_data_lives_on_as_backup_in_no_read_alias(usage):
     backup = usage.names.events_backup("download", "2026-03")
     found = usage.client.indices.get(index=backup)[backup]
     assert found["aliases"] == {}
-    kept = dict(usage.seen(index=backup))
-    assert {id: native(source) for id, source in kept.items()} == events
+    stored = dict(usage.seen(index=backup))
+    assert {id: native(source) for id, source in stored.items()} == events
 
 
 def test_writer_and_reader_notice_nothing_of_a_current_month(usage):

@@ -51,7 +51,7 @@ def snapshots(alone, events_of):
     client.snapshot.delete_repository(repository=name)
 
 
-def test_source_restored_under_its_name_is_copied_anew(events_of, snapshots):
+def test_source_restored_under_its_name_is_copied_again(events_of, snapshots):
     usage, (make, restore) = events_of, snapshots
     stock = usage.names.events_month("view", MONTH)
     events = usage.legacy("view", MONTH, EVENTS)
@@ -67,7 +67,7 @@ def test_source_restored_under_its_name_is_copied_anew(events_of, snapshots):
     usage.assert_enriched_once(events)
 
 
-def test_source_recreated_with_its_name_is_copied_anew(events_of):
+def test_source_recreated_with_its_name_is_copied_again(events_of):
     usage = events_of
     stock = usage.names.events_month("view", MONTH)
     usage.legacy("view", MONTH, EVENTS)
@@ -79,7 +79,7 @@ def test_source_recreated_with_its_name_is_copied_anew(events_of):
     usage.assert_enriched_once(events)
 
 
-def test_target_recreated_with_its_name_is_filled_anew(events_of):
+def test_target_recreated_with_its_name_is_filled_again(events_of):
     usage = events_of
     events = usage.legacy("view", MONTH, EVENTS)
     killed_at(usage, "verify", **ARGUMENTS)
@@ -90,7 +90,7 @@ def test_target_recreated_with_its_name_is_filled_anew(events_of):
     usage.assert_enriched_once(events)
 
 
-def test_index_restored_beside_the_enriched_one_is_told_and_merged(
+def test_index_restored_beside_the_enriched_one_is_reported_and_merged(
     events_of, snapshots
 ):
     usage, (make, restore) = events_of, snapshots
@@ -130,7 +130,7 @@ def test_index_restored_beside_the_legacy_one_is_merged_after_the_switch(
     usage.assert_enriched_once(events)
 
 
-def test_index_restored_under_a_strange_name_is_told_and_left_alone(
+def test_index_restored_under_a_strange_name_is_reported_and_left_alone(
     events_of, snapshots
 ):
     usage, (make, restore) = events_of, snapshots
@@ -213,7 +213,7 @@ def test_month_that_nobody_reads_is_not_made_visible(events_of):
     )
 
 
-def test_legacy_index_beside_a_month_that_never_was_legacy_is_told_of(events_of):
+def test_legacy_index_beside_a_month_that_never_was_legacy_is_reported(events_of):
     usage = events_of
     usage.legacy("view", MONTH, EVENTS)
     stock = usage.names.events_month("view", MONTH)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A month can be given back to its legacy index, with all that came since."""
+"""A month can return to its legacy index, with all events that came later."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def month():
 
 @pytest.fixture()
 def migrated(events_of, month):
-    """Return a migrated month and its events, some of which came since."""
+    """Return a migrated month and its events, some of which came later."""
     events = events_of.legacy("view", month, EVENTS)
     assert events_of.migrate(**ARGUMENTS)["completed"]
     events.update(events_of.add("view", month, 30, seed=21))
@@ -88,7 +88,7 @@ def test_month_rolled_back_written_and_migrated_again_has_all_events(migrated, m
     _assert_legacy(usage, month, events)
 
 
-def test_events_updated_and_deleted_since_are_so_after_a_rollback(migrated, month):
+def test_a_rollback_includes_later_updates_and_deletions(migrated, month):
     usage, events = migrated
     stock = usage.names.events_month("view", month)
     changed, gone = list(events)[:5], list(events)[5:10]

@@ -26,7 +26,7 @@ SLOW = [
     }
     for n in range(2)
 ]
-"""Takes some seconds for all months, so that the last one is asked late."""
+"""Takes some seconds for all months, so that the last one is searched late."""
 
 
 def _search(usage, answers):
@@ -38,7 +38,7 @@ def _search(usage, answers):
                 "track_total_hits": True,
                 "query": {"bool": {"filter": SLOW}},
             },
-            # asks one shard after the other, as hundreds of shards do, and takes nothing
+            # searches one shard after the other, as hundreds of shards do, and takes nothing
             # from the cache, which has the same search of an earlier test
             params={
                 "max_concurrent_shard_requests": 1,

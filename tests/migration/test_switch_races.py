@@ -30,7 +30,7 @@ def _migrated(usage, month, step, at_once=False, **arguments):
     report = usage.migrate(step=step, **ARGUMENTS, **arguments)
     assert report["completed"], report
     if at_once:
-        # the switch itself brought all there was; nobody had to mend it
+        # the cut-over itself copied all events; no later step had to add any
         assert step.seen["block"] == 1 and not step.seen["take back"]
     assert usage.state("view", month)["brought_after"] == 0
     assert_no_marks(usage)
@@ -97,7 +97,7 @@ def test_event_deleted_at_the_source_is_in_no_copy(events_of, month, point):
     usage.assert_enriched_once({k: v for k, v in events.items() if k not in gone})
 
 
-def test_deletions_and_new_events_of_the_same_number_are_told_apart(events_of, month):
+def test_deletions_and_as_many_new_events_are_distinguished(events_of, month):
     usage = events_of
     events = usage.legacy("view", month, EVENTS)
     gone = list(events)[:15]
@@ -109,8 +109,8 @@ def test_deletions_and_new_events_of_the_same_number_are_told_apart(events_of, m
         write(usage.client, usage.names.prefix, "view", late.items())
 
     _migrated(usage, month, At("block", exchange))
-    kept = {k: v for k, v in events.items() if k not in gone}
-    usage.assert_enriched_once({**kept, **late})
+    remaining = {k: v for k, v in events.items() if k not in gone}
+    usage.assert_enriched_once({**remaining, **late})
 
 
 def test_event_deleted_and_written_again_is_seen_once(events_of, month):
@@ -118,12 +118,12 @@ def test_event_deleted_and_written_again_is_seen_once(events_of, month):
     events = usage.legacy("view", month, EVENTS)
     again = dict(islice(events.items(), 15))
 
-    def anew():
+    def delete_and_write():
         for id in again:
             usage.client.delete(index=usage.names.events_month("view", month), id=id)
         write(usage.client, usage.names.prefix, "view", again.items())
 
-    _migrated(usage, month, At("block", anew))
+    _migrated(usage, month, At("block", delete_and_write))
     usage.assert_enriched_once(events)
 
 
@@ -135,10 +135,10 @@ def test_switch_that_cannot_be_made_in_time_is_taken_back_and_tried_again(
         usage.app.config, "STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT", 4
     )
     events = usage.legacy("view", month, EVENTS)
-    held = threading.Event()
+    never_set = threading.Event()
     with Writer(usage, "view", month) as writer:
         # the switch stands still for longer than it may
-        step = At("read alias", lambda: held.wait(3))
+        step = At("read alias", lambda: never_set.wait(3))
         _migrated(usage, month, step)
         assert step.seen["block"] >= 2 and step.seen["take back"] >= 1
     usage.assert_seen({**events, **writer.written}, enriched=events)

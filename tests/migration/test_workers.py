@@ -56,15 +56,15 @@ def test_a_current_month_waits_and_stops_resumable_but_a_past_one_is_switched(
 ):
     usage.legacy("view", "2026-02", 100)
     usage.legacy("view", "2026-03", 200)
-    told = []
-    report = usage.migrate(now=now, progress=lambda p: told.append(p.waiting))
+    reasons = []
+    report = usage.migrate(now=now, progress=lambda p: reasons.append(p.waiting))
     assert month_of(report, "view", "2026-02")["state"] == "done"
     current = month_of(report, "view", "2026-03")
     assert not current["switched"] and current["state"] == "verified"
     assert report["stopped"]["resumable"]
     sentence = f"The workers {worker} run the stock event indexer"
     assert report["stopped"]["reason"].startswith(sentence)
-    assert any(t and t.startswith(sentence) for t in told)
+    assert any(t and t.startswith(sentence) for t in reasons)
 
 
 def test_the_plan_warns_of_the_worker(usage, worker):
@@ -73,16 +73,16 @@ def test_the_plan_warns_of_the_worker(usage, worker):
     assert not any(worker in w for w in usage.service.plan(now=NOW).warnings)
 
 
-def test_workers_are_not_asked_where_no_month_may_still_get_events(usage, monkeypatch):
-    asked = []
-    monkeypatch.setattr(StockWorkers, "_ask", lambda workers: asked.append(1) or ())
+def test_workers_are_not_queried_if_no_month_may_still_get_events(usage, monkeypatch):
+    requests = []
+    monkeypatch.setattr(StockWorkers, "_ask", lambda workers: requests.append(1) or ())
     usage.legacy("view", "2026-03", 100)
     usage.service.plan(now=NOW)
     assert month_of(usage.migrate(now=NOW), "view", "2026-03")["state"] == "done"
-    assert asked == []
+    assert requests == []
     usage.legacy("view", "2026-04", 100)
     usage.service.plan(now=lambda: now().replace(month=4))
-    assert asked == [1, 1]
+    assert requests == [1, 1]
 
 
 def test_workers_have_as_long_to_answer_as_the_configuration_says(usage, monkeypatch):
@@ -131,13 +131,15 @@ def test_a_safe_worker_hides_no_stock_worker_of_the_same_name(usage, worker):
     assert workers.names() == [worker]
 
 
-def test_nothing_is_stated_when_no_worker_is_about(usage):
+def test_nothing_is_stated_when_no_worker_is_running(usage):
     usage.legacy("view", "2026-03", 100)
     report = usage.migrate(now=now, ignore_stock_workers=True)
     assert not [p for p in report["problems"] if "workers" in p]
 
 
-def test_a_current_month_is_not_switched_while_nobody_can_be_asked(usage, monkeypatch):
+def test_a_current_month_is_not_switched_while_workers_cannot_be_queried(
+    usage, monkeypatch
+):
     monkeypatch.setitem(usage.app.config, PATIENCE, 1)
     usage.legacy("view", "2026-03", 100)
     with unreachable_broker(monkeypatch):

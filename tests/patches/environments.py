@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from invenio_stats_dashboard.patches.shapes import TARGETS
+from invenio_stats_dashboard.patches.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 UV = shutil.which("uv", path=f"{sys.prefix}/bin:{os.environ['PATH']}")

@@ -48,7 +48,7 @@ def recorder(service):
 
 
 def seen(arguments):
-    """Return what tells that the arguments are the right ones."""
+    """Return a text by which the arguments can be checked."""
     if "event" in arguments:
         event = arguments["event"]
         return " ".join([event.type.type_id, event["payload"].get("event", "")]).strip()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from invenio_stats_dashboard.patches.shapes import TARGETS, has_hooks
+from invenio_stats_dashboard.patches.targets import TARGETS, has_hooks
 
 from .environments import CLEAN, Environment, apply_patches
 
@@ -184,7 +184,7 @@ def test_a_version_without_the_file_is_refused(environment):
     assert str(environment.targets[3]) in refused(environment, environment.look())
 
 
-def test_edits_elsewhere_in_a_file_are_kept(environment):
+def test_edits_elsewhere_in_a_file_are_retained(environment):
     path = environment.targets[1]
     path.write_text("# of the site\r\n" + path.read_text() + "\n# ß")
     before = environment.look()
@@ -384,7 +384,7 @@ def test_what_was_changed_after_patching_is_not_put_back(environment):
     assert str(path) in says and "changed after it was patched" in says
 
 
-def test_a_missing_backup_is_told(environment):
+def test_a_missing_backup_is_reported(environment):
     apply_patches(environment.folder)
     backup = Path(f"{environment.targets[3]}.before-stats-dashboard")
     backup.unlink()
@@ -395,7 +395,7 @@ def test_a_missing_backup_is_told(environment):
 @pytest.mark.parametrize(
     "arguments", [["--never"], ["/nowhere"], ["a", "b"], [""], ["--check", "--revert"]]
 )
-def test_wrong_use_is_told_from_refusal(arguments):
+def test_wrong_use_is_distinguished_from_refusal(arguments):
     done = apply_patches(*arguments, env={"VIRTUAL_ENV": sys.prefix})
     assert done.returncode == 2
     assert done.stderr

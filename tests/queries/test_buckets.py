@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Buckets fill a range without gaps, and keep to the calendar."""
+"""Buckets fill a range without gaps, and follow the calendar."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -33,7 +33,7 @@ def test_buckets_fill_the_range(its, interval):
 
 
 @given(ranges, st.sampled_from(INTERVALS))
-def test_buckets_keep_to_the_calendar(its, interval):
+def test_buckets_follow_the_calendar(its, interval):
     found = [(b.start.isoformat(), b.end.isoformat()) for b in buckets(*its, interval)]
     assert found == expected.buckets(*its, interval)
 

@@ -145,7 +145,7 @@ def report(events, community="global", month=MONTH, identity=None, **arguments):
     return found
 
 
-def told(found):
+def counts_of(found):
     """Return (recid, access method, metric, country or None) -> count."""
     counts = {}
     for dataset in found["report-datasets"]:
@@ -216,7 +216,7 @@ def test_every_number_is_that_of_a_plain_count(events, monkeypatch):
     for community in ("global", RED, BLUE):
         counts = wanted(sources(events), community)
         assert len(counts) > 50
-        assert told(report(events, community)) == counts
+        assert counts_of(report(events, community)) == counts
 
 
 SMALL = st.tuples(
@@ -262,16 +262,16 @@ def test_counting_is_that_of_a_plain_count(made):
     assert found == counted
 
 
-def test_an_event_that_is_not_enriched_counts_for_the_instance_and_is_told(events):
+def test_an_event_that_is_not_enriched_counts_for_the_instance_and_is_reported(events):
     events.days(["2026-03-05"], each=4)
     id, source = events.event(77, "2026-03-05T00:30:00", communities=())
     for field in ("community_ids", "subcounts", "enriched_at"):
         del source[field]
     events.write([(id, source)])
     found = report(events)
-    assert told(found) == wanted(sources(events)) and not exceptions(found)
+    assert counts_of(found) == wanted(sources(events)) and not exceptions(found)
     found = report(events, RED)
-    assert told(found) == wanted(sources(events), RED)
+    assert counts_of(found) == wanted(sources(events), RED)
     ((code, data),) = exceptions(found)
     assert code == 3040 and data.startswith("1 events of the instance")
 
@@ -295,13 +295,13 @@ def test_a_month_that_is_switched_while_it_is_read_is_counted_once(
             fresh, "global", MONTH, guest_identity(), progress=switch, hidden=True
         ).as_json()
     assert switched == [True]
-    assert told(found) == wanted(stored)
+    assert counts_of(found) == wanted(stored)
 
 
-def test_a_month_that_has_not_ended_is_told_up_to_today(events):
+def test_a_month_that_has_not_ended_is_reported_up_to_today(events):
     events.days(["2026-03-01", "2026-03-09"], each=2)
     found = report(events, today=date(2026, 3, 9))
-    assert told(found) == wanted(sources(events))
+    assert counts_of(found) == wanted(sources(events))
     period = {"begin-date": FIRST, "end-date": "2026-03-09"}
     assert found["report-header"]["reporting-period"] == period
     assert [code for code, _ in exceptions(found)] == [3040]
@@ -316,32 +316,38 @@ def test_a_month_without_events_says_so(events):
     assert exceptions(found) == [(3030, f"{FIRST} to {LAST}")]
 
 
-def test_the_header_tells_what_is_counted_otherwise(events):
+def test_the_header_states_what_is_counted_differently(events):
     found = report(events, RED)["report-header"]
     assert found["report-filters"] == [{"name": "community", "value": RED}]
-    told = {a["name"]: a["value"] for a in found["report-attributes"]}
-    assert "downloads 10 s, views 10 s" in told["double-clicks"]
-    assert {"robots", "access-methods", "sessions", "datasets", "titles"} <= set(told)
+    attributes = {a["name"]: a["value"] for a in found["report-attributes"]}
+    assert "downloads 10 s, views 10 s" in attributes["double-clicks"]
+    assert {"robots", "access-methods", "sessions", "datasets", "titles"} <= set(
+        attributes
+    )
     assert report(events)["report-header"]["report-filters"] == []
 
 
 @pytest.mark.parametrize("hidden", [True, False])
-def test_where_small_numbers_are_hidden_no_country_is_told(events, monkeypatch, hidden):
+def test_where_small_numbers_are_hidden_no_country_is_reported(
+    events, monkeypatch, hidden
+):
     recid = content.make_record()
     used(events, recid, 3)
     events.client.indices.refresh(index=f"{events.names.prefix}rdmrecords*")
     before = report(events, hidden=hidden)
-    assert any(key[3] for key in told(before))
+    assert any(key[3] for key in counts_of(before))
     monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_MIN_VISITORS", 2)
     found = report(events, hidden=hidden)
-    assert told(found) == {k: n for k, n in told(before).items() if k[3] is None}
+    assert counts_of(found) == {
+        k: n for k, n in counts_of(before).items() if k[3] is None
+    }
     attributes = {
         a["name"]: a["value"] for a in found["report-header"]["report-attributes"]
     }
     assert attributes["countries"].startswith("Suppressed")
 
 
-def test_a_report_on_request_tells_no_number_of_the_instance(events):
+def test_a_report_on_request_contains_no_number_of_the_instance(events):
     id, source = events.event(77, "2026-03-05T00:30:00", communities=())
     for field in ("community_ids", "subcounts", "enriched_at"):
         del source[field]
@@ -451,7 +457,7 @@ def test_the_command_prints_the_report_or_writes_it_to_a_file(events, tmp_path):
     printed = run(events.app, "counter-report", "--month", MONTH)
     assert printed.exit_code == 0
     jsonschema.validate(printed.document, SCHEMA)
-    assert told(printed.document) == wanted(sources(events))
+    assert counts_of(printed.document) == wanted(sources(events))
     path = tmp_path / "report.json"
     path.write_text("an older one")
     done = run(events.app, "counter-report", "--month", MONTH, "--output", str(path))

@@ -55,14 +55,14 @@ LOCK = {
 )
 def test_late_numbers_say_why(app, found, sentence):
     with app.app_context():
-        told = late(found, NOW)
-    assert told is None if sentence is None else sentence in told
+        reason = late(found, NOW)
+    assert reason is None if sentence is None else sentence in reason
 
 
-def test_nobody_is_told_what_opensearch_complains_about(app):
+def test_the_reason_contains_no_error_message_of_opensearch(app):
     with app.app_context():
-        told = late(state(4, run={"error": "host db-7.internal refused"}), NOW)
-    assert "db-7" not in told
+        reason = late(state(4, run={"error": "host db-7.internal refused"}), NOW)
+    assert "db-7" not in reason
 
 
 @pytest.fixture()
@@ -123,13 +123,15 @@ def test_the_version_changes_when_a_run_was_killed_after_it_wrote(events, servic
     assert service.readers.freshness.version(BLUE) == before[1]
 
 
-def test_corrections_of_the_range_that_concern_the_community_are_told(events, service):
+def test_corrections_of_the_range_that_concern_the_community_are_reported(
+    events, service
+):
     aggregate(events, families=None)
     events.days(["2026-01-05"], each=2, first=90)
     aggregate(events, families=None)
-    (told,) = service.readers.series.read(QUERY).corrections
-    assert told["day"] == "2026-01-05"
-    assert told.keys() == {"scope", "day", "why", "updated_at"}
+    (correction,) = service.readers.series.read(QUERY).corrections
+    assert correction["day"] == "2026-01-05"
+    assert correction.keys() == {"scope", "day", "why", "updated_at"}
     later = replace(QUERY, first=date(2026, 1, 6))
     assert service.readers.series.read(later).corrections == ()
     earlier = replace(QUERY, last=date(2026, 1, 4))

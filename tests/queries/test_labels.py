@@ -55,7 +55,7 @@ def test_labels(service, breakdown, id, label):
     assert service.labels(breakdown, [id], "en") == {id: label}
 
 
-def test_labels_are_in_the_language_that_is_asked_for(service):
+def test_labels_are_in_the_requested_language(service):
     assert service.labels("countries", ["DE"], "de") == {"DE": "Deutschland"}
     assert service.labels("countries", ["US"], "pt-BR") == {"US": "Estados Unidos"}
     # what is open, not what opens
@@ -68,7 +68,7 @@ def test_a_language_that_is_none_is_english(service):
     assert service.labels("countries", ["DE"], "no language") == {"DE": "Germany"}
 
 
-def test_many_labels_are_asked_for_at_once_and_then_cached(service, counted):
+def test_many_labels_are_requested_at_once_and_then_cached(service, counted):
     ids = ["eng", "dan", *(f"id {n}" for n in range(1500))]
     found = service.labels("languages", ids, "en")
     assert (found["eng"], found["id 1499"]) == ("English", "id 1499")
@@ -87,8 +87,8 @@ def test_a_vocabulary_that_is_away_leaves_ids(service, monkeypatch):
 
 
 def test_breakdowns_have_labels(service):
-    told = service.breakdown_labels(["file_types", "our_own_key"], "en")
-    assert told == {"file_types": "File types", "our_own_key": "Our own key"}
+    labels = service.breakdown_labels(["file_types", "our_own_key"], "en")
+    assert labels == {"file_types": "File types", "our_own_key": "Our own key"}
 
 
 def test_a_vocabulary_that_there_is_not_leaves_ids(service):

@@ -115,9 +115,9 @@ def test_months_are_read_in_place_of_their_deltas(
 ):
     right = from_deltas(QUERY)
     assert change("usage-month", doubled, of("global", "2024-02")) > 2
-    told = service.readers.series.read(QUERY).periods[0]
-    february = [bucket.start for bucket in told.buckets].index(date(2024, 2, 1))
-    for series, other in zip(told.series, right[0].series, strict=True):
+    period = service.readers.series.read(QUERY).periods[0]
+    february = [bucket.start for bucket in period.buckets].index(date(2024, 2, 1))
+    for series, other in zip(period.series, right[0].series, strict=True):
         twice = series.breakdown is not None
         for place, (value, its) in enumerate(
             zip(series.values, other.values, strict=True)
@@ -126,10 +126,10 @@ def test_months_are_read_in_place_of_their_deltas(
 
 
 @pytest.mark.parametrize("what", ["changed", "gone"])
-def test_sums_that_are_not_those_of_the_deltas_are_not_told(
+def test_month_sums_that_differ_from_the_deltas_are_not_used(
     service, instance, from_deltas, change, what
 ):
-    """As it is while a late event is counted: the delta is there before the sums."""
+    """While a late event is counted, the delta is written before the sums."""
 
     def another(source):
         cells = [{"id": "late", "view": {"total_events": 7, "unique_visitors": 7}}]
@@ -143,12 +143,12 @@ def test_sums_that_are_not_those_of_the_deltas_are_not_told(
         of("global", "2024-02"),
     )
     assert number >= LEAST
-    told = service.readers.series.read(QUERY).periods
-    assert told != before
-    assert told == from_deltas(QUERY)
+    after = service.readers.series.read(QUERY).periods
+    assert after != before
+    assert after == from_deltas(QUERY)
 
 
-def test_a_month_that_lacks_one_of_the_breakdowns_is_not_told(
+def test_a_month_sum_that_lacks_a_breakdown_is_not_used(
     service, instance, from_deltas, change
 ):
     lacks = of("global", "2024-02", breakdown="subjects")

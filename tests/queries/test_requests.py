@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Few requests are sent, whatever is asked; rows hold a bucket; both ways agree."""
+"""A query sends few requests; rows contain one bucket; both strategies agree."""
 
 import tracemalloc
 from dataclasses import replace
@@ -95,11 +95,11 @@ def test_a_request_follows_for_each_page_of_days(service, instance, sent, monkey
 def test_no_source_is_read_for_totals(service, instance, monkeypatch):
     answers, perform = [], Transport.perform_request
 
-    def kept(self, *args, **kwargs):
+    def recorded(self, *args, **kwargs):
         answers.append(perform(self, *args, **kwargs))
         return answers[-1]
 
-    monkeypatch.setattr(Transport, "perform_request", kept)
+    monkeypatch.setattr(Transport, "perform_request", recorded)
     service.readers.series.read(QUERY)
     assert "subcounts" not in answers[-1]
     assert "_id" not in answers[-1]
@@ -149,7 +149,9 @@ def test_groups_of_buckets_and_pages_have_the_same_cells(
         assert service.readers.series.read(query).periods == whole
 
 
-def test_cells_that_are_too_many_to_keep_are_read_again(service, instance, monkeypatch):
+def test_cells_that_are_too_many_to_buffer_are_read_again(
+    service, instance, monkeypatch
+):
     query = replace(QUERY, breakdowns=("subjects", "countries"), top=2, other=True)
     whole, rows = service.readers.series.read(query).periods, list(
         service.readers.series.rows(query)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Of the most used records a caller is told what the site's search would show."""
+"""The most used records show a caller what the site's search would show."""
 
 import pytest
 from flask_principal import Identity
@@ -66,7 +66,7 @@ def test_who_may_not_see_a_record_sees_its_place_and_number_only(site):
     secret = content.make_record(owner, access=RESTRICTED, title="Secret")
     public = content.make_record(owner, title="Public")
     parents = use(site, secret, 5), use(site, public, 3)
-    told = {
+    visible = {
         "rank": 2,
         "recid": public,
         "parent_recid": parents[1],
@@ -86,15 +86,15 @@ def test_who_may_not_see_a_record_sees_its_place_and_number_only(site):
     }
     for of in ("parents", "records"):
         for identity in (None, other):
-            assert rows(site, identity, of) == [hidden, told]
+            assert rows(site, identity, of) == [hidden, visible]
         for identity in (owner, system_identity):
             first, second = rows(site, identity, of)
-            assert second == told
+            assert second == visible
             assert (first["recid"], first["parent_recid"]) == (secret, parents[0])
             assert first["title"] == "Secret" and first["visible"]
 
 
-def test_a_deleted_record_is_told_as_deleted_without_its_title(site):
+def test_a_deleted_record_is_listed_as_deleted_without_its_title(site):
     recid = content.make_record(title="Gone")
     use(site, recid, 2)
     content.delete_record(recid)
@@ -110,7 +110,7 @@ def test_a_deleted_record_is_told_as_deleted_without_its_title(site):
     assert (row["title"], row["deleted"], row["visible"]) == ("Gone", False, True)
 
 
-def test_all_versions_together_are_told_by_the_latest_one(site):
+def test_all_versions_together_are_represented_by_the_latest_one(site):
     first = content.make_record(title="First")
     second = content.new_version(first, title="Second")
     parent = use(site, first, 2)
@@ -125,13 +125,13 @@ def test_all_versions_together_are_told_by_the_latest_one(site):
     assert (row["recid"], row["title"], row["deleted"]) == (first, "First", False)
 
 
-def test_a_record_that_is_not_there_any_more_is_told_as_deleted(site):
+def test_a_record_that_no_longer_exists_is_listed_as_deleted(site):
     site.write([site.event(1, f"{DAY}T00:00:00")])
     (row,) = rows(site)
     assert (row["recid"], row["views"], row["deleted"]) == (None, 1, True)
 
 
-def test_a_site_that_lets_nobody_search_tells_nothing(site, monkeypatch):
+def test_a_site_that_lets_nobody_search_shows_no_title(site, monkeypatch):
     use(site, content.make_record(), 1)
     policy = current_rdm_records_service.config.permission_policy_cls
     monkeypatch.setattr(policy, "can_search", [])

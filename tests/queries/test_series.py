@@ -58,8 +58,8 @@ def queries(draw, breakdowns=BREAKDOWNS):
     )
 
 
-def asked(examples):
-    """Return the decorators of a test that takes questions."""
+def with_queries(examples):
+    """Return a decorator that runs a test with generated queries."""
 
     def decorate(test):
         return settings(
@@ -102,14 +102,14 @@ def total(metric, values, query):
         return values[-1]
     if metric in expected.USAGE and expected.USAGE[metric][1] not in expected.SUMMED:
         return values[0] if len(values) == 1 else None
-    told = [value for value in values if value is not None]
-    return sum(told) if told else None
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def check_cells(period, wanted, query, chosen):
-    """Check the cells of a period; return breakdown -> ids that are told."""
+    """Check the cells of a period; return breakdown -> ids that are shown."""
     bounds = expected.buckets(query.first, query.last, query.interval)
-    told = {}
+    shown = {}
     for key in query.breakdowns:
         by_bucket = [wanted.cells(key, *bound) for bound in bounds]
         series = [s for s in period.series if s.breakdown == key]
@@ -134,8 +134,8 @@ def check_cells(period, wanted, query, chosen):
             if all(v is None for b in by_bucket for v in b[found.metric].values()):
                 continue
             assert found.values == values, (found.metric, key, found.id)
-        told[key] = cells
-    return told
+        shown[key] = cells
+    return shown
 
 
 def ranked(by_bucket, metrics, query):
@@ -160,7 +160,7 @@ def ranked(by_bucket, metrics, query):
     return sorted(ids, key=lambda id: ([-n for n in totals[id]], id))
 
 
-@asked(120)
+@with_queries(120)
 def test_series_are_what_the_documents_add_up_to(service, documents, query):
     answer, chosen = service.readers.series.read(query), None
     assert [m.key for m in answer.metrics] == list(query.metrics)
@@ -169,11 +169,11 @@ def test_series_are_what_the_documents_add_up_to(service, documents, query):
     for period, (_, its) in zip(answer.periods, periods, strict=True):
         wanted = expected.Expected(documents, its, OF_EVENTS)
         check_totals(period, wanted, its)
-        told = check_cells(period, wanted, its, chosen)
-        chosen = told if query.top else None
+        shown = check_cells(period, wanted, its, chosen)
+        chosen = shown if query.top else None
 
 
-@asked(60)
+@with_queries(60)
 def test_rows_have_the_numbers_of_series(service, instance, query):
     rows = list(service.readers.series.rows(query))
     found = {(r.period, r.metric, r.breakdown, r.id, r.bucket): r.value for r in rows}
@@ -190,7 +190,7 @@ def test_rows_have_the_numbers_of_series(service, instance, query):
     assert not found
 
 
-@asked(30)
+@with_queries(30)
 def test_rows_are_in_the_order_of_time(service, instance, query):
     rows = list(service.readers.series.rows(query))
     order = [

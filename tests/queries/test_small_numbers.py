@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How few visitors did something is not told, nor to be had by subtraction."""
+"""Numbers of few visitors are suppressed, and subtraction does not reveal them."""
 
 from dataclasses import replace
 from datetime import date
@@ -39,7 +39,7 @@ def document(**subcounts):
 
 
 @given(visitors)
-def test_no_cell_with_few_visitors_is_told(found):
+def test_no_cell_with_few_visitors_is_shown(found):
     hidden = RULES.hidden(found)
     assert all(found[id] >= 5 for id in found.keys() - hidden)
 
@@ -53,7 +53,7 @@ def test_what_is_left_of_the_total_is_no_single_cell_and_no_small_number(found):
 
 
 @given(visitors)
-def test_what_need_not_be_hidden_is_told(found):
+def test_what_need_not_be_hidden_is_shown(found):
     hidden = RULES.hidden(found)
     more = sorted((found[id], id) for id in hidden if found[id] >= 5)
     assert len(more) <= 1
@@ -68,10 +68,10 @@ def test_the_next_smallest_is_hidden_with_those_that_are_few_together():
     assert RULES.hidden({"DE": 3, "FR": 2, "US": 9, "CA": 7}) == {"DE", "FR"}
 
 
-def test_a_document_loses_the_cells_that_are_not_told():
+def test_a_document_loses_the_cells_that_are_hidden():
     cells = [cell("US", 20, 4), cell("CA", 9, 8), cell("DE", 3), cell("FR", 2, 7)]
-    told = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
-    assert told == [cell("US", 20), cell("CA", 9, 8)]
+    shown = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
+    assert shown == [cell("US", 20), cell("CA", 9, 8)]
 
 
 def test_the_largest_cells_of_a_snapshot_are_judged_by_their_own_part():
@@ -79,24 +79,24 @@ def test_the_largest_cells_of_a_snapshot_are_judged_by_their_own_part():
         "by_view": [cell("US", 20, 4), cell("DE", 3, 9), cell("FR", 2)],
         "by_download": [cell("DE", 3, 9), cell("US", 20, 4), cell("CA", 8, 1)],
     }
-    told = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
-    assert [c["id"] for c in told["by_view"]] == ["US"]
-    assert [c["id"] for c in told["by_download"]] == ["DE"]
-    assert "download" not in told["by_view"][0]
+    shown = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
+    assert [c["id"] for c in shown["by_view"]] == ["US"]
+    assert [c["id"] for c in shown["by_download"]] == ["DE"]
+    assert "download" not in shown["by_view"][0]
 
 
-def test_what_one_list_of_a_snapshot_hides_the_other_does_not_tell():
+def test_what_one_list_of_a_snapshot_hides_the_other_does_not_show():
     """Else the small one is what is left of all downloads."""
     us, fr = cell("US", 20, 20), cell("FR", 10, 9)
     downloads_only = {name: v for name, v in cell("DE", 3, 3).items() if name != "view"}
     cells = {"by_view": [us, fr], "by_download": [us, fr, downloads_only]}
-    told = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
-    assert [c["id"] for c in told["by_download"]] == ["US"]
-    assert [c["id"] for c in told["by_view"]] == ["US", "FR"]
-    assert "download" not in told["by_view"][1]
+    shown = RULES.suppressed(document(countries=cells))["subcounts"]["countries"]
+    assert [c["id"] for c in shown["by_download"]] == ["US"]
+    assert [c["id"] for c in shown["by_view"]] == ["US", "FR"]
+    assert "download" not in shown["by_view"][1]
 
 
-def test_breakdowns_of_records_are_told():
+def test_breakdowns_of_records_are_shown():
     stored = document(subjects=[cell("history", 1)])
     assert RULES.suppressed(stored) is stored
 
@@ -122,7 +122,7 @@ FEW = 9
 
 @pytest.fixture()
 def hiding(app, service, instance, monkeypatch):
-    """Return a service that does not tell small numbers."""
+    """Return a service that suppresses small numbers."""
     monkeypatch.setitem(app.config, "STATS_DASHBOARD_MIN_VISITORS", FEW)
     monkeypatch.delitem(service.__dict__, "readers", raising=False)
     yield service
@@ -153,7 +153,7 @@ def visitors_of(service, query):
 
 @pytest.mark.parametrize("interval", ["day", "month", "year"])
 @pytest.mark.parametrize("cumulative", [False, True])
-def test_series_tell_no_cell_with_few_visitors(
+def test_series_show_no_cell_with_few_visitors(
     service, instance, hiding, monkeypatch, interval, cumulative
 ):
     query = replace(QUESTION, interval=interval, cumulative=cumulative)
@@ -167,18 +167,18 @@ def test_series_tell_no_cell_with_few_visitors(
         service.__dict__.pop("readers")
     hidden = 0
     for (metric, key, id, start), value in everything.items():
-        told = found.get((metric, key, id, start))
+        shown = found.get((metric, key, id, start))
         if key != "countries":
-            assert told == value
+            assert shown == value
         elif there[metric, id, start] < FEW:
-            assert told is None
+            assert shown is None
             hidden += value > 0
         else:
-            assert told in (value, None)
+            assert shown in (value, None)
     assert hidden
 
 
-def test_rows_and_one_cell_tell_what_series_tell(hiding):
+def test_rows_and_one_cell_show_what_series_show(hiding):
     found = values(hiding.readers.series.read(QUESTION))
     for row in hiding.readers.series.rows(QUESTION):
         key = (row.metric, row.breakdown, row.id, row.bucket.start)
@@ -186,9 +186,9 @@ def test_rows_and_one_cell_tell_what_series_tell(hiding):
     assert not any(found.values())
     for id in ("DE", "US"):
         query = replace(QUESTION, breakdowns=(), only=("countries", id))
-        told = values(hiding.readers.series.read(query))
+        shown = values(hiding.readers.series.read(query))
         whole = values(hiding.readers.series.read(QUESTION))
-        for (metric, _, _, start), value in told.items():
+        for (metric, _, _, start), value in shown.items():
             assert value == whole.get((metric, "countries", id, start))
 
 

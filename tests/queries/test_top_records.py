@@ -33,15 +33,15 @@ def events(app, client, names):
 
 
 def found(events, community="global", by="views", of="records", **arguments):
-    """Return what the service tells, as (identifier or None, number), and the total."""
+    """Return the service's rows, as (identifier or None, number), and the total."""
     arguments = {"start_date": FIRST, "end_date": LAST, "size": 100, **arguments}
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
     with events.app.app_context():
-        told = most_used_records(
+        answer = most_used_records(
             events.app, community, guest_identity(), by, of, **arguments
         )
-    assert [row.rank for row in told.rows] == list(range(1, len(told.rows) + 1))
-    return [row.count for row in told.rows], told.total
+    assert [row.rank for row in answer.rows] == list(range(1, len(answer.rows) + 1))
+    return [row.count for row in answer.rows], answer.total
 
 
 def wanted(events, community="global", part="view", of="records", days=(FIRST, LAST)):
@@ -76,7 +76,7 @@ NUMBERS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(numbers=NUMBERS, depths=st.sampled_from([(1,), (2, 4), (3,), (8,)]))
-def test_exact_however_little_each_shard_tells(
+def test_exact_however_little_each_shard_returns(
     app, client, names, monkeypatch, numbers, depths
 ):
     monkeypatch.setattr(top_records, "DEPTHS", depths)
@@ -100,7 +100,7 @@ def test_exact_however_little_each_shard_tells(
         assert (answer.counts, answer.total) == (counts[:size], total)
 
 
-# in one shard, "a" is not among the three that are told
+# in one shard, "a" is not among the three that it reports
 @example(shards=[{"a": 5, "e": 14, "c": 6, "d": 6}, {"a": 10}], depth=3, size=1)
 @given(
     shards=st.lists(
@@ -110,10 +110,10 @@ def test_exact_however_little_each_shard_tells(
     size=st.integers(1, 5),
 )
 def test_candidates_hold_the_most_used(shards, depth, size):
-    told = [dict(most(shard.items(), depth)) for shard in shards]
-    error = sum(min(t.values()) for t in told if len(t) == depth)
+    reported = [dict(most(shard.items(), depth)) for shard in shards]
+    error = sum(min(t.values()) for t in reported if len(t) == depth)
     some = Counter()
-    for one in told:
+    for one in reported:
         some.update(one)
     listed = most(some.items(), depth)
     listing = Listing(listed, error, full=len(listed) == depth)
@@ -138,12 +138,14 @@ def test_two_requests_are_enough_where_some_are_used_more_than_others(
                 made.append((f"{id}-{record}", {**source, "recid": f"rec-{record}"}))
     events.write(made)
     events.client.indices.refresh(index=f"{events.names.prefix}events-*")
-    asked = []
+    searches = []
     read = reader(events)
     search = read._search
-    read._search = lambda aggregation: asked.append(aggregation) or search(aggregation)
+    read._search = lambda aggregation: searches.append(aggregation) or search(
+        aggregation
+    )
     assert read.read(2).counts == [("rec-0", 243), ("rec-1", 192)]
-    assert len(asked) == 2
+    assert len(searches) == 2
 
 
 @pytest.mark.parametrize("of", ["records", "parents"])
@@ -160,7 +162,7 @@ def test_what_counts_is_what_the_aggregates_count(events, by, part, of):
         assert answer == [count for _, count in counts] and total == number
 
 
-def test_days_are_whole_and_those_asked_for(events):
+def test_the_requested_days_are_counted_completely(events):
     for day in ("2026-02-01", "2026-02-28", "2026-03-01"):
         for time in ("00:00:00", "23:59:59"):
             events.write([events.event(len(events.stored["view"]), f"{day}T{time}")])
@@ -179,7 +181,7 @@ def test_an_event_that_is_not_enriched_counts_for_the_instance_alone(events):
     assert found(events, RED) == ([], 0)
 
 
-def test_months_that_are_not_asked_for_are_not_read(events):
+def test_months_that_are_not_requested_are_not_read(events):
     # one in which the question could not be answered
     alias = events.names.events_alias("view")
     with without_templates(events.client, alias):

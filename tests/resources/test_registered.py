@@ -7,10 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from invenio_stats_dashboard.resources.stats_queries import (
-    CommunityStatsQuery,
-    queries,
-)
+from invenio_stats_dashboard.resources.stats_queries import CommunityStatsQuery, queries
 from invenio_stats_dashboard.search.names import FAMILIES
 
 from ..helpers.commands import run

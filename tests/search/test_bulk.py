@@ -56,7 +56,7 @@ def test_an_existing_version_counts_as_stored(client, text, numbers):
 
 
 @pytest.mark.parametrize("kind", [json_client, text_client])
-def test_a_conflict_is_reported_if_the_caller_asks_for_conflicts(
+def test_a_conflict_is_reported_if_the_caller_requests_conflicts(
     app, client, numbers, kind
 ):
     def create(id, number):
@@ -74,7 +74,7 @@ def test_a_blocked_index_is_tried_again_until_the_block_is_lifted(
     client, text, numbers
 ):
     client.transport.perform_request("PUT", f"/{numbers}/_block/write")
-    told = []
+    reasons = []
 
     def lift():
         time.sleep(1)
@@ -82,11 +82,11 @@ def test_a_blocked_index_is_tried_again_until_the_block_is_lifted(
 
     thread = threading.Thread(target=lift)
     thread.start()
-    refusals = bulk.write(text, numbers, [action("a", 1)], 30, waiting=told.append)
+    refusals = bulk.write(text, numbers, [action("a", 1)], 30, waiting=reasons.append)
     thread.join()
     assert refusals == []
     assert stored(client, numbers) == {"a": 1}
-    assert told and "temporarily refuses writes" in told[0]
+    assert reasons and "temporarily refuses writes" in reasons[0]
 
 
 def test_only_documents_that_were_not_stored_are_sent_again(client, text, numbers):
@@ -104,10 +104,10 @@ def test_a_permanent_block_ends_with_a_sentence(client, text, numbers):
     client.transport.perform_request("PUT", f"/{numbers}/_block/write")
     start = time.monotonic()
     actions = [action("a", 1), action("b", 2)]
-    with pytest.raises(SearchUnavailableError, match="accepted no documents") as told:
+    with pytest.raises(SearchUnavailableError, match="accepted no documents") as raised:
         bulk.write(text, numbers, actions, limit=1)
     assert time.monotonic() - start < 5
-    assert [(r.position, r.is_block) for r in told.value.waiting] == [
+    assert [(r.position, r.is_block) for r in raised.value.waiting] == [
         (0, True),
         (1, True),
     ]

@@ -34,9 +34,9 @@ def set_watermarks(client, low, high, flood):
 
 def test_a_healthy_cluster_opens_the_gate_without_a_message(client, index):
     client.indices.create(index=index)
-    told = []
-    HealthGate(client, HealthLimits(memory_percent=100), told.append).wait([index])
-    assert told == []
+    messages = []
+    HealthGate(client, HealthLimits(memory_percent=100), messages.append).wait([index])
+    assert messages == []
 
 
 def test_a_requested_red_index_closes_the_gate(client, index):
@@ -59,19 +59,19 @@ def test_any_other_red_index_does_not_close_the_gate(client, index, names):
 
 def test_a_full_heap_closes_the_gate_until_the_patience_ends(client, index):
     client.indices.create(index=index)
-    told, slept = [], []
+    messages, slept = [], []
     limits = HealthLimits(memory_percent=1, patience=0.3)
-    gate = HealthGate(client, limits, told.append, slept.append)
+    gate = HealthGate(client, limits, messages.append, slept.append)
     with pytest.raises(ClusterNotHealthyError) as raised:
         gate.wait([index])
     assert "The heap of node" in str(raised.value) and "(limit 1)" in str(raised.value)
     assert "Run the same command again" in str(raised.value)
-    assert told and told[0].startswith("The heap of node")
+    assert messages and messages[0].startswith("The heap of node")
 
 
 def test_the_gate_opens_when_the_cluster_is_healthy(client, index):
     red(client, index)
-    told = []
+    messages = []
 
     def heal(_):
         client.indices.put_settings(
@@ -79,9 +79,9 @@ def test_the_gate_opens_when_the_cluster_is_healthy(client, index):
         )
         client.cluster.health(index=index, wait_for_status="yellow")
 
-    gate = HealthGate(client, HealthLimits(memory_percent=100), told.append, heal)
+    gate = HealthGate(client, HealthLimits(memory_percent=100), messages.append, heal)
     gate.wait([index])
-    assert told == [f"The index {index} is red"]
+    assert messages == [f"The index {index} is red"]
 
 
 def test_an_unreachable_cluster_closes_the_gate(app, monkeypatch):
@@ -93,16 +93,16 @@ def test_an_unreachable_cluster_closes_the_gate(app, monkeypatch):
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    "marks",
+    "watermarks",
     [("0.001%", "0.002%", "0.003%"), ("900tb", "800tb", "700tb")],
     ids=["percent", "size"],
 )
-def test_a_disk_above_the_high_watermark_closes_the_gate(marks, cluster):
+def test_a_disk_above_the_high_watermark_closes_the_gate(watermarks, cluster):
     client = cluster.client
     client.indices.create(index="t-some")
     gate = HealthGate(client, HealthLimits(memory_percent=100))
     assert gate.problem(["t-some"]) is None
-    set_watermarks(client, *marks)
+    set_watermarks(client, *watermarks)
     assert "to stay below the high watermark" in gate.problem(["t-some"])
 
 

@@ -11,7 +11,7 @@ from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.aggregations.usage import aggregator
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.migration.report import FAILED
-from invenio_stats_dashboard.search.documents import Bookmark
+from invenio_stats_dashboard.search.bookmark import Bookmark
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.services.event_reindexing import LOCK
 from invenio_stats_dashboard.services.preparation import (
@@ -133,7 +133,7 @@ def test_killed_at_any_point_the_next_piece_goes_on(site, point, monkeypatch):
     site.assert_enriched_once(site.stored)
 
 
-def test_what_hinders_it_is_told_and_tried_again(site):
+def test_a_lock_that_blocks_a_step_is_reported_and_the_step_is_retried(site):
     lock = ClusterLock(site.client, site.names.reindexing, LOCK, "somebody", 60)
     lock.acquire()
     found = preparation(site).advance()
@@ -144,7 +144,7 @@ def test_what_hinders_it_is_told_and_tried_again(site):
     assert preparation(site).advance().is_ready
 
 
-def test_month_that_cannot_be_migrated_does_not_keep_the_others(two_months):
+def test_month_that_cannot_be_migrated_does_not_block_the_others(two_months):
     month = two_months.names.events_month("view", "2026-02")
     two_months.client.indices.close(index=month)
     found = preparation(two_months).advance()

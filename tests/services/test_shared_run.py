@@ -76,8 +76,8 @@ def send(worker):
     celery.send_task(TASK, kwargs={"families": USAGE_FAMILIES}, queue=worker.queue)
 
 
-def marks(events, kind):
-    """Return what the steps of the run have left in the index of bookmarks."""
+def step_documents(events, kind):
+    """Return the documents of one kind that the run's steps wrote to the bookmarks."""
     events.client.indices.refresh(index=events.names.bookmarks)
     hits = events.client.search(
         index=events.names.bookmarks,
@@ -88,7 +88,7 @@ def marks(events, kind):
 
 def at_work(events):
     """Return the process of each step that is not given back."""
-    locks = marks(events, "lock").items()
+    locks = step_documents(events, "lock").items()
     return [
         lock["pid"]
         for id, lock in locks
@@ -108,7 +108,10 @@ def test_a_run_is_shared_and_a_helper_dies_amid_its_step(events, worker, proxy):
         os.kill(runner, signal.SIGSTOP)
     try:
         # all but the step of the run and that of the dead
-        until(lambda: len(marks(events, "did")) == len(DAYS) - 2, "the others are done")
+        until(
+            lambda: len(step_documents(events, "did")) == len(DAYS) - 2,
+            "the others are done",
+        )
         # the last one is given back after it was written down
         until(lambda: second not in at_work(events), "it has nothing more to do")
     finally:

@@ -25,8 +25,8 @@ from ..helpers.workers import SiteWorker
 
 pytestmark = pytest.mark.slow
 
-SINCE = datetime(2026, 6, 3)
-"""When the records and communities were made."""
+CREATED = datetime(2026, 6, 3)
+"""When the records and communities were created."""
 
 MONTHS = ("2026-06", "2026-08")
 """Months with legacy events, besides the current one."""
@@ -45,7 +45,7 @@ class Site(Usage):
         self.app, self.client, self.names = app, client, names
         red, blue = content.make_community(), content.make_community()
         one, two, none = (content.make_record(files={"a.csv": b"1"}) for _ in range(3))
-        # by rows alone: an accepted request would tell when it was
+        # by rows alone: an accepted request would date the addition
         content.include_in_bulk([one, two], red)
         content.include_in_bulk([two], blue)
         self.expected = {one: [red], two: sorted([red, blue]), none: []}
@@ -63,15 +63,16 @@ class Site(Usage):
             "communities_metadata",
         )
         for table in tables:
-            made = {"since": SINCE}
+            made = {"created": CREATED}
             db.session.execute(
-                sa.text(f"UPDATE {table} SET created = :since, updated = :since"), made
+                sa.text(f"UPDATE {table} SET created = :created, updated = :created"),
+                made,
             )
         db.session.commit()
 
     def _record(self, recid):
         files = (File(f"bucket of {recid}", f"file of {recid}", "a.csv", 1000),)
-        return Record(recid, f"parent of {recid}", SINCE + timedelta(days=1), files)
+        return Record(recid, f"parent of {recid}", CREATED + timedelta(days=1), files)
 
     def _legacy(self, event_type, month, records, seed):
         now = datetime.now(UTC).replace(tzinfo=None)
@@ -158,13 +159,13 @@ def test_installed_and_waited_for_while_the_worker_is_killed_twice(
 
 
 def counted(client, names):
-    """Tell whether any run has counted something."""
+    """Return whether any run has counted something."""
     pattern = f"{names.aggregates('usage-delta')}-*"
     with suppress(OpenSearchException):  # an index that is only just made
         return client.count(index=pattern, ignore_unavailable=True)["count"] > 0
 
 
 def completed(client, names):
-    """Tell whether the last run has left nothing to do."""
+    """Return whether the last run has left nothing to do."""
     with suppress(OpenSearchException):
         return client.get(index=names.bookmarks, id=LAST_RUN)["_source"]["completed"]

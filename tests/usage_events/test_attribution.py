@@ -23,19 +23,21 @@ from ..helpers.known import MigratedMonth
 from ..helpers.usage import RED, _events
 from .test_dead_letters import MONTH
 
-SINCE = "2026-03-12T00:00:00"
+CHANGED_AT = "2026-03-12T00:00:00"
 
 
 def busiest(usage):
-    """Return the record without communities that has most events since ``SINCE``."""
-    since = Counter(s["recid"] for s in usage.all.values() if s["timestamp"] >= SINCE)
+    """Return the record without communities with most events after ``CHANGED_AT``."""
+    counts = Counter(
+        s["recid"] for s in usage.all.values() if s["timestamp"] >= CHANGED_AT
+    )
     of_none = [r for r in usage.records if not usage.histories[r.recid]]
-    return max(of_none, key=lambda record: since[record.recid])
+    return max(of_none, key=lambda record: counts[record.recid])
 
 
-def learn(usage, record, since=SINCE):
+def learn(usage, record, changed_at=CHANGED_AT):
     """Add a community event that puts a record into a community in the past."""
-    history = ((RED, since, None),)
+    history = ((RED, changed_at, None),)
     store = EventStore(usage.client, usage.names)
     record_id = store.facts([record.recid])[record.recid].record_id
     events = _events(record, record_id, history)
@@ -64,17 +66,17 @@ def late(month, usage):
     usage.concerned = {
         id
         for id, source in usage.all.items()
-        if source["recid"] == usage.record.recid and source["timestamp"] >= SINCE
+        if source["recid"] == usage.record.recid and source["timestamp"] >= CHANGED_AT
     }
     assert len(usage.concerned) > 3
     return usage
 
 
-def note(usage, since=SINCE, recids=None):
+def note(usage, changed_at=CHANGED_AT, recids=None):
     """Note the record, or other records, for re-attribution."""
     client = text_client(usage.app)
     recids = recids or [usage.record.recid]
-    reattribution.note(client, usage.names, dict.fromkeys(recids, since), limit=5)
+    reattribution.note(client, usage.names, dict.fromkeys(recids, changed_at), limit=5)
 
 
 def noted(usage):
@@ -85,7 +87,7 @@ def noted(usage):
     return {hit["_id"]: hit["_source"] for hit in hits}
 
 
-def test_only_events_since_the_change_are_reattributed(late):
+def test_only_events_from_the_change_on_are_reattributed(late):
     before = dict(late.seen())
     note(late)
     attribute_usage_events_again()
@@ -104,7 +106,7 @@ def test_only_events_since_the_change_are_reattributed(late):
 
 def test_of_two_notes_the_earlier_time_counts(late):
     note(late, "2026-03-20T00:00:00")
-    note(late, SINCE)
+    note(late, CHANGED_AT)
     note(late, "2026-03-25T00:00:00")
     assert late.service.attribute_again(rest=0).records == 3
     late.assert_enriched_once(late.all)
@@ -204,7 +206,7 @@ def test_no_look_up_caches_a_membership_as_long_as_a_note_rests(usage, monkeypat
     monkeypatch.setattr(event_reindexing, "KNOWN_SECONDS", 0.0)
     usage.all = dict(usage.events("view", MONTH, 400, 1))
     record, splicer = busiest(usage), usage.service._splicer()
-    event = f'{{"recid":"{record.recid}","timestamp":"{SINCE}"}}'.encode()
+    event = f'{{"recid":"{record.recid}","timestamp":"{CHANGED_AT}"}}'.encode()
     ((_, before),) = splicer.splice([event])
     learn(usage, record)
     ((_, after),) = splicer.splice([event])
@@ -277,7 +279,7 @@ def test_an_entry_that_has_to_wait_goes_to_the_end_of_the_list(late):
 
 def test_a_run_continues_until_its_time_is_over(late):
     recids = [record.recid for record in late.records]
-    note(late, SINCE, recids)
+    note(late, CHANGED_AT, recids)
     assert late.service.attribute_again(records=7, rest=0, seconds=0).records == 7
     left = len(recids) - 7
     assert late.service.attribute_again(records=7, rest=0).records == left
@@ -327,10 +329,10 @@ def test_refused_events_are_reported_and_do_not_delay_others(late):
     other = next(r.recid for r in late.records if late.histories[r.recid])
     note(late)
     note(late, "2020-01-01T00:00:00", [other])
-    told = pytest.raises(
+    reported = pytest.raises(
         StatsDashboardError, match=r"events of 1 records with their new communities"
     )
-    with refusing(late, late.record.recid), told:
+    with refusing(late, late.record.recid), reported:
         late.service.attribute_again(records=1, rest=0)
     left = {source["recid"] for source in noted(late).values()}
     assert left == {late.record.recid}

@@ -40,17 +40,17 @@ def _requests(usage, chunk, monkeypatch):
     writer = EventWriter(
         usage.app, "a queue", extension.subcounts, extension.recover_cutovers
     )
-    asked, urlopen = [], urllib3.HTTPConnectionPool.urlopen
+    requests, urlopen = [], urllib3.HTTPConnectionPool.urlopen
 
     def request(pool, method, url, *args, **kwargs):
         path = url.partition("?")[0].replace(f"/{usage.names.prefix}", "/")
         # OpenSearch takes many times as long to filter the source of each document
         filtered = " filtered" if "_mget" in path and "_source=" in url else ""
-        asked.append(f"{method} {re.sub('_doc/.*', '_doc/RUN', path)}{filtered}")
+        requests.append(f"{method} {re.sub('_doc/.*', '_doc/RUN', path)}{filtered}")
         return urlopen(pool, method, url, *args, **kwargs)
 
     def statement(*arguments):
-        asked.append(arguments[2].split()[0])
+        requests.append(arguments[2].split()[0])
 
     sa.event.listen(db.engine, "before_cursor_execute", statement)
     with monkeypatch.context() as patch:
@@ -58,7 +58,7 @@ def _requests(usage, chunk, monkeypatch):
         writer.write(chunk, redelivered=False)
     sa.event.remove(db.engine, "before_cursor_execute", statement)
     writer.close()
-    return asked
+    return requests
 
 
 def test_a_chunk_of_known_records(usage, monkeypatch):

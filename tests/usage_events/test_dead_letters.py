@@ -27,20 +27,20 @@ def letters(usage, count, event_type="view", reason="a mapper complains", seed=8
     ]
 
 
-def kept(usage):
+def stored_letters(usage):
     """Return all dead letters, by ``_id``."""
     return dict(usage.seen(index=usage.names.dead_letter))
 
 
-def keep(usage, found):
+def store_letters(usage, found):
     """Store actions as dead letters, with a new client."""
     dead_letters.keep(text_client(usage.app), usage.names, found, limit=5)
 
 
 def test_a_refused_action_is_stored_unchanged(usage):
     head, source, reason = letters(usage, 1)[0]
-    keep(usage, [(head, source, reason)])
-    ((_, letter),) = kept(usage).items()
+    store_letters(usage, [(head, source, reason)])
+    ((_, letter),) = stored_letters(usage).items()
     assert letter.pop("refused_at").endswith("+00:00")
     assert letter == {
         "index": head["_index"],
@@ -53,9 +53,11 @@ def test_a_refused_action_is_stored_unchanged(usage):
 
 def test_storing_twice_makes_one_dead_letter_with_the_newest_reason(usage):
     found = letters(usage, 3)
-    keep(usage, found)
-    keep(usage, [(head, source, "another") for head, source, _ in found])
-    assert {letter["reason"] for letter in kept(usage).values()} == {"another"}
+    store_letters(usage, found)
+    store_letters(usage, [(head, source, "another") for head, source, _ in found])
+    assert {letter["reason"] for letter in stored_letters(usage).values()} == {
+        "another"
+    }
     status = dead_letters.read_dead_letters(usage.client, usage.names)
     assert (status.count, status.reason) == (3, "another")
 
@@ -64,8 +66,8 @@ def test_opensearch_parses_no_field_of_an_event(usage):
     head, _, reason = letters(usage, 1)[0]
     one = (head, b'{"country": {"a": 1}}', reason)
     other = ({**head, "_id": "other"}, b'{"country": "DE"}', reason)
-    keep(usage, [one, other])
-    assert len(kept(usage)) == 2
+    store_letters(usage, [one, other])
+    assert len(stored_letters(usage)) == 2
     mapping = usage.client.indices.get_mapping(index=usage.names.dead_letter)
     properties = mapping[usage.names.dead_letter]["mappings"]["properties"]
     assert properties["source"] == {"type": "object", "enabled": False}
@@ -85,7 +87,7 @@ def test_the_index_gets_its_mapping_without_its_template(usage):
 def test_a_dead_letter_that_cannot_be_stored_is_an_error(usage):
     head, _, reason = letters(usage, 1)[0]
     with pytest.raises(StatsDashboardError, match="refuses to store 1 dead letters"):
-        keep(usage, [(head, b'{"not": json}', reason)])
+        store_letters(usage, [(head, b'{"not": json}', reason)])
 
 
 def test_without_an_index_there_are_no_dead_letters(usage):

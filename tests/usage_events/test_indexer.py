@@ -17,7 +17,7 @@ from kombu import Exchange
 from opensearchpy.serializer import JSONSerializer
 
 from invenio_stats_dashboard.migration import alias_actions
-from invenio_stats_dashboard.search.documents import Bookmark
+from invenio_stats_dashboard.search.bookmark import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.bulk_action import encode
@@ -149,14 +149,14 @@ def test_an_event_with_a_lone_surrogate_is_stored(queue):
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "stored"),
     [
         (float("nan"), "NaN"),
         ({1, 2}, "{1, 2}"),
         ({("a", "b"): 1, "c": 2}, {"c": 2}),
     ],
 )
-def test_an_event_that_cannot_be_encoded_is_a_dead_letter(broker, value, kept):
+def test_an_event_that_cannot_be_encoded_is_a_dead_letter(broker, value, stored):
     broker.fill(3)
     indexer = broker.indexer()
     indexer.preprocessors = [
@@ -173,7 +173,7 @@ def test_an_event_that_cannot_be_encoded_is_a_dead_letter(broker, value, kept):
     found = dead_letters.read_dead_letters(broker.usage.client, broker.usage.names)
     assert found.count == 1 and "cannot be encoded" in found.reason
     ((_, letter),) = broker.usage.seen(index=broker.usage.names.dead_letter)
-    assert letter["source"]["referrer"] == kept
+    assert letter["source"]["referrer"] == stored
 
 
 def test_values_are_sent_as_the_stock_client_sends_them():

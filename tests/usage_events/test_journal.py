@@ -155,10 +155,10 @@ def test_a_dead_letter_under_another_salt_is_stored_once(broker):
     broker.queue.publish([poison, *views(9)])
 
     def work():
-        keep = dead_letters.store
+        store = dead_letters.store
 
         def killing(*args, **kwargs):
-            keep(*args, **kwargs)
+            store(*args, **kwargs)
             kill_me()
 
         dead_letters.store = killing

@@ -18,7 +18,7 @@ from invenio_stats_dashboard.usage_events.replay import Replay
 from ..helpers.commands import run
 from ..helpers.processes import Forked, kill_me
 from ..helpers.statistics import documents
-from .test_dead_letters import MONTH, keep, kept, letters
+from .test_dead_letters import MONTH, letters, store_letters, stored_letters
 
 AGGREGATION = "record-view-agg"
 
@@ -33,7 +33,7 @@ def lacking(usage, count):
     # not up to today, because each day takes two searches
     aggregate_events([AGGREGATION], end_date=f"{MONTH}-31")
     found = letters(usage, count)
-    keep(usage, found)
+    store_letters(usage, found)
     return {**events, **{h["_id"]: json.loads(source) for h, source, _ in found}}
 
 
@@ -95,7 +95,7 @@ def test_dead_letters_are_replayed_and_daily_numbers_are_correct(usage, ahead):
     ]
     assert len(fresh) == 40
     assert daily(usage) == plainly_counted(events)
-    assert kept(usage) == {}
+    assert stored_letters(usage) == {}
     assert usage.service.replay().letters == 0
 
 
@@ -107,14 +107,14 @@ def test_killed_at_any_step_the_next_run_does_the_rest(usage, step):
         lambda: usage.service.replay(step=lambda s: kill_me() if s == step else None),
     )
     assert child.wait() is None
-    assert len(kept(usage)) == 30
+    assert len(stored_letters(usage)) == 30
     move_bookmark(1)
     done = usage.service.replay()
     there = 0 if step == "create" else 30
     assert (done.stored, done.already_there) == (30 - there, there)
     assert unmarked(dict(usage.seen())) == unmarked(events)
     assert daily(usage) == plainly_counted(events)
-    assert kept(usage) == {}
+    assert stored_letters(usage) == {}
 
 
 def test_a_stored_event_is_not_overwritten(usage):
@@ -123,32 +123,34 @@ def test_a_stored_event_is_not_overwritten(usage):
     index = usage.names.events_month("view", MONTH)
     head = {"_index": index, "_id": id, "_op_type": "index"}
     other = json.dumps({**stored, "country": "XX"}).encode()
-    keep(usage, [(head, other, "a reason")])
+    store_letters(usage, [(head, other, "a reason")])
     assert usage.service.replay(dry_run=True).already_there == 1
     done = usage.service.replay()
     assert (done.stored, done.already_there) == (0, 1)
     assert dict(usage.seen())[id] == stored
-    assert kept(usage) == {}
+    assert stored_letters(usage) == {}
 
 
 def test_an_event_refused_again_stays_with_the_newest_reason(usage):
     usage.legacy("view", MONTH, 5)
     good, bad = letters(usage, 2)
     source = {**json.loads(bad[1]), "timestamp": "no date at all"}
-    keep(usage, [good, (bad[0], json.dumps(source).encode(), "the first reason")])
+    store_letters(
+        usage, [good, (bad[0], json.dumps(source).encode(), "the first reason")]
+    )
     result = run(usage.app, "usage-events", "replay", "--json")
     assert result.exit_code == 1
     done = result.document
     assert (done["stored"], done["refused"]) == (1, 1)
     assert "failed to parse field [timestamp]" in done["reason"]
-    ((_, letter),) = kept(usage).items()
+    ((_, letter),) = stored_letters(usage).items()
     assert letter["id"] == bad[0]["_id"] and letter["reason"] == done["reason"]
     assert letter["source"] == source
     assert len(usage.seen()) == 6
 
 
 def test_an_event_that_cannot_be_read_is_not_counted_as_missing(usage):
-    keep(usage, letters(usage, 2))
+    store_letters(usage, letters(usage, 2))
     index = usage.names.events_month("view", MONTH)
     nowhere = {"index.routing.allocation.require._name": "no-such-node"}
     usage.client.indices.create(
@@ -164,18 +166,18 @@ def test_an_event_that_cannot_be_read_is_not_counted_as_missing(usage):
 
 def test_a_dry_run_changes_nothing_and_says_so(usage):
     lacking(usage, 7)
-    before = kept(usage)
+    before = stored_letters(usage)
     result = run(usage.app, "usage-events", "replay", "--dry-run")
     assert result.exit_code == 0
     assert "7 events would be indexed" in result.out
-    assert kept(usage) == before and len(usage.seen()) == 60
+    assert stored_letters(usage) == before and len(usage.seen()) == 60
 
 
 def test_dead_letters_are_replayed_in_bounded_batches_into_a_migrated_month(usage):
     events = usage.legacy("view", MONTH, 20)
     usage.migrate()
     found = letters(usage, 25)
-    keep(usage, found)
+    store_letters(usage, found)
     steps = []
     done = usage.service.replay(step=steps.append, batch=10)
     assert done.stored == 25 and steps.count("create") == 3
@@ -187,11 +189,11 @@ def test_status_reports_dead_letters_until_they_are_replayed(usage):
     usage.legacy("view", MONTH, 5)
     usage.migrate()
     assert run(usage.app, "usage-events", "status").exit_code == 0
-    keep(usage, letters(usage, 2, reason="a mapper [complains]"))
-    told = run(usage.app, "usage-events", "status")
-    assert told.exit_code == 1
-    assert "2 events are stored as dead letters" in told.out
-    assert "a mapper [complains]" in told.out
+    store_letters(usage, letters(usage, 2, reason="a mapper [complains]"))
+    status = run(usage.app, "usage-events", "status")
+    assert status.exit_code == 1
+    assert "2 events are stored as dead letters" in status.out
+    assert "a mapper [complains]" in status.out
     document = run(usage.app, "usage-events", "status", "--json").document
     assert document["needs_attention"] is True
     assert document["dead_letters"]["count"] == 2
@@ -203,9 +205,11 @@ def test_status_reports_dead_letters_until_they_are_replayed(usage):
 def test_a_dead_letter_that_is_stored_again_during_a_replay_stays(usage):
     usage.legacy("view", MONTH, 5)
     found = letters(usage, 3)
-    keep(usage, found)
+    store_letters(usage, found)
     again = [(found[0][0], found[0][1], "refused just now")]
-    usage.service.replay(step=lambda s: keep(usage, again) if s == "remove" else None)
-    assert [x["reason"] for x in kept(usage).values()] == ["refused just now"]
+    usage.service.replay(
+        step=lambda s: store_letters(usage, again) if s == "remove" else None
+    )
+    assert [x["reason"] for x in stored_letters(usage).values()] == ["refused just now"]
     assert usage.service.replay().already_there == 1
-    assert kept(usage) == {}
+    assert stored_letters(usage) == {}

@@ -29,13 +29,13 @@ from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore
 from ..runner import AggregationOptions, Step, StepResult
 from .change_detection import SCOPE, ChangeScan
+from .community_batches import FamilyCounts, WantedDocuments, units
 from .contribution_store import ContributionPlace, ContributionStore
 from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
 from .contributions import of_part
 from .corrections import FAMILY, RecordCorrections
 from .dirty_communities import CommunityState, DirtyCommunities
 from .distinct import distinct
-from .family_builder import FamilyCounts, WantedDocuments, units
 from .numbers import Numbers
 from .record_reader import Parents, RecordReader
 
@@ -199,8 +199,8 @@ class RecordsAggregator:
 
     def _rules(self) -> str:
         """Return a hash of all that documents depend on besides events and facts."""
-        told = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        rules = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
+        return hashlib.sha256(rules.encode()).hexdigest()[:16]
 
     def _taking_in(self, parents: Sequence[str], why: str) -> list[Step]:
         chunks = [parents[i : i + PARENTS] for i in range(0, len(parents), PARENTS)]

@@ -14,7 +14,7 @@ from datetime import date
 
 from opensearchpy import OpenSearch
 
-from ...search.documents import Version
+from ...search.bookmark import Version
 from ...search.names import Names
 from .contribution_store import ContributionPlace, ContributionStore, part_of
 from .contributions import Contributions, changed_days, of_part

@@ -76,7 +76,7 @@ class RecordCorrections:
             states: states of the communities.
         """
         through = self._complete_through()
-        told = {state.community: _Entry(state) for state in states}
+        entries = {state.community: _Entry(state) for state in states}
 
         def tell(changes: list[DocumentChange]) -> None:
             changed: dict[str, set[str]] = {}
@@ -84,8 +84,8 @@ class RecordCorrections:
                 if change.day <= through:
                     changed.setdefault(change.community, set()).add(change.day)
             for community, days in changed.items():
-                told[community].add(days, through, self._stored)
-            self._write([told[community] for community in sorted(changed)])
+                entries[community].add(days, through, self._stored)
+            self._write([entries[community] for community in sorted(changed)])
 
         return tell
 

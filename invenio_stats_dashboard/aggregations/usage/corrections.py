@@ -75,17 +75,17 @@ class UsageCorrections:
             why: day -> reason.
         """
         days = {day for day in unit.days if day <= self._through}
-        told: set[str] = set()
+        reported: set[str] = set()
 
         def tell(changes: Sequence[DocumentChange]) -> None:
             found: dict[str, list[DocumentChange]] = {}
             for change in changes:
-                if change.day in days - told:
+                if change.day in days - reported:
                     found.setdefault(change.day, []).append(change)
             if found:
                 before, after = self._stored(found), totals_of(counted, GLOBAL)
             for day, of_day in found.items():
-                told.add(day)
+                reported.add(day)
                 totals = {"before": before.get(day), "after": after.get(day)}
                 self._write(day, why.get(day, ""), of_day, totals)
 

@@ -86,22 +86,22 @@ class Counted:
     def _documents(self, frames):
         what = frames, self._communities, self.cells
         snapshots = documents.snapshot_documents(*what, self._limits)
-        return _told(documents.delta_documents(frames, *what[1:])), _told(snapshots)
+        return _by_day(documents.delta_documents(frames, *what[1:])), _by_day(snapshots)
 
-    def snapshots_since(self, since):
+    def snapshots_since(self, first):
         """Return snapshots that are continued from a day on, one day at a time.
 
         Args:
-            since: the day, ISO 8601.
+            first: the first of these days, ISO 8601.
         """
-        early = pl.col("day") < day_number(since)
+        early = pl.col("day") < day_number(first)
         frame = self._frame.with_columns(
             day=pl.when(early).then(running_totals.BEFORE).otherwise("day")
         )
         days = counting.summed(frame).partition_by(
             "community", "day", maintain_order=True
         )
-        return _told(
+        return _by_day(
             documents.snapshot_documents(
                 days, self._communities, self.cells, self._limits
             )
@@ -141,6 +141,6 @@ class Counted:
         return pl.DataFrame(rows, schema=presence.RECORDS, orient="row")
 
 
-def _told(documents):
+def _by_day(documents):
     """Return (community, day) -> the document as it is read."""
     return {(d.community, d.day): json.loads(d.encoded) for d in documents}

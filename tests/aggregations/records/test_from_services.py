@@ -38,8 +38,8 @@ def _cells(document, key):
 
 def _person(name, *affiliations, **role):
     person = {"type": "personal", "family_name": name, "given_name": "A."}
-    told = [{"name": affiliation} for affiliation in affiliations]
-    return {"person_or_org": person, "affiliations": told, **role}
+    listed = [{"name": affiliation} for affiliation in affiliations]
+    return {"person_or_org": person, "affiliations": listed, **role}
 
 
 def test_a_record_is_counted_from_its_publication_to_its_deletion(count):

@@ -258,9 +258,9 @@ def test_only_what_has_changed_is_read_and_written(aggregated):
     with sent_requests() as sent:
         written = aggregated.aggregate(families=("records-delta-added",))
     path = f"{aggregated.names.record_facts}/_mget"
-    asked = [request.body for request in sent if request.path.endswith(path)]
+    bodies = [request.body for request in sent if request.path.endswith(path)]
     # the days on which it was added or removed: three globally, three in A, one in B
-    assert [json.loads(body)["ids"] for body in asked] == [["r3"]]
+    assert [json.loads(body)["ids"] for body in bodies] == [["r3"]]
     assert written == WriteCounts(changed=7)
     aggregated.aggregate()
     aggregated.check()
@@ -390,11 +390,11 @@ def test_a_change_of_complete_days_is_logged(aggregated):
     aggregated.edit("r4", file_count=7)
     aggregated.happen(*timeline("r1", 3, community=C))
     aggregated.aggregate()
-    told = {
+    logged = {
         tuple(entry["communities"]): (entry["day"], entry["last_day"], entry["days"])
         for entry in _corrections(aggregated)
     }
-    assert told == {
+    assert logged == {
         ("global",): (text(30), text(30), 1),
         (B,): (text(31), text(31), 1),
         (C,): (text(3), text(3), 1),
@@ -421,13 +421,13 @@ def test_a_correction_that_is_written_again_is_logged_once(aggregated, monkeypat
     monkeypatch.setattr(half._stores["records-delta-added"], "write", _cut)
     with pytest.raises(CutError):
         aggregated.aggregate(half=half)
-    told = _corrections(aggregated)
-    assert [entry["days"] for entry in told] == [3]
+    logged = _corrections(aggregated)
+    assert [entry["days"] for entry in logged] == [3]
     aggregated.aggregate()
     aggregated.check()
     again = _corrections(aggregated)
     assert len(again) == 3
-    assert [{**e, "updated_at": None} for e in told] == [
+    assert [{**e, "updated_at": None} for e in logged] == [
         {**e, "updated_at": None} for e in again if e["communities"] == ["global"]
     ]
 

@@ -60,8 +60,8 @@ def _ids(document, key):
 def test_a_record_is_present_at_the_end_of_a_day(days, found):
     counted = Counted([record("a")], timeline("a", *days))
     changes = counted.changes.iter_rows(named=True)
-    told = {day_text(row["day"]): row["sign"] for row in changes}
-    assert told == {text(day): sign for day, sign in found.items()}
+    signs = {day_text(row["day"]): row["sign"] for row in changes}
+    assert signs == {text(day): sign for day, sign in found.items()}
 
 
 def test_a_second_addition_or_an_early_removal_changes_nothing():
@@ -179,7 +179,7 @@ def test_a_snapshot_contains_the_totals():
         *timeline("d", 6),
     ]
     counted = Counted(known, events)
-    told = {
+    totals = {
         day: (
             s["total_records"],
             s["total_files"]["data_volume"],
@@ -187,7 +187,7 @@ def test_a_snapshot_contains_the_totals():
         )
         for (_, day), s in counted.snapshots.items()
     }
-    assert told == {
+    assert totals == {
         text(5): ({"metadata_only": 1, "with_files": 1}, 20, 1),
         text(6): ({"metadata_only": 3, "with_files": 1}, 20, 2),
         text(8): ({"metadata_only": 2, "with_files": 1}, 20, 2),

@@ -37,7 +37,7 @@ def test_the_rules_agree_with_the_reference(basis, history):
 
 @settings(max_examples=150, deadline=None)
 @given(histories(kinds=of_records), st.sampled_from(DAYS))
-def test_snapshots_can_be_continued_from_any_day(history, since):
+def test_snapshots_can_be_continued_from_any_day(history, first):
     stored = history.end()
     counted = Counted(
         list(stored.facts.values()),
@@ -46,6 +46,6 @@ def test_snapshots_can_be_continued_from_any_day(history, since):
         # so few that values are left out
         limits={key: 2 for key in KEYS},
     )
-    assert counted.snapshots_since(since) == {
-        key: document for key, document in counted.snapshots.items() if key[1] >= since
+    assert counted.snapshots_since(first) == {
+        key: document for key, document in counted.snapshots.items() if key[1] >= first
     }

@@ -226,8 +226,8 @@ def test_counted_columns_are_freed_without_the_garbage_collector(events):
     try:
         events.aggregate()
         gc.collect()
-        kept = [thing for thing in gc.garbage if isinstance(thing, array)]
+        leaked = [thing for thing in gc.garbage if isinstance(thing, array)]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
-    assert not kept
+    assert not leaked

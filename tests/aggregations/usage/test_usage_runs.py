@@ -83,10 +83,10 @@ def test_a_reattributed_event_moves_to_its_communities(counted):
 
 def test_a_recreated_index_is_counted_again(counted):
     month = counted.names.events_month("view", "2026-03")
-    kept = dict(list(counted.stored["view"].items())[:9])
+    remaining = dict(list(counted.stored["view"].items())[:9])
     counted.client.indices.delete(index=month)
     counted.stored["view"] = {}
-    counted.write(kept.items())
+    counted.write(remaining.items())
     counted.aggregate()
     counted.assert_right()
     counted.client.indices.delete(index=month)

@@ -388,9 +388,9 @@ export const answerTo = (url, more = {}) => {
 
 /** Return a `fetch` with these answers; `change` can replace answer or response. */
 export const fakeFetch = (change = (answer) => answer) => {
-  const asked = [];
+  const requested = [];
   const fetch = async (url, options = {}) => {
-    asked.push(url);
+    requested.push(url);
     await Promise.resolve();
     if (options.signal && options.signal.aborted) {
       throw Object.assign(new Error("aborted"), { name: "AbortError" });
@@ -400,7 +400,7 @@ export const fakeFetch = (change = (answer) => answer) => {
       ? answer
       : new Response(JSON.stringify(answer), { status: 200 });
   };
-  return { fetch, asked };
+  return { fetch, requested };
 };
 
 export const LAYOUT = [

@@ -27,8 +27,10 @@ def test_refused_event_is_a_dead_letter_and_is_replayed_when_the_mapping_is_fixe
     assert not {"user_agent", "ip_address", "session_id"} & set(letter["source"])
     assert not any(site.work_off().values())
 
-    mend = {"properties": {"site_note": {"type": "keyword"}}}
-    usage.client.indices.put_mapping(index=usage.names.events_alias("view"), body=mend)
+    mapping = {"properties": {"site_note": {"type": "keyword"}}}
+    usage.client.indices.put_mapping(
+        index=usage.names.events_alias("view"), body=mapping
+    )
     assert run(usage.app, "usage-events", "replay").exit_code == 0
     found = dict(usage.seen())
     assert sorted(found) == sorted(ids)

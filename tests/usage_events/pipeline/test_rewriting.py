@@ -20,7 +20,7 @@ from ...helpers.sites import VIEW, Beat, Listed, views
 from ...helpers.usage import RED, _events, native
 
 PAST = "2026-03"
-SINCE = "2026-03-12T00:00:00"
+CHANGED_AT = "2026-03-12T00:00:00"
 HURRIED = (
     *("intent", "block", "flush", "delta", "delta written"),
     *("read alias", "clone", "cloned", "last call"),
@@ -72,14 +72,14 @@ def once(usage):
 def know_late(usage):
     """Add a late membership to a record without communities, and note the record."""
     record = next(r for r in usage.records if not usage.histories[r.recid])
-    history = ((RED, SINCE, None),)
+    history = ((RED, CHANGED_AT, None),)
     store = EventStore(usage.client, usage.names)
     record_id = store.facts([record.recid])[record.recid].record_id
     events = _events(record, record_id, history)
     store.create_events([replace(event, cause="accepted") for event in events])
     store.refresh()
     usage.histories[record.recid] = history
-    reattribution.note(text_client(usage.app), usage.names, {record.recid: SINCE})
+    reattribution.note(text_client(usage.app), usage.names, {record.recid: CHANGED_AT})
     return record
 
 
@@ -122,7 +122,7 @@ def test_filling_and_reattribution_continue_during_a_cutover(site):
     assert rewriting.written >= 400
     # a worker may have written with the membership that it had cached
     (record,) = late
-    reattribution.note(text_client(usage.app), usage.names, {record: SINCE})
+    reattribution.note(text_client(usage.app), usage.names, {record: CHANGED_AT})
     until(lambda: not once(usage), "all is filled and attributed")
     found = usage.seen()
     assert sorted(id for id, _ in found) == sorted(expected)

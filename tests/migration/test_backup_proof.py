@@ -5,7 +5,7 @@
 
 import pytest
 
-from invenio_stats_dashboard.migration import post_switch
+from invenio_stats_dashboard.migration import after_cutover
 from invenio_stats_dashboard.migration.backup_proof import holds_all
 from invenio_stats_dashboard.migration.months import utc_now
 
@@ -17,15 +17,15 @@ EVENTS = 60
 
 
 @pytest.fixture()
-def told(monkeypatch):
-    """Return what each comparison could tell without reading."""
+def proofs(monkeypatch):
+    """Return whether each comparison was decided without reading the indices."""
     answers = []
 
     def holds(run, month, data):
         answers.append(holds_all(run, month, data))
         return answers[-1]
 
-    monkeypatch.setattr(post_switch, "holds_all", holds)
+    monkeypatch.setattr(after_cutover, "holds_all", holds)
     return answers
 
 
@@ -90,27 +90,27 @@ def _delete_and_write_new(client, target, id, source):
         ("replicas", _write_twice_at_the_source, False),
     ],
 )
-def test_both_indices_are_read_unless_what_was_written_since_explains_all(
-    events_of, told, at, action, enough
+def test_both_indices_are_read_unless_later_writes_explain_all(
+    events_of, proofs, at, action, enough
 ):
     _migrate(events_of, at, action)
-    assert told == [enough]
+    assert proofs == [enough]
 
 
-def test_deleted_event_comes_back_although_another_was_written(events_of, told):
+def test_deleted_event_comes_back_although_another_was_written(events_of, proofs):
     events, report = _migrate(events_of, "switched", _delete_and_write_new)
-    assert report.completed and told == [False]
+    assert report.completed and proofs == [False]
     assert {id for id, _ in events_of.seen()} == {*events, "new"}
 
 
-def test_current_month_that_is_written_all_along_is_not_read_again(events_of, told):
+def test_current_month_that_is_written_all_along_is_not_read_again(events_of, proofs):
     month = utc_now().strftime("%Y-%m")
     _migrate(events_of, "switched", _write_new, month)
-    assert told == [True]
+    assert proofs == [True]
 
 
 @pytest.mark.parametrize("blocked_again", [False, True])
-def test_backup_that_was_written_is_read(events_of, told, blocked_again):
+def test_backup_that_was_written_is_read(events_of, proofs, blocked_again):
     usage = events_of
     backup = usage.names.events_backup("view", PAST)
 
@@ -122,11 +122,11 @@ def test_backup_that_was_written_is_read(events_of, told, blocked_again):
             client.indices.put_settings(index=backup, body={"index.blocks.write": True})
 
     _migrate(usage, "switched", action)
-    assert told == [False]
+    assert proofs == [False]
 
 
 def test_loss_that_a_deletion_at_the_source_hides_from_the_totals_is_found(
-    events_of, told
+    events_of, proofs
 ):
     usage = events_of
 
@@ -140,11 +140,11 @@ def test_loss_that_a_deletion_at_the_source_hides_from_the_totals_is_found(
 
     lost = []
     _migrate(usage, "replicas", action)
-    assert told == [False]
+    assert proofs == [False]
     assert set(lost) <= {id for id, _ in usage.seen()}
 
 
-def test_fresh_start_reads_both_again(events_of, told):
+def test_fresh_start_reads_both_again(events_of, proofs):
     _migrate(events_of, "switched", None)
     events_of.migrate(fresh_start=True, **ARGUMENTS)
-    assert told == [True]
+    assert proofs == [True]

@@ -15,18 +15,13 @@ from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.documents import Bookmark, by_shard
+from ..search.bookmark import Bookmark, by_shard
 from ..search.multi_get import get_many
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.indices import Month
 from . import alias_actions
 from .backup_proof import holds_all
-from .comparison import (
-    ComparedIndex,
-    DayDifference,
-    compare_day,
-    fingerprints_of_both,
-)
+from .comparison import ComparedIndex, DayDifference, compare_day, fingerprints_of_both
 from .copier import ALIAS_MISSING
 from .report import DONE
 from .run_context import MigrationRun

@@ -1,15 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Code with and without hooks is told apart, however it is written."""
+"""Code with and without hooks is distinguished, however it is written."""
 
 import pytest
 
-from invenio_stats_dashboard.patches.shapes import (
-    TARGETS,
-    UnknownCodeError,
-    has_hooks,
-)
+from invenio_stats_dashboard.patches.targets import TARGETS, UnknownCodeError, has_hooks
 
 CONFIG = next(target for target in TARGETS if target.setting)
 

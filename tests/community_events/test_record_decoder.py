@@ -10,7 +10,7 @@ import pytest
 from invenio_stats_dashboard import subcounts
 from invenio_stats_dashboard.community_events.evidence import truth_of
 from invenio_stats_dashboard.community_events.facts import FactsReader
-from invenio_stats_dashboard.community_events.json_projection import record_decoder
+from invenio_stats_dashboard.community_events.record_decoder import record_decoder
 
 from .build import REGISTRY, row
 

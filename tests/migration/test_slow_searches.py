@@ -38,8 +38,8 @@ def _search(usage, answers):
                 "track_total_hits": True,
                 "query": {"bool": {"filter": SLOW}},
             },
-            # searches one shard after the other, as hundreds of shards do, and takes nothing
-            # from the cache, which has the same search of an earlier test
+            # searches one shard after the other, as hundreds of shards do, and not the
+            # cache, which has the same search of an earlier test
             params={
                 "max_concurrent_shard_requests": 1,
                 "request_cache": "false",

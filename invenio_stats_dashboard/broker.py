@@ -11,6 +11,7 @@ from kombu import pools
 
 if TYPE_CHECKING:
     from celery import Celery
+    from kombu.connection import Connection
     from kombu.messaging import Producer
 
 SECONDS = 3
@@ -34,12 +35,20 @@ def prompt_producer(celery: "Celery") -> Iterator["Producer"]:
     Raises:
         kombu.exceptions.OperationalError: the broker does not answer.
     """
+    connection = prompt_connection(celery)
+    with pools.producers[connection].acquire(block=True, timeout=SECONDS) as producer:
+        yield producer
+
+
+def prompt_connection(celery: "Celery") -> "Connection":
+    """Return a new connection whose operations end if the broker does not answer.
+
+    The transport options of the site take precedence.
+    """
     given = celery.connection_for_write(connect_timeout=SECONDS)
     names = _TIMEOUTS.get(given.transport.driver_type, ())
     site = celery.conf.broker_transport_options or {}
     options = {name: SECONDS for name in names if name not in site}
-    connection = celery.connection_for_write(
+    return celery.connection_for_write(
         connect_timeout=SECONDS, transport_options=options
     )
-    with pools.producers[connection].acquire(block=True, timeout=SECONDS) as producer:
-        yield producer

@@ -3,20 +3,21 @@
 
 """Celery tasks, each of which calls a service, and their schedule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from celery import Task, shared_task
-from celery.exceptions import Retry
 from flask import Flask, current_app
 from kombu.exceptions import KombuError
 from opensearchpy.exceptions import OpenSearchException
 
-from .broker import prompt_producer
+from .broker import prompt_connection, prompt_producer
+from .community_events import change_queue
 from .community_events.change_queue import ChangeQueue
+from .community_events.membership_changes import MembershipChanges
 from .errors import (
     ClusterNotHealthyError,
     LockedError,
@@ -27,6 +28,7 @@ from .errors import (
 )
 from .proxies import current_stats_dashboard
 from .search.client import describe, is_transient
+from .search.names import Names
 
 if TYPE_CHECKING:
     from .community_events.backfill import BackfillReport
@@ -80,19 +82,57 @@ def recover_overdue_switches() -> None:
 def capture_community_changes(self: Task) -> None:
     """Write community events of all records whose changes of membership wait.
 
-    If a service does not answer, the task runs again later. The changes wait in the
-    queue until then.
+    If that fails, each message gets a task of its own, which is repeated: a change that
+    cannot be captured does not delay others.
 
     Args:
         self: the task.
     """
     service = current_stats_dashboard.community_stats_service
-    with (
-        self.app.connection_or_acquire() as connection,
-        _change_queue(self).batch(connection, _TEMPORARY) as changes,
-    ):
-        if changes is not None:
-            _capture(self, lambda: service.capture(changes))
+    connection = prompt_connection(self.app)
+    with _change_queue().batch(connection) as messages:
+        if not messages:
+            return
+        try:
+            report = service.capture(*messages)
+        except NotReadyError:
+            return  # the extension was disabled since
+        except Exception as error:  # noqa: BLE001 - each is repeated by its own task
+            current_app.logger.warning(
+                "%d changes of memberships are captured one by one. %s",
+                *(len(messages), describe(error)),
+            )
+            for changes in messages:
+                _send(capture_changes_of_message, **asdict(changes))
+            return
+    _follow(self, report)
+    if len(messages) >= change_queue.MESSAGES:
+        _send(self)
+
+
+@shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
+def capture_changes_of_message(
+    self: Task,
+    parent_ids: Sequence[str] = (),
+    community_ids: Sequence[str] = (),
+    rows: Iterable[Sequence[Any]] = (),
+) -> None:
+    """Write community events of records whose membership may have changed.
+
+    If a service does not answer, the task runs again later.
+
+    Args:
+        self: the task.
+        parent_ids: see
+            :class:`~.community_events.membership_changes.MembershipChanges`.
+        community_ids: see there.
+        rows: see there.
+    """
+    service = current_stats_dashboard.community_stats_service
+    changes = MembershipChanges.of(
+        {"parent_ids": parent_ids, "community_ids": community_ids, "rows": rows}
+    )
+    _capture(self, lambda: service.capture(changes))
 
 
 @shared_task(bind=True, acks_late=True, ignore_result=True, max_retries=None)
@@ -116,6 +156,11 @@ def _capture(task: Task, work: Callable[[], "CaptureReport"]) -> None:
         if task.request.is_eager or task.request.retries >= _TRIES:
             raise
         raise task.retry(exc=error, countdown=_pause(task.request.retries)) from error
+    _follow(task, report)
+
+
+def _follow(task: Task, report: "CaptureReport") -> None:
+    """Log refused documents, and send the task for the next batch."""
     _log_refused(report.written)
     # an eager task would run at once, without the countdown
     if report.next_batch is not None and not task.request.is_eager:
@@ -136,14 +181,18 @@ def send_capture(**arguments: Any) -> None:
         kombu.exceptions.OperationalError: the broker does not answer.
     """
     task = capture_community_changes
+    if task.app.conf.task_always_eager:
+        _send(capture_changes_of_message, **arguments)
+        return
     with prompt_producer(task.app) as producer:
-        _change_queue(task).put(producer, arguments)
-    _send(task)
+        _change_queue().put(producer, arguments)
+        # on the same channel, so that the task does not overtake the change
+        task.apply_async(producer=producer, retry_policy=_RETRIES)
 
 
-def _change_queue(task: Task) -> ChangeQueue:
-    """Return the queue of changes, beside the queue that the site uses for tasks."""
-    return ChangeQueue(f"{task.app.conf.task_default_queue}-community-changes")
+def _change_queue() -> ChangeQueue:
+    """Return the queue of changes of this site."""
+    return ChangeQueue(f"{Names.of(current_app).prefix}stats-community-changes")
 
 
 def _send(task: Task, **arguments: Any) -> None:
@@ -155,8 +204,7 @@ def _send(task: Task, **arguments: Any) -> None:
         task.apply_async(
             kwargs=arguments,
             producer=producer,
-            # a pooled connection may be stale, so one retry and no more
-            retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+            retry_policy=_RETRIES,
         )
 
 
@@ -185,6 +233,9 @@ def _pause(retries: int) -> float:
 def reconcile_community_events() -> None:
     """Find changes of memberships that live capture has missed."""
     _log_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
+    # a worker that was killed may have left changes without a task
+    if not capture_community_changes.app.conf.task_always_eager:
+        _send_later(capture_community_changes, 0)
 
 
 def _log_refused(report: "BackfillReport | None") -> None:
@@ -299,8 +350,8 @@ FIRST_PAUSE = 5.0
 _TRIES = 100
 """Retries of a capture, about a day; later the reconciliation finds the change."""
 
-_TEMPORARY = (Retry, StatsDashboardError, OpenSearchException)
-"""Exceptions after which changes of memberships remain in their queue."""
+_RETRIES = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+"""A pooled connection may be stale, so one retry and no more."""
 
 
 BEAT_SCHEDULE: dict[str, BeatEntry] = {

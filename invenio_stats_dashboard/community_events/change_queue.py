@@ -10,7 +10,7 @@ changes a second lead to larger batches instead of a longer wait.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,15 @@ SIZE = 2000
 _RETRIES = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
 
+class _DeclaredEachTime(Queue):
+    """A queue that a pooled connection declares again for each message.
+
+    A broker drops messages of a queue that was deleted, without an error.
+    """
+
+    can_cache_declaration = False
+
+
 class ChangeQueue:
     """The changes of memberships that wait for their capture.
 
@@ -46,7 +55,9 @@ class ChangeQueue:
     def __init__(self, name: str) -> None:
         self._name = name
         # The default exchange routes by the name of the queue.
-        self._queue = Queue(name, exchange="", routing_key=name, durable=True)
+        self._queue = _DeclaredEachTime(
+            name, exchange="", routing_key=name, durable=True
+        )
 
     def put(self, producer: Producer, changes: Mapping[str, Any]) -> None:
         """Send changes.
@@ -71,36 +82,32 @@ class ChangeQueue:
         )
 
     @contextmanager
-    def batch(
-        self, connection: Connection, returned_after: tuple[type[BaseException], ...]
-    ) -> Iterator[MembershipChanges | None]:
+    def batch(self, connection: Connection) -> Iterator[list[MembershipChanges]]:
         """Yield the waiting changes, and remove them from the queue after the block.
 
-        If the process dies within the block, the broker delivers them again.
+        If the block raises an exception, or the process dies within it, the broker
+        delivers the changes again; with Redis only after its visibility timeout.
 
         Args:
-            connection: to the site's broker.
-            returned_after: exceptions of the block after which the changes are returned
-                to the queue. After others they are removed.
+            connection: to the site's broker, which nothing else uses. It is closed
+                after the block.
 
         Yields:
-            All changes of the batch, combined; None if none wait.
+            The changes of each message, oldest first; empty if none wait.
 
         Raises:
             kombu.exceptions.OperationalError: the broker does not answer.
         """
-        take = connection.autoretry(self._take, **_RETRIES)
-        (messages, changes), _ = take()
-        errors = connection.connection_errors + connection.channel_errors
-        try:
-            yield MembershipChanges.together(changes) if changes else None
-        except BaseException as error:
-            if isinstance(error, returned_after) or not isinstance(error, Exception):
-                _settle(messages, Message.requeue, errors)
-            else:
-                _settle(messages, Message.ack, errors)
-            raise
-        _settle(messages, Message.ack, errors)
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            messages, changes = self._take(connection.default_channel)
+            yield changes
+            try:
+                for message in messages:
+                    message.ack()
+            except connection.connection_errors + connection.channel_errors as error:
+                # They are compared again, which writes nothing.
+                _logger.warning("Captured changes are delivered again: %s", error)
 
     def _take(self, channel: Channel) -> tuple[list[Message], list[MembershipChanges]]:
         """Return the oldest messages, and the changes in them."""
@@ -126,20 +133,3 @@ class ChangeQueue:
             found.append(changes)
             size += len(changes.parent_ids) + len(changes.community_ids)
         return messages, found
-
-
-def _settle(
-    messages: list[Message],
-    settle: Callable[[Message], None],
-    errors: tuple[type[Exception], ...],
-) -> None:
-    """Acknowledge or return messages.
-
-    If the connection was lost, the broker delivers them again. The changes that were
-    captured are then compared again and write nothing.
-    """
-    try:
-        for message in messages:
-            settle(message)
-    except errors as error:
-        _logger.warning("Changes of memberships are delivered again: %s", error)

@@ -79,22 +79,24 @@ class DeferredCaptures:
     def __init__(self, client: OpenSearch, names: Names) -> None:
         self._client, self._index = client, names.reindexing
 
-    def add(self, changes: MembershipChanges, reason: str) -> None:
-        """Store changes.
+    def add(self, messages: Iterable[MembershipChanges], reason: str) -> None:
+        """Store changes, in one document for each message.
 
         Args:
-            changes: the changes that live capture has noticed.
+            messages: the changes that live capture has noticed.
             reason: why they are deferred: :data:`NO_INDEX` or :data:`TIMEOUT`.
         """
-        self._client.index(
-            index=self._index,
-            id=f"{KIND}-{secrets.token_hex(8)}",
-            body={
-                "kind": KIND,
-                "state": reason,
-                "updated_at": datetime.now(UTC).isoformat(),
-                **asdict(changes),
-            },
+        self._write(
+            _line({"index": {"_id": f"{KIND}-{secrets.token_hex(8)}"}})
+            + _line(
+                {
+                    "kind": KIND,
+                    "state": reason,
+                    "updated_at": datetime.now(UTC).isoformat(),
+                    **asdict(changes),
+                }
+            )
+            for changes in messages
         )
 
     def next_batch(

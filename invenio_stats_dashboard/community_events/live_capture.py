@@ -11,7 +11,7 @@ is left to the reconciliation, whose statements have a longer time limit.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -65,10 +65,10 @@ class LiveCapture:
         self._is_indexed = is_indexed
         self._deferred, self._budget = deferred, budget
 
-    def capture(self, changes: MembershipChanges) -> CaptureReport:
-        """Capture changes, or defer them."""
+    def capture(self, messages: Sequence[MembershipChanges]) -> CaptureReport:
+        """Capture the changes of some messages together, or defer them one by one."""
         if not self._is_indexed():
-            self._deferred.add(changes, NO_INDEX)
+            self._deferred.add(messages, NO_INDEX)
             try:
                 return self.capture_batch()
             except (StatsDashboardError, OpenSearchException) as error:
@@ -76,9 +76,9 @@ class LiveCapture:
                 _logger.warning("The next batch of captures is delayed. %s", error)
                 return CaptureReport(deferred=True, next_batch=self._budget.interval)
         try:
-            return CaptureReport(self._capture(changes))
+            return CaptureReport(self._capture(MembershipChanges.together(messages)))
         except StatementTimeoutError as error:
-            self._deferred.add(changes, TIMEOUT)
+            self._deferred.add(messages, TIMEOUT)
             _warn(error)
             return CaptureReport(deferred=True)
 

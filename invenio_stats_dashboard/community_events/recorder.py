@@ -8,7 +8,7 @@ write through :class:`Recorder`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from . import timestamps
 from .documents import ADDED, GLOBAL, CommunityEvent
 from .evidence import WrittenRows, truth_of
 from .facts import FactsReader, RecordFacts
+from .membership import MembershipReader
 from .record_rows import RecordRow
 from .store import EventStore
 from .stored_fields import FactsState, TimelineEntry
@@ -91,8 +92,7 @@ class Recorder:
     Args:
         store: contains the events and facts.
         subcounts: the registry of breakdowns.
-        changed_since: returns the recids of those records whose memberships have
-            changed since their row was read.
+        database: reads records again whose memberships change meanwhile.
         clock: returns the current second.
         late: called with recid -> date of the earliest event to be written, for
             records that already had a timeline. Usage events from then on may count
@@ -108,7 +108,7 @@ class Recorder:
         self,
         store: EventStore,
         subcounts: Mapping[str, Subcount],
-        changed_since: Callable[[Collection[RecordRow]], set[str]],
+        database: MembershipReader,
         clock: Callable[[], str] = timestamps.now,
         late: Callable[[dict[str, str]], None] | None = None,
         written: Mapping[str, WrittenRows] | None = None,
@@ -116,7 +116,7 @@ class Recorder:
     ) -> None:
         self._verified = verified
         self._late, self._written = late, written or {}
-        self._store, self._changed_since = store, changed_since
+        self._store, self._database = store, database
         self._reader = FactsReader(subcounts)
         self._clock = clock
 
@@ -128,8 +128,8 @@ class Recorder:
         Rows are read before timelines. If a membership changes in between, and its
         capture writes the event first, the row contradicts the timeline. Therefore an
         event that reverses a stored one is written only if the memberships are still
-        those of the row. If they are not, nothing is written: the capture of the newer
-        change compares the record as well.
+        those of the row. A change during the writing is noticed afterwards. In both
+        cases the records are read and compared again.
 
         Args:
             rows: the records in the database.
@@ -164,6 +164,9 @@ class Recorder:
             self._note(late)
             written, conflicts, refused = self._write(batch, events)
             self._note(late)
+            more = self._follow_changes(batch, {event.recid for event in written})
+            written, conflicts = written + more[0], conflicts + more[1]
+            refused += more[2]
             put = self._store.put_facts(facts)
             facts_count = put.stored
             refused += put.refused
@@ -207,10 +210,40 @@ class Recorder:
         reversing = {
             e.recid for e in events if batch.known[e.recid].get(e.community_id)
         }
-        batch.stale |= self._changed_since(
+        batch.stale |= self._database.changed_since(
             [batch.rows[recid] for recid in sorted(reversing)]
         )
         return [event for event in events if event.recid not in batch.stale]
+
+    def _follow_changes(self, batch: _Batch, written: set[str]) -> _Written:
+        """Compare records again whose memberships changed since they were read.
+
+        Args:
+            batch: the records; their rows and timelines are updated.
+            written: recids of the records with events of this call.
+        """
+        found: _Written = ([], 0, [])
+        for _ in range(_ATTEMPTS):
+            rows = [batch.rows[recid] for recid in sorted(written - batch.stale)]
+            changed = self._database.changed_since(rows) | batch.stale
+            batch.stale.clear()
+            if not changed:
+                break
+            written = set()
+            events = []
+            for row in self._database.rows(changed):
+                batch.rows[row.recid] = row
+                noticed = self._written.get(row.parent_id)
+                batch.truths[row.recid] = truth_of(row, noticed)
+                events += self._compared(batch, row.recid)
+                written.add(row.recid)
+            events = self._current(batch, events)
+            late = _earliest(event for event in events)
+            self._note(late)
+            more = self._write(batch, events)
+            self._note(late)
+            found = (found[0] + more[0], found[1] + more[1], found[2] + more[2])
+        return found
 
     def _note(self, late: dict[str, str]) -> None:
         if late and self._late:

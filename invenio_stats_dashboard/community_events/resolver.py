@@ -79,9 +79,7 @@ class DatabaseResolver:
         if not rows:
             return {}
         self._store.ensure_templates()
-        recorder = Recorder(
-            self._store, self._subcounts, database.changed_since, late=self._late
-        )
+        recorder = Recorder(self._store, self._subcounts, database, late=self._late)
         recorded = recorder.record(rows, self._cause)
         reader = FactsReader(self._subcounts)
         return {

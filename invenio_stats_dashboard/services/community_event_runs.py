@@ -91,9 +91,7 @@ class CommunityEventRuns:
             client, self._names, limit=limit, waiting=waiting, settings=settings
         )
         late = noting(self._app, self._names)
-        recorder = Recorder(
-            store, subcounts, reader.changed_since, late=late, **evidence
-        )
+        recorder = Recorder(store, subcounts, reader, late=late, **evidence)
         run = BackfillRun(
             client,
             self._names,

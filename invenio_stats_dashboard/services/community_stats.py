@@ -259,11 +259,11 @@ class CommunityStatsService(Service):
                 return run.run_all(dry_run)
             return run.run_some(chosen, dry_run)
 
-    def capture(self, changes: MembershipChanges) -> CaptureReport:
+    def capture(self, *messages: MembershipChanges) -> CaptureReport:
         """Write the events that timelines lack after changes, or defer the capture.
 
         Args:
-            changes: parents, all of whose versions are compared, and communities, all
+            *messages: parents, all of whose versions are compared, and communities, all
                 of whose records are compared.
 
         Raises:
@@ -272,7 +272,7 @@ class CommunityStatsService(Service):
             SearchUnavailableError: OpenSearch accepted no requests for too long.
             OpenSearchException: the cluster does not answer at the start.
         """
-        return self._event_runs.live_capture().capture(changes)
+        return self._event_runs.live_capture().capture(messages)
 
     def capture_deferred_changes(self) -> CaptureReport:
         """Capture the next batch of deferred captures.

@@ -80,7 +80,7 @@ def _generation(app, names, page_size=1, store_class=EventStore, **options):
     store = store_class(client, names, **options)
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     reader = MembershipReader(db.engine, page_size)
-    recorder = Recorder(store, subcounts, reader.changed_since)
+    recorder = Recorder(store, subcounts, reader)
     return BackfillRun(client, names, store, reader, recorder, save_every=0)
 
 
@@ -276,8 +276,7 @@ def test_an_event_that_a_search_does_not_find_yet_is_not_written_twice(
     subcounts = app.extensions["invenio-stats-dashboard"].subcounts
     store = EventStore(client, names)
     store.ensure_templates()
-    changed_since = MembershipReader(db.engine).changed_since
-    recorder = Recorder(store, subcounts, changed_since)
+    recorder = Recorder(store, subcounts, MembershipReader(db.engine))
     first = recorder.record(rows, "publish")
     before = documents(client, names.community_events)
     client.indices.put_settings(

@@ -296,6 +296,24 @@ def test_a_row_that_was_read_earlier_does_not_reverse_a_newer_event(
     assert done.events == 0
 
 
+@pytest.mark.parametrize("step", ["create_events", "put_facts"])
+@pytest.mark.parametrize("change", ["removal", "deletion"])
+def test_a_change_during_a_capture_is_in_the_timeline_afterwards(
+    held, interrupt, step, change
+):
+    community, recid = content.make_community(), content.make_record()
+    held.service.generate_record_community_events()
+    del held.sent[:]
+    content.include_in_bulk([recid], community)
+    messages = [MembershipChanges.of(message) for message in held.sent]
+    del held.sent[:]
+    interrupt(EventStore, step, lambda: _change(change, recid, community))
+    held.service.capture(*messages)
+    assert held.kinds(recid, community) == ["added", "removed"]
+    assert held.kinds(recid, "global")[0] == "added"
+    assert held.service.reconcile_community_events().events == 0
+
+
 @pytest.mark.parametrize("change", ["removal", "deletion"])
 def test_a_row_that_was_read_earlier_does_not_reverse_an_event_written_before_its_own(
     held, interrupt, change

@@ -429,7 +429,7 @@ def test_changes_are_stored_in_the_order_of_their_arrival(fresh, client, names):
     ].community_stats_service.generate_record_community_events()
     for moment, added in (("1", True), ("2", False)):
         rows = (("parent", "community", added, moment),)
-        deferred.add(MembershipChanges(("parent",), (), rows), NO_INDEX)
+        deferred.add([MembershipChanges(("parent",), (), rows)], NO_INDEX)
     batch = deferred.next_batch()
     assert batch.changes.written == {"parent": {"community": (False, "2")}}
     assert batch.changes.parent_ids == ("parent",)
@@ -467,7 +467,7 @@ def test_a_batch_ends_when_it_has_enough_parents(service, client, names, monkeyp
     monkeypatch.setattr(deferred_captures, "PARENTS", 5)
     deferred = DeferredCaptures(client, names)
     for changes in (*_parents(4), MembershipChanges(("a", "b", "c")), *_parents(2, 4)):
-        deferred.add(changes, NO_INDEX)
+        deferred.add([changes], NO_INDEX)
     batch = deferred.next_batch()
     assert len(batch.ids) == 5 and len(batch.changes.parent_ids) == 7
     deferred.remove(batch)
@@ -477,7 +477,7 @@ def test_a_batch_ends_when_it_has_enough_parents(service, client, names, monkeyp
 def test_a_message_that_always_takes_too_long_delays_no_other(service, client, names):
     deferred, captured = DeferredCaptures(client, names), []
     for changes in _parents(4):
-        deferred.add(changes, TIMEOUT)
+        deferred.add([changes], TIMEOUT)
 
     def capture(changes):
         if "parent 0" in changes.parent_ids:
@@ -499,7 +499,7 @@ def test_a_run_captures_a_bounded_number_of_batches(
 ):
     deferred, captured = DeferredCaptures(client, names), []
     for changes in _parents(4):
-        deferred.add(changes, TIMEOUT)
+        deferred.add([changes], TIMEOUT)
     monkeypatch.setattr(deferred_captures, "PARENTS", 1)
     run = DeferredCaptureRun(
         captured.append, lambda: True, deferred, _Budget(), batches=3
@@ -556,7 +556,7 @@ def test_the_batch_after_one_that_took_too_long_is_scheduled(
     monkeypatch.setattr(deferred_captures, "PARENTS", 1)
     deferred = DeferredCaptures(client, names)
     for changes in _parents(2):
-        deferred.add(changes, NO_INDEX)
+        deferred.add([changes], NO_INDEX)
 
     def capture(changes):
         raise StatementTimeoutError("The database canceled a statement.")
@@ -603,7 +603,7 @@ def test_captures_in_quick_succession_read_the_catalog_once(
 
 def test_a_backlog_that_is_not_captured_is_a_problem(service, client, names):
     deferred = DeferredCaptures(client, names)
-    deferred.add(_parents(1)[0], NO_INDEX)
+    deferred.add(_parents(1), NO_INDEX)
     assert not any(
         "deferred captures" in problem for problem in service.status().problems
     )

@@ -35,7 +35,7 @@ class SiteWorker:
         """Name the worker and its queue; :meth:`start` starts it."""
         require_system("starts a worker")
         self.queue = f"test-{secrets.token_hex(6)}"
-        self.changes = f"{self.queue}-community-changes"
+        self.changes = where and f"{where.prefix}stats-community-changes"
         self.name = f"{self.queue}@here"
         self._broker = os.environ["BROKER_URL"]
         queues = {"CELERY_BROKER_URL": self._broker, "BROKER_URL": self._broker}

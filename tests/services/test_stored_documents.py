@@ -186,7 +186,7 @@ def run_everything(site):
 def leave_unfinished(site):
     """Store what a run removes when it ends, by the code that stores it."""
     client, names, text = site.client, site.names, text_client(site.app)
-    DeferredCaptures(client, names).add(MembershipChanges(("a parent",)), NO_INDEX)
+    DeferredCaptures(client, names).add([MembershipChanges(("a parent",))], NO_INDEX)
     ScanBudget(client, names, 1, time.time).take()
     now = datetime.now(UTC).replace(tzinfo=None).isoformat()
     reattribution.note(text, names, {site.records[0].recid: now})

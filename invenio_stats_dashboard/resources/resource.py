@@ -25,6 +25,8 @@ from ..errors import TooManyEventsError
 from ..queries.query import SeriesQuery
 from ..version import __version__
 from . import http
+from .client_connection import ClientConnection
+from .file_limits import FileLimit
 from .labels import AnswerLabels
 from .openapi import description
 from .query_parser import (
@@ -92,6 +94,9 @@ class CommunityStatsResource(Resource):
         item = self._item()
         requested = self._query(item)
         query = self._to_read(item, requested)
+        limit = self._file_limit()
+        if resource_requestctx.accept_mimetype != http.JSON:
+            limit.check(query)
         language = arguments.get("lang") or str(get_locale())
         headers = http.caching(
             self._tag(item, requested, language),
@@ -101,7 +106,15 @@ class CommunityStatsResource(Resource):
         )
         labels = AnswerLabels(self.service, language)
         content = SeriesContent(
-            item, query, requested.first, labels, self._links(), headers
+            item,
+            query,
+            requested.first,
+            labels,
+            self._links(),
+            headers,
+            limit,
+            ClientConnection(request.environ),
+            self.config.temporary_files,
         )
         return content, 200
 
@@ -141,8 +154,8 @@ class CommunityStatsResource(Resource):
         item = self._item()
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is in the future.")
-        is_user = authenticated_user in g.identity.provides
-        return CounterContent(partial(self._counter_report, item, month, is_user)), 200
+        count = partial(self._counter_report, item, month, _is_user())
+        return CounterContent(count), 200
 
     @http.negotiated(from_conf("openapi_handlers"))
     @response_handler()
@@ -175,6 +188,13 @@ class CommunityStatsResource(Resource):
                 f"{error}{log_in}. Ask the operators of the site to create the report "
                 "with `invenio community-stats counter-report`.",
             )
+
+    def _file_limit(self) -> FileLimit:
+        """Return the limit of the caller's files."""
+        config = self.config
+        return FileLimit.of(
+            config.file_values_guest, config.file_values_user, _is_user()
+        )
 
     def _query(self, item: "CommunityStatsItem") -> SeriesQuery:
         """Return the query that the parameters describe."""
@@ -230,6 +250,11 @@ class CommunityStatsResource(Resource):
             arguments.append(("format", form))
         query = f"?{urlencode(arguments)}" if arguments else ""
         return f"{self.config.site_api_url}{request.path}{query}"
+
+
+def _is_user() -> bool:
+    """Return whether the caller is logged in or sends a token."""
+    return authenticated_user in g.identity.provides
 
 
 def _now() -> datetime:

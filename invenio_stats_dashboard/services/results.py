@@ -115,7 +115,9 @@ class CommunityStatsItem(ServiceItemResult):
         """
         return self._service.readers.series.read(self._own(query))
 
-    def series_rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
+    def series_rows(
+        self, query: SeriesQuery, proceed: Callable[[], None] = lambda: None
+    ) -> Iterator[SeriesRow]:
         """Return the result of a query as rows of a table, one at a time.
 
         The numbers are those of :meth:`series`. With ``top=None`` only the values of
@@ -123,6 +125,8 @@ class CommunityStatsItem(ServiceItemResult):
 
         Args:
             query: the query.
+            proceed: called before the breakdowns of each interval are read; it may
+                raise an exception, which ends the reading.
 
         Returns:
             Rows by interval, totals first; the range first, then the range that it is
@@ -133,7 +137,7 @@ class CommunityStatsItem(ServiceItemResult):
             SearchUnavailableError: OpenSearch accepted no requests for some seconds;
                 can be raised after some rows.
         """
-        return self._service.readers.series.rows(self._own(query))
+        return self._service.readers.series.rows(self._own(query), proceed)
 
     def documents(
         self,

@@ -337,15 +337,15 @@ STATS_DASHBOARD_CACHE_SECONDS = 300
 """Seconds for which browsers and proxies may cache a response without revalidation.
 
 With 0 they revalidate each time, which is one small request if nothing has changed. The
-site's cache stores the numbers of the most used records equally long. Their titles are
-looked up for each request.
+numbers of the most used records may be as old as this. The site's cache stores them and
+the counts of COUNTER reports until the events change; with 0 it stores neither.
 """
 
 STATS_DASHBOARD_COUNTER_EVENTS_GUEST = 200_000
 """Events of a month up to which a guest gets a COUNTER report; ``None`` for no limit.
 
-A guest is a user of the REST API who is not logged in. The report is counted for each
-request; 200,000 events take some seconds. The command line has no limit.
+A guest is a user of the REST API who is not logged in. To count 200,000
+events takes some seconds. The command line has no limit.
 """
 
 STATS_DASHBOARD_COUNTER_EVENTS_USER = 2_000_000

@@ -18,6 +18,7 @@ from .response_handlers import (
     FileHandler,
     StreamedHandler,
     TaggedHandler,
+    counter_headers,
     file_headers,
     series_headers,
 )
@@ -66,7 +67,7 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
         http.JSON: TaggedHandler(RecordsJSONSerializer(), headers=BY_CALLER)
     }
     counter_handlers = {
-        http.JSON: StreamedHandler(CounterJSONSerializer(), headers=BY_CALLER)
+        http.JSON: StreamedHandler(CounterJSONSerializer(), headers=counter_headers)
     }
     openapi_handlers = {
         http.JSON: CompressedHandler(

@@ -36,7 +36,7 @@ from .query_parser import (
     series_query,
     without_empty_start,
 )
-from .response_handlers import CounterContent, RecordsContent, SeriesContent
+from .response_handlers import BY_CALLER, CounterContent, RecordsContent, SeriesContent
 from .schema import site_languages
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ class CommunityStatsResource(Resource):
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is in the future.")
         count = partial(self._counter_report, item, month, _is_user())
-        return CounterContent(count), 200
+        headers = {**BY_CALLER, "ETag": self._counter_tag(item, month)}
+        return CounterContent(count, headers), 200
 
     @http.negotiated(from_conf("openapi_handlers"))
     @response_handler()
@@ -180,7 +181,9 @@ class CommunityStatsResource(Resource):
         config = self.config
         most = config.counter_events_user if is_user else config.counter_events_guest
         try:
-            return item.counter_report(f"{month:%Y-%m}", most=most)
+            return item.counter_report(
+                f"{month:%Y-%m}", most=most, shared=config.cache_seconds > 0
+            )
         except TooManyEventsError as error:
             log_in = "" if is_user else " for users who are not logged in"
             refuse(
@@ -231,6 +234,23 @@ class CommunityStatsResource(Resource):
             f"{_now():%Y-%m-%dT%H}",
             tuple(self.service.subcounts.values()),
             self.config.min_visitors,
+        )
+
+    def _counter_tag(self, item: "CommunityStatsItem", month: date) -> str:
+        """Return the entity tag of a COUNTER report.
+
+        Titles depend on the records, and on what the caller may see of them.
+        """
+        return http.etag(
+            __version__,
+            item.subject,
+            month,
+            resource_requestctx.accept_mimetype,
+            item.events_version(f"{month:%Y-%m}"),
+            self.service.records_version(),
+            f"{_now():%Y-%m-%dT%H}",
+            self.config.min_visitors,
+            sorted(map(repr, g.identity.provides)),
         )
 
     def _links(self) -> dict[str, str]:

@@ -93,9 +93,18 @@ class CounterContent:
 
     Attributes:
         count: returns the report.
+        headers: of the response.
     """
 
     count: "Callable[[], CounterReport]"
+    headers: Mapping[str, str]
+
+
+def counter_headers(
+    content: CounterContent, code: int, many: bool = False
+) -> Mapping[str, str]:
+    """Return the headers of a response with a COUNTER report."""
+    return content.headers
 
 
 def series_headers(

@@ -295,10 +295,34 @@ STATS_DASHBOARD_MAX_CELLS = 1000
 """Values of a breakdown that a JSON response can list, 1 to 1,000; files list all."""
 
 STATS_DASHBOARD_MAX_SERIES = 5000
-"""Series that a JSON response can contain; files have no limit."""
+"""Series that a JSON response can contain."""
 
 STATS_DASHBOARD_MAX_VALUES = 500_000
-"""Numbers in a JSON response, series times intervals; files have no limit."""
+"""Numbers in a JSON response, series times intervals."""
+
+STATS_DASHBOARD_FILE_VALUES_GUEST = 500_000
+"""Values in a CSV or XLSX file for a guest of the REST API; ``None`` for no limit.
+
+A guest is a user who is not logged in. The number is estimated from the request, and
+counted while the file is written.
+"""
+
+STATS_DASHBOARD_FILE_VALUES_USER = 5_000_000
+"""The same for a user who is logged in or sends a token."""
+
+STATS_DASHBOARD_FILE_FOLDER = None
+"""Folder of the temporary files of workbooks.
+
+``None`` is ``invenio-stats-dashboard-<user id>`` in the system's folder of temporary
+files. Files that a killed process has left are removed by the next request for a
+workbook.
+"""
+
+STATS_DASHBOARD_WORKBOOKS_AT_ONCE = 2
+"""Workbooks (XLSX) that a process creates at the same time.
+
+Another request for a workbook gets 503 with ``Retry-After``.
+"""
 
 STATS_DASHBOARD_MAX_DOCUMENTS = 500
 """Documents that one request of ``POST /api/stats`` returns: days times families.
@@ -313,15 +337,15 @@ STATS_DASHBOARD_CACHE_SECONDS = 300
 """Seconds for which browsers and proxies may cache a response without revalidation.
 
 With 0 they revalidate each time, which is one small request if nothing has changed. The
-site's cache stores the numbers of the most used records equally long. Their titles are
-looked up for each request.
+numbers of the most used records may be as old as this. The site's cache stores them and
+the counts of COUNTER reports until the events change; with 0 it stores neither.
 """
 
 STATS_DASHBOARD_COUNTER_EVENTS_GUEST = 200_000
 """Events of a month up to which a guest gets a COUNTER report; ``None`` for no limit.
 
-A guest is a user of the REST API who is not logged in. The report is counted for each
-request; 200,000 events take some seconds. The command line has no limit.
+A guest is a user of the REST API who is not logged in. To count 200,000
+events takes some seconds. The command line has no limit.
 """
 
 STATS_DASHBOARD_COUNTER_EVENTS_USER = 2_000_000

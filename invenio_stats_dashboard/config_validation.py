@@ -3,6 +3,7 @@
 
 """Check the configuration at start; refuse a bad value with the variable's name."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -92,6 +93,12 @@ def _text(value: object) -> str | None:
     return None if isinstance(value, str | LazyString) else "a string"
 
 
+def _folder(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and os.path.isabs(value)):
+        return None
+    return "an absolute path or None"
+
+
 def _routes(value: object) -> str | None:
     if not isinstance(value, dict) or set(value) != {"global", "community"}:
         return "a dict with 'global' and 'community'"
@@ -163,6 +170,10 @@ CHECKS: dict[str, Check] = {
     "STATS_DASHBOARD_MAX_CELLS": _whole(1, 1000),
     "STATS_DASHBOARD_MAX_SERIES": _whole(1),
     "STATS_DASHBOARD_MAX_VALUES": _whole(1),
+    "STATS_DASHBOARD_FILE_VALUES_GUEST": _whole(1, optional=True),
+    "STATS_DASHBOARD_FILE_VALUES_USER": _whole(1, optional=True),
+    "STATS_DASHBOARD_FILE_FOLDER": _folder,
+    "STATS_DASHBOARD_WORKBOOKS_AT_ONCE": _whole(1),
     "STATS_DASHBOARD_MAX_DOCUMENTS": _whole(1),
     "STATS_DASHBOARD_MAX_QUERIES": _whole(1),
     "STATS_DASHBOARD_CACHE_SECONDS": _whole(0),

@@ -10,6 +10,7 @@ from . import config, config_validation, subcounts, tasks
 from .community_events import capture
 from .migration.recovery import recover_cutovers
 from .package_templates import fixed_templates, record_mapping
+from .queries.compute_once import warn_if_not_shared
 from .resources import (
     CommunityStatsResource,
     CommunityStatsResourceConfig,
@@ -121,6 +122,7 @@ def finalize_app(app: Flask) -> None:
         _ = extension.subcounts
         extend_index_init(app, fixed_templates)
         register_templates(app, fixed_templates)
+        warn_if_not_shared(app)
 
 
 def _register(app: Flask, service: CommunityStatsService) -> None:

@@ -3,7 +3,7 @@
 
 """Choose the documents that breakdowns are read from, and join their numbers."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 from ..subcounts import Subcount
@@ -39,6 +39,7 @@ class Breakdowns:
         query: its range is not used.
         subcounts: the breakdowns.
         small: the rules for small numbers.
+        proceed: called before each interval is read; it may raise an exception.
 
     Attributes:
         metrics: breakdown -> those of the query's metrics that it has.
@@ -50,7 +51,9 @@ class Breakdowns:
         query: SeriesQuery,
         subcounts: Sequence[Subcount],
         small: SmallNumbers,
+        proceed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._proceed = proceed
         self._aggregates, self._query, self._small = aggregates, query, small
         self._subcounts = {subcount.key: subcount for subcount in subcounts}
         wanted = [METRICS[key] for key in query.metrics]
@@ -85,6 +88,7 @@ class Breakdowns:
         readings = [source.tables() for source, _ in found]
         empty = {key: self._empty(key) for key in self.metrics}
         for _ in buckets:
+            self._proceed()
             tables: dict[str, Table] = {key: {} for key in self.metrics}
             for reading, (_, places) in zip(readings, found, strict=True):
                 for key, table in next(reading).items():

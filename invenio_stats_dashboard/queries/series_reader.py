@@ -96,12 +96,19 @@ class SeriesReader:
             corrections=fresh.corrections,
         )
 
-    def rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
+    def rows(
+        self, query: SeriesQuery, proceed: Callable[[], None] = lambda: None
+    ) -> Iterator[SeriesRow]:
         """Yield the result of a query row by row, in the order of time.
 
         The numbers are those of :meth:`read`. A value has no rows for an interval
         without activity. With ``top=None`` only one interval is in memory, and values
         are sorted within it; otherwise they have the order of :meth:`read`.
+
+        Args:
+            query: the query.
+            proceed: called before the breakdowns of each interval are read, and before
+                its rows are yielded; it may raise an exception, which ends the reading.
 
         Yields:
             For each interval the totals, then the breakdowns.
@@ -113,8 +120,8 @@ class SeriesReader:
         self._check(query)
         chosen: dict[str, list[str]] | None = None
         for period in _ranges(query):
-            totals = self._totals(period)
-            cells = self._breakdowns(period.query, query.breakdowns)
+            totals = self._totals(period, proceed)
+            cells = self._breakdowns(period.query, query.breakdowns, proceed)
             lines: Iterator[Lines]
             if query.top is None:
                 lines = all_cells(cells, period.query, period.buckets)
@@ -122,18 +129,21 @@ class SeriesReader:
                 top = TopCells(cells, period.query, period.buckets, chosen, KEPT)
                 chosen, lines = top.chosen, top.lines()
             for place, tables in enumerate(lines):
+                proceed()
                 yield from _total_rows(period, totals, place)
                 yield from _cell_rows(period, cells, tables, place)
 
     # -- inside -------------------------------------------------------------
 
-    def _totals(self, period: _Range) -> _Totals:
+    def _totals(
+        self, period: _Range, proceed: Callable[[], None] = lambda: None
+    ) -> _Totals:
         """Return the totals of a period, or the numbers of the query's one value."""
         query, metrics = period.query, [METRICS[key] for key in period.query.metrics]
         if query.only is None:
             return read_totals(self._aggregates, query, metrics, period.buckets)
         key, id = query.only
-        cells = self._breakdowns(query, [key])
+        cells = self._breakdowns(query, [key], proceed)
         found: dict[str, list[int | None]] = {
             metric.key: [None] * len(period.buckets) for metric in metrics
         }
@@ -143,9 +153,14 @@ class SeriesReader:
                 found[metric.key][place] = value
         return found
 
-    def _breakdowns(self, query: SeriesQuery, keys: Iterable[str]) -> Breakdowns:
+    def _breakdowns(
+        self,
+        query: SeriesQuery,
+        keys: Iterable[str],
+        proceed: Callable[[], None] = lambda: None,
+    ) -> Breakdowns:
         subcounts = [self._subcounts[key] for key in keys]
-        return Breakdowns(self._aggregates, query, subcounts, self._small)
+        return Breakdowns(self._aggregates, query, subcounts, self._small, proceed)
 
     def _check(self, query: SeriesQuery) -> None:
         for key in query.metrics:

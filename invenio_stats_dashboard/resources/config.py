@@ -3,6 +3,8 @@
 
 """Configuration of the resource."""
 
+from functools import cached_property
+
 import marshmallow as ma
 from flask_resources import ResourceConfig
 from invenio_records_resources.services.base.config import ConfiguratorMixin, FromConfig
@@ -16,6 +18,7 @@ from .response_handlers import (
     FileHandler,
     StreamedHandler,
     TaggedHandler,
+    counter_headers,
     file_headers,
     series_headers,
 )
@@ -28,6 +31,7 @@ from .serializers.json import (
     SeriesJSONSerializer,
 )
 from .serializers.xlsx import SeriesXLSXSerializer
+from .temporary_files import TemporaryFiles
 
 API = "/api"
 """Path below which InvenioRDM serves all REST APIs."""
@@ -63,7 +67,7 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
         http.JSON: TaggedHandler(RecordsJSONSerializer(), headers=BY_CALLER)
     }
     counter_handlers = {
-        http.JSON: StreamedHandler(CounterJSONSerializer(), headers=BY_CALLER)
+        http.JSON: StreamedHandler(CounterJSONSerializer(), headers=counter_headers)
     }
     openapi_handlers = {
         http.JSON: CompressedHandler(
@@ -74,6 +78,8 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
     site_api_url = FromConfig("SITE_API_URL", default=API)
     cache_seconds = FromConfig("STATS_DASHBOARD_CACHE_SECONDS")
     min_visitors = FromConfig("STATS_DASHBOARD_MIN_VISITORS")
+    file_values_guest = FromConfig("STATS_DASHBOARD_FILE_VALUES_GUEST")
+    file_values_user = FromConfig("STATS_DASHBOARD_FILE_VALUES_USER")
     counter_events_guest = FromConfig("STATS_DASHBOARD_COUNTER_EVENTS_GUEST")
     counter_events_user = FromConfig("STATS_DASHBOARD_COUNTER_EVENTS_USER")
 
@@ -81,6 +87,11 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
     def limits(self) -> QueryLimits:
         """Return the limits of a query."""
         return QueryLimits.of(self._app.config)
+
+    @cached_property
+    def temporary_files(self) -> TemporaryFiles:
+        """Return the temporary files of this process."""
+        return TemporaryFiles(self._app.config)
 
     def path(self, route: str, pid_value: str = "") -> str:
         """Return the path of a route on the site.

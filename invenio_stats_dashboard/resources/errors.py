@@ -18,6 +18,8 @@ from ..errors import (
     StatsDashboardError,
     UsageError,
 )
+from .client_connection import ClientLeftError
+from .temporary_files import TooManyFilesError
 
 RETRY_SECONDS = 60
 
@@ -49,6 +51,15 @@ class ServiceUnavailable(NotCached):
         ]
 
 
+class Busy(ServiceUnavailable):
+    """The process that received the request creates other workbooks."""
+
+    description = (
+        "The server is creating other workbooks. Try again in a minute, or use "
+        "format=csv."
+    )
+
+
 def _unavailable(error: Exception) -> ServiceUnavailable:
     # only operators may see messages of OpenSearch and the database
     logger.error("statistics cannot be read: %s", error, exc_info=error)
@@ -66,6 +77,9 @@ ERROR_HANDLERS: dict[type[Exception], Callable[..., Any]] = {
     NotReadableError: _refused(404),
     GlobalNotReadableError: _refused(403),
     UsageError: _refused(400),
+    TooManyFilesError: create_error_handler(lambda error: Busy()),
+    # the code that nginx logs; nobody receives this response
+    ClientLeftError: _refused(499),
     StatsDashboardError: create_error_handler(_unavailable),
     OpenSearchException: create_error_handler(_unavailable),
     exc.OperationalError: create_error_handler(_unavailable),

@@ -129,7 +129,7 @@ def series_query(
         today: the current UTC day.
         first_day: returns the first day that has numbers, or None; called only if the
             range depends on it.
-        file: the result is a file, whose size has no limit.
+        file: the result is a file, which has another limit.
 
     Raises:
         ValidationError: the query cannot be executed, or is too large.
@@ -327,7 +327,7 @@ def _check_cells(top: int | None, limits: QueryLimits) -> None:
         refuse(
             "top",
             f"JSON returns at most {limits.cells} values of a breakdown. Use a smaller "
-            "top, or format=csv, which has no limit.",
+            "top, or format=csv, which lists all values.",
         )
 
 
@@ -341,7 +341,7 @@ def _check_size(query: SeriesQuery, limits: QueryLimits) -> None:
             "metrics",
             f"The result could have {series} series; JSON returns at most "
             f"{limits.series}. Use fewer metrics or breakdowns, a smaller top, or "
-            "format=csv, which has no limit.",
+            "format=csv, which has another limit.",
         )
     periods, first, last = 2 if query.compare else 1, query.first, query.last
     values = series * periods * len(buckets(first, last, query.interval))
@@ -350,5 +350,5 @@ def _check_size(query: SeriesQuery, limits: QueryLimits) -> None:
             "interval",
             f"The result could have {values} numbers; JSON returns at most "
             f"{limits.values}. Use a longer interval, a shorter range, fewer metrics, "
-            "a smaller top, or format=csv, which has no limit.",
+            "a smaller top, or format=csv, which has another limit.",
         )

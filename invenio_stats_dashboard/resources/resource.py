@@ -25,6 +25,8 @@ from ..errors import TooManyEventsError
 from ..queries.query import SeriesQuery
 from ..version import __version__
 from . import http
+from .client_connection import ClientConnection
+from .file_limits import FileLimit
 from .labels import AnswerLabels
 from .openapi import description
 from .query_parser import (
@@ -34,7 +36,7 @@ from .query_parser import (
     series_query,
     without_empty_start,
 )
-from .response_handlers import CounterContent, RecordsContent, SeriesContent
+from .response_handlers import BY_CALLER, CounterContent, RecordsContent, SeriesContent
 from .schema import site_languages
 
 if TYPE_CHECKING:
@@ -92,6 +94,9 @@ class CommunityStatsResource(Resource):
         item = self._item()
         requested = self._query(item)
         query = self._to_read(item, requested)
+        limit = self._file_limit()
+        if resource_requestctx.accept_mimetype != http.JSON:
+            limit.check(query)
         language = arguments.get("lang") or str(get_locale())
         headers = http.caching(
             self._tag(item, requested, language),
@@ -101,7 +106,15 @@ class CommunityStatsResource(Resource):
         )
         labels = AnswerLabels(self.service, language)
         content = SeriesContent(
-            item, query, requested.first, labels, self._links(), headers
+            item,
+            query,
+            requested.first,
+            labels,
+            self._links(),
+            headers,
+            limit,
+            ClientConnection(request.environ),
+            self.config.temporary_files,
         )
         return content, 200
 
@@ -141,8 +154,9 @@ class CommunityStatsResource(Resource):
         item = self._item()
         if month > _now().date():
             refuse("month", f"{month:%Y-%m} is in the future.")
-        is_user = authenticated_user in g.identity.provides
-        return CounterContent(partial(self._counter_report, item, month, is_user)), 200
+        count = partial(self._counter_report, item, month, _is_user())
+        headers = {**BY_CALLER, "ETag": self._counter_tag(item, month)}
+        return CounterContent(count, headers), 200
 
     @http.negotiated(from_conf("openapi_handlers"))
     @response_handler()
@@ -167,7 +181,9 @@ class CommunityStatsResource(Resource):
         config = self.config
         most = config.counter_events_user if is_user else config.counter_events_guest
         try:
-            return item.counter_report(f"{month:%Y-%m}", most=most)
+            return item.counter_report(
+                f"{month:%Y-%m}", most=most, shared=config.cache_seconds > 0
+            )
         except TooManyEventsError as error:
             log_in = "" if is_user else " for users who are not logged in"
             refuse(
@@ -175,6 +191,13 @@ class CommunityStatsResource(Resource):
                 f"{error}{log_in}. Ask the operators of the site to create the report "
                 "with `invenio community-stats counter-report`.",
             )
+
+    def _file_limit(self) -> FileLimit:
+        """Return the limit of the caller's files."""
+        config = self.config
+        return FileLimit.of(
+            config.file_values_guest, config.file_values_user, _is_user()
+        )
 
     def _query(self, item: "CommunityStatsItem") -> SeriesQuery:
         """Return the query that the parameters describe."""
@@ -213,6 +236,23 @@ class CommunityStatsResource(Resource):
             self.config.min_visitors,
         )
 
+    def _counter_tag(self, item: "CommunityStatsItem", month: date) -> str:
+        """Return the entity tag of a COUNTER report.
+
+        Titles depend on the records, and on what the caller may see of them.
+        """
+        return http.etag(
+            __version__,
+            item.subject,
+            month,
+            resource_requestctx.accept_mimetype,
+            item.events_version(f"{month:%Y-%m}"),
+            self.service.records_version(),
+            f"{_now():%Y-%m-%dT%H}",
+            self.config.min_visitors,
+            sorted(map(repr, g.identity.provides)),
+        )
+
     def _links(self) -> dict[str, str]:
         """Return the URLs of this result, by format."""
         return {"self": self._link()} | {
@@ -230,6 +270,11 @@ class CommunityStatsResource(Resource):
             arguments.append(("format", form))
         query = f"?{urlencode(arguments)}" if arguments else ""
         return f"{self.config.site_api_url}{request.path}{query}"
+
+
+def _is_user() -> bool:
+    """Return whether the caller is logged in or sends a token."""
+    return authenticated_user in g.identity.provides
 
 
 def _now() -> datetime:

@@ -3,7 +3,7 @@
 
 """Response handlers: send what a serializer returns, with headers and compression."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,12 @@ from flask_resources import ResponseHandler, resource_requestctx
 from werkzeug.wsgi import wrap_file
 
 from ..permissions import Subject
-from ..queries.query import SeriesQuery
+from ..queries.query import SeriesQuery, SeriesRow
 from . import http
+from .client_connection import ClientConnection
+from .file_limits import FileLimit
 from .labels import AnswerLabels
+from .temporary_files import TemporaryFiles
 
 if TYPE_CHECKING:
     from ..reports.counter.assembly import CounterReport
@@ -43,6 +46,9 @@ class SeriesContent:
         labels: labels breakdowns and values.
         links: name -> URL.
         headers: of the response.
+        limit: of a file.
+        client: its connection; reading a file stops when it leaves.
+        temporary_files: of this process.
     """
 
     item: "CommunityStatsItem"
@@ -51,6 +57,19 @@ class SeriesContent:
     labels: AnswerLabels
     links: Mapping[str, str]
     headers: Mapping[str, str]
+    limit: FileLimit
+    client: ClientConnection
+    temporary_files: TemporaryFiles
+
+    def rows(self) -> Iterator[tuple[SeriesRow, str]]:
+        """Yield the rows of a file, with their labels.
+
+        Raises:
+            ClientLeftError: the client has closed the connection.
+            ValidationError: the file has too many values.
+        """
+        rows = self.item.series_rows(self.query, self.client.check)
+        return self.labels.rows(self.limit.counted(rows))
 
 
 @dataclass(frozen=True)
@@ -74,9 +93,18 @@ class CounterContent:
 
     Attributes:
         count: returns the report.
+        headers: of the response.
     """
 
     count: "Callable[[], CounterReport]"
+    headers: Mapping[str, str]
+
+
+def counter_headers(
+    content: CounterContent, code: int, many: bool = False
+) -> Mapping[str, str]:
+    """Return the headers of a response with a COUNTER report."""
+    return content.headers
 
 
 def series_headers(

@@ -15,6 +15,7 @@ from invenio_access.permissions import system_process
 from invenio_communities.proxies import current_communities
 from invenio_db import db
 from invenio_pidstore.errors import PIDDeletedError, PIDDoesNotExistError
+from invenio_rdm_records.proxies import current_rdm_records_service
 from invenio_records_resources.services import Service
 
 from ..aggregations.aggregate_removal import OwnIndex
@@ -39,8 +40,11 @@ from ..errors import (
 )
 from ..permissions import GLOBAL, Subject, guest_identity
 from ..queries import argument_parsing
+from ..queries.compute_once import ComputeOnce
+from ..queries.event_version import version_of
 from ..search.client import json_client, text_client
 from ..search.names import Names
+from ..search.seqno import positions_of_all
 from ..subcounts import Subcount
 from .aggregation import (
     aggregate,
@@ -95,6 +99,7 @@ class CommunityStatsService(Service):
         self.app, self.names = app, Names.of(app)
         self._reindexing, self._subcounts = reindexing, subcounts
         self._event_runs = CommunityEventRuns(app, subcounts)
+        self.compute_once = ComputeOnce()
 
     @property
     def subcounts(self) -> Mapping[str, Subcount]:
@@ -178,6 +183,16 @@ class CommunityStatsService(Service):
     def readers(self) -> SeriesReaders:
         """Return the readers of series, which check no permission; created once."""
         return SeriesReaders(self.app, self.subcounts)
+
+    def records_version(self) -> str:
+        """Return a text that changes with each change of the index of records.
+
+        Raises:
+            OpenSearchException: the cluster does not answer.
+        """
+        alias = current_rdm_records_service.record_cls.index.search_alias
+        name, client = f"{self.names.prefix}{alias}", json_client(self.app, timeout=60)
+        return version_of(positions_of_all(client, name))
 
     def labels(
         self,

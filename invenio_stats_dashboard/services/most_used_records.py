@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-import xxhash
 from flask import Flask
 from flask_principal import Identity
 from invenio_records_resources.services.base.results import ServiceListResult
@@ -17,7 +16,9 @@ from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
 from ..queries import argument_parsing, visible_records
 from ..queries.caching import cache, cached
+from ..queries.compute_once import ComputeOnce
 from ..queries.event_filters import of_community
+from ..queries.event_version import EventMonths, digest
 from ..reports.top_records import TopRecordsReader, TopRecordsResult
 from ..search.client import json_client
 from ..search.names import Names
@@ -100,11 +101,12 @@ def most_used_records(
     end_date: str | date | None = None,
     size: int = 10,
     seconds: int = 0,
+    once: ComputeOnce | None = None,
 ) -> MostUsedRecords:
     """Return the most used records; see ``CommunityStatsItem.most_used_records``.
 
     The community is a UUID, or ``global``; it is not checked whether the identity may
-    read its statistics.
+    read its statistics. ``once`` shares the count with other requests.
     """
     argument_parsing.one_of(by, _EVENT_TYPES, "by")
     argument_parsing.one_of(of, _FIELDS, "of")
@@ -114,32 +116,53 @@ def most_used_records(
     event_type, (field, key) = _EVENT_TYPES[by], _FIELDS[of]
     found = TopRecordsResult([], 0)
     if only := queries(app).get(event_type):  # a site may not have such events
-        alias = Names.of(app).events_alias(event_type)
+        client, names = json_client(app, timeout=60), Names.of(app)
+        alias = names.events_alias(event_type)
         query = of_community(only, community, first, last)
-        reader = TopRecordsReader(json_client(app, timeout=60), alias, query, field)
-        found = _read(reader, f"{alias}:{field}:{query}", size, seconds)
+        reader = TopRecordsReader(client, alias, query, field)
+        months = EventMonths(client, names, [event_type], first, last)
+        question = digest(alias, field, query)
+        found = _read(reader, months, question, size, seconds, once or ComputeOnce())
     rows = tuple(_rows(found.counts, key, identity))
     return MostUsedRecords(community, first, last, by, of, found.total, rows)
 
 
 def _read(
-    reader: TopRecordsReader, question: str, size: int, seconds: int
+    reader: TopRecordsReader,
+    months: EventMonths,
+    question: str,
+    size: int,
+    seconds: int,
+    once: ComputeOnce,
 ) -> TopRecordsResult:
-    """Return the numbers, which are the same for all callers, cached if allowed.
+    """Return the numbers, which are the same for all callers.
 
-    The longest list is cached, and serves all sizes: otherwise a caller could have the
-    same events counted a hundred times.
+    They are counted once for each version of the events. The longest list is counted,
+    and serves all sizes: otherwise a caller could have the same events counted a hundred
+    times. The version itself is read again after some seconds, since that of the current
+    month changes all the time.
     """
+    key = f"stats-dashboard-top-records:{question}"
     if not seconds:
-        return reader.read(size)
-    digest = xxhash.xxh3_128_hexdigest(question.encode())
-    key = f"stats-dashboard-top-records:{digest}"
-    if stored := cached({key: key}):
-        counts, total = stored[key]
-        return TopRecordsResult([(id, count) for id, count in counts[:size]], total)
-    found = reader.read(LARGEST)
-    cache({key: (found.counts, found.total)}, seconds)
-    return TopRecordsResult(found.counts[:size], found.total)
+        return once.answer(f"{key}:{size}", lambda: reader.read(size), 0)
+
+    def count() -> tuple[list[tuple[str, int]], int]:
+        months.refresh()
+        found = reader.read(LARGEST)
+        return found.counts, found.total
+
+    counts, total = once.answer(f"{key}:{_version(months, seconds)}", count)
+    return TopRecordsResult([(id, count) for id, count in counts[:size]], total)
+
+
+def _version(months: EventMonths, seconds: int) -> str:
+    """Return the version of the events, which may be some seconds old."""
+    key = f"stats-dashboard-events-version:{months.key}"
+    found: dict[str, str] = cached({key: key})
+    if not found:
+        found = {key: months.version()}
+        cache(found, seconds)
+    return found[key]
 
 
 def _rows(

@@ -16,8 +16,10 @@ from invenio_records_resources.services.base.results import (
 
 from ..aggregations.daily_documents import StoredDays
 from ..aggregations.runner import check_families
+from ..aggregations.usage.event_filter import queries
 from ..permissions import Subject, guest_identity
 from ..queries import argument_parsing
+from ..queries.event_version import EventMonths
 from ..queries.freshness import Freshness
 from ..queries.query import SeriesQuery, SeriesResult, SeriesRow
 from ..search.client import json_client, text_client
@@ -115,7 +117,9 @@ class CommunityStatsItem(ServiceItemResult):
         """
         return self._service.readers.series.read(self._own(query))
 
-    def series_rows(self, query: SeriesQuery) -> Iterator[SeriesRow]:
+    def series_rows(
+        self, query: SeriesQuery, proceed: Callable[[], None] = lambda: None
+    ) -> Iterator[SeriesRow]:
         """Return the result of a query as rows of a table, one at a time.
 
         The numbers are those of :meth:`series`. With ``top=None`` only the values of
@@ -123,6 +127,8 @@ class CommunityStatsItem(ServiceItemResult):
 
         Args:
             query: the query.
+            proceed: called before the breakdowns of each interval are read; it may
+                raise an exception, which ends the reading.
 
         Returns:
             Rows by interval, totals first; the range first, then the range that it is
@@ -133,7 +139,7 @@ class CommunityStatsItem(ServiceItemResult):
             SearchUnavailableError: OpenSearch accepted no requests for some seconds;
                 can be raised after some rows.
         """
-        return self._service.readers.series.rows(self._own(query))
+        return self._service.readers.series.rows(self._own(query), proceed)
 
     def documents(
         self,
@@ -203,8 +209,8 @@ class CommunityStatsItem(ServiceItemResult):
                 last one by default.
             end_date: last day, inclusive; today by default.
             size: number of rows, 1 to 100, at most.
-            seconds: for which the site may cache the numbers, but not the titles; 0
-                counts now.
+            seconds: for which the numbers may be old. They are cached for each version
+                of the events, without titles; 0 counts now.
 
         Raises:
             UsageError: an argument is invalid.
@@ -220,6 +226,7 @@ class CommunityStatsItem(ServiceItemResult):
             end_date,
             size,
             seconds,
+            self._service.compute_once,
         )
 
     def counter_report(
@@ -230,6 +237,7 @@ class CommunityStatsItem(ServiceItemResult):
         hidden: bool = False,
         most: int | None = None,
         public: bool = False,
+        shared: bool = False,
     ) -> "CounterReport":
         """Return the COUNTER dataset report of a month.
 
@@ -246,6 +254,8 @@ class CommunityStatsItem(ServiceItemResult):
             most: maximum number of events to count; None without a limit.
             public: name only records that everyone may see; by default those that the
                 identity may see.
+            shared: count an ended month once for each version of its events, and share
+                the counts with other requests through the site's cache.
 
         Returns:
             Its header, and an iterator that creates the datasets.
@@ -268,7 +278,24 @@ class CommunityStatsItem(ServiceItemResult):
             waiting,
             hidden,
             most,
+            once=self._service.compute_once if shared else None,
         )
+
+    def events_version(self, month: str) -> str:
+        """Return a text that changes whenever the usage events of a month do.
+
+        Args:
+            month: ``YYYY-MM``.
+
+        Raises:
+            UsageError: the month is malformed or in the future.
+            OpenSearchException: the cluster does not answer.
+        """
+        first, last, _ = argument_parsing.month(month, None)
+        service = self._service
+        client = json_client(service.app, timeout=60)
+        types = queries(service.app)
+        return EventMonths(client, service.names, types, first, last).version()
 
     def _own(self, query: SeriesQuery) -> SeriesQuery:
         """Return a query that is about this community.

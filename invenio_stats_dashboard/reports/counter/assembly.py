@@ -19,12 +19,15 @@ from ...aggregations.usage.event_filter import queries
 from ...community_events.documents import GLOBAL
 from ...errors import TooManyEventsError
 from ...queries import argument_parsing, visible_records
+from ...queries.compute_once import ComputeOnce
+from ...queries.event_version import EventMonths, digest
 from ...queries.suppression import VARIABLE as MIN_VISITORS
 from ...search.client import json_client, text_client
 from ...search.names import STOCK_EVENTS, Names
 from ...usage_events.indexer import double_click_window
 from . import report
 from .events import CountedEvents
+from .stored_counts import StoredCounts, packed, unpacked
 from .usage import UseCounts
 
 _REQUEST = "download"
@@ -81,6 +84,7 @@ def counter_report(
     hidden: bool = False,
     most: int | None = None,
     today: date | None = None,
+    once: ComputeOnce | None = None,
 ) -> CounterReport:
     """Return a report; see ``CommunityStatsItem.counter_report``.
 
@@ -95,6 +99,7 @@ def counter_report(
         hidden: include records that the caller may not see, without a title.
         most: maximum number of events to count; None without a limit.
         today: the current UTC day; None to read the clock.
+        once: shares the counts of an ended month with other requests; None to count.
 
     Raises:
         TooManyEventsError: there are more than ``most`` events.
@@ -113,13 +118,15 @@ def counter_report(
             f"{month} has {found:,} events; the maximum for a report on request is "
             f"{most:,}"
         )
-    counts, number = UseCounts(), 0
-    indices = events.indices(month)
-    days = _days(first, last) if indices else []
-    for done, day in enumerate(days, 1):
-        pages = ((kind == _REQUEST, page) for kind, page in events.day(indices, day))
-        number += counts.add_day(pages)
-        progress(ReportProgress(f"counted {day}", done, len(days), number))
+    to_count = _Month(events, community, month, first, last, progress)
+    counts: UseCounts | StoredCounts
+    if once is not None and has_ended:
+        months = EventMonths(client, Names.of(app), only, first, last)
+        counts = to_count.count_once(once, months, digest(community, only))
+        number, unattributed = counts.events, counts.unattributed
+    else:
+        counts, number = to_count.count()
+        unattributed = to_count.unattributed()
     countries = app.config[MIN_VISITORS] is None
     platform = str(app.config.get("THEME_SITENAME") or app.config["SITE_UI_URL"])
     header = report.header(
@@ -134,9 +141,7 @@ def counter_report(
                 kind: double_click_window(current_stats.events[STOCK_EVENTS[kind]])
                 for kind in only
             },
-            unattributed=(
-                0 if community == GLOBAL else events.unattributed(first, last)
-            ),
+            unattributed=unattributed,
             used=len(counts) > 0,
             hidden=hidden,
             countries=countries,
@@ -160,6 +165,48 @@ def counter_report(
             progress(ReportProgress("records written", done, len(counts), number))
 
     return CounterReport(header, len(counts), datasets())
+
+
+@dataclass(frozen=True)
+class _Month:
+    """A month of a community to count."""
+
+    events: CountedEvents
+    community: str
+    month: str
+    first: str
+    last: str
+    progress: Callable[[ReportProgress], None]
+
+    def count(self) -> tuple[UseCounts, int]:
+        """Return the counts, and the number of events."""
+        counts, number = UseCounts(), 0
+        indices = self.events.indices(self.month)
+        days = _days(self.first, self.last) if indices else []
+        for done, day in enumerate(days, 1):
+            found = self.events.day(indices, day)
+            pages = ((kind == _REQUEST, page) for kind, page in found)
+            number += counts.add_day(pages)
+            self.progress(ReportProgress(f"counted {day}", done, len(days), number))
+        return counts, number
+
+    def unattributed(self) -> int:
+        """Return the number of events whose communities are not known yet."""
+        if self.community == GLOBAL:
+            return 0
+        return self.events.unattributed(self.first, self.last)
+
+    def count_once(
+        self, once: ComputeOnce, months: EventMonths, question: str
+    ) -> StoredCounts:
+        """Return the counts, counted once for each version of the events."""
+
+        def count() -> bytes:
+            months.refresh()
+            return packed(*self.count(), self.unattributed())
+
+        key = f"stats-dashboard-counter:{months.key}:{question}:{months.version()}"
+        return unpacked(once.answer(key, count))
 
 
 def _known(

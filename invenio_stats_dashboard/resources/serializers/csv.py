@@ -49,8 +49,7 @@ class SeriesCSVSerializer(BaseSerializer):
 
     def serialize_object(self, obj: "SeriesContent") -> Iterator[bytes]:
         """Yield the table in pieces; see :func:`csv_pieces`."""
-        rows = obj.labels.rows(obj.item.series_rows(obj.query))
-        return csv_pieces(obj.item.subject, rows)
+        return csv_pieces(obj.item.subject, obj.rows())
 
 
 def harmless(text: str) -> str:

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
@@ -53,9 +54,10 @@ class SeriesXLSXSerializer(BaseSerializer):
         lines = cover_lines(
             obj.item.subject, query, obj.requested_first, metrics, fresh, labels
         )
-        with ExitStack() as stack:
-            file = stack.enter_context(TemporaryFile())
-            write_xlsx(file, lines, names, labels.rows(obj.item.series_rows(query)))
+        with obj.temporary_files.work_folder() as folder, ExitStack() as stack:
+            # it has no name, so it needs no removal, even while it is sent
+            file = stack.enter_context(TemporaryFile(dir=folder))
+            write_xlsx(file, lines, names, obj.rows(), folder=folder)
             stack.pop_all()  # the caller closes the file
             return file
 
@@ -66,8 +68,11 @@ def write_xlsx(
     names: Mapping[str | None, str],
     rows: Iterable[tuple[SeriesRow, str]],
     limit: int = ROWS,
+    folder: Path | None = None,
 ) -> None:
     """Write a workbook.
+
+    If it fails, it stops at once: only a complete workbook is put together.
 
     Args:
         file: open for writing.
@@ -75,23 +80,25 @@ def write_xlsx(
         names: breakdown -> name of its sheet; None -> name of the sheet of totals.
         rows: with their labels.
         limit: maximum number of rows of a sheet; further rows go to another sheet.
+        folder: for temporary files; None for that of the system.
     """
     from xlsxwriter import Workbook  # many processes never write a workbook
 
-    with Workbook(file, _OPTIONS) as book:
-        formats = {
-            "bold": book.add_format({"bold": True}),
-            "day": book.add_format({"num_format": "yyyy-mm-dd"}),
-            "wrap": book.add_format({"text_wrap": True, "valign": "top"}),
-        }
-        sheets = _Names()
-        _write_cover(book.add_worksheet(sheets.free(COVER)), cover, formats)
-        tables = {
-            key: _Table(book, sheets, name, formats, limit)
-            for key, name in names.items()
-        }
-        for row, label in rows:
-            tables[row.breakdown].add(row, label)
+    # its context manager would put together what an error has left incomplete
+    book = Workbook(file, {**_OPTIONS, "tmpdir": folder and str(folder)})
+    formats = {
+        "bold": book.add_format({"bold": True}),
+        "day": book.add_format({"num_format": "yyyy-mm-dd"}),
+        "wrap": book.add_format({"text_wrap": True, "valign": "top"}),
+    }
+    sheets = _Names()
+    _write_cover(book.add_worksheet(sheets.free(COVER)), cover, formats)
+    tables = {
+        key: _Table(book, sheets, name, formats, limit) for key, name in names.items()
+    }
+    for row, label in rows:
+        tables[row.breakdown].add(row, label)
+    book.close()
 
 
 def _write_cover(

@@ -188,6 +188,25 @@ def test_status_of_nothing_started_fails_and_says_so(home):
     assert done.stdout.count("not started") == 4
 
 
+@pytest.mark.system
+def test_status_does_not_take_the_service_of_another_clone_for_its_own(home):
+    native, other = {"SERVICES_FROM": "native"}, home / "other"
+    offset = free_offset()
+    ours = {**native, "SERVICES_PORT_OFFSET": str(offset)}
+    theirs = {**native, "SERVICES_PORT_OFFSET": str(offset + 10)}
+    try:
+        for folder, variables in ((home, ours), (other, theirs)):
+            done = call(folder, "up", "--only", "cache", **variables)
+            assert done.returncode == 0, done.stderr
+        assert call(home, "status", **ours).returncode == 0
+        mistaken = call(home, "status", **theirs)
+        assert mistaken.returncode == 1
+        assert "set SERVICES_PORT_OFFSET" in mistaken.stdout + mistaken.stderr
+    finally:
+        for folder, variables in ((home, ours), (other, theirs)):
+            call(folder, "down", **variables)
+
+
 def test_down_where_nothing_was_started_succeeds(home):
     assert call(home, "down").returncode == 0
 

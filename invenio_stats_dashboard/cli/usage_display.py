@@ -285,7 +285,7 @@ def print_status(status: MigrationStatus) -> None:
         if month.not_enriched:
             out.print(
                 f"{month.month} {month.event_type}: {month.not_enriched:,} events are "
-                "not enriched."
+                "not enriched yet; a scheduled task enriches them."
             )
         if month.error and month.retry:
             out.print(f"  Try again: {month.retry}")

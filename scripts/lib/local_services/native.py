@@ -107,7 +107,7 @@ class NativeService(ABC):
                 folder=self.folder,
             )
         else:
-            self._check_same_port()
+            self.check_same_port()
         return self.wait()
 
     def check_ports(self) -> None:
@@ -119,12 +119,18 @@ class NativeService(ABC):
         for port, variable in self.used_ports().items():
             check_free(port, self.label, variable)
 
-    def _check_same_port(self) -> None:
+    def check_same_port(self) -> None:
+        """Check that a running process uses the port of the current settings.
+
+        Raises:
+            ServicesError: it was started with another port.
+        """
         port_file = self.pid_file.with_name(f"{self.pid_file.name}-port")
         if port_file.exists() and int(port_file.read_text()) != self.port:
             raise ServicesError(
                 f"{self.label} runs on port {port_file.read_text()}, not on {self.port}:"
-                f" unset {self.port_variable} or run `scripts/services down` first."
+                f" set SERVICES_PORT_OFFSET or {self.port_variable} as when it was "
+                "started, or run `scripts/services down` first."
             )
 
     def wait(self) -> str:

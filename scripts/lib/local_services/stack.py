@@ -290,8 +290,9 @@ def _report_native(service: NativeService) -> Report:
         return Report(name, "native", service.address, False, "", None, reason)
     version = reason = ""
     try:
+        service.check_same_port()  # otherwise another clone's service would answer
         version = service.probe()
-    except NoAnswer as error:
+    except (NoAnswer, ServicesError) as error:
         reason = str(error)
     return Report(
         name, "native", service.address, not reason, version, process.pid, reason

@@ -24,6 +24,9 @@ from .output import console
 _EVERY = 10.0
 _BAR = 20
 _SHORTEST_BAR = 6
+_WIDE = 100
+"""Columns of a terminal that has room for whole bars."""
+
 _STATES = {
     "done": "green",
     "enriched": "green",
@@ -264,12 +267,13 @@ def print_status(status: MigrationStatus) -> None:
     table = Table(
         "month", "type", "state", "", "%", "events", "copied", "rate", "left", box=None
     )
+    size = _BAR if out.width >= _WIDE else _SHORTEST_BAR
     for month in status.months:
         table.add_row(
             month.month,
             month.event_type,
             _state(month.state),
-            bar(month.percent) if month.state != "enriched" else "",
+            bar(month.percent, size) if month.state != "enriched" else "",
             f"{month.percent:.0f}" if month.state != "enriched" else "",
             f"{month.events:,}",
             f"{month.copied:,}" if month.copied else "",

@@ -42,7 +42,7 @@ def test_only_who_can_read_the_community_gets_its_numbers(who, community, part, 
         if who in MAY[community]:
             assert answer.status_code == 200, answer.data
             continue
-        # not to be told from one that does not exist
+        # looks like one that does not exist
         unknown = http.get("/stats-dashboard/communities/never-was" + part)
         assert answer.status_code == unknown.status_code == 404
         assert answer.data == unknown.data

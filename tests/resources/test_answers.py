@@ -69,12 +69,12 @@ def test_a_breakdown_has_the_cells_of_the_reference(breakdown, site, anyone, com
     found = get(anyone, path, breakdown=breakdown, range="5y", top=1000)
     for metric in ("views", "downloads"):
         wanted = cells(site, id_, metric, breakdown, found["from"], found["to"])
-        told = {
+        values = {
             s["id"]: s["total"]
             for s in found["series"]
             if s["breakdown"] == breakdown and s["metric"] == metric and s["total"]
         }
-        assert told == wanted and wanted
+        assert values == wanted and wanted
     about = found["breakdowns"][breakdown]
     assert about["listed"] == about["values"] >= len(wanted)
     assert about["label"]

@@ -89,8 +89,8 @@ def of_xlsx(data, keys):
     return found
 
 
-def told(found):
-    """Return what a file tells: a cell has no line where it has nothing."""
+def lines_of_file(found):
+    """Return the values that a file lists: it omits values of a breakdown that are 0."""
     return {k: v for k, v in found.items() if k[2] is None or v}
 
 
@@ -98,13 +98,13 @@ def told(found):
 def test_json_csv_and_xlsx_hold_the_same_numbers(query, path, anyone):
     answer = anyone.get(path, query_string=query)
     assert answer.status_code == 200, answer.data
-    wanted = told(of_json(answer.json))
+    wanted = lines_of_file(of_json(answer.json))
     assert any(wanted.values())
     table = anyone.get(path, query_string=query | {"format": "csv"})
-    assert told(of_csv(table.data)) == wanted
+    assert lines_of_file(of_csv(table.data)) == wanted
     book = anyone.get(path, query_string=query | {"format": "xlsx"})
     keys = list(answer.json["breakdowns"])
-    assert told(of_xlsx(book.data, keys)) == wanted
+    assert lines_of_file(of_xlsx(book.data, keys)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_no_text_is_a_formula(path, anyone):
     for sheet in sheets:
         assert b"<f" not in sheet and b"hyperlink" not in sheet
     book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    told = {row[3] for row in book.get_sheet_by_name("Subjects").to_python()}
-    assert {"=1+1", "@SUM(A1)", "-1"} <= told
+    labels = {row[3] for row in book.get_sheet_by_name("Subjects").to_python()}
+    assert {"=1+1", "@SUM(A1)", "-1"} <= labels
 
 
 def test_a_negative_number_is_a_number():

@@ -145,8 +145,8 @@ def test_limits_are_configurable(
     variable, value, query, sentence, site, anyone, monkeypatch
 ):
     monkeypatch.setitem(site.app.config, variable, value)
-    (told,) = refused(anyone, site, query).values()
-    assert sentence in told
+    (reason,) = refused(anyone, site, query).values()
+    assert sentence in reason
 
 
 def test_a_range_of_all_is_cut_to_the_limit(site, anyone, monkeypatch):

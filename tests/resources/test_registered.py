@@ -51,8 +51,8 @@ def test_a_query_gives_what_the_reference_counts(stat, community, site, anyone):
         if expected := wanted.get((id_, document[field])):
             document.pop("updated_timestamp")
             cells = document.pop("subcounts")
-            for key, told in expected["subcounts"].items():
-                assert cells[key] == told
+            for key, values in expected["subcounts"].items():
+                assert cells[key] == values
             assert document == {k: v for k, v in expected.items() if k != "subcounts"}
             compared += 1
     assert compared or "published" in stat

@@ -48,7 +48,11 @@ def prompt_connection(celery: "Celery") -> "Connection":
     given = celery.connection_for_write(connect_timeout=SECONDS)
     names = _TIMEOUTS.get(given.transport.driver_type, ())
     site = celery.conf.broker_transport_options or {}
-    options = {name: SECONDS for name in names if name not in site}
+    options: dict[str, float | bool] = dict.fromkeys(names, SECONDS)
+    if given.transport.driver_type == "amqp":
+        # A message that is written to a dead connection would be lost without an error.
+        options["confirm_publish"] = True
+    options = {name: value for name, value in options.items() if name not in site}
     return celery.connection_for_write(
         connect_timeout=SECONDS, transport_options=options
     )

@@ -15,7 +15,6 @@ from kombu.exceptions import KombuError
 from opensearchpy.exceptions import OpenSearchException
 
 from .broker import prompt_connection, prompt_producer
-from .community_events import change_queue
 from .community_events.change_queue import ChangeQueue
 from .community_events.membership_changes import MembershipChanges
 from .errors import (
@@ -83,18 +82,22 @@ def capture_community_changes(self: Task) -> None:
     """Write community events of all records whose changes of membership wait.
 
     If that fails, each message gets a task of its own, which is repeated: a change that
-    cannot be captured does not delay others.
+    cannot be captured does not delay others. The same applies to messages that a
+    process had taken when it died.
 
     Args:
         self: the task.
     """
     service = current_stats_dashboard.community_stats_service
     connection = prompt_connection(self.app)
-    with _change_queue().batch(connection) as messages:
+    report = None
+    with _change_queue().batch(connection) as batch:
+        messages = batch.messages
         if not messages:
             return
         try:
-            report = service.capture(*messages)
+            if not batch.was_delivered:
+                report = service.capture(*messages)
         except NotReadyError:
             return  # the extension was disabled since
         except Exception as error:  # noqa: BLE001 - each is repeated by its own task
@@ -102,11 +105,12 @@ def capture_community_changes(self: Task) -> None:
                 "%d changes of memberships are captured one by one. %s",
                 *(len(messages), describe(error)),
             )
+        if report is None:
             for changes in messages:
                 _send(capture_changes_of_message, **asdict(changes))
-            return
-    _follow(self, report)
-    if len(messages) >= change_queue.MESSAGES:
+    if report is not None:
+        _follow(self, report)
+    if batch.is_full:
         _send(self)
 
 
@@ -232,10 +236,11 @@ def _pause(retries: int) -> float:
 @shared_task(ignore_result=True)
 def reconcile_community_events() -> None:
     """Find changes of memberships that live capture has missed."""
-    _log_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
-    # a worker that was killed may have left changes without a task
+    # A worker that was killed may have left changes without a task. They have dates
+    # that the reconciliation does not know.
     if not capture_community_changes.app.conf.task_always_eager:
         _send_later(capture_community_changes, 0)
+    _log_refused(current_stats_dashboard.community_stats_service.reconcile_if_due())
 
 
 def _log_refused(report: "BackfillReport | None") -> None:

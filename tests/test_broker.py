@@ -33,7 +33,8 @@ def test_a_silent_broker_is_given_up(app, silent, monkeypatch, url):
 
     def send():
         try:
-            tasks.send_capture(parent_ids=["nobody"])
+            with app.app_context():
+                tasks.send_capture(parent_ids=["nobody"])
         except OperationalError as error:
             errors.append(error)
 

@@ -12,6 +12,7 @@ changes a second lead to larger batches instead of a longer wait.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ MESSAGES = 500
 """Maximum number of messages in a batch."""
 
 SIZE = 2000
-"""Number of parents and communities that fill a batch."""
+"""Number of parents, communities and rows that fill a batch."""
 
 # A pooled connection may be stale, so one retry and no more.
 _RETRIES = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
@@ -43,6 +44,22 @@ class _DeclaredEachTime(Queue):
     """
 
     can_cache_declaration = False
+
+
+@dataclass(frozen=True)
+class ChangeBatch:
+    """Changes that wait.
+
+    Attributes:
+        messages: the changes of each message, oldest first.
+        is_full: whether more can wait.
+        was_delivered: whether the broker has delivered one of them before, to a process
+            that died or lost its connection.
+    """
+
+    messages: list[MembershipChanges]
+    is_full: bool
+    was_delivered: bool
 
 
 class ChangeQueue:
@@ -82,7 +99,7 @@ class ChangeQueue:
         )
 
     @contextmanager
-    def batch(self, connection: Connection) -> Iterator[list[MembershipChanges]]:
+    def batch(self, connection: Connection) -> Iterator[ChangeBatch]:
         """Yield the waiting changes, and remove them from the queue after the block.
 
         If the block raises an exception, or the process dies within it, the broker
@@ -92,16 +109,14 @@ class ChangeQueue:
             connection: to the site's broker, which nothing else uses. It is closed
                 after the block.
 
-        Yields:
-            The changes of each message, oldest first; empty if none wait.
-
         Raises:
             kombu.exceptions.OperationalError: the broker does not answer.
         """
         with connection:
-            connection.ensure_connection(max_retries=1, interval_start=0)
-            messages, changes = self._take(connection.default_channel)
-            yield changes
+            hosts = len(connection.alt or ())
+            connection.ensure_connection(max_retries=max(1, hosts), interval_start=0)
+            messages, batch = self._take(connection.default_channel)
+            yield batch
             try:
                 for message in messages:
                     message.ack()
@@ -109,7 +124,7 @@ class ChangeQueue:
                 # They are compared again, which writes nothing.
                 _logger.warning("Captured changes are delivered again: %s", error)
 
-    def _take(self, channel: Channel) -> tuple[list[Message], list[MembershipChanges]]:
+    def _take(self, channel: Channel) -> tuple[list[Message], ChangeBatch]:
         """Return the oldest messages, and the changes in them."""
         queue = self._queue(channel)
         queue.declare()
@@ -132,4 +147,7 @@ class ChangeQueue:
             messages.append(message)
             found.append(changes)
             size += len(changes.parent_ids) + len(changes.community_ids)
-        return messages, found
+            size += len(changes.rows)
+        is_full = len(messages) >= MESSAGES or size >= SIZE
+        again = any(message.delivery_info.get("redelivered") for message in messages)
+        return messages, ChangeBatch(found, is_full, again)

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch
 
+from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.names import Names
 from .membership_changes import MembershipChanges
@@ -85,8 +86,11 @@ class DeferredCaptures:
         Args:
             messages: the changes that live capture has noticed.
             reason: why they are deferred: :data:`NO_INDEX` or :data:`TIMEOUT`.
+
+        Raises:
+            StatsDashboardError: OpenSearch refuses them.
         """
-        self._write(
+        refused = self._write(
             _line({"index": {"_id": f"{KIND}-{secrets.token_hex(8)}"}})
             + _line(
                 {
@@ -98,6 +102,11 @@ class DeferredCaptures:
             )
             for changes in messages
         )
+        if refused:
+            raise StatsDashboardError(
+                f"Changes of memberships could not be deferred ({refused[0]}). Check "
+                f"the index {self._index}."
+            )
 
     def next_batch(
         self, reason: str = NO_INDEX, most: int = BATCH, before: str | None = None
@@ -148,9 +157,9 @@ class DeferredCaptures:
             _line({"update": {"_id": id_}}) + _line({"doc": left}) for id_ in batch.ids
         )
 
-    def _write(self, actions: Iterable[bytes]) -> None:
+    def _write(self, actions: Iterable[bytes]) -> list[bulk.Refusal]:
         """Send changes; a document that another process has removed needs none."""
-        bulk.write(self._client, self._index, list(actions), _LIMIT)
+        return bulk.write(self._client, self._index, list(actions), _LIMIT)
 
     def state(self) -> DeferredState:
         """Return the number of deferred captures, in one request."""

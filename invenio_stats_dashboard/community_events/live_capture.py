@@ -66,7 +66,12 @@ class LiveCapture:
         self._deferred, self._budget = deferred, budget
 
     def capture(self, messages: Sequence[MembershipChanges]) -> CaptureReport:
-        """Capture the changes of some messages together, or defer them one by one."""
+        """Capture the changes of some messages together, or defer them one by one.
+
+        Raises:
+            StatementTimeoutError: the database canceled a statement for several
+                messages; a single message is deferred.
+        """
         if not self._is_indexed():
             self._deferred.add(messages, NO_INDEX)
             try:
@@ -78,6 +83,8 @@ class LiveCapture:
         try:
             return CaptureReport(self._capture(MembershipChanges.together(messages)))
         except StatementTimeoutError as error:
+            if len(messages) > 1:
+                raise
             self._deferred.add(messages, TIMEOUT)
             _warn(error)
             return CaptureReport(deferred=True)

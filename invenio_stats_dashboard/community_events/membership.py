@@ -25,7 +25,12 @@ import sqlalchemy as sa
 from ..subcounts import Subcount
 from . import sql
 from .database import Database, PlanKind
-from .database_indexes import IndexStatus, index_statuses, require_indexes
+from .database_indexes import (
+    IndexStatus,
+    has_all_indexes,
+    index_statuses,
+    require_indexes,
+)
 from .ended_requests import (
     EndedRequests,
     Requests,
@@ -77,7 +82,7 @@ class MembershipReader:
         subcounts: Mapping[str, Subcount] | None = None,
         timeout: float = 600,
     ) -> None:
-        self.database = Database(engine, timeout)
+        self.database, self._engine = Database(engine, timeout), engine
         self.page_size = page_size
         self._decode: Callable[[str], Any] = (
             record_decoder(subcounts) if subcounts else msgspec.json.decode
@@ -124,6 +129,10 @@ class MembershipReader:
             return set()
         with self.database.transaction(PlanKind.LOOKUP) as connection:
             return parents_in(connection, community_ids)
+
+    def is_indexed(self) -> bool:
+        """Return whether the database has the indexes, so that look-ups scan no table."""
+        return has_all_indexes(self._engine)
 
     def changed_since(self, rows: Collection[RecordRow]) -> set[str]:
         """Return which memberships have changed since the rows were read.

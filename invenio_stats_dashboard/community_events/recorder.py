@@ -154,7 +154,6 @@ class Recorder:
         events = self._current(
             batch, [event for recid in recids for event in self._compared(batch, recid)]
         )
-        changed = {e.recid for e in events} | {f.recid for f in facts}
         refused: _Refused
         if dry_run:
             written, conflicts, refused = events, 0, []
@@ -174,8 +173,12 @@ class Recorder:
             events=len(written),
             facts=facts_count,
             conflicts=conflicts,
-            changed=len(changed),
-            refused=[f"{_id(document)}: {reason}" for document, reason in refused],
+            changed=len({e.recid for e in written} | {f.recid for f in facts}),
+            refused=list(
+                dict.fromkeys(
+                    f"{_id(document)}: {reason}" for document, reason in refused
+                )
+            ),
             lacking={document.recid for document, _ in refused},
             marks=batch.known,
             causes=_causes(written),
@@ -227,9 +230,11 @@ class Recorder:
             rows = [batch.rows[recid] for recid in sorted(written - batch.stale)]
             changed = self._database.changed_since(rows) | batch.stale
             batch.stale.clear()
-            if not changed:
+            # Without the indexes, reading them would scan tables once more; the next
+            # reconciliation compares them.
+            if not changed or not self._database.is_indexed():
                 break
-            written = set()
+            written, batch.now = set(), self._clock()
             events = []
             for row in self._database.rows(changed):
                 batch.rows[row.recid] = row

@@ -11,8 +11,12 @@ from ..queries.calendar import buckets
 from ..queries.query import SeriesQuery, SeriesRow
 from .query_parser import refuse
 
-VALUES_OF_ALL = 50
-"""Values of a breakdown that the estimate assumes for ``top=all``."""
+VALUES_OF_ALL = 1
+"""Values of a breakdown that the estimate assumes for ``top=all``.
+
+Their number is unknown before they are read, and most communities have few. A larger
+number would refuse files that are small; the limit also applies while a file is written.
+"""
 
 
 def estimated_values(query: SeriesQuery) -> int:

@@ -283,6 +283,8 @@ class CommunityStatsService(Service):
 
         Raises:
             NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
+            StatementTimeoutError: several messages need a statement that the database
+                cancels; each may succeed alone.
             DatabaseUnavailableError: the database does not answer.
             SearchUnavailableError: OpenSearch accepted no requests for too long.
             OpenSearchException: the cluster does not answer at the start.

@@ -4,6 +4,7 @@
 """A rolled-back change writes no event; concurrent changes are written once."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -307,9 +308,16 @@ def test_a_change_during_a_capture_is_in_the_timeline_afterwards(
     content.include_in_bulk([recid], community)
     messages = [MembershipChanges.of(message) for message in held.sent]
     del held.sent[:]
-    interrupt(EventStore, step, lambda: _change(change, recid, community))
+
+    def happen():
+        time.sleep(1.1)  # events have whole seconds
+        _change(change, recid, community)
+
+    interrupt(EventStore, step, happen)
     held.service.capture(*messages)
     assert held.kinds(recid, community) == ["added", "removed"]
+    added, removed = held.stored_events(recid, community)
+    assert removed["evidence"] != "now" and removed["event_date"] > added["event_date"]
     assert held.kinds(recid, "global")[0] == "added"
     assert held.service.reconcile_community_events().events == 0
 

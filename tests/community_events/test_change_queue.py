@@ -54,8 +54,8 @@ class Waiting:
 
     def taken(self):
         """Return the parents of each message of the next batch, after its capture."""
-        with self.batch() as messages:
-            return [changes.parent_ids for changes in messages]
+        with self.batch() as batch:
+            return [changes.parent_ids for changes in batch.messages]
 
 
 @pytest.fixture()
@@ -70,12 +70,13 @@ def waiting():
 def test_all_waiting_changes_are_one_batch(waiting):
     waiting.put({"parent_ids": ["a"], "rows": [ROW]}, {"community_ids": ["c"]})
     waiting.put({"parent_ids": ["b", "a"]})
-    with waiting.batch() as messages:
-        assert messages == [
+    with waiting.batch() as batch:
+        assert batch.messages == [
             MembershipChanges(("a",), rows=(tuple(ROW),)),
             MembershipChanges(community_ids=("c",)),
             MembershipChanges(("b", "a")),
         ]
+        assert not batch.is_full and not batch.was_delivered
     assert waiting.taken() == []
 
 
@@ -94,7 +95,9 @@ def test_a_batch_has_a_limited_size_and_the_next_has_the_rest(waiting, monkeypat
     monkeypatch.setattr(change_queue, "SIZE", 3)
     monkeypatch.setattr(change_queue, "MESSAGES", 9)
     waiting.put(*({"parent_ids": [f"{n}1", f"{n}2"]} for n in "abc"))
-    assert waiting.taken() == [("a1", "a2"), ("b1", "b2")]
+    with waiting.batch() as batch:
+        assert [changes.parent_ids[0] for changes in batch.messages] == ["a1", "b1"]
+        assert batch.is_full
     assert waiting.taken() == [("c1", "c2")]
 
 
@@ -105,7 +108,10 @@ def test_changes_remain_if_their_capture_ends_early(waiting, error):
     with pytest.raises(error), waiting.batch():
         assert waiting.taken() == []
         raise error
-    assert sorted(_soon(waiting, 2)) == [("a",), ("b",)]
+    batches = _soon(waiting, 2)
+    assert all(batch.was_delivered for batch in batches)
+    found = [changes.parent_ids for batch in batches for changes in batch.messages]
+    assert sorted(found) == [("a",), ("b",)]
 
 
 @pytest.mark.component
@@ -130,20 +136,24 @@ def test_unreadable_messages_are_removed_with_a_warning(waiting, caplog):
 def test_changes_are_delivered_again_if_the_connection_is_lost(waiting, caplog):
     waiting.put({"parent_ids": ["a"]})
     connection = Connection(waiting.url)
-    with waiting.queue.batch(connection) as messages:
-        assert len(messages) == 1
+    with waiting.queue.batch(connection) as batch:
+        assert len(batch.messages) == 1
         connection.default_channel.connection.transport.sock.shutdown(2)
     assert "delivered again" in caplog.text
-    assert _soon(waiting, 1) == [("a",)]
+    (batch,) = _soon(waiting, 1)
+    assert batch.was_delivered
 
 
 def _soon(waiting, number):
-    """Return the parents of some messages that the broker delivers again."""
-    found = []
+    """Return the batches of some messages that the broker delivers again."""
+    batches, messages = [], 0
     end = time.monotonic() + 30
-    while len(found) < number and time.monotonic() < end:
-        found += waiting.taken()
-    return found
+    while messages < number and time.monotonic() < end:
+        with waiting.batch() as batch:
+            messages += len(batch.messages)
+            if batch.messages:
+                batches.append(batch)
+    return batches
 
 
 # -- the tasks --------------------------------------------------------------------
@@ -225,19 +235,22 @@ def test_changes_remain_in_the_queue_if_no_tasks_can_be_sent(
         queue = ChangeQueue(site.changes)
         end, found = time.monotonic() + 30, []
         while len(found) < 2 and time.monotonic() < end:
-            with queue.batch(connection.clone()) as messages:
-                found += messages
+            with queue.batch(connection.clone()) as batch:
+                found += batch.messages
     assert len(found) == 2
 
 
 @pytest.mark.system
-def test_a_task_needs_no_connection_of_the_pool_of_celery(site, captured):
+def test_a_task_needs_no_connection_of_the_pool_of_celery(app, site, captured):
     _send(site, "bad")
     done, pool = [], current_celery.pool
     used = [pool.acquire(block=True) for _ in range(pool.limit)]
-    thread = threading.Thread(
-        target=lambda: done.append(tasks.capture_community_changes.apply()), daemon=True
-    )
+
+    def capture():
+        with app.app_context():
+            done.append(tasks.capture_community_changes.apply())
+
+    thread = threading.Thread(target=capture, daemon=True)
     thread.start()
     thread.join(60)
     for connection in used:
@@ -250,3 +263,26 @@ def test_the_task_of_one_message_is_repeated_alone(site, captured):
     done = tasks.capture_changes_of_message.apply(kwargs={"parent_ids": ["bad"]})
     assert isinstance(done.result, SearchUnavailableError)
     assert captured == [["bad"]]
+
+
+@pytest.mark.system
+def test_messages_of_a_process_that_died_are_divided_before_they_are_captured(
+    site, captured
+):
+    _send(site, "a", "b")
+    taken = ChangeQueue(site.changes).batch(Connection(site._broker))
+    with pytest.raises(LostError), taken as batch:
+        assert len(batch.messages) == 2
+        raise LostError
+    end = time.monotonic() + 30
+    while waiting_tasks(site) < 4 and time.monotonic() < end:
+        tasks.capture_community_changes.apply(throw=True)
+    assert captured == []
+    assert delete_queue(site.changes) == 0
+
+
+def waiting_tasks(site):
+    """Return the number of tasks that wait."""
+    with Connection(site._broker) as connection:
+        queue = connection.default_channel.queue_declare(site.queue, passive=True)
+        return queue.message_count

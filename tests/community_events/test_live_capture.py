@@ -238,6 +238,23 @@ def test_only_one_of_many_processes_may_scan(fresh, client, names):
     assert scheduled.count(True) == 1
 
 
+def test_a_message_that_takes_too_long_does_not_defer_others(fresh, client, names):
+    def cancel(_):
+        raise StatementTimeoutError("The database canceled a statement.")
+
+    deferred = DeferredCaptures(client, names)
+    live = LiveCapture(
+        cancel, cancel, lambda: True, deferred, _budget(client, names, 6)
+    )
+    messages = [MembershipChanges(("a",)), MembershipChanges(("b",))]
+    with pytest.raises(StatementTimeoutError):
+        live.capture(messages)
+    for message in messages:
+        assert live.capture([message]).deferred
+    client.indices.refresh(index=names.reindexing)
+    assert deferred.state().timed_out == 2
+
+
 def test_a_batch_that_nobody_ran_is_scheduled_again(fresh, client, names):
     clock = [1_000_000.0]
     budget = ScanBudget(client, names, per_minute=6, clock=lambda: clock[0])
@@ -542,7 +559,7 @@ def test_changes_are_stored_once_although_their_batch_fails(service, client, nam
         raise SearchUnavailableError("OpenSearch accepts no requests.")
 
     live = LiveCapture(capture, capture, lambda: False, deferred, _Budget())
-    report = live.capture(*_parents(1))
+    report = live.capture(_parents(1))
     assert report.deferred and report.next_batch == 10
     assert len(deferred.next_batch().ids) == 1
     # the task of the batch fails, and is tried again

@@ -131,7 +131,7 @@ def test_changes_that_wait_together_are_one_capture(capturing, monkeypatch):
     def requests(changes):
         with prompt_producer(task.app) as producer:
             for each in changes:
-                tasks._change_queue(task).put(producer, each)
+                tasks._change_queue().put(producer, each)
         with counted_requests(monkeypatch) as counts:
             task.apply(throw=True)
         return counts

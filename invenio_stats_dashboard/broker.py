@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SECONDS = 3
 """How long to wait for each answer of the broker."""
 
+RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+"""For messages: a pooled connection may be stale, so one retry and no more."""
+
 _TIMEOUTS = {
     "amqp": ("read_timeout", "write_timeout"),
     "redis": ("socket_timeout", "socket_connect_timeout"),

@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from kombu.exceptions import KombuError
 from opensearchpy.exceptions import OpenSearchException
 
-from .broker import prompt_connection, prompt_producer
+from .broker import RETRY_POLICY, prompt_connection, prompt_producer
 from .community_events.change_queue import ChangeQueue
 from .community_events.membership_changes import MembershipChanges
 from .errors import (
@@ -191,7 +191,7 @@ def send_capture(**arguments: Any) -> None:
     with prompt_producer(task.app) as producer:
         _change_queue().put(producer, arguments)
         # on the same channel, so that the task does not overtake the change
-        task.apply_async(producer=producer, retry_policy=_RETRIES)
+        task.apply_async(producer=producer, retry_policy=RETRY_POLICY)
 
 
 def _change_queue() -> ChangeQueue:
@@ -208,7 +208,7 @@ def _send(task: Task, **arguments: Any) -> None:
         task.apply_async(
             kwargs=arguments,
             producer=producer,
-            retry_policy=_RETRIES,
+            retry_policy=RETRY_POLICY,
         )
 
 
@@ -354,9 +354,6 @@ FIRST_PAUSE = 5.0
 
 _TRIES = 100
 """Retries of a capture, about a day; later the reconciliation finds the change."""
-
-_RETRIES = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
-"""A pooled connection may be stale, so one retry and no more."""
 
 
 BEAT_SCHEDULE: dict[str, BeatEntry] = {

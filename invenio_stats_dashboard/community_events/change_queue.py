@@ -23,6 +23,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.message import Message
 from kombu.messaging import Producer
 
+from ..broker import RETRY_POLICY
 from .membership_changes import MembershipChanges
 
 _logger = logging.getLogger(__name__)
@@ -32,9 +33,6 @@ MESSAGES = 500
 
 SIZE = 2000
 """Number of parents, communities and rows that fill a batch."""
-
-# A pooled connection may be stale, so one retry and no more.
-_RETRIES = {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
 
 class _DeclaredEachTime(Queue):
@@ -95,7 +93,7 @@ class ChangeQueue:
             serializer="json",
             delivery_mode="persistent",
             retry=True,
-            retry_policy=_RETRIES,
+            retry_policy=RETRY_POLICY,
         )
 
     @contextmanager

@@ -32,8 +32,26 @@ _Entries: TypeAlias = dict[str, list[TimelineEntry]]
 _Refused: TypeAlias = list[tuple[CommunityEvent | RecordFacts, str]]
 """(document, reason) of documents that OpenSearch refused."""
 
-_Written: TypeAlias = tuple[list[CommunityEvent], int, _Refused]
-"""Events that were written, number of conflicts, refused events."""
+
+@dataclass
+class _Written:
+    """The outcome of writing events.
+
+    Attributes:
+        events: events that were written.
+        conflicts: number of events whose ``_id`` was taken.
+        refused: events that OpenSearch refused.
+    """
+
+    events: list[CommunityEvent] = field(default_factory=list)
+    conflicts: int = 0
+    refused: _Refused = field(default_factory=list)
+
+    def add(self, other: "_Written") -> None:
+        """Add what was written later."""
+        self.events += other.events
+        self.conflicts += other.conflicts
+        self.refused += other.refused
 
 
 @dataclass(frozen=True)
@@ -154,26 +172,22 @@ class Recorder:
         events = self._current(
             batch, [event for recid in recids for event in self._compared(batch, recid)]
         )
-        refused: _Refused
         if dry_run:
-            written, conflicts, refused = events, 0, []
-            facts_count = len(facts)
+            written, facts_count = _Written(events), len(facts)
         else:
             late = _earliest(e for e in events if e.recid in known_before)
-            self._note(late)
-            written, conflicts, refused = self._write(batch, events)
-            self._note(late)
-            more = self._follow_changes(batch, {event.recid for event in written})
-            written, conflicts = written + more[0], conflicts + more[1]
-            refused += more[2]
+            written = self._write(batch, events, late)
+            changed = {event.recid for event in written.events}
+            written.add(self._follow_changes(batch, changed))
             put = self._store.put_facts(facts)
             facts_count = put.stored
-            refused += put.refused
+            written.refused += put.refused
+        refused = written.refused
         return Recorded(
-            events=len(written),
+            events=len(written.events),
             facts=facts_count,
-            conflicts=conflicts,
-            changed=len({e.recid for e in written} | {f.recid for f in facts}),
+            conflicts=written.conflicts,
+            changed=len({e.recid for e in written.events} | {f.recid for f in facts}),
             refused=list(
                 dict.fromkeys(
                     f"{_id(document)}: {reason}" for document, reason in refused
@@ -181,7 +195,7 @@ class Recorder:
             ),
             lacking={document.recid for document, _ in refused},
             marks=batch.known,
-            causes=_causes(written),
+            causes=_causes(written.events),
         )
 
     def _batch(self, rows: Sequence[RecordRow], cause: str | None) -> _Batch:
@@ -225,7 +239,7 @@ class Recorder:
             batch: the records; their rows and timelines are updated.
             written: recids of the records with events of this call.
         """
-        found: _Written = ([], 0, [])
+        found = _Written()
         for _ in range(_ATTEMPTS):
             rows = [batch.rows[recid] for recid in sorted(written - batch.stale)]
             changed = self._database.changed_since(rows) | batch.stale
@@ -243,11 +257,7 @@ class Recorder:
                 events += self._compared(batch, row.recid)
                 written.add(row.recid)
             events = self._current(batch, events)
-            late = _earliest(event for event in events)
-            self._note(late)
-            more = self._write(batch, events)
-            self._note(late)
-            found = (found[0] + more[0], found[1] + more[1], found[2] + more[2])
+            found.add(self._write(batch, events, _earliest(events)))
         return found
 
     def _note(self, late: dict[str, str]) -> None:
@@ -261,34 +271,42 @@ class Recorder:
             return stored.revision < row.revision
         return stored.registry != self._reader.mark
 
-    def _write(self, batch: _Batch, events: list[CommunityEvent]) -> _Written:
-        """Write events; read and compare again those whose ``_id`` is taken."""
+    def _write(
+        self, batch: _Batch, events: list[CommunityEvent], late: dict[str, str]
+    ) -> _Written:
+        """Write events; read and compare again those whose ``_id`` is taken.
+
+        Args:
+            batch: the records.
+            events: their events.
+            late: see :class:`Recorder`.
+        """
+        self._note(late)
         # The event of a record's existence is written last, and only if all other
         # events of the record were. A record that has it therefore has all its events.
         first = [e for e in events if e.community_id != GLOBAL]
         last = [e for e in events if e.community_id == GLOBAL]
-        written, conflicts, refused = self._write_all(batch, first)
-        lacking = {event.recid for event, _ in refused} | batch.stale
+        written = self._write_all(batch, first)
+        lacking = {event.recid for event, _ in written.refused} | batch.stale
         last = [e for e in last if e.place > 1 or e.recid not in lacking]
-        others = self._write_all(batch, last)
-        return written + others[0], conflicts + others[1], refused + others[2]
+        written.add(self._write_all(batch, last))
+        self._note(late)
+        return written
 
     def _write_all(self, batch: _Batch, events: list[CommunityEvent]) -> _Written:
-        written: list[CommunityEvent] = []
-        refused: _Refused = []
-        conflicts = 0
+        written = _Written()
         for _ in range(_ATTEMPTS):
             if not events:
-                return written, conflicts, refused
+                return written
             outcome = self._store.create_events(events)
-            conflicts += len(outcome.conflicts)
-            refused += outcome.refused
+            written.conflicts += len(outcome.conflicts)
+            written.refused += outcome.refused
             taken = {(e.recid, e.community_id) for e in outcome.conflicts}
             lost = {id(e) for e in outcome.conflicts}
             lost |= {id(e) for e, _ in outcome.refused}
             for event in events:
                 if id(event) not in lost:
-                    written.append(event)
+                    written.events.append(event)
                     mark = TimelineEntry(
                         event.community_id,
                         event.place,

@@ -161,6 +161,18 @@ def test_visited_rows_follow_the_selection(engine, statistics, is_indexed, selec
             assert scanned == ["rdm_records_metadata", "request_metadata"]
 
 
+def test_the_look_for_newer_changes_reads_no_other_records(
+    engine, statistics, is_indexed
+):
+    reader = MembershipReader(engine)
+    rows = next(reader.select(SELECTIONS["parents"]).pages())
+    assert len(rows) >= 500
+    with _plans(engine) as plans:
+        assert reader.changed_since(rows) == set()
+    assert len(plans) == 2 and _excess(plans) == []
+    assert [node for plan in plans for node in plan.sequential_scans] == []
+
+
 def test_counting_reads_each_table_once(engine, statistics, is_indexed):
     reader = MembershipReader(engine)
     with _plans(engine) as plans:

@@ -11,14 +11,13 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
-from werkzeug.serving import make_server, select_address_family
+from werkzeug.serving import select_address_family
 
 from invenio_stats_dashboard.custom_fields import (
     DASHBOARD_CUSTOM_FIELDS,
@@ -30,6 +29,7 @@ from invenio_stats_dashboard.search.names import Names
 
 from . import content, instance
 from .dates import cache_parsed_dates
+from .serving import serving
 from .vocabularies import make_vocabularies
 
 PASSWORD = "a password of a test"
@@ -98,17 +98,8 @@ def website():
         with app.app_context():
             make_vocabularies()
             _fill(site)
-        server = make_server(
-            "127.0.0.1", port, app, threaded=True, fd=listening.fileno()
-        )
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with serving(app, listening):
             yield site
-        finally:
-            server.shutdown()
-            thread.join()
-            listening.close()
 
 
 def _static_files():

@@ -9,6 +9,7 @@ from ..conftest import remove_statistics
 from ..helpers import content
 from ..helpers.counted_site import make_site, remove_superusers
 from ..helpers.http import Http
+from .slow_client import served
 
 
 @pytest.fixture(scope="package")
@@ -27,3 +28,10 @@ def site(app, client, names):
 def anyone(app, site):
     """Return a client that is not logged in."""
     return Http(app)
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Return the address of the site, which is served to slow clients."""
+    with served(site.app) as address:
+        yield address

@@ -21,17 +21,10 @@ from invenio_stats_dashboard.resources.serializers import xlsx
 from invenio_stats_dashboard.resources.temporary_files import FOLDER
 
 from .large_community import DAYS, make_large_community
-from .test_slow_clients import SlowClient, served
+from .slow_client import SlowClient
 
 SECONDS = 60
 """For which the server may still be reading; only a failing test waits so long."""
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """Return the address of the site."""
-    with served(site.app) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,12 @@
 
 """No database transaction is open while numbers are read, or sent to a slow client."""
 
-import re
 import secrets
-import socket
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
 from invenio_db import db
-from werkzeug.serving import make_server
 
 from invenio_stats_dashboard.queries.series_reader import SeriesReader
 from invenio_stats_dashboard.reports.counter.events import CountedEvents
@@ -22,9 +17,7 @@ from invenio_stats_dashboard.resources import http
 
 from ..aggregations.usage.build import Events
 from .large_community import make_large_community
-
-BUFFER = 4096
-"""Bytes that the kernel is asked to hold for each side of a connection."""
+from .slow_client import BUFFER, SlowClient
 
 LARGE = 10 * BUFFER
 """Bytes of an answer of which the server has not sent most when the client pauses."""
@@ -34,55 +27,6 @@ SECONDS = 10
 
 MONTH, RECORDS = "2020-05", 300
 """Month and number of the records of the COUNTER report."""
-
-
-class SlowClient:
-    """Sends a request, and reads the answer only when it is asked to.
-
-    Args:
-        address: of the server.
-        path: of the request.
-        headers: more lines of the request.
-    """
-
-    def __init__(self, address, path, headers=()):
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-        self._socket.settimeout(120)
-        self._socket.connect(address)
-        lines = (f"GET {path} HTTP/1.0", "Host: localhost", *headers, "", "")
-        self._socket.sendall("\r\n".join(lines).encode())
-
-    def begin(self):
-        """Wait for the first bytes of the answer, and return the status."""
-        return int(re.match(rb"HTTP/\S+ (\d+)", self._socket.recv(64))[1])
-
-    def rest(self):
-        """Return the rest of the answer."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * BUFFER)
-        return b"".join(iter(lambda: self._socket.recv(65536), b""))
-
-    def close(self):
-        """Close the connection."""
-        self._socket.close()
-
-
-@contextmanager
-def served(app):
-    """Serve an application, one thread for each connection; yield the address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    # a connection that is accepted inherits it
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-    address = listening.getsockname()
-    server = make_server(*address, app, threaded=True, fd=listening.fileno())
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield address
-    finally:
-        server.shutdown()
-        thread.join()
-        listening.close()
 
 
 class Transactions:
@@ -133,13 +77,6 @@ def transactions(where):
 
 
 @pytest.fixture(scope="module")
-def address(site):
-    """Return the address of the site."""
-    with served(site.app) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def large_series(site, client, names):
     """Return the path of a query for many numbers."""
     return make_large_community(site, client, names)
@@ -172,9 +109,13 @@ def large_report(site, client, names):
 def _index_copies(client, index):
     """Index copies of a public record in the search index only; return their recids."""
     client.indices.refresh(index=index)
-    found = client.search(
-        index=index, body={"query": {"term": {"access.record": "public"}}, "size": 1}
-    )
+    # the site has deleted records, which a report does not name
+    visible = [
+        {"term": {"access.record": "public"}},
+        {"term": {"deletion_status": "P"}},
+    ]
+    body = {"query": {"bool": {"filter": visible}}, "size": 1}
+    found = client.search(index=index, body=body)
     (hit,) = found["hits"]["hits"]
     recids = [f"copy-{n:03}" for n in range(RECORDS)]
     lines = []

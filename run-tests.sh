@@ -76,6 +76,7 @@ export SERVICES_OPENSEARCH_JAVA_OPTS="${SERVICES_OPENSEARCH_JAVA_OPTS-$opensearc
 
 step_name="start"
 step_began=0
+outcome=""
 services_touched=""
 declare -A background=() background_began=()
 
@@ -124,7 +125,7 @@ finish() {
     if [[ -n "$services_touched" && -z "$keep_services" ]]; then
         scripts/services down || true
     fi
-    printf '==> %s after %d s\n' "$([[ "$code" == 0 ]] && echo passed || echo stopped)" "$SECONDS"
+    printf '==> %s after %d s\n' "${outcome:-stopped}" "$SECONDS"
     exit "$code"
 }
 trap finish EXIT
@@ -213,3 +214,4 @@ fi
 if [[ -n "${background[pages]:-}" ]]; then
     end "pages"
 fi
+outcome="passed"

@@ -26,6 +26,7 @@ from .helpers.known import KnownRecords
 from .helpers.layers import Layers
 from .helpers.prepared import Prepared
 from .helpers.progress import Progress
+from .helpers.time_limits import TimeLimits
 from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote, polars_runs
 
@@ -45,6 +46,7 @@ def pytest_configure(config):
     sampling.choose_seed(config)
     balance.have_services_of_its_own(os.environ)
     config.pluginmanager.register(Costs(), "costs")
+    config.pluginmanager.register(TimeLimits(), "time limits")
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config), "progress")
 

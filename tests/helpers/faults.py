@@ -117,6 +117,8 @@ class Frozen:
         )
         _, status = os.waitpid(self._child.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), f"it did not reach the step {step!r}"
+        # OpenSearch still stores what the process sent before it froze
+        until(lambda: not _writes_in_progress(usage), "no write is in progress")
 
     def kill(self):
         """Kill the frozen process."""
@@ -127,6 +129,17 @@ class Frozen:
         """Continue the process, wait for its end, and return its outcome."""
         os.kill(self._child.pid, signal.SIGCONT)
         return self._child.wait()
+
+
+def _writes_in_progress(usage):
+    """Return descriptions of the bulk requests for the instance's indices."""
+    nodes = usage.client.tasks.list(actions="indices:data/write/bulk*", detailed=True)
+    return [
+        task["description"]
+        for node in nodes["nodes"].values()
+        for task in node["tasks"].values()
+        if usage.names.prefix in task["description"]
+    ]
 
 
 def migrate_when_free(usage, **arguments):

@@ -135,8 +135,8 @@ def _build_and_fork(where, changes, address):
     from flask_celeryext import create_celery_app
     from invenio_app.factory import create_ui
 
+    from .connections import close_connections
     from .instance import create
-    from .zygote import close_connections
 
     # otherwise it stays that of the application which this process was forked from
     set_default_app(Celery("site", fixups=[]))

@@ -12,6 +12,7 @@ import signal
 import traceback
 from contextlib import suppress
 
+from .connections import close_connections
 from .tiers import require_system
 
 
@@ -72,6 +73,7 @@ def _run(app, function, writing):
     with app.app_context(), os.fdopen(writing, "wb") as pipe:
         try:
             db.engine.dispose(close=False)  # the connections are the parent's
+            close_connections()
             answer = ("returned", function())
         except BaseException:  # noqa: BLE001 - reported to the parent
             answer = ("raised", traceback.format_exc())

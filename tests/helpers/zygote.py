@@ -8,7 +8,6 @@ used, so such a process would wait for them forever. This process never uses Pol
 its children can.
 """
 
-import gc
 import os
 import pickle
 import re
@@ -17,9 +16,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from urllib3 import HTTPConnectionPool
-
 from . import tiers
+from .connections import close_connections
 
 _SIZE = 8
 
@@ -126,18 +124,6 @@ def polars_runs():
         re.match(r"polars-\d", name.read_text())
         for name in Path("/proc/self/task").glob("*/comm")
     )
-
-
-def close_connections():
-    """Close inherited connections; each pool opens new ones when needed.
-
-    Two processes that read from one connection receive each other's responses.
-    """
-    for thing in gc.get_objects():
-        # a proxy reports another type, and must find out its own
-        if issubclass(type(thing), HTTPConnectionPool) and thing.pool is not None:
-            for connection in filter(None, tuple(thing.pool.queue)):
-                connection.close()
 
 
 def _send(pipe, thing):

@@ -17,6 +17,8 @@ from invenio_stats_dashboard.search.client import (
 )
 from invenio_stats_dashboard.search.multi_get import get_many, stored_sources
 
+from ..helpers.processes import Forked
+
 ALL = {"query": {"match_all": {}}}
 
 
@@ -119,3 +121,15 @@ def test_a_forked_process_does_not_use_the_connections_of_its_parent(app):
         os._exit(0 if child is again and child is not parents else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert json_client(app) is parents
+
+
+def test_forks_in_tests_open_their_own_connections(app, client):
+    def ports():
+        client.info()
+        pool = client.transport.get_connection().pool
+        return {c.sock.getsockname()[1] for c in pool.pool.queue if c and c.sock}
+
+    parents = ports()
+    assert parents
+    assert not parents & Forked(app, ports).wait()
+    assert ports() == parents

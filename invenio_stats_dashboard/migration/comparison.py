@@ -29,9 +29,9 @@ class DayDifference:
     """The events of one day that differ, as sets of ``_id``.
 
     Attributes:
-        missing: on the left, not on the right.
-        extra: on the right, not on the left.
-        changed: on both, with different native fields.
+        missing: ids on the left, not on the right.
+        extra: ids on the right, not on the left.
+        changed: ids on both, with different native fields.
     """
 
     missing: frozenset[str] = frozenset()

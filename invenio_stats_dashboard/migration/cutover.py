@@ -57,10 +57,10 @@ class Cutover:
 
     Attributes:
         client: decodes responses.
-        copier: of the run.
-        names: that the cut-over moves.
+        copier: the run's copier.
+        names: the names that the cut-over moves.
         backup: name of the backup index.
-        bookmark: of the month; stores intent and outcome.
+        bookmark: the month's bookmark; stores intent and outcome.
         seconds: longest time for which writes may be refused.
         step: called with the name of each step before it starts.
         check: raises when the run must end.
@@ -260,7 +260,7 @@ def flushed_positions(
     Args:
         client: decodes responses.
         index: name of the index.
-        deadline: in seconds of :func:`time.monotonic`.
+        deadline: the deadline in seconds of :func:`time.monotonic`.
 
     Returns:
         shard -> last sequence number.
@@ -298,9 +298,9 @@ def take_back(
 
     Args:
         client: decodes responses.
-        names: of the cut-over; fence and mark must exist.
+        names: the names of the cut-over; fence and mark must exist.
         backup: name of the clone, which need not exist.
-        bookmark: of the month.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Returns:
@@ -342,9 +342,9 @@ def take_back_anothers(
 
     Args:
         client: decodes responses.
-        names: of the cut-over, with the caller's run id.
+        names: the names of the cut-over, with the caller's run id.
         backup: name of the clone, which need not exist.
-        bookmark: of the month.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Returns:

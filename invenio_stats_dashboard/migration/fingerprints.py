@@ -46,7 +46,7 @@ class Fingerprints:
 
         Args:
             day: ``YYYY-MM-DD``, or :data:`NO_DAY`.
-            hash: of the event, see :func:`event_hash`.
+            hash: the hash of the event, see :func:`event_hash`.
         """
         self._count[day] += 1
         self._sum[day] = (self._sum[day] + hash) % _MODULUS

@@ -57,7 +57,7 @@ class MonthStatus:
         percent: progress of the copy, 0 to 100.
         rate: events per second of the copy, or None.
         eta: seconds to the end of the copy at that rate, or None.
-        index: in service, or None.
+        index: the index in service, or None.
         backup: index with the legacy data, or None.
         error: the last error, or None.
         retry: the command that tries again, or None.
@@ -305,8 +305,8 @@ def verify(run: MigrationRun, month: Month) -> BackupCheck:
     """Compare one month's backup with the index in service; change nothing.
 
     Args:
-        run: that compares.
-        month: must have a target.
+        run: the run that compares.
+        month: a month that has a target.
     """
     assert month.target is not None
     stock = run.names.events_month(month.event_type, month.month)

@@ -118,8 +118,8 @@ def clear(run: MigrationRun, month: Month, fresh_start: bool) -> bool:
     """Discard the progress of an unfinished month.
 
     Args:
-        run: that holds the migration's lock.
-        month: to clear; one that serves an enriched index is left alone.
+        run: the run that holds the migration's lock.
+        month: the month to clear; one that serves an enriched index is left alone.
         fresh_start: also delete its unfinished target.
 
     Returns:

@@ -60,8 +60,8 @@ def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
     The call can be killed at any moment and repeated; the next call continues.
 
     Args:
-        run: that rolls back.
-        month: to roll back.
+        run: the run that rolls back.
+        month: the month to roll back.
 
     Returns:
         The outcome, also of a rollback that failed.
@@ -126,9 +126,9 @@ def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) ->
     finds the deadline passed would remove this run's claim.
 
     Args:
-        run: that rolls back.
-        month: to close.
-        bookmark: of the month.
+        run: the run that rolls back.
+        month: the month to close.
+        bookmark: the month's bookmark.
         serving: name of the legacy index, which serves now.
     """
     bookmark.replace(
@@ -393,8 +393,8 @@ def undo(
 
     Args:
         client: decodes responses.
-        names: of the rollback; fence and mark must exist.
-        bookmark: of the month.
+        names: the names of the rollback; fence and mark must exist.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Returns:
@@ -430,8 +430,8 @@ def undo_anothers(
 
     Args:
         client: decodes responses.
-        names: of the rollback, with the caller's run id.
-        bookmark: of the month.
+        names: the names of the rollback, with the caller's run id.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Raises:

@@ -78,7 +78,7 @@ class MigrationRun:
         names: the instance's index names.
         copier: reads, enriches and writes events.
         fresh_lookup: returns a record look-up with an empty cache.
-        options: of the run.
+        options: the options of the run.
         progress: called with the state of a month whenever it changes.
         step: called with the name of each step before it starts.
         before_switch: called before a cut-over with the month and the name of the

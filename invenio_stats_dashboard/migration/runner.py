@@ -60,8 +60,8 @@ class MonthMigration:
     The constructor reads the bookmark and changes nothing.
 
     Args:
-        run: that migrates.
-        month: as surveyed.
+        run: the run that migrates.
+        month: the month, as surveyed.
     """
 
     def __init__(self, run: MigrationRun, month: Month) -> None:

@@ -80,7 +80,7 @@ class CellProjection:
     """Decodes some numbers of the values in documents, as columns.
 
     Args:
-        paths: for each column the (path, sign) pairs that add up to it.
+        paths: the (path, sign) pairs that add up to each column.
 
     Attributes:
         paths: the same, as tuples.
@@ -159,7 +159,7 @@ def numbers(
     """Return a struct type with numbers at some paths.
 
     Args:
-        paths: of the numbers, each split into names.
+        paths: the paths of the numbers, each split into names.
         fields: further fields, for :func:`msgspec.defstruct`.
         leaf: type of the numbers, and their default.
     """

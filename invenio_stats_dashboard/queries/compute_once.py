@@ -60,9 +60,9 @@ class ComputeOnce:
         """Return an answer from the cache, from another request, or computed now.
 
         Args:
-            key: of the answer; it has the version of the data.
+            key: the key of the answer; it has the version of the data.
             compute: returns the answer, which can be pickled and is not None.
-            seconds: for which the answer is stored. With 0 it is only shared with
+            seconds: time for which the answer is stored. With 0 it is only shared with
                 requests to this process that ask meanwhile.
 
         Raises:

@@ -51,7 +51,7 @@ class DocumentKind:
         fields: names of its fields, except ``kind`` and ``updated_at``.
         writers: who writes it: names in this package, with their modules.
         readers: who reads it, in the same form.
-        removal: by whom and when it is removed.
+        removal: a sentence about who removes it, and when.
         loss: what happens if it is lost, as a sentence.
         kind: value of its field ``kind``; None if it has no such field.
     """

@@ -82,7 +82,7 @@ class StatsStatus:
         community_events: the progress of the back-fill.
         reconciliation: the result of the last reconciliation.
         migration: the status of the migration.
-        preparation: from :func:`~.preparation.read_preparation`.
+        preparation: the result of :func:`~.preparation.read_preparation`.
         database_indexes: each index that live capture uses, existing or not.
         deferred_captures: membership changes that wait to be captured.
         queues: the length of each queue of usage events.

@@ -424,7 +424,7 @@ def refusing(host, refused):
     """Pass requests on to a cluster, as a security plugin that refuses some.
 
     Args:
-        host: of the cluster.
+        host: the cluster's host.
         refused: ``(method, beginning of the path)``.
     """
 

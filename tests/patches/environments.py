@@ -104,7 +104,7 @@ def apply_patches(*arguments, env=None, **options):
     Args:
         *arguments: words of the command line.
         env: variables to set.
-        **options: of :func:`subprocess.run`.
+        **options: the options of :func:`subprocess.run`.
     """
     return subprocess.run(
         [ROOT / "apply_patches.sh", *arguments],

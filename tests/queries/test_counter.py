@@ -165,7 +165,7 @@ def wanted(stored, community="global", month=MONTH):
 
     Args:
         stored: ``view`` and ``download`` -> sources of events.
-        community: for which.
+        community: the community of the report.
         month: ``YYYY-MM``.
     """
     totals, sessions = defaultdict(int), defaultdict(set)

@@ -129,10 +129,7 @@ def bring_over(
 def _differences(
     run: MigrationRun, old: str, new: str, settled: Mapping[int, int]
 ) -> tuple[dict[str, DayDifference], set[str]]:
-    """Return day -> difference for days with missing or changed events, and all ids.
-
-    The ids are those of the missing events.
-    """
+    """Return the differing days, and the ids of all missing events."""
     left, right = _side(run, old, None), _side(run, new, settled)
     text, check = run.copier.text_client, run.copier.check
     mine, theirs = fingerprints_of_both(text, left, right, pause=check)

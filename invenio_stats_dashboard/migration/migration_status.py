@@ -264,8 +264,9 @@ def _problem(
     if unfinished and switch and datetime.fromisoformat(switch["until"]) < now:
         what, work = unfinished
         return (
-            f"A {what} did not finish, so writes may be blocked. Run the {work} of "
-            "this month again."
+            f"A {what} did not finish, so writes may be blocked. A scheduled task "
+            f"aborts it within two minutes. If this does not happen, run the {work} "
+            "of this month again."
         )
     beside = [i.name for i in month.legacy if read_alias in i.aliases]
     if serving and beside:

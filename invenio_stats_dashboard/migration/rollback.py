@@ -220,7 +220,7 @@ class _Back:
         self.bookmark.write(run=run.id)
 
     def _note_intent(self) -> None:
-        """Store deadline and names, so that any process can undo the rollback."""
+        """Store deadline and names, so that any process can abort the rollback."""
         until = self.run.now() + timedelta(seconds=self.run.options.switch_seconds)
         switch = {
             **(self.bookmark.data.get("switch") or {}),
@@ -256,7 +256,7 @@ class _Back:
         return carried
 
     def _in_time(self, deadline: float, seconds: float) -> None:
-        """Give up early enough to undo everything within the time limit.
+        """Stop early enough to abort the rollback within the time limit.
 
         Raises:
             StatsDashboardError: the rollback took too long.
@@ -389,7 +389,7 @@ def undo(
     bookmark: Bookmark,
     step: Callable[[str], None],
 ) -> bool:
-    """Undo a rollback before its last call; this run must have claimed the month.
+    """Abort a rollback before its last call; this run must have claimed the month.
 
     Args:
         client: decodes responses.
@@ -426,7 +426,7 @@ def undo_anothers(
     bookmark: Bookmark,
     step: Callable[[str], None],
 ) -> None:
-    """Undo a rollback that another run began and did not finish.
+    """Abort a rollback that another run began and did not finish.
 
     Args:
         client: decodes responses.
@@ -435,7 +435,7 @@ def undo_anothers(
         step: called with the name of each step before it starts.
 
     Raises:
-        LockLostError: another caller undoes it.
+        LockLostError: another caller aborts it.
     """
     bookmark.write(run=names.run)
     step("claim")

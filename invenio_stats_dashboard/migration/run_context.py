@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Data that all months of a migration run share, and the errors that only pause it."""
+"""Define what all months of a run share, and the errors that pause it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -122,7 +122,7 @@ def create(
 def drop(run: MigrationRun, month: Month, guard: Guard) -> None:
     """Delete a month's target that is not in service, if it exists.
 
-    Searches that began before a rollback, or before a cut-over was undone, may still
+    Searches that began before a rollback, or before a cut-over was aborted, may still
     read it. They end first, even if the run that moved the aliases was killed.
 
     Args:

@@ -351,7 +351,7 @@ class SnapshotLists(BreakdownSource):
         ]
 
     def part(self) -> set[str]:
-        """Return the breakdowns of which a document has only the largest values.
+        """Return the breakdowns that are truncated in some document.
 
         They cannot be read from snapshots. After a change of the configuration, until
         all documents are counted again, some have all values and some do not.

@@ -148,7 +148,7 @@ _MIGRATION = (
         ),
         "By `usage-events clear-bookmarks`, before the cut-over.",
         "Before the cut-over, the next run copies the month again. During the cut-over, "
-        "the next run completes or undoes it. After it, the next run compares the "
+        "the next run completes or aborts it. After it, the next run compares the "
         "backup with the index in service again, and only then the month can be rolled "
         "back or its backup deleted.",
         kind="month",

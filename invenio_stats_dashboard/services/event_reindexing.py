@@ -440,14 +440,14 @@ class EventReindexingService:
         now: Callable[[], datetime] = utc_now,
         step: Callable[[str], None] | None = None,
     ) -> list[str]:
-        """Undo unfinished cut-overs whose deadline has passed.
+        """Abort unfinished cut-overs and rollbacks whose deadline has passed.
 
         Args:
             now: returns the current time, aware.
             step: called with the name of each step before it starts.
 
         Returns:
-            Ids of the months whose cut-over was undone.
+            Ids of the months whose cut-over or rollback was aborted.
         """
         return recovery.recover(self._client, self.names, now(), step or ignore)
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Visitors with a browser window, who record its errors.
+"""Control browser windows, and record their errors.
 
 Most of a page's cost is InvenioRDM's JavaScript, which a browser compiles once if it
 may cache it. Therefore one browser context serves all visitors of a language, one after

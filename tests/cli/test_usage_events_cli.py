@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the commands for usage events."""
+"""Test the commands for usage events."""
 
 import threading
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The COUNTER report says what a plain count over the stored events says."""
+"""The COUNTER report agrees with a plain count of the stored events."""
 
 import json
 from collections import defaultdict

@@ -13,7 +13,7 @@ COMMUNITY_STATS_ENABLED = True
 """Master switch of the extension.
 
 With ``False`` the extension registers and writes nothing, and the stock statistics work
-as without it. Only the task that takes back an unfinished cut-over stays scheduled,
+as without it. Only the task that aborts unfinished cut-overs stays scheduled,
 since an interrupted migration could otherwise leave a month that accepts no events.
 """
 
@@ -162,7 +162,7 @@ A worker that does not answer is not found, and does not prevent the cut-over.
 STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT = 30
 """Seconds that writes to a month may be refused during its cut-over.
 
-The run itself takes its cut-over back after 70 percent of this time. If it was killed,
+The run itself aborts its cut-over after 70 percent of this time. If it was killed,
 the next run, the event indexer or a scheduled task does so after the full time.
 """
 

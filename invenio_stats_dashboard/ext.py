@@ -95,7 +95,7 @@ class InvenioStatsDashboard:
         )
 
     recover_cutovers = staticmethod(recover_cutovers)
-    """Take back cut-overs that no run finished in time; for the event indexer."""
+    """Abort cut-overs that no run finished in time; for the event indexer."""
 
     @property
     def names(self) -> Names:

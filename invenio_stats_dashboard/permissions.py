@@ -59,8 +59,8 @@ class Subject:
 
     Attributes:
         id: UUID of a community, or ``global``.
-        slug: of the community; ``global`` for the instance.
-        title: of the community; None for the instance.
+        slug: slug of the community; ``global`` for the instance.
+        title: title of the community; None for the instance.
         public: whether everyone may read the statistics.
     """
 

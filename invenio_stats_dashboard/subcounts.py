@@ -33,7 +33,7 @@ class Subcount:
     Attributes:
         key: name in documents, API and pages.
         fields: dotted paths into an indexed record; empty for a field of the event.
-        text: for a value without an id, the key of its text.
+        text: the key of the text of a value without an id.
         event: field of the usage event; None for a field of the record.
         extract: how to read the value of the event: value, host or agent.
         vocabulary: source of the labels; None if each id is its own label.

@@ -73,7 +73,7 @@ def re_enrich_usage_events(**arguments: Any) -> list[dict[str, Any]]:
 
 @shared_task(ignore_result=True)
 def recover_overdue_switches() -> None:
-    """Take back cut-overs that no run finished in time."""
+    """Abort cut-overs and rollbacks that no run finished in time."""
     current_stats_dashboard.event_reindexing_service.recover_overdue()
 
 
@@ -384,7 +384,7 @@ _ALWAYS = "stats-dashboard-recover-overdue-switches"
 """The entry that stays scheduled while the extension is disabled.
 
 If the extension was disabled during a cut-over, the month accepts no events until the
-cut-over is taken back.
+cut-over is aborted.
 """
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A broker gets what is captured; one that never answers is not waited for for ever."""
+"""Changes are sent to the broker; waiting for one that never answers ends."""
 
 import socket
 import threading

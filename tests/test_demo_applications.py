@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The demonstration runs commands in forks of one application, and says how far it is."""
+"""The demonstration runs commands in forks of one application, and shows progress."""
 
 import io
 import os

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What demo, tests and benchmarks make of events and content is as it should be."""
+"""Test the generators of events and content."""
 
 import json
 import time

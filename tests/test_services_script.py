@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The script that starts the services; needs neither an app nor services."""
+"""Test the script that starts the services, without an application."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What a process imports before it counts: neither Polars nor the writer of workbooks."""
+"""A process imports Polars and the writer of workbooks only when it needs them."""
 
 import sys
 from importlib import import_module

@@ -215,7 +215,7 @@ class AggregateIndices:
             if new:
                 announced[family] = new[-1]
         if announced:
-            # Before the index exists, so that no run decides differently.
+            # Announce the years before creating the index, so that all runs agree.
             until = {**self._note.data.get("until", {}), **announced}
             self._check()
             self._note.write(kind="layout", until=until)
@@ -241,8 +241,8 @@ class AggregateIndices:
     def _last_year(self) -> int:
         """Return the last year that may be announced.
 
-        An event with a wrong clock, for example of 2199, would otherwise bind all years
-        before it to the current index.
+        An event with a wrong clock, for example of 2199, would otherwise prevent all
+        earlier years from getting a new index.
         """
         return self._today().year + 1
 

@@ -77,7 +77,7 @@ def _written(path: Path | None) -> Iterator[TextIO]:
     """Yield a text file that gets its final name only when it is complete.
 
     Args:
-        path: of the file; None for standard output.
+        path: path of the file; None for standard output.
     """
     if path is None:
         yield sys.stdout

@@ -27,7 +27,7 @@ class ProgressView(Generic[_Update]):
 
     Attributes:
         title: label of the bar until the first update.
-        columns: of the bar; they may use ``task.fields[details]``.
+        columns: the columns of the bar; they may use ``task.fields[details]``.
         line: formats an update as a line of a log.
         fields: converts an update to arguments of ``rich.progress.Progress.update``.
     """

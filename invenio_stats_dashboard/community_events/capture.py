@@ -168,7 +168,7 @@ class Watcher:
         session: Session, previous_transaction: SessionTransaction
     ) -> None:
         """Discard what was noticed."""
-        # A savepoint's rollback discards nothing: a comparison too many is harmless.
+        # Keep what a rolled-back savepoint noticed: an extra comparison is harmless.
         if previous_transaction.parent is None:
             session.info.pop(_KEY, None)
 

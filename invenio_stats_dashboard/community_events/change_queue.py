@@ -78,7 +78,7 @@ class ChangeQueue:
         """Send changes.
 
         Args:
-            producer: of the site's broker.
+            producer: a producer for the site's broker.
             changes: attributes of a
                 :class:`~.membership_changes.MembershipChanges`, as JSON values.
 
@@ -104,8 +104,8 @@ class ChangeQueue:
         delivers the changes again; with Redis only after its visibility timeout.
 
         Args:
-            connection: to the site's broker, which nothing else uses. It is closed
-                after the block.
+            connection: a connection to the site's broker, which nothing else uses. It
+                is closed after the block.
 
         Raises:
             kombu.exceptions.OperationalError: the broker does not answer.

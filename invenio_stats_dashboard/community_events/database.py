@@ -100,7 +100,7 @@ class Database:
         """Open a transaction in which all statements see the same data.
 
         Args:
-            kind: of its statements; :meth:`plan_as` can change it.
+            kind: the kind of its statements; :meth:`plan_as` can change it.
 
         Raises:
             StatementTimeoutError: a statement exceeded its time limit.

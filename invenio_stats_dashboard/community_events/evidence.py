@@ -105,7 +105,7 @@ def _stays(
     for index, request in enumerate(ended):
         end, by = row.parent_updated, "parent"
         if index < len(following):
-            # A row that follows a request has a request, too.
+            # Not None: a row without a request leaves no ended requests (see above).
             end, by = cast(str, following[index].requested), "next-request"
         if gone and request.accepted < gone and (by == "parent" or gone < end):
             end, by = gone, "row"
@@ -150,7 +150,7 @@ def _deletions(row: RecordRow) -> list[_Deletion]:
 
 
 def _less(stay: Stay, deleted: str, restored: str | None, by: str | None) -> list[Stay]:
-    """Return a stay without [deleted, restored), as up to two stays."""
+    """Cut a deletion out of a stay; return the remaining stays."""
     if stay.removed is not None and stay.removed <= deleted:
         return [stay]
     if restored is not None and restored <= stay.added:

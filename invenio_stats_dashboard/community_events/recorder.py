@@ -219,7 +219,7 @@ class Recorder:
     def _current(
         self, batch: _Batch, events: list[CommunityEvent]
     ) -> list[CommunityEvent]:
-        """Return the events of records whose memberships are still those of the row.
+        """Drop events of records whose memberships have changed since they were read.
 
         Only records are checked that have an event after a stored one of the same
         community.
@@ -244,8 +244,8 @@ class Recorder:
             rows = [batch.rows[recid] for recid in sorted(written - batch.stale)]
             changed = self._database.changed_since(rows) | batch.stale
             batch.stale.clear()
-            # Without the indexes, reading them would scan tables once more; the next
-            # reconciliation compares them.
+            # Without the indexes, reading the records again would scan tables, so leave
+            # them to the reconciliation.
             if not changed or not self._database.is_indexed():
                 break
             written, batch.now = set(), self._clock()

@@ -175,7 +175,7 @@ def compare(
     differs from the database, it adds an event that changes it, dated by the best
     evidence. A comparison after the events are written returns nothing.
 
-    The event of a record's existence is written last. If a timeline has it, all
+    The event for ``global`` is written last. If a timeline has it, all
     communities were compared before, so a community that is not in the timeline came
     later. If an addition to such a community has no evidence, the insertion of its row
     dates it if that was noticed, otherwise the last change of the parent.
@@ -239,7 +239,7 @@ def _is_noticed(truth: Truth, community_id: str) -> bool:
 def _begun_since(
     changes: list[_Change], truth: Truth, community_id: str, now: str
 ) -> list[_Change]:
-    """Move the first change, if it has no evidence, to the latest possible date."""
+    """Date the first change as late as possible if only the creation dates it."""
     if not changes or changes[0][2] != "created":
         return changes
     bound = truth.bounds.get(community_id, truth.bound)

@@ -40,9 +40,9 @@ def compare_with_backup(run: MigrationRun, month: Month, bookmark: Bookmark) -> 
     If :func:`~.backup_proof.holds_all` finds no proof, both indices are read.
 
     Args:
-        run: that compares.
-        month: after its cut-over; it has a backup.
-        bookmark: of the month.
+        run: the run that compares.
+        month: a month after its cut-over; it has a backup.
+        bookmark: the month's bookmark.
 
     Returns:
         The number of events that were copied from the backup.
@@ -92,12 +92,12 @@ def bring_over(
     Existing events are never overwritten.
 
     Args:
-        run: that copies.
-        month: after its cut-over.
+        run: the run that copies.
+        month: a month after its cut-over.
         old: name of the index that holds the old data.
         settled: shard of the index in service -> last position at the cut-over. Later
             events may differ.
-        bookmark: of the month.
+        bookmark: the month's bookmark.
 
     Returns:
         The number of events that were copied.
@@ -129,10 +129,7 @@ def bring_over(
 def _differences(
     run: MigrationRun, old: str, new: str, settled: Mapping[int, int]
 ) -> tuple[dict[str, DayDifference], set[str]]:
-    """Return day -> difference for days with missing or changed events, and all ids.
-
-    The ids are those of the missing events.
-    """
+    """Return the differing days, and the ids of all missing events."""
     left, right = _side(run, old, None), _side(run, new, settled)
     text, check = run.copier.text_client, run.copier.check
     mine, theirs = fingerprints_of_both(text, left, right, pause=check)
@@ -211,9 +208,9 @@ def merge_beside(run: MigrationRun, month: Month, bookmark: Bookmark) -> None:
     the legacy index is removed from the read alias.
 
     Args:
-        run: that merges.
-        month: after its cut-over.
-        bookmark: of the month.
+        run: the run that merges.
+        month: a month after its cut-over.
+        bookmark: the month's bookmark.
 
     Raises:
         StatsDashboardError: such an index is closed.
@@ -251,9 +248,9 @@ def delete_backup(
     whether that was intended.
 
     Args:
-        run: that deletes.
-        month: after its cut-over; it has a backup.
-        bookmark: of the month.
+        run: the run that deletes.
+        month: a month after its cut-over; it has a backup.
+        bookmark: the month's bookmark.
         accept_deletions: events missing from the index in service were deleted on
             purpose.
 

@@ -208,7 +208,7 @@ def take_over_month(client: OpenSearch, names: CutoverNames, remove_old: bool) -
 
     Args:
         client: decodes responses.
-        names: of this cut-over.
+        names: the names of this cut-over.
         remove_old: delete the old index in the same call, because its own name is
             that of the month. Otherwise only the alias moves.
 
@@ -293,7 +293,7 @@ def hand_on(client: OpenSearch, names: CutoverNames, other: CutoverNames) -> Non
 
     Args:
         client: decodes responses.
-        names: with the run id whose claim aliases exist.
+        names: the names with the run id whose claim aliases exist.
         other: the same names with another ``run``.
 
     Raises:

@@ -38,8 +38,8 @@ def holds_all(run: MigrationRun, month: Month, data: Mapping[str, Any]) -> bool:
 
     Args:
         run: the run that compares.
-        month: after its cut-over; it has a backup.
-        data: of the month's bookmark.
+        month: a month after its cut-over; it has a backup.
+        data: the data of the month's bookmark.
 
     Returns:
         False if there is no proof; then both indices must be read.

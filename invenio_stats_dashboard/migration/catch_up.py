@@ -45,7 +45,7 @@ def bring_delta(
     """Copy the events after a position, and compare each of them with its source.
 
     Args:
-        copier: of the run.
+        copier: the run's copier.
         source: name of the source; it must be refreshed.
         target: name of the target.
         fence: alias through which the target is written.

@@ -29,9 +29,9 @@ class DayDifference:
     """The events of one day that differ, as sets of ``_id``.
 
     Attributes:
-        missing: on the left, not on the right.
-        extra: on the right, not on the left.
-        changed: on both, with different native fields.
+        missing: ids on the left, not on the right.
+        extra: ids on the right, not on the left.
+        changed: ids on both, with different native fields.
     """
 
     missing: frozenset[str] = frozenset()
@@ -166,7 +166,10 @@ def _hashes(
     parts: int,
     pause: Callable[[], None] | None,
 ) -> dict[str, tuple[int, bool]]:
-    """Return id -> (hash, is not covered by the comparison) of a portion of a day."""
+    """Map each id in a portion of a day to its hash and whether it is newer.
+
+    An event is newer if it was written after the position up to which is compared.
+    """
     only: dict[str, Any] | None = None
     if day != NO_DAY:
         # wide enough for timestamps with an offset; the exact day is checked below

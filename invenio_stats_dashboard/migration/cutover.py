@@ -4,7 +4,7 @@
 """Cut over a month from its old index to the new one.
 
 Writes are refused for a moment; writers wait and retry. Readers always see every event
-exactly once. Until the last call the cut-over can be undone, by this run or by any
+exactly once. Before the last call the cut-over can be aborted, by this run or by any
 process that finds its deadline passed. After the last call the old data remains as a
 backup.
 """
@@ -31,11 +31,11 @@ from .search_drain import SearchDrain
 _SETTLE = 5.0
 """Seconds to wait until all copies of a shard have confirmed all writes."""
 MARGIN = 0.7
-"""Share of the time limit after which a cut-over is undone."""
+"""Share of the time limit after which a cut-over is aborted."""
 
 
 class CutoverTakenBackError(StatsDashboardError):
-    """A cut-over failed or took too long, and was undone; it can be tried again."""
+    """A cut-over failed or took too long, and was aborted; it can be tried again."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Cutover:
 
     Attributes:
         client: decodes responses.
-        copier: of the run.
-        names: that the cut-over moves.
+        copier: the run's copier.
+        names: the names that the cut-over moves.
         backup: name of the backup index.
-        bookmark: of the month; stores intent and outcome.
+        bookmark: the month's bookmark; stores intent and outcome.
         seconds: longest time for which writes may be refused.
         step: called with the name of each step before it starts.
         check: raises when the run must end.
@@ -81,11 +81,11 @@ class Cutover:
         Args:
             copied: shard -> position up to which the source was copied and
                 verified.
-            only_written: :attr:`.catch_up.CatchUp.only_written` of the catch-up since
-                the verification.
+            only_written: whether nothing was deleted or written twice since the
+                verification.
 
         Raises:
-            CutoverTakenBackError: the cut-over was undone; readers and writers use the
+            CutoverTakenBackError: the cut-over was aborted; readers and writers use the
                 old index as before.
             LockLostError: another run has the month.
         """
@@ -114,7 +114,7 @@ class Cutover:
     def _steps(
         self, copied: Mapping[int, int], only_written: bool, deadline: float
     ) -> int:
-        """Make all steps; return the number of events that were copied meanwhile."""
+        """Perform the steps, and return the number of events copied."""
         client, names = self.client, self.names
         self._in_time(deadline)
         self.step("block")
@@ -183,7 +183,7 @@ class Cutover:
         )
 
     def _in_time(self, deadline: float) -> None:
-        """Give up early enough to undo everything within the time limit.
+        """Stop early enough to abort the cut-over within the time limit.
 
         Raises:
             CutoverTakenBackError: the cut-over took too long.
@@ -230,7 +230,7 @@ class Cutover:
         )
 
     def _take_back(self, error: BaseException) -> None:
-        """Undo the cut-over and raise the reason; returns if the last call succeeded.
+        """Abort the cut-over and raise the reason; return if the last call succeeded.
 
         Raises:
             CutoverTakenBackError: after an error that a new attempt may avoid.
@@ -247,7 +247,7 @@ class Cutover:
             raise error
         reason = describe(error) if isinstance(error, OpenSearchException) else error
         raise CutoverTakenBackError(
-            f"{str(reason).rstrip('.')}. The cut-over was undone, and nothing has "
+            f"{str(reason).rstrip('.')}. The cut-over was aborted, and nothing has "
             "changed for readers and writers."
         ) from error
 
@@ -260,7 +260,7 @@ def flushed_positions(
     Args:
         client: decodes responses.
         index: name of the index.
-        deadline: in seconds of :func:`time.monotonic`.
+        deadline: the deadline in seconds of :func:`time.monotonic`.
 
     Returns:
         shard -> last sequence number.
@@ -294,13 +294,13 @@ def take_back(
     bookmark: Bookmark,
     step: Callable[[str], None],
 ) -> bool:
-    """Undo a cut-over before its last call; this run must have claimed the month.
+    """Abort a cut-over before its last call; this run must have claimed the month.
 
     Args:
         client: decodes responses.
-        names: of the cut-over; fence and mark must exist.
+        names: the names of the cut-over; fence and mark must exist.
         backup: name of the clone, which need not exist.
-        bookmark: of the month.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Returns:
@@ -336,22 +336,22 @@ def take_back_anothers(
     bookmark: Bookmark,
     step: Callable[[str], None],
 ) -> bool:
-    """Undo a cut-over that another run began and did not finish.
+    """Abort a cut-over that another run began and did not finish.
 
     The caller writes its id to the bookmark first. Of two callers only one succeeds.
 
     Args:
         client: decodes responses.
-        names: of the cut-over, with the caller's run id.
+        names: the names of the cut-over, with the caller's run id.
         backup: name of the clone, which need not exist.
-        bookmark: of the month.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Returns:
         False if the last call had already been applied, so that the cut-over stands.
 
     Raises:
-        LockLostError: another caller undoes it.
+        LockLostError: another caller aborts it.
     """
     bookmark.write(run=names.run)
     step("claim")

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Order-independent checksums of events, by day.
+"""Compute checksums of events by day, independent of their order.
 
 The fingerprint of an event is a hash of its ``_id`` and of the exact bytes that
 the site wrote. The fingerprint of a day is the number of its events and the sum of
@@ -46,7 +46,7 @@ class Fingerprints:
 
         Args:
             day: ``YYYY-MM-DD``, or :data:`NO_DAY`.
-            hash: of the event, see :func:`event_hash`.
+            hash: the hash of the event, see :func:`event_hash`.
         """
         self._count[day] += 1
         self._sum[day] = (self._sum[day] + hash) % _MODULUS

@@ -57,7 +57,7 @@ class MonthStatus:
         percent: progress of the copy, 0 to 100.
         rate: events per second of the copy, or None.
         eta: seconds to the end of the copy at that rate, or None.
-        index: in service, or None.
+        index: the index in service, or None.
         backup: index with the legacy data, or None.
         error: the last error, or None.
         retry: the command that tries again, or None.
@@ -264,8 +264,9 @@ def _problem(
     if unfinished and switch and datetime.fromisoformat(switch["until"]) < now:
         what, work = unfinished
         return (
-            f"A {what} did not finish, so writes may be blocked. Run the {work} of "
-            "this month again."
+            f"A {what} did not finish, so writes may be blocked. A scheduled task "
+            f"aborts it within two minutes. If this does not happen, run the {work} "
+            "of this month again."
         )
     beside = [i.name for i in month.legacy if read_alias in i.aliases]
     if serving and beside:
@@ -305,8 +306,8 @@ def verify(run: MigrationRun, month: Month) -> BackupCheck:
     """Compare one month's backup with the index in service; change nothing.
 
     Args:
-        run: that compares.
-        month: must have a target.
+        run: the run that compares.
+        month: a month that has a target.
     """
     assert month.target is not None
     stock = run.names.events_month(month.event_type, month.month)

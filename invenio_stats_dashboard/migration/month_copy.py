@@ -27,9 +27,9 @@ class MonthCopy:
     """Copies one month, and stores the progress in the month's bookmark.
 
     Args:
-        run: that copies.
-        bookmark: of the month.
-        report: of the month.
+        run: the run that copies.
+        bookmark: the month's bookmark.
+        report: the month's report.
         target: name of the target.
         fence: alias through which this run writes to the target.
 

@@ -45,8 +45,8 @@ def re_enrich(run: MigrationRun, month: Month, key: str) -> ReEnrichmentResult:
 
     Args:
         run: its splicer must refresh the key.
-        month: to work on.
-        key: of the breakdown.
+        month: the month to work on.
+        key: key of the breakdown.
 
     Raises:
         StatsDashboardError: OpenSearch refuses events with their new values.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Undo overdue cut-overs, and discard the progress of unfinished migrations."""
+"""Abort overdue cut-overs, and discard the progress of unfinished migrations."""
 
 import uuid
 from collections.abc import Callable
@@ -27,10 +27,10 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 def recover(
     client: OpenSearch, names: Names, now: datetime, step: Callable[[str], None]
 ) -> list[str]:
-    """Undo every cut-over and rollback whose deadline has passed.
+    """Abort every cut-over and rollback whose deadline has passed.
 
-    A living run gives up well before its deadline. So any process that finds a passed
-    deadline may undo the cut-over.
+    A living run aborts its work well before the deadline. So any process that finds a
+    passed deadline may abort the cut-over.
 
     Args:
         client: decodes responses.
@@ -59,7 +59,7 @@ def recover(
 
 
 def recover_cutovers(client: OpenSearch, names: Names) -> None:
-    """Undo every overdue cut-over now; see :func:`recover`."""
+    """Abort every overdue cut-over now; see :func:`recover`."""
     recover(client, names, datetime.now(UTC), lambda _: None)
 
 
@@ -118,8 +118,8 @@ def clear(run: MigrationRun, month: Month, fresh_start: bool) -> bool:
     """Discard the progress of an unfinished month.
 
     Args:
-        run: that holds the migration's lock.
-        month: to clear; one that serves an enriched index is left alone.
+        run: the run that holds the migration's lock.
+        month: the month to clear; one that serves an enriched index is left alone.
         fresh_start: also delete its unfinished target.
 
     Returns:

@@ -30,7 +30,7 @@ class MonthReport:
     Attributes:
         event_type: view or download.
         month: ``YYYY-MM``.
-        state: at the end of the run.
+        state: the state at the end of the run.
         source_index: the legacy index.
         target_index: the enriched index.
         events_source: events in the legacy index or its backup at the end.
@@ -81,7 +81,7 @@ class MigrationReport:
 
     Attributes:
         stopped: the reason of an early end, or None.
-        months: in the order of the run.
+        months: the months, in the order of the run.
         seconds: duration of the run.
         problems: sentences for the operator that do not belong to a failed month.
     """

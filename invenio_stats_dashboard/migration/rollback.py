@@ -60,8 +60,8 @@ def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
     The call can be killed at any moment and repeated; the next call continues.
 
     Args:
-        run: that rolls back.
-        month: to roll back.
+        run: the run that rolls back.
+        month: the month to roll back.
 
     Returns:
         The outcome, also of a rollback that failed.
@@ -126,9 +126,9 @@ def _close(run: MigrationRun, month: Month, bookmark: Bookmark, serving: str) ->
     finds the deadline passed would remove this run's claim.
 
     Args:
-        run: that rolls back.
-        month: to close.
-        bookmark: of the month.
+        run: the run that rolls back.
+        month: the month to close.
+        bookmark: the month's bookmark.
         serving: name of the legacy index, which serves now.
     """
     bookmark.replace(
@@ -220,7 +220,7 @@ class _Back:
         self.bookmark.write(run=run.id)
 
     def _note_intent(self) -> None:
-        """Store deadline and names, so that any process can undo the rollback."""
+        """Store deadline and names, so that any process can abort the rollback."""
         until = self.run.now() + timedelta(seconds=self.run.options.switch_seconds)
         switch = {
             **(self.bookmark.data.get("switch") or {}),
@@ -256,7 +256,7 @@ class _Back:
         return carried
 
     def _in_time(self, deadline: float, seconds: float) -> None:
-        """Give up early enough to undo everything within the time limit.
+        """Stop early enough to abort the rollback within the time limit.
 
         Raises:
             StatsDashboardError: the rollback took too long.
@@ -389,12 +389,12 @@ def undo(
     bookmark: Bookmark,
     step: Callable[[str], None],
 ) -> bool:
-    """Undo a rollback before its last call; this run must have claimed the month.
+    """Abort a rollback before its last call; this run must have claimed the month.
 
     Args:
         client: decodes responses.
-        names: of the rollback; fence and mark must exist.
-        bookmark: of the month.
+        names: the names of the rollback; fence and mark must exist.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Returns:
@@ -426,16 +426,16 @@ def undo_anothers(
     bookmark: Bookmark,
     step: Callable[[str], None],
 ) -> None:
-    """Undo a rollback that another run began and did not finish.
+    """Abort a rollback that another run began and did not finish.
 
     Args:
         client: decodes responses.
-        names: of the rollback, with the caller's run id.
-        bookmark: of the month.
+        names: the names of the rollback, with the caller's run id.
+        bookmark: the month's bookmark.
         step: called with the name of each step before it starts.
 
     Raises:
-        LockLostError: another caller undoes it.
+        LockLostError: another caller aborts it.
     """
     bookmark.write(run=names.run)
     step("claim")

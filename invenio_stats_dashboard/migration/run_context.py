@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Data that all months of a migration run share, and the errors that only pause it."""
+"""Define what all months of a run share, and the errors that pause it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ class MigrationRun:
         names: the instance's index names.
         copier: reads, enriches and writes events.
         fresh_lookup: returns a record look-up with an empty cache.
-        options: of the run.
+        options: the options of the run.
         progress: called with the state of a month whenever it changes.
         step: called with the name of each step before it starts.
         before_switch: called before a cut-over with the month and the name of the

@@ -69,7 +69,7 @@ def options_of(
     """Return the options of a run.
 
     Args:
-        config: of the application.
+        config: the configuration of the application.
         batch_size: events in a batch, 1 to 10,000; None uses the configured value.
         max_batches: batches per month; None uses the configured value.
         **flags: other fields of :class:`~.run_context.MigrationOptions`.
@@ -101,7 +101,7 @@ def limits_of(config: Mapping[str, Any], percent: int | None = None) -> HealthLi
     """Return the limits of the health gate.
 
     Args:
-        config: of the application.
+        config: the configuration of the application.
         percent: heap usage at which a run waits, 1 to 100; None uses the configured
             value.
 
@@ -137,8 +137,8 @@ def make_run(
         names: the instance's index names.
         subcounts: the registry of breakdowns.
         lock: held by the run; its holder is the id of the run.
-        options: of the run.
-        limits: of the health gate.
+        options: the options of the run.
+        limits: the limits of the health gate.
         watch: observes and stops the run.
         refresh: breakdown keys to write again in events that have them.
     """
@@ -240,7 +240,7 @@ class _BeforeSwitch:
         """Wait; return a sentence about workers if the options ignore them.
 
         Args:
-            month: to cut over.
+            month: the month to cut over.
             index: name of the index that serves until then.
 
         Raises:

@@ -60,8 +60,8 @@ class MonthMigration:
     The constructor reads the bookmark and changes nothing.
 
     Args:
-        run: that migrates.
-        month: as surveyed.
+        run: the run that migrates.
+        month: the month, as surveyed.
     """
 
     def __init__(self, run: MigrationRun, month: Month) -> None:
@@ -196,7 +196,7 @@ class MonthMigration:
         return migrated_serves(self.run.names, self.month)
 
     def _recover(self) -> None:
-        """Complete or undo a cut-over that another run did not finish."""
+        """Complete or abort a cut-over that another run did not finish."""
         state = self.bookmark.data.get("state")
         found = self.month.target
         read = self.run.names.events_alias(self.month.event_type)
@@ -219,7 +219,7 @@ class MonthMigration:
                 self._tidy(SWITCHED)
 
     def _tidy(self, state: str | None) -> None:
-        """Clean up after a cut-over, or undo an unfinished rollback."""
+        """Clean up after a cut-over, or abort an unfinished rollback."""
         run, backup = self.run, self.month.backup
         if state == ROLLING_BACK and backup is not None:
             run.copier.check()
@@ -441,7 +441,7 @@ class MonthMigration:
         # the bookmark first: a run that has lost the month must not report on it
         if self.bookmark.exists:
             state = self.bookmark.data.get("state")
-            # recovery finds a cut-over that could not be undone by its state
+            # recovery finds a cut-over that could not be aborted by its state
             state = state if state in (SWITCHING, SWITCHED, DONE) else FAILED
             self.bookmark.write(state=state, error=str(error))
         self.report.fail(error)

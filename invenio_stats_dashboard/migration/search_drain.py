@@ -53,7 +53,8 @@ class SearchDrain:
 
     def _left(self) -> list[dict[str, Any]]:
         """Return the tasks of these searches that still run."""
-        # before the request: a search that begins meanwhile has run for less
+        # take the time first, so that a search starting during the request is not
+        # counted
         elapsed = time.monotonic() - self._start
         answer = self._client.tasks.list(
             params={"actions": _ACTIONS, "detailed": "true", "request_timeout": 10}

@@ -64,7 +64,7 @@ def create(
     Args:
         client: decodes responses.
         source: index to copy.
-        name: of the target.
+        name: name of the target.
         fence: the only alias of the target. All writes go through it, so a run that
             has lost the month cannot write any more.
         subcounts_mapping: returns the target's mapping for the source's mapping.
@@ -122,12 +122,12 @@ def create(
 def drop(run: MigrationRun, month: Month, guard: Guard) -> None:
     """Delete a month's target that is not in service, if it exists.
 
-    Searches that began before a rollback, or before a cut-over was undone, may still
+    Searches that began before a rollback, or before a cut-over was aborted, may still
     read it. They end first, even if the run that moved the aliases was killed.
 
     Args:
-        run: that deletes.
-        month: that the target belongs to.
+        run: the run that deletes.
+        month: the month that the target belongs to.
         guard: this run's claim alias on another index of the month. Without it the
             target is not deleted.
 
@@ -166,7 +166,7 @@ def make_fit(
 
     Args:
         client: decodes responses.
-        name: of the target.
+        name: name of the target.
         source: index that the target replaces.
         timeout: seconds to wait for the replicas.
         sleep: waits for the given seconds; may raise to end the waiting.

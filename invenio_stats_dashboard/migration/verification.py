@@ -52,7 +52,7 @@ class Verifier:
     """Compares a month's target with its source, and repairs it.
 
     Args:
-        copier: of the run.
+        copier: the run's copier.
         source: name of the source.
         target: name of the target.
         fence: alias through which the target is written.

@@ -32,7 +32,7 @@ class Installed:
 
     Attributes:
         target: the hooks that the file needs.
-        path: of the file.
+        path: path of the file.
         content: its bytes.
     """
 

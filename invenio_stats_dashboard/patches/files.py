@@ -29,7 +29,7 @@ class FileChange:
     """A file and its new content.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         content: the new bytes.
     """
 
@@ -58,8 +58,8 @@ def write(changes: Sequence[FileChange]) -> None:
     """Back up files and write their new content.
 
     Args:
-        changes: of files that are not patched. An existing backup of such a file is
-            out of date, and is replaced.
+        changes: the changes of files that are not patched. An existing backup of such a
+            file is out of date, and is replaced.
 
     Raises:
         OSError: a file cannot be written. The files that had changed are restored.
@@ -98,7 +98,7 @@ def _put(path: Path, content: bytes, like: Path) -> None:
     """Create or replace a file in one step.
 
     Args:
-        path: of the file.
+        path: path of the file.
         content: its bytes.
         like: a file whose mode, owner and time it gets.
     """

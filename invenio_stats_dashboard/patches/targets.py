@@ -26,13 +26,12 @@ class Target:
 
     Attributes:
         distribution: name of the package on PyPI.
-        path: of the file, below ``site-packages``.
+        path: path of the file, below ``site-packages``.
         patch: name of its patch.
         class_name: the class that has the hooks.
-        hooks: for a service, the actions that it must pass to
-            ``self.run_components``, each with its alternative names. Empty for a
-            configuration.
-        setting: for a configuration, the variable from which ``components`` is read.
+        hooks: the actions that a service must pass to ``self.run_components``, each
+            with its alternative names. Empty for a configuration.
+        setting: the variable of a configuration from which ``components`` is read.
             Empty for a service.
     """
 

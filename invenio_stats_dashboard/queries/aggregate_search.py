@@ -40,10 +40,10 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
     Attributes:
         index: names, separated by commas.
-        body: of the request.
-        paths: of the response to return (``filter_path``); empty for all of it. A
-            source filter would parse the whole document into objects, which takes five
-            times as long.
+        body: the body of the request.
+        paths: the paths of the response to return (``filter_path``); empty for all of
+            it. A source filter would parse the whole document into objects, which takes
+            five times as long.
     """
 
     index: str
@@ -56,7 +56,7 @@ class AggregateSearch:
 
     Args:
         text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        names: the names of the instance's indices.
         limit: seconds to retry while OpenSearch is unavailable.
     """
 
@@ -118,7 +118,7 @@ class AggregateSearch:
         Args:
             family: one of :data:`~..search.names.FAMILIES`.
             community: UUID or ``global``.
-            body: of the request, without its query.
+            body: the body of the request, without its query.
             paths: see :class:`SearchRequest`.
             **bounds: limits of the days: ``gte``, ``lte`` and ``lt``.
         """
@@ -155,7 +155,7 @@ def days(field: str, community: str, bounds: Mapping[str, date]) -> dict[str, An
     """Return the query for a community's documents of some days.
 
     Args:
-        field: that holds the day.
+        field: the field that holds the day.
         community: UUID or ``global``.
         bounds: ``gte``, ``lte`` or ``lt`` -> day; empty for all days.
     """

@@ -118,9 +118,9 @@ def one_of(value: str, values: Collection[str], name: str) -> None:
     """Check that an argument has one of its possible values.
 
     Args:
-        value: of the argument.
+        value: the value of the argument.
         values: the allowed values.
-        name: of the argument, for the error message.
+        name: name of the argument, for the error message.
 
     Raises:
         UsageError: it has another value.

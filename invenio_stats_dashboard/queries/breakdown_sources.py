@@ -80,7 +80,7 @@ class CellProjection:
     """Decodes some numbers of the values in documents, as columns.
 
     Args:
-        paths: for each column the (path, sign) pairs that add up to it.
+        paths: the (path, sign) pairs that add up to each column.
 
     Attributes:
         paths: the same, as tuples.
@@ -159,7 +159,7 @@ def numbers(
     """Return a struct type with numbers at some paths.
 
     Args:
-        paths: of the numbers, each split into names.
+        paths: the paths of the numbers, each split into names.
         fields: further fields, for :func:`msgspec.defstruct`.
         leaf: type of the numbers, and their default.
     """
@@ -351,7 +351,7 @@ class SnapshotLists(BreakdownSource):
         ]
 
     def part(self) -> set[str]:
-        """Return the breakdowns of which a document has only the largest values.
+        """Return the breakdowns that are truncated in some document.
 
         They cannot be read from snapshots. After a change of the configuration, until
         all documents are counted again, some have all values and some do not.

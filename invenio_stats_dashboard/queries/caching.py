@@ -45,7 +45,7 @@ def cache(values: Mapping[str, Any], seconds: int) -> None:
 
     Args:
         values: key -> value.
-        seconds: after which they expire.
+        seconds: time after which they expire.
     """
     try:
         current_cache.set_many(values, timeout=seconds)

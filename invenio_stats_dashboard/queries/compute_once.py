@@ -60,9 +60,9 @@ class ComputeOnce:
         """Return an answer from the cache, from another request, or computed now.
 
         Args:
-            key: of the answer; it has the version of the data.
+            key: the key of the answer; it has the version of the data.
             compute: returns the answer, which can be pickled and is not None.
-            seconds: for which the answer is stored. With 0 it is only shared with
+            seconds: time for which the answer is stored. With 0 it is only shared with
                 requests to this process that ask meanwhile.
 
         Raises:
@@ -109,8 +109,9 @@ class _CacheLock:
     """A lock in the site's cache.
 
     Its value changes with each renewal. It is free if it does not exist, or if this
-    process has seen no change for the lease: an expiry alone is not enough, since Redis
-    sets a value and its expiry in two steps, between which a process can die.
+    process has seen no change for one lease period: an expiry alone is not enough,
+    since Redis sets a value and its expiry in two steps, and a process can die between
+    them.
 
     Args:
         name: key in the cache.
@@ -128,7 +129,7 @@ class _CacheLock:
         """Take the lock, if it is free.
 
         Returns:
-            Whether this process may compute. It may also if the cache does not answer.
+            Whether this process may compute. True if the cache does not answer.
         """
         try:
             if self._cache.add(self._name, self._value(0), timeout=self._expiry()):

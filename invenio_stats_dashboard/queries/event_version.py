@@ -22,8 +22,8 @@ class EventMonths:
 
     Args:
         client: decodes responses.
-        names: of the instance's indices.
-        event_types: of the events.
+        names: the names of the instance's indices.
+        event_types: the types of the events.
         first: first UTC day, ``YYYY-MM-DD``.
         last: last day, inclusive.
     """

@@ -210,7 +210,7 @@ def late(state: FreshnessState, now: datetime) -> str | None:
     """Return a sentence or two that explain why numbers are late; None if they are not.
 
     Args:
-        state: of the work that produces numbers.
+        state: the stored states of the work that produces numbers.
         now: the current moment, aware.
     """
     as_of = state.run.get("data_as_of")

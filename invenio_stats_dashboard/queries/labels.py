@@ -84,7 +84,7 @@ class Labels:
 
         Args:
             breakdown: key.
-            ids: of values, ``unknown`` and ``_other`` included.
+            ids: ids of values, ``unknown`` and ``_other`` included.
             language: code such as ``de`` or ``pt_BR``; None for that of the request.
             from_caller: a caller has sent the ids. They are cached only if the
                 vocabulary has them, so that nobody can fill the cache with others.
@@ -111,7 +111,7 @@ class Labels:
         """Return the labels of breakdowns.
 
         Args:
-            keys: of breakdowns.
+            keys: keys of breakdowns.
             language: code; None for that of the request.
 
         Returns:

@@ -109,7 +109,7 @@ class _Lists:
 
 
 class _Monthly(DeltaBuckets):
-    """Replaces the deltas of a month by its sums, in the class that follows in the MRO.
+    """Mixin that reads month sums instead of deltas where both agree.
 
     Args:
         *args: those of :class:`~.breakdown_sources.BreakdownSource`.

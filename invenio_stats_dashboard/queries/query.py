@@ -55,7 +55,7 @@ class SeriesQuery:
         top: number of values of each breakdown, those with the largest numbers in the
             range; None for all.
         other: sum up the remaining values under :data:`OTHER`.
-        basis: of the metrics of records: created, published or added.
+        basis: the basis of the metrics of records: created, published or added.
         cumulative: running totals since the beginning, at the end of each interval.
         compare: None, or one of :data:`COMPARISONS`.
         only: (breakdown, id) of the one value to count; None for everything.
@@ -95,10 +95,11 @@ class Series:
     Attributes:
         metric: key.
         breakdown: key, or None for the totals.
-        id: of the value; :data:`OTHER` for those not listed; None for the totals.
+        id: id of the value; :data:`OTHER` for those not listed; None for the totals.
         values: a number for each interval; None if it is unknown or suppressed.
-        total: of the range: the sum of a flow without suppressed numbers, the last
-            number of a level or a running total; None if numbers cannot be added up.
+        total: the number for the range: the sum of a flow without suppressed numbers,
+            the last number of a level or a running total; None if numbers cannot be
+            added up.
     """
 
     metric: str
@@ -134,7 +135,7 @@ class SeriesRow:
         period: :data:`CURRENT` or :data:`COMPARED`.
         metric: key.
         breakdown: key, or None for the totals.
-        id: of the value, or :data:`OTHER`; None for the totals.
+        id: id of the value, or :data:`OTHER`; None for the totals.
         bucket: the interval.
         value: the number; None if it is unknown or suppressed.
     """
@@ -153,11 +154,11 @@ class SeriesResult:
 
     Attributes:
         query: the query.
-        metrics: in the order of the query.
+        metrics: the metrics, in the order of the query.
         periods: the range, and the range that it is compared with.
         first_day: first day for which the community has numbers, or None.
         last_day: the last one, or None.
-        data_as_of: everything stored up to this moment is counted, ISO 8601; or None.
+        data_as_of: everything stored before this moment is counted, ISO 8601; or None.
         late: a sentence that explains why numbers are late; None if they are not.
         corrections: changes to days of the range that were already complete.
     """

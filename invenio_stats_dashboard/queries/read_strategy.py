@@ -58,7 +58,7 @@ def total(
 
     Args:
         values: the numbers of the intervals; None if one is unknown or suppressed.
-        metric: of these numbers.
+        metric: the metric of these numbers.
         query: gives the interval, and whether the numbers are running totals.
 
     Returns:

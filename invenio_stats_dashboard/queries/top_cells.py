@@ -20,12 +20,12 @@ class CellTotals:
 
     Args:
         query: decides whether numbers are running totals, and whether sums are needed.
-        metrics: of the tables.
+        metrics: the metrics of the tables.
         buckets: number of intervals.
 
     Attributes:
-        ids: of all values with any activity.
-        sums: for each interval the sum of all values, one for each metric; None if it
+        ids: ids of all values with any activity.
+        sums: the sums of all values for each interval, one for each metric; None if it
             is unknown. Empty if the query does not need sums.
     """
 
@@ -66,7 +66,7 @@ class CellTotals:
         Between equal numbers, further metrics and then ids decide.
 
         Args:
-            number: of ids; None for all.
+            number: number of ids; None for all.
         """
         nothing = [0] * len(self._added)
 

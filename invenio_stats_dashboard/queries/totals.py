@@ -57,7 +57,7 @@ def read_totals(
     Args:
         aggregates: sends the searches.
         query: its range and its metrics are not used.
-        metrics: to read.
+        metrics: the metrics to read.
         buckets: the intervals, at least one.
 
     Returns:

@@ -56,9 +56,9 @@ def seen(identity: Identity, by: str, ids: Collection[str]) -> dict[str, Visible
     """Return the records that a caller may see, by id.
 
     Args:
-        identity: of the caller.
+        identity: the identity of the caller.
         by: :data:`RECID`, or :data:`PARENT` for the latest version of each.
-        ids: of records or parents; at most 10,000.
+        ids: ids of records or parents; at most 10,000.
 
     Raises:
         OpenSearchException: the cluster does not answer.
@@ -76,7 +76,7 @@ def exists(by: str, ids: Collection[str]) -> dict[str, VisibleRecord]:
 
     Args:
         by: :data:`RECID`, or :data:`PARENT` for the latest version of each.
-        ids: of records or parents; at most 10,000.
+        ids: ids of records or parents; at most 10,000.
 
     Raises:
         OpenSearchException: the cluster does not answer.

@@ -84,10 +84,10 @@ class TopRecordsReader:
     """Counts the events of records.
 
     Args:
-        client: for the requests.
+        client: sends the requests.
         alias: the read alias of the events.
         query: matches the events to count.
-        field: that identifies the record: ``recid`` or ``parent_recid``.
+        field: the field that identifies the record: ``recid`` or ``parent_recid``.
     """
 
     def __init__(

@@ -24,8 +24,8 @@ class ClientConnection:
     """The connection of the client of one request.
 
     Args:
-        environ: of the WSGI request. If it has no connection, as in other servers, the
-            client never seems to leave.
+        environ: the environment of the WSGI request. If it has no connection, as in
+            other servers, the client never seems to leave.
     """
 
     def __init__(self, environ: Mapping[str, Any]) -> None:

@@ -124,7 +124,7 @@ def caching(tag: str, public: bool, seconds: int, by_caller: bool) -> dict[str, 
     Args:
         tag: the entity tag.
         public: everyone may read the response.
-        seconds: for which a cache may use the response without validation.
+        seconds: time for which a cache may use the response without validation.
         by_caller: the response is in the language of the caller.
     """
     vary = ["Accept", "Accept-Encoding"]
@@ -163,7 +163,7 @@ def whole(
 
     Args:
         body: uncompressed.
-        media_type: of the body.
+        media_type: the media type of the body.
         headers: further headers.
         status: HTTP status.
     """
@@ -181,7 +181,7 @@ def without_body(media_type: str, headers: Mapping[str, str], status: int) -> Re
     It has no length and no encoding, which depend on the body.
 
     Args:
-        media_type: of the body that a GET request returns.
+        media_type: the media type of the body that a GET request returns.
         headers: further headers.
         status: HTTP status.
     """
@@ -197,9 +197,9 @@ def streamed(
     """Return a streamed response, compressed if the caller accepts it.
 
     Args:
-        pieces: of the body. The first one is read at once, so that an error before it
-            can still change the status.
-        media_type: of the body.
+        pieces: the pieces of the body. The first one is read at once, so that an error
+            before it can still change the status.
+        media_type: the media type of the body.
         headers: further headers.
     """
     first = next(pieces, b"")

@@ -45,8 +45,8 @@ def description(
     """Return the OpenAPI document.
 
     Args:
-        config: of the resource.
-        languages: of the site, as codes.
+        config: the configuration of the resource.
+        languages: the languages of the site, as codes.
         subcounts: the registry of breakdowns.
     """
     arguments = {

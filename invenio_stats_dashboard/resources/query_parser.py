@@ -32,10 +32,10 @@ class QueryLimits:
     """The limits of a query; see the configuration variables of the same names.
 
     Attributes:
-        days: in a range.
-        cells: values of each breakdown, in JSON.
-        series: in JSON.
-        values: numbers in JSON.
+        days: number of days in a range.
+        cells: number of values of each breakdown, in JSON.
+        series: number of series in JSON.
+        values: number of numbers in JSON.
     """
 
     days: int
@@ -64,7 +64,7 @@ def range_of(
 
     Args:
         arguments: loaded by a :class:`~.schema.RangeArguments`.
-        limits: of the site.
+        limits: the limits of the site.
         today: the current UTC day.
         first_day: returns the first day that has numbers, or None; called only if the
             range depends on it.
@@ -125,7 +125,7 @@ def series_query(
         arguments: loaded by a :class:`~.schema.SeriesArguments`.
         community_id: UUID or ``global``.
         subcounts: the registry of breakdowns.
-        limits: of the site.
+        limits: the limits of the site.
         today: the current UTC day.
         first_day: returns the first day that has numbers, or None; called only if the
             range depends on it.

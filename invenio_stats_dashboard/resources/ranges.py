@@ -27,7 +27,7 @@ def first_day(name: str, today: date, first: date | None = None) -> date | None:
     """Return the first day of a range that ends today.
 
     Args:
-        name: of the range.
+        name: name of the range.
         today: the current UTC day.
         first: first day that has numbers, for ``all``; None for today.
 

@@ -45,10 +45,10 @@ class SeriesContent:
             later if no numbers exist for it.
         labels: labels breakdowns and values.
         links: name -> URL.
-        headers: of the response.
-        limit: of a file.
+        headers: the headers of the response.
+        limit: the maximum number of values in a file.
         client: its connection; reading a file stops when it leaves.
-        temporary_files: of this process.
+        temporary_files: the temporary files of this process.
     """
 
     item: "CommunityStatsItem"
@@ -93,7 +93,7 @@ class CounterContent:
 
     Attributes:
         count: returns the report.
-        headers: of the response.
+        headers: the headers of the response.
     """
 
     count: "Callable[[], CounterReport]"

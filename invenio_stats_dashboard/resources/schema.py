@@ -68,7 +68,7 @@ class OneOf(fields.Field):
 
     Args:
         words: the allowed ones.
-        **options: of a marshmallow field.
+        **options: the options of a marshmallow field.
     """
 
     def __init__(self, words: Iterable[str], **options: Any) -> None:
@@ -104,7 +104,7 @@ class Whole(fields.Field):
         low: the smallest allowed number.
         high: the largest allowed number.
         or_all: also allow ``all``, which is loaded as None.
-        **options: of a marshmallow field.
+        **options: the options of a marshmallow field.
     """
 
     def __init__(

@@ -65,8 +65,8 @@ class CommunityStatsQuery:
     """Documents of one community in a range of days.
 
     Args:
-        name: of the query in ``STATS_QUERIES``.
-        families: of :data:`~..search.names.FAMILIES`.
+        name: name of the query in ``STATS_QUERIES``.
+        families: some of :data:`~..search.names.FAMILIES`.
         whole_instance: the query has no ``community_id``.
     """
 

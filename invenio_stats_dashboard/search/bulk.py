@@ -116,8 +116,8 @@ def write(
     Args:
         client: may or may not decode responses.
         index: index or alias for all documents; None if each action names its own.
-        actions: for each document, its action line and its source line, both with
-            their line feed.
+        actions: the action line and the source line of each document, both with their
+            line feed.
         limit: seconds to retry while no document is stored.
         params: parameters of the request, such as ``require_alias``.
         timeout: seconds for one request.

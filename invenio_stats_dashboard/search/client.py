@@ -248,7 +248,7 @@ def count(client: OpenSearch, index: str, query: dict[str, Any] | None = None) -
     Args:
         client: may or may not decode responses.
         index: index, alias, or several, comma-separated.
-        query: that the documents must match; None for all documents.
+        query: a query that the documents must match; None for all documents.
 
     Raises:
         TransportError: with status 503 if a shard was not counted.

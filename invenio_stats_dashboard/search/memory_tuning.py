@@ -28,7 +28,7 @@ def give_large_blocks_back() -> None:
 
 
 class _RareCollections:
-    """Slows the collector down at the first user, and resets it after the last."""
+    """Collects less often while at least one caller asks for it."""
 
     _before: tuple[int, int, int]
 

@@ -81,7 +81,7 @@ def search_page(
     Args:
         text_client: does not decode responses.
         index: index or alias; only named in the error if the body has a point in time.
-        body: of the request.
+        body: the body of the request.
         decode: the result of :func:`page_decoder`.
         params: parameters of the request.
         one_shard: the search selects exactly one shard, which must answer.
@@ -114,8 +114,8 @@ def pages(
         search: sends the body of one page and returns its hits. A partial answer must
             be an error: a page with fewer hits than requested is taken for the last
             one.
-        body: of the first page, with its ``size`` and a ``sort`` that is unique for
-            each document.
+        body: the body of the first page, with its ``size`` and a ``sort`` that is
+            unique for each document.
     """
     after: dict[str, Any] = {}
     while True:

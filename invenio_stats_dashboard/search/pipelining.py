@@ -91,7 +91,7 @@ def stored_in_order(
         writers: number of threads.
 
     Yields:
-        Each batch after it and all batches before it are stored. An error of the
+        Each batch, once it and all earlier batches are stored. An error of the
         iterable is raised after all batches before it were yielded.
     """
     remaining = iter(batches)

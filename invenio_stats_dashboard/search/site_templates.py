@@ -14,6 +14,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -30,6 +31,7 @@ from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
 REVISION = 2
 """Increase this with every change of a template; lower revisions are replaced."""
 
+_FIRST_PUT = "first_put_at"
 _SAMPLE_MONTH = "2000-01"
 _DEFAULT_REPLICAS = "cluster.default_number_of_replicas"
 _STOCK_AGGREGATE = f"stats-{STOCK_EVENTS['view']}"
@@ -47,10 +49,24 @@ def reindexing_template(names: Names) -> dict[str, dict[str, Any]]:
         "_meta": {META_KEY: {"schema": SCHEMA}},
     }
     return {
-        f"{names.reindexing}-v{SCHEMA}": index_templates.template(
+        _reindexing_template_name(names): index_templates.template(
             [names.reindexing], mapping
         )
     }
+
+
+def _reindexing_template_name(names: Names) -> str:
+    return f"{names.reindexing}-v{SCHEMA}"
+
+
+def installed_at(client: OpenSearch, names: Names) -> str | None:
+    """Return when a template of this package was first put, ISO 8601, or None."""
+    return _first_put(_marks(client, names), names)
+
+
+def _first_put(found: Mapping[str, dict[str, Any] | None], names: Names) -> str | None:
+    """Return the moment that the templates store; each replacement retains it."""
+    return (found.get(_reindexing_template_name(names)) or {}).get(_FIRST_PUT)
 
 
 def event_templates(
@@ -124,12 +140,14 @@ def put_missing(
     stale = [name for name in wanted if _is_older(found.get(name), mark)]
     if not stale:
         return []
+    since = _first_put(found, names) or datetime.now(UTC).isoformat()
     bodies = index_templates.with_settings(fixed, shards_and_replicas(app, client))
     if set(stale) - set(fixed):
         bodies.update(compose())
     for name in stale:
         body = deepcopy(bodies[name])
-        body["_meta"] = {META_KEY: {"schema": SCHEMA, "revision": REVISION, **mark}}
+        meta = {"schema": SCHEMA, "revision": REVISION, _FIRST_PUT: since, **mark}
+        body["_meta"] = {META_KEY: meta}
         with warnings.catch_warnings():
             # OpenSearch warns that it overrides the stock template, as intended.
             warnings.simplefilter("ignore", OpenSearchWarning)

@@ -51,7 +51,7 @@ class DocumentKind:
         fields: names of its fields, except ``kind`` and ``updated_at``.
         writers: who writes it: names in this package, with their modules.
         readers: who reads it, in the same form.
-        removal: by whom and when it is removed.
+        removal: a sentence about who removes it, and when.
         loss: what happens if it is lost, as a sentence.
         kind: value of its field ``kind``; None if it has no such field.
     """
@@ -148,7 +148,7 @@ _MIGRATION = (
         ),
         "By `usage-events clear-bookmarks`, before the cut-over.",
         "Before the cut-over, the next run copies the month again. During the cut-over, "
-        "the next run completes or undoes it. After it, the next run compares the "
+        "the next run completes or aborts it. After it, the next run compares the "
         "backup with the index in service again, and only then the month can be rolled "
         "back or its backup deleted.",
         kind="month",

@@ -56,7 +56,7 @@ class FamilyStatus:
     """The documents of one family and community.
 
     Attributes:
-        family: of :data:`~..search.names.FAMILIES`.
+        family: one of :data:`~..search.names.FAMILIES`.
         documents: number of documents.
         first_day: day of the first document, or None.
         last_day: day of the last document, or None.
@@ -167,7 +167,7 @@ class AggregationStatusReader:
 
         Args:
             scope: ``usage`` or ``records``.
-            last_run: from :meth:`last_run`.
+            last_run: the result of :meth:`last_run`.
         """
         # an instance without sources has no bookmark either
         everything = bool(last_run and last_run.get("data_as_of"))
@@ -177,7 +177,7 @@ class AggregationStatusReader:
         """Return the days of usage that are still to be counted.
 
         Args:
-            last_run: from :meth:`last_run`.
+            last_run: the result of :meth:`last_run`.
         """
         days: set[str] = set()
         redo: set[str] = set()
@@ -330,12 +330,12 @@ class AggregationStatusReader:
         """Return the status of one family and community.
 
         Args:
-            backlog: from :meth:`usage`.
+            backlog: the result of :meth:`usage`.
             open_records: community -> families to be counted again; None if the sources
                 were never examined.
             community: UUID or ``global``.
-            family: of :data:`~..search.names.FAMILIES`.
-            documents: from :meth:`documents`.
+            family: one of :data:`~..search.names.FAMILIES`.
+            documents: the result of :meth:`documents`.
         """
         found = documents.get((community, family), (0, None, None))
         if family in USAGE_FAMILIES and backlog.looked:

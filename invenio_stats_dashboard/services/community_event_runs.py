@@ -65,7 +65,8 @@ class CommunityEventRuns:
         """Return a run, and the reader that it uses.
 
         Args:
-            cause: of the events; see :func:`~..community_events.timeline.compare`.
+            cause: why the events are written; see
+                :func:`~..community_events.timeline.compare`.
             progress: called several times a second.
             waiting: called with a sentence whenever OpenSearch accepts no requests.
             limit: seconds to retry while OpenSearch accepts no requests.
@@ -186,7 +187,7 @@ def selection(
     Args:
         reader: looks up communities and records.
         community_ids: UUIDs or slugs, or None.
-        recids: of records, or None.
+        recids: recids of records, or None.
         start_date: records created then or later.
         end_date: records created then or earlier; a date includes its whole day.
 

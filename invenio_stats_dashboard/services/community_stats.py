@@ -112,7 +112,7 @@ class CommunityStatsService(Service):
         """Return the statistics of a community or of the instance.
 
         Args:
-            identity: of the caller.
+            identity: the identity of the caller.
             id_or_slug: UUID or slug of a community, or ``global`` for the instance. A
                 community with the slug ``global`` is read by its UUID.
 
@@ -135,7 +135,7 @@ class CommunityStatsService(Service):
         """Return the statistics of a community.
 
         Args:
-            identity: of the caller.
+            identity: the identity of the caller.
             id_or_slug: UUID or slug of the community.
 
         Raises:
@@ -205,7 +205,7 @@ class CommunityStatsService(Service):
 
         Args:
             breakdown: key of the registry of breakdowns.
-            ids: of values; ``unknown`` and ``_other`` are allowed.
+            ids: ids of values; ``unknown`` and ``_other`` are allowed.
             language: code such as ``de``; None for that of the request.
             from_caller: a caller has sent the ids; see ``Labels.of``.
 
@@ -221,7 +221,7 @@ class CommunityStatsService(Service):
         """Return the labels of breakdowns, by key.
 
         Args:
-            keys: of the registry of breakdowns.
+            keys: keys of the registry of breakdowns.
             language: code such as ``de``; None for that of the request.
         """
         return self.readers.labels.of_breakdowns(keys, language)

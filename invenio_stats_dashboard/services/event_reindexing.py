@@ -217,7 +217,7 @@ class EventReindexingService:
             max_batches: as for :meth:`reindex_events`.
             max_memory_percent: as for :meth:`reindex_events`.
             now: returns the current time, aware.
-            **flags: of :meth:`reindex_events`; any value is valid.
+            **flags: other arguments of :meth:`reindex_events`; any value is valid.
 
         Raises:
             UsageError: an argument is invalid.
@@ -363,7 +363,7 @@ class EventReindexingService:
         """Write one breakdown again in events that are enriched.
 
         Args:
-            key: of the breakdown.
+            key: key of the breakdown.
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             progress: called when the state of a month changes.
@@ -393,7 +393,7 @@ class EventReindexingService:
         """Check that :meth:`re_enrich` can be called with these arguments.
 
         Args:
-            key: of the breakdown.
+            key: key of the breakdown.
             event_types: ``view``, ``download``; none means both.
             months: ``YYYY-MM`` or ``YYYY-MM:YYYY-MM``; none means all.
             now: returns the current time, aware.
@@ -440,14 +440,14 @@ class EventReindexingService:
         now: Callable[[], datetime] = utc_now,
         step: Callable[[str], None] | None = None,
     ) -> list[str]:
-        """Undo unfinished cut-overs whose deadline has passed.
+        """Abort unfinished cut-overs and rollbacks whose deadline has passed.
 
         Args:
             now: returns the current time, aware.
             step: called with the name of each step before it starts.
 
         Returns:
-            Ids of the months whose cut-over was undone.
+            Ids of the months whose cut-over or rollback was aborted.
         """
         return recovery.recover(self._client, self.names, now(), step or ignore)
 
@@ -529,7 +529,7 @@ class EventReindexingService:
             records: records at a time.
             batch: events at a time.
             rest: seconds that a record must have been on the list.
-            seconds: after which no more records are started.
+            seconds: time after which no more records are started.
 
         Raises:
             StatsDashboardError: OpenSearch refuses events; all others are done.

@@ -122,6 +122,7 @@ def _no_recent_run(status: "StatsStatus") -> Iterator[str]:
     if status.community_events.finished_at:
         moments.append(aware(status.community_events.finished_at))
     if not moments:
+        yield from _never_run(status)
         return
     idle = min(_age(status, moment) for moment in moments)
     if idle > LATE:
@@ -131,8 +132,26 @@ def _no_recent_run(status: "StatsStatus") -> Iterator[str]:
         )
 
 
+def _never_run(status: "StatsStatus") -> Iterator[str]:
+    """Report that no scheduled task has run since the installation."""
+    since, migration = status.installed_at, status.migration
+    has_events = (
+        status.community_events.events
+        or migration.undated.events
+        or any(month.events for month in migration.months)
+    )
+    if since and has_events and _age(status, since) > LATE:
+        yield (
+            "No scheduled task has run since the extension was installed "
+            f"{_hours(_age(status, since))} ago. Restart Celery beat, so that it reads "
+            "its schedule, and check that a worker is running. The first run of the "
+            "entry stats-dashboard-catch-up follows within an hour."
+        )
+
+
 def _reconciliation(status: "StatsStatus") -> Iterator[str]:
-    looked_at = status.reconciled_at
+    finished_at = status.community_events.finished_at
+    looked_at = status.reconciled_at or (finished_at and aware(finished_at))
     if not (status.scheduled and status.community_events.complete and looked_at):
         return
     if _age(status, looked_at) > LATE and not status.holder("reconciliation"):

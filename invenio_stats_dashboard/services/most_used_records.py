@@ -41,9 +41,9 @@ class UsedRecord:
 
     Attributes:
         rank: 1 for the most used record.
-        recid: of the record, or of the latest version of a parent; None if the caller
-            may not see it.
-        parent_recid: of all versions together; None if the caller may not see it.
+        recid: recid of the record, or of the latest version of a parent; None if the
+            caller may not see it.
+        parent_recid: recid of the parent; None if the caller may not see it.
         title: its title; None if the caller may not see it.
         count: views or downloads.
         visible: whether the caller may see the record.

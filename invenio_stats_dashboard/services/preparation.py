@@ -79,7 +79,7 @@ class Preparation:
         client: decodes responses.
         statistics: generates community events.
         reindexing: migrates usage events.
-        seconds: after which a part ends; a batch and a month's cut-over are completed.
+        seconds: time after which a part ends; a batch and a cut-over are completed.
     """
 
     def __init__(

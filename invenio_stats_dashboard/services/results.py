@@ -38,7 +38,7 @@ class DailyDocuments(ServiceListResult):
 
     Attributes:
         community_id: UUID, or ``global``.
-        family: of :data:`~..search.names.FAMILIES`.
+        family: one of :data:`~..search.names.FAMILIES`.
         start_date: first day, ``YYYY-MM-DD``.
         end_date: last day; not after today.
         data_as_of: everything that was stored up to this moment is counted, ISO 8601;
@@ -62,7 +62,7 @@ class CommunityStatsItem(ServiceItemResult):
 
     Args:
         service: the service.
-        identity: of the caller; it may read the statistics.
+        identity: the identity of the caller; it may read the statistics.
         subject: the community or the instance.
     """
 
@@ -155,7 +155,7 @@ class CommunityStatsItem(ServiceItemResult):
         out.
 
         Args:
-            family: of :data:`~..search.names.FAMILIES`.
+            family: one of :data:`~..search.names.FAMILIES`.
             start_date: first day; a date or ISO 8601 text, UTC; 29 days before the
                 last one by default.
             end_date: last day, inclusive; today by default.
@@ -209,8 +209,8 @@ class CommunityStatsItem(ServiceItemResult):
                 last one by default.
             end_date: last day, inclusive; today by default.
             size: number of rows, 1 to 100, at most.
-            seconds: for which the numbers may be old. They are cached for each version
-                of the events, without titles; 0 counts now.
+            seconds: maximum age of the numbers. They are cached for each version of the
+                events, without titles; 0 counts now.
 
         Raises:
             UsageError: an argument is invalid.

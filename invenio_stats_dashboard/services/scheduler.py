@@ -29,8 +29,8 @@ class ScheduledRunReport:
 
     Attributes:
         prepared: the progress of the preparation.
-        report: of the aggregation; None before the preparation is complete, since the
-            numbers would be too low.
+        report: the report of the aggregation; None before the preparation is complete,
+            since the numbers would be too low.
     """
 
     prepared: PreparationReport

@@ -27,6 +27,7 @@ from ..community_events.reconciliation import ReconciliationState, reconciliatio
 from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
+from ..search.site_templates import installed_at
 from ..usage_events.queues import QueueLength, lengths
 from .aggregation_status import AggregationStatusReader, FamilyStatus
 from .event_reindexing import LOCK as MIGRATION
@@ -65,7 +66,9 @@ class StatsStatus:
         enabled: ``COMMUNITY_STATS_ENABLED``.
         scheduled: whether the scheduled tasks are enabled.
         preparing: whether they prepare the instance before they count.
-        data_as_of: everything that was stored up to this moment is counted, ISO 8601;
+        installed_at: when the extension was started for the first time, ISO 8601; None
+            if it is unknown.
+        data_as_of: everything that was stored before this moment is counted, ISO 8601;
             None before the first complete aggregation.
         last_run: stored report of the last aggregation, or None.
         usage_days: number of days with usage events, as far as they were examined.
@@ -79,7 +82,7 @@ class StatsStatus:
         community_events: the progress of the back-fill.
         reconciliation: the result of the last reconciliation.
         migration: the status of the migration.
-        preparation: from :func:`~.preparation.read_preparation`.
+        preparation: the result of :func:`~.preparation.read_preparation`.
         database_indexes: each index that live capture uses, existing or not.
         deferred_captures: membership changes that wait to be captured.
         queues: the length of each queue of usage events.
@@ -92,6 +95,7 @@ class StatsStatus:
     enabled: bool = True
     scheduled: bool = True
     preparing: bool = True
+    installed_at: str | None = None
     data_as_of: str | None = None
     last_run: dict[str, Any] | None = None
     usage_days: int = 0
@@ -191,6 +195,7 @@ def read_status(
         enabled=app.config["COMMUNITY_STATS_ENABLED"],
         scheduled=app.config["COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"],
         preparing=app.config["COMMUNITY_STATS_PREPARATION_ENABLED"],
+        installed_at=installed_at(client, names),
         data_as_of=(last_run or {}).get("data_as_of"),
         last_run=last_run,
         changes=shown.aggregates.changes(),

@@ -3,7 +3,7 @@
 
 """Pool of connections to the events' broker that survives errors and restarts.
 
-Kombu's pool takes back a connection that it has closed because of an error. A consumer
+Kombu's pool accepts a connection that it has closed because of an error. A consumer
 cannot open a channel on that connection, so the worker process could never read the
 queues again. If a connection dies while it is in the pool, the first message published
 on it is lost, and the site only logs that. The pool of this module avoids both.

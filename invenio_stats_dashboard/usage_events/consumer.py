@@ -155,8 +155,8 @@ def _give_back_overdue(channel: Any, queue: str) -> None:
     only the messages of one queue are given back.
 
     Args:
-        channel: of the connection. Kombu's transports have no common type for it. If
-            the transport is not Redis, this function does nothing.
+        channel: the connection's channel. Kombu's transports have no common type for
+            it. If the transport is not Redis, this function does nothing.
         queue: name of the queue.
     """
     kept: Any = getattr(channel, "qos", None)

@@ -99,8 +99,8 @@ def keep(
     Args:
         text_client: does not decode responses.
         names: the instance's index names.
-        letters: for each action, its head with ``_index``, ``_id`` and ``_op_type``,
-            the source's bytes, and OpenSearch's reason.
+        letters: the head of each action with ``_index``, ``_id`` and ``_op_type``, the
+            source's bytes, and OpenSearch's reason.
         limit: seconds to retry.
         waiting: called with a sentence before each pause.
 

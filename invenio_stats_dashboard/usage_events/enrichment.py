@@ -59,7 +59,7 @@ def enrich(
     """Return the enrichment of an event.
 
     Args:
-        timestamp: of the event, naive UTC ISO 8601.
+        timestamp: time of the event, naive UTC ISO 8601.
         file_key: name of the downloaded file; None for a view.
         context: facts and timeline of the record; both empty if it is unknown.
 

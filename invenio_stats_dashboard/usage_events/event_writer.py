@@ -44,7 +44,7 @@ class EventWriter:
         app: the application.
         queue: name of the queue that the events come from.
         subcounts: the registry of breakdowns.
-        recover: takes back cut-overs that no run finished in time.
+        recover: aborts cut-overs that no run finished in time.
         mapping_patience: seconds to wait for a month whose mapping cannot be changed
             because of a block.
     """
@@ -213,7 +213,7 @@ class EventWriter:
 
         A cut-over may have moved a month to an index without the mapping. The events of
         such a month are sent without enrichment. An interrupted cut-over would refuse
-        writes forever, and this may be the only worker, so it takes back cut-overs
+        writes forever, and this may be the only worker, so it aborts cut-overs
         whose deadline has passed.
 
         Args:

@@ -47,8 +47,8 @@ class EventsIndex:
     """The state of one index of usage events in the cluster.
 
     Attributes:
-        name: of the index.
-        uuid: of the index. A recreated index has another UUID.
+        name: name of the index.
+        uuid: its UUID. A recreated index has another one.
         month: ``YYYY-MM``, or None if neither its name nor its aliases contain one.
         schema: schema version in its mapping; None for a legacy index.
         docs: number of live documents.

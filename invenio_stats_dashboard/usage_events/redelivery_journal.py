@@ -95,7 +95,7 @@ class Journal:
         return hmac.digest(self._key, body, "sha256")[:16].hex()
 
     def stored(self, messages: Mapping[str, EventName], read_again: bool) -> set[str]:
-        """Return the messages whose events are already stored under another name.
+        """Return the messages whose events are stored under another index or ``_id``.
 
         Args:
             messages: the current name of each event, by digest of its message.
@@ -156,7 +156,7 @@ class Journal:
         self._forget()
 
     def _forget(self) -> None:
-        """Remove entries that this run has acknowledged, and documents without any."""
+        """Remove acknowledged entries, and delete documents that become empty."""
         others = self._others or {}
         for id, called in list(others.items()):
             left = {d: name for d, name in called.items() if d not in self._done}

@@ -164,7 +164,7 @@ def check_layout(
     """Refuse an invalid layout.
 
     Args:
-        layout: from the configuration, so of any type.
+        layout: the layout in the configuration, so of any type.
         breakdowns: keys of all breakdowns, removed ones included.
         variable: the config variable, for the message.
 
@@ -218,7 +218,7 @@ def choose(
     """Return the layout of a name, or the default if no layout has that name.
 
     Args:
-        name: of one of the further layouts, or None.
+        name: name of one of the further layouts, or None.
         layout: the default.
         layouts: the further layouts, by name.
     """

@@ -80,7 +80,7 @@ def community_page(
 
     Args:
         pid_value: slug or UUID.
-        community: as the communities service returns it.
+        community: the community, as the communities service returns it.
         community_ui: the same, serialized for templates.
 
     Raises:
@@ -128,7 +128,7 @@ def _for_crawlers(view: str, **arguments: str) -> dict[str, Any]:
 
     Args:
         view: name of the view.
-        **arguments: of its route.
+        **arguments: the arguments of its route.
     """
     tags = list(current_app.config.get("THEME_META_ROBOT_TAGS") or ())
     if request.args:

@@ -20,8 +20,8 @@ def has_page(config: Mapping[str, Any], community: Mapping[str, Any]) -> bool:
     """Return whether a community has a page.
 
     Args:
-        config: of the application.
-        community: as the communities service returns it.
+        config: the configuration of the application.
+        community: the community, as the communities service returns it.
     """
     if not config["COMMUNITY_STATS_ENABLED"]:
         return False

@@ -60,7 +60,7 @@ class Operator:
 
     Attributes:
         application: the one whose forks run the commands; set before the first one.
-        outcomes: of all commands.
+        outcomes: the outcomes of all commands.
     """
 
     application: Application | None = None

@@ -23,7 +23,7 @@ def totals(client, prefix):
 
     Args:
         client: an ordinary OpenSearch client.
-        prefix: of the instance's indices.
+        prefix: the prefix of the instance's indices.
 
     Returns:
         dict: ``view`` and ``download`` -> ``{"due", "counted"}``.

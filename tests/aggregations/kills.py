@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Aggregation runs that are killed at a chosen request."""
+"""Kill aggregation runs at a chosen request."""
 
 from ..helpers.processes import kill_me
 from ..helpers.search_requests import before_requests

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The reference counter itself, on tables worked out by hand."""
+"""The reference counts as in tables that were computed by hand."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Messages of a page without numbers; and a page sends no request in vain."""
+"""A page without numbers explains why, and sends no unnecessary request."""
 
 from contextlib import contextmanager
 

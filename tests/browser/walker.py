@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Visitors with a browser window, who record its errors.
+"""Control browser windows, and record their errors.
 
 Most of a page's cost is InvenioRDM's JavaScript, which a browser compiles once if it
 may cache it. Therefore one browser context serves all visitors of a language, one after
@@ -51,7 +51,7 @@ class Browsers:
 
         Args:
             locale: language of the browser, such as ``de-DE``.
-            own: with an empty HTTP cache, too.
+            own: whether to begin with an empty HTTP cache, too.
         """
         context = None if own else self._shared.get(locale)
         if context is None or context in self._used:
@@ -87,7 +87,7 @@ class Walker:
 
     Attributes:
         browsers: where contexts come from.
-        context: of the browser.
+        context: the browser's context.
         page: what is seen.
         noted: errors of the console, of scripts, and answers of 500 and above.
         requested: addresses of the API that were requested, with their query.
@@ -217,7 +217,7 @@ class Interception:
 
     Args:
         walker: the :class:`Walker` with the page.
-        pattern: of addresses; ``*`` stands for any characters.
+        pattern: a pattern of addresses; ``*`` stands for any characters.
         react: called with this object and the id of each request.
 
     Attributes:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the command that aggregates."""
+"""Test the command ``aggregate``."""
 
 import os
 import signal

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from invenio_stats_dashboard.aggregations.runner import LOCK
+from invenio_stats_dashboard.package_templates import put_templates
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.search.seqno import positions_of_all
@@ -80,6 +81,11 @@ def status(app, *arguments):
     return done.document, done.exit_code
 
 
+def moment(text):
+    """Return a moment in ISO 8601."""
+    return datetime.fromisoformat(text)
+
+
 def families(found, community):
     """Return family -> its status of one community."""
     (one,) = [c for c in found["communities"] if c["community_id"] == community]
@@ -90,6 +96,36 @@ def test_status_reports_that_nothing_has_run(fresh):
     done = run(fresh, "status")
     assert done.exit_code == 0
     assert "Nothing has run yet" in done.out and "no documents yet" in done.out
+
+
+@pytest.fixture()
+def template(client, names):
+    """Return name and body of this package's first template, and restore it."""
+    name = f"{names.reindexing}-v2.0.0"
+    (stored,) = client.indices.get_index_template(name=name)["index_templates"]
+    yield name, stored["index_template"]
+    client.indices.put_index_template(name=name, body=stored["index_template"])
+
+
+def test_scheduled_tasks_that_have_never_run_need_attention(
+    fresh, client, names, template
+):
+    client.index(index=names.events_month("view", "2026-02"), body={}, refresh=True)
+    now = datetime.now(UTC)
+    found, code = status(fresh)
+    assert code == 0 and now - timedelta(hours=3) < moment(found["installed_at"]) < now
+    name, body = template
+    meta = body["_meta"]["invenio_stats_dashboard"]
+    long_ago = (now - timedelta(hours=5)).isoformat()
+    older = {**meta, "first_put_at": long_ago, "revision": 1}
+    changed = {**body, "_meta": {"invenio_stats_dashboard": older}}
+    client.indices.put_index_template(name=name, body=changed)
+    # a newer version of the template retains the moment
+    assert put_templates(fresh, client) == [name]
+    found, code = status(fresh)
+    assert (found["installed_at"], code) == (long_ago, 1)
+    (problem,) = found["problems"]
+    assert "No scheduled task has run since" in problem and "5 hours ago" in problem
 
 
 def test_with_all_nothing_is_said_to_be_left_out_but_what_has_no_documents(events):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The status fits a terminal, and is not broken into lines where none listens."""
+"""The status fits a terminal; without a terminal, its lines are not wrapped."""
 
 from dataclasses import replace
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Reading the aggregates, having them counted again, and deleting them."""
+"""Test the commands that read, reset and delete the aggregates."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of how the migration's progress looks, in a terminal and in a log."""
+"""Test the display of the migration's progress, in a terminal and in a log."""
 
 import pytest
 

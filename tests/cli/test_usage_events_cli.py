@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the commands for usage events."""
+"""Test the commands for usage events."""
 
 import threading
 from contextlib import contextmanager
@@ -424,7 +424,7 @@ def refusing(host, refused):
     """Pass requests on to a cluster, as a security plugin that refuses some.
 
     Args:
-        host: of the cluster.
+        host: the cluster's host.
         refused: ``(method, beginning of the path)``.
     """
 

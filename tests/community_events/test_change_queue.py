@@ -34,7 +34,7 @@ class Waiting:
     """A queue on a broker.
 
     Args:
-        url: of the broker.
+        url: URL of the broker.
     """
 
     def __init__(self, url):

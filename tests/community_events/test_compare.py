@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the function that decides which events are written."""
+"""Test the function that decides which events are written."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

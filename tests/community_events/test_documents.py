@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the stored documents and their indices."""
+"""Test the stored documents of community events and their indices."""
 
 from dataclasses import fields
 from fnmatch import fnmatchcase

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of dates: each comes from the best evidence that exists, and names it."""
+"""Each date comes from the best evidence that exists, and names it."""
 
 from invenio_stats_dashboard.community_events.evidence import truth_of
 from invenio_stats_dashboard.community_events.record_rows import DeletedSpan

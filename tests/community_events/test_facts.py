@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of record facts, which are computed from the database."""
+"""Test record facts, which are computed from the database."""
 
 import msgspec
 import pytest

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Capture without the database indexes, and when the database is slow."""
+"""Changes are captured without the database indexes, and by a slow database."""
 
 import json
 import time

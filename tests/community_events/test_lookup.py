@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the look-up of facts and timelines."""
+"""Test the look-up of facts and timelines."""
 
 import threading
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of reading records from the database."""
+"""Test the rules of reading records from the database."""
 
 import json
 

@@ -83,7 +83,7 @@ def statistics(request, engine):
     with engine.begin() as connection:
         for table, columns in ID_COLUMNS.items():
             for column in columns:
-                # one row for all values, or the truth
+                # misleading statistics, or the real ones
                 option = "SET (n_distinct = 1)" if wrong else "RESET (n_distinct)"
                 connection.exec_driver_sql(
                     f"ALTER TABLE {table} ALTER COLUMN {column} {option}"

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of decoding only the fields that statistics read."""
+"""Only the fields that statistics read are decoded."""
 
 import json
 

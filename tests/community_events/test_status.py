@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the comparison by counts."""
+"""Test the comparison by counts."""
 
 from contextlib import contextmanager
 

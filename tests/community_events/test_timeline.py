@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of timelines: in which communities a record was, and when."""
+"""Timelines show in which communities a record was, and when."""
 
 import pytest
 from hypothesis import given

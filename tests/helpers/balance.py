@@ -44,7 +44,7 @@ _REDIS_DATABASES = 16
 
 
 def number() -> int | None:
-    """Return the number of this process among those that run tests; None if alone."""
+    """Return the number of this xdist worker, or None without xdist."""
     name = os.environ.get("PYTEST_XDIST_WORKER")
     return int(name.removeprefix("gw")) if name else None
 
@@ -116,8 +116,8 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
 def turn(exclusive: bool) -> Iterator[None]:
     """Run while no exclusive test runs; run an exclusive test while no test runs.
 
-    This applies to all processes that use the same services. An exclusive test closes
-    the gate while it waits, so the others do not continue forever.
+    This applies to all processes that use the same services. While an exclusive test
+    waits, no other test can start, so it does not starve.
     """
     digest = hashlib.sha256(os.environ.get("SEARCH_HOSTS", "").encode()).hexdigest()
     path = Path(tempfile.gettempdir()) / f"stats-dashboard-tests-{digest[:8]}"

@@ -21,7 +21,7 @@ def free_offset():
     """Return an offset at which no port of a search cluster or a broker is in use.
 
     Returns:
-        int: for ``SERVICES_PORT_OFFSET``; all ports are below the ephemeral ones.
+        int: a value for ``SERVICES_PORT_OFFSET``; all ports are below the ephemeral ones.
     """
     # ports of one kind are consecutive for the nodes, and the kinds are 100 apart;
     # two processes that search at the same time find different ones

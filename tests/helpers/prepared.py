@@ -89,7 +89,7 @@ class Prepared:
         return f"{self._names.prefix}*stats-*"
 
     def _is_unchanged(self, restore: bool) -> bool:
-        """Return whether the instance is, or was made, as it was prepared."""
+        """Return whether the instance is as prepared, after an optional restore."""
         now = self._state()
         if now == self._was:
             return True

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Tests of all pairs of two things, of which one run executes some.
+"""Run a sample of the combinations of kill point and kind of month.
 
 A test that is marked ``pairs("kind")`` and takes a point and a kind of month runs once
 for each point. A seed determines with which kind, so that over time all kinds are used.
@@ -67,11 +67,11 @@ def leave_out(items: list[pytest.Item]) -> list[pytest.Item]:
 def _not_chosen(
     name: str, points: dict[Hashable, dict[Hashable, pytest.Item]]
 ) -> list[pytest.Item]:
-    """Choose one item of each point, each kind as often as the others."""
+    """Choose one item of each point, each kind equally often; return the others."""
     rng = random.Random(f"{os.environ[_SEED]} {name}")
     taken: dict[Hashable, int] = defaultdict(int)
     left_out = []
-    # points with the least choice first, so that the others even it out
+    # points with few kinds choose first; the others balance the counts
     for found in sorted(points.values(), key=len):
         kinds = sorted(found, key=str)
         rng.shuffle(kinds)

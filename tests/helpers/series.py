@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Compute answers to queries from the reference's daily documents.
+"""Compute the results of queries from the reference's daily documents.
 
 This module shares no code with the package except the form of queries. It reads each
 day and each document of the reference, and adds up.

@@ -18,7 +18,7 @@ _NAMED = ("SQLALCHEMY_DATABASE_URI", "SEARCH_HOSTS", "CACHE_REDIS_URL", "BROKER_
 
 
 QUICK_START = "-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"
-"""Java options of OpenSearch nodes that end before better code pays."""
+"""JVM options for short-lived nodes: start fast, optimise less."""
 
 
 class OwnServices:

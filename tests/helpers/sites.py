@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A site with a message broker and a Celery worker, as in production.
+"""Start a site with a message broker and a Celery worker, as in production.
 
 Events are published as by the site's pages. Messages call ``process_events``, as beat
 does. The worker reaches OpenSearch through a proxy.

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Read what statistics have stored, with the plain search API."""
+"""Read the stored statistics with the plain search API."""
 
 from opensearchpy.exceptions import TransportError
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Create legacy usage events of known records, and read what readers see of them."""
+"""Create legacy usage events of known records, and read them as readers do."""
 
 import json
 import random

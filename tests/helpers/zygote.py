@@ -152,7 +152,7 @@ def _work(app, reading, writing):
     while job := _receive(reading):
         function, arguments, wait = job
         child = Forked(app, partial(function, app, *arguments))
-        # so that ended children do not remain
+        # reap finished children
         started = [pid for pid in started if not os.waitpid(pid, os.WNOHANG)[0]]
         if not wait:
             started.append(child.pid)

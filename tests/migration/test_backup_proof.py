@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What was proved before a switch is trusted after it exactly as far as it goes."""
+"""After a cut-over, indices are read again only where the earlier proof fails."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Nothing of a legacy month is deleted before a full comparison, and unasked."""
+"""Legacy events are deleted only on request, and after a full comparison."""
 
 import pytest
 

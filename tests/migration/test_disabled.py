@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The extension is disabled while a month is being switched."""
+"""Disabling the extension during a cut-over leaves no month that refuses writes."""
 
 from flask import Flask
 
@@ -11,7 +11,7 @@ from invenio_stats_dashboard.tasks import recover_overdue_switches
 from ..helpers.faults import assert_no_marks, killed_at, later, write_once
 
 
-def test_a_disabled_extension_goes_on_to_take_switches_back():
+def test_a_disabled_extension_still_aborts_unfinished_cut_overs():
     app = Flask("disabled")
     app.config["COMMUNITY_STATS_ENABLED"] = False
     InvenioStatsDashboard(app)
@@ -24,7 +24,7 @@ def test_a_disabled_extension_goes_on_to_take_switches_back():
     assert app.config["CELERY_BEAT_SCHEDULE"] == {}
 
 
-def test_a_switch_in_which_it_was_disabled_is_taken_back(events_of, monkeypatch):
+def test_a_cut_over_during_which_it_was_disabled_is_aborted(events_of, monkeypatch):
     usage, month = events_of, "2026-03"
     events = usage.legacy("view", month, 20)
     killed_at(usage, "flush", ignore_stock_workers=True)

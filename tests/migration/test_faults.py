@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of months that are refused, broken, odd, or not there at all."""
+"""Test months that are refused, closed, incomplete or missing."""
 
 import json
 import time

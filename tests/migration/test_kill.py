@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""``kill -9`` at any step is a pause: the site goes on, and the next run does too."""
+"""After ``kill -9`` at any step, the site works and the next run continues."""
 
 import pytest
 
@@ -96,7 +96,7 @@ def _finish(usage, month, events, not_enriched=(), **arguments):
     "when, step, nth",
     [
         *(("past", *step) for step in STEPS),
-        # of a month that is written all the time, all that writers can feel
+        # for the current month, only the steps from replicas on, which affect writers
         *(("current", *step) for step in STEPS[STEPS.index(("replicas", 1)) :]),
     ],
     ids=lambda value: str(value),

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The migration as an operator runs it, when nothing goes wrong."""
+"""An operator migrates months, without any fault."""
 
 from ..helpers.usage import Reader, Writer, native
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of filling a breakdown that was added later into enriched events."""
+"""A breakdown that was added later is written into enriched events."""
 
 import threading
 from dataclasses import replace

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Indices that come back from a snapshot, and those of another instance."""
+"""Test indices that were restored from a snapshot, and those of other instances."""
 
 import pytest
 

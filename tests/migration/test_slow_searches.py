@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A search that began before a switch gets the right total, however long it takes."""
+"""A search that began before a cut-over gets the right total, also if it is slow."""
 
 import threading
 

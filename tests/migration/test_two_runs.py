@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Two migrations at once: one works, the other says so and changes nothing."""
+"""Of two migrations at once, one works, and the other stops with a message."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of switching while a worker with the stock event indexer is about."""
+"""Open months are not cut over while a worker runs the stock event indexer."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Environments that hold the code of two released packages, and their looks.
+"""Create environments with the code of two released packages.
 
 Each pair of versions is installed once. Tests get copies without translations,
 templates and assets, which are two thirds of the files and which no patch concerns.
@@ -104,7 +104,7 @@ def apply_patches(*arguments, env=None, **options):
     Args:
         *arguments: words of the command line.
         env: variables to set.
-        **options: of :func:`subprocess.run`.
+        **options: the options of :func:`subprocess.run`.
     """
     return subprocess.run(
         [ROOT / "apply_patches.sh", *arguments],

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Do what fires hooks on a real instance of an older InvenioRDM, and say which did.
+"""Cause changes on an instance of an older InvenioRDM, and report the hooks called.
 
 ``scripts/check-patches`` runs this with the Python of that version, and compares what
 it prints with ``fired.txt``: a line for each call of a hook, in their order, with the

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""apply_patches.sh on packages as they were released.
+"""Test apply_patches.sh on released packages.
 
 That the hooks fire on a real instance is shown by ``scripts/check-patches``, which
 takes minutes.

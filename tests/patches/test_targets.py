@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Code with and without hooks is distinguished, however it is written."""
+"""Code with hooks is distinguished from code without, in any style."""
 
 import pytest
 

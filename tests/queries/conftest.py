@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Fixtures of the tests of reading: an instance in which much has happened."""
+"""Fixtures: an instance with a long history, to read from."""
 
 import random
 from datetime import UTC, date, datetime, timedelta

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""An answer is computed once, by threads and processes that ask at the same time."""
+"""A result is computed once for threads and processes that request it together."""
 
 import logging
 import os

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The COUNTER report says what a plain count over the stored events says."""
+"""The COUNTER report agrees with a plain count of the stored events."""
 
 import json
 from collections import defaultdict
@@ -165,7 +165,7 @@ def wanted(stored, community="global", month=MONTH):
 
     Args:
         stored: ``view`` and ``download`` -> sources of events.
-        community: for which.
+        community: the community of the report.
         month: ``YYYY-MM``.
     """
     totals, sessions = defaultdict(int), defaultdict(set)

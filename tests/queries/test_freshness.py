@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""How fresh numbers are, why they are late, what was corrected, and their version."""
+"""Test how fresh numbers are, why they are late, corrections, and the version."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Labels come from the vocabularies, in a language; else ids stand for themselves."""
+"""Labels come from the vocabularies in a language; without one, the id is shown."""
 
 import pytest
 from invenio_cache import current_cache

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Sums of months are read in place of deltas, and only where they are those of them."""
+"""Month sums are read instead of deltas, and only where both agree."""
 
 from dataclasses import replace
 from datetime import date, timedelta

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""All series are what the reference's daily documents add up to."""
+"""All series are the sums of the reference's daily documents."""
 
 from collections import defaultdict
 from dataclasses import replace

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The most used records are exact, whatever is in which index and shard."""
+"""The numbers of the most used records are exact, for any distribution on shards."""
 
 from collections import Counter
 

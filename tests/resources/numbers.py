@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What must be answered, added up from the documents of the reference."""
+"""Compute expected responses from the documents of the reference."""
 
 from datetime import date, timedelta
 from functools import reduce

@@ -17,8 +17,8 @@ class SlowClient:
     """Sends a request, and reads the answer only when it is asked to.
 
     Args:
-        address: of the server.
-        path: of the request.
+        address: the server's address.
+        path: the path of the request.
         headers: more lines of the request.
     """
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Who may read what, and what a cache may keep of it."""
+"""Test who may read which statistics, and which responses a cache may store."""
 
 import pytest
 from babel import Locale
@@ -190,10 +190,10 @@ def test_an_aggregation_changes_the_tag(site, anyone, client, names):
     assert anyone.get(path_of(site, "open")).headers["ETag"] != before
 
 
-def test_who_asks_decides_on_titles_so_records_are_never_shared(site, anyone):
+def test_titles_depend_on_the_caller_so_records_are_never_shared(site, anyone):
     answer = anyone.get(f"{path_of(site, 'open')}/records")
     assert answer.headers["Cache-Control"].startswith("private")
-    # but not sent again to who has them
+    # but answered with 304
     again = anyone.get(
         f"{path_of(site, 'open')}/records",
         headers={"If-None-Match": answer.headers["ETag"]},

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Answers in JSON: the numbers of the reference, with all that explains them."""
+"""JSON responses contain the numbers of the reference, with their definitions."""
 
 from datetime import timedelta
 

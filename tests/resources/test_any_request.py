@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Whatever is asked: an answer or a sentence, never a server's error."""
+"""Every request gets a response or a sentence, never a server error."""
 
 import json
 from datetime import timedelta

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""While OpenSearch is away the resource says so, and says when to come again."""
+"""While OpenSearch is unavailable, the response is 503 with Retry-After."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The examples of docs/api.md work, and its tables name all that there is."""
+"""The examples of docs/api.md work, and its tables are complete."""
 
 import json
 import re

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Files hold the numbers of the JSON answer, and harm nobody."""
+"""Files contain the numbers of the JSON response, and no formulas."""
 
 import csv
 import gzip

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The description of the resource is valid, complete, and true of its answers."""
+"""The OpenAPI description is valid and complete, and agrees with the responses."""
 
 import pytest
 from jsonschema import Draft202012Validator

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Parameters: what is allowed, and a sentence for everything else."""
+"""Valid parameters are accepted; each other one is refused with a sentence."""
 
 from datetime import timedelta
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Ranges by name, and the interval that suits a range."""
+"""Test ranges by name, and the default interval of a range."""
 
 from datetime import date, timedelta
 

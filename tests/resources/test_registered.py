@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""``POST /api/stats``: the same documents as stored, to those who may read them."""
+"""``POST /api/stats`` returns the stored documents to those who may read them."""
 
 from datetime import date, timedelta
 

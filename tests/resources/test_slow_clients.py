@@ -33,7 +33,7 @@ class Transactions:
     """Reads which connections to a database are idle in a transaction.
 
     Args:
-        uri: of the database.
+        uri: URI of the database.
     """
 
     def __init__(self, uri):

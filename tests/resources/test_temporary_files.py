@@ -47,7 +47,7 @@ class Writer:
 
     Args:
         app: the application.
-        folder: of temporary files.
+        folder: the folder of temporary files.
     """
 
     def __init__(self, app, folder):

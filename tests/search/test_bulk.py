@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of writing many documents: stored, refused permanently, or tried again."""
+"""Documents of a bulk write are stored, refused permanently, or tried again."""
 
 import json
 import threading

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the health gate before each piece of work."""
+"""Test the rules of the health gate before each piece of work."""
 
 import pytest
 

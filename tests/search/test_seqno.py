@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of reading an index by sequence number."""
+"""Test the rules of reading an index by sequence number."""
 
 import random
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the index templates, at application start and with ``index init``."""
+"""Index templates are put at application start and with ``index init``."""
 
 import itertools
 import json

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""What surrounds a run: the index of its lock, and the helpers that it sends for."""
+"""Test the lock index and the helpers of a run."""
 
 import pytest
 from celery import current_app as current_celery

@@ -12,6 +12,7 @@ from invenio_stats_dashboard.community_events.reconciliation import Reconciliati
 from invenio_stats_dashboard.migration.migration_status import (
     MigrationStatus,
     MonthStatus,
+    UndatedStatus,
 )
 from invenio_stats_dashboard.services.health import problems
 from invenio_stats_dashboard.services.status import StatsStatus
@@ -23,6 +24,7 @@ AN_HOUR_AGO, YESTERDAY = "2026-03-10T11:00:00+00:00", "2026-03-09T12:00:00+00:00
 RUN = {"updated_at": AN_HOUR_AGO, "error": None}
 LONG_AGO = ReconciliationState(looked_at="2026-03-09T12:00:00")
 EVENTS = BackfillState(complete=True, finished_at="2026-01-01T00:00:00")
+HAS_EVENTS = BackfillState(events=1)
 WELL = StatsStatus(
     now=NOW,
     last_run=RUN,
@@ -73,6 +75,38 @@ def test_a_site_that_was_just_set_up_has_no_problems():
 
 def test_a_disabled_extension_has_no_problems():
     assert problems(StatsStatus(now=NOW, enabled=False, scheduled=False)) == ()
+
+
+NEVER_RUN = StatsStatus(
+    now=NOW,
+    installed_at=YESTERDAY,
+    migration=MigrationStatus([month("planned")]),
+)
+
+
+def test_scheduled_tasks_that_have_never_run_are_reported_after_three_hours():
+    (problem,) = problems(NEVER_RUN)
+    assert "No scheduled task has run since" in problem and "24 hours ago" in problem
+    assert "Restart Celery beat" in problem and "stats-dashboard-catch-up" in problem
+    in_time = "2026-03-10T09:00:00+00:00"
+    assert problems(replace(NEVER_RUN, installed_at=in_time)) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reported"),
+    [
+        ({"migration": MigrationStatus([])}, False),
+        ({"migration": MigrationStatus([]), "community_events": HAS_EVENTS}, True),
+        ({"migration": MigrationStatus([], undated=UndatedStatus(1, 9))}, True),
+        ({"installed_at": None}, False),
+        ({"locks": {"scheduled task": "run a"}}, False),
+        ({"preparation": {"step": "ready", "updated_at": AN_HOUR_AGO}}, False),
+        ({"last_run": RUN}, False),
+    ],
+)
+def test_tasks_that_have_never_run_matter_if_events_exist(changes, reported):
+    found = problems(replace(NEVER_RUN, **changes))
+    assert any("since the extension" in problem for problem in found) == reported
 
 
 WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO}
@@ -149,6 +183,11 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
             {"reconciliation": LONG_AGO},
             "No scheduled reconciliation of community events has run for 24 hours",
             "community-events reconcile",
+        ),
+        (
+            {"reconciliation": ReconciliationState()},
+            "No scheduled reconciliation of community events has run for",
+            "beat",
         ),
         (
             {"queues": (QueueLength("view", "stats-record-view", error="refused"),)},

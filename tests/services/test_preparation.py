@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""On a site that was only just set up, what is missing is made unattended."""
+"""On a new site, the scheduled task generates and migrates what is missing."""
 
 from contextlib import contextmanager
 
@@ -67,7 +67,7 @@ def preparation(usage, seconds=60.0):
     )
 
 
-def test_everything_is_made_in_one_piece_if_there_is_time(two_months):
+def test_everything_is_prepared_in_one_part_if_there_is_time(two_months):
     found = preparation(two_months).advance()
     assert (found.step, found.events, found.waits_for) == (READY, 2 * EACH, None)
     two_months.assert_enriched_once(two_months.stored)
@@ -155,7 +155,7 @@ def test_month_that_cannot_be_migrated_does_not_block_the_others(two_months):
     assert preparation(two_months).advance().is_ready
 
 
-def test_month_that_failed_is_left_to_a_person(two_months):
+def test_month_that_failed_needs_an_operator(two_months):
     bookmark = Bookmark(two_months.client, two_months.names.reindexing, "view-2026-02")
     bookmark.write(kind="month", event_type="view", month="2026-02", state=FAILED)
     bookmark.write(error="It was not the same.")
@@ -167,7 +167,7 @@ def test_month_that_failed_is_left_to_a_person(two_months):
     assert preparation(two_months).advance().is_ready
 
 
-def test_month_that_was_rolled_back_is_left_to_a_person(site):
+def test_month_that_was_rolled_back_needs_an_operator(site):
     assert preparation(site).advance().is_ready
     service = site.app.extensions["invenio-stats-dashboard"].event_reindexing_service
     service.rollback(months=["2026-02"])

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""A run of the aggregation is shared by real workers of Celery, of which one dies."""
+"""Celery workers share the steps of a run, also if one of them dies."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ from ..helpers.workers import SiteWorker
 pytestmark = pytest.mark.slow
 
 TASK = "invenio_stats_dashboard.tasks.aggregate_community_stats"
-# days that are no neighbours are steps of their own; they are as many as a month needs
-# for its sums, so that the worker and the reference agree on which months have them
+# non-adjacent days make one step each; there are enough for month sums, so the worker
+# and the reference agree on which months have them
 DAYS = [f"2026-03-{day:02d}" for day in range(1, 19, 2)]
 COMMUNITIES = [f"10000000-0000-4000-8000-{n:012d}" for n in range(21)]
 

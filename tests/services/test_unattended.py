@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Installed, beat and worker started, and nothing else: the statistics come to be."""
+"""Beat and a worker alone migrate and count everything."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -123,7 +123,7 @@ def beat(worker, tmp_path):
     process.wait()
 
 
-def test_installed_and_waited_for_while_the_worker_is_killed_twice(
+def test_statistics_appear_although_the_worker_is_killed_twice(
     fresh, client, names, worker, request
 ):
     with fresh.app_context():

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The window within which the same use by the same visitor counts once."""
+"""Repeated uses by a visitor count once within the double-click window."""
 
 import pytest
 from invenio_app_rdm.config import STATS_EVENTS

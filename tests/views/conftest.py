@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The site whose pages are read."""
+"""Fixtures: the site whose pages are read."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Layouts: what is refused, with which words, and what the pages are given."""
+"""Test which layouts are refused, and what the pages receive."""
 
 from copy import deepcopy
 

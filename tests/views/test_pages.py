@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The pages that the server sends: who gets which page, and what it contains."""
+"""Test who gets which page of the server, and its content."""
 
 import json
 import re

@@ -127,12 +127,12 @@ class RecordCorrections:
 
 
 class _Entry:
-    """The log entry of one community for the time that it is open.
+    """The correction of one community, until its documents are written.
 
-    If a run is killed, it has written some of the documents, and the next run finds
-    only the others changed. The entry therefore contains the days that were recorded
-    when the community was opened. If all days were recorded, the entry adds its own
-    days to those that were logged before.
+    It begins with the first change of the community. If a run is killed, it has written
+    some of the documents, and the next run finds only the others changed. The entry
+    therefore contains the days that were recorded when the community was opened. If all
+    days were recorded, the entry adds its own days to those that were logged before.
     """
 
     def __init__(self, state: CommunityState) -> None:

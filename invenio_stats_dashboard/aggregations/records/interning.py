@@ -26,7 +26,7 @@ class CellNumbers:
 
     Attributes:
         keys: the breakdowns. A breakdown is identified by its index in this tuple.
-        owners: index that stands for owners; it follows those of the breakdowns.
+        owners: pseudo index of owners, after those of the breakdowns.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:

@@ -59,9 +59,9 @@ def stretches(
     """Yield the running totals of the days of each frame.
 
     Args:
-        frames: results of :func:`.counting.summed`, from the first day on. No frame
-            ends within a day. Rows of the day :data:`BEFORE` contain all changes before
-            the first day that is needed.
+        frames: results of :func:`.counting.summed`, from the first day on. A day
+            is never split between frames. Rows of the day :data:`BEFORE` contain all
+            changes before the first day that is needed.
         cells: numbers of breakdown values.
         limits: breakdown -> number of its values that are shown. All values of other
             breakdowns are shown.
@@ -174,7 +174,7 @@ def _candidates(states: pl.DataFrame, place: int, limit: int) -> pl.DataFrame:
             high=pl.col("size").max(),
         )
     )
-    # The smallest of the values that are always among the largest.
+    # Lower bound: the limit-th largest minimum.
     least = sizes.group_by("community").agg(
         least=pl.when(pl.len() < limit)
         .then(0)

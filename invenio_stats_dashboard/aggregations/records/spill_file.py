@@ -46,10 +46,10 @@ class SpillFile:
             self._put_away()
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield frames for :func:`.documents.delta_documents`; repeated calls work.
+        """Yield frames for :func:`.documents.delta_documents`.
 
-        With a folder, all rows must belong to one community, because frames are sorted
-        by day.
+        Can be called repeatedly. With a folder, all rows must belong to one community,
+        because frames are sorted by day.
         """
         if self._folder is None or not self._files:
             yield summed(EMPTY, *self._waiting)

@@ -107,7 +107,7 @@ class MonthSum:
                 before[found.id] = None if cell is None else sums_of(cell)
 
     @property
-    def is_told(self) -> bool:
+    def is_worth_storing(self) -> bool:
         """Return whether the month has enough days to be worth a document."""
         return len(self._deltas) >= LEAST
 
@@ -164,7 +164,7 @@ class MonthSums:
             running: its running totals.
         """
         month = running.month
-        if not month.is_told:
+        if not month.is_worth_storing:
             return
         day, of_deltas = f"{month.name}-01", month.mark
         for key, columns in running.of_month():
@@ -183,7 +183,7 @@ class MonthSums:
         """Store the saved months, and delete all others from some days on.
 
         Args:
-            starts: community -> a day; all months from its month on were saved.
+            starts: community -> first day of the recount.
         """
         self._actions.flush()
         self._store.refresh()

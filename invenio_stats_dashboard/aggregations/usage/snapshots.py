@@ -112,7 +112,7 @@ class SnapshotRestart:
             changed = change(self.days)
             if changed == self.days:
                 return
-            # Between reading and writing, so that a later run's days are not lost.
+            # Check the lock after reading: a later run may have added days.
             if self._check:
                 self._check()
             try:
@@ -260,7 +260,7 @@ class _Group:
             self._start(community, day)
 
     def _start(self, community: str, day: str) -> None:
-        """Start a community at its last complete checkpoint before a day."""
+        """Load a community's last complete checkpoint before a day."""
         usable = [
             kept
             for kept in self._kept

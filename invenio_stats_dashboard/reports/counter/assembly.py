@@ -89,10 +89,11 @@ def counter_report(
     """Return a report; see ``CommunityStatsItem.counter_report``.
 
     Args:
-        app: for its configuration.
+        app: the application, for its configuration.
         community: UUID, or ``global``.
         month: ``YYYY-MM``.
-        identity: of the caller, on which it depends which records are named.
+        identity: the identity of the caller, on which it depends which records are
+            named.
         progress: called after each day, and after each batch of records.
         waiting: called with a sentence before each pause while OpenSearch accepts no
             requests.
@@ -215,8 +216,8 @@ def _known(
     """Return the records that the caller may see.
 
     Args:
-        identity: of the caller.
-        recids: of the records.
+        identity: the identity of the caller.
+        recids: recids of the records.
         hidden: also return existing records that the caller may not see, without
             metadata.
     """

@@ -26,9 +26,9 @@ class CountedEvents:
     """Reads the events of a community that count, without robots.
 
     Args:
-        client: for the requests.
+        client: sends the requests.
         text_client: returns undecoded bodies.
-        names: of the instance's indices.
+        names: the names of the instance's indices.
         only: event type -> query for the events that count; see
             :func:`~...aggregations.usage.event_filter.queries`.
         community: UUID, or ``global``.

@@ -40,9 +40,9 @@ class ReportFacts:
         windows: event type -> length of the double-click window, in seconds.
         unattributed: events of these days that are not enriched, and so do not count
             for any community yet.
-        used: at least one record was used.
-        hidden: records that the caller may not see are in the report.
-        countries: the report has counts by country.
+        used: whether at least one record was used.
+        hidden: whether the report contains records that the caller may not see.
+        countries: whether the report has counts by country.
     """
 
     community: str

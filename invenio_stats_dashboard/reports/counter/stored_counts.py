@@ -49,7 +49,7 @@ def packed(counts: UseCounts, events: int, unattributed: int) -> bytes:
     """Return the counts of a month as bytes.
 
     Args:
-        counts: of all records.
+        counts: the counts of all records.
         events: number of events.
         unattributed: number of events of the instance that are not enriched.
     """

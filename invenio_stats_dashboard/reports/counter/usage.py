@@ -56,7 +56,7 @@ class RecordCounts:
     Attributes:
         method: one of :data:`ACCESS_METHODS`.
         country: two lower-case letters; None for all countries.
-        counts: in the order of :data:`METRICS`.
+        counts: the counts, in the order of :data:`METRICS`.
     """
 
     method: str

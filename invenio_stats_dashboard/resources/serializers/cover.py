@@ -27,10 +27,10 @@ def cover(
 
     Args:
         subject: the community or the instance.
-        query: of the workbook.
+        query: the query of the workbook.
         requested_first: the first day of the range in the request.
-        metrics: of the query.
-        freshness: of its result.
+        metrics: the metrics of the query.
+        freshness: the freshness of its result.
         labels: labels breakdowns and values, in the language of the request.
     """
     lines: list[tuple[str, ...]] = [

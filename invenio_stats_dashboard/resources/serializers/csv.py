@@ -68,7 +68,7 @@ def csv_pieces(
 
     Args:
         subject: the community or the instance.
-        rows: with their labels.
+        rows: the rows, with their labels.
     """
     buffer = io.StringIO(newline="")
     write = csv.writer(buffer).writerow

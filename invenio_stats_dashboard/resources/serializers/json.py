@@ -78,7 +78,7 @@ def series_answer(
 
     Args:
         subject: the community or the instance.
-        result: of the query.
+        result: the result of the query.
         labels: labels breakdowns and values.
         links: name -> URL.
     """

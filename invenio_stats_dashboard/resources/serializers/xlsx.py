@@ -78,9 +78,9 @@ def write_xlsx(
         file: open for writing.
         cover: lines of the first sheet, each the texts of its columns.
         names: breakdown -> name of its sheet; None -> name of the sheet of totals.
-        rows: with their labels.
+        rows: the rows, with their labels.
         limit: maximum number of rows of a sheet; further rows go to another sheet.
-        folder: for temporary files; None for that of the system.
+        folder: the folder for temporary files; None for that of the system.
     """
     from xlsxwriter import Workbook  # many processes never write a workbook
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Records that are stored in a real OpenSearch, and their aggregation."""
+"""Fixtures: records that are stored in OpenSearch, and their aggregation."""
 
 import itertools
 from datetime import date

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of the first day of a publication date."""
+"""Test the rules for the first day of a publication date."""
 
 import pytest
 

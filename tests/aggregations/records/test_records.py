@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Aggregates of records in a real OpenSearch: what is written, and what is redone."""
+"""Test which aggregates of records are written, and which are counted again."""
 
 import contextlib
 import json

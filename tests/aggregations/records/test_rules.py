@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of counting records, each on a small history.
+"""Test the rules of counting records, each on a small history.
 
 Days are numbers in February 2024: 29 is the leap day, 30 the first of March.
 """

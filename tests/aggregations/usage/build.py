@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Usage events that tests write, and the aggregates that must result from them."""
+"""Build usage events, and the aggregates that must result from them."""
 
 from invenio_stats_dashboard.aggregations.usage import month_sums
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Rules of counting usage, with amounts of data that reveal shortcuts."""
+"""Test the rules of counting usage, with amounts of data that reveal shortcuts."""
 
 import gc
 from array import array

@@ -52,6 +52,16 @@ class SearchUnavailableError(StatsDashboardError):
     exit_code = 3
 
 
+class NotPermittedError(NotReadyError):
+    """OpenSearch refuses a request to the application's user."""
+
+
+class BlockedError(StatsDashboardError):
+    """A block of an index or of the cluster prevents a request; continue later."""
+
+    exit_code = 3
+
+
 class LookupPostponedError(StatsDashboardError):
     """A look-up must not load the database now; ask again later."""
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 from flask import Flask
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, Transport
 from opensearchpy.exceptions import (
     ConnectionError,
     ConnectionTimeout,
@@ -36,6 +36,8 @@ _MOST_CLIENTS = 50
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
+_LONGEST_REASON = 500
+
 _Answer = TypeVar("_Answer")
 _Kind = TypeVar("_Kind")
 
@@ -48,6 +50,29 @@ class _Undecoded(JSONSerializer):
 
 
 _UNDECODED = _Undecoded()
+
+
+class _NamesRequests:
+    """A transport whose errors name the request that failed; see :func:`request_of`."""
+
+    def perform_request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+        """Send a request; add its method and path to an error."""
+        try:
+            return super().perform_request(  # type: ignore[misc]
+                method, url, *args, **options
+            )
+        except OpenSearchException as error:
+            error.request = f"{method} {url}"  # type: ignore[attr-defined]
+            raise
+
+
+def request_of(error: Exception) -> str:
+    """Return method and path of the request that failed; empty if unknown.
+
+    Args:
+        error: of a client of this module.
+    """
+    return getattr(error, "request", "")
 
 
 class _CompleteAnswers(OpenSearch):
@@ -142,7 +167,10 @@ def _shared(app: Flask, kind: type[OpenSearch], options: dict[str, Any]) -> Open
     key = process, kind, _identity(options)
     client = clients.get(key)
     if client is None:
-        client = clients.setdefault(key, kind(**options))
+        transport = options.get("transport_class", Transport)
+        naming = type("_NamingTransport", (_NamesRequests, transport), {})
+        made = kind(**{**options, "transport_class": naming})
+        client = clients.setdefault(key, made)
     return client
 
 
@@ -274,11 +302,13 @@ def _require_counted(answer: dict[str, Any]) -> dict[str, Any]:
 def describe(error: Exception | None) -> str:
     """Return one line that describes an error of OpenSearch or of the network."""
     if isinstance(error, TransportError) and error.status_code != "N/A":
-        reason = ""
-        if isinstance(error.info, dict):
-            details = error.info.get("error")
-            if isinstance(details, dict):
-                reason = details.get("reason") or ""
-        return f"{error.status_code} {error.error}{': ' + reason if reason else ''}"
+        details = error.info.get("error") if isinstance(error.info, dict) else None
+        reason = details.get("reason") if isinstance(details, dict) else None
+        # an answer of a proxy has no type, or is no JSON
+        kind = error.error if isinstance(error.error, str) else ""
+        text = " ".join(
+            f"{kind}{': ' if kind and reason else ''}{reason or ''}".split()
+        )
+        return f"{error.status_code} {text[:_LONGEST_REASON]}".strip()
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first[:200]}"

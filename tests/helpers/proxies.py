@@ -5,10 +5,13 @@
 
 :class:`Proxy` can hold back a request or a response. A process to be killed in the
 middle of a write is held there, from outside, until the test kills it. Its code need
-not change for that. :class:`Relay` can be stopped and started like a node, but in no
+not change for that. It can also refuse requests, as a security plugin does, or lose
+responses. :class:`Relay` can be stopped and started like a node, but in no
 time.
 """
 
+import json
+import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -64,6 +67,45 @@ class Gate:
         self._open.wait()
 
 
+class Interference:
+    """Refuses requests of one kind, or loses their responses.
+
+    Args:
+        method: of the requests; empty for all.
+        path: regular expression that the path must contain.
+        refusal: the status and the error of the response; None to do the work and to
+            lose the response.
+        times: number of such requests; None for all.
+
+    Attributes:
+        count: number of requests so far.
+    """
+
+    def __init__(self, method, path, refusal=None, times=None):
+        """Store the arguments."""
+        self._method, self._path = method, re.compile(path)
+        self.refusal, self._left, self.count = refusal, times, 0
+        self._lock = threading.Lock()
+
+    def concerns(self, method, path):
+        """Return whether to interfere with a request; count it if so."""
+        if self._method not in ("", method) or not self._path.search(path):
+            return False
+        with self._lock:
+            if self._left == 0:
+                return False
+            self._left = None if self._left is None else self._left - 1
+            self.count += 1
+            return True
+
+
+def no_permissions(action):
+    """Return the refusal of OpenSearch's security plugin."""
+    reason = f"no permissions for [{action}] and User [name=site, backend_roles=[]]"
+    error = {"type": "security_exception", "reason": reason}
+    return 403, {"error": {**error, "root_cause": [error]}, "status": 403}
+
+
 class Proxy:
     """Forwards requests to an OpenSearch node.
 
@@ -79,6 +121,7 @@ class Proxy:
     def __init__(self, host):
         """Listen immediately."""
         self.host, self.blocked, self.gates = host, 0, []
+        self.interferences = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
@@ -95,6 +138,35 @@ class Proxy:
             self.gates.remove(gate)
             gate.open()
 
+    @contextmanager
+    def refusing(self, method, path, action="", times=None, refusal=None):
+        """Refuse requests of one kind inside the context.
+
+        Args:
+            method: of the requests; empty for all.
+            path: regular expression that the path must contain.
+            action: the permission that is missing.
+            times: number of requests to refuse; None for all.
+            refusal: status and body of another response.
+        """
+        refusal = refusal or no_permissions(action)
+        with self._interfering(Interference(method, path, refusal, times)) as found:
+            yield found
+
+    @contextmanager
+    def losing(self, method, path, times=1):
+        """Lose the responses to some requests, which OpenSearch receives."""
+        with self._interfering(Interference(method, path, None, times)) as found:
+            yield found
+
+    @contextmanager
+    def _interfering(self, interference):
+        self.interferences.append(interference)
+        try:
+            yield interference
+        finally:
+            self.interferences.remove(interference)
+
     def close(self):
         """Stop listening."""
         self._server.shutdown()
@@ -110,6 +182,14 @@ def _handler(proxy):
 
         def _hand_over(self):
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            found = [
+                i
+                for i in list(proxy.interferences)
+                if i.concerns(self.command, self.path)
+            ]
+            refusals = [i.refusal for i in found if i.refusal]
+            if refusals:
+                return self._refuse(*refusals[0])
             held = [g for g in list(proxy.gates) if g.concerns(self.path, body)]
             for gate in held:
                 if not gate.stored:
@@ -119,7 +199,13 @@ def _handler(proxy):
                 if gate.stored:
                     gate.hold()
             with suppress(OSError):  # the client may have been killed meanwhile
-                self._give(answer)
+                self._give(None if found else answer)
+
+        def _refuse(self, status, body):
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            kind = "text/html" if isinstance(body, bytes) else "application/json"
+            content = b"" if self.command == "HEAD" else content
+            self._give((status, [("content-type", kind)], content))
 
         def _give(self, answer):
             if answer is None:  # the node is unavailable, so close without a response

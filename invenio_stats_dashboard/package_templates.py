@@ -12,17 +12,27 @@ from opensearchpy import OpenSearch
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events.documents import index_templates as community_events_templates
 from .search.names import Names
-from .search.site_templates import put_all_missing, reindexing_template
+from .search.site_templates import (
+    TemplatesPut,
+    put_all_missing,
+    reindexing_template,
+)
+from .search.template_conflicts import template_problems
 from .usage_events import dead_letters, redelivery_journal
 
 
-def put_templates(app: Flask, client: OpenSearch) -> list[str]:
-    """Put the index templates that are missing or outdated; return their names.
+def put_templates(app: Flask, client: OpenSearch) -> TemplatesPut:
+    """Put the index templates that are missing or outdated, one by one.
 
     Raises:
-        OpenSearchException: the cluster did not answer, or refused.
+        OpenSearchException: the cluster did not answer, or refuses to list templates.
     """
     return put_all_missing(app, client, fixed_templates)
+
+
+def missing_templates(app: Flask, client: OpenSearch) -> list[str]:
+    """Return a sentence about each problem with the index templates."""
+    return template_problems(app, client, fixed_templates(Names.of(app)))
 
 
 def fixed_templates(names: Names) -> dict[str, dict[str, Any]]:

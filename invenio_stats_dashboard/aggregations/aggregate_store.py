@@ -24,7 +24,7 @@ from opensearchpy import OpenSearch
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.index_templates import put_missing_templates
+from ..search.index_templates import Adapt, put_missing_templates
 from ..search.names import Names
 from ..search.pipelining import stored_in_order
 from .aggregate_reader import LIMIT, AggregateReader, DocumentRange, StoredHead, order
@@ -315,7 +315,7 @@ class _Batch:
 def ensure_templates(
     client: OpenSearch,
     names: Names,
-    settings: Callable[[], dict[str, Any]] | None = None,
+    adapt: Adapt | None = None,
 ) -> None:
     """Put the templates of the aggregates that are missing.
 
@@ -325,7 +325,7 @@ def ensure_templates(
     Args:
         client: sends the requests.
         names: the instance's index names.
-        settings: returns the site's shards and replicas; called when a template is
+        adapt: adds the site's settings and priority; called when a template is
             missing.
     """
 
@@ -340,7 +340,7 @@ def ensure_templates(
         )
 
     pattern = f"{names.prefix}stats-*"
-    put_missing_templates(send, pattern, index_templates(names), settings)
+    put_missing_templates(send, pattern, index_templates(names), adapt)
 
 
 def _merged(

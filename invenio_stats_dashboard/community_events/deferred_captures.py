@@ -20,6 +20,7 @@ from opensearchpy import OpenSearch
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.names import Names
+from ..search.site_templates import make_reindexing_index
 from .membership_changes import MembershipChanges
 
 KIND = "deferred-capture"
@@ -78,7 +79,8 @@ class DeferredCaptures:
     """
 
     def __init__(self, client: OpenSearch, names: Names) -> None:
-        self._client, self._index = client, names.reindexing
+        self._client, self._names = client, names
+        self._index = names.reindexing
 
     def add(self, messages: Iterable[MembershipChanges], reason: str) -> None:
         """Store changes, in one document for each message.
@@ -159,7 +161,13 @@ class DeferredCaptures:
 
     def _write(self, actions: Iterable[bytes]) -> list[bulk.Refusal]:
         """Send changes; a document that another process has removed needs none."""
-        return bulk.write(self._client, self._index, list(actions), _LIMIT)
+        lines = list(actions)
+        refusals = bulk.write(self._client, self._index, lines, _LIMIT)
+        if any(refusal.is_missing_index for refusal in refusals):
+            # the cluster creates no indices for writes; the actions can be repeated
+            make_reindexing_index(self._client, self._names)
+            refusals = bulk.write(self._client, self._index, lines, _LIMIT)
+        return refusals
 
     def state(self) -> DeferredState:
         """Return the number of deferred captures, in one request."""

@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from ..errors import LookupPostponedError, NotReadyError
 from ..search.client import json_client
 from ..search.names import Names
-from ..search.site_templates import shards_and_replicas
+from ..search.site_templates import for_site
 from ..subcounts import Subcount
 from .database_indexes import has_all_indexes
 from .facts import FactsReader
@@ -53,8 +53,8 @@ class DatabaseResolver:
         wait: Callable[[ScanBudget], None] | None = None,
     ) -> None:
         self._app, self._subcounts = app, subcounts
-        settings = partial(shards_and_replicas, app)
-        self._store = EventStore(client, names, settings=settings)
+        adapt = partial(for_site, app)
+        self._store = EventStore(client, names, adapt=adapt)
         self._late, self._cause = late, cause
         self._wait = wait
 

@@ -18,11 +18,12 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Flask
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search.bookmark import Bookmark
 from ..search.names import Names
+from ..search.site_templates import make_reindexing_index
 from .database import Database
 
 DOCUMENT_ID = "database-scans"
@@ -172,4 +173,7 @@ class ScanBudget:
             document.write(kind=DOCUMENT_ID, **changes)
         except LockLostError:
             return False  # Another process wrote it at the same time.
+        except NotFoundError:  # The cluster creates no indices for writes.
+            make_reindexing_index(self._client, self._names)
+            return False
         return True

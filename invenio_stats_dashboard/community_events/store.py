@@ -6,20 +6,29 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from ..search import bulk
 from ..search.client import decoded, patiently
-from ..search.index_templates import put_missing_templates
+from ..search.failures import as_error
+from ..search.index_templates import Adapt, make, put_missing_templates
 from ..search.multi_get import StoredSource, stored_sources
 from ..search.names import Names
 from ..search.paging import pages
 from ..search.site_templates import reindexing_template
-from .documents import CommunityEvent, event_id, index_templates
+from .documents import (
+    CommunityEvent,
+    event_id,
+    event_mapping,
+    facts_mapping,
+    index_templates,
+)
 from .facts import RecordFacts
 from .stored_fields import EventHit, EventPage, FactsState, TimelineEntry
 
@@ -68,8 +77,8 @@ class EventStore:
         limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
         sleep: waits for the given seconds; may raise to stop the retries.
-        settings: returns the site's settings of shards and replicas; called when a
-            template is missing. None if the site has no such settings.
+        adapt: adds the site's settings and priority to templates; called when one is
+            missing. None if the site has no such settings.
     """
 
     def __init__(
@@ -79,9 +88,10 @@ class EventStore:
         limit: float = 120,
         waiting: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        settings: Callable[[], dict[str, Any]] | None = None,
+        adapt: Adapt | None = None,
     ) -> None:
-        self._settings = settings
+        self._adapt = adapt
+        self._without_template: set[str] = set()
         self._client = client
         self._names = names
         self._limit = limit
@@ -221,13 +231,15 @@ class EventStore:
     def ensure_templates(self) -> None:
         """Put the index templates that are missing.
 
-        Without them, OpenSearch would guess a mapping and set no alias.
+        Without them, OpenSearch would guess a mapping and set no alias. So if it
+        refuses one, the indices are created explicitly before they are written.
         """
         names = self._names
         wanted = {**index_templates(names), **reindexing_template(names)}
         # One request, because each capture of a change calls this.
         pattern = f"{names.prefix}stats-community-*"
-        put_missing_templates(self._send, pattern, wanted, self._settings)
+        refused = put_missing_templates(self._send, pattern, wanted, self._adapt)
+        self._without_template = set(refused)
 
     def create_events(
         self, events: Iterable[CommunityEvent]
@@ -240,9 +252,10 @@ class EventStore:
         Returns:
             The outcome; its conflicts are the events whose ``_id`` was taken.
         """
-        alias = self._names.community_events
+        names, alias = self._names, self._names.community_events
         return self._write(
             events,
+            lambda e: names.community_events_year(e.year),
             # Names, UUIDs and numbers need no escaping.
             lambda e: (
                 f'{{"create":{{"_index":"{alias}-{e.year:04d}","_id":"{e.id}"}}}}\n'
@@ -261,6 +274,7 @@ class EventStore:
         encode, index = msgspec.json.encode, self._names.record_facts
         return self._write(
             facts,
+            lambda _: index,
             lambda fact: encode(
                 {
                     "index": {
@@ -290,30 +304,75 @@ class EventStore:
         self._send("POST", path, params=params)
 
     def _write(
-        self, documents: Iterable[_Document], action: Callable[[_Document], bytes]
+        self,
+        documents: Iterable[_Document],
+        index: Callable[[_Document], str],
+        action: Callable[[_Document], bytes],
     ) -> WriteOutcome[_Document]:
+        """Write documents.
+
+        Args:
+            documents: to write.
+            index: returns the name of a document's index.
+            action: returns a document's action line.
+
+        Raises:
+            StatsDashboardError: OpenSearch refuses not a document, but all writes to
+                an index.
+        """
         stored = 0
         conflicts: list[_Document] = []
         refused: list[tuple[_Document, str]] = []
         encode = msgspec.json.encode
         lines = [(d, action(d) + encode(d) + b"\n") for d in documents]
         for group in _bounded(lines):
+            if self._without_template:
+                self._make({index(document) for document, _ in group})
             taken: list[int] = []
-            refusals = bulk.write(
-                self._client,
-                None,
-                [line for _, line in group],
-                self._limit,
-                waiting=self._waiting,
-                sleep=self._sleep,
-                conflicts=taken,
-            )
+            refusals = self._send_lines(group, taken)
+            lacking = [r.position for r in refusals if r.is_missing_index]
+            if lacking:  # the cluster creates no indices for writes
+                again = [group[position] for position in lacking]
+                self._make({index(document) for document, _ in again})
+                late: list[int] = []
+                second = self._send_lines(again, late)
+                taken += [lacking[position] for position in late]
+                refusals = [r for r in refusals if not r.is_missing_index]
+                refusals += [replace(r, position=lacking[r.position]) for r in second]
+            bulk.require_permitted(refusals)
             conflicts += [group[position][0] for position in sorted(taken)]
             refused += [
                 (group[r.position][0], f"{r.type}: {r.reason}") for r in refusals
             ]
             stored += len(group) - len(taken) - len(refusals)
         return WriteOutcome(stored, conflicts, refused)
+
+    def _send_lines(
+        self, group: Sequence[_Line[Any]], taken: list[int]
+    ) -> list[bulk.Refusal]:
+        return bulk.write(
+            self._client,
+            None,
+            [line for _, line in group],
+            self._limit,
+            waiting=self._waiting,
+            sleep=self._sleep,
+            conflicts=taken,
+        )
+
+    def _make(self, indices: Collection[str]) -> None:
+        """Create indices that are missing, without their templates."""
+        names = self._names
+        for index in sorted(indices):
+            if index == names.record_facts:
+                request = partial(make, self._client, index, facts_mapping())
+            else:
+                aliases = {names.community_events: {}}
+                request = partial(make, self._client, index, event_mapping(), aliases)
+            try:
+                self.patiently(request)
+            except OpenSearchException as error:
+                raise as_error(error) from error
 
     # -- requests -----------------------------------------------------------
 

@@ -12,7 +12,7 @@ import msgspec
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import SearchUnavailableError
+from ..errors import NotPermittedError, SearchUnavailableError
 from .client import TRANSIENT_STATUSES, decoded, describe, is_transient, pauses
 
 _BLOCK = "cluster_block_exception"
@@ -71,9 +71,48 @@ class Refusal:
         return f"{self.id}: {self.type}: {self.reason}"
 
     @property
+    def is_missing_index(self) -> bool:
+        """Return whether the index is missing and the write may not create it."""
+        return self.type == "index_not_found_exception"
+
+    @property
+    def is_of_index(self) -> bool:
+        """Return whether the cause is not the document, but the index or the user."""
+        return self.is_missing_index or self.status in (401, 403)
+
+    @property
     def is_block(self) -> bool:
         """Return whether a block refuses all writes to the index."""
         return self.type == _BLOCK
+
+
+PAST_PIPELINES = {"pipeline": "_none"}
+"""Parameter of a write of events that have passed the index's pipelines before.
+
+It has no effect on a ``final_pipeline``, which no write can avoid.
+"""
+
+
+def require_permitted(refusals: Iterable[Refusal]) -> None:
+    """Check that no refusal concerns all documents of an index.
+
+    Raises:
+        NotPermittedError: one does; the text names the permission.
+    """
+    for refusal in refusals:
+        if refusal.is_missing_index:
+            raise NotPermittedError(
+                f"OpenSearch refuses writes ({refusal.type}: {refusal.reason}). Create "
+                "the index, or let the cluster create indices for writes "
+                "(action.auto_create_index), then run the same command again."
+            )
+        if refusal.is_of_index:
+            raise NotPermittedError(
+                f"OpenSearch refuses writes ({refusal.status} {refusal.type}: "
+                f"{refusal.reason}). Grant the application's OpenSearch user the "
+                "permission 'indices:data/write/bulk*' on these indices, then run the "
+                "same command again."
+            )
 
 
 class NotStoredError(SearchUnavailableError):

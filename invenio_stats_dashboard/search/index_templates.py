@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import RequestError
+from opensearchpy.exceptions import OpenSearchException, TransportError
 
+from .client import is_transient
 from .names import META_KEY, SCHEMA
 
 PRIORITY = 500
-"""Priority of the templates: higher than that of a site for all statistics indices."""
+"""Priority of a template until :func:`adapted` sets that of the site."""
 
 SHARDS = "number_of_shards"
 """The index setting for the number of primary shards."""
@@ -66,7 +67,7 @@ def template(
         mapping: mapping of the indices.
         aliases: alias -> its options, for all indices of the template.
         one_shard: give each index one shard on every site, because it stays small.
-            False leaves the number to :func:`with_settings`.
+            False leaves the number to :func:`adapted`.
     """
     return {
         "index_patterns": patterns,
@@ -80,16 +81,17 @@ def template(
     }
 
 
-def with_settings(
-    templates: Mapping[str, dict[str, Any]], settings: Mapping[str, Any]
+def adapted(
+    templates: Mapping[str, dict[str, Any]], settings: Mapping[str, Any], priority: int
 ) -> dict[str, dict[str, Any]]:
-    """Return templates of :func:`template` with the site's shards and replicas.
+    """Return templates of :func:`template` with the site's settings and priority.
 
     The template's own number of shards has precedence over the site's.
 
     Args:
         templates: template name -> body.
         settings: some of :data:`SHARDS` and :data:`REPLICAS`, with their values.
+        priority: ``STATS_DASHBOARD_TEMPLATE_PRIORITY``.
     """
     found = {}
     for name, body in templates.items():
@@ -97,16 +99,47 @@ def with_settings(
         if any(setting in settings for setting in REPLICAS):
             own = {k: v for k, v in own.items() if k not in REPLICAS}
         inner = {**body["template"], "settings": {**settings, **own}}
-        found[name] = {**body, "template": inner}
+        found[name] = {**body, "priority": priority, "template": inner}
     return found
+
+
+def put_each(
+    templates: Mapping[str, dict[str, Any]],
+    put: Callable[[str, dict[str, Any]], Any],
+) -> dict[str, OpenSearchException]:
+    """Put templates one by one; one that is refused does not prevent the others.
+
+    Args:
+        templates: template name -> body.
+        put: puts a template, given its name and body.
+
+    Returns:
+        Name -> error of each template that OpenSearch refuses.
+
+    Raises:
+        OpenSearchException: the cluster does not answer.
+    """
+    refused = {}
+    for name, body in templates.items():
+        try:
+            put(name, body)
+        except OpenSearchException as error:
+            if is_transient(error):
+                raise
+            refused[name] = error
+    return refused
+
+
+Adapt = Callable[[Mapping[str, dict[str, Any]]], dict[str, dict[str, Any]]]
+"""Returns templates with the site's settings and priority; see :func:`adapted`."""
 
 
 def put_missing_templates(
     send: Send,
     pattern: str,
     wanted: Mapping[str, dict[str, Any]],
-    settings: Callable[[], Mapping[str, Any]] | None = None,
-) -> None:
+    adapt: Adapt | None = None,
+) -> dict[str, OpenSearchException]:
     """Put the index templates that are missing.
 
     If all templates exist, this sends only one request.
@@ -115,38 +148,52 @@ def put_missing_templates(
         send: sends a request.
         pattern: matches the names of all templates in ``wanted``.
         wanted: template name -> body.
-        settings: returns the site's shards and replicas; called only if a template
-            is missing.
+        adapt: changes the templates before they are put; called only if one is
+            missing.
+
+    Returns:
+        Name -> error of each template that OpenSearch refuses. The caller creates its
+        indices with their mappings, so it can continue.
     """
     only_names = {"filter_path": "index_templates.name", "ignore": 404}
     found = send("GET", f"/_index_template/{pattern}", params=only_names)
     there = {template["name"] for template in found.get("index_templates", ())}
     missing = {name: body for name, body in wanted.items() if name not in there}
-    if missing and settings:
-        missing = with_settings(missing, settings())
-    for name, body in missing.items():
-        send("PUT", f"/_index_template/{name}", body=body)
+    if missing and adapt:
+        missing = adapt(missing)
+    return put_each(
+        missing, lambda name, body: send("PUT", f"/_index_template/{name}", body=body)
+    )
 
 
-def make(client: OpenSearch, index: str, mapping: dict[str, Any]) -> None:
+def make(
+    client: OpenSearch,
+    index: str,
+    mapping: dict[str, Any],
+    aliases: Mapping[str, Any] | None = None,
+) -> None:
     """Create an index if it is missing.
 
-    The index gets its mapping even if its template is missing. The numbers of shards
-    and replicas come from the template, or else from the cluster's defaults.
+    The index gets its mapping and aliases even if its template is missing, and exists
+    even if the cluster creates no indices for writes. The numbers of shards and
+    replicas come from the template, or else from the cluster's defaults.
 
     Args:
         client: may or may not decode responses.
         index: name of the index.
         mapping: mapping of the index.
+        aliases: alias -> its options.
 
     Raises:
-        RequestError: OpenSearch refuses to create it.
+        TransportError: OpenSearch refuses to create it.
     """
     if client.indices.exists(index=index):
         return
+    body = {"mappings": mapping, **({"aliases": aliases} if aliases else {})}
     try:
-        client.indices.create(index=index, body={"mappings": mapping})
-    except RequestError:
-        # Another worker may have created it at the same time.
+        client.indices.create(index=index, body=body)
+    except TransportError:
+        # Another worker may have created it, or the response to a first attempt was
+        # lost.
         if not client.indices.exists(index=index):
             raise

@@ -15,20 +15,23 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchWarning
+from opensearchpy.exceptions import OpenSearchException, OpenSearchWarning
 
 from . import index_templates
-from .client import describe, json_client
+from .client import describe, is_transient, json_client
+from .failures import explain
 from .health import cluster_settings
 from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
 
-REVISION = 2
+REVISION = 3
 """Increase this with every change of a template; lower revisions are replaced."""
 
 _FIRST_PUT = "first_put_at"
@@ -37,10 +40,30 @@ _DEFAULT_REPLICAS = "cluster.default_number_of_replicas"
 _STOCK_AGGREGATE = f"stats-{STOCK_EVENTS['view']}"
 
 
-def reindexing_template(names: Names) -> dict[str, dict[str, Any]]:
-    """Return the template of the migration's bookmarks and locks, by name."""
+_REFUSED = "invenio-stats-dashboard-refused-templates"
+"""Key in ``app.extensions``: template name -> why OpenSearch refused it."""
+
+Fixed = Callable[[Names], dict[str, dict[str, Any]]]
+"""Returns the templates that do not depend on the cluster, by name."""
+
+
+@dataclass
+class TemplatesPut:
+    """The outcome of putting templates.
+
+    Attributes:
+        put: names of the templates that were put.
+        refused: name -> error of each template that OpenSearch refuses.
+    """
+
+    put: list[str] = field(default_factory=list)
+    refused: dict[str, OpenSearchException] = field(default_factory=dict)
+
+
+def reindexing_mapping() -> dict[str, Any]:
+    """Return the mapping of the migration's bookmarks and locks."""
     keywords = ("kind", "state", "event_type", "month", "recid")
-    mapping = {
+    return {
         "dynamic": "false",
         "properties": {
             **{name: {"type": "keyword"} for name in keywords},
@@ -48,9 +71,13 @@ def reindexing_template(names: Names) -> dict[str, dict[str, Any]]:
         },
         "_meta": {META_KEY: {"schema": SCHEMA}},
     }
+
+
+def reindexing_template(names: Names) -> dict[str, dict[str, Any]]:
+    """Return the template of the migration's bookmarks and locks, by name."""
     return {
         _reindexing_template_name(names): index_templates.template(
-            [names.reindexing], mapping
+            [names.reindexing], reindexing_mapping()
         )
     }
 
@@ -69,95 +96,136 @@ def _first_put(found: Mapping[str, dict[str, Any] | None], names: Names) -> str 
     return (found.get(_reindexing_template_name(names)) or {}).get(_FIRST_PUT)
 
 
-def event_templates(
-    app: Flask, client: OpenSearch, names: Names
-) -> dict[str, dict[str, Any]]:
-    """Compose the templates of usage events.
+def make_reindexing_index(client: OpenSearch, names: Names) -> None:
+    """Create the index of the migration's bookmarks and locks if it is missing.
 
     Args:
-        app: the application.
-        client: decodes responses.
+        client: may or may not decode responses.
         names: the instance's index names.
-
-    Returns:
-        Template name -> body. Each event type has two: one with the read alias for
-        future months, and one of higher priority without it for target indices,
-        which readers must not see before the cut-over.
-    """
-    priority = app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"]
-    bodies = {}
-    for event_type in EVENT_TYPES:
-        if STOCK_EVENTS[event_type] not in app.config["STATS_EVENTS"]:
-            continue
-        alias = names.events_alias(event_type)
-        sample = names.events_month(event_type, _SAMPLE_MONTH)
-        package = app.config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
-        base = site_template(app, client, sample, package)
-        aliases = {**base.get("aliases", {}), alias: {}}
-        bodies[f"{alias}-v{SCHEMA}"] = _composed(base, f"{alias}-*", aliases, priority)
-        bodies[f"{alias}-migrated-v{SCHEMA}"] = _composed(
-            base, f"{alias}-*.v{SCHEMA}", {}, priority + 1
-        )
-    return bodies
-
-
-def event_template_names(app: Flask, names: Names) -> list[str]:
-    """Return the names of the templates of usage events, without composing them."""
-    return [
-        f"{names.events_alias(event_type)}{kind}-v{SCHEMA}"
-        for event_type in EVENT_TYPES
-        if STOCK_EVENTS[event_type] in app.config["STATS_EVENTS"]
-        for kind in ("", "-migrated")
-    ]
-
-
-def put_missing(
-    app: Flask,
-    client: OpenSearch,
-    names: Names,
-    fixed: Mapping[str, dict[str, Any]],
-    compose: Callable[[], dict[str, dict[str, Any]]],
-) -> list[str]:
-    """Put the templates that are missing or older than this package's.
-
-    Args:
-        app: the application.
-        client: decodes responses.
-        names: the instance's index names.
-        fixed: templates that do not depend on the cluster, by name.
-        compose: returns the templates that depend on the cluster; called only if one
-            of them must be put.
-
-    Returns:
-        Names of the templates that were put.
 
     Raises:
-        OpenSearchException: the cluster did not answer or refused a template.
+        OpenSearchException: OpenSearch refuses to create it, or does not answer.
     """
-    wanted = [*fixed, *event_template_names(app, names)]
-    mark = _inputs(app)
-    found = _marks(client, names)
-    stale = [name for name in wanted if _is_older(found.get(name), mark)]
-    if not stale:
-        return []
+    index_templates.make(client, names.reindexing, reindexing_mapping())
+
+
+def event_templates(
+    app: Flask, client: OpenSearch, names: Names, event_type: str
+) -> dict[str, dict[str, Any]]:
+    """Compose the templates of the usage events of one type.
+
+    Args:
+        app: the application.
+        client: decodes responses.
+        names: the instance's index names.
+        event_type: view or download.
+
+    Returns:
+        Template name -> body: one with the read alias for future months, and one of
+        higher priority without it for target indices, which readers must not see
+        before the cut-over.
+    """
+    alias = names.events_alias(event_type)
+    sample = names.events_month(event_type, _SAMPLE_MONTH)
+    package = app.config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
+    base = site_template(app, client, sample, package)
+    aliases = {**base.get("aliases", {}), alias: {}}
+    return {
+        name: _composed(base, pattern, given, priority)
+        for (name, (pattern, priority)), given in zip(
+            event_patterns(app, names, event_type).items(), (aliases, {}), strict=True
+        )
+    }
+
+
+def event_patterns(
+    app: Flask, names: Names, event_type: str
+) -> dict[str, tuple[str, int]]:
+    """Return pattern and priority of the templates of usage events, by name.
+
+    Args:
+        app: the application.
+        names: the instance's index names.
+        event_type: view or download.
+    """
+    alias = names.events_alias(event_type)
+    priority = app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"]
+    return {
+        f"{alias}-v{SCHEMA}": (f"{alias}-*", priority),
+        f"{alias}-migrated-v{SCHEMA}": (f"{alias}-*.v{SCHEMA}", priority + 1),
+    }
+
+
+def counted_types(app: Flask) -> list[str]:
+    """Return the event types that the site collects."""
+    events = app.config["STATS_EVENTS"]
+    return [kind for kind in EVENT_TYPES if STOCK_EVENTS[kind] in events]
+
+
+def put_all_missing(app: Flask, client: OpenSearch, fixed: Fixed) -> TemplatesPut:
+    """Put the templates that are missing or older than this package's, one by one.
+
+    Args:
+        app: the application.
+        client: decodes responses.
+        fixed: returns the templates that do not depend on the cluster.
+
+    Raises:
+        OpenSearchException: the cluster did not answer, or refuses to list templates.
+    """
+    names = Names.of(app)
+    bodies = fixed(names)
+    groups: list[tuple[Iterable[str], Callable[[], dict[str, dict[str, Any]]]]] = [
+        (bodies, partial(for_site, app, bodies, client))
+    ]
+    for event_type in counted_types(app):
+        compose = partial(event_templates, app, client, names, event_type)
+        groups.append((event_patterns(app, names, event_type), compose))
+    done, mark, found = TemplatesPut(), _inputs(app), _marks(client, names)
     since = _first_put(found, names) or datetime.now(UTC).isoformat()
-    bodies = index_templates.with_settings(fixed, shards_and_replicas(app, client))
-    if set(stale) - set(fixed):
-        bodies.update(compose())
-    for name in stale:
-        body = deepcopy(bodies[name])
-        meta = {"schema": SCHEMA, "revision": REVISION, _FIRST_PUT: since, **mark}
-        body["_meta"] = {META_KEY: meta}
-        with warnings.catch_warnings():
-            # OpenSearch warns that it overrides the stock template, as intended.
-            warnings.simplefilter("ignore", OpenSearchWarning)
-            client.indices.put_index_template(name=name, body=body)
-    return stale
+    meta = {"schema": SCHEMA, "revision": REVISION, _FIRST_PUT: since, **mark}
+    for wanted, composed in groups:
+        stale = [name for name in wanted if _is_older(found.get(name), mark)]
+        if stale:
+            _put(client, stale, composed, meta, done)
+    app.extensions[_REFUSED] = {n: explain(e) for n, e in done.refused.items()}
+    return done
 
 
-def register_templates(
-    app: Flask, fixed: Callable[[Names], dict[str, dict[str, Any]]]
+def _put(
+    client: OpenSearch,
+    stale: list[str],
+    compose: Callable[[], dict[str, dict[str, Any]]],
+    meta: dict[str, Any],
+    done: TemplatesPut,
 ) -> None:
+    """Compose and put some templates, and add the outcome to ``done``."""
+    try:
+        bodies = compose()
+    except OpenSearchException as error:
+        if is_transient(error):
+            raise
+        done.refused.update(dict.fromkeys(stale, error))
+        return
+
+    def put(name: str, body: dict[str, Any]) -> None:
+        body = {**body, "_meta": {META_KEY: meta}}
+        client.indices.put_index_template(name=name, body=body)
+
+    with warnings.catch_warnings():
+        # OpenSearch warns that it overrides the stock template, as intended.
+        warnings.simplefilter("ignore", OpenSearchWarning)
+        refused = index_templates.put_each({n: bodies[n] for n in stale}, put)
+    done.refused.update(refused)
+    done.put += [name for name in stale if name not in refused]
+
+
+def refused_templates(app: Flask) -> dict[str, str]:
+    """Return template name -> why OpenSearch refused it the last time it was put."""
+    return app.extensions.get(_REFUSED, {})
+
+
+def register_templates(app: Flask, fixed: Fixed) -> None:
     """Put the missing templates when the application starts.
 
     An error is logged as a warning and never prevents the start, because every
@@ -179,35 +247,20 @@ def register_templates(
                 "not enriched.",
                 describe(error),
             )
+        _warn_of_refused(app)
 
 
-def put_all_missing(
-    app: Flask,
-    client: OpenSearch,
-    fixed: Callable[[Names], dict[str, dict[str, Any]]],
-) -> list[str]:
-    """Put all templates of this package that are missing or older.
-
-    Args:
-        app: the application.
-        client: decodes responses.
-        fixed: returns the templates that do not depend on the cluster.
-
-    Returns:
-        Names of the templates that were put.
-
-    Raises:
-        OpenSearchException: the cluster did not answer or refused a template.
-    """
-    names = Names.of(app)
-    return put_missing(
-        app, client, names, fixed(names), lambda: event_templates(app, client, names)
-    )
+def _warn_of_refused(app: Flask) -> None:
+    for name, reason in refused_templates(app).items():
+        app.logger.warning(
+            "The index template %s of invenio-stats-dashboard is missing. %s 'invenio "
+            "community-stats status' names what conflicts with it.",
+            name,
+            reason,
+        )
 
 
-def extend_index_init(
-    app: Flask, fixed: Callable[[Names], dict[str, dict[str, Any]]]
-) -> None:
+def extend_index_init(app: Flask, fixed: Fixed) -> None:
     """Make ``invenio index init`` put this package's templates too.
 
     With ``STATS_REGISTER_INDEX_TEMPLATES=True``, invenio-search sends its files in the
@@ -229,8 +282,9 @@ def extend_index_init(
                 ),
                 ignore,
             )
-        for name in put_all_missing(app, state.client, fixed):
+        for name in put_all_missing(app, state.client, fixed).put:
             yield name, {"acknowledged": True}
+        _warn_of_refused(app)
 
     state.put_index_templates = put_index_templates
 
@@ -301,27 +355,50 @@ def _packaged(app: Flask, package: str) -> dict[str, Any]:
     return body
 
 
-def shards_and_replicas(app: Flask, client: OpenSearch | None = None) -> dict[str, Any]:
+def for_site(
+    app: Flask,
+    templates: Mapping[str, dict[str, Any]],
+    client: OpenSearch | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return this package's own templates with the site's settings and priority.
+
+    Args:
+        app: the application.
+        templates: template name -> body.
+        client: decodes responses; None to create one.
+    """
+    settings = shards_and_replicas(app, client or json_client(app))
+    priority = app.config["STATS_DASHBOARD_TEMPLATE_PRIORITY"]
+    return index_templates.adapted(templates, settings, priority)
+
+
+def shards_and_replicas(app: Flask, client: OpenSearch) -> dict[str, Any]:
     """Return the settings for shards and replicas of this package's own indices.
 
     They come from the template of the site's index of daily record views. If it sets
     no replicas, the cluster's default number applies, unless that is 1.
-    ``STATS_DASHBOARD_INDEX_SETTINGS`` overrides both.
+    ``STATS_DASHBOARD_INDEX_SETTINGS`` overrides both. What OpenSearch refuses to show
+    is left out.
 
     Args:
         app: the application.
-        client: decodes responses; None to create one.
+        client: decodes responses.
 
     Returns:
         Some of :data:`~.index_templates.SHARDS` and
         :data:`~.index_templates.REPLICAS`, with their values.
     """
-    client = client or json_client(app)
     configured = app.config["STATS_DASHBOARD_INDEX_SETTINGS"]
     sample = f"{Names.of(app).prefix}{_STOCK_AGGREGATE}-{_SAMPLE_MONTH}"
-    base = site_template(app, client, sample, _aggregate_package(app))
-    found = _flat(base.get("settings", {}))
-    replicas = _replicas(configured) or _replicas(found) or _default_replicas(client)
+    try:
+        base = site_template(app, client, sample, _aggregate_package(app))
+        found = _flat(base.get("settings", {}))
+        replicas = _replicas(configured) or _replicas(found)
+        replicas = replicas or _default_replicas(client)
+    except OpenSearchException as error:
+        if is_transient(error):
+            raise
+        return dict(configured)  # a look for advice; it must not prevent the templates
     shards = {k: v for k, v in found.items() if k == index_templates.SHARDS}
     return {**shards, **replicas, **configured}
 
@@ -387,8 +464,7 @@ def _inputs(app: Flask) -> dict[str, str]:
     config = app.config
     packages = [
         config["STATS_EVENTS"][STOCK_EVENTS[event_type]]["templates"]
-        for event_type in EVENT_TYPES
-        if STOCK_EVENTS[event_type] in config["STATS_EVENTS"]
+        for event_type in counted_types(app)
     ]
     packages += filter(None, [_aggregate_package(app)])
     inputs = [

@@ -49,7 +49,7 @@ from ..search.names import (
     USAGE_SNAPSHOT,
     Names,
 )
-from ..search.site_templates import shards_and_replicas
+from ..search.site_templates import for_site
 from ..subcounts import Subcount
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ def locked(
     """
     # The template is needed first. It is missing if OpenSearch did not answer when
     # the application started.
-    ensure_templates(client, names, partial(shards_and_replicas, app))
+    ensure_templates(client, names, partial(for_site, app))
     index_templates.make(client, names.bookmarks, bookmarks_mapping())
     ttl = app.config["COMMUNITY_STATS_AGGREGATION_LOCK_TTL"]
     lock = ClusterLock(client, names.bookmarks, name, uuid.uuid4().hex[:12], ttl)

@@ -28,7 +28,7 @@ from ..errors import NotReadyError, UsageError
 from ..queries import argument_parsing
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..search.site_templates import shards_and_replicas
+from ..search.site_templates import for_site, make_reindexing_index
 from ..subcounts import Subcount
 from ..usage_events.maintenance.reattribution import noting
 from .aggregation import check_enabled
@@ -87,9 +87,9 @@ class CommunityEventRuns:
         reader = self.reader(timeout, subcounts)
         client = text_client(self._app)
         client.transport.perform_request("GET", "/")  # fail now if it does not answer
-        settings = partial(shards_and_replicas, self._app)
+        adapt = partial(for_site, self._app)
         store = EventStore(
-            client, self._names, limit=limit, waiting=waiting, settings=settings
+            client, self._names, limit=limit, waiting=waiting, adapt=adapt
         )
         late = noting(self._app, self._names)
         recorder = Recorder(store, subcounts, reader, late=late, **evidence)
@@ -153,8 +153,9 @@ class CommunityEventRuns:
     def announced(self) -> Iterator[None]:
         """Prevent the deletion of community events during the block."""
         client = json_client(self._app)
-        settings = partial(shards_and_replicas, self._app)
-        EventStore(client, self._names, settings=settings).ensure_templates()
+        adapt = partial(for_site, self._app)
+        EventStore(client, self._names, adapt=adapt).ensure_templates()
+        make_reindexing_index(client, self._names)
         with announced(client, self._names):
             yield
 

@@ -23,7 +23,6 @@ from ..community_events.scan_budget import ScanBudget
 from ..errors import (
     LockedError,
     NotReadyError,
-    SearchUnavailableError,
     StatsDashboardError,
     UsageError,
 )
@@ -44,13 +43,15 @@ from ..migration.rollback import RollbackResult
 from ..migration.run_context import PAUSES, MigrationOptions, MigrationRun, StoppedError
 from ..migration.run_factory import RunObserver, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
-from ..package_templates import put_templates
+from ..package_templates import missing_templates, put_templates
 from ..search.bookmark import Bookmark
-from ..search.client import describe, json_client, text_client
+from ..search.client import is_transient, json_client, text_client
+from ..search.failures import as_error, explain, is_refused
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.memory_tuning import rare_collections
 from ..search.names import Names
+from ..search.site_templates import make_reindexing_index
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import EventsIndex, Month, survey
@@ -115,6 +116,7 @@ class EventReindexingService:
             now(),
             StockWorkers.of(self.app).problem,
         )
+        made = replace(made, warnings=[*made.warnings, *self._template_problems()])
         try:
             plan.check_community_events(backfill_state(self._client, self.names))
         except NotReadyError as error:
@@ -187,7 +189,8 @@ class EventReindexingService:
                 self._client, self.names, event_types, ranges, now()
             )
             plan.require_no_blockers(made)
-            report = MigrationReport(problems=list(made.warnings))
+            problems = [*made.warnings, *self._template_problems()]
+            report = MigrationReport(problems=problems)
             watch = RunObserver(
                 progress or ignore, step or ignore, stop, report.problems.append, now
             )
@@ -250,9 +253,10 @@ class EventReindexingService:
         """
         event_types = check_event_types(event_types)
         ranges = parse_months(months, now())
-        return migration_status.read_migration_status(
+        found = migration_status.read_migration_status(
             self._client, self.names, LOCK, event_types, ranges, now()
         )
+        return replace(found, problems=[*found.problems, *self._template_problems()])
 
     def verify(
         self,
@@ -568,21 +572,17 @@ class EventReindexingService:
                 "COMMUNITY_STATS_ENABLED is False, so nothing is migrated. Set it to "
                 "True, restart the workers, and run the same command again."
             )
-        try:
+        with _answering():
             plan.check_community_events(backfill_state(self._client, self.names))
-            put_templates(self.app, self._client)
-        except OpenSearchException as error:
-            if getattr(error, "status_code", None) in (401, 403):
-                raise NotReadyError(
-                    "The application's OpenSearch user may not write index templates "
-                    f"({describe(error)}). Grant it the cluster privilege "
-                    "'manage_index_templates'."
-                ) from error
-            raise SearchUnavailableError(
-                f"OpenSearch does not answer ({describe(error)}). Check that it is "
-                "running and that SEARCH_HOSTS is correct, then run the same command "
-                "again."
-            ) from error
+            done = put_templates(self.app, self._client)
+        for error in done.refused.values():
+            if is_refused(error):  # a right that is missing, not one odd template
+                raise as_error(error) from error
+
+    def _template_problems(self) -> list[str]:
+        if not self.app.config["COMMUNITY_STATS_ENABLED"]:
+            return []
+        return missing_templates(self.app, self._client)
 
     def _check_key(self, key: str) -> None:
         subcounts = self._subcounts()
@@ -610,14 +610,9 @@ class EventReindexingService:
         run = uuid.uuid4().hex[:12]
         ttl = self.app.config["STATS_DASHBOARD_REINDEXING_LOCK_TTL"]
         lock = ClusterLock(self._client, self.names.reindexing, LOCK, run, ttl)
-        try:
+        with _answering():
+            make_reindexing_index(self._client, self.names)
             lock.acquire()
-        except OpenSearchException as error:
-            raise SearchUnavailableError(
-                f"OpenSearch does not answer ({describe(error)}). Check that it is "
-                "running and that SEARCH_HOSTS is correct, then run the same command "
-                "again."
-            ) from error
         try:
             yield lock
         finally:
@@ -673,10 +668,10 @@ class EventReindexingService:
                 migration.migrate()
             except (*PAUSES, OpenSearchException) as error:
                 if isinstance(error, OpenSearchException):
-                    error = SearchUnavailableError(
-                        f"OpenSearch did not answer ({describe(error)}). Run the same "
-                        "command again when it is available."
-                    )
+                    if not is_transient(error):
+                        migration.report.fail(explain(error))
+                        continue
+                    error = as_error(error)
                 migration.report.errors.append(str(error))
                 report.stopped = {"reason": str(error), "resumable": True}
                 if isinstance(error, StoppedError) and error.of_month:
@@ -708,7 +703,4 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except OpenSearchException as error:
-        raise SearchUnavailableError(
-            f"OpenSearch does not answer ({describe(error)}). Check that it is running "
-            "and that SEARCH_HOSTS is correct, then run the same command again."
-        ) from error
+        raise as_error(error) from error

@@ -27,6 +27,7 @@ from ...search import bulk
 from ...search.client import text_client
 from ...search.names import EVENT_TYPES, Names
 from ...search.seqno import NOTHING, StoredDocument, settled_positions
+from ...search.site_templates import make_reindexing_index
 from ..enrichment import Splicer
 from ..indices import ENRICHED, ServedIndices, buckets, look
 from .event_rewriter import LIMIT, events_of, if_unchanged
@@ -90,6 +91,10 @@ def note(
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
         actions.append(b"\n".join(lines))
     refusals = bulk.write(client, names.reindexing, actions, limit)
+    if any(refusal.is_missing_index for refusal in refusals):
+        # the cluster creates no indices for writes; the actions can be repeated
+        make_reindexing_index(client, names)
+        refusals = bulk.write(client, names.reindexing, actions, limit)
     if refusals:
         raise StatsDashboardError(
             f"{len(refusals)} records cannot be added to the list for re-attribution; "
@@ -300,6 +305,7 @@ class Reattribution:
             index,
             [if_unchanged(hit, source) for hit, source in changed],
             LIMIT,
+            bulk.PAST_PIPELINES,
             waiting=self._waiting,
         )
         for refusal in refusals:

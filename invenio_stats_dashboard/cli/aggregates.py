@@ -14,7 +14,7 @@ from ..proxies import current_stats_dashboard
 from ..search.names import FAMILIES
 from ..tasks import aggregate_community_stats
 from . import aggregates_display as display
-from .output import json_option, print_json, sentences_for_errors
+from .output import check_days, json_option, print_json, sentences_for_errors
 
 if TYPE_CHECKING:
     from ..services import CommunityStatsService
@@ -74,6 +74,7 @@ def aggregate(
     migrated months, and events that were enriched again. It can be started at any
     time, but only one run is active at a time. If it is killed, the next run continues.
     """
+    check_days(start_date, end_date)
     arguments: dict[str, Any] = {
         "community_ids": list(communities) or None,
         "families": list(families) or None,

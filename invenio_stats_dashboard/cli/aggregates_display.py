@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import click
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn
 
 from ..aggregations.runner import AggregationProgress, AggregationReport
-from .progress import ProgressDisplay, ProgressView, shown
+from .progress import ProgressDisplay, ProgressView, shown, text_column
 from .usage_display import duration
 
 
@@ -91,10 +91,10 @@ def _fields(progress: AggregationProgress) -> dict[str, Any]:
 _LOOK = ProgressView(
     title="aggregation",
     columns=(
-        TextColumn("{task.description}"),
+        text_column("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[details]}"),
+        text_column("{task.fields[details]}"),
     ),
     line=_line,
     fields=_fields,

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from ..proxies import current_stats_dashboard
 from . import events_display as display
-from .output import json_option, print_json, sentences_for_errors
+from .output import check_days, json_option, print_json, sentences_for_errors
 
 if TYPE_CHECKING:
     from ..services import CommunityStatsService
@@ -75,6 +75,7 @@ def generate(
     stored, because 'migrate-events' requires complete community events. It can be run
     repeatedly, and while the site is in use.
     """
+    check_days(start_date, end_date)
     with display.progress(wanted=not as_json) as show:
         report = _service().generate_record_community_events(
             community_ids=communities or None,

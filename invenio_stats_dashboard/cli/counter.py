@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from flask.cli import with_appcontext
 from invenio_access.permissions import system_identity
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn
 
 from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from .output import sentences_for_errors
-from .progress import ProgressView, shown
+from .progress import ProgressView, shown, text_column
 
 if TYPE_CHECKING:
     from ..reports.counter.assembly import CounterReport, ReportProgress
@@ -81,12 +81,17 @@ def _written(path: Path | None) -> Iterator[TextIO]:
     """
     if path is None:
         yield sys.stdout
+        sys.stdout.flush()
+        return
+    if not path.name:
+        raise UsageError("--output is empty; name a file.")
+    if path.exists() and not path.is_file():
+        # a device or a pipe, which must not be replaced by a file
+        with _opened(path, path) as out:
+            yield out
         return
     part = path.with_name(f".{path.name}.part")
-    try:
-        out = part.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    out = _opened(part, path)
     try:
         with out:
             yield out
@@ -94,6 +99,14 @@ def _written(path: Path | None) -> Iterator[TextIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _opened(path: Path, named: Path) -> TextIO:
+    """Open a file; an error names the file of the user."""
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{named} cannot be written: {error.strerror}.") from error
 
 
 def _line(progress: "ReportProgress") -> str:
@@ -115,10 +128,10 @@ def _fields(progress: "ReportProgress") -> dict[str, Any]:
 _LOOK = ProgressView(
     title="report",
     columns=(
-        TextColumn("{task.description}"),
+        text_column("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[details]}"),
+        text_column("{task.fields[details]}"),
     ),
     line=_line,
     fields=_fields,

@@ -13,14 +13,13 @@ from flask.cli import with_appcontext
 from rich.progress import (
     BarColumn,
     TaskProgressColumn,
-    TextColumn,
     TimeElapsedColumn,
 )
 
 from ..community_events.database_indexes import IndexProgress, IndexStatus
 from ..proxies import current_stats_dashboard
 from .output import json_option, print_json, sentences_for_errors
-from .progress import ProgressView, shown
+from .progress import ProgressView, shown, text_column
 
 if TYPE_CHECKING:
     from ..services import CommunityStatsService
@@ -130,11 +129,11 @@ def _share(progress: IndexProgress) -> str:
 _LOOK: ProgressView[IndexProgress] = ProgressView(
     title="creating an index",
     columns=(
-        TextColumn("{task.description}"),
+        text_column("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[details]}"),
+        text_column("{task.fields[details]}"),
     ),
     line=lambda progress: f"{progress.name}: {_share(progress)}",
     fields=lambda progress: {

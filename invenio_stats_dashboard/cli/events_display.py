@@ -12,14 +12,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     TaskProgressColumn,
-    TextColumn,
     TimeRemainingColumn,
 )
 
 from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.reconciliation import ReconciliationState
 from ..community_events.status import CommunityCounts, EventsStatus
-from .progress import ProgressDisplay, ProgressView, shown
+from .progress import ProgressDisplay, ProgressView, shown, text_column
 
 _GENERATE = "invenio community-stats generate-community-events"
 _RECONCILE = "invenio community-stats community-events reconcile"
@@ -189,12 +188,12 @@ def _fields(progress: BackfillProgress) -> dict[str, Any]:
 _LOOK = ProgressView(
     title="records",
     columns=(
-        TextColumn("{task.description}"),
+        text_column("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[details]}"),
-        TextColumn("ETA"),
+        text_column("{task.fields[details]}"),
+        text_column("ETA"),
         TimeRemainingColumn(),
     ),
     line=_line,

@@ -21,6 +21,16 @@ _Update = TypeVar("_Update", contravariant=True)
 """An update on the progress of one kind of work."""
 
 
+def text_column(template: str, style: str = "none") -> TextColumn:
+    """Return a column of a bar that shows a text, without interpreting markup in it.
+
+    Args:
+        template: format of the text; it may use ``task``.
+        style: of the text.
+    """
+    return TextColumn(template, style=style, markup=False)
+
+
 @dataclass(frozen=True)
 class ProgressView(Generic[_Update]):
     """How to show the progress of one kind of work.
@@ -105,6 +115,6 @@ def shown(
     elif not out.is_terminal:
         yield _Plain(look)
     else:
-        columns = (*look.columns, TextColumn("[yellow]{task.fields[waiting]}"))
+        columns = (*look.columns, text_column("{task.fields[waiting]}", "yellow"))
         with Bar(*columns, console=out, refresh_per_second=4) as bar:
             yield _Live(look, bar)

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from ..search.names import FAMILIES
 from . import stored_display as display
-from .output import json_option, print_json, sentences_for_errors
+from .output import check_days, json_option, print_json, sentences_for_errors
 
 if TYPE_CHECKING:
     from ..services import CommunityStatsService
@@ -64,6 +64,7 @@ def read_documents(
     On days without activity, a delta is zero and a snapshot repeats the previous one.
     The table shows the main numbers; --json shows all of them, with the breakdowns.
     """
+    check_days(start_date, end_date)
     item = _service().read(system_identity, community)
     found = item.documents(family, start_date, end_date, suppress=False)
     if as_json:

@@ -19,7 +19,7 @@ from ..migration.re_enrichment import ReEnrichmentResult
 from ..migration.report import MigrationReport, MonthProgress
 from ..migration.rollback import RollbackResult
 from ..usage_events.replay import ReplayReport
-from .output import console
+from .output import console, headed
 
 _EVERY = 10.0
 _BAR = 20
@@ -168,9 +168,8 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
-def _state(state: str) -> str:
-    color = _STATES.get(state)
-    return f"[{color}]{state}[/]" if color else state
+def _state(state: str) -> Text:
+    return Text(state, style=_STATES.get(state, ""))
 
 
 def size(number: float) -> str:
@@ -190,7 +189,11 @@ def print_plan(plan: MigrationPlan) -> None:
         table.add_row(
             month.month,
             month.event_type,
-            "to be migrated" if month.state == "planned" else _state(month.state),
+            (
+                Text("to be migrated")
+                if month.state == "planned"
+                else _state(month.state)
+            ),
             f"{month.events:,}",
             size(month.bytes),
             month.source_index or "",
@@ -210,9 +213,9 @@ def print_plan(plan: MigrationPlan) -> None:
 
 def _sentences(out: Console, plan: MigrationPlan) -> None:
     for sentence in plan.blockers:
-        out.print(f"[red]Blocked:[/] {sentence}")
+        out.print(headed("Blocked:", "red", sentence))
     for sentence in plan.warnings:
-        out.print(f"[yellow]Note:[/] {sentence}")
+        out.print(headed("Note:", "yellow", sentence))
 
 
 def print_report(report: MigrationReport) -> None:
@@ -236,15 +239,14 @@ def print_report(report: MigrationReport) -> None:
             )
         out.print(table)
     for sentence in report.problems:
-        out.print(f"[yellow]Note:[/] {sentence}")
+        out.print(headed("Note:", "yellow", sentence))
     for month in report.failed:
-        out.print(
-            f"[red]{month.month} {month.event_type} failed:[/] {' '.join(month.errors)}"
-        )
+        head = f"{month.month} {month.event_type} failed:"
+        out.print(headed(head, "red", " ".join(month.errors)))
         out.print(f"  Try again: {month.retry}")
     copied = sum(m.copied for m in report.months)
     if report.stopped:
-        out.print(f"[yellow]Stopped:[/] {report.stopped['reason']}")
+        out.print(headed("Stopped:", "yellow", str(report.stopped["reason"])))
     elif not worked:
         out.print(
             "There are no legacy events. The index templates are installed; the "
@@ -285,7 +287,8 @@ def print_status(status: MigrationStatus) -> None:
     for month in status.months:
         for sentence in (month.error, month.problem):
             if sentence:
-                out.print(f"[red]{month.month} {month.event_type}:[/] {sentence}")
+                head = f"{month.month} {month.event_type}:"
+                out.print(headed(head, "red", sentence))
         if month.not_enriched:
             out.print(
                 f"{month.month} {month.event_type}: {month.not_enriched:,} events are "
@@ -306,15 +309,15 @@ def print_status(status: MigrationStatus) -> None:
             "answer the search completely."
         )
     for sentence in status.problems:
-        out.print(f"[red]Problem:[/] {sentence}")
+        out.print(headed("Problem:", "red", sentence))
     letters = status.dead_letters
     if letters.count:
-        out.print(
-            f"[red]Refused by OpenSearch:[/] {letters.count:,} events are stored as "
-            "dead letters. Fix the cause, then run 'usage-events replay'. The newest "
-            "reason:"
+        text = (
+            f"{letters.count:,} events are stored as dead letters. Fix the cause, then "
+            "run 'usage-events replay'. The newest reason:"
         )
-        out.print(f"  {letters.reason}", markup=False)
+        out.print(headed("Refused by OpenSearch:", "red", text))
+        out.print(f"  {letters.reason}")
     if status.running:
         out.print(f"A migration is running: {status.running}.")
     backups = [m.backup for m in status.months if m.backup]
@@ -334,11 +337,11 @@ def print_checks(checks: Sequence[BackupCheck]) -> None:
     table = Table("month", "type", "events", "outcome", box=None)
     for check in checks:
         if check.same:
-            outcome = "[green]holds all events of its backup[/]"
+            outcome = Text("holds all events of its backup", style="green")
         elif check.same is None:
-            outcome = check.difference or "no backup to compare with"
+            outcome = Text(check.difference or "no backup to compare with")
         else:
-            outcome = f"[red]{check.difference}[/]"
+            outcome = Text(str(check.difference), style="red")
         table.add_row(check.month, check.event_type, f"{check.events:,}", outcome)
     out.print(table)
 
@@ -357,7 +360,9 @@ def print_cleanup(found: Sequence[tuple[str, str | None]], dry_run: bool) -> Non
         if reason is None:
             out.print(f"{name}: {'would be deleted' if dry_run else 'deleted'}")
         else:
-            out.print(f"{name}: [yellow]not deleted[/], {reason}")
+            out.print(
+                Text.assemble(f"{name}: ", ("not deleted", "yellow"), f", {reason}")
+            )
 
 
 def print_rolled_back(done: Sequence[RollbackResult]) -> None:
@@ -367,9 +372,9 @@ def print_rolled_back(done: Sequence[RollbackResult]) -> None:
         out.print("There is no such month.")
     for month in done:
         if month.error:
+            head = f"{month.month} {month.event_type}: "
             out.print(
-                f"{month.month} {month.event_type}: [red]not rolled back[/], "
-                f"{month.error}"
+                Text.assemble(head, ("not rolled back", "red"), f", {month.error}")
             )
         else:
             out.print(
@@ -408,7 +413,8 @@ def print_replayed(done: ReplayReport) -> None:
         f"{done.already_there:,} were indexed already."
     )
     for name, days in done.days.items():
-        out.print(f"{name} counted these days again: {', '.join(days)}.", markup=False)
+        out.print(f"{name} counted these days again: {', '.join(days)}.")
     if done.refused:
-        out.print(f"[red]Refused again:[/] {done.refused:,} events. The newest reason:")
-        out.print(f"  {done.reason}", markup=False)
+        text = f"{done.refused:,} events. The newest reason:"
+        out.print(headed("Refused again:", "red", text))
+        out.print(f"  {done.reason}")

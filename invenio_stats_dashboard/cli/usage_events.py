@@ -115,8 +115,10 @@ def migrate(
     OpenSearch does not answer; run the same command again to continue.
     """
     service = _service()
-    if re_enrich:
-        if dry_run or max_batches is not None or any(options.values()):
+    if re_enrich is not None:
+        others = (max_batches, *options.values())
+        # 0 is an option that was given, unlike None, or False of a flag
+        if dry_run or not all(value is None or value is False for value in others):
             raise UsageError(
                 "--re-enrich can be combined with --event-types, --months, --async and "
                 "--json only."

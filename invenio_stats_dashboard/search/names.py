@@ -58,7 +58,7 @@ FIRST_YEAR = 1
 Publication dates can be centuries old. No document has a date before this year.
 """
 
-MONTH_PATTERN = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+MONTH_PATTERN = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])\Z")
 """The format of a month in index names, ``YYYY-MM``."""
 
 
@@ -116,7 +116,8 @@ class Names:
         a suffix, is ignored.
         """
         match = re.match(
-            re.escape(self.events_alias(event_type)) + r"-(\d{4}-\d{2})(?!-?\d)", index
+            re.escape(self.events_alias(event_type)) + r"-([0-9]{4}-[0-9]{2})(?!-?\d)",
+            index,
         )
         return match.group(1) if match and MONTH_PATTERN.match(match.group(1)) else None
 

@@ -185,7 +185,7 @@ def _create(run: MigrationRun, old: str, new: str, ids: Sequence[str]) -> int:
             alias_actions.mark_of(new, run.id),
             actions,
             run.copier.write_limit,
-            params={"require_alias": "true"},
+            params={"require_alias": "true", **bulk.PAST_PIPELINES},
             waiting=run.copier.waiting,
             sleep=run.copier.sleep,
         )

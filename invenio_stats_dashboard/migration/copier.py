@@ -176,7 +176,7 @@ class Copier:
             fence,
             actions,
             self.write_limit,
-            params={"require_alias": "true"},
+            params={"require_alias": "true", **bulk.PAST_PIPELINES},
             timeout=self.timeout,
             waiting=self.waiting,
             sleep=self.sleep,

@@ -17,9 +17,14 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
-from ..errors import ClusterNotHealthyError, LockLostError, StatsDashboardError
+from ..errors import (
+    ClusterNotHealthyError,
+    LockLostError,
+    NotPermittedError,
+    StatsDashboardError,
+)
 from ..search.bookmark import Bookmark
-from ..search.client import describe
+from ..search.failures import explain, is_refused
 from ..search.names import META_KEY
 from ..search.seqno import positions
 from . import alias_actions
@@ -27,6 +32,7 @@ from .alias_actions import CutoverNames, Guard
 from .catch_up import bring_delta
 from .copier import Copier
 from .search_drain import SearchDrain
+from .target_index import set_final_pipeline
 
 _SETTLE = 5.0
 """Seconds to wait until all copies of a shard have confirmed all writes."""
@@ -64,6 +70,8 @@ class Cutover:
         seconds: longest time for which writes may be refused.
         step: called with the name of each step before it starts.
         check: raises when the run must end.
+        final_pipeline: of the old index, or None; the new one gets it when it has all
+            events.
     """
 
     client: OpenSearch
@@ -74,6 +82,7 @@ class Cutover:
     seconds: float
     step: Callable[[str], None]
     check: Callable[[], None]
+    final_pipeline: str | None = None
 
     def make(self, copied: Mapping[int, int], only_written: bool) -> CutoverResult:
         """Cut over the month.
@@ -140,6 +149,8 @@ class Cutover:
         )
         self.step("delta written")
         self._note_proof(upto, only_written and delta.only_written)
+        if self.final_pipeline:
+            set_final_pipeline(client, names.new, self.final_pipeline)
         self._in_time(deadline)
         self.step("read alias")
         alias_actions.move_read_alias(client, names)
@@ -234,6 +245,7 @@ class Cutover:
 
         Raises:
             CutoverTakenBackError: after an error that a new attempt may avoid.
+            NotPermittedError: OpenSearch refuses a request to this user.
             BaseException: ``error`` itself otherwise.
         """
         self.step("take back")
@@ -245,7 +257,12 @@ class Cutover:
             raise error
         if getattr(error, "exit_code", None) == LockLostError.exit_code:
             raise error
-        reason = describe(error) if isinstance(error, OpenSearchException) else error
+        if isinstance(error, OpenSearchException) and is_refused(error):
+            raise NotPermittedError(
+                f"{explain(error)} The cut-over was undone, and nothing has changed "
+                "for readers and writers."
+            ) from error
+        reason = explain(error) if isinstance(error, OpenSearchException) else error
         raise CutoverTakenBackError(
             f"{str(reason).rstrip('.')}. The cut-over was aborted, and nothing has "
             "changed for readers and writers."

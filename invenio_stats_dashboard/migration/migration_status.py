@@ -276,6 +276,8 @@ def _problem(
         )
     if month.source and month.source.closed:
         return f"The index {month.source.name} is closed. Open it to migrate it."
+    if month.source and month.source.block:
+        return f"{month.source.block.sentences} Until then, it cannot be migrated."
     return None
 
 

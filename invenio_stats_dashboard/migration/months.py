@@ -66,6 +66,12 @@ def source_problem(names: Names, month: Month) -> str | None:
     """
     source, read = month.source, names.events_alias(month.event_type)
     assert source is not None
+    blocked = source.block
+    if blocked:
+        return (
+            f"{blocked.sentences} Until then, {source.name} cannot be migrated; its "
+            "events remain visible as before."
+        )
     stock = names.events_month(month.event_type, month.month)
     others = sorted(
         alias

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException, OpenSearchException
+from opensearchpy.exceptions import OpenSearchException
 
 from ..community_events.backfill_state import BackfillState
-from ..errors import NotReadyError, SearchUnavailableError, StatsDashboardError
-from ..search.client import describe
+from ..errors import NotReadyError, StatsDashboardError
+from ..search.failures import as_error, explain
 from ..search.health import cluster_settings, data_nodes, disk_problem
 from ..search.names import Names
 from ..usage_events.indices import (
@@ -24,6 +24,7 @@ from ..usage_events.indices import (
     survey,
 )
 from .months import source_problem
+from .permission_checks import refused_requests
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6
@@ -107,8 +108,7 @@ def make_plan(
         The plan, and the months as surveyed.
 
     Raises:
-        NotReadyError: the user of the application lacks privileges.
-        SearchUnavailableError: the cluster does not answer.
+        StatsDashboardError: the cluster refuses a request, or does not answer.
     """
     try:
         months, strange = survey(client, names, event_types, ranges)
@@ -131,17 +131,9 @@ def make_plan(
             if month.source and (problem := source_problem(names, month))
         ]
         warnings += _snapshots(client, to_do)
-    except AuthorizationException as error:
-        raise NotReadyError(
-            "The application's OpenSearch user lacks privileges that the plan needs "
-            f"({describe(error)}). Grant it the cluster privileges 'monitor' and "
-            "'manage_index_templates'."
-        ) from error
+        blockers += refused_requests(client, names, to_do)
     except OpenSearchException as error:
-        raise SearchUnavailableError(
-            f"OpenSearch does not answer ({describe(error)}). Check that it is running "
-            "and that SEARCH_HOSTS is correct, then run the same command again."
-        ) from error
+        raise as_error(error) from error
     if worker_problem and any(is_writable(m.month, now) for m in to_do):
         warnings += filter(None, [worker_problem()])
     plan = MigrationPlan(planned, blockers, warnings, disk, shards)
@@ -258,13 +250,13 @@ def _snapshots(client: OpenSearch, months: Sequence[Month]) -> list[str]:
     if not months:
         return []
     sources = {month.source.name for month in months if month.source}
-    running = running_snapshots(client, sources)
-    if running:
-        return [
-            f"The snapshot {running[0]} is being created. Months are copied meanwhile, "
-            "and cut over when it has ended."
-        ]
     try:
+        running = running_snapshots(client, sources)
+        if running:
+            return [
+                f"The snapshot {running[0]} is being created. Months are copied "
+                "meanwhile, and cut over when it has ended."
+            ]
         repositories = client.snapshot.get_repository(repository="_all")
         for repository in repositories:
             found = client.snapshot.get(
@@ -280,7 +272,8 @@ def _snapshots(client: OpenSearch, months: Sequence[Month]) -> list[str]:
                 return []
     except OpenSearchException as error:
         return [
-            f"It is unknown whether a snapshot of the events exists: {describe(error)}"
+            "It is unknown whether an OpenSearch snapshot of the events exists. "
+            f"{explain(error)}"
         ]
     return [
         "No snapshot repository of the cluster holds all of these indices. The "

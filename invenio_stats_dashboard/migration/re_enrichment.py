@@ -130,6 +130,7 @@ def _write(copier: Copier, index: str, hits: Sequence[StoredDocument]) -> None:
         index,
         actions,
         copier.write_limit,
+        params=bulk.PAST_PIPELINES,
         waiting=copier.waiting,
         sleep=copier.sleep,
     )

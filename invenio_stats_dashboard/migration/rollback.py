@@ -13,10 +13,11 @@ import msgspec
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import LockLostError, SearchUnavailableError, StatsDashboardError
+from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.bookmark import Bookmark, by_shard
-from ..search.client import describe, is_transient
+from ..search.client import is_transient
+from ..search.failures import as_error, explain
 from ..search.seqno import NOTHING, StoredDocument, page, positions, settled_positions
 from ..usage_events.enrichment import native_bytes
 from ..usage_events.indices import Month, migrated_serves
@@ -78,11 +79,8 @@ def roll_back(run: MigrationRun, month: Month) -> RollbackResult:
         return _failed(month, str(error))
     except OpenSearchException as error:
         if not is_transient(error):
-            return _failed(month, describe(error))
-        raise SearchUnavailableError(
-            f"OpenSearch did not answer ({describe(error)}). Run the same command "
-            "again when it is available."
-        ) from error
+            return _failed(month, explain(error))
+        raise as_error(error) from error
 
 
 def _begin_or_finish(run: MigrationRun, month: Month) -> RollbackResult:
@@ -153,6 +151,7 @@ class _Back:
         assert month.target is not None and month.backup is not None
         self.run, self.month, self.bookmark = run, month, bookmark
         self.new, self.old = month.backup.name, month.target.name
+        self._final_pipeline = month.target.settings.get("final_pipeline")
         names = run.names
         self.names = alias_actions.CutoverNames(
             read=names.events_alias(month.event_type),
@@ -200,6 +199,8 @@ class _Back:
         """
         self.run.step("rollback carry")
         alias_actions.lift_block(self.run.client, self.names.fence)
+        if self._final_pipeline:
+            target_index.set_final_pipeline(self.run.client, self.new, None)
         carried, at = self._carry_all()
         self.run.step("rollback compare")
         self._compare(at)
@@ -249,6 +250,8 @@ class _Back:
         step("rollback delta")
         carried = self._carry(at, upto, in_time)
         self._same_totals()
+        if self._final_pipeline:
+            target_index.set_final_pipeline(client, self.new, self._final_pipeline)
         in_time()
         step("rollback last call")
         alias_actions.give_back(client, self.names)
@@ -320,7 +323,7 @@ class _Back:
             self.names.fence,
             actions,
             copier.write_limit,
-            params={"require_alias": "true"},
+            params={"require_alias": "true", **bulk.PAST_PIPELINES},
             waiting=copier.waiting,
             sleep=copier.sleep,
         )

@@ -14,9 +14,10 @@ from dataclasses import replace
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import ClusterNotHealthyError, SearchUnavailableError, StatsDashboardError
+from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.bookmark import Bookmark
-from ..search.client import describe, is_transient
+from ..search.client import is_transient
+from ..search.failures import as_error, explain
 from ..search.seqno import positions
 from ..usage_events.indices import (
     EventsIndex,
@@ -97,11 +98,8 @@ class MonthMigration:
         except OpenSearchException as error:
             if is_transient(error):
                 self._note_totals()
-                raise SearchUnavailableError(
-                    f"OpenSearch did not answer ({describe(error)}). Run the same "
-                    "command again when it is available."
-                ) from error
-            self._fail(describe(error))
+                raise as_error(error) from error
+            self._fail(explain(error))
         finally:
             self.report.seconds = round(time.monotonic() - self._start, 3)
         return self.report
@@ -123,7 +121,10 @@ class MonthMigration:
         if problem:
             raise StatsDashboardError(problem)
         self._prepare()
+        final = self.month.source.settings.get("final_pipeline")
         for _ in range(_SWITCHES):
+            if final:  # a cut-over that was taken back may have set it
+                target_index.set_final_pipeline(self.run.client, self._target, None)
             settled = self.copy.copy_and_verify(self.month.source)
             try:
                 self._switch(settled)
@@ -360,6 +361,7 @@ class MonthMigration:
             seconds=run.options.switch_seconds,
             step=run.step,
             check=run.copier.check,
+            final_pipeline=source.settings.get("final_pipeline"),
         ).make(settled, delta.only_written)
         self.report.copied += switched.delta
         self.report.block_seconds = round(switched.block_seconds, 3)
@@ -446,7 +448,13 @@ class MonthMigration:
             self.bookmark.write(state=state, error=str(error))
         self.report.fail(error)
         if self.month.source is not None and not self._serves_enriched():
-            alias_actions.release(self.run.client, self.run.id, self.month.source.name)
+            try:
+                client, source = self.run.client, self.month.source.name
+                alias_actions.release(client, self.run.id, source)
+            except OpenSearchException as raised:
+                # the next run of the month removes the claim as well
+                if is_transient(raised):
+                    raise
 
     def _start_anew_next_time(self, error: VerificationError) -> None:
         """Drop a copy that differs from its source; the source remains in service."""

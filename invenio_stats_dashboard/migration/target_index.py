@@ -11,14 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import (
-    AuthorizationException,
-    NotFoundError,
-    RequestError,
-)
+from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 
 from ..errors import ClusterNotHealthyError, StatsDashboardError
-from ..search.client import describe
+from ..search.client import describe, is_transient
 from ..search.mappings import enriched
 from ..usage_events.indices import EventsIndex, Month
 from . import alias_actions
@@ -39,6 +35,12 @@ _OF_THE_INDEX = (
     "store",
 )
 """Settings of a source that belong to that one index and are not copied."""
+
+_PIPELINES = ("default_pipeline", "final_pipeline")
+"""Settings of a source that a target gets only when it is filled.
+
+The events have passed these pipelines before they were stored in the source.
+"""
 
 _WHILE_FILLING: dict[str, Any] = {
     "number_of_replicas": "0",
@@ -78,7 +80,8 @@ def create(
         ClusterNotHealthyError: the cluster creates no indices now, for example because
             all its disks are full.
     """
-    settings = {k: v for k, v in source.settings.items() if k not in _OF_THE_INDEX}
+    left_out = (*_OF_THE_INDEX, *_PIPELINES)
+    settings = {k: v for k, v in source.settings.items() if k not in left_out}
     if "routing" in settings:
         # retain the node filters, but not those of a restore or a shrink
         allocation = dict(settings.pop("routing").get("allocation", {}))
@@ -95,18 +98,9 @@ def create(
             },
             params={"wait_for_active_shards": "1"},
         )
-    except RequestError as error:
-        info: Any = error.info
-        raise StatsDashboardError(
-            f"OpenSearch refuses to create the index {name}: {info['error']['reason']}"
-        ) from error
-    except AuthorizationException as error:
-        if error.error != "cluster_block_exception":
-            raise
-        raise ClusterNotHealthyError(
-            f"The cluster creates no new indices now ({describe(error)}). Free disk "
-            "space, then run the same command again."
-        ) from error
+    except TransportError as error:
+        if not _is_own(client, name, fence, error):
+            raise _not_created(name, error) from error
     made = client.indices.get(index=name)[name]
     if set(made.get("aliases", {})) != {fence}:
         client.indices.delete(index=name)  # created above, and empty
@@ -117,6 +111,32 @@ def create(
             "of that template, then run the migration again."
         )
     return made["settings"]["index"]["uuid"]
+
+
+def _is_own(client: OpenSearch, name: str, fence: str, error: TransportError) -> bool:
+    """Return whether a target was created, and only the response was lost.
+
+    The fence contains the id of this run, so no other index has it.
+    """
+    if error.error != "resource_already_exists_exception" and not is_transient(error):
+        return False
+    found = client.indices.get(index=name, ignore=[404])
+    return fence in found.get(name, {}).get("aliases", {})
+
+
+def _not_created(name: str, error: TransportError) -> Exception:
+    """Return the error to raise when a target was not created."""
+    if error.error == "cluster_block_exception":
+        return ClusterNotHealthyError(
+            f"The cluster creates no new indices now ({describe(error)}). Free disk "
+            "space, then run the same command again."
+        )
+    if isinstance(error, RequestError):
+        info: Any = error.info
+        return StatsDashboardError(
+            f"OpenSearch refuses to create the index {name}: {info['error']['reason']}"
+        )
+    return error
 
 
 def drop(run: MigrationRun, month: Month, guard: Guard) -> None:
@@ -183,6 +203,8 @@ def make_fit(
                 "number_of_replicas": settings["number_of_replicas"],
                 "auto_expand_replicas": settings.get("auto_expand_replicas", "false"),
                 "refresh_interval": settings.get("refresh_interval"),
+                # later writes of the migration name "_none" instead
+                "default_pipeline": settings.get("default_pipeline"),
                 "translog": {
                     "durability": translog.get("durability"),
                     "sync_interval": translog.get("sync_interval"),
@@ -209,6 +231,19 @@ def make_fit(
                 "when the cluster can allocate the replicas."
             )
         sleep(0.5)
+
+
+def set_final_pipeline(client: OpenSearch, name: str, pipeline: str | None) -> None:
+    """Set the final pipeline of an index.
+
+    No write can avoid it, so an index that is filled with stored events has none.
+
+    Args:
+        client: decodes responses.
+        name: of the index.
+        pipeline: name of the pipeline; None for no pipeline.
+    """
+    client.indices.put_settings(index=name, body={"index.final_pipeline": pipeline})
 
 
 def _reachable_status(client: OpenSearch, source: str) -> set[str]:

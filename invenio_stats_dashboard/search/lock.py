@@ -118,7 +118,10 @@ class ClusterLock:
             self._renewed = time.monotonic()
             return True
         except ConflictError:
-            return False
+            # Another run was first, or the response to a first attempt was lost.
+            self._version = self._still_mine()
+            self._renewed = time.monotonic()
+            return self._version is not None
 
     def _renew_for_ever(self) -> None:
         while not self._stop.wait(self._ttl / 4):
@@ -150,7 +153,7 @@ class ClusterLock:
                     ) from None
 
     def _still_mine(self) -> Version | None:
-        """Return the lock's version if only the response to a renewal was lost."""
+        """Return the lock's version if only the response to a write was lost."""
         with suppress(OpenSearchException):
             current = read_lock(self._client, self._index, self._name)
             if current and current["_source"]["run"] == self.holder:

@@ -13,11 +13,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
+from ..search.client import is_transient
+from ..search.failures import Block, block_of, explain, index_block
 from ..search.mappings import schema_of
 from ..search.names import MONTH_PATTERN, Names
 
 _LATE_EVENTS = timedelta(days=7)
+
+_PREVENTING = ("metadata", "read_only", "read")
+"""Blocks of an index that a migration cannot work with.
+
+``read_only_allow_delete`` is not one of them: OpenSearch removes it when disk space is
+free again, so a migration waits for that.
+"""
 
 ENRICHED = {"exists": {"field": "enriched_at"}}
 """The query for enriched events."""
@@ -73,6 +83,18 @@ class EventsIndex:
     mappings: dict[str, Any] = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
     closed: bool = False
+
+    @property
+    def block(self) -> Block | None:
+        """Return a block that prevents the migration of this index, or None.
+
+        A block of writes only does not prevent it.
+        """
+        blocks = self.settings.get("blocks", {})
+        for name in _PREVENTING:
+            if str(blocks.get(name)).lower() == "true":
+                return index_block(self.name, name)
+        return None
 
 
 @dataclass(frozen=True)
@@ -230,15 +252,12 @@ def _backup_month(names: Names, event_type: str, name: str) -> str | None:
 def _indices(
     client: OpenSearch, names: Names, event_type: str, pattern: str
 ) -> dict[str, EventsIndex]:
-    details = client.indices.get(
-        index=pattern,
-        params={"expand_wildcards": "open,closed", "allow_no_indices": "true"},
-    )
+    details, excluded = _details(client, pattern)
     if not details:
         return {}
     stats = client.transport.perform_request(
         "GET",
-        f"/{pattern}/_stats/docs,store",
+        f"/{excluded}/_stats/docs,store",
         params={
             "filter_path": "indices.*.primaries.docs.count,"
             "indices.*.primaries.store.size_in_bytes"
@@ -264,6 +283,50 @@ def _indices(
             closed=settings.get("verified_before_close") == "true",
         )
     return result
+
+
+def _details(client: OpenSearch, pattern: str) -> tuple[dict[str, Any], str]:
+    """Return settings, mappings and aliases of indices, also of blocked ones.
+
+    If the metadata of an index is blocked, OpenSearch refuses a request about all
+    indices of the pattern. The state of the cluster shows the blocked index all the
+    same.
+
+    Args:
+        client: decodes responses.
+        pattern: pattern of the names.
+
+    Returns:
+        Name -> details, and the pattern without the blocked indices.
+    """
+    params = {"expand_wildcards": "open,closed", "allow_no_indices": "true"}
+    try:
+        return client.indices.get(index=pattern, params=params), pattern
+    except OpenSearchException as error:
+        found = block_of(error)
+        if found is None or found.setting != "index.blocks.metadata":
+            raise
+    state = client.cluster.state(
+        metric="metadata",
+        index=pattern,
+        params={
+            "expand_wildcards": "open,closed",
+            "filter_path": "metadata.indices.*.settings,"
+            "metadata.indices.*.mappings,metadata.indices.*.aliases",
+        },
+    )
+    details: dict[str, Any] = {}
+    blocked = []
+    for name, index in state.get("metadata", {}).get("indices", {}).items():
+        mappings = index.get("mappings", {})
+        details[name] = {
+            "settings": index["settings"],
+            "mappings": mappings.get("_doc", mappings),
+            "aliases": {alias: {} for alias in index.get("aliases", ())},
+        }
+        if index["settings"]["index"].get("blocks", {}).get("metadata") == "true":
+            blocked.append(name)
+    return details, ",".join([pattern, *(f"-{name}" for name in blocked)])
 
 
 def _month_named(
@@ -300,7 +363,16 @@ def strangers(
     for event_type in event_types:
         alias = names.events_alias(event_type)
         # Given only the alias, OpenSearch would examine all indices of the cluster.
-        found = client.indices.get_alias(index=alias, ignore=[404])
+        try:
+            found = client.indices.get_alias(index=alias, ignore=[404])
+        except OpenSearchException as error:
+            if is_transient(error):
+                raise
+            sentences.append(
+                "It is unknown whether other indices are in the alias "
+                f"{alias}. {explain(error)}"
+            )
+            continue
         ours = (f"{alias}-", names.events_backup(event_type, ""))
         sentences += [
             f"The index {index} is in the alias {alias}, but its name does not begin "

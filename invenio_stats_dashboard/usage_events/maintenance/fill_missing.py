@@ -127,7 +127,12 @@ class FillMissing:
             for hit, (_, source) in zip(hits, sources, strict=True)
         ]
         refusals = bulk.write(
-            self._text_client, index, actions, LIMIT, waiting=self._waiting
+            self._text_client,
+            index,
+            actions,
+            LIMIT,
+            bulk.PAST_PIPELINES,
+            waiting=self._waiting,
         )
         done.events += len(hits) - len(refusals)
         done.refused += len(refusals)

@@ -65,14 +65,21 @@ def print_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def check_days(start_date: str | None, end_date: str | None) -> None:
+def check_days(
+    start_date: str | None, end_date: str | None, or_moments: bool = False
+) -> None:
     """Check the options ``--start-date`` and ``--end-date``.
+
+    Args:
+        start_date: the first day, or None.
+        end_date: the last day, or None.
+        or_moments: refuse only empty texts, because the service also accepts moments.
 
     Raises:
         UsageError: one of them is not a day in the format ``YYYY-MM-DD``.
     """
     for which, text in (("start", start_date), ("end", end_date)):
-        if text is None:
+        if text is None or (or_moments and text):
             continue
         try:
             if not _DAY.fullmatch(text):

@@ -64,7 +64,7 @@ def read_documents(
     On days without activity, a delta is zero and a snapshot repeats the previous one.
     The table shows the main numbers; --json shows all of them, with the breakdowns.
     """
-    check_days(start_date, end_date)
+    check_days(start_date, end_date, or_moments=True)
     item = _service().read(system_identity, community)
     found = item.documents(family, start_date, end_date, suppress=False)
     if as_json:

@@ -479,7 +479,9 @@ def test_missing_rights_to_write_templates_are_named(standing, monkeypatch):
         refusing(host, ("PUT", "/_index_template")) as proxy,
         living_on(app, monkeypatch, [proxy]),
     ):
-        assert_refused(call(standing, "migrate-events"), "'manage_index_templates'")
+        assert_refused(
+            call(standing, "migrate-events"), "'cluster_manage_index_templates'"
+        )
     assert cluster_state(standing) == before
     call(standing, "migrate-events --dry-run")
 

@@ -41,7 +41,7 @@ WRONG = [
     (["generate-community-events", "--end-date", "2026-03-01 00"], "YYYY-MM-DD"),
     (["generate-community-events", "--record", ""], "no published record ''"),
     (
-        ["read", "--family", "usage-delta", "--start-date", "2026-03-01T00:00"],
+        ["read", "--family", "usage-delta", "--start-date", ""],
         "write it as YYYY-MM-DD",
     ),
     (["read", "--family", "usage-delta", "--community", ""], "''"),

@@ -111,10 +111,11 @@ database-indexes create`` creates. Look-ups beyond the limit are postponed.
 """
 
 STATS_DASHBOARD_TEMPLATE_PRIORITY = 500
-"""Priority of the index templates of the usage events.
+"""Priority of all index templates of this package.
 
-The template of the target indices of a migration has this priority plus one. Set a
-higher value if the site has composable templates of its own for these indices.
+The templates of the target indices of a migration have this priority plus one. Set a
+higher value if a composable template of the site has the same or a higher priority and
+matches the same indices. OpenSearch then refuses or ignores this package's template.
 """
 
 STATS_DASHBOARD_INDEX_SETTINGS: dict[str, int | str] = {}

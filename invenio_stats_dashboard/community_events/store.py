@@ -367,7 +367,7 @@ class EventStore:
             if index == names.record_facts:
                 request = partial(make, self._client, index, facts_mapping())
             else:
-                aliases = {names.community_events: {}}
+                aliases: dict[str, Any] = {names.community_events: {}}
                 request = partial(make, self._client, index, event_mapping(), aliases)
             try:
                 self.patiently(request)

@@ -8,8 +8,8 @@ problems. The sentence names the request, the cause, and what removes it.
 """
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from opensearchpy.exceptions import TransportError
 
@@ -39,7 +39,8 @@ class Failure(StrEnum):
     FAILED = "failed"
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """A block that prevents a request.
 
     Attributes:
@@ -181,7 +182,9 @@ def block_of(error: Exception) -> Block | None:
     if match := _CLUSTER_BLOCK.search(text):
         numbers = {number: name for name, number in _CLUSTER_BLOCKS.items()}
         name = numbers.get(int(match.group(1)))
-        return name and Block(f"cluster.blocks.{name}", None, name in _AUTOMATIC)
+        return (
+            Block(f"cluster.blocks.{name}", None, name in _AUTOMATIC) if name else None
+        )
     return None
 
 

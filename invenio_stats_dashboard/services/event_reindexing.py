@@ -666,14 +666,14 @@ class EventReindexingService:
             report.months.append(migration.report)
             try:
                 migration.migrate()
-            except (*PAUSES, OpenSearchException) as error:
-                if isinstance(error, OpenSearchException):
-                    if not is_transient(error):
-                        migration.report.fail(explain(error))
-                        continue
-                    error = as_error(error)
-                migration.report.errors.append(str(error))
-                report.stopped = {"reason": str(error), "resumable": True}
+            except OpenSearchException as error:
+                if not is_transient(error):
+                    migration.report.fail(explain(error))
+                    continue
+                _stop(report, as_error(error))
+                break
+            except PAUSES as error:
+                _stop(report, error)
                 if isinstance(error, StoppedError) and error.of_month:
                     continue
                 break
@@ -695,6 +695,12 @@ class EventReindexingService:
         except StatsDashboardError as error:
             return backup.name, str(error)
         return backup.name, None
+
+
+def _stop(report: MigrationReport, error: Exception) -> None:
+    """Store why a run ended early, in the report and in that of its last month."""
+    report.months[-1].errors.append(str(error))
+    report.stopped = {"reason": str(error), "resumable": True}
 
 
 @contextlib.contextmanager

@@ -259,7 +259,7 @@ class Cutover:
             raise error
         if isinstance(error, OpenSearchException) and is_refused(error):
             raise NotPermittedError(
-                f"{explain(error)} The cut-over was undone, and nothing has changed "
+                f"{explain(error)} The cut-over was aborted, and nothing has changed "
                 "for readers and writers."
             ) from error
         reason = explain(error) if isinstance(error, OpenSearchException) else error

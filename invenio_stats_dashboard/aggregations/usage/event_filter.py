@@ -71,6 +71,7 @@ def _query(params: Mapping[str, Any]) -> dict[str, Any]:
     for modifier in [filter_robots] if modifiers is None else modifiers:
         search = modifier(search)
     query = search.to_dict().get("query", _NOTHING_ELSE)
-    # The stock aggregation puts an event without the field into no bucket.
-    field = {"exists": {"field": params.get("field", "unique_id")}}
+    # The stock aggregation puts an event without the field into no bucket. Its argument
+    # ``field`` is None by default, which names no field.
+    field = {"exists": {"field": params.get("field") or "unique_id"}}
     return {"bool": {"filter": [query, field]}}

@@ -216,6 +216,10 @@ def _put(
         # OpenSearch warns that it overrides the stock template, as intended.
         warnings.simplefilter("ignore", OpenSearchWarning)
         refused = index_templates.put_each({n: bodies[n] for n in stale}, put)
+        if refused and len(refused) < len(stale):
+            # After a change of the priority, the new priority of one template can be
+            # the old one of another, which has its new priority only now.
+            refused = index_templates.put_each({n: bodies[n] for n in refused}, put)
     done.refused.update(refused)
     done.put += [name for name in stale if name not in refused]
 

@@ -127,6 +127,16 @@ def test_all_templates_follow_the_priority(site, client, names, monkeypatch):
     assert {p for n, p in found.items() if n not in targets} == {650}
 
 
+@pytest.mark.parametrize("priority", [501, 499])
+def test_the_priority_can_change_by_one(priority, site, client, names, monkeypatch):
+    # the new priority of a template is then the old one of that of target indices
+    monkeypatch.setitem(site.config, VARIABLE, priority)
+    finalize_app(site)
+    found = stored(client, names)
+    assert set(found) == wanted(site, names)
+    assert set(found.values()) == {priority, priority + 1}
+
+
 def test_a_template_that_a_run_puts_follows_the_priority(
     site, client, names, monkeypatch
 ):

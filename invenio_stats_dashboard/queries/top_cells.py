@@ -6,10 +6,11 @@
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..reserved_ids import OTHER
 from . import read_strategy
 from .breakdowns import Breakdowns
 from .metrics import DISTINCT, LEVEL, Metric
-from .query import OTHER, Interval, Lines, Row, SeriesQuery, Table
+from .query import Interval, Lines, Row, SeriesQuery, Table
 
 KEPT = 200_000
 """Maximum number of buffered rows. For a larger range, documents are read again."""

@@ -15,9 +15,9 @@ from invenio_stats_dashboard.queries.query import (
     COMPARED,
     CURRENT,
     INTERVALS,
-    OTHER,
     SeriesQuery,
 )
+from invenio_stats_dashboard.reserved_ids import OTHER
 
 from ..helpers import series as expected
 from ..helpers.simulation import COMMUNITIES

@@ -25,6 +25,9 @@ HIDDEN = "_hidden"
 RESERVED = frozenset({OTHER, HIDDEN})
 """The ids that no value from outside can have."""
 
+ASSIGNED = frozenset({UNKNOWN, *RESERVED})
+"""The ids that describe no value from outside."""
+
 
 def id_of(value: str | None) -> str:
     """Return the id of a value from outside.

@@ -119,16 +119,23 @@ def check_cells(period, wanted, query, chosen):
             (i, m) for i in ids for m in metrics
         ]
         cells = [i for i in ids if i != OTHER]
+        assert ids in (cells, [*cells, OTHER])
         if chosen is None:
             expect = ranked(by_bucket, metrics, query)
             if query.only and query.only[0] == key:
                 expect = [i for i in expect if i == query.only[1]]
+            unnamed = OTHER in expect
+            expect = [i for i in expect if i != OTHER]
             assert period.cells[key] == len(expect)
             assert cells == expect[: query.top]
+            rest = unnamed or len(cells) < len(expect)
+            has_rest = unnamed if query.top is None else query.other and rest
+            assert (OTHER in ids) is bool(has_rest and metrics)
         else:
             assert cells == chosen[key]
         for found in series:
             if found.id == OTHER:
+                check_rest(found, by_bucket, cells, query)
                 continue
             values = tuple(b[found.metric].get(found.id, 0) for b in by_bucket)
             if all(v is None for b in by_bucket for v in b[found.metric].values()):
@@ -136,6 +143,21 @@ def check_cells(period, wanted, query, chosen):
             assert found.values == values, (found.metric, key, found.id)
         shown[key] = cells
     return shown
+
+
+def check_rest(found, by_bucket, cells, query):
+    """Check the sum of the cells that are not shown, in which there is anything."""
+    if query.only or is_distinct(found.metric):
+        return
+    for value, bucket in zip(found.values, by_bucket, strict=True):
+        numbers = bucket[found.metric]
+        assert value == sum(n for id, n in numbers.items() if id not in cells)
+
+
+def is_distinct(metric):
+    """Return whether the numbers of a metric cannot be added up."""
+    usage = expected.USAGE.get(metric)
+    return usage is not None and usage[1] not in expected.SUMMED
 
 
 def ranked(by_bucket, metrics, query):

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import polars as pl
@@ -25,6 +24,7 @@ import xxhash
 from ...community_events.documents import GLOBAL
 from ...reserved_ids import id_of, ids_of
 from ...subcounts import Subcount
+from .referrers import host_of
 
 NOBODY = 0
 """Hash of a record, parent, visitor or file that an event does not have."""
@@ -306,13 +306,6 @@ def day_of(timestamp: str) -> str:
     return moment.date().isoformat()
 
 
-def _host(referrer: str | None) -> str | None:
-    try:
-        return urlsplit(referrer).hostname if referrer else None
-    except ValueError:
-        return None
-
-
 def _agent(is_machine: bool | None) -> str | None:
     if is_machine is None:
         return None
@@ -326,7 +319,7 @@ def _value(value: str | bool | None) -> str | None:
 
 
 _EXTRACTS: dict[str, Callable[[Any], str | None]] = {
-    "host": _host,
+    "host": host_of,
     "agent": _agent,
     "value": _value,
 }

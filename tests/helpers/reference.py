@@ -46,7 +46,7 @@ compare the package with it. The definitions:
   is ``unknown``.
 * host of a referrer: its name in the DNS, letters in Punycode, at most 253 characters;
   anything else, such as an address, is ``unknown``.
-* values of a breakdown in a usage delta: besides ``unknown``, the ``most`` values with
+* values of a breakdown in a usage delta: besides ``unknown`` and ``_hidden``, the ``most`` values with
   most events (views and downloads together), ties by id; the events of the others count
   for ``_other``: once for each of these values, its visitors, records, parents and
   files once. ``_other`` is the last value, and never one of the largest of a snapshot.
@@ -391,10 +391,11 @@ def _usage_delta(community, day, events, registry, most):
 def _named(of_values, limit):
     """Return value -> its events, with ``_other`` for all but the largest values."""
     outside = sorted(
-        of_values.keys() - {UNKNOWN},
+        of_values.keys() - {UNKNOWN, HIDDEN},
         key=lambda value: (-len(of_values[value]), value),
     )
-    named = {v: of_values[v] for v in (UNKNOWN, *outside[:limit]) if v in of_values}
+    named = [v for v in (UNKNOWN, HIDDEN, *outside[:limit]) if v in of_values]
+    named = {value: of_values[value] for value in named}
     rest = [pair for value in outside[limit:] for pair in of_values[value]]
     return {**named, OTHER: rest} if rest else named
 

@@ -221,9 +221,8 @@ class UsageTotals:
         """Update the largest values of a breakdown after some have changed."""
         cells = self._cells[key]
         chosen: list[list[ValueSums]] = []
-        named = [found for found in changed if found.id != OTHER]
         for largest, (part, order) in zip(self._largest[key], _ORDERS, strict=True):
-            more = [cells[found.id] for found in named if getattr(found, part)]
+            more = [cells[found.id] for found in changed if getattr(found, part)]
             if more and 0 < self._shown.top == len(largest):
                 last = max(order(cell) for cell in largest)
                 more = [cell for cell in more if order(cell) <= last]

@@ -41,7 +41,9 @@ def events_of(referrers, ordinary, seed=1):
     """Return the events of a day, one for each referrer and many ordinary ones."""
     rng = random.Random(seed)
     hosts = [f"https://www.host-{n}.example/page" for n in range(referrers)]
-    hosts += [f"https://site-{int(60 * rng.random() ** 3)}.example/" for _ in range(ordinary)]
+    hosts += [
+        f"https://site-{int(60 * rng.random() ** 3)}.example/" for _ in range(ordinary)
+    ]
     rng.shuffle(hosts)
     return [
         CountedEvent(

@@ -46,10 +46,11 @@ compare the package with it. The definitions:
   is ``unknown``.
 * host of a referrer: its name in the DNS, letters in Punycode, at most 253 characters;
   anything else, such as an address, is ``unknown``.
-* values of a breakdown in a usage delta: besides ``unknown`` and ``_hidden``, the ``most`` values with
-  most events (views and downloads together), ties by id; the events of the others count
-  for ``_other``: once for each of these values, its visitors, records, parents and
-  files once. ``_other`` is the last value, and never one of the largest of a snapshot.
+* values of a breakdown in a usage delta: besides ``unknown`` and ``_hidden``, the
+  ``most`` values with most events (views and downloads together), ties by id; the
+  events of the others count for ``_other``: once for each of these values, its
+  visitors, records, parents and files once. ``_other`` is the last value, and never one
+  of the largest of a snapshot.
 * usage delta: a document iff an event counts; usage snapshot: on the days of a delta.
 * running totals: events and bytes are sums, unique_visitors is the sum of daily
   uniques, records, parents and files are distinct over all time in ``totals`` and left

@@ -200,7 +200,9 @@ class DayCounts:
         ]
         return [*names, OTHER], pl.concat(frames)
 
-    def _smallest(self, breakdown: BreakdownColumn, cells: pl.DataFrame) -> pl.DataFrame:
+    def _smallest(
+        self, breakdown: BreakdownColumn, cells: pl.DataFrame
+    ) -> pl.DataFrame:
         """Return the numbers in ``cell`` of the values beyond the limit of their day.
 
         Values with the most views and downloads together come first, then the id

@@ -68,7 +68,9 @@ def test_the_smallest_referrers_of_a_day_are_added_up_exactly(few):
     # site-49 has as many views as seven others, and a download
     assert list(found) == ["bigger.example", "big.example", "site-49.example", "_other"]
     rest = [
-        source for source in sources if urlsplit(source["referrer"]).hostname not in found
+        source
+        for source in sources
+        if urlsplit(source["referrer"]).hostname not in found
     ]
     assert found["_other"]["view"] == {
         "total_events": len(rest),
@@ -168,7 +170,9 @@ def test_spellings_of_a_host_are_one_value_and_all_else_is_unknown(events):
     odd = ("_other", "192.0.2.7", "[2001:db8::7]", "a_b.example", "xn--a.example")
     visits(events, DAY, odd, first=9)
     events.aggregate()
-    assert {id: cell["view"]["total_events"] for id, cell in cells_of(events).items()} == {
+    assert {
+        id: cell["view"]["total_events"] for id, cell in cells_of(events).items()
+    } == {
         "unknown": 5,
         "xn--bcher-kva.example": 3,
     }

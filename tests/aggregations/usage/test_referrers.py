@@ -58,13 +58,21 @@ def test_the_host_of_a_referrer_is_its_name_in_the_dns(referrer, host):
         f"https://{'ü' * 60}.example/",
         f"https://{'ü' * 8000}/",
         # Punycode that stands for no label
-        *("https://xn--.example/", "https://xn--a.example/", "https://xn--\x80.example/"),
+        *(
+            "https://xn--.example/",
+            "https://xn--a.example/",
+            "https://xn--\x80.example/",
+        ),
         *("https://xn--i-7iq.example/", "https://i❤.example/"),
         # addresses, in all notations
         *("http://192.0.2.7/", "http://192.0.2.7:80/", "http://3232235777/"),
         *("http://0x7f.1/", "http://0xC0.0x0.0x2.0x7/", "http://192.0.2/"),
-        *("http://１９２.0.2.7/", "http://example.123/", "http://0x/"),
-        *("http://[2001:db8::1]/", "http://[2001:db8::1]:80/", "http://[fe80::1%25eth0]/"),
+        *("http://\uff11\uff19\uff12.0.2.7/", "http://example.123/", "http://0x/"),
+        *(
+            "http://[2001:db8::1]/",
+            "http://[2001:db8::1]:80/",
+            "http://[fe80::1%25eth0]/",
+        ),
     ],
 )
 def test_anything_else_has_no_host(referrer):
@@ -73,7 +81,7 @@ def test_anything_else_has_no_host(referrer):
 
 HOSTS = st.one_of(
     st.text(max_size=20),
-    st.text("aZ0-._xXnN%:@[]ßüÜ １。\u00ad\u0308א", max_size=20),
+    st.text("aZ0-._xXnN%:@[]ßüÜ \uff11\u3002\u00ad\u0308א", max_size=20),
     st.lists(
         st.sampled_from(("a", "B-c", "xn--bcher-kva", "ü", "0x1", "7", "_other", "")),
         max_size=4,

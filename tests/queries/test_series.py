@@ -212,6 +212,17 @@ def test_rows_have_the_numbers_of_series(service, instance, query):
     assert not found
 
 
+def test_rows_of_all_values_end_with_what_days_do_not_name(service, instance):
+    query = SeriesQuery("global", FIRST, LAST, "day", breakdowns=("countries",))
+    rows = list(service.readers.series.rows(replace(query, top=None)))
+    ids = defaultdict(list)
+    for row in rows:
+        if row.breakdown and row.metric == "views":
+            ids[row.bucket].append(row.id)
+    crowded = [found for found in ids.values() if OTHER in found]
+    assert crowded and all(found.index(OTHER) == len(found) - 1 for found in crowded)
+
+
 @with_queries(30)
 def test_rows_are_in_the_order_of_time(service, instance, query):
     rows = list(service.readers.series.rows(query))

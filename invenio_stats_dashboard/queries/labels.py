@@ -25,9 +25,9 @@ from invenio_search.engine import dsl
 from marshmallow_utils.fields.babel import gettext_from_dict
 from opensearchpy.exceptions import OpenSearchException
 
+from ..reserved_ids import OTHER, UNKNOWN
 from ..subcounts import FILE_TYPES, Subcount
 from .caching import cache, cached
-from .query import OTHER
 
 SECONDS = 3600
 """Lifetime of a vocabulary's label in the cache."""
@@ -35,7 +35,7 @@ SECONDS = 3600
 TOGETHER = 1000
 """Ids in one request to a vocabulary."""
 
-_EVERYWHERE = {"unknown": _("Unknown"), OTHER: _("Others")}
+_EVERYWHERE = {UNKNOWN: _("Unknown"), OTHER: _("Others")}
 _AGENTS = {"human": _("Humans"), "machine": _("Machines")}
 _ACCESS = {
     # the message "Open" of InvenioRDM is the verb on a button

@@ -36,7 +36,7 @@ from ..aggregations.runner import (
     check_families,
 )
 from ..aggregations.source_positions import SourcePositions
-from ..aggregations.usage.event_filter import queries, rules
+from ..aggregations.usage.event_filter import rules
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
@@ -157,9 +157,8 @@ def _rules(app: Flask, subcounts: Mapping[str, Subcount]) -> str:
     During a deployment, some workers of a site still have the old configuration or
     code.
     """
-    top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
     version = metadata.version("invenio-stats-dashboard")
-    return f"{version} {rules(queries(app), subcounts, top)}"
+    return f"{version} {rules(app, subcounts)}"
 
 
 def _usage(

@@ -573,6 +573,7 @@ class CommunityStatsService(Service):
             self.app,
             json_client(self.app, timeout=60),
             self._event_runs.reader(),
+            self.subcounts,
             self._reindexing,
             argument_parsing.with_global(community_ids),
             every,

@@ -17,6 +17,7 @@ from opensearchpy import OpenSearch
 
 from ..aggregations.index_layout import read_layout
 from ..aggregations.runner import LOCK as AGGREGATION
+from ..aggregations.usage.event_filter import rules
 from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
@@ -28,6 +29,7 @@ from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..search.site_templates import installed_at
+from ..subcounts import Subcount
 from ..usage_events.queues import QueueLength, lengths
 from .aggregation_status import AggregationStatusReader, FamilyStatus
 from .event_reindexing import LOCK as MIGRATION
@@ -173,6 +175,7 @@ def read_status(
     app: Flask,
     client: OpenSearch,
     reader: MembershipReader,
+    subcounts: Mapping[str, Subcount],
     reindexing: "EventReindexingService",
     communities: Collection[str] | None = None,
     every: bool = False,
@@ -183,12 +186,14 @@ def read_status(
         app: the application.
         client: decodes responses.
         reader: reads slugs and indexes from the database.
+        subcounts: the registry of breakdowns.
         reindexing: reads the status of the migration.
         communities: UUIDs and ``global``; None for the instance and the largest.
         every: all communities.
     """
     names, now = Names.of(app), datetime.now(UTC)
-    shown = _Communities(client, names, reader, now.date().isoformat())
+    aggregates = AggregationStatusReader(client, names, rules(app, subcounts))
+    shown = _Communities(aggregates, reader, now.date().isoformat())
     last_run = shown.aggregates.last_run()
     found = StatsStatus(
         now=now.isoformat(),
@@ -217,10 +222,9 @@ class _Communities:
     """Reads the status of each community."""
 
     def __init__(
-        self, client: OpenSearch, names: Names, reader: MembershipReader, today: str
+        self, aggregates: AggregationStatusReader, reader: MembershipReader, today: str
     ) -> None:
-        self._reader, self._today = reader, today
-        self.aggregates = AggregationStatusReader(client, names)
+        self._reader, self._today, self.aggregates = reader, today, aggregates
 
     def read(
         self,

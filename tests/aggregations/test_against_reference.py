@@ -64,6 +64,9 @@ FEW = max(1, EXAMPLES // 3)
 TOP = 2
 """Number of values of a ``top`` breakdown, so few that values are left out."""
 
+MOST = (2, 1)
+"""Values of a breakdown in a usage delta, so few that values are added up."""
+
 RECORDS = tuple(f for f in reference.FAMILIES if f.startswith("records"))
 USAGE = tuple(f for f in reference.FAMILIES if f.startswith("usage"))
 
@@ -76,6 +79,11 @@ class RunFailedError(Exception):
 def aggregate(app, monkeypatch):
     """Return a function that makes a run as a part of the history requests it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
+    of_events, of_records = MOST
+    monkeypatch.setitem(app.config, "STATS_DASHBOARD_MAX_VALUES_PER_DAY", of_events)
+    monkeypatch.setitem(
+        app.config, "STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY", of_records
+    )
     monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
 
     extension = app.extensions["invenio-stats-dashboard"]
@@ -133,7 +141,9 @@ def check(app, client, names):
     def check(stored, families):
         today = datetime.now(UTC).date().isoformat()
         registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
-        assert_equal_to_reference(client, names, stored, registry, today, TOP, families)
+        assert_equal_to_reference(
+            client, names, stored, registry, today, TOP, families, MOST
+        )
         if families[-1] == USAGE[-1]:
             assert_sums_of_months(client, names, registry, month_sums.LEAST)
 

@@ -54,6 +54,10 @@ REFERRERS = (
     "http://search.example.com",
     "no url",
     "https://[broken/",
+    "https://b\u00fccher.example/",
+    "https://XN--BCHER-KVA.example./x",
+    "http://192.0.2.7/",
+    "https://_other/",
 )
 
 
@@ -353,7 +357,7 @@ subcounts = st.fixed_dictionaries(
         "resource_types": st.sampled_from((("dataset",), ("software",))),
         "access_statuses": st.sampled_from((("open",), ("embargoed",))),
         "subjects": st.lists(
-            st.sampled_from(("history", "Ökologie: Wald", "x", "unknown")),
+            st.sampled_from(("history", "Ökologie: Wald", "x", "unknown", "_other")),
             max_size=3,
             unique=True,
         ).map(tuple),

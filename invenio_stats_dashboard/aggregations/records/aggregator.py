@@ -39,7 +39,7 @@ from .distinct import distinct
 from .numbers import Numbers
 from .record_reader import Parents, RecordReader
 
-_REVISION = 2
+_REVISION = 3
 """Increase this when the same events and facts give other documents than before, or if
 contributions are stored in another form."""
 

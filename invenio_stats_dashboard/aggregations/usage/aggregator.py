@@ -40,6 +40,7 @@ from .event_filter import queries, rules
 from .event_reader import EventReader
 from .snapshots import SnapshotRestart, Snapshots
 from .usage_totals import ShownBreakdowns
+from .value_limits import value_limits
 
 SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
@@ -80,8 +81,8 @@ class UsageAggregator:
         self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
-        top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
-        mark = rules(self._queries, subcounts, top)
+        self._limits = value_limits(app.config, subcounts)
+        mark = rules(app, subcounts)
         self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
         self._sources = SourcePositions(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting)
@@ -90,7 +91,8 @@ class UsageAggregator:
             for family in _FAMILIES
         ]
         shown = ShownBreakdowns(
-            {s.key: s.show == "all" for s in subcounts.values()}, top
+            {s.key: s.show == "all" for s in subcounts.values()},
+            app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],
         )
         self._continued = Snapshots(
             client,
@@ -332,7 +334,7 @@ class UsageAggregator:
             The numbers of deltas that were written, and of events that were counted.
         """
         columns = self._columns(unit)
-        counted = DayCounts(columns)
+        counted = DayCounts(columns, self._limits)
         documents = deltas(counted)
         seen = seen_documents(columns)
         parts = [DocumentRange(unit.first, unit.last)]

@@ -229,6 +229,14 @@ class DirtyDays:
         return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
 
 
+def has_other_rules(source: SourcePosition, rules: str) -> bool:
+    """Return whether an index was counted by other rules than the given ones.
+
+    The next run then counts all its days again.
+    """
+    return bool(source.uuid) and source.uuid.partition(" ")[2] != rules
+
+
 def _gone(before: SourcePosition) -> SourcePosition:
     """Return the bookmark of an index that has left the alias."""
     why = {**dict.fromkeys(before.counts, RESTATED), **before.why}

@@ -16,20 +16,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import polars as pl
 import xxhash
 
 from ...community_events.documents import GLOBAL
+from ...reserved_ids import id_of, ids_of
 from ...subcounts import Subcount
+from .referrers import host_of
 
 NOBODY = 0
 """Hash of a record, parent, visitor or file that an event does not have."""
-
-UNKNOWN = "unknown"
-"""The value of a breakdown for events without a value."""
 
 KINDS = ("view", "download")
 """The event types. Their positions are their numbers in the columns."""
@@ -273,8 +271,7 @@ def _add_object(
 ) -> None:
     found = found or {}
     for key, lists in of_records:
-        values = found.get(key)
-        lists.append(tuple(dict.fromkeys(values)) if values else (UNKNOWN,))
+        lists.append(ids_of(found.get(key)))
 
 
 def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
@@ -286,7 +283,7 @@ def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
 
     @lru_cache(_REMEMBERED)
     def number(found: Any) -> int:
-        value, before = extract(found), len(known)
+        value, before = id_of(extract(found)), len(known)
         place = known[value]
         if len(known) > before:
             lists.append((value,))
@@ -309,29 +306,20 @@ def day_of(timestamp: str) -> str:
     return moment.date().isoformat()
 
 
-def _host(referrer: str | None) -> str:
-    try:
-        return (urlsplit(referrer).hostname if referrer else None) or UNKNOWN
-    except ValueError:
-        return UNKNOWN
-
-
-def _agent(is_machine: bool | None) -> str:
+def _agent(is_machine: bool | None) -> str | None:
     if is_machine is None:
-        return UNKNOWN
+        return None
     return "machine" if is_machine else "human"
 
 
-def _value(value: str | bool | None) -> str:
-    if value is None or value == "":
-        return UNKNOWN
+def _value(value: str | bool | None) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value
 
 
-_EXTRACTS: dict[str, Callable[[Any], str]] = {
-    "host": _host,
+_EXTRACTS: dict[str, Callable[[Any], str | None]] = {
+    "host": host_of,
     "agent": _agent,
     "value": _value,
 }

@@ -368,3 +368,11 @@ STATS_DASHBOARD_MIN_VISITORS = None
 
 A whole number of 2 or more; ``None`` shows all. See "Small numbers" in docs/api.md.
 """
+
+STATS_DASHBOARD_SHOW_HIDDEN_RECORDS = False
+"""Count hidden records under their own values in public breakdowns of record metadata.
+
+A hidden record is one that an anonymous search does not find. With ``False`` it counts
+under the id ``_hidden``, except in the numbers of a restricted community. With ``True``
+everybody can read metadata of hidden records in the statistics.
+"""

@@ -182,6 +182,7 @@ CHECKS: dict[str, Check] = {
     "STATS_DASHBOARD_COUNTER_EVENTS_GUEST": _whole(0, optional=True),
     "STATS_DASHBOARD_COUNTER_EVENTS_USER": _whole(0, optional=True),
     "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
+    "STATS_DASHBOARD_SHOW_HIDDEN_RECORDS": _switch,
 }
 """Config variable -> check of its value."""
 

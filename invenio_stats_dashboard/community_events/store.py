@@ -13,13 +13,13 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from ..search import bulk
-from ..search.client import decoded, patiently
+from ..search.client import count, decoded, patiently
 from ..search.index_templates import put_missing_templates
 from ..search.multi_get import StoredSource, stored_sources
 from ..search.names import Names
 from ..search.paging import pages
 from ..search.site_templates import reindexing_template
-from .documents import CommunityEvent, event_id, index_templates
+from .documents import CommunityEvent, event_id, facts_mapping, index_templates
 from .facts import RecordFacts
 from .stored_fields import EventHit, EventPage, FactsState, TimelineEntry
 
@@ -258,6 +258,20 @@ class EventStore:
         Returns:
             The outcome; its conflicts are the facts that are older than stored ones.
         """
+        outcome = self._put_facts(facts)
+        if not any(_is_unmapped(reason) for _, reason in outcome.refused):
+            return outcome
+        # An earlier version of this package has created the index.
+        self._send("PUT", f"/{self._names.record_facts}/_mapping", facts_mapping())
+        again = self._put_facts(f for f, why in outcome.refused if _is_unmapped(why))
+        refused = [(f, why) for f, why in outcome.refused if not _is_unmapped(why)]
+        return WriteOutcome(
+            outcome.stored + again.stored,
+            outcome.conflicts + again.conflicts,
+            refused + again.refused,
+        )
+
+    def _put_facts(self, facts: Iterable[RecordFacts]) -> WriteOutcome[RecordFacts]:
         encode, index = msgspec.json.encode, self._names.record_facts
         return self._write(
             facts,
@@ -349,6 +363,23 @@ class EventStore:
         return self._client.transport.perform_request(
             method, path, params=dict(params or {}), body=body
         )
+
+
+def count_outdated_facts(client: OpenSearch, names: Names, registry: str) -> int:
+    """Return the number of record facts that other breakdowns or code computed.
+
+    Args:
+        client: may or may not decode responses.
+        names: the instance's index names.
+        registry: digest of the current breakdowns; see :func:`.facts.registry_mark`.
+    """
+    others = {"bool": {"must_not": [{"term": {"registry": registry}}]}}
+    return count(client, names.record_facts, others)
+
+
+def _is_unmapped(reason: str) -> bool:
+    """Return whether a document was refused because of a field that is not mapped."""
+    return reason.startswith("strict_dynamic_mapping_exception")
 
 
 def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

@@ -28,7 +28,7 @@ from .health import cluster_settings
 from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
 
-REVISION = 2
+REVISION = 3
 """Increase this with every change of a template; lower revisions are replaced."""
 
 _FIRST_PUT = "first_put_at"

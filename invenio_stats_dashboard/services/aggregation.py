@@ -18,12 +18,14 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from invenio_db import db
 from opensearchpy import OpenSearch
 
 from ..aggregations import polars_guard
 from ..aggregations.aggregate_indices import AggregateIndices
 from ..aggregations.aggregate_store import ensure_templates
 from ..aggregations.documents import bookmarks_mapping
+from ..aggregations.record_access import AccessRules
 from ..aggregations.run_sharing import SharedSteps
 from ..aggregations.runner import (
     LOCK,
@@ -37,6 +39,7 @@ from ..aggregations.runner import (
 )
 from ..aggregations.source_positions import SourcePositions
 from ..aggregations.usage.event_filter import rules
+from ..community_events.membership import MembershipReader
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
@@ -173,7 +176,29 @@ def _usage(
 
     indices = _indices(app, client, names, check)
     return UsageAggregator(
-        app, client, text_client(app), names, subcounts, check, waiting, indices
+        app,
+        client,
+        text_client(app),
+        names,
+        subcounts,
+        check,
+        waiting,
+        indices,
+        partial(access_rules, app),
+    )
+
+
+def access_rules(app: Flask) -> AccessRules:
+    """Return the site's rules for hidden records.
+
+    Raises:
+        DatabaseUnavailableError: the database did not answer.
+    """
+    timeout = app.config["STATS_DASHBOARD_SCAN_TIMEOUT"]
+    reader = MembershipReader(db.engine, timeout=timeout)
+    return AccessRules(
+        reader.restricted_communities(),
+        app.config["STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"],
     )
 
 
@@ -291,6 +316,7 @@ def _halves(
                 waiting,
                 app.config["COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS"],
                 _indices(app, client, names, lock.check),
+                partial(access_rules, app),
             )
         )
     return halves

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from ..aggregations.distinct import distinct
 from ..aggregations.documents import day_field
-from ..aggregations.records.distinct import distinct
 from ..aggregations.runner import LAST_RUN
 from ..aggregations.source_positions import SourcePosition, SourcePositions
 from ..aggregations.usage.change_detection import has_other_rules

@@ -25,6 +25,7 @@ from ..community_events.documents import GLOBAL
 from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
+from ..community_events.store import count_outdated_facts
 from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
@@ -83,6 +84,8 @@ class StatsStatus:
         communities_total: number of all communities.
         community_events: the progress of the back-fill.
         reconciliation: the result of the last reconciliation.
+        outdated_facts: number of record facts that the next reconciliation of all
+            records computes again, after an upgrade or a change of the breakdowns.
         migration: the status of the migration.
         preparation: the result of :func:`~.preparation.read_preparation`.
         database_indexes: each index that live capture uses, existing or not.
@@ -109,6 +112,7 @@ class StatsStatus:
     communities_total: int = 0
     community_events: BackfillState = field(default_factory=BackfillState)
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
+    outdated_facts: int = 0
     migration: MigrationStatus = field(default_factory=lambda: MigrationStatus([]))
     preparation: dict[str, Any] | None = None
     database_indexes: tuple[IndexStatus, ...] = ()
@@ -177,6 +181,7 @@ def read_status(
     reader: MembershipReader,
     subcounts: Mapping[str, Subcount],
     reindexing: "EventReindexingService",
+    registry: str,
     communities: Collection[str] | None = None,
     every: bool = False,
 ) -> StatsStatus:
@@ -188,6 +193,7 @@ def read_status(
         reader: reads slugs and indexes from the database.
         subcounts: the registry of breakdowns.
         reindexing: reads the status of the migration.
+        registry: digest of the current breakdowns.
         communities: UUIDs and ``global``; None for the instance and the largest.
         every: all communities.
     """
@@ -195,6 +201,7 @@ def read_status(
     aggregates = AggregationStatusReader(client, names, rules(app, subcounts))
     shown = _Communities(aggregates, reader, now.date().isoformat())
     last_run = shown.aggregates.last_run()
+    reconciled = reconciliation_state(client, names)
     found = StatsStatus(
         now=now.isoformat(),
         enabled=app.config["COMMUNITY_STATS_ENABLED"],
@@ -205,7 +212,11 @@ def read_status(
         last_run=last_run,
         changes=shown.aggregates.changes(),
         community_events=backfill_state(client, names),
-        reconciliation=reconciliation_state(client, names),
+        reconciliation=reconciled,
+        outdated_facts=max(
+            0,
+            count_outdated_facts(client, names, registry) - reconciled.outdated_facts,
+        ),
         migration=reindexing.status(),
         preparation=read_preparation(client, names),
         database_indexes=tuple(reader.database_indexes()),

@@ -62,6 +62,15 @@ def make_user():
     return identity
 
 
+def make_member(community_id, role="reader"):
+    """Create a user who is a member of a community, and return the identity."""
+    user = make_user()
+    members = [{"type": "user", "id": str(user.id)}]
+    data = {"members": members, "role": role}
+    current_communities.service.members.add(system_identity, community_id, data)
+    return user
+
+
 def make_community(
     owner=system_identity, parent=None, restricted=False, slug=None, **metadata
 ):

@@ -109,7 +109,7 @@ def make_site(app, client, names):
         communities=communities,
         slugs=slugs,
         users={name: identity.id for name, identity in users.items()},
-        wanted=_wanted(app, client, names),
+        wanted=_wanted(app, client, names, {communities["closed"]}),
     )
 
 
@@ -173,18 +173,19 @@ def _write_events(events, communities):
             )
 
 
-def _wanted(app, client, names):
+def _wanted(app, client, names, restricted):
     stored = {
         "views": names.events_alias("view"),
         "downloads": names.events_alias("download"),
         "facts": names.record_facts,
         "community_events": names.community_events,
     }
+    sources = {
+        part: [source for source, *_ in documents(client, index).values()]
+        for part, index in stored.items()
+    }
     return reference.aggregates(
-        {
-            part: [source for source, *_ in documents(client, index).values()]
-            for part, index in stored.items()
-        },
+        {**sources, "restricted": restricted},
         app.config["COMMUNITY_STATS_SUBCOUNTS"],
         TODAY.isoformat(),
         app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],

@@ -28,6 +28,9 @@ compare the package with it. The definitions:
   none; parents and files of a value are those of the present records with it.
 * uploaders of a delta: distinct owners of the records added on that day; of a snapshot:
   distinct owners of the present records; a record without an owner adds none.
+* hidden record: one whose ``facts.access`` is ``hidden`` or ``closed``. In each
+  record breakdown it counts for the value ``_hidden`` alone, with its usage, except in
+  the restricted ones of ``facts.communities``, unless it is ``closed``.
 * record delta: the difference between the ends of D-1 and D; a document iff one exists.
 * record snapshot: the state at the end of D; a document on the days of a delta.
 * a ``top`` breakdown of a record snapshot: the values with most records, ties by id.
@@ -93,7 +96,8 @@ def aggregates(stored, registry, today, top=20, most=MOST):
 
     Args:
         stored: dict with the stored documents' sources in any order: ``views``,
-            ``downloads``, ``facts`` and ``community_events``, each an iterable.
+            ``downloads``, ``facts`` and ``community_events``, each an iterable, and
+            the ``restricted`` communities, if any.
         registry: the breakdowns as configured: key -> dict of options.
         today: the current UTC day, ``YYYY-MM-DD``.
         top: number of values in a ``top`` breakdown.
@@ -104,6 +108,7 @@ def aggregates(stored, registry, today, top=20, most=MOST):
     """
     found = {family: {} for family in FAMILIES}
     facts = {fact["recid"]: fact for fact in stored["facts"]}
+    restricted = stored.get("restricted", frozenset())
     # key -> maximum number of values in a snapshot
     limits = {
         key: top if options.get("show") == "top" else None
@@ -112,11 +117,14 @@ def aggregates(stored, registry, today, top=20, most=MOST):
     }
     stays = stays_of(stored["community_events"])
     for basis in BASES:
-        deltas, snapshots = record_documents(stays, facts, limits, basis, today)
+        deltas, snapshots = record_documents(
+            stays, facts, limits, basis, today, restricted
+        )
         found[f"records-delta-{basis}"] = deltas
         found[f"records-snapshot-{basis}"] = snapshots
     found["usage-delta"], found["usage-snapshot"] = usage_documents(
-        stored["views"], stored["downloads"], registry, top, most
+        *(stored["views"], stored["downloads"], registry, top, most),
+        *(facts, restricted),
     )
     return found
 
@@ -163,10 +171,24 @@ def present_days(stays, fact, basis):
     return days
 
 
-def record_documents(stays, facts, limits, basis, today):
+def _seen_in(community, thing, fact, restricted):
+    """Return a record's facts, or an event of the record, as a community counts it."""
+    if not fact or fact.get("access") not in ("hidden", "closed"):
+        return thing
+    own = restricted & set(fact["communities"])
+    if fact["access"] == "hidden" and community in own:
+        return thing
+    return {**thing, "folds": True}
+
+
+def record_documents(stays, all_facts, limits, basis, today, restricted):
     """Return deltas and snapshots of records on one basis."""
     deltas, snapshots = {}, {}
     for community in {community for _, community in stays}:
+        facts = {
+            recid: _seen_in(community, fact, fact, restricted)
+            for recid, fact in all_facts.items()
+        }
         present = {
             recid: present_days(found, facts[recid], basis)
             for (recid, where), found in stays.items()
@@ -298,6 +320,8 @@ def _record_cells(keys, before, after, numbers, size):
 
 def _values(fact, key):
     """Return the distinct values of facts, or of an event, in a record breakdown."""
+    if fact.get("folds"):
+        return {HIDDEN}
     values = set((fact.get("subcounts") or {}).get(key) or [])
     return {_outside(value) for value in values} or {UNKNOWN}
 
@@ -339,7 +363,9 @@ def counts(part, event):
     return event.get(flag) is False
 
 
-def usage_documents(views, downloads, registry, top, most=MOST):
+def usage_documents(
+    views, downloads, registry, top, most=MOST, facts=None, restricted=frozenset()
+):
     """Return deltas and snapshots of usage."""
     by_day = defaultdict(lambda: defaultdict(list))
     for part, events in (("view", views), ("download", downloads)):
@@ -348,7 +374,9 @@ def usage_documents(views, downloads, registry, top, most=MOST):
                 continue
             day = event["timestamp"][:10]
             for community in {GLOBAL, *(event.get("community_ids") or [])}:
-                by_day[community][day].append((part, event))
+                fact = (facts or {}).get(event["recid"])
+                seen = _seen_in(community, event, fact, restricted)
+                by_day[community][day].append((part, seen))
     deltas, snapshots = {}, {}
     for community, days in by_day.items():
         so_far, running = [], []

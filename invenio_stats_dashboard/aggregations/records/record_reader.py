@@ -18,10 +18,12 @@ import polars as pl
 from opensearchpy import OpenSearch
 
 from ...community_events.documents import ADDED
+from ...community_events.facts import CLOSED, HIDDEN
 from ...search.client import patiently
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
 from ...search.paging import page_decoder, pages, search_page
+from ..record_access import AccessRules
 from .dates import day_number, first_day
 from .interning import CellNumbers
 from .numbers import Numbers
@@ -117,6 +119,8 @@ class _Facts(msgspec.Struct, gc=False):
     file_count: int | None = None
     data_volume: int | None = None
     owner: str | None = None
+    access: str | None = None
+    communities: list[str] = []
 
 
 _Answer = TypeVar("_Answer")
@@ -133,6 +137,7 @@ class RecordReader:
         cells: numbers of breakdown values.
         parents: numbers of parents' ids.
         communities: numbers of UUIDs, and of ``global``.
+        rules: the site's rules for hidden records.
         limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
     """
@@ -144,11 +149,13 @@ class RecordReader:
         cells: CellNumbers,
         parents: Numbers,
         communities: Numbers,
+        rules: AccessRules,
         limit: float = 120,
         waiting: Callable[[str], None] | None = None,
     ) -> None:
         self._client, self._names, self._cells = text_client, names, cells
         self._parents, self._communities = parents, communities
+        self._rules = rules
         self._limit, self._waiting = limit, waiting
 
     def of_communities(
@@ -224,11 +231,16 @@ class RecordReader:
             for doc in self._facts(ids[start : start + RECIDS]):
                 if doc.found:
                     number = recids[doc.id]
-                    self._append(columns, number, parents[number], doc.source)
+                    self._append(columns, doc.id, number, parents[number], doc.source)
         return pl.DataFrame(columns, schema=RECORDS)
 
     def _append(
-        self, columns: dict[str, list[Any]], number: int, parent: int, facts: _Facts
+        self,
+        columns: dict[str, list[Any]],
+        recid: str,
+        number: int,
+        parent: int,
+        facts: _Facts,
     ) -> None:
         created = day_number(facts.created[:10])
         published = first_day(facts.published)
@@ -239,6 +251,28 @@ class RecordReader:
         columns["files"].append(facts.file_count or 0)
         columns["volume"].append(facts.data_volume or 0)
         columns["cells"].append(self._cells.of(facts.subcounts, facts.owner))
+        inside = self._own_communities(recid, facts)
+        columns["hidden_cells"].append(
+            None if inside is None else self._cells.of_hidden(facts.owner)
+        )
+        own = [self._communities[c] for c in sorted(inside or ())]
+        columns["own_communities"].append(own)
+
+    def _own_communities(self, recid: str, facts: _Facts) -> frozenset[str] | None:
+        """Return where a hidden record counts under its own values.
+
+        Returns:
+            The restricted communities that it is in; None if the record is public.
+        """
+        rules = self._rules
+        if rules.show_hidden:
+            return None
+        if facts.access is None:
+            known = rules.known.get(recid)
+            return None if known is None else known & rules.restricted
+        if facts.access == HIDDEN:
+            return rules.restricted.intersection(facts.communities)
+        return frozenset() if facts.access == CLOSED else None
 
     def _facts(self, recids: Sequence[str]) -> list[StoredSource[_Facts]]:
         # Whole sources, because OpenSearch takes ten times as long to filter them.

@@ -48,13 +48,16 @@ def rules(app: Flask, subcounts: Mapping[str, Subcount]) -> str:
         subcounts: the registry of breakdowns.
     """
     top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
+    show_hidden = app.config["STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"]
     limits = value_limits(app.config, subcounts)
     described = [
         [s.key, s.event, s.extract if s.event else "", s.show, limits[s.key]]
         for s in subcounts.values()
     ]
     text = json.dumps(
-        [_REVISION, queries(app), described, top], sort_keys=True, default=str
+        [_REVISION, queries(app), described, top, show_hidden],
+        sort_keys=True,
+        default=str,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -19,9 +19,9 @@ import pytest
 
 from invenio_stats_dashboard.resources.stats_queries import queries
 
-from ..aggregations.usage.build import Events
 from ..helpers import content
 from ..helpers.http import Http
+from .usage.build import Events
 
 DAYS = ("2026-03-02", "2026-03-03")
 """Days with usage; on the second one, only hidden records are used."""

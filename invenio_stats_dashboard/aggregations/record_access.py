@@ -11,25 +11,23 @@ communities that it is in now: their readers are members, who find the record.
 What counts is access now. If it changes, all days of the record are counted again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from opensearchpy import OpenSearch
 
 from ..community_events.facts import CLOSED, HIDDEN
+from ..community_events.store import EventStore
 from ..errors import NotReadyError
 from ..search.client import patiently
-from ..search.multi_get import StoredSource, stored_sources
 from ..search.names import Names
 from ..search.paging import page_decoder, pages, search_page
 
 PAGE = 10_000
 """Maximum number of hidden records in one response."""
 
-_TOGETHER = 1000
 _LIMIT = 120.0
-_PUBLIC: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,28 @@ class AccessRules:
     restricted: frozenset[str] = frozenset()
     show_hidden: bool = False
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def own_communities(
+        self, recid: str, access: str | None, communities: Iterable[str]
+    ) -> frozenset[str] | None:
+        """Return where a hidden record counts under its own values.
+
+        Args:
+            recid: recid of the record.
+            access: who finds it, from its facts; None if it is not known.
+            communities: the communities that it is in now, from its facts.
+
+        Returns:
+            The restricted communities that it is in; None if it is public.
+        """
+        if self.show_hidden:
+            return None
+        if access is None:
+            known = self.known.get(recid)
+            return None if known is None else known & self.restricted
+        if access == HIDDEN:
+            return self.restricted.intersection(communities)
+        return frozenset() if access == CLOSED else None
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,7 @@ class AccessReader:
         waiting: Callable[[str], None] | None = None,
     ) -> None:
         self._client, self._index = text_client, names.record_facts
+        self._store = EventStore(text_client, names, waiting=waiting)
         self._rules, self._waiting = rules, waiting
 
     def read(self, before: RecordAccess) -> RecordAccess:
@@ -112,7 +133,7 @@ class AccessReader:
             NotReadyError: the facts are missing, and records were hidden.
             SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
-        rules = self._rules()
+        rules = replace(self._rules(), known=before.hidden)
         if rules.show_hidden:
             return RecordAccess()
         if before.hidden and not self._client.indices.exists(index=self._index):
@@ -121,16 +142,15 @@ class AccessReader:
                 "Nothing was changed. Restore it, or run 'invenio community-stats "
                 "community-events generate'. Then run the same command again."
             )
-        found = {
-            facts.recid: (
-                rules.restricted.intersection(facts.communities)
-                if facts.access == HIDDEN
-                else _PUBLIC
-            )
-            for facts in self._hidden()
-        }
-        for recid in self._unknown(sorted(before.hidden.keys() - found.keys())):
-            found[recid] = before.hidden[recid] & rules.restricted
+        stored = {f.recid: (f.access, f.communities) for f in self._hidden()}
+        rest = before.hidden.keys() - stored.keys()
+        for recid, state in self._store.facts_states(rest).items():
+            stored[recid] = state.access, state.communities
+        found = {}
+        for recid in {*stored, *rest}:
+            own = rules.own_communities(recid, *stored.get(recid, (None, ())))
+            if own is not None:
+                found[recid] = own
         return RecordAccess(found)
 
     def _hidden(self) -> Iterator[_Facts]:
@@ -159,17 +179,3 @@ class AccessReader:
             body,
         ):
             yield from (hit.source for hit in hits)
-
-    def _unknown(self, recids: list[str]) -> Iterator[str]:
-        """Yield the records whose facts are missing or do not contain the access."""
-        path = f"/{self._index}/_mget"
-        for start in range(0, len(recids), _TOGETHER):
-            body = msgspec.json.encode({"ids": recids[start : start + _TOGETHER]})
-
-            def read(body: bytes = body) -> list[StoredSource[_Facts]]:
-                answer = self._client.transport.perform_request("POST", path, body=body)
-                return stored_sources(answer, _Facts)
-
-            for doc in patiently(read, _LIMIT, self._waiting):
-                if doc.source is None or doc.source.access is None:
-                    yield doc.id

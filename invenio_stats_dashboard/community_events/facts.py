@@ -123,6 +123,7 @@ class FactsReader:
             timestamp: when the facts will be written.
         """
         indexed = _as_indexed(row)
+        access, communities = access_of(row)
         return RecordFacts(
             recid=row.recid,
             record_id=row.record_id,
@@ -141,8 +142,8 @@ class FactsReader:
             owner=_owner(row.parent),
             is_deleted=row.is_deleted,
             deleted_date=row.deleted and row.deleted[:19],
-            access=access_of(row),
-            communities=communities_of(row),
+            access=access,
+            communities=communities,
             revision=row.revision,
             registry=self.mark,
             timestamp=timestamp,
@@ -165,7 +166,7 @@ def file_type(file_key: str) -> str:
     return os.path.splitext(file_key)[1].lower()[1:][:MAX_LENGTH]
 
 
-def access_of(row: RecordRow) -> str:
+def access_of(row: RecordRow) -> tuple[str, list[str]]:
     """Return who finds a record now.
 
     A record is hidden if it is restricted, embargoed as a whole (its embargo restricts
@@ -176,29 +177,18 @@ def access_of(row: RecordRow) -> str:
         row: the record, with its current communities.
 
     Returns:
-        :data:`PUBLIC`, :data:`HIDDEN` or :data:`CLOSED`.
+        :data:`PUBLIC`, :data:`HIDDEN` or :data:`CLOSED`, and, of a hidden record, the
+        communities whose members find it, sorted.
     """
     tombstone = row.record.get("tombstone") or {}
     if row.is_deleted and not tombstone.get("is_visible", True):
-        return CLOSED
+        return CLOSED, []
     access = row.record.get("access") or {}
-    if access.get("record", "public") != "public":
-        return HIDDEN
     present = [c for c in row.communities if c.deleted is None]
-    if present and all(community.is_restricted for community in present):
-        return HIDDEN
-    return PUBLIC
-
-
-def communities_of(row: RecordRow) -> list[str]:
-    """Return the communities whose members find a hidden record now, sorted.
-
-    Args:
-        row: the record, with its current communities.
-    """
-    if access_of(row) != HIDDEN:
-        return []
-    return sorted(c.community_id for c in row.communities if c.deleted is None)
+    is_restricted = access.get("record", "public") != "public"
+    if is_restricted or (present and all(c.is_restricted for c in present)):
+        return HIDDEN, sorted(c.community_id for c in present)
+    return PUBLIC, []
 
 
 def access_status(access: dict[str, Any] | None, has_files: bool) -> str:

@@ -17,7 +17,7 @@ from ..subcounts import Subcount
 from . import timestamps
 from .documents import ADDED, GLOBAL, CommunityEvent
 from .evidence import WrittenRows, truth_of
-from .facts import FactsReader, RecordFacts, access_of, communities_of
+from .facts import FactsReader, RecordFacts, access_of
 from .membership import MembershipReader
 from .record_rows import RecordRow
 from .store import EventStore
@@ -270,10 +270,9 @@ class Recorder:
         if stored.revision != row.revision:
             return stored.revision < row.revision
         # Memberships and visibilities of communities change no revision of a record.
-        access = access_of(row), communities_of(row)
-        return (
-            stored.registry != self._reader.mark
-            or (stored.access, stored.communities) != access
+        return stored.registry != self._reader.mark or access_of(row) != (
+            stored.access,
+            stored.communities,
         )
 
     def _write(

@@ -579,7 +579,6 @@ class CommunityStatsService(Service):
             self._event_runs.reader(),
             self.subcounts,
             self._reindexing,
-            self._registry(),
             argument_parsing.with_global(community_ids),
             every,
         )

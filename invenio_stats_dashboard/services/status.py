@@ -22,6 +22,7 @@ from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
+from ..community_events.facts import registry_mark
 from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
@@ -181,7 +182,6 @@ def read_status(
     reader: MembershipReader,
     subcounts: Mapping[str, Subcount],
     reindexing: "EventReindexingService",
-    registry: str,
     communities: Collection[str] | None = None,
     every: bool = False,
 ) -> StatsStatus:
@@ -193,7 +193,6 @@ def read_status(
         reader: reads slugs and indexes from the database.
         subcounts: the registry of breakdowns.
         reindexing: reads the status of the migration.
-        registry: digest of the current breakdowns.
         communities: UUIDs and ``global``; None for the instance and the largest.
         every: all communities.
     """
@@ -215,7 +214,8 @@ def read_status(
         reconciliation=reconciled,
         outdated_facts=max(
             0,
-            count_outdated_facts(client, names, registry) - reconciled.outdated_facts,
+            count_outdated_facts(client, names, registry_mark(subcounts))
+            - reconciled.outdated_facts,
         ),
         migration=reindexing.status(),
         preparation=read_preparation(client, names),

@@ -26,7 +26,6 @@ from .usage.build import Events
 DAYS = ("2026-03-02", "2026-03-03")
 """Days with usage; on the second one, only hidden records are used."""
 
-RESTRICTED = {"record": "restricted", "files": "restricted"}
 FIRST = {
     "resource_type": {"id": "publication-article"},
     "subjects": [{"subject": "first secret"}],
@@ -67,12 +66,14 @@ class Target:
         self.member = content.make_member(self.closed)
         shown = content.make_record(communities=[self.public])
         self.hidden = {
-            content.make_record(access=RESTRICTED, communities=where, **FIRST): where
+            content.make_record(
+                access=content.RESTRICTED, communities=where, **FIRST
+            ): where
             for where in ([self.public], [other], [])
         }
         # members of the restricted community do not find this one, which has left it
         left = content.make_record(
-            access=RESTRICTED, communities=[self.closed], **FIRST
+            access=content.RESTRICTED, communities=[self.closed], **FIRST
         )
         content.remove(left, self.closed)
         self.hidden[left] = [self.closed]

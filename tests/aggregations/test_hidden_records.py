@@ -21,7 +21,6 @@ from ..helpers.commands import run
 from ..helpers.stored import aggregates_in
 from .usage.build import Events
 
-RESTRICTED = {"record": "restricted", "files": "restricted"}
 FAMILIES = ("records-snapshot-added", "usage-delta", "usage-snapshot")
 DAY = "2026-03-02"
 
@@ -124,7 +123,7 @@ def test_restricted_files_do_not_hide_a_record(site):
 def test_an_embargo_that_ends(site):
     until = (datetime.now(UTC).date() + timedelta(days=30)).isoformat()
     embargo = {"active": True, "until": until, "reason": "a test"}
-    recid = _make_record(access={**RESTRICTED, "embargo": embargo})
+    recid = _make_record(access={**content.RESTRICTED, "embargo": embargo})
     site.use(recid, [])
     assert site.values() == everywhere("_hidden")
     record = current_rdm_records_service.record_cls.pid.resolve(recid)
@@ -138,7 +137,7 @@ def test_an_embargo_that_ends(site):
 
 def test_members_of_a_restricted_community_see_values_and_others_do_not(site):
     closed, public = content.make_community(restricted=True), content.make_community()
-    recid = _make_record(access=RESTRICTED, communities=[closed, public])
+    recid = _make_record(access=content.RESTRICTED, communities=[closed, public])
     site.use(recid, [closed, public])
     assert site.values(closed) == everywhere("secret")
     assert site.values(public) == everywhere("_hidden")
@@ -147,7 +146,7 @@ def test_members_of_a_restricted_community_see_values_and_others_do_not(site):
 
 def test_members_of_a_community_that_the_record_has_left_do_not_see_values(site):
     closed, other = (content.make_community(restricted=True) for _ in range(2))
-    recid = _make_record(access=RESTRICTED, communities=[closed, other])
+    recid = _make_record(access=content.RESTRICTED, communities=[closed, other])
     site.use(recid, [closed, other])
     assert site.values(closed) == everywhere("secret")
     content.remove(recid, closed)
@@ -156,7 +155,7 @@ def test_members_of_a_community_that_the_record_has_left_do_not_see_values(site)
 
 
 def test_facts_without_access_do_not_show_a_record_that_was_hidden(site):
-    recid = _make_record(access=RESTRICTED)
+    recid = _make_record(access=content.RESTRICTED)
     site.use(recid, [])
     assert site.values() == everywhere("_hidden")
     facts = site.client.get(index=site.names.record_facts, id=recid)
@@ -171,7 +170,7 @@ def test_facts_without_access_do_not_show_a_record_that_was_hidden(site):
 
 
 def test_without_record_facts_nothing_is_counted_if_records_were_hidden(site):
-    recid = _make_record(access=RESTRICTED)
+    recid = _make_record(access=content.RESTRICTED)
     site.use(recid, [])
     assert site.values() == everywhere("_hidden")
     site.client.indices.delete(index=site.names.record_facts)
@@ -180,14 +179,14 @@ def test_without_record_facts_nothing_is_counted_if_records_were_hidden(site):
 
 
 def test_an_event_without_communities_costs_nothing_else(site):
-    recid = _make_record(access=RESTRICTED)
+    recid = _make_record(access=content.RESTRICTED)
     site.use(recid, None)
     assert site.values() == everywhere("_hidden")
 
 
 def test_a_community_that_is_restricted_later(site):
     community = content.make_community()
-    recid = _make_record(access=RESTRICTED, communities=[community])
+    recid = _make_record(access=content.RESTRICTED, communities=[community])
     site.use(recid, [community])
     assert site.values(community) == everywhere("_hidden")
     content.restrict_community(community)
@@ -213,7 +212,7 @@ def test_a_public_record_only_in_communities_that_are_restricted_later(site):
 
 def test_members_do_not_see_values_of_a_record_without_a_visible_tombstone(site):
     closed = content.make_community(restricted=True)
-    recid = _make_record(access=RESTRICTED, communities=[closed])
+    recid = _make_record(access=content.RESTRICTED, communities=[closed])
     site.use(recid, [closed])
     assert site.values(closed) == everywhere("secret")
     content.delete_record(recid)
@@ -224,7 +223,7 @@ def test_members_do_not_see_values_of_a_record_without_a_visible_tombstone(site)
 
 
 def test_a_setting_restores_the_values_and_hides_them_again(site, monkeypatch):
-    recid = _make_record(access=RESTRICTED)
+    recid = _make_record(access=content.RESTRICTED)
     site.use(recid, [])
     assert site.values() == everywhere("_hidden")
     name = "STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"
@@ -266,7 +265,7 @@ def _let_a_day_pass(site):
 
 
 def test_an_installed_site_is_upgraded_by_the_scheduled_tasks(site):
-    recid = _make_record(access=RESTRICTED)
+    recid = _make_record(access=content.RESTRICTED)
     site.use(recid, [])
     site.service.reconcile_if_due()
     _downgrade(site)

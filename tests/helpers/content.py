@@ -46,6 +46,10 @@ METADATA = {
 """The minimal metadata of a record."""
 
 
+RESTRICTED = {"record": "restricted", "files": "restricted"}
+"""The ``access`` object of a record that only people with access find."""
+
+
 def make_user():
     """Create a user, and return the identity of the logged-in user."""
     from invenio_accounts.proxies import current_datastore
@@ -65,10 +69,15 @@ def make_user():
 def make_member(community_id, role="reader"):
     """Create a user who is a member of a community, and return the identity."""
     user = make_user()
-    members = [{"type": "user", "id": str(user.id)}]
+    add_member(community_id, user.id, role)
+    return user
+
+
+def add_member(community_id, user_id, role):
+    """Add a user to a community."""
+    members = [{"type": "user", "id": str(user_id)}]
     data = {"members": members, "role": role}
     current_communities.service.members.add(system_identity, community_id, data)
-    return user
 
 
 def make_community(

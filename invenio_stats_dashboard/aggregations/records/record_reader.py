@@ -18,7 +18,6 @@ import polars as pl
 from opensearchpy import OpenSearch
 
 from ...community_events.documents import ADDED
-from ...community_events.facts import CLOSED, HIDDEN
 from ...search.client import patiently
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
@@ -251,28 +250,12 @@ class RecordReader:
         columns["files"].append(facts.file_count or 0)
         columns["volume"].append(facts.data_volume or 0)
         columns["cells"].append(self._cells.of(facts.subcounts, facts.owner))
-        inside = self._own_communities(recid, facts)
+        inside = self._rules.own_communities(recid, facts.access, facts.communities)
         columns["hidden_cells"].append(
             None if inside is None else self._cells.of_hidden(facts.owner)
         )
         own = [self._communities[c] for c in sorted(inside or ())]
         columns["own_communities"].append(own)
-
-    def _own_communities(self, recid: str, facts: _Facts) -> frozenset[str] | None:
-        """Return where a hidden record counts under its own values.
-
-        Returns:
-            The restricted communities that it is in; None if the record is public.
-        """
-        rules = self._rules
-        if rules.show_hidden:
-            return None
-        if facts.access is None:
-            known = rules.known.get(recid)
-            return None if known is None else known & rules.restricted
-        if facts.access == HIDDEN:
-            return rules.restricted.intersection(facts.communities)
-        return frozenset() if facts.access == CLOSED else None
 
     def _facts(self, recids: Sequence[str]) -> list[StoredSource[_Facts]]:
         # Whole sources, because OpenSearch takes ten times as long to filter them.

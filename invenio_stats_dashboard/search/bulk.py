@@ -16,6 +16,7 @@ from ..errors import SearchUnavailableError
 from .client import TRANSIENT_STATUSES, decoded, describe, is_transient, pauses
 
 _BLOCK = "cluster_block_exception"
+_NO_INDEX = "index_not_found_exception"
 _CONFLICT = "version_conflict_engine_exception"
 _PATHS = "errors,items.*._id,items.*.status,items.*.error"
 _RETRIED_TYPES = frozenset(
@@ -74,6 +75,11 @@ class Refusal:
     def is_block(self) -> bool:
         """Return whether a block refuses all writes to the index."""
         return self.type == _BLOCK
+
+    @property
+    def misses_index(self) -> bool:
+        """Return whether the index, or the required alias, does not exist."""
+        return self.type == _NO_INDEX
 
 
 class NotStoredError(SearchUnavailableError):

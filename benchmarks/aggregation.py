@@ -33,6 +33,10 @@ from invenio_stats_dashboard import config, subcounts
 from invenio_stats_dashboard.aggregations.aggregate_store import ensure_templates
 from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.aggregations.usage.aggregator import UsageAggregator
+from invenio_stats_dashboard.aggregations.usage.value_limits import (
+    OF_EVENTS,
+    OF_RECORDS,
+)
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.client import text_client
 from invenio_stats_dashboard.search.mappings import enriched
@@ -126,6 +130,8 @@ class Instance:
                 "SEARCH_HOSTS": hosts,
                 "STATS_EVENTS": STATS_EVENTS,
                 "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT": 20,
+                OF_EVENTS: config.STATS_DASHBOARD_MAX_VALUES_PER_DAY,
+                OF_RECORDS: config.STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY,
             },
             extensions={"invenio-stats": SimpleNamespace(aggregations=_aggregations())},
         )

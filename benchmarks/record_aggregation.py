@@ -96,6 +96,8 @@ class Made:
             owner=str(rng.randint(1, 20_000)),
             is_deleted=False,
             deleted_date=None,
+            access="public",
+            communities=[],
             revision=1,
             registry=self._mark,
             timestamp=created.isoformat(),

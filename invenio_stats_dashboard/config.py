@@ -72,11 +72,12 @@ COMMUNITY_STATS_SUBCOUNTS: dict[str, dict[str, Any] | None] = {
     usage only.
 ``extract``
     For ``event``: ``host`` (of a URL) or ``agent`` (``machine`` or ``human``, from a
-    flag). By default the value itself is used.
+    flag). By default the value itself is used; of ``referrer`` always the host.
 ``vocabulary``
     The vocabulary that holds the labels of the ids.
 ``show``
     ``all`` (default) or ``top``: store every value in snapshots, or only the largest.
+    For ``referrer`` it is always ``top``.
 
 For a download, ``file_types`` is the type of the downloaded file. To remove a key, set
 it to ``None``. To add a new key to stored events, run ``invenio community-stats
@@ -176,6 +177,17 @@ COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT = 20
 A usage snapshot stores this number by views and this number by downloads; a record
 snapshot stores this number by records.
 """
+
+STATS_DASHBOARD_MAX_VALUES_PER_DAY = 1000
+"""Values that a community's usage of one day names for a breakdown by events, 1 or more.
+
+It applies to breakdowns by a field of usage events, such as referrers. The values with
+the fewest views and downloads together are added up under ``_other``. See "Many values"
+in docs/aggregates.md.
+"""
+
+STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY = 10_000
+"""The same for a breakdown by record metadata, such as subjects or file types."""
 
 COMMUNITY_STATS_CATCHUP_INTERVAL = 365
 """Days that one run of the aggregation counts at most; ``None`` is no limit.
@@ -356,4 +368,12 @@ STATS_DASHBOARD_MIN_VISITORS = None
 """Visitors below which values of countries, referrers and agents are suppressed.
 
 A whole number of 2 or more; ``None`` shows all. See "Small numbers" in docs/api.md.
+"""
+
+STATS_DASHBOARD_SHOW_HIDDEN_RECORDS = False
+"""Count hidden records under their own values in public breakdowns of record metadata.
+
+A hidden record is one that an anonymous search does not find. With ``False`` it counts
+under the id ``_hidden``, except in the numbers of a restricted community. With ``True``
+everybody can read metadata of hidden records in the statistics.
 """

@@ -141,6 +141,8 @@ CHECKS: dict[str, Check] = {
     "STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT": _seconds,
     "STATS_DASHBOARD_REINDEXING_LOCK_TTL": _seconds,
     "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT": _whole(1, 1000),
+    "STATS_DASHBOARD_MAX_VALUES_PER_DAY": _whole(1),
+    "STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY": _whole(1),
     "COMMUNITY_STATS_CATCHUP_INTERVAL": _whole(1, optional=True),
     "COMMUNITY_STATS_AGGREGATION_LOCK_TTL": _seconds,
     "COMMUNITY_STATS_AGGREGATION_HELPERS": _whole(0),
@@ -180,6 +182,7 @@ CHECKS: dict[str, Check] = {
     "STATS_DASHBOARD_COUNTER_EVENTS_GUEST": _whole(0, optional=True),
     "STATS_DASHBOARD_COUNTER_EVENTS_USER": _whole(0, optional=True),
     "STATS_DASHBOARD_MIN_VISITORS": _whole(2, optional=True),
+    "STATS_DASHBOARD_SHOW_HIDDEN_RECORDS": _switch,
 }
 """Config variable -> check of its value."""
 

@@ -123,6 +123,17 @@ def finalize_app(app: Flask) -> None:
         extend_index_init(app, fixed_templates)
         register_templates(app, fixed_templates)
         warn_if_not_shared(app)
+        warn_of_hidden_records(app)
+
+
+def warn_of_hidden_records(app: Flask) -> None:
+    """Log a warning if public numbers show metadata of hidden records."""
+    if app.config["STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"]:
+        app.logger.warning(
+            "STATS_DASHBOARD_SHOW_HIDDEN_RECORDS is True: public statistics show "
+            "metadata of restricted records, such as their subjects and funders. Set "
+            "it to False to count these records as 'Restricted records'."
+        )
 
 
 def _register(app: Flask, service: CommunityStatsService) -> None:

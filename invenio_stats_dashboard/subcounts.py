@@ -8,7 +8,7 @@ registry, so a new breakdown needs configuration only.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -19,8 +19,14 @@ _KEY = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
 _OPTIONS = {"field", "text", "event", "extract", "vocabulary", "show"}
 _EXTRACTS = ("value", "host", "agent")
 _SHOW = ("all", "top")
-EVENT_FIELDS = ("country", "referrer", "is_machine", "is_robot", "via_api")
+REFERRER = "referrer"
+"""The field of a usage event that a client can fill with any text."""
+
+EVENT_FIELDS = ("country", REFERRER, "is_machine", "is_robot", "via_api")
 """Fields of a stored usage event that a breakdown may use."""
+
+_OF_REFERRERS = {"extract": "host", "show": "top"}
+"""The only values of these options for a breakdown by :data:`REFERRER`."""
 
 FILE_TYPES = "file_types"
 """Key whose value, for a download, is the type of the downloaded file."""
@@ -112,6 +118,8 @@ def _subcount(
             f"names the unknown event field {options['event']!r}; "
             f"the fields are {', '.join(EVENT_FIELDS)}"
         )
+    if options.get("event") == REFERRER:
+        options = _of_referrers(options, refuse)
     for option in ("text", "vocabulary"):
         if not isinstance(options.get(option), str | None):
             refuse(f"has a {option!r} that is not a string")
@@ -133,6 +141,19 @@ def _subcount(
         vocabulary=options.get("vocabulary"),
         show=options.get("show", "all"),
     )
+
+
+def _of_referrers(
+    options: Mapping[str, Any], refuse: Callable[[str], NoReturn]
+) -> dict[str, Any]:
+    """Return the options of a breakdown by :data:`REFERRER`; refuse others."""
+    for option, needed in _OF_REFERRERS.items():
+        if (given := options.get(option, needed)) != needed:
+            refuse(
+                f"has {option!r} {given!r}; for the event field {REFERRER!r} it must "
+                f"be {needed!r}, because clients can send any number of different texts"
+            )
+    return {**options, **_OF_REFERRERS}
 
 
 def _is_mapped(path: str, properties: Mapping[str, Any]) -> bool:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 MAX_ACTIONS, MAX_BYTES = 2000, 4_000_000
 """Maximum number of documents and of bytes in one bulk request."""
 
-_NO_INDEX = "index_not_found_exception"
-
 CREATED, CHANGED, DELETED = "created", "changed", "deleted"
 
 _Pair = tuple[Document | None, StoredHead | None]
@@ -181,7 +179,7 @@ class AggregateStore(AggregateReader):
             waiting=self._waiting,
             sleep=self._sleep,
         )
-        if any(refusal.type == _NO_INDEX for refusal in refusals):
+        if any(refusal.misses_index for refusal in refusals):
             raise LockLostError(
                 f"An index of {self.alias} was deleted since this run started, so the "
                 "run has stopped. Run the same command again."

@@ -208,6 +208,11 @@ def _community_events(status: StatsStatus) -> str:
         repaired_at = status.reconciliation.repaired_at
         if repaired and repaired_at:
             text += f", last repair {_moment(repaired_at)} ({repaired:,} events)"
+    if status.outdated_facts:
+        text += (
+            f"; {status.outdated_facts:,} record facts are outdated until the next "
+            "reconciliation of all records"
+        )
     return text
 
 

@@ -20,7 +20,7 @@ If it cannot be sent, the reconciliation finds the change.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -59,7 +59,8 @@ class NoticedChanges:
 
     Attributes:
         parents: UUIDs of parents, as text.
-        communities: UUIDs of communities that were deleted or restored, as text.
+        communities: UUIDs of communities that were deleted or restored, or whose
+            visibility was changed, as text.
         rows: (parent, community) -> (True if the row of that membership was inserted,
             False if it was deleted; time of the write).
     """
@@ -211,10 +212,27 @@ def _notice(session: Session, row: object, added: bool | None = None) -> None:
         _changes(session).parents.add(str(row.record_id))
     elif isinstance(row, RDMRecordMetadata):
         _changes(session).parents.add(str(row.parent_id))
-    elif isinstance(row, CommunityMetadata):
-        status = sa.inspect(row).attrs.deletion_status
-        if row not in session.new and status.history.has_changes():
-            _changes(session).communities.add(str(row.id))
+    elif (
+        isinstance(row, CommunityMetadata)
+        and row not in session.new
+        and _changes_who_sees_records(row)
+    ):
+        _changes(session).communities.add(str(row.id))
+
+
+def _changes_who_sees_records(row: CommunityMetadata) -> bool:
+    """Return whether a community was deleted, restored, or got another visibility."""
+    attributes = sa.inspect(row).attrs
+    if attributes.deletion_status.history.has_changes():
+        return True
+    added, _, deleted = attributes.json.history
+    return bool(added) and _visibility(added) != _visibility(deleted)
+
+
+def _visibility(values: Sequence[Any]) -> str | None:
+    """Return the visibility in the JSON of a community; None if it was not loaded."""
+    json = (values[0] if values else None) or {}
+    return (json.get("access") or {}).get("visibility")
 
 
 def _is_enabled(app: Flask) -> bool:

@@ -163,7 +163,7 @@ class DeferredCaptures:
         """Send changes; a document that another process has removed needs none."""
         lines = list(actions)
         refusals = bulk.write(self._client, self._index, lines, _LIMIT)
-        if any(refusal.is_missing_index for refusal in refusals):
+        if any(refusal.misses_index for refusal in refusals):
             # the cluster creates no indices for writes; the actions can be repeated
             make_reindexing_index(self._client, self._names)
             refusals = bulk.write(self._client, self._index, lines, _LIMIT)

@@ -149,6 +149,8 @@ def facts_mapping() -> dict[str, Any]:
             "owner": _ID,
             "is_deleted": {"type": "boolean"},
             "deleted_date": _DATE,
+            "access": _ID,
+            "communities": {**_ID, **_NOT_SEARCHED},
             "revision": {"type": "long"},
             "registry": _ID,
             "timestamp": _DATE,

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..subcounts import Subcount, for_records
@@ -23,8 +23,13 @@ MAX_VALUES = 1000
 MAX_LENGTH = 512
 """Maximum number of characters of a stored value; the rest is cut off."""
 
-_REVISION = 1
+_REVISION = 2
 """Increase this when a code change computes other facts for the same record."""
+
+
+PUBLIC, HIDDEN, CLOSED = "public", "hidden", "closed"
+"""Who finds a record: everybody; only people with access, such as the members of its
+communities; nobody, not even members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class RecordFacts:
         owner: id of the user who owns it, as text.
         is_deleted: whether it is deleted.
         deleted_date: when it was deleted.
+        access: who finds it now: :data:`PUBLIC`, :data:`HIDDEN` or :data:`CLOSED`. None
+            in facts that were stored by a version without this field.
+        communities: UUIDs of the communities that a hidden record is in now, sorted;
+            empty for other records.
         revision: grows with each change of the record or its parent.
         registry: digest of the breakdowns from which ``subcounts`` was computed; see
             :func:`registry_mark`.
@@ -71,6 +80,8 @@ class RecordFacts:
     revision: int
     registry: str
     timestamp: str | None = None
+    access: str | None = None
+    communities: list[str] = field(default_factory=list)
 
     def to_document(self) -> dict[str, Any]:
         """Return the document's source."""
@@ -80,10 +91,11 @@ class RecordFacts:
     def from_document(cls, source: Mapping[str, Any]) -> "RecordFacts":
         """Return the facts of a document's source; other fields are ignored."""
         values: dict[str, Any] = {name: source.get(name) for name in _FACT_FIELDS}
+        values["communities"] = source.get("communities") or []
         return cls(**values)
 
 
-_FACT_FIELDS = tuple(field.name for field in fields(RecordFacts))
+_FACT_FIELDS = tuple(f.name for f in fields(RecordFacts))
 
 
 class FactsReader:
@@ -111,6 +123,7 @@ class FactsReader:
             timestamp: when the facts will be written.
         """
         indexed = _as_indexed(row)
+        access, communities = access_of(row)
         return RecordFacts(
             recid=row.recid,
             record_id=row.record_id,
@@ -129,6 +142,8 @@ class FactsReader:
             owner=_owner(row.parent),
             is_deleted=row.is_deleted,
             deleted_date=row.deleted and row.deleted[:19],
+            access=access,
+            communities=communities,
             revision=row.revision,
             registry=self.mark,
             timestamp=timestamp,
@@ -149,6 +164,31 @@ def registry_mark(subcounts: Mapping[str, Subcount]) -> str:
 def file_type(file_key: str) -> str:
     """Return a file's type: its extension in lower case, without the dot, or ''."""
     return os.path.splitext(file_key)[1].lower()[1:][:MAX_LENGTH]
+
+
+def access_of(row: RecordRow) -> tuple[str, list[str]]:
+    """Return who finds a record now.
+
+    A record is hidden if it is restricted, embargoed as a whole (its embargo restricts
+    it until it ends), or only in restricted communities. Restricted files do not hide
+    it. A deleted record whose tombstone is not visible is closed.
+
+    Args:
+        row: the record, with its current communities.
+
+    Returns:
+        :data:`PUBLIC`, :data:`HIDDEN` or :data:`CLOSED`, and, of a hidden record, the
+        communities whose members find it, sorted.
+    """
+    tombstone = row.record.get("tombstone") or {}
+    if row.is_deleted and not tombstone.get("is_visible", True):
+        return CLOSED, []
+    access = row.record.get("access") or {}
+    present = [c for c in row.communities if c.deleted is None]
+    is_restricted = access.get("record", "public") != "public"
+    if is_restricted or (present and all(c.is_restricted for c in present)):
+        return HIDDEN, sorted(c.community_id for c in present)
+    return PUBLIC, []
 
 
 def access_status(access: dict[str, Any] | None, has_files: bool) -> str:

@@ -186,6 +186,11 @@ class MembershipReader:
             given: by_name[name] for given, name in wanted.items() if name in by_name
         }
 
+    def restricted_communities(self) -> frozenset[str]:
+        """Return the UUIDs of the restricted communities."""
+        with self.database.transaction(PlanKind.SCAN) as connection:
+            return frozenset(connection.execute(sql.restricted_communities()).scalars())
+
     def slugs(self, community_ids: Collection[str]) -> dict[str, str]:
         """Return the slugs of communities that exist, by UUID."""
         with self.database.transaction(PlanKind.LOOKUP) as connection:
@@ -395,6 +400,7 @@ def _community(row: sa.Row[Any], accepted: Mapping[str, str]) -> CommunityRow:
         deleted_by=by,
         requested=row.request_created,
         accepted=accepted.get(row.request_id, row.request_updated),
+        is_restricted=row.visibility == "restricted",
     )
 
 

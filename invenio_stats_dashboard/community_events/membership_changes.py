@@ -17,7 +17,8 @@ class MembershipChanges:
 
     Attributes:
         parent_ids: UUIDs of parents whose membership may have changed.
-        community_ids: UUIDs of communities that were deleted or restored.
+        community_ids: UUIDs of communities that were deleted or restored, or whose
+            visibility was changed.
         rows: (UUID of the parent, UUID of the community, True if the row of the
             membership was inserted and False if it was deleted, time of the write) for
             the memberships whose row was noticed.

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from opensearchpy import OpenSearch
 
@@ -23,6 +24,7 @@ from .backfill import BackfillReport
 from .backfill_run import BackfillRun
 from .backfill_state import backfill_state
 from .selection import Selection
+from .store import count_outdated_facts
 
 DOCUMENT_ID = "community-events-reconciliation"
 """The document's ``_id`` in the index of bookmarks."""
@@ -50,6 +52,10 @@ class ReconciliationState:
         repaired_at: when the last reconciliation that wrote an event started; naive
             UTC.
         repaired: cause of the events that it wrote -> their number.
+        registry: digest of the breakdowns when all records were last compared; see
+            :func:`.facts.registry_mark`.
+        outdated_facts: number of facts that remained outdated then, for example of
+            records that are no longer in the database.
     """
 
     looked_at: str | None = None
@@ -61,6 +67,8 @@ class ReconciliationState:
     lacking: list[str] = field(default_factory=list)
     repaired_at: str | None = None
     repaired: dict[str, int] = field(default_factory=dict)
+    registry: str | None = None
+    outdated_facts: int = 0
 
 
 def reconciliation_state(client: OpenSearch, names: Names) -> ReconciliationState:
@@ -86,13 +94,18 @@ class Reconciliation:
     Args:
         client: decodes responses.
         names: the instance's index names.
+        registry: digest of the current breakdowns; see :func:`.facts.registry_mark`.
     """
 
-    def __init__(self, client: OpenSearch, names: Names) -> None:
-        self._client, self._names = client, names
+    def __init__(self, client: OpenSearch, names: Names, registry: str) -> None:
+        self._client, self._names, self._registry = client, names, registry
 
     def is_due(self, days: float) -> bool:
         """Return whether all records should be compared again.
+
+        They are also compared after a change of the breakdowns or an upgrade of this
+        package, which makes their facts outdated. After a day, they are compared again
+        if outdated facts remain: workers with an earlier version may have written them.
 
         Args:
             days: number of days between two reconciliations of all records.
@@ -100,8 +113,15 @@ class Reconciliation:
         Raises:
             OpenSearchException: the cluster does not respond.
         """
-        swept = self._bookmark().data.get("swept_at")
-        return swept is None or _moment(swept) <= _now() - timedelta(days=days)
+        stored = self._bookmark().data
+        swept = stored.get("swept_at")
+        if swept is None or stored.get("registry") != self._registry:
+            return True
+        age = _now() - _moment(swept)
+        if age >= timedelta(days=days):
+            return True
+        remained = stored.get("outdated_facts", 0)
+        return age >= timedelta(days=1) and self._outdated_facts() > remained
 
     def run(
         self,
@@ -161,12 +181,18 @@ class Reconciliation:
         # A refused document would be refused next time, too. It is reported, but the
         # next run need not compare all records because of it.
         if of_all and not dry_run:
-            swept = bookmark.data.get("swept_at") if since is not None else started
+            sweep: dict[str, Any] = {
+                "swept_at": started,
+                "registry": self._registry,
+                "outdated_facts": self._outdated_facts(),
+            }
+            if since is not None:
+                sweep = {k: bookmark.data[k] for k in sweep if k in bookmark.data}
             repaired = {"repaired_at": started, "repaired": report.causes}
             bookmark.write(
                 kind=DOCUMENT_ID,
                 looked_at=started,
-                swept_at=swept,
+                **sweep,
                 records=report.records,
                 events=report.events,
                 facts=report.facts,
@@ -175,6 +201,9 @@ class Reconciliation:
                 **(repaired if report.events else {}),
             )
         return report
+
+    def _outdated_facts(self) -> int:
+        return count_outdated_facts(self._client, self._names, self._registry)
 
     def _bookmark(self) -> Bookmark:
         return Bookmark(self._client, self._names.reindexing, DOCUMENT_ID)

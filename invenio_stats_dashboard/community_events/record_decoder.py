@@ -20,6 +20,7 @@ _ALWAYS = (
     "files",
     "metadata.publication_date",
     "tombstone.removal_date",
+    "tombstone.is_visible",
 )
 _COMPUTED = {"access", "files", "parent"}
 

@@ -38,6 +38,7 @@ class CommunityRow(msgspec.Struct, frozen=True, gc=False):
         deleted_by: the evidence for ``deleted``; see :mod:`.evidence`.
         requested: when the request behind the row was created; None without a request.
         accepted: when that request was accepted.
+        is_restricted: whether only members can see the community.
     """
 
     community_id: str
@@ -47,6 +48,7 @@ class CommunityRow(msgspec.Struct, frozen=True, gc=False):
     deleted_by: str | None = None
     requested: str | None = None
     accepted: str | None = None
+    is_restricted: bool = False
 
 
 class AcceptedRequest(msgspec.Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ from ..subcounts import Subcount
 from . import timestamps
 from .documents import ADDED, GLOBAL, CommunityEvent
 from .evidence import WrittenRows, truth_of
-from .facts import FactsReader, RecordFacts
+from .facts import FactsReader, RecordFacts, access_of
 from .membership import MembershipReader
 from .record_rows import RecordRow
 from .store import EventStore
@@ -269,7 +269,11 @@ class Recorder:
             return True
         if stored.revision != row.revision:
             return stored.revision < row.revision
-        return stored.registry != self._reader.mark
+        # Memberships and visibilities of communities change no revision of a record.
+        return stored.registry != self._reader.mark or access_of(row) != (
+            stored.access,
+            stored.communities,
+        )
 
     def _write(
         self, batch: _Batch, events: list[CommunityEvent], late: dict[str, str]

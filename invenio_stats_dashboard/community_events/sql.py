@@ -343,6 +343,7 @@ def memberships() -> Statement:
         _timestamp(community.c.updated),
         community.c.deletion_status,
         removal_date.label("removal_date"),
+        _visibility(community).label("visibility"),
         _timestamp(request.c.created, "request_created"),
         _timestamp(accepted, "request_updated"),
     ).select_from(
@@ -481,6 +482,17 @@ def named_communities(ids_or_slugs: Iterable[str]) -> Statement:
     return sa.select(_text(_Community.c.id), _Community.c.slug).where(
         sa.or_(_Community.c.id.in_(ids), sa.func.lower(_Community.c.slug).in_(slugs))
     )
+
+
+@cache
+def restricted_communities() -> Statement:
+    """Select the UUIDs of the restricted communities; a scan of the communities."""
+    restricted = _visibility(_Community) == "restricted"
+    return sa.select(_text(_Community.c.id)).where(restricted)
+
+
+def _visibility(community: sa.FromClause) -> sa.ColumnElement[str]:
+    return community.c.json["access", "visibility"].as_string()
 
 
 @cache

@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..search import bulk
-from ..search.client import decoded, patiently
+from ..search.client import count, decoded, patiently
 from ..search.failures import as_error
 from ..search.index_templates import Adapt, make, put_missing_templates
 from ..search.multi_get import StoredSource, stored_sources
@@ -271,6 +271,20 @@ class EventStore:
         Returns:
             The outcome; its conflicts are the facts that are older than stored ones.
         """
+        outcome = self._put_facts(facts)
+        if not any(_is_unmapped(reason) for _, reason in outcome.refused):
+            return outcome
+        # An earlier version of this package has created the index.
+        self._send("PUT", f"/{self._names.record_facts}/_mapping", facts_mapping())
+        again = self._put_facts(f for f, why in outcome.refused if _is_unmapped(why))
+        refused = [(f, why) for f, why in outcome.refused if not _is_unmapped(why)]
+        return WriteOutcome(
+            outcome.stored + again.stored,
+            outcome.conflicts + again.conflicts,
+            refused + again.refused,
+        )
+
+    def _put_facts(self, facts: Iterable[RecordFacts]) -> WriteOutcome[RecordFacts]:
         encode, index = msgspec.json.encode, self._names.record_facts
         return self._write(
             facts,
@@ -330,14 +344,14 @@ class EventStore:
                 self._make({index(document) for document, _ in group})
             taken: list[int] = []
             refusals = self._send_lines(group, taken)
-            lacking = [r.position for r in refusals if r.is_missing_index]
+            lacking = [r.position for r in refusals if r.misses_index]
             if lacking:  # the cluster creates no indices for writes
                 again = [group[position] for position in lacking]
                 self._make({index(document) for document, _ in again})
                 late: list[int] = []
                 second = self._send_lines(again, late)
                 taken += [lacking[position] for position in late]
-                refusals = [r for r in refusals if not r.is_missing_index]
+                refusals = [r for r in refusals if not r.misses_index]
                 refusals += [replace(r, position=lacking[r.position]) for r in second]
             bulk.require_permitted(refusals)
             conflicts += [group[position][0] for position in sorted(taken)]
@@ -408,6 +422,23 @@ class EventStore:
         return self._client.transport.perform_request(
             method, path, params=dict(params or {}), body=body
         )
+
+
+def count_outdated_facts(client: OpenSearch, names: Names, registry: str) -> int:
+    """Return the number of record facts that other breakdowns or code computed.
+
+    Args:
+        client: may or may not decode responses.
+        names: the instance's index names.
+        registry: digest of the current breakdowns; see :func:`.facts.registry_mark`.
+    """
+    others = {"bool": {"must_not": [{"term": {"registry": registry}}]}}
+    return count(client, names.record_facts, others)
+
+
+def _is_unmapped(reason: str) -> bool:
+    """Return whether a document was refused because of a field that is not mapped."""
+    return reason.startswith("strict_dynamic_mapping_exception")
 
 
 def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

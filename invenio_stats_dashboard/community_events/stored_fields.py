@@ -23,6 +23,8 @@ class FactsState(msgspec.Struct, frozen=True, gc=False):
 
     revision: int
     registry: str
+    access: str | None = None
+    communities: list[str] = []
 
 
 class EventHit(msgspec.Struct):

@@ -22,7 +22,6 @@ from ..usage_events.indices import Month
 from . import alias_actions
 from .backup_proof import holds_all
 from .comparison import ComparedIndex, DayDifference, compare_day, fingerprints_of_both
-from .copier import ALIAS_MISSING
 from .report import DONE
 from .run_context import MigrationRun
 
@@ -189,7 +188,7 @@ def _create(run: MigrationRun, old: str, new: str, ids: Sequence[str]) -> int:
             waiting=run.copier.waiting,
             sleep=run.copier.sleep,
         )
-        if any(r.type == ALIAS_MISSING for r in refusals):
+        if any(r.misses_index for r in refusals):
             raise LockLostError(f"Another run has taken over {new}.")
         if refusals:
             raise NotTheSameError(

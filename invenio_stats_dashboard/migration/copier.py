@@ -27,8 +27,6 @@ from ..usage_events.enrichment import Splicer
 from .fingerprints import Fingerprints, fingerprint, read_fingerprints
 
 _READ_BACK_EVERY = 50_000
-ALIAS_MISSING = "index_not_found_exception"
-"""Error type of a write with ``require_alias`` if the alias does not exist."""
 
 
 class RefusedEventsError(StatsDashboardError):
@@ -183,7 +181,7 @@ class Copier:
         )
         if not refusals:
             return
-        if any(r.type == ALIAS_MISSING for r in refusals):
+        if any(r.misses_index for r in refusals):
             raise LockLostError(
                 "Another run has taken over this month. This run has stopped."
             )

@@ -24,7 +24,6 @@ from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index
 from .alias_actions import CutoverNames
 from .comparison import ComparedIndex, compare_day, fingerprints_of_both
-from .copier import ALIAS_MISSING
 from .cutover import MARGIN, flushed_positions
 from .plan import ignored_workers_sentence
 from .report import DONE, ROLLED_BACK, ROLLING_BACK, SWITCHED
@@ -327,7 +326,7 @@ class _Back:
             waiting=copier.waiting,
             sleep=copier.sleep,
         )
-        if any(r.type == ALIAS_MISSING for r in refusals):
+        if any(r.misses_index for r in refusals):
             raise LockLostError(f"Another run has taken over {self.new}.")
         if refusals:
             raise StatsDashboardError(

@@ -25,9 +25,9 @@ from invenio_search.engine import dsl
 from marshmallow_utils.fields.babel import gettext_from_dict
 from opensearchpy.exceptions import OpenSearchException
 
+from ..reserved_ids import HIDDEN, OTHER, UNKNOWN
 from ..subcounts import FILE_TYPES, Subcount
 from .caching import cache, cached
-from .query import OTHER
 
 SECONDS = 3600
 """Lifetime of a vocabulary's label in the cache."""
@@ -35,7 +35,11 @@ SECONDS = 3600
 TOGETHER = 1000
 """Ids in one request to a vocabulary."""
 
-_EVERYWHERE = {"unknown": _("Unknown"), OTHER: _("Others")}
+_EVERYWHERE = {
+    UNKNOWN: _("Unknown"),
+    OTHER: _("Others"),
+    HIDDEN: _("Restricted records"),
+}
 _AGENTS = {"human": _("Humans"), "machine": _("Machines")}
 _ACCESS = {
     # the message "Open" of InvenioRDM is the verb on a button
@@ -84,7 +88,7 @@ class Labels:
 
         Args:
             breakdown: key.
-            ids: ids of values, ``unknown`` and ``_other`` included.
+            ids: ids of values, ``unknown`` and reserved ids included.
             language: code such as ``de`` or ``pt_BR``; None for that of the request.
             from_caller: a caller has sent the ids. They are cached only if the
                 vocabulary has them, so that nobody can fill the cache with others.

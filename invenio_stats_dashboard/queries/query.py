@@ -22,9 +22,6 @@ DAY, WEEK, MONTH, QUARTER, YEAR = INTERVALS = (
 COMPARISONS = ("previous", "year")
 """Compare with as many days just before, or with the same days of the year before."""
 
-OTHER = "_other"
-"""Id of the sum of the values not listed; ``other`` is an id of some vocabularies."""
-
 EARLIEST = date(1900, 1, 1)
 """The first day of any query. Levels and running totals include earlier days."""
 
@@ -54,7 +51,7 @@ class SeriesQuery:
         breakdowns: keys of the registry of breakdowns; empty for totals alone.
         top: number of values of each breakdown, those with the largest numbers in the
             range; None for all.
-        other: sum up the remaining values under :data:`OTHER`.
+        other: sum up the remaining values under ``_other``.
         basis: the basis of the metrics of records: created, published or added.
         cumulative: running totals since the beginning, at the end of each interval.
         compare: None, or one of :data:`COMPARISONS`.
@@ -95,7 +92,7 @@ class Series:
     Attributes:
         metric: key.
         breakdown: key, or None for the totals.
-        id: id of the value; :data:`OTHER` for those not listed; None for the totals.
+        id: id of the value; ``_other`` for those not listed; None for the totals.
         values: a number for each interval; None if it is unknown or suppressed.
         total: the number for the range: the sum of a flow without suppressed numbers,
             the last number of a level or a running total; None if numbers cannot be
@@ -135,7 +132,7 @@ class SeriesRow:
         period: :data:`CURRENT` or :data:`COMPARED`.
         metric: key.
         breakdown: key, or None for the totals.
-        id: id of the value, or :data:`OTHER`; None for the totals.
+        id: id of the value, or ``_other``; None for the totals.
         bucket: the interval.
         value: the number; None if it is unknown or suppressed.
     """

@@ -6,10 +6,11 @@
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..reserved_ids import OTHER
 from . import read_strategy
 from .breakdowns import Breakdowns
 from .metrics import DISTINCT, LEVEL, Metric
-from .query import OTHER, Interval, Lines, Row, SeriesQuery, Table
+from .query import Interval, Lines, Row, SeriesQuery, Table
 
 KEPT = 200_000
 """Maximum number of buffered rows. For a larger range, documents are read again."""
@@ -24,7 +25,9 @@ class CellTotals:
         buckets: number of intervals.
 
     Attributes:
-        ids: ids of all values with any activity.
+        ids: ids of all values with any activity, without
+            :data:`~..reserved_ids.OTHER`.
+        unnamed: whether documents have a sum of values that they do not name.
         sums: the sums of all values for each interval, one for each metric; None if it
             is unknown. Empty if the query does not need sums.
     """
@@ -33,6 +36,7 @@ class CellTotals:
         self, query: SeriesQuery, metrics: Sequence[Metric], buckets: int
     ) -> None:
         self.ids: set[str] = set()
+        self.unnamed = False
         self.sums: list[list[int | None]] = []
         self._buckets = buckets
         self._added = [read_strategy.adds_up(metric, query) for metric in metrics]
@@ -43,7 +47,9 @@ class CellTotals:
 
     def add(self, table: Table) -> None:
         """Add the table of the next interval."""
+        self.unnamed = self.unnamed or OTHER in table
         self.ids |= table.keys()
+        self.ids.discard(OTHER)
         if any(self._added):
             for id, row in table.items():
                 self._add(id, row, self._added)
@@ -66,14 +72,17 @@ class CellTotals:
         Between equal numbers, further metrics and then ids decide.
 
         Args:
-            number: number of ids; None for all.
+            number: number of ids; None for all, with :data:`~..reserved_ids.OTHER` as
+                the last one if documents have it.
         """
         nothing = [0] * len(self._added)
 
         def rank(id: str) -> tuple[list[int], str]:
             return [-total for total in self._totals.get(id, nothing)], id
 
-        if number is None or number >= len(self.ids):
+        if number is None:
+            return sorted(self.ids, key=rank) + [OTHER] * self.unnamed
+        if number >= len(self.ids):
             return sorted(self.ids, key=rank)
         return heapq.nsmallest(number, self.ids, key=rank)
 
@@ -174,10 +183,7 @@ class TopCells:
         if tables is None:
             ids = {key: set(ids) for key, ids in self.chosen.items()}
             tables = self._cells.tables(self._buckets, ids)
-        others = {
-            key: self._other and not survey.ids.issubset(self.chosen[key])
-            for key, survey in self._surveys.items()
-        }
+        others = {key: self._other and self._has_rest(key) for key in self._surveys}
         for place, found in enumerate(tables):
             lines: dict[str, list[tuple[str, Row | None]]] = {}
             for key, table in found.items():
@@ -186,6 +192,13 @@ class TopCells:
                     rest = self._rest(key, place, lines[key])
                     lines[key].append((OTHER, rest))
             yield lines
+
+    def _has_rest(self, key: str) -> bool:
+        """Return whether the range has values of a breakdown that are not listed."""
+        survey, listed = self._surveys[key], self.chosen[key]
+        if survey.unnamed and OTHER not in listed:
+            return True
+        return not survey.ids.issubset(listed)
 
     def _rest(
         self, key: str, place: int, lines: Iterable[tuple[str, Row | None]]
@@ -226,9 +239,9 @@ def all_cells(
         yield lines
 
 
-def _by_size(item: tuple[str, Row]) -> tuple[list[int], str]:
+def _by_size(item: tuple[str, Row]) -> tuple[bool, list[int], str]:
     id, row = item
-    return [-(number or 0) for number in row], id
+    return id == OTHER, [-(number or 0) for number in row], id
 
 
 def _sum(column: Row) -> int | None:

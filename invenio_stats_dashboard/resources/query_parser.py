@@ -18,6 +18,7 @@ from ..queries import read_strategy
 from ..queries.calendar import buckets
 from ..queries.metrics import DEFAULT_METRICS, DISTINCT, METRICS, Metric
 from ..queries.query import DAY, EARLIEST, SeriesQuery
+from ..reserved_ids import OTHER
 from ..subcounts import Subcount
 from . import ranges
 from .schema import ALL, shown
@@ -139,6 +140,12 @@ def series_query(
     only = arguments.get("only")
     if only and only[0] not in subcounts:
         refuse("filter", _unknown(only[0], "breakdown", subcounts))
+    if only and only[1] == OTHER:
+        refuse(
+            "filter",
+            f"{OTHER} is the sum of the values that are not listed, so no filter "
+            "selects it. Name one value.",
+        )
     metrics, breakdowns = _what(arguments, only, subcounts, interval)
     compare = arguments["compare"]
     if compare:

@@ -18,7 +18,8 @@ from marshmallow import fields
 from werkzeug.datastructures import MultiDict
 
 from ..queries.metrics import METRICS
-from ..queries.query import COMPARISONS, INTERVALS, OTHER
+from ..queries.query import COMPARISONS, INTERVALS
+from ..reserved_ids import OTHER
 from ..search.names import BASES
 from . import ranges
 

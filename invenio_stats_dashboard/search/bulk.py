@@ -16,6 +16,7 @@ from ..errors import NotPermittedError, SearchUnavailableError
 from .client import TRANSIENT_STATUSES, decoded, describe, is_transient, pauses
 
 _BLOCK = "cluster_block_exception"
+_NO_INDEX = "index_not_found_exception"
 _CONFLICT = "version_conflict_engine_exception"
 _PATHS = "errors,items.*._id,items.*.status,items.*.error"
 _RETRIED_TYPES = frozenset(
@@ -71,19 +72,19 @@ class Refusal:
         return f"{self.id}: {self.type}: {self.reason}"
 
     @property
-    def is_missing_index(self) -> bool:
-        """Return whether the index is missing and the write may not create it."""
-        return self.type == "index_not_found_exception"
-
-    @property
     def is_of_index(self) -> bool:
         """Return whether the cause is not the document, but the index or the user."""
-        return self.is_missing_index or self.status in (401, 403)
+        return self.misses_index or self.status in (401, 403)
 
     @property
     def is_block(self) -> bool:
         """Return whether a block refuses all writes to the index."""
         return self.type == _BLOCK
+
+    @property
+    def misses_index(self) -> bool:
+        """Return whether the index, or the required alias, does not exist."""
+        return self.type == _NO_INDEX
 
 
 PAST_PIPELINES = {"pipeline": "_none"}
@@ -100,7 +101,7 @@ def require_permitted(refusals: Iterable[Refusal]) -> None:
         NotPermittedError: one does; the text names the permission.
     """
     for refusal in refusals:
-        if refusal.is_missing_index:
+        if refusal.misses_index:
             raise NotPermittedError(
                 f"OpenSearch refuses writes ({refusal.type}: {refusal.reason}). Create "
                 "the index, or let the cluster create indices for writes "

@@ -215,7 +215,9 @@ _MIGRATION = (
             "facts",
             "lacking",
             "looked_at",
+            "outdated_facts",
             "records",
+            "registry",
             "repaired",
             "repaired_at",
             "swept_at",
@@ -338,8 +340,9 @@ _AGGREGATION = (
         "bookmarks",
         ("source:{scope}:{index}",),
         "How far a source index is counted, its number of documents by day, and the "
-        "days to count again. Two names stand for no index: `rules` for the rules by "
-        "which records are counted, `-` for days of usage that are in no index.",
+        "days to count again. Three names stand for no index: `rules` for the rules by "
+        "which records are counted, `restricted communities` for the communities that "
+        "were restricted then, `-` for days of usage that are in no index.",
         ("counts", "gone", "index", "redo", "scope", "shards", "uuid", "why"),
         ("aggregations.source_positions.SourcePositions",),
         (
@@ -350,6 +353,21 @@ _AGGREGATION = (
         "`clear-bookmarks`, and by `destroy-indices`.",
         "The next run counts all documents of the index again.",
         kind="source",
+    ),
+    DocumentKind(
+        "bookmarks",
+        ("counted-access:{number}",),
+        "The hidden records with which usage was counted, up to 20,000, and for each "
+        "the communities in which it counted under its own values.",
+        ("records",),
+        ("aggregations.counted_access.CountedAccess",),
+        (
+            "aggregations.counted_access.CountedAccess",
+            "aggregations.records.aggregator.RecordsAggregator",
+        ),
+        "By the run that finds fewer records, and by `destroy-indices`.",
+        "The next run counts all days again.",
+        kind="counted-access",
     ),
     DocumentKind(
         "bookmarks",

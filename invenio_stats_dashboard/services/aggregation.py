@@ -18,12 +18,14 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from invenio_db import db
 from opensearchpy import OpenSearch
 
 from ..aggregations import polars_guard
 from ..aggregations.aggregate_indices import AggregateIndices
 from ..aggregations.aggregate_store import ensure_templates
 from ..aggregations.documents import bookmarks_mapping
+from ..aggregations.record_access import AccessRules
 from ..aggregations.run_sharing import SharedSteps
 from ..aggregations.runner import (
     LOCK,
@@ -36,7 +38,8 @@ from ..aggregations.runner import (
     check_families,
 )
 from ..aggregations.source_positions import SourcePositions
-from ..aggregations.usage.event_filter import queries, rules
+from ..aggregations.usage.event_filter import rules
+from ..community_events.membership import MembershipReader
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
@@ -157,9 +160,8 @@ def _rules(app: Flask, subcounts: Mapping[str, Subcount]) -> str:
     During a deployment, some workers of a site still have the old configuration or
     code.
     """
-    top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
     version = metadata.version("invenio-stats-dashboard")
-    return f"{version} {rules(queries(app), subcounts, top)}"
+    return f"{version} {rules(app, subcounts)}"
 
 
 def _usage(
@@ -174,7 +176,29 @@ def _usage(
 
     indices = _indices(app, client, names, check)
     return UsageAggregator(
-        app, client, text_client(app), names, subcounts, check, waiting, indices
+        app,
+        client,
+        text_client(app),
+        names,
+        subcounts,
+        check,
+        waiting,
+        indices,
+        partial(access_rules, app),
+    )
+
+
+def access_rules(app: Flask) -> AccessRules:
+    """Return the site's rules for hidden records.
+
+    Raises:
+        DatabaseUnavailableError: the database did not answer.
+    """
+    timeout = app.config["STATS_DASHBOARD_SCAN_TIMEOUT"]
+    reader = MembershipReader(db.engine, timeout=timeout)
+    return AccessRules(
+        reader.restricted_communities(),
+        app.config["STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"],
     )
 
 
@@ -292,6 +316,7 @@ def _halves(
                 waiting,
                 app.config["COMMUNITY_STATS_CORRECTIONS_KEPT_DAYS"],
                 _indices(app, client, names, lock.check),
+                partial(access_rules, app),
             )
         )
     return halves

@@ -17,10 +17,11 @@ from typing import Any, TypeAlias
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from ..aggregations.distinct import distinct
 from ..aggregations.documents import day_field
-from ..aggregations.records.distinct import distinct
 from ..aggregations.runner import LAST_RUN
 from ..aggregations.source_positions import SourcePosition, SourcePositions
+from ..aggregations.usage.change_detection import has_other_rules
 from ..community_events.documents import GLOBAL
 from ..search.names import (
     EVENT_TYPES,
@@ -152,10 +153,16 @@ class AggregationStatusReader:
     Args:
         client: decodes responses.
         names: the instance's index names.
+        usage_rules: the current rules of usage, from
+            :func:`~..aggregations.usage.event_filter.rules`. Days that were counted by
+            other rules are then pending before a run has examined the events. None
+            reports only what a run has stored.
     """
 
-    def __init__(self, client: OpenSearch, names: Names) -> None:
-        self._client, self._names = client, names
+    def __init__(
+        self, client: OpenSearch, names: Names, usage_rules: str | None = None
+    ) -> None:
+        self._client, self._names, self._rules = client, names, usage_rules
         self._known: dict[str, dict[str, SourcePosition]] = {}
 
     def last_run(self) -> dict[str, Any] | None:
@@ -184,6 +191,8 @@ class AggregationStatusReader:
         for source in self._sources(_USAGE).values():
             days.update(source.counts)
             redo.update(source.redo)
+            if self._rules and has_other_rules(source, self._rules):
+                redo.update(source.counts)
         noted = self._get(_REDO) or {}
         return UsageBacklog(
             days=tuple(sorted(days | redo)),

@@ -27,6 +27,7 @@ from ..aggregations.runner import (
 from ..community_events.backfill import BackfillProgress, BackfillReport
 from ..community_events.database import database_errors
 from ..community_events.database_indexes import DatabaseIndexes, IndexProgress
+from ..community_events.facts import registry_mark
 from ..community_events.live_capture import CaptureReport
 from ..community_events.membership_changes import MembershipChanges
 from ..community_events.reconciliation import Reconciliation, reconciliation_state
@@ -341,7 +342,7 @@ class CommunityStatsService(Service):
         run, reader = self._event_runs.create(
             "reconciled", progress, waiting, verified=verified
         )
-        return Reconciliation(client, self.names).run(
+        return Reconciliation(client, self.names, self._registry()).run(
             run,
             selection(reader, community_ids, recids),
             changed_only,
@@ -357,11 +358,14 @@ class CommunityStatsService(Service):
             reconciliation is running.
         """
         days = self.app.config["STATS_DASHBOARD_RECONCILIATION_SWEEP_DAYS"]
-        work = Reconciliation(json_client(self.app), self.names)
+        work = Reconciliation(json_client(self.app), self.names, self._registry())
         try:
             return self.reconcile_community_events(changed_only=not work.is_due(days))
         except (NotReadyError, LockedError):
             return None
+
+    def _registry(self) -> str:
+        return registry_mark(self.subcounts)
 
     def community_events_status(
         self, community_ids: Collection[str] | None = None
@@ -573,6 +577,7 @@ class CommunityStatsService(Service):
             self.app,
             json_client(self.app, timeout=60),
             self._event_runs.reader(),
+            self.subcounts,
             self._reindexing,
             argument_parsing.with_global(community_ids),
             every,

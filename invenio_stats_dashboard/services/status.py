@@ -17,17 +17,21 @@ from opensearchpy import OpenSearch
 
 from ..aggregations.index_layout import read_layout
 from ..aggregations.runner import LOCK as AGGREGATION
+from ..aggregations.usage.event_filter import rules
 from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
 from ..community_events.documents import GLOBAL
+from ..community_events.facts import registry_mark
 from ..community_events.membership import MembershipReader
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
+from ..community_events.store import count_outdated_facts
 from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..search.site_templates import installed_at
+from ..subcounts import Subcount
 from ..usage_events.queues import QueueLength, lengths
 from .aggregation_status import AggregationStatusReader, FamilyStatus
 from .event_reindexing import LOCK as MIGRATION
@@ -81,6 +85,8 @@ class StatsStatus:
         communities_total: number of all communities.
         community_events: the progress of the back-fill.
         reconciliation: the result of the last reconciliation.
+        outdated_facts: number of record facts that the next reconciliation of all
+            records computes again, after an upgrade or a change of the breakdowns.
         migration: the status of the migration.
         preparation: the result of :func:`~.preparation.read_preparation`.
         database_indexes: each index that live capture uses, existing or not.
@@ -107,6 +113,7 @@ class StatsStatus:
     communities_total: int = 0
     community_events: BackfillState = field(default_factory=BackfillState)
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
+    outdated_facts: int = 0
     migration: MigrationStatus = field(default_factory=lambda: MigrationStatus([]))
     preparation: dict[str, Any] | None = None
     database_indexes: tuple[IndexStatus, ...] = ()
@@ -173,6 +180,7 @@ def read_status(
     app: Flask,
     client: OpenSearch,
     reader: MembershipReader,
+    subcounts: Mapping[str, Subcount],
     reindexing: "EventReindexingService",
     communities: Collection[str] | None = None,
     every: bool = False,
@@ -183,13 +191,16 @@ def read_status(
         app: the application.
         client: decodes responses.
         reader: reads slugs and indexes from the database.
+        subcounts: the registry of breakdowns.
         reindexing: reads the status of the migration.
         communities: UUIDs and ``global``; None for the instance and the largest.
         every: all communities.
     """
     names, now = Names.of(app), datetime.now(UTC)
-    shown = _Communities(client, names, reader, now.date().isoformat())
+    aggregates = AggregationStatusReader(client, names, rules(app, subcounts))
+    shown = _Communities(aggregates, reader, now.date().isoformat())
     last_run = shown.aggregates.last_run()
+    reconciled = reconciliation_state(client, names)
     found = StatsStatus(
         now=now.isoformat(),
         enabled=app.config["COMMUNITY_STATS_ENABLED"],
@@ -200,7 +211,12 @@ def read_status(
         last_run=last_run,
         changes=shown.aggregates.changes(),
         community_events=backfill_state(client, names),
-        reconciliation=reconciliation_state(client, names),
+        reconciliation=reconciled,
+        outdated_facts=max(
+            0,
+            count_outdated_facts(client, names, registry_mark(subcounts))
+            - reconciled.outdated_facts,
+        ),
         migration=reindexing.status(),
         preparation=read_preparation(client, names),
         database_indexes=tuple(reader.database_indexes()),
@@ -217,10 +233,9 @@ class _Communities:
     """Reads the status of each community."""
 
     def __init__(
-        self, client: OpenSearch, names: Names, reader: MembershipReader, today: str
+        self, aggregates: AggregationStatusReader, reader: MembershipReader, today: str
     ) -> None:
-        self._reader, self._today = reader, today
-        self.aggregates = AggregationStatusReader(client, names)
+        self._reader, self._today, self.aggregates = reader, today, aggregates
 
     def read(
         self,

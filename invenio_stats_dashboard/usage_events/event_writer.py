@@ -32,6 +32,9 @@ _LIMIT = 1200.0
 """Seconds to wait for OpenSearch; brokers may redeliver messages after 1800 seconds."""
 
 _SHORT = 1.0
+_MISSING_INDEX_PAUSES = (0.1, 0.5, 2.0)
+"""Seconds to wait before events are sent again whose index is missing."""
+
 _LOOKUP_LIMIT = 20.0
 _ENRICHED = frozenset(ENRICHED_FIELDS)
 _KNOWN_SECONDS, _UNKNOWN_SECONDS = 60.0, 15.0
@@ -146,7 +149,25 @@ class EventWriter:
         If a month refuses writes for the whole ``limit``, for example because the site
         made it read-only, its events become dead letters. They must not delay the
         events of other months.
+
+        A request that OpenSearch is processing while a cut-over replaces the index by
+        an alias fails because the index is missing. Its events are sent again.
         """
+        refused = self._sent_once(events, limit)
+        for pause in _MISSING_INDEX_PAUSES if limit > _SHORT else ():
+            missing = [event for event, refusal in refused if refusal.misses_index]
+            if not missing:
+                break
+            time.sleep(pause)
+            refused = [pair for pair in refused if not pair[1].misses_index]
+            refused += self._sent_once(missing, limit)
+        self._closed.update(e.index for e, refusal in refused if refusal.misses_index)
+        return [(event, str(refusal)) for event, refusal in refused]
+
+    def _sent_once(
+        self, events: list[FinishedEvent], limit: float
+    ) -> list[tuple[FinishedEvent, bulk.Refusal]]:
+        """Send events; return those that are refused, each with its refusal."""
         if not events:
             return []
         lines = self._lines(events)
@@ -164,7 +185,7 @@ class EventWriter:
                 raise
             self._closed.update(events[r.position].index for r in error.waiting)
             refusals = error.refused + error.waiting
-        return [(events[r.position], str(r)) for r in refusals]
+        return [(events[r.position], r) for r in refusals]
 
     def _warn_of_reserved(self, actions: Iterable[dict[str, Any]]) -> None:
         """Log once per run that the site sets fields which enrichment replaces."""

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from invenio_stats_dashboard.aggregations import runner as run_of_aggregation
+from invenio_stats_dashboard.aggregations.record_access import AccessRules
 from invenio_stats_dashboard.aggregations.usage import month_sums
 from invenio_stats_dashboard.services import aggregation as service
 from invenio_stats_dashboard.services.aggregation import options_of
@@ -64,6 +65,9 @@ FEW = max(1, EXAMPLES // 3)
 TOP = 2
 """Number of values of a ``top`` breakdown, so few that values are left out."""
 
+MOST = (2, 1)
+"""Values of a breakdown in a usage delta, so few that values are added up."""
+
 RECORDS = tuple(f for f in reference.FAMILIES if f.startswith("records"))
 USAGE = tuple(f for f in reference.FAMILIES if f.startswith("usage"))
 
@@ -76,6 +80,11 @@ class RunFailedError(Exception):
 def aggregate(app, monkeypatch):
     """Return a function that makes a run as a part of the history requests it."""
     monkeypatch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
+    of_events, of_records = MOST
+    monkeypatch.setitem(app.config, "STATS_DASHBOARD_MAX_VALUES_PER_DAY", of_events)
+    monkeypatch.setitem(
+        app.config, "STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY", of_records
+    )
     monkeypatch.setattr(run_of_aggregation, "_WORTH_SHARING", 1)
 
     extension = app.extensions["invenio-stats-dashboard"]
@@ -103,7 +112,12 @@ def aggregate(app, monkeypatch):
                 call=help_ if cut.kind == SHARED else None,
             )
 
+    def access_rules(_):
+        return AccessRules(run.restricted)
+
+    monkeypatch.setattr(service, "access_rules", access_rules)
     run.helped = 0
+    run.restricted = frozenset()
     return run
 
 
@@ -133,7 +147,9 @@ def check(app, client, names):
     def check(stored, families):
         today = datetime.now(UTC).date().isoformat()
         registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
-        assert_equal_to_reference(client, names, stored, registry, today, TOP, families)
+        assert_equal_to_reference(
+            client, names, stored, registry, today, TOP, families, MOST
+        )
         if families[-1] == USAGE[-1]:
             assert_sums_of_months(client, names, registry, month_sums.LEAST)
 
@@ -149,6 +165,7 @@ def follow(client, names, aggregate, check):
         instance = StoredInstance(client, names)
         for _, stored, cut in history.moments():
             instance.put(stored)
+            aggregate.restricted = stored.restricted
             if cut.kind == DRY:
                 before = aggregates_in(client, names, families)
             if cut.kind != NONE:
@@ -225,7 +242,7 @@ def test_other_breakdowns(app, client, names, aggregate, check, history):
         "referrers": {"event": "referrer"},
     }
     extension = app.extensions["invenio-stats-dashboard"]
-    stored = _stored(client, names, history)
+    stored = _stored(client, names, aggregate, history)
     for registry in (ours, others, ours):
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(app.config, "COMMUNITY_STATS_SUBCOUNTS", registry)
@@ -238,7 +255,7 @@ def test_other_breakdowns(app, client, names, aggregate, check, history):
 def test_a_rebuild_repairs_manual_changes_of_documents(
     client, names, aggregate, check, history
 ):
-    stored = _stored(client, names, history)
+    stored = _stored(client, names, aggregate, history)
     aggregate(Cut(WHOLE), reference.FAMILIES)
     found = aggregates_in(client, names)
     for place, family in enumerate(reference.FAMILIES):
@@ -261,12 +278,63 @@ def test_a_rebuild_repairs_manual_changes_of_documents(
     check(stored, reference.FAMILIES)
 
 
-def _stored(client, names, history):
+def _stored(client, names, aggregate, history):
     """Store the documents at the end of a history, and return them."""
     remove_statistics(client, names)
     stored = history.end()
     StoredInstance(client, names).put(stored)
+    aggregate.restricted = stored.restricted
     return stored
+
+
+@histories_of(of_all, examples=FEW)
+def test_public_documents_are_the_same_whatever_hidden_records_contain(
+    client, names, aggregate, history
+):
+    """If no value can change a document, no document can reveal a value.
+
+    This includes comparing documents of any days and communities with each other.
+    """
+    stored = _stored(client, names, aggregate, history)
+    hidden = {
+        recid
+        for recid, facts in stored.facts.items()
+        if facts["access"] in ("hidden", "closed")
+    }
+
+    def public():
+        aggregate(Cut(WHOLE, rebuild=True), reference.FAMILIES)
+        found = aggregates_in(client, names)
+        return {
+            (family, *place): document
+            for family, documents in found.items()
+            for place, document in documents.items()
+            if place[0] not in stored.restricted
+        }
+
+    before = public()
+    other = replace(
+        stored,
+        facts=_described_otherwise(stored.facts, hidden),
+        views=_described_otherwise(stored.views, hidden),
+        downloads=_described_otherwise(stored.downloads, hidden),
+    )
+    StoredInstance(client, names).put(other)
+    assert public() == before
+
+
+def _described_otherwise(documents, recids):
+    """Return documents in which some records have other metadata."""
+    found = {}
+    for id, source in documents.items():
+        if source["recid"] in recids and "subcounts" in source:
+            values = {
+                key: ["something else", *values]
+                for key, values in source["subcounts"].items()
+            }
+            source = {**source, "subcounts": values}
+        found[id] = source
+    return found
 
 
 def test_helper_does_steps(follow, aggregate):

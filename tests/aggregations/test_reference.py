@@ -100,7 +100,15 @@ def timeline(recid, community, *dates):
     ]
 
 
-def counted(facts=(), events=(), views=(), downloads=(), top=20, today=TODAY):
+def counted(
+    facts=(),
+    events=(),
+    views=(),
+    downloads=(),
+    top=20,
+    today=TODAY,
+    most=reference.MOST,
+):
     """Return the aggregates of documents."""
     stored = {
         "facts": facts,
@@ -108,7 +116,7 @@ def counted(facts=(), events=(), views=(), downloads=(), top=20, today=TODAY):
         "views": views,
         "downloads": downloads,
     }
-    return aggregates(stored, REGISTRY, today, top)
+    return aggregates(stored, REGISTRY, today, top, most)
 
 
 def days(found, family, community=RED):
@@ -440,6 +448,19 @@ def test_top_by_views_and_by_downloads():
         ("https://Example.ORG:8443/a?b", "example.org"),
         ("https://user:pass@example.org", "example.org"),
         ("android-app://com.example.app/", "com.example.app"),
+        ("https://example.org./", "example.org"),
+        ("https://bücher.example/", "xn--bcher-kva.example"),
+        ("https://XN--BCHER-KVA.example/", "xn--bcher-kva.example"),
+        (f"https://{'a.' * 126}b/", f"{'a.' * 126}b"),
+        (f"https://{'a.' * 126}bc/", None),
+        (f"https://{'a' * 64}.example/", None),
+        ("https://xn--a.example/", None),
+        ("https://a_b.example/", None),
+        ("https://-a.example/", None),
+        ("https://a..example/", None),
+        ("http://192.0.2.7/", None),
+        ("http://0x7f.1/", None),
+        ("http://[2001:db8::7]/", None),
         ("example.org/a", None),
         ("https://[broken/", None),
         ("", None),
@@ -448,6 +469,64 @@ def test_top_by_views_and_by_downloads():
 )
 def test_host(url, host):
     assert reference.host(url) == host
+
+
+def test_ids_that_the_package_assigns_are_unknown():
+    values = {"types": ["_other", "text"], "subjects": ["_hidden", "unknown"]}
+    found = counted(
+        [fact("a", subcounts=values)],
+        [timeline("a", RED, "2024-02-29")],
+        [view("2024-02-29T00:00:00", subcounts=values, country="_other")],
+    )
+    for family in ("records-delta-added", "usage-delta"):
+        subcounts = found[family][RED, "2024-02-29"]["subcounts"]
+        assert {cell["id"] for cell in subcounts["types"]} == {"text", "unknown"}
+        assert [cell["id"] for cell in subcounts["subjects"]] == ["unknown"]
+    (cell,) = found["usage-delta"][RED, "2024-02-29"]["subcounts"]["countries"]
+    assert cell["id"] == "unknown"
+
+
+def test_the_smallest_values_of_a_day_are_added_up():
+    views = [
+        *(view(f"2024-02-29T00:0{n}:00", country="CA") for n in range(3)),
+        *(view("2024-02-29T00:00:00", country=None, visitor=who) for who in "abcd"),
+        view("2024-02-29T00:10:00", country="DE", visitor="bob"),
+        view("2024-02-29T00:11:00", country="DE", visitor="eve"),
+        view("2024-02-29T00:12:00", country="FR", visitor="eve"),
+        view("2024-02-29T00:13:00", country="US", visitor="bob"),
+        view("2024-03-01T00:00:00", country="US", visitor="eve"),
+    ]
+    downloads = [download("2024-02-29T10:00:00", country="FR", size=7)]
+    found = counted(views=views, downloads=downloads, most=(2, 1))
+    delta = found["usage-delta"][RED, "2024-02-29"]
+    # FR has as many events as DE, with its download
+    assert delta["subcounts"]["countries"] == [
+        {"id": "unknown", "view": uses(4, 4, 1, 1)},
+        {"id": "CA", "view": uses(3, 1, 1, 1)},
+        {"id": "DE", "view": uses(2, 2, 1, 1)},
+        {
+            "id": "_other",
+            "view": uses(2, 2, 1, 1),
+            "download": uses(1, 1, 1, 1, 1, 7),
+        },
+    ]
+    snapshot = found["usage-snapshot"][RED, "2024-03-01"]["subcounts"]["countries"]
+    assert [cell["id"] for cell in snapshot] == ["unknown", "CA", "DE", "US", "_other"]
+    assert snapshot[-2]["view"] == {"total_events": 1, "unique_visitors": 1}
+
+
+def test_a_visitor_of_two_small_values_is_one_visitor_of_the_others():
+    values = {"types": ["a", "b", "c"], "subjects": ["a", "b", "c"]}
+    one = view("2024-02-29T00:00:00", subcounts=values)
+    found = counted(views=[one], most=(1, 1), top=3)
+    delta = found["usage-delta"][RED, "2024-02-29"]["subcounts"]
+    assert delta["types"] == [
+        {"id": "a", "view": uses(1, 1, 1, 1)},
+        {"id": "_other", "view": uses(2, 1, 1, 1)},
+    ]
+    snapshot = found["usage-snapshot"][RED, "2024-02-29"]["subcounts"]
+    assert [cell["id"] for cell in snapshot["types"]] == ["a", "_other"]
+    assert [cell["id"] for cell in snapshot["subjects"]["by_view"]] == ["a"]
 
 
 # -- on histories ----------------------------------------------------------------

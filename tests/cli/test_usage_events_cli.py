@@ -503,6 +503,8 @@ BAD_CONFIG = [
     ("STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT", 0),
     ("STATS_DASHBOARD_REINDEXING_SWITCH_TIMEOUT", "long"),
     ("STATS_DASHBOARD_REINDEXING_LOCK_TTL", 0),
+    ("STATS_DASHBOARD_MAX_VALUES_PER_DAY", 0),
+    ("STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY", None),
 ]
 
 
@@ -525,6 +527,8 @@ BAD_SUBCOUNTS = [
     ({"x": {"field": "access.status", "sow": "top"}}, "unknown option 'sow'"),
     ({"x": {"field": "access.status", "show": "some"}}, "'show' 'some'"),
     ({"x": {"event": "referrer", "extract": "path"}}, "'extract' 'path'"),
+    ({"x": {"event": "referrer", "extract": "value"}}, "it must be 'host'"),
+    ({"x": {"event": "referrer", "show": "all"}}, "it must be 'top'"),
     ({"X y": {"field": "access.status"}}, "is not a valid key"),
     ({"x": {"field": "metadata.subjects", "text": 5}}, "'text' that is not a string"),
     ({"x": "access.status"}, "must be a dict of options"),

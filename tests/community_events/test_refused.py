@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from invenio_db import db
 
 from invenio_stats_dashboard import tasks
+from invenio_stats_dashboard.community_events.facts import registry_mark
 from invenio_stats_dashboard.community_events.reconciliation import Reconciliation
 from tests.helpers import content
 from tests.helpers.statistics import community_events
@@ -67,7 +68,8 @@ class Refusing:
 
     def is_due(self):
         """Return whether all records should be compared again."""
-        return Reconciliation(self._client, self._names).is_due(7)
+        registry = registry_mark(self.service.subcounts)
+        return Reconciliation(self._client, self._names, registry).is_due(7)
 
 
 @pytest.fixture()

@@ -46,6 +46,10 @@ METADATA = {
 """The minimal metadata of a record."""
 
 
+RESTRICTED = {"record": "restricted", "files": "restricted"}
+"""The ``access`` object of a record that only people with access find."""
+
+
 def make_user():
     """Create a user, and return the identity of the logged-in user."""
     from invenio_accounts.proxies import current_datastore
@@ -60,6 +64,20 @@ def make_user():
     identity = Identity(user.id)
     identity.provides |= {any_user, authenticated_user, UserNeed(user.id)}
     return identity
+
+
+def make_member(community_id, role="reader"):
+    """Create a user who is a member of a community, and return the identity."""
+    user = make_user()
+    add_member(community_id, user.id, role)
+    return user
+
+
+def add_member(community_id, user_id, role):
+    """Add a user to a community."""
+    members = [{"type": "user", "id": str(user_id)}]
+    data = {"members": members, "role": role}
+    current_communities.service.members.add(system_identity, community_id, data)
 
 
 def make_community(

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from invenio_access.models import ActionUsers
-from invenio_access.permissions import superuser_access, system_identity
-from invenio_communities.proxies import current_communities
+from invenio_access.permissions import superuser_access
 from invenio_db import db
 
 from invenio_stats_dashboard.services import (
@@ -89,15 +88,15 @@ def make_site(app, client, names):
             "global": content.make_community(users["owner"], slug="global"),
         }
         for community in communities.values():
-            _add_member(community, users["owner"].id, "owner")
-            _add_member(community, users["member"].id, "reader")
+            content.add_member(community, users["owner"].id, "owner")
+            content.add_member(community, users["member"].id, "reader")
         slugs = {name: content.slug_of(id_) for name, id_ in communities.items()}
         public = [id_ for name, id_ in communities.items() if name != "closed"]
         content.make_record(communities=public)
         content.make_record(communities=[communities["open"]], files={"a.csv": b"1,2"})
         content.make_record(
             communities=[communities["closed"]],
-            access={"record": "restricted", "files": "restricted"},
+            access=content.RESTRICTED,
         )
         _write_events(Events(app, client, names), communities)
         content.delete_community(communities["gone"])
@@ -109,7 +108,7 @@ def make_site(app, client, names):
         communities=communities,
         slugs=slugs,
         users={name: identity.id for name, identity in users.items()},
-        wanted=_wanted(app, client, names),
+        wanted=_wanted(app, client, names, {communities["closed"]}),
     )
 
 
@@ -146,14 +145,6 @@ def remove_superusers():
     db.session.commit()
 
 
-def _add_member(community_id, user_id, role):
-    current_communities.service.members.add(
-        system_identity,
-        community_id,
-        {"members": [{"type": "user", "id": str(user_id)}], "role": role},
-    )
-
-
 def _write_events(events, communities):
     ids = list(communities.values())
     for number, community in enumerate((ids, ids[:1], ids[1:2])):
@@ -173,18 +164,19 @@ def _write_events(events, communities):
             )
 
 
-def _wanted(app, client, names):
+def _wanted(app, client, names, restricted):
     stored = {
         "views": names.events_alias("view"),
         "downloads": names.events_alias("download"),
         "facts": names.record_facts,
         "community_events": names.community_events,
     }
+    sources = {
+        part: [source for source, *_ in documents(client, index).values()]
+        for part, index in stored.items()
+    }
     return reference.aggregates(
-        {
-            part: [source for source, *_ in documents(client, index).values()]
-            for part, index in stored.items()
-        },
+        {**sources, "restricted": restricted},
         app.config["COMMUNITY_STATS_SUBCOUNTS"],
         TODAY.isoformat(),
         app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],

@@ -54,6 +54,10 @@ REFERRERS = (
     "http://search.example.com",
     "no url",
     "https://[broken/",
+    "https://b\u00fccher.example/",
+    "https://XN--BCHER-KVA.example./x",
+    "http://192.0.2.7/",
+    "https://_other/",
 )
 
 
@@ -138,6 +142,8 @@ class Edit:
             old = world.records[recid].facts["subcounts"]
             world.edit(recid, files=value, subcounts=old)
         else:
+            if name == "access" and value != "public":
+                world.ever_hidden.add(recid)
             world.edit(recid, **{name: value})
 
 
@@ -216,6 +222,17 @@ class DeleteCommunity:
 
 
 @dataclass(frozen=True)
+class Restrict:
+    """Restricts a community, or makes a restricted one public."""
+
+    community: str
+
+    def do(self, world):
+        """Apply the step to a world."""
+        world.restricted ^= {self.community}
+
+
+@dataclass(frozen=True)
 class LoseFacts:
     """Deletes the facts of a record, or restores them."""
 
@@ -224,7 +241,8 @@ class LoseFacts:
     def do(self, world):
         """Apply the step to a world."""
         recid = _pick(world.records, self.record)
-        if recid is not None:
+        # without facts, a record that was hidden stays hidden, which depends on the past
+        if recid is not None and recid not in world.ever_hidden:
             world.lost_facts ^= {recid}
 
 
@@ -353,7 +371,7 @@ subcounts = st.fixed_dictionaries(
         "resource_types": st.sampled_from((("dataset",), ("software",))),
         "access_statuses": st.sampled_from((("open",), ("embargoed",))),
         "subjects": st.lists(
-            st.sampled_from(("history", "Ökologie: Wald", "x", "unknown")),
+            st.sampled_from(("history", "Ökologie: Wald", "x", "unknown", "_other")),
             max_size=3,
             unique=True,
         ).map(tuple),
@@ -382,11 +400,14 @@ publications = st.builds(
     subcounts=subcounts,
     communities=st.frozensets(communities, max_size=2),
 )
+accesses = st.sampled_from(("public", "hidden", "hidden", "closed"))
 changes = st.one_of(
     st.tuples(st.just("owner"), owners),
     st.tuples(st.just("subcounts"), subcounts),
     st.tuples(st.just("files"), files),
     st.tuples(st.just("published"), dates),
+    st.tuples(st.just("access"), accesses),
+    st.tuples(st.just("access"), accesses),
 )
 uses = st.builds(
     Use,
@@ -418,6 +439,7 @@ of_records = (
     st.builds(Delete, numbers, moments),
     st.builds(DeleteCommunity, communities, moments),
     st.builds(LoseFacts, numbers),
+    st.builds(Restrict, communities),
     st.builds(Recreate, st.sampled_from(("facts", "community_events"))),
 )
 of_usage = (

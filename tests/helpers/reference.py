@@ -28,6 +28,9 @@ compare the package with it. The definitions:
   none; parents and files of a value are those of the present records with it.
 * uploaders of a delta: distinct owners of the records added on that day; of a snapshot:
   distinct owners of the present records; a record without an owner adds none.
+* hidden record: one whose ``facts.access`` is ``hidden`` or ``closed``. In each
+  record breakdown it counts for the value ``_hidden`` alone, with its usage, except in
+  the restricted ones of ``facts.communities``, unless it is ``closed``.
 * record delta: the difference between the ends of D-1 and D; a document iff one exists.
 * record snapshot: the state at the end of D; a document on the days of a delta.
 * a ``top`` breakdown of a record snapshot: the values with most records, ties by id.
@@ -42,6 +45,15 @@ compare the package with it. The definitions:
 * values of usage: from the event's own ``subcounts`` for record breakdowns, from its
   fields for event breakdowns; ``unknown`` without a value; an event type without events
   is left out.
+* ids that the package assigns: a value ``_other`` or ``_hidden`` of a record or an event
+  is ``unknown``.
+* host of a referrer: its name in the DNS, letters in Punycode, at most 253 characters;
+  anything else, such as an address, is ``unknown``.
+* values of a breakdown in a usage delta: besides ``unknown`` and ``_hidden``, the
+  ``most`` values with most events (views and downloads together), ties by id; the
+  events of the others count for ``_other``: once for each of these values, its
+  visitors, records, parents and files once. ``_other`` is the last value, and never one
+  of the largest of a snapshot.
 * usage delta: a document iff an event counts; usage snapshot: on the days of a delta.
 * running totals: events and bytes are sums, unique_visitors is the sum of daily
   uniques, records, parents and files are distinct over all time in ``totals`` and left
@@ -56,10 +68,13 @@ from collections import defaultdict
 from datetime import date, timedelta
 from urllib.parse import urlsplit
 
+import idna
+
 from .first_days import first_day
 
 GLOBAL = "global"
 UNKNOWN = "unknown"
+OTHER, HIDDEN = "_other", "_hidden"
 BASES = ("created", "published", "added")
 CLASSES = ("metadata_only", "with_files")
 FAMILIES = (
@@ -70,24 +85,30 @@ FAMILIES = (
 )
 """The families, as the last part of their aliases."""
 
+MOST = (1000, 10_000)
+"""Values of a breakdown in a usage delta: by a field of events, and of records."""
+
 _BEFORE_ALL_DAYS = "0000-00-00"
 
 
-def aggregates(stored, registry, today, top=20):
+def aggregates(stored, registry, today, top=20, most=MOST):
     """Return all documents that must exist.
 
     Args:
         stored: dict with the stored documents' sources in any order: ``views``,
-            ``downloads``, ``facts`` and ``community_events``, each an iterable.
+            ``downloads``, ``facts`` and ``community_events``, each an iterable, and
+            the ``restricted`` communities, if any.
         registry: the breakdowns as configured: key -> dict of options.
         today: the current UTC day, ``YYYY-MM-DD``.
         top: number of values in a ``top`` breakdown.
+        most: number of values in a breakdown of a usage delta; see :data:`MOST`.
 
     Returns:
         dict: family -> (community, day) -> document.
     """
     found = {family: {} for family in FAMILIES}
     facts = {fact["recid"]: fact for fact in stored["facts"]}
+    restricted = stored.get("restricted", frozenset())
     # key -> maximum number of values in a snapshot
     limits = {
         key: top if options.get("show") == "top" else None
@@ -96,11 +117,14 @@ def aggregates(stored, registry, today, top=20):
     }
     stays = stays_of(stored["community_events"])
     for basis in BASES:
-        deltas, snapshots = record_documents(stays, facts, limits, basis, today)
+        deltas, snapshots = record_documents(
+            stays, facts, limits, basis, today, restricted
+        )
         found[f"records-delta-{basis}"] = deltas
         found[f"records-snapshot-{basis}"] = snapshots
     found["usage-delta"], found["usage-snapshot"] = usage_documents(
-        stored["views"], stored["downloads"], registry, top
+        *(stored["views"], stored["downloads"], registry, top, most),
+        *(facts, restricted),
     )
     return found
 
@@ -147,10 +171,24 @@ def present_days(stays, fact, basis):
     return days
 
 
-def record_documents(stays, facts, limits, basis, today):
+def _seen_in(community, thing, fact, restricted):
+    """Return a record's facts, or an event of the record, as a community counts it."""
+    if not fact or fact.get("access") not in ("hidden", "closed"):
+        return thing
+    own = restricted & set(fact["communities"])
+    if fact["access"] == "hidden" and community in own:
+        return thing
+    return {**thing, "folds": True}
+
+
+def record_documents(stays, all_facts, limits, basis, today, restricted):
     """Return deltas and snapshots of records on one basis."""
     deltas, snapshots = {}, {}
     for community in {community for _, community in stays}:
+        facts = {
+            recid: _seen_in(community, fact, fact, restricted)
+            for recid, fact in all_facts.items()
+        }
         present = {
             recid: present_days(found, facts[recid], basis)
             for (recid, where), found in stays.items()
@@ -282,7 +320,15 @@ def _record_cells(keys, before, after, numbers, size):
 
 def _values(fact, key):
     """Return the distinct values of facts, or of an event, in a record breakdown."""
-    return set((fact.get("subcounts") or {}).get(key) or []) or {UNKNOWN}
+    if fact.get("folds"):
+        return {HIDDEN}
+    values = set((fact.get("subcounts") or {}).get(key) or [])
+    return {_outside(value) for value in values} or {UNKNOWN}
+
+
+def _outside(value):
+    """Return the id of a value that comes from outside."""
+    return UNKNOWN if value in (None, "", OTHER, HIDDEN) else value
 
 
 def _all_values(records, key):
@@ -317,7 +363,9 @@ def counts(part, event):
     return event.get(flag) is False
 
 
-def usage_documents(views, downloads, registry, top):
+def usage_documents(
+    views, downloads, registry, top, most=MOST, facts=None, restricted=frozenset()
+):
     """Return deltas and snapshots of usage."""
     by_day = defaultdict(lambda: defaultdict(list))
     for part, events in (("view", views), ("download", downloads)):
@@ -326,13 +374,15 @@ def usage_documents(views, downloads, registry, top):
                 continue
             day = event["timestamp"][:10]
             for community in {GLOBAL, *(event.get("community_ids") or [])}:
-                by_day[community][day].append((part, event))
+                fact = (facts or {}).get(event["recid"])
+                seen = _seen_in(community, event, fact, restricted)
+                by_day[community][day].append((part, seen))
     deltas, snapshots = {}, {}
     for community, days in by_day.items():
         so_far, running = [], []
         for day in sorted(days):
             so_far += days[day]
-            delta = _usage_delta(community, day, days[day], registry)
+            delta = _usage_delta(community, day, days[day], registry, most)
             running.append(delta)
             deltas[community, day] = delta
             snapshots[community, day] = {
@@ -344,14 +394,18 @@ def usage_documents(views, downloads, registry, top):
     return deltas, snapshots
 
 
-def _usage_delta(community, day, events, registry):
+def _usage_delta(community, day, events, registry, most):
     subcounts = {}
     for key, options in registry.items():
         if options is None:
             continue
+        of_values = defaultdict(list)
+        for part, event in events:
+            for value in cell_ids(event, key, options):
+                of_values[value].append((part, event))
+        limit = most[0] if "event" in options else most[1]
         cells = []
-        for value in {v for _, event in events for v in cell_ids(event, key, options)}:
-            inside = [e for e in events if value in cell_ids(e[1], key, options)]
+        for value, inside in _named(of_values, limit).items():
             metrics = _metrics(inside)
             cells.append({"id": value, **{p: metrics[p] for p, _ in inside}})
         subcounts[key] = _most_used(cells)
@@ -361,6 +415,18 @@ def _usage_delta(community, day, events, registry):
         "totals": _metrics(events),
         "subcounts": subcounts,
     }
+
+
+def _named(of_values, limit):
+    """Return value -> its events, with ``_other`` for all but the largest values."""
+    outside = sorted(
+        of_values.keys() - {UNKNOWN, HIDDEN},
+        key=lambda value: (-len(of_values[value]), value),
+    )
+    named = [v for v in (UNKNOWN, HIDDEN, *outside[:limit]) if v in of_values]
+    named = {value: of_values[value] for value in named}
+    rest = [pair for value in outside[limit:] for pair in of_values[value]]
+    return {**named, OTHER: rest} if rest else named
 
 
 def _metrics(events):
@@ -410,12 +476,12 @@ def _running_cells(deltas, registry, top):
             for cell in delta["subcounts"][key]:
                 _add(totals[cell["id"]], cell)
         cells = [{"id": value, **parts} for value, parts in totals.items()]
-        if options.get("show", "all") == "all":
+        if show(options) == "all":
             subcounts[key] = _most_used(cells)
         else:
             subcounts[key] = {
                 f"by_{part}": _sorted(
-                    [cell for cell in cells if part in cell],
+                    [c for c in cells if part in c and c["id"] != OTHER],
                     lambda cell, part=part: cell[part]["total_events"],
                 )[:top]
                 for part in ("view", "download")
@@ -436,7 +502,15 @@ def _most_used(cells):
     def used(cell):
         return [-cell.get(p, {}).get("total_events", 0) for p in ("view", "download")]
 
-    return sorted(cells, key=lambda cell: (*used(cell), cell["id"]))
+    return sorted(
+        cells, key=lambda cell: (cell["id"] == OTHER, *used(cell), cell["id"])
+    )
+
+
+def show(options):
+    """Return whether snapshots contain ``all`` values of a breakdown or the ``top``."""
+    default = "top" if options.get("event") == "referrer" else "all"
+    return options.get("show", default)
 
 
 def cell_ids(event, key, options):
@@ -445,18 +519,45 @@ def cell_ids(event, key, options):
         return _values(event, key)
     value = event.get(options["event"])
     extract = options.get("extract", "value")
-    if extract == "host":
+    if extract == "host" or options["event"] == "referrer":
         return {host(value) or UNKNOWN}
     if extract == "agent":
         return {UNKNOWN if value is None else "machine" if value else "human"}
     if isinstance(value, bool):
         value = str(value).lower()
-    return {value or UNKNOWN}
+    return {_outside(value)}
 
 
 def host(url):
-    """Return the host of a URL in lower case, without its port; None if it has none."""
+    """Return the name in the DNS of the host of a URL; None if it has none."""
     try:
-        return urlsplit(url or "").hostname
+        found = urlsplit(url or "").hostname or ""
+        found = found if found.isascii() else idna.encode(found, uts46=True).decode()
     except ValueError:
         return None
+    labels = found.split(".")
+    if labels[-1] == "":
+        labels.pop()
+    name = ".".join(labels)
+    if not 1 <= len(name) <= 253 or not all(map(_is_label, labels)):
+        return None
+    last = labels[-1]
+    is_address = last.isdigit() or (
+        last.startswith("0x") and set(last[2:]) <= set("0123456789abcdef")
+    )
+    return None if is_address else name
+
+
+def _is_label(text):
+    """Return whether a text is one label of a name in the DNS."""
+    allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
+    if not 1 <= len(text) <= 63 or set(text) - set(allowed):
+        return False
+    if text[0] == "-" or text[-1] == "-":
+        return False
+    if text.startswith("xn--"):
+        try:
+            return idna.encode(idna.decode(text)).decode() == text
+        except ValueError:
+            return False
+    return True

@@ -43,6 +43,7 @@ class Stored:
         downloads: the same for file downloads.
         facts: the same for record facts; the ``_id`` is the recid.
         community_events: the same for community events.
+        restricted: the restricted communities.
         recreated: names of attributes that were deleted and put back since the last
             step; their indices have another identity.
     """
@@ -51,13 +52,17 @@ class Stored:
     downloads: dict = field(default_factory=dict)
     facts: dict = field(default_factory=dict)
     community_events: dict = field(default_factory=dict)
+    restricted: frozenset = frozenset()
     recreated: frozenset = frozenset()
 
     def sources(self):
         """Return the sources in the format of the reference."""
         return {
-            name: list(getattr(self, name).values())
-            for name in ("views", "downloads", "facts", "community_events")
+            **{
+                name: list(getattr(self, name).values())
+                for name in ("views", "downloads", "facts", "community_events")
+            },
+            "restricted": self.restricted,
         }
 
 
@@ -88,6 +93,8 @@ class World:
         self.timelines = {}  # (recid, community) -> events by place
         self.usage = {"view": {}, "download": {}}
         self.lost_facts = set()
+        self.ever_hidden = set()  # recids
+        self.restricted = set()  # communities
         self.recreated = set()
 
     def stored(self):
@@ -97,7 +104,7 @@ class World:
             views=dict(self.usage["view"]),
             downloads=dict(self.usage["download"]),
             facts={
-                recid: dict(record.facts)
+                recid: {**record.facts, "communities": self._communities_of(record)}
                 for recid, record in self.records.items()
                 if recid not in self.lost_facts
             },
@@ -106,8 +113,14 @@ class World:
                 for events in self.timelines.values()
                 for e in events
             },
+            restricted=frozenset(self.restricted),
             recreated=recreated,
         )
+
+    def _communities_of(self, record):
+        if record.facts["access"] != "hidden":
+            return []
+        return sorted(self.members[record.parent] - self.deleted_communities)
 
     # -- records -------------------------------------------------------------
 
@@ -142,6 +155,7 @@ class World:
                 "owner": owner,
                 "is_deleted": False,
                 "deleted_date": None,
+                "access": "public",
                 "revision": 1,
                 "registry": "0123456789abcdef",
                 "timestamp": _WRITTEN,

@@ -133,7 +133,14 @@ def _read(client, names, family):
 
 
 def assert_equal_to_reference(
-    client, names, stored, registry, today, top=20, families=reference.FAMILIES
+    client,
+    names,
+    stored,
+    registry,
+    today,
+    top=20,
+    families=reference.FAMILIES,
+    most=reference.MOST,
 ):
     """Check that the stored aggregates are those of the reference.
 
@@ -145,11 +152,12 @@ def assert_equal_to_reference(
         today: the current UTC day, ``YYYY-MM-DD``.
         top: number of values in a ``top`` breakdown.
         families: the families to compare.
+        most: number of values in a breakdown of a usage delta.
 
     Raises:
         AssertionError: shows the first differences.
     """
-    wanted = reference.aggregates(stored.sources(), registry, today, top)
+    wanted = reference.aggregates(stored.sources(), registry, today, top, most)
     wanted = {family: wanted[family] for family in families}
     assert_same(aggregates_in(client, names, families), wanted)
 
@@ -167,7 +175,7 @@ def assert_sums_of_months(client, names, registry, least):
         AssertionError: shows the first differences.
     """
     keys = [
-        k for k, options in registry.items() if (options or {}).get("show") == "top"
+        k for k, options in registry.items() if reference.show(options or {}) == "top"
     ]
     by_month = {}
     for (community, day), delta in _read(client, names, "usage-delta").items():

@@ -368,6 +368,8 @@ def _facts(record, id, registry, rng):
         owner="1",
         is_deleted=False,
         deleted_date=None,
+        access="public",
+        communities=[],
         revision=1,
         registry=registry,
     )

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from invenio_stats_dashboard.aggregations.usage.value_limits import (
+    OF_EVENTS,
+    OF_RECORDS,
+)
+
 from ..conftest import remove_statistics
 from ..helpers import reference
 from ..helpers.histories import FILES, REFERRERS
@@ -17,6 +22,9 @@ from ..helpers.stored import StoredInstance
 
 TOP = 2
 """Cells of a ``top`` breakdown in snapshots, few enough to be too few."""
+
+MOST = (3, 3)
+"""Values that a usage delta names, few enough that some are added up."""
 
 FIRST, LAST = date(2023, 11, 20), date(2024, 4, 10)
 """Days on which something happens: an end of a year, a leap day."""
@@ -50,6 +58,8 @@ def instance(app, client, names, prepared):
 
     with pytest.MonkeyPatch.context() as patch, app.app_context():
         patch.setitem(app.config, "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT", TOP)
+        for name, most in zip((OF_EVENTS, OF_RECORDS), MOST, strict=True):
+            patch.setitem(app.config, name, most)
         yield prepared.get(__name__, make)
 
 
@@ -58,7 +68,7 @@ def documents(app, instance):
     """Return all documents that the reference counts, with all cells."""
     registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
     today = datetime.now(UTC).date().isoformat()
-    return reference.aggregates(instance.sources(), registry, today, top=10**6)
+    return reference.aggregates(instance.sources(), registry, today, 10**6, MOST)
 
 
 @pytest.fixture()

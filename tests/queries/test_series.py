@@ -15,9 +15,9 @@ from invenio_stats_dashboard.queries.query import (
     COMPARED,
     CURRENT,
     INTERVALS,
-    OTHER,
     SeriesQuery,
 )
+from invenio_stats_dashboard.reserved_ids import OTHER
 
 from ..helpers import series as expected
 from ..helpers.simulation import COMMUNITIES
@@ -119,16 +119,23 @@ def check_cells(period, wanted, query, chosen):
             (i, m) for i in ids for m in metrics
         ]
         cells = [i for i in ids if i != OTHER]
+        assert ids in (cells, [*cells, OTHER])
         if chosen is None:
             expect = ranked(by_bucket, metrics, query)
             if query.only and query.only[0] == key:
                 expect = [i for i in expect if i == query.only[1]]
+            unnamed = OTHER in expect
+            expect = [i for i in expect if i != OTHER]
             assert period.cells[key] == len(expect)
             assert cells == expect[: query.top]
+            rest = unnamed or len(cells) < len(expect)
+            has_rest = unnamed if query.top is None else query.other and rest
+            assert (OTHER in ids) is bool(has_rest and metrics)
         else:
             assert cells == chosen[key]
         for found in series:
             if found.id == OTHER:
+                check_rest(found, by_bucket, cells, query)
                 continue
             values = tuple(b[found.metric].get(found.id, 0) for b in by_bucket)
             if all(v is None for b in by_bucket for v in b[found.metric].values()):
@@ -136,6 +143,21 @@ def check_cells(period, wanted, query, chosen):
             assert found.values == values, (found.metric, key, found.id)
         shown[key] = cells
     return shown
+
+
+def check_rest(found, by_bucket, cells, query):
+    """Check the sum of the cells that are not shown, in which there is anything."""
+    if query.only or is_distinct(found.metric):
+        return
+    for value, bucket in zip(found.values, by_bucket, strict=True):
+        numbers = bucket[found.metric]
+        assert value == sum(n for id, n in numbers.items() if id not in cells)
+
+
+def is_distinct(metric):
+    """Return whether the numbers of a metric cannot be added up."""
+    usage = expected.USAGE.get(metric)
+    return usage is not None and usage[1] not in expected.SUMMED
 
 
 def ranked(by_bucket, metrics, query):
@@ -188,6 +210,17 @@ def test_rows_have_the_numbers_of_series(service, instance, query):
                     assert not value or found[key] == value
                     found.pop(key, None)
     assert not found
+
+
+def test_rows_of_all_values_end_with_what_days_do_not_name(service, instance):
+    query = SeriesQuery("global", FIRST, LAST, "day", breakdowns=("countries",))
+    rows = list(service.readers.series.rows(replace(query, top=None)))
+    ids = defaultdict(list)
+    for row in rows:
+        if row.breakdown and row.metric == "views":
+            ids[row.bucket].append(row.id)
+    crowded = [found for found in ids.values() if OTHER in found]
+    assert crowded and all(found.index(OTHER) == len(found) - 1 for found in crowded)
 
 
 @with_queries(30)

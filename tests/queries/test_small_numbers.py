@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invenio_stats_dashboard.queries.query import OTHER, SeriesQuery
+from invenio_stats_dashboard.queries.query import SeriesQuery
 from invenio_stats_dashboard.queries.suppression import SmallNumbers
+from invenio_stats_dashboard.reserved_ids import OTHER
 
 from .conftest import FIRST, LAST
 

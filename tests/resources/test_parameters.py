@@ -58,6 +58,7 @@ def refused(http, site, query, path=""):
         ("from=1900-02-01&to=1900-02-02&compare=year", "compare", "before 1900-01-01"),
         ("filter=countries", "filter", "is not a value of a breakdown; write it as"),
         ("filter=:CA", "filter", "is not a value of a breakdown"),
+        ("filter=countries:_other", "filter", "sum of the values that are not listed"),
         ("filter=moods:CA", "filter", "no breakdown 'moods'"),
         ("filter=countries:CA&breakdown=subjects", "filter", "with other breakdowns"),
         ("filter=countries:CA&breakdown=all", "filter", "with other breakdowns"),

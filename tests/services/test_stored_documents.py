@@ -14,6 +14,8 @@ import pytest
 from opensearchpy.helpers import scan
 
 import invenio_stats_dashboard
+from invenio_stats_dashboard.aggregations.counted_access import CountedAccess
+from invenio_stats_dashboard.aggregations.record_access import RecordAccess
 from invenio_stats_dashboard.aggregations.run_sharing import SharedSteps
 from invenio_stats_dashboard.aggregations.runner import StepResult
 from invenio_stats_dashboard.community_events.backfill_locks import announced
@@ -188,6 +190,8 @@ def leave_unfinished(site):
     client, names, text = site.client, site.names, text_client(site.app)
     DeferredCaptures(client, names).add([MembershipChanges(("a parent",))], NO_INDEX)
     ScanBudget(client, names, 1, time.time).take()
+    hidden = {"a record": frozenset({"a community"})}
+    CountedAccess(client, names).write(RecordAccess(hidden))
     now = datetime.now(UTC).replace(tzinfo=None).isoformat()
     reattribution.note(text, names, {site.records[0].recid: now})
     journal = Journal(client, names, "a queue", "a secret", 10, pytest.fail)

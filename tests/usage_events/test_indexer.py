@@ -21,6 +21,7 @@ from invenio_stats_dashboard.search.bookmark import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.bulk_action import encode
+from invenio_stats_dashboard.usage_events.event_writer import EventWriter
 from invenio_stats_dashboard.usage_events.indexer import PatientEventsIndexer, install
 
 from ..helpers.faults import killed_at
@@ -72,6 +73,45 @@ def test_permanently_refused_events_are_dead_letters_and_the_rest_is_stored(queu
     ((_, letter),) = queue.seen(index=queue.names.dead_letter)
     assert not {"user_agent", "ip_address", "session_id"} & set(letter["source"])
     assert process_events(["record-view"]) == [("record-view", (0, 0))]
+
+
+@pytest.fixture()
+def index_is_missing(queue, alone, monkeypatch):
+    """Return a function that makes the first requests with events miss their index.
+
+    OpenSearch answers the same to a request that it is processing while a cut-over
+    replaces the index by an alias.
+    """
+    settings = {"transient": {"action.auto_create_index": "false"}}
+    left, lines = [], EventWriter._lines
+
+    def lines_without_index(writer, events):
+        found = lines(writer, events)
+        if left:
+            left.pop()
+            queue.client.indices.delete(index=events[0].index)
+        return found
+
+    monkeypatch.setattr(EventWriter, "_lines", lines_without_index)
+    queue.client.cluster.put_settings(body=settings)
+    yield lambda times: left.extend(range(times))
+    settings["transient"]["action.auto_create_index"] = None
+    queue.client.cluster.put_settings(body=settings)
+
+
+def test_events_whose_index_is_missing_for_a_moment_are_stored(queue, index_is_missing):
+    index_is_missing(times=2)
+    publish(30)
+    assert process_events(["record-view"]) == [("record-view", (30, 0))]
+    assert len(queue.seen("view")) == 30
+
+
+def test_events_whose_index_stays_missing_are_dead_letters(queue, index_is_missing):
+    index_is_missing(times=10)
+    publish(5)
+    assert process_events(["record-view"]) == [("record-view", (0, 5))]
+    found = dead_letters.read_dead_letters(queue.client, queue.names)
+    assert found.count == 5 and "index_not_found" in found.reason
 
 
 def test_a_waiting_worker_takes_back_an_interrupted_cutover(queue):

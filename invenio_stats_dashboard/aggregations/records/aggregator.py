@@ -15,8 +15,9 @@ open if more has changed in the meantime.
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 
 from opensearchpy import OpenSearch
 
@@ -27,6 +28,9 @@ from ...subcounts import Subcount, for_records
 from ..aggregate_indices import AggregateIndices
 from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore
+from ..counted_access import CountedAccess
+from ..distinct import distinct
+from ..record_access import AccessRules, RecordAccess
 from ..runner import AggregationOptions, Step, StepResult
 from .change_detection import SCOPE, ChangeScan
 from .community_batches import FamilyCounts, WantedDocuments, units
@@ -35,11 +39,10 @@ from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
 from .contributions import of_part
 from .corrections import FAMILY, RecordCorrections
 from .dirty_communities import CommunityState, DirtyCommunities
-from .distinct import distinct
 from .numbers import Numbers
 from .record_reader import Parents, RecordReader
 
-_REVISION = 2
+_REVISION = 3
 """Increase this when the same events and facts give other documents than before, or if
 contributions are stored in another form."""
 
@@ -53,6 +56,7 @@ _COUNTED_TOGETHER = 2 * PARTS
 """Maximum number of ranges of parents whose documents are made together."""
 
 _FEW = 1000
+_VISIBILITY = "the visibility of the community has changed"
 _DAY = "the day has come on which records start or cease to count"
 
 
@@ -73,6 +77,7 @@ class RecordsAggregator:
         waiting: called with a sentence while OpenSearch accepts no requests.
         keep_corrections: days after which entries of the correction log are deleted.
         indices: finds the indices to write to; None for default settings.
+        access_rules: returns the site's rules for hidden records.
     """
 
     name = SCOPE
@@ -90,7 +95,10 @@ class RecordsAggregator:
         waiting: Callable[[str], None] | None = None,
         keep_corrections: float = 730,
         indices: AggregateIndices | None = None,
+        access_rules: Callable[[], AccessRules] = AccessRules,
     ) -> None:
+        # Once for each run, so that all records are read with the same rules.
+        self._access_rules = cache(partial(_with_known, access_rules, client, names))
         self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._text, self._names = client, text_client, names
         records = for_records(subcounts)
@@ -111,6 +119,7 @@ class RecordsAggregator:
             self._pending,
             self._ready,
             waiting,
+            self._access_rules,
         )
         self._stores = {
             family: AggregateStore(
@@ -184,6 +193,8 @@ class RecordsAggregator:
         elif parents := looked.parents | due:
             why = "; ".join([*looked.reasons, *([_DAY] if due else [])])
             yield self._taking_in(sorted(parents), why)
+        if looked.communities and not looked.everything:
+            self._pending.open(looked.communities, _VISIBILITY)
         # Only now: until the changes are recorded, these positions are the only trace.
         look.save(looked)
         if options.rebuild:
@@ -191,15 +202,23 @@ class RecordsAggregator:
             self._pending.open(chosen, "rebuild")
 
     def _look(self) -> ChangeScan:
-        return ChangeScan(self._client, self._names, self._rules(), self._kept.missing)
+        rules = self._access_rules()
+        return ChangeScan(
+            self._client,
+            self._names,
+            self._rules(rules),
+            self._kept.missing,
+            rules.restricted,
+        )
 
     def _due(self) -> set[str]:
         self._kept.refresh()
         return self._kept.due(self._today.isoformat())
 
-    def _rules(self) -> str:
+    def _rules(self, access: AccessRules) -> str:
         """Return a hash of all that documents depend on besides events and facts."""
-        rules = json.dumps([_REVISION, self._keys, sorted(self._limits.items())])
+        limits = sorted(self._limits.items())
+        rules = json.dumps([_REVISION, self._keys, limits, access.show_hidden])
         return hashlib.sha256(rules.encode()).hexdigest()[:16]
 
     def _taking_in(self, parents: Sequence[str], why: str) -> list[Step]:
@@ -361,6 +380,7 @@ class RecordsAggregator:
             found = look.all_communities()
         else:
             found = look.communities_of(looked.parents | self._due())
+            found |= looked.communities
         states = [CommunityState(c, RECORD_FAMILIES) for c in {*found, *noted}]
         sizes = self._sizes({s.community for s in states if _is_chosen(s, options)})
         return [
@@ -405,6 +425,7 @@ class RecordsAggregator:
                 counts.cells,
                 Numbers(),
                 Numbers(counts.communities),
+                self._access_rules(),
                 waiting=self._waiting,
             )
             parents = Parents.of(first, min(first + PARTS, parts), parts)
@@ -413,6 +434,14 @@ class RecordsAggregator:
                 counts.add(counts.communities[number], own.rows)
                 missing += sum(map(len, own.missing.values()))
         return missing
+
+
+def _with_known(
+    access_rules: Callable[[], AccessRules], client: OpenSearch, names: Names
+) -> AccessRules:
+    """Return the rules with the access with which usage was counted."""
+    known = CountedAccess(client, names).read() or RecordAccess()
+    return replace(access_rules(), known=known.hidden)
 
 
 def _is_chosen(state: CommunityState, options: AggregationOptions) -> bool:

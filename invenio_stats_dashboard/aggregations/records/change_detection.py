@@ -25,8 +25,8 @@ from ...errors import NotReadyError
 from ...search.client import patiently
 from ...search.names import RECORD_FAMILIES, Names
 from ...search.seqno import NOTHING, IndexPositions, positions_of_all
+from ..distinct import distinct
 from ..source_positions import SourcePosition, SourcePositions
-from .distinct import distinct
 
 SCOPE = "records"
 """The scope of the bookmarks of sources."""
@@ -37,7 +37,10 @@ MOST = 100_000
 If more parents have changed, all parents are counted again.
 """
 
-_RULES = "rules"
+_RULES, _RESTRICTED = "rules", "restricted communities"
+"""Names of bookmarks that belong to no index. The second one has each restricted
+community as a key of its counts."""
+
 _IDS = 1000
 
 
@@ -48,12 +51,14 @@ class Looked:
     Attributes:
         everything: whether all parents must be counted again.
         parents: ids of the changed parents, unless ``everything`` is set.
+        communities: communities whose visibility has changed.
         reasons: clauses that describe why, for the operator.
         sources: bookmarks to store after the pending work is stored.
     """
 
     everything: bool
     parents: frozenset[str]
+    communities: frozenset[str]
     reasons: tuple[str, ...]
     sources: tuple[SourcePosition, ...]
 
@@ -68,6 +73,7 @@ class ChangeScan:
             documents.
         missing: returns the identifiers of the records that are known to lack facts,
             sorted.
+        restricted: the restricted communities.
         limit: seconds to retry while OpenSearch accepts no requests.
     """
 
@@ -77,8 +83,11 @@ class ChangeScan:
         names: Names,
         rules: str,
         missing: Callable[[], Iterable[str]],
+        restricted: Collection[str] = (),
         limit: float = 120,
     ) -> None:
+        self._restricted = frozenset(restricted)
+        self._communities: frozenset[str] = frozenset()
         self._client, self._names = client, names
         self._rules, self._missing, self._limit = rules, missing, limit
         self._bookmarks = SourcePositions(client, names, SCOPE)
@@ -100,9 +109,11 @@ class ChangeScan:
         all_of_it = f"{names.community_events},{names.record_facts},{kept}"
         now = patiently(lambda: positions_of_all(self._client, all_of_it), self._limit)
         self._look_at_kept(stored.pop(kept, None), now.pop(kept, None))
+        visibility = stored.pop(_RESTRICTED, None)
         self._require(stored, now)
         self._look_at_rules(stored.pop(_RULES, None), first=not stored)
         moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
+        self._look_at_visibility(visibility)
         if moved:
             # The searches below must find all documents up to the checkpoints.
             patiently(
@@ -116,6 +127,7 @@ class ChangeScan:
         return Looked(
             everything=self._everything,
             parents=frozenset(self._parents),
+            communities=self._communities,
             reasons=tuple(self._reasons),
             sources=tuple(self._sources),
         )
@@ -184,6 +196,14 @@ class ChangeScan:
         self._all("nothing was counted yet" if first else "the breakdowns have changed")
         source = stored or SourcePosition(scope=SCOPE, index=_RULES)
         self._sources.append(replace(source, uuid=self._rules))
+
+    def _look_at_visibility(self, stored: SourcePosition | None) -> None:
+        """Find the communities whose visibility has changed."""
+        source = stored or SourcePosition(scope=SCOPE, index=_RESTRICTED)
+        self._communities = self._restricted ^ source.counts.keys()
+        if self._communities:
+            counts = dict.fromkeys(sorted(self._restricted), 1)
+            self._sources.append(replace(source, counts=counts))
 
     def _look_at_kept(
         self, stored: SourcePosition | None, now: IndexPositions | None

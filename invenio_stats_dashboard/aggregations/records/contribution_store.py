@@ -27,9 +27,9 @@ from ...search.client import patiently
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
 from ...search.paging import pages
+from ..distinct import distinct
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
-from .distinct import distinct
 from .interning import CellNumbers
 from .numbers import Numbers
 from .record_reader import bounds

@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 
 from ...search.bookmark import Version
 from ...search.names import Names
+from ..record_access import AccessRules
 from .contribution_store import ContributionPlace, ContributionStore, part_of
 from .contributions import Contributions, changed_days, of_part
 from .dirty_communities import CommunityState, DirtyCommunities
@@ -69,6 +70,7 @@ class Intake:
         pending: stores which communities have pending work.
         before: called before each read; may raise to stop the work.
         waiting: called with a sentence while OpenSearch accepts no requests.
+        access_rules: returns the site's rules for hidden records.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Intake:
         pending: DirtyCommunities,
         before: Callable[[], None],
         waiting: Callable[[str], None] | None = None,
+        access_rules: Callable[[], AccessRules] = AccessRules,
     ) -> None:
+        self._access_rules = access_rules
         self._text, self._names, self._keys = text_client, names, keys
         self._today, self._kept, self._pending = today.toordinal(), store, pending
         self._before, self._waiting = before, waiting
@@ -151,7 +155,14 @@ class Intake:
         return crowded
 
     def _step(self) -> "_Step":
-        return _Step(self._text, self._names, self._keys, self._today, self._waiting)
+        return _Step(
+            self._text,
+            self._names,
+            self._keys,
+            self._today,
+            self._waiting,
+            self._access_rules(),
+        )
 
     # -- all of some communities --------------------------------------------
 
@@ -219,11 +230,18 @@ class _Step:
         keys: Sequence[str],
         today: int,
         waiting: Callable[[str], None] | None,
+        rules: AccessRules,
     ) -> None:
         self.cells, self.parents = CellNumbers(keys), Numbers()
         self.communities, self._today = Numbers(), today
         self.reader = RecordReader(
-            text, names, self.cells, self.parents, self.communities, waiting=waiting
+            text,
+            names,
+            self.cells,
+            self.parents,
+            self.communities,
+            rules,
+            waiting=waiting,
         )
 
     @property

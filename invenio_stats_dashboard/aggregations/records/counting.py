@@ -65,9 +65,12 @@ def by_parent(changes: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     Returns:
         Frame with the columns of :data:`BY_PARENT`, unsorted.
     """
-    rows = changes.join(
-        records.select("record", "parent", "files", "volume", "cells"), on="record"
-    ).drop("record")
+    inside = pl.col("own_communities").list.contains(pl.col("community"))
+    own = pl.col("hidden_cells").is_null() | inside
+    rows = changes.join(records, on="record").select(
+        *("community", "day", "sign", "parent", "files", "volume"),
+        cells=pl.when(own).then("cells").otherwise("hidden_cells"),
+    )
     exploded = int(rows.get_column("cells").list.len().sum())
     slices = -(-exploded // ROWS)
     # One slice at a time: intermediate frames need many times the memory of the result.

@@ -9,10 +9,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from ...reserved_ids import HIDDEN, ids_of
 from .counting import TOTAL
-
-UNKNOWN = "unknown"
-"""The value of records that have no value in a breakdown."""
 
 Cell = tuple[int, str]
 """Index of a breakdown among the keys, and one of its values."""
@@ -50,8 +48,20 @@ class CellNumbers:
         """
         found = [TOTAL]
         for place, key in enumerate(self.keys):
-            for value in subcounts.get(key) or (UNKNOWN,):
+            for value in ids_of(subcounts.get(key)):
                 found.append(self.number((place, value)))
+        if owner is not None:
+            found.append(self.number((self.owners, owner)))
+        return found
+
+    def of_hidden(self, owner: str | None = None) -> list[int]:
+        """Return the numbers of a record that counts under no value of its own.
+
+        Args:
+            owner: id of the record's owner, or None.
+        """
+        found = [TOTAL]
+        found += [self.number((place, HIDDEN)) for place in range(len(self.keys))]
         if owner is not None:
             found.append(self.number((self.owners, owner)))
         return found

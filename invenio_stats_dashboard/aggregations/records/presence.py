@@ -31,9 +31,15 @@ RECORDS: dict[str, Any] = {
     "files": pl.Int64,
     "volume": pl.Int64,
     "cells": pl.List(pl.UInt32),
+    "hidden_cells": pl.List(pl.UInt32),
+    "own_communities": pl.List(pl.UInt32),
 }
-"""Columns of a frame of records in their current state; ``cells`` are the numbers of
-the record's breakdown values."""
+"""Columns of a frame of records in their current state.
+
+``cells`` are the numbers of the record's breakdown values. ``hidden_cells`` replace
+them where the record must not count under its own values; null if it is public. In
+``own_communities``, a hidden record counts under its own values.
+"""
 
 _STAY = ["community", "record"]
 

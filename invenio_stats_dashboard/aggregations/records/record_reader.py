@@ -22,6 +22,7 @@ from ...search.client import patiently
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
 from ...search.paging import page_decoder, pages, search_page
+from ..record_access import AccessRules
 from .dates import day_number, first_day
 from .interning import CellNumbers
 from .numbers import Numbers
@@ -117,6 +118,8 @@ class _Facts(msgspec.Struct, gc=False):
     file_count: int | None = None
     data_volume: int | None = None
     owner: str | None = None
+    access: str | None = None
+    communities: list[str] = []
 
 
 _Answer = TypeVar("_Answer")
@@ -133,6 +136,7 @@ class RecordReader:
         cells: numbers of breakdown values.
         parents: numbers of parents' ids.
         communities: numbers of UUIDs, and of ``global``.
+        rules: the site's rules for hidden records.
         limit: seconds to retry while OpenSearch accepts no requests.
         waiting: called with a sentence before each pause.
     """
@@ -144,11 +148,13 @@ class RecordReader:
         cells: CellNumbers,
         parents: Numbers,
         communities: Numbers,
+        rules: AccessRules,
         limit: float = 120,
         waiting: Callable[[str], None] | None = None,
     ) -> None:
         self._client, self._names, self._cells = text_client, names, cells
         self._parents, self._communities = parents, communities
+        self._rules = rules
         self._limit, self._waiting = limit, waiting
 
     def of_communities(
@@ -224,11 +230,16 @@ class RecordReader:
             for doc in self._facts(ids[start : start + RECIDS]):
                 if doc.found:
                     number = recids[doc.id]
-                    self._append(columns, number, parents[number], doc.source)
+                    self._append(columns, doc.id, number, parents[number], doc.source)
         return pl.DataFrame(columns, schema=RECORDS)
 
     def _append(
-        self, columns: dict[str, list[Any]], number: int, parent: int, facts: _Facts
+        self,
+        columns: dict[str, list[Any]],
+        recid: str,
+        number: int,
+        parent: int,
+        facts: _Facts,
     ) -> None:
         created = day_number(facts.created[:10])
         published = first_day(facts.published)
@@ -239,6 +250,12 @@ class RecordReader:
         columns["files"].append(facts.file_count or 0)
         columns["volume"].append(facts.data_volume or 0)
         columns["cells"].append(self._cells.of(facts.subcounts, facts.owner))
+        inside = self._rules.own_communities(recid, facts.access, facts.communities)
+        columns["hidden_cells"].append(
+            None if inside is None else self._cells.of_hidden(facts.owner)
+        )
+        own = [self._communities[c] for c in sorted(inside or ())]
+        columns["own_communities"].append(own)
 
     def _facts(self, recids: Sequence[str]) -> list[StoredSource[_Facts]]:
         # Whole sources, because OpenSearch takes ten times as long to filter them.

@@ -27,10 +27,12 @@ from ...subcounts import Subcount
 from ..aggregate_indices import AggregateIndices
 from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore, DocumentChange, WriteCounts
+from ..counted_access import CountedAccess
 from ..documents import between_runs_mapping, day_field
+from ..record_access import AccessReader, AccessRules, RecordAccess
 from ..runner import AggregationOptions, Step, StepResult
 from ..source_positions import SourcePosition, SourcePositions
-from .change_detection import REBUILT, RESTATED, DirtyDays
+from .change_detection import ACCESS, REBUILT, RESTATED, DirtyDays
 from .corrections import UsageCorrections
 from .counting import DayCounts
 from .day_batches import DayBatch, units
@@ -40,6 +42,7 @@ from .event_filter import queries, rules
 from .event_reader import EventReader
 from .snapshots import SnapshotRestart, Snapshots
 from .usage_totals import ShownBreakdowns
+from .value_limits import value_limits
 
 SCOPE = "usage"
 _COUNT, _CONTINUE = "usage", "usage-snapshots"
@@ -47,6 +50,9 @@ _LEAST = 1000
 """Fixed cost of a batch, in events."""
 
 _FAMILIES = (USAGE_DELTA, USAGE_SEEN, USAGE_SNAPSHOT, USAGE_MONTH)
+
+_IDS = 1000
+"""Maximum number of records whose days are found in one search."""
 
 _NO_INDEX = "-"
 """Name of the bookmark for days that must be counted again but are in no index."""
@@ -64,6 +70,7 @@ class UsageAggregator:
         check: raises when this run must not write any more.
         waiting: called with a sentence before each pause.
         indices: finds the indices to write to; None for default settings.
+        access_rules: returns the site's rules for hidden records.
     """
 
     def __init__(
@@ -76,12 +83,16 @@ class UsageAggregator:
         check: Callable[[], None] | None = None,
         waiting: Callable[[str], None] | None = None,
         indices: AggregateIndices | None = None,
+        access_rules: Callable[[], AccessRules] = AccessRules,
     ) -> None:
+        self._access = RecordAccess()
+        self._access_reader = AccessReader(text_client, names, access_rules, waiting)
+        self._counted_access = CountedAccess(client, names)
         self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
-        top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
-        mark = rules(self._queries, subcounts, top)
+        self._limits = value_limits(app.config, subcounts)
+        mark = rules(app, subcounts)
         self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
         self._sources = SourcePositions(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting)
@@ -90,7 +101,8 @@ class UsageAggregator:
             for family in _FAMILIES
         ]
         shown = ShownBreakdowns(
-            {s.key: s.show == "all" for s in subcounts.values()}, top
+            {s.key: s.show == "all" for s in subcounts.values()},
+            app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],
         )
         self._continued = Snapshots(
             client,
@@ -119,6 +131,7 @@ class UsageAggregator:
         self._corrections.begin()
         self._known = self._sources.read()
         self._dirty.find(self._known)
+        self._access = self._counted_access.read() or RecordAccess()
         return self._count(DayBatch(*rest), AggregationOptions())
 
     def phases(self, options: AggregationOptions) -> Iterator[list[Step]]:
@@ -241,6 +254,38 @@ class UsageAggregator:
         self._known = self._sources.read()
         for source in self._dirty.scan(self._known):
             self._keep(source if dry_run else self._sources.save(source), source)
+        self._scan_access(dry_run)
+
+    def _scan_access(self, dry_run: bool) -> None:
+        """Find the days on which records count whose access has changed."""
+        stored = self._counted_access.read()
+        before = stored or RecordAccess()
+        self._access = self._access_reader.read(before)
+        if stored is None and self._stored_days():
+            # The access that was counted is unknown.
+            self.rebuild(why=ACCESS, dry_run=dry_run)
+        if self._access == stored:
+            return
+        changed = sorted(self._access.changed(before))
+        for start in range(0, len(changed), _IDS):
+            self._count_again(changed[start : start + _IDS], dry_run)
+        if not dry_run:
+            if self._check:
+                self._check()
+            self._counted_access.write(self._access)
+
+    def _count_again(self, recids: list[str], dry_run: bool) -> None:
+        """Add the days on which records were used to the days to count again."""
+        if self._check:
+            self._check()
+        found = self._dirty.days_of({"terms": {"recid": recids}})
+        for index, days in found.items():
+            source = self._known.get(index)
+            if source is None or days <= set(source.redo):
+                continue
+            why = {**dict.fromkeys(days, ACCESS), **source.why}
+            source = replace(source, redo=tuple(sorted(why)), why=why)
+            self._keep(source if dry_run else self._sources.save(source), source)
 
     def pending(
         self, first: str | None = None, last: str | None = None
@@ -332,7 +377,7 @@ class UsageAggregator:
             The numbers of deltas that were written, and of events that were counted.
         """
         columns = self._columns(unit)
-        counted = DayCounts(columns)
+        counted = DayCounts(columns, self._limits)
         documents = deltas(counted)
         seen = seen_documents(columns)
         parts = [DocumentRange(unit.first, unit.last)]
@@ -390,7 +435,7 @@ class UsageAggregator:
 
     def _columns(self, unit: DayBatch) -> EventColumns:
         """Read the events of a batch."""
-        columns = EventColumns(self._subcounts)
+        columns = EventColumns(self._subcounts, self._access)
         for name, index in sorted(self._dirty.indices.items()):
             source = self._known.get(name)
             if source is None or not any(day in source.counts for day in unit.days):

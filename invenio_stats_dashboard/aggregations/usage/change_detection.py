@@ -25,6 +25,9 @@ from ..source_positions import SourcePosition
 RESTATED = "restatement"
 """A migration or a restored snapshot replaced the index, or the rules changed."""
 
+ACCESS = "changed access"
+"""The access of a record changed, or the record left or joined a community."""
+
 DELETED = "deleted events"
 LATE = "new events"
 REWRITTEN = "changed events"
@@ -123,6 +126,38 @@ class DirtyDays:
             for name in found.keys() & known.keys():
                 shards = tuple(sorted(known[name].shards))
                 self.indices[name] = Index(name, event_type, shards)
+
+    def days_of(self, query: dict[str, Any]) -> dict[str, set[str]]:
+        """Return the days with matching events, by index, after :meth:`scan`.
+
+        Args:
+            query: that the events must match.
+
+        Raises:
+            TransportError: an index cannot be read completely.
+        """
+        found: dict[str, set[str]] = {}
+        for event_type in self._event_types:
+            body = {
+                "size": 0,
+                "query": {"bool": {"filter": [query]}},
+                "aggs": {
+                    "indices": {
+                        "terms": {"field": "_index", "size": 10_000},
+                        "aggs": {"days": _DAYS},
+                    }
+                },
+            }
+            answer = self._client.search(
+                index=self._names.events_alias(event_type),
+                body=body,
+                params={"ignore_unavailable": "true", "request_timeout": 120},
+            )
+            buckets = answer.get("aggregations", {}).get("indices", {})
+            for bucket in buckets.get("buckets", ()):
+                days = found.setdefault(bucket["key"], set())
+                days.update(_counts(bucket["days"]))
+        return found
 
     def _readable(self, event_type: str) -> dict[str, IndexPositions]:
         """Return the positions in each index of an event type.
@@ -227,6 +262,14 @@ class DirtyDays:
         )
         aggregations = answer["aggregations"]
         return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
+
+
+def has_other_rules(source: SourcePosition, rules: str) -> bool:
+    """Return whether an index was counted by other rules than the given ones.
+
+    The next run then counts all its days again.
+    """
+    return bool(source.uuid) and source.uuid.partition(" ")[2] != rules
 
 
 def _gone(before: SourcePosition) -> SourcePosition:

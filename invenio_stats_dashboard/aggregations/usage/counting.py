@@ -8,14 +8,18 @@ values of each breakdown, so rows multiply. To bound the memory, rows are reduce
 distinct ones before they are multiplied, and then counted in portions. If a metric
 counts distinct things, such as visitors, all rows of a thing are in the same portion.
 The counts of the portions can therefore be added up.
+
+If a breakdown has more values on a day than its limit, the events of the smallest ones
+are counted a second time, as those of one value. So its visitors are distinct as well.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from ...reserved_ids import ASSIGNED, OTHER
 from .event_columns import KINDS, NOBODY, BreakdownColumn, EventColumns, Lists
 
 PORTION = 400_000
@@ -35,6 +39,7 @@ _PLACE = ("day", "kind", "community")
 The column ``place`` numbers their combinations.
 """
 
+_DAY = ["day", "community"]
 
 ROWS = 60_000
 """Maximum of events times communities in one group of :meth:`DayCounts.groups`."""
@@ -74,10 +79,15 @@ class DayCounts:
 
     Args:
         columns: the events; the totals are counted immediately.
+        limits: breakdown key -> maximum number of its values on a day of a community,
+            besides ids that this package assigns; see :mod:`.value_limits`.
     """
 
-    def __init__(self, columns: EventColumns) -> None:
+    def __init__(
+        self, columns: EventColumns, limits: Mapping[str, int] | None = None
+    ) -> None:
         self.days, self.communities = columns.days, columns.communities.names
+        self._limits = limits or {}
         self._breakdowns = columns.breakdowns()
         communities = columns.communities.frame("com", "community")
         placed = _placed(columns.frame(), communities)
@@ -146,23 +156,93 @@ class DayCounts:
             events = events.join(where.frame.select("where"), on="where", how="semi")
         for column in dict.fromkeys(breakdown.column for breakdown in breakdowns):
             of_column = [b for b in breakdowns if b.column == column]
-            countings = [_Counting(breakdown, where) for breakdown in of_column]
-            for metric, frame in _distinct(events, column):
-                for counting in countings:
-                    counting.add(metric, frame)
-            for breakdown, counting in zip(of_column, countings, strict=True):
-                cells = counting.counts()
-                found[breakdown.key] = self._placed_cells(breakdown, cells)
+            cells = _counted(events, column, [_Counting(b, where) for b in of_column])
+            small = {b.key: self._smallest(b, cells[b.key]) for b in of_column}
+            others = _counted(
+                events,
+                column,
+                [
+                    _Counting(b, where, small[b.key])
+                    for b in of_column
+                    if len(small[b.key])
+                ],
+            )
+            for breakdown in of_column:
+                key, names = breakdown.key, breakdown.values.names
+                if key in others:
+                    named = cells[key].join(small[key], on="cell", how="anti")
+                    found[key] = self._with_others(names, named, others[key])
+                else:
+                    found[key] = names, self._placed_cells(cells[key], len(names))
         return {breakdown.key: found[breakdown.key] for breakdown in breakdowns}
 
-    def _placed_cells(
-        self, breakdown: BreakdownColumn, cells: pl.DataFrame
-    ) -> BreakdownCounts:
+    def _placed_cells(self, cells: pl.DataFrame, base: int) -> pl.DataFrame:
         """Replace the column ``cell`` by day, community, kind and value."""
-        names = breakdown.values.names
-        value = (cells["cell"] % len(names)).cast(pl.UInt32).alias("value")
-        found = self._places[cells["cell"] // len(names)]
-        return names, found.with_columns(value, *cells.drop("cell"))
+        value = (cells["cell"] % base).cast(pl.UInt32).alias("value")
+        found = self._places[cells["cell"] // base]
+        return found.with_columns(value, *cells.drop("cell"))
+
+    def _with_others(
+        self, names: list[str], cells: pl.DataFrame, others: pl.DataFrame
+    ) -> BreakdownCounts:
+        """Return the counts of named values, and of all others as one more value.
+
+        Args:
+            names: all values.
+            cells: counts of the named ones.
+            others: counts of the others together, with ``place`` as ``cell``.
+        """
+        other = len(names)
+        others = others.with_columns(pl.col("cell") * (other + 1) + other)
+        frames = [
+            self._placed_cells(cells, other),
+            self._placed_cells(others, other + 1),
+        ]
+        return [*names, OTHER], pl.concat(frames)
+
+    def _smallest(
+        self, breakdown: BreakdownColumn, cells: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Return the numbers in ``cell`` of the values beyond the limit of their day.
+
+        Values with the most views and downloads together come first, then the id
+        decides. So the result depends on nothing but the events.
+        """
+        names, nothing = breakdown.values.names, cells.select("cell").clear()
+        limit = self._limits.get(breakdown.key, len(names))
+        if len(names) <= limit:
+            return nothing
+        assigned = [n for n, name in enumerate(names) if name in ASSIGNED]
+        rows = (
+            self._placed_cells(cells, len(names))
+            .select(*_DAY, "value", "total_events")
+            .with_columns(cells["cell"])
+            .filter(~pl.col("value").is_in(assigned))
+        )
+        sizes = rows.group_by(*_DAY, "value").agg(pl.col("total_events").sum())
+        crowded = sizes.group_by(_DAY).len().filter(pl.col("len") > limit)
+        if crowded.is_empty():
+            return nothing
+        order = pl.Series(names, dtype=pl.String).arg_sort().arg_sort()
+        sizes = sizes.join(crowded, on=_DAY, how="semi")
+        small = (
+            sizes.with_columns(order.gather(sizes["value"]).alias("id"))
+            .sort(*_DAY, "total_events", "id", descending=[False, False, True, False])
+            .filter(pl.int_range(pl.len()).over(_DAY) >= limit)
+        )
+        return rows.join(small, on=[*_DAY, "value"], how="semi").select("cell")
+
+
+def _counted(
+    events: pl.DataFrame, column: str, countings: "Sequence[_Counting]"
+) -> dict[str, pl.DataFrame]:
+    """Return breakdown key -> its counts, of breakdowns that a column determines."""
+    if not countings:
+        return {}
+    for metric, frame in _distinct(events, column):
+        for counting in countings:
+            counting.add(metric, frame)
+    return {counting.key: counting.counts() for counting in countings}
 
 
 def seen(columns: EventColumns) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -288,9 +368,20 @@ class _Counting:
     Args:
         breakdown: the breakdown to count.
         where: the numbers in ``place`` for each number in ``where``.
+        small: numbers in ``cell`` to count together for each ``place``, which then is
+            the number in ``cell`` of the result; None to count each value.
+
+    Attributes:
+        key: key of the breakdown.
     """
 
-    def __init__(self, breakdown: BreakdownColumn, where: _Many) -> None:
+    def __init__(
+        self,
+        breakdown: BreakdownColumn,
+        where: _Many,
+        small: pl.DataFrame | None = None,
+    ) -> None:
+        self.key, self._small = breakdown.key, small
         self._column, self._where = breakdown.column, where
         frame = breakdown.values.frame(breakdown.column, "value")
         self._values = _Many(frame, breakdown.values.sizes)
@@ -325,12 +416,16 @@ class _Counting:
     def _multiplied(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return each row once for each of its combinations of place and value."""
         cell = pl.col("place").cast(pl.UInt64) * self._base + pl.col("value")
-        return (
+        rows = (
             frame.join(self._where.frame, on="where")
             .join(self._values.frame, on=self._column)
             .with_columns(cell.alias("cell"))
             .drop("where", self._column, "place", "value")
         )
+        if self._small is None:
+            return rows
+        rows = rows.join(self._small, on="cell", how="semi")
+        return rows.with_columns(pl.col("cell") // self._base)
 
 
 def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

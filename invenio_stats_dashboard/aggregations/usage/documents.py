@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 import polars as pl
 
+from ...reserved_ids import OTHER
 from ..documents import Document
 from .counting import SEEN, DayCounts, seen
 from .event_columns import EventColumns
@@ -139,6 +140,7 @@ class _Cells:
     def __init__(self, values: Sequence[str], frame: pl.DataFrame) -> None:
         places = sorted(range(len(values)), key=values.__getitem__)
         self._place = pl.Series(places, dtype=pl.UInt32).arg_sort()
+        self._other = len(values) - 1 if values and values[-1] == OTHER else None
         heads = ['{"id":' + msgspec.json.encode(value).decode() for value in values]
         self._heads = pl.Series(heads, dtype=pl.String)
         self._days = {
@@ -152,6 +154,7 @@ class _Cells:
         """Return a day's JSON by the number of the community.
 
         The values with the most views come first, then those with the most downloads.
+        The sum of the values that are not named is the last.
 
         Args:
             day: number of the day.
@@ -172,14 +175,16 @@ class _Cells:
         )
         cells = views.join(downloads, on=_CELL, how="full", coalesce=True)
         cells = cells.with_columns(
+            (pl.col("value") == pl.lit(self._other)).fill_null(False).alias("other"),
             self._place.gather(cells["value"]).alias("place"),
             pl.col("view", "download").fill_null(0),
         ).sort(
             "community",
+            "other",
             "view",
             "download",
             "place",
-            descending=[False, True, True, False],
+            descending=[False, False, True, True, False],
         )
         heads = self._heads.gather(cells["value"]).alias("head")
         text = pl.concat_str(

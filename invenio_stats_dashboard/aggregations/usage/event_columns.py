@@ -11,25 +11,24 @@ decoded once, not once per event.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import polars as pl
 import xxhash
 
 from ...community_events.documents import GLOBAL
+from ...reserved_ids import HIDDEN, id_of, ids_of
 from ...subcounts import Subcount
+from ..record_access import RecordAccess
+from .referrers import host_of
 
 NOBODY = 0
 """Hash of a record, parent, visitor or file that an event does not have."""
-
-UNKNOWN = "unknown"
-"""The value of a breakdown for events without a value."""
 
 KINDS = ("view", "download")
 """The event types. Their positions are their numbers in the columns."""
@@ -144,7 +143,7 @@ class _Raws:
     """
 
     def __init__(self, decoded: Callable[[Any], None]) -> None:
-        self._numbers: dict[bytes, int] = {}
+        self._numbers: dict[object, int] = {}
         self._decoded = decoded
         decoded(None)
 
@@ -158,23 +157,45 @@ class _Raws:
         digest = xxhash.xxh3_128_digest(raw)
         number = self._numbers.get(digest)
         if number is None:
-            number = self._numbers[digest] = len(self._numbers) + 1
-            self._decoded(msgspec.json.decode(raw))
+            number = self._add(digest, msgspec.json.decode(raw))
+        return number
+
+    def of_value(self, value: Hashable) -> int:
+        """Return the number of a value that is in no text."""
+        number = self._numbers.get(value)
+        return self._add(value, value) if number is None else number
+
+    def _add(self, key: object, value: Any) -> int:
+        number = self._numbers[key] = len(self._numbers) + 1
+        self._decoded(value)
         return number
 
 
 class EventColumns:
     """Collects events as columns.
 
+    An event of a hidden record has up to two rows: one for the communities in which it
+    counts under :data:`~...reserved_ids.HIDDEN`, and one for the restricted communities
+    in which it counts under its own values. No community is in both, so all counts of a
+    community stay exact.
+
     Args:
         subcounts: the registry of breakdowns.
+        access: the hidden records; None if there are none.
 
     Attributes:
         communities: the communities of each number in the column ``com``, with
             ``global`` first.
     """
 
-    def __init__(self, subcounts: Mapping[str, Subcount]) -> None:
+    def __init__(
+        self,
+        subcounts: Mapping[str, Subcount],
+        access: RecordAccess | None = None,
+    ) -> None:
+        self._access = access or RecordAccess()
+        self._folded: dict[tuple[int, frozenset[str]], tuple[int, int | None]] = {}
+        self._events = 0
         self._subcounts = tuple(subcounts.values())
         self._days: Numbered[str] = Numbered()
         self.communities = Lists()
@@ -198,7 +219,7 @@ class EventColumns:
 
     def __len__(self) -> int:
         """Return the number of events."""
-        return len(self._kinds)
+        return self._events
 
     @property
     def days(self) -> list[str]:
@@ -217,10 +238,15 @@ class EventColumns:
             kind: position of the type in :data:`KINDS`.
             events: the events.
         """
+        self._events += len(events)
+        communities = [self._raw_communities[e.community_ids] for e in events]
+        objects = [self._raw_objects[e.subcounts] for e in events]
+        if self._access.hidden:
+            events = self._fold(events, communities, objects)
         for name, numbers in (
             ("day", [self._days[day_of(e.timestamp)] for e in events]),
-            ("com", [self._raw_communities[e.community_ids] for e in events]),
-            ("sub", [self._raw_objects[e.subcounts] for e in events]),
+            ("com", communities),
+            ("sub", objects),
         ):
             self._numbers[name].extend(numbers)
         for name, texts in (
@@ -238,8 +264,60 @@ class EventColumns:
                 values = [getattr(e, subcount.event) for e in events]
                 self._values[subcount.key].extend([number(v) for v in values])
 
+    def _fold(
+        self, events: Sequence[CountedEvent], communities: list[int], objects: list[int]
+    ) -> list[CountedEvent]:
+        """Divide the events of hidden records by communities.
+
+        Args:
+            events: the events.
+            communities: number of the communities of each event; changed and extended.
+            objects: number of the values of each event; changed and extended.
+
+        Returns:
+            The events, followed by those that have a second row.
+        """
+        rows = list(events)
+        folded = self._raw_objects.of_value(HIDDEN)
+        hidden = self._access.hidden
+        for place, event in enumerate(events):
+            own = hidden.get(event.recid) if event.recid else None
+            if own is None:
+                continue
+            key = communities[place], own
+            divided = self._folded.get(key)
+            if divided is None:
+                divided = self._folded[key] = self._divided(event, own)
+            communities[place], second = divided
+            if second is not None:
+                rows.append(event)
+                communities.append(second)
+                objects.append(objects[place])
+            objects[place] = folded
+        return rows
+
+    def _divided(
+        self, event: CountedEvent, own: frozenset[str]
+    ) -> tuple[int, int | None]:
+        """Divide the communities of an event of a hidden record.
+
+        Args:
+            event: the event.
+            own: the communities in which the record counts under its own values.
+
+        Returns:
+            The numbers of the lists of other communities, and of these communities;
+            None if the event is in none of these.
+        """
+        raw = event.community_ids
+        found = (msgspec.json.decode(raw) if raw is not None else None) or ()
+        inside = tuple(c for c in found if c in own)
+        others = tuple(c for c in found if c not in own)
+        number = self._raw_communities.of_value((GLOBAL, *others))
+        return number, self._raw_communities.of_value(inside) if inside else None
+
     def frame(self) -> pl.DataFrame:
-        """Return the events, one row each, with numbers in all columns.
+        """Return the events, one or two rows each, with numbers in all columns.
 
         The columns are ``day``, ``com`` (list of communities), ``sub`` (object of
         breakdown values), the hashes ``rec``, ``par``, ``vis`` and ``file``, ``kind``,
@@ -265,16 +343,27 @@ class EventColumns:
 
 
 def _add_communities(lists: Lists, found: Iterable[str] | None) -> None:
-    lists.append(tuple(dict.fromkeys((GLOBAL, *(found or ())))))
+    """Add a list of communities.
+
+    Args:
+        lists: all lists.
+        found: a list from an event, to which the instance is added; or a tuple, which
+            is complete.
+    """
+    if not isinstance(found, tuple):
+        found = (GLOBAL, *(found or ()))
+    lists.append(tuple(dict.fromkeys(found)))
 
 
 def _add_object(
-    of_records: Iterable[tuple[str, Lists]], found: Mapping[str, Any] | None
+    of_records: Iterable[tuple[str, Lists]], found: Mapping[str, Any] | str | None
 ) -> None:
-    found = found or {}
+    """Add an object of breakdown values, or the reserved id that stands for all."""
     for key, lists in of_records:
-        values = found.get(key)
-        lists.append(tuple(dict.fromkeys(values)) if values else (UNKNOWN,))
+        if isinstance(found, str):
+            lists.append((found,))
+        else:
+            lists.append(ids_of((found or {}).get(key)))
 
 
 def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
@@ -286,7 +375,7 @@ def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
 
     @lru_cache(_REMEMBERED)
     def number(found: Any) -> int:
-        value, before = extract(found), len(known)
+        value, before = id_of(extract(found)), len(known)
         place = known[value]
         if len(known) > before:
             lists.append((value,))
@@ -309,29 +398,20 @@ def day_of(timestamp: str) -> str:
     return moment.date().isoformat()
 
 
-def _host(referrer: str | None) -> str:
-    try:
-        return (urlsplit(referrer).hostname if referrer else None) or UNKNOWN
-    except ValueError:
-        return UNKNOWN
-
-
-def _agent(is_machine: bool | None) -> str:
+def _agent(is_machine: bool | None) -> str | None:
     if is_machine is None:
-        return UNKNOWN
+        return None
     return "machine" if is_machine else "human"
 
 
-def _value(value: str | bool | None) -> str:
-    if value is None or value == "":
-        return UNKNOWN
+def _value(value: str | bool | None) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value
 
 
-_EXTRACTS: dict[str, Callable[[Any], str]] = {
-    "host": _host,
+_EXTRACTS: dict[str, Callable[[Any], str | None]] = {
+    "host": host_of,
     "agent": _agent,
     "value": _value,
 }

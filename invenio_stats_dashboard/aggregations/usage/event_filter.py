@@ -19,6 +19,10 @@ from invenio_stats.aggregations import filter_robots
 
 from ...search.names import STOCK_EVENTS
 from ...subcounts import Subcount
+from .value_limits import value_limits
+
+_REVISION = 2
+"""Increase this when the same events give other documents than before."""
 
 _NOTHING_ELSE: dict[str, Any] = {"match_all": {}}
 
@@ -36,22 +40,25 @@ def queries(app: Flask) -> dict[str, dict[str, Any]]:
     }
 
 
-def rules(
-    counted: Mapping[str, Any], subcounts: Mapping[str, Subcount], top: int
-) -> str:
-    """Return a hash of all settings that the documents depend on.
+def rules(app: Flask, subcounts: Mapping[str, Subcount]) -> str:
+    """Return a hash of all rules and settings that the documents depend on.
 
     Args:
-        counted: the result of :func:`queries`.
+        app: provides the configuration.
         subcounts: the registry of breakdowns.
-        top: number of values that a snapshot lists for a breakdown that is not listed
-            completely.
     """
+    top = app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"]
+    show_hidden = app.config["STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"]
+    limits = value_limits(app.config, subcounts)
     described = [
-        [s.key, s.event, s.extract if s.event else "", s.show]
+        [s.key, s.event, s.extract if s.event else "", s.show, limits[s.key]]
         for s in subcounts.values()
     ]
-    text = json.dumps([1, counted, described, top], sort_keys=True, default=str)
+    text = json.dumps(
+        [_REVISION, queries(app), described, top, show_hidden],
+        sort_keys=True,
+        default=str,
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

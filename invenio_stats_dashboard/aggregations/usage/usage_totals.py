@@ -5,7 +5,8 @@
 
 The sums of a value in a delta become the value's running sums. The sums of later deltas
 are added to them. Running totals only grow. The largest values of a day are therefore
-among the largest of the day before and the values that have changed.
+among the largest of the day before and the values that have changed. The sum of the
+values that their days do not name is no value, and never among the largest.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import NotRequired, TypedDict
 
 import msgspec
 
+from ...reserved_ids import OTHER
 from ..documents import Document
 from .documents import DOWNLOAD, VIEW
 from .month_sums import MonthSum, MonthSumColumns, MonthSumState
@@ -31,10 +33,14 @@ from .sums import (
 _encode = msgspec.json.Encoder().encode
 
 
-def by_size(cell: ValueSums) -> tuple[int, int, str]:
-    """Return the sort key: most views first, then most downloads, then the id."""
+def by_size(cell: ValueSums) -> tuple[bool, int, int, str]:
+    """Return the sort key: most views first, then most downloads, then the id.
+
+    The sum of the values that their days do not name is the last.
+    """
     view, download = cell.view, cell.download
     return (
+        cell.id == OTHER,
         0 if view is None else -view.total_events,
         0 if download is None else -download.total_events,
         cell.id,
@@ -225,5 +231,5 @@ class UsageTotals:
 
     def _first(self, cells: Iterable[ValueSums], order: _Order) -> list[ValueSums]:
         """Return the largest distinct values, sorted."""
-        found = {cell.id: cell for cell in cells}
+        found = {cell.id: cell for cell in cells if cell.id != OTHER}
         return sorted(found.values(), key=order)[: self._shown.top]

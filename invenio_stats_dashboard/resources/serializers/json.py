@@ -12,7 +12,8 @@ from msgspec.json import encode
 
 from ...permissions import Subject
 from ...queries.metrics import Metric
-from ...queries.query import COMPARED, OTHER, PeriodResult, SeriesQuery, SeriesResult
+from ...queries.query import COMPARED, PeriodResult, SeriesQuery, SeriesResult
+from ...reserved_ids import OTHER
 from ..labels import AnswerLabels
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ def note(
         lines = (msgspec.json.encode(head), msgspec.json.encode(body), b"")
         actions.append(b"\n".join(lines))
     refusals = bulk.write(client, names.reindexing, actions, limit)
-    if any(refusal.is_missing_index for refusal in refusals):
+    if any(refusal.misses_index for refusal in refusals):
         # the cluster creates no indices for writes; the actions can be repeated
         make_reindexing_index(client, names)
         refusals = bulk.write(client, names.reindexing, actions, limit)

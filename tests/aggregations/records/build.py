@@ -67,14 +67,24 @@ class Counted:
         basis: created, published or added.
         today: day, numbered as in :func:`day`.
         limits: breakdown key -> number of values in a snapshot.
+        restricted: the restricted communities.
     """
 
-    def __init__(self, records, events, basis="added", today=60, limits=None):
+    def __init__(
+        self,
+        records,
+        events,
+        basis="added",
+        today=60,
+        limits=None,
+        restricted=frozenset(),
+    ):
         """Count."""
         communities = sorted({event["community_id"] for event in events})
         self._numbers, self.cells = {}, CellNumbers(KEYS)
         self.stays = presence.stays(self._events(events, communities))
-        self.known = self._records(records)
+        own = {c: n for n, c in enumerate(communities) if c in restricted}
+        self.known = self._records(records, own)
         self.dated = presence.dated(self.stays, self.known, basis)
         self.today = day(today).toordinal()
         self.changes = presence.changes(self.dated, self.today)
@@ -123,7 +133,7 @@ class Counted:
         ]
         return pl.DataFrame(rows, schema=presence.EVENTS, orient="row")
 
-    def _records(self, records):
+    def _records(self, records, restricted):
         parents, rows = {}, []
         for facts in records:
             created = day_number(facts["created"])
@@ -136,6 +146,16 @@ class Counted:
                     facts["file_count"],
                     facts["data_volume"],
                     self.cells.of(facts["subcounts"], facts["owner"]),
+                    (
+                        self.cells.of_hidden(facts["owner"])
+                        if facts.get("access") in ("hidden", "closed")
+                        else None
+                    ),
+                    [
+                        restricted[community]
+                        for community in facts.get("communities", ())
+                        if community in restricted
+                    ],
                 )
             )
         return pl.DataFrame(rows, schema=presence.RECORDS, orient="row")

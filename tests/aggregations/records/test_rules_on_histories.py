@@ -28,6 +28,7 @@ def test_the_rules_agree_with_the_reference(basis, history):
         list(stored.community_events.values()),
         basis,
         today=today,
+        restricted=stored.restricted,
     )
     wanted = reference.aggregates(stored.sources(), REGISTRY, "2024-03-02")
     families = f"records-delta-{basis}", f"records-snapshot-{basis}"

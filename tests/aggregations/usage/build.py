@@ -104,6 +104,10 @@ class Events:
             self.stored["download"].values(),
             self.app.config["COMMUNITY_STATS_SUBCOUNTS"],
             self.app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],
+            (
+                self.app.config["STATS_DASHBOARD_MAX_VALUES_PER_DAY"],
+                self.app.config["STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY"],
+            ),
         )
         return {"usage-delta": deltas, "usage-snapshot": snapshots}
 

@@ -13,6 +13,7 @@ from invenio_stats.proxies import current_stats
 
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.search.client import text_client
+from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.maintenance import reattribution
 
 from ...helpers.faults import until
@@ -124,6 +125,7 @@ def test_filling_and_reattribution_continue_during_a_cutover(site):
     (record,) = late
     reattribution.note(text_client(usage.app), usage.names, {record: CHANGED_AT})
     until(lambda: not once(usage), "all is filled and attributed")
+    assert not dead_letters.read_dead_letters(usage.client, usage.names).count
     found = usage.seen()
     assert sorted(id for id, _ in found) == sorted(expected)
     for id, source in found:

@@ -9,6 +9,9 @@ import { changeOf } from "../format/numbers";
 export const OTHER = "_other";
 export const UNKNOWN = "unknown";
 
+/** Id of the records that an anonymous search does not find. */
+export const HIDDEN = "_hidden";
+
 const find = (series, metric, breakdown, id) =>
   (series || []).find(
     (one) =>

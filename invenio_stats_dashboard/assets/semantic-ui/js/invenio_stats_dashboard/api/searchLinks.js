@@ -3,7 +3,10 @@
 
 /** Link breakdown values to the search for their records. */
 
-import { OTHER, UNKNOWN } from "./answers";
+import { HIDDEN, OTHER, UNKNOWN } from "./answers";
+
+/** Ids that stand for records without a value in common. */
+const UNSEARCHED = [HIDDEN, OTHER, UNKNOWN];
 
 /**
  * Return the address of the search for the records that have a value, or null.
@@ -16,7 +19,7 @@ import { OTHER, UNKNOWN } from "./answers";
  */
 export const searchLink = (searchUrl, breakdown, id) => {
   const fields = (breakdown && breakdown.fields) || [];
-  if (!fields.length || breakdown.event || id === OTHER || id === UNKNOWN || !id) {
+  if (!fields.length || breakdown.event || !id || UNSEARCHED.includes(id)) {
     return null;
   }
   const phrase = `"${String(id).replace(/(["\\])/g, "\\$1")}"`;

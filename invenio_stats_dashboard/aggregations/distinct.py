@@ -8,8 +8,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from ...search.client import patiently
-from ...search.paging import composite
+from ..search.client import patiently
+from ..search.paging import composite
 
 PAGE = 10_000
 """Maximum number of values in one response."""

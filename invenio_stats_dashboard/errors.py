@@ -52,8 +52,10 @@ class SearchUnavailableError(StatsDashboardError):
     exit_code = 3
 
 
-class NotPermittedError(NotReadyError):
+class NotPermittedError(StatsDashboardError):
     """OpenSearch refuses a request to the application's user."""
+
+    exit_code = 2
 
 
 class BlockedError(StatsDashboardError):

@@ -85,8 +85,8 @@ def _written(path: Path | None) -> Iterator[TextIO]:
         return
     if not path.name:
         raise UsageError("--output is empty; name a file.")
-    if path.exists() and not path.is_file():
-        # a device or a pipe, which must not be replaced by a file
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        # a link such as /dev/stdout, a device or a pipe must not be replaced by a file
         with _opened(path, path) as out:
             yield out
         return

@@ -150,7 +150,7 @@ class Cutover:
         self.step("delta written")
         self._note_proof(upto, only_written and delta.only_written)
         if self.final_pipeline:
-            set_final_pipeline(client, names.new, self.final_pipeline)
+            set_final_pipeline(client, names.fence, self.final_pipeline)
         self._in_time(deadline)
         self.step("read alias")
         alias_actions.move_read_alias(client, names)
@@ -257,7 +257,7 @@ class Cutover:
             raise error
         if getattr(error, "exit_code", None) == LockLostError.exit_code:
             raise error
-        if isinstance(error, OpenSearchException) and is_refused(error):
+        if is_refused(error):
             raise NotPermittedError(
                 f"{explain(error)} The cut-over was aborted, and nothing has changed "
                 "for readers and writers."

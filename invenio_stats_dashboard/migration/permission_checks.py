@@ -9,19 +9,21 @@ that does not exist, and can change nothing: OpenSearch answers 404 or 400, or 4
 the request is not permitted.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from ..errors import NotPermittedError
+from ..search import bulk
 from ..search.client import is_transient
 from ..search.failures import explain, is_refused
 from ..search.names import Names
 from ..usage_events.indices import Month
 
-_PROBE = "permission-check"
+_NO_MONTH = "1900-01"
+"""A month without events, whose names match patterns of permissions like others."""
 
 
 def refused_requests(
@@ -47,15 +49,30 @@ def refused_requests(
                     found[explain(error)] = None
                 elif is_transient(error):
                     raise
+        try:
+            bulk.require_permitted(_refused_write(client, names, event_type))
+        except NotPermittedError as error:
+            found[str(error)] = None
     return list(found)
+
+
+def _refused_write(
+    client: OpenSearch, names: Names, event_type: str
+) -> Iterator[bulk.Refusal]:
+    """Yield why a write is refused, except that the index is missing."""
+    index = names.events_month(event_type, _NO_MONTH)
+    # With "require_alias", a write never creates an index.
+    line = b'{"index": {"_id": "none"}}\n{}\n'
+    refusals = bulk.write(client, index, [line], 0, {"require_alias": "true"})
+    yield from (refusal for refusal in refusals if not refusal.misses_index)
 
 
 def _probes(
     names: Names, event_type: str
 ) -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
     """Yield method, path, body and parameters of each request."""
-    index = names.events_month(event_type, _PROBE)
-    backup = names.events_backup(event_type, _PROBE)
+    index = names.events_month(event_type, _NO_MONTH)
+    backup = names.events_backup(event_type, _NO_MONTH)
     # OpenSearch refuses zero shards, but only after it has checked the permission.
     yield "PUT", f"/{index}", {"settings": {"index": {"number_of_shards": 0}}}, {}
     remove = {"remove": {"index": index, "alias": f"{index}-none"}}
@@ -63,7 +80,5 @@ def _probes(
     yield "PUT", f"/{index}/_block/write", None, {}
     yield "PUT", f"/{index}/_settings", {"index.blocks.write": None}, {}
     yield "PUT", f"/{index}/_clone/{backup}", None, {}
-    # With "require_alias", a write never creates an index.
-    lines = json.dumps({"index": {"_id": _PROBE}}) + "\n{}\n"
-    yield "POST", f"/{index}/_bulk", lines, {"require_alias": "true"}
-    yield "DELETE", f"/{index}", None, {}
+    delete = {"actions": [{"remove_index": {"index": index}}]}
+    yield "POST", "/_aliases", delete, {}

@@ -25,6 +25,7 @@ from ..usage_events.indices import (
 )
 from .months import source_problem
 from .permission_checks import refused_requests
+from .target_index import NO_PIPELINE
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
 
 _GROWTH = 1.6
@@ -131,7 +132,8 @@ def make_plan(
             if month.source and (problem := source_problem(names, month))
         ]
         warnings += _snapshots(client, to_do)
-        blockers += refused_requests(client, names, to_do)
+        warnings += _final_pipelines(to_do)
+        warnings += refused_requests(client, names, to_do)
     except OpenSearchException as error:
         raise as_error(error) from error
     if worker_problem and any(is_writable(m.month, now) for m in to_do):
@@ -242,6 +244,21 @@ def _disk(client: OpenSearch, needed: int) -> list[str]:
     return [
         f"{problem}. Free disk space, or migrate fewer months at a time with --months "
         "and --delete-old-indices."
+    ]
+
+
+def _final_pipelines(months: Iterable[Month]) -> list[str]:
+    """Return a warning about each final pipeline of an index."""
+    found: dict[str, str] = {}
+    for month in months:
+        pipeline = month.source.settings.get("final_pipeline") if month.source else None
+        if month.source and pipeline not in (None, NO_PIPELINE):
+            found.setdefault(str(pipeline), month.source.name)
+    return [
+        f"The index {index} has the final pipeline {pipeline}. The migration copies "
+        "events past it. But after the cut-over, an event that is enriched later "
+        "passes it a second time, so check that it changes no event twice."
+        for pipeline, index in found.items()
     ]
 
 

@@ -151,6 +151,9 @@ class _Back:
         self.run, self.month, self.bookmark = run, month, bookmark
         self.new, self.old = month.backup.name, month.target.name
         self._final_pipeline = month.target.settings.get("final_pipeline")
+        self._has_final_pipeline = bool(
+            self._final_pipeline or month.backup.settings.get("final_pipeline")
+        )
         names = run.names
         self.names = alias_actions.CutoverNames(
             read=names.events_alias(month.event_type),
@@ -198,8 +201,9 @@ class _Back:
         """
         self.run.step("rollback carry")
         alias_actions.lift_block(self.run.client, self.names.fence)
-        if self._final_pipeline:
-            target_index.set_final_pipeline(self.run.client, self.new, None)
+        if self._has_final_pipeline:
+            fence = self.names.fence
+            target_index.set_final_pipeline(self.run.client, fence, None)
         carried, at = self._carry_all()
         self.run.step("rollback compare")
         self._compare(at)
@@ -249,8 +253,9 @@ class _Back:
         step("rollback delta")
         carried = self._carry(at, upto, in_time)
         self._same_totals()
-        if self._final_pipeline:
-            target_index.set_final_pipeline(client, self.new, self._final_pipeline)
+        if self._has_final_pipeline:
+            fence = self.names.fence
+            target_index.set_final_pipeline(client, fence, self._final_pipeline)
         in_time()
         step("rollback last call")
         alias_actions.give_back(client, self.names)

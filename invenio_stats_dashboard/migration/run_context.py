@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 
 from ..community_events.lookup import RecordLookup
 from ..errors import (
+    BlockedError,
     ClusterNotHealthyError,
     LockLostError,
     SearchUnavailableError,
@@ -38,7 +39,13 @@ class StoppedError(StatsDashboardError):
         self.of_month = of_month
 
 
-PAUSES = (ClusterNotHealthyError, SearchUnavailableError, LockLostError, StoppedError)
+PAUSES = (
+    BlockedError,
+    ClusterNotHealthyError,
+    LockLostError,
+    SearchUnavailableError,
+    StoppedError,
+)
 """Errors that end a run without making its month a failed one."""
 
 

@@ -17,7 +17,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.bookmark import Bookmark
 from ..search.client import is_transient
-from ..search.failures import as_error, explain
+from ..search.failures import as_error, block_of, explain
 from ..search.seqno import positions
 from ..usage_events.indices import (
     EventsIndex,
@@ -96,13 +96,18 @@ class MonthMigration:
         except StatsDashboardError as error:
             self._fail(error)
         except OpenSearchException as error:
-            if is_transient(error):
+            if is_transient(error) and not self._is_own_block(error):
                 self._note_totals()
                 raise as_error(error) from error
             self._fail(explain(error))
         finally:
             self.report.seconds = round(time.monotonic() - self._start, 3)
         return self.report
+
+    def _is_own_block(self, error: OpenSearchException) -> bool:
+        """Return whether an error is a block of this month's index in service."""
+        block, source = block_of(error), self.month.source
+        return bool(block and source and block.index == source.name)
 
     def _migrate(self) -> None:
         self._recover()
@@ -124,7 +129,7 @@ class MonthMigration:
         final = self.month.source.settings.get("final_pipeline")
         for _ in range(_SWITCHES):
             if final:  # a cut-over that was taken back may have set it
-                target_index.set_final_pipeline(self.run.client, self._target, None)
+                target_index.set_final_pipeline(self.run.client, self._fence, None)
             settled = self.copy.copy_and_verify(self.month.source)
             try:
                 self._switch(settled)

@@ -15,6 +15,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 
 from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.client import describe, is_transient
+from ..search.failures import Failure, failure_of
 from ..search.mappings import enriched
 from ..usage_events.indices import EventsIndex, Month
 from . import alias_actions
@@ -36,10 +37,13 @@ _OF_THE_INDEX = (
 )
 """Settings of a source that belong to that one index and are not copied."""
 
-_PIPELINES = ("default_pipeline", "final_pipeline")
-"""Settings of a source that a target gets only when it is filled.
+NO_PIPELINE = "_none"
+"""The value of a setting for a pipeline that prevents the one of a template."""
 
-The events have passed these pipelines before they were stored in the source.
+_NO_PIPELINES = {"default_pipeline": NO_PIPELINE, "final_pipeline": NO_PIPELINE}
+"""Settings of a target until it is filled.
+
+The events have passed the pipelines of the source before they were stored there.
 """
 
 _WHILE_FILLING: dict[str, Any] = {
@@ -80,8 +84,8 @@ def create(
         ClusterNotHealthyError: the cluster creates no indices now, for example because
             all its disks are full.
     """
-    left_out = (*_OF_THE_INDEX, *_PIPELINES)
-    settings = {k: v for k, v in source.settings.items() if k not in left_out}
+    settings = {k: v for k, v in source.settings.items() if k not in _OF_THE_INDEX}
+    settings |= _NO_PIPELINES
     if "routing" in settings:
         # retain the node filters, but not those of a restore or a shrink
         allocation = dict(settings.pop("routing").get("allocation", {}))
@@ -126,7 +130,7 @@ def _is_own(client: OpenSearch, name: str, fence: str, error: TransportError) ->
 
 def _not_created(name: str, error: TransportError) -> Exception:
     """Return the error to raise when a target was not created."""
-    if error.error == "cluster_block_exception":
+    if failure_of(error) is Failure.BLOCKED:
         return ClusterNotHealthyError(
             f"The cluster creates no new indices now ({describe(error)}). Free disk "
             "space, then run the same command again."
@@ -204,7 +208,7 @@ def make_fit(
                 "auto_expand_replicas": settings.get("auto_expand_replicas", "false"),
                 "refresh_interval": settings.get("refresh_interval"),
                 # later writes of the migration name "_none" instead
-                "default_pipeline": settings.get("default_pipeline"),
+                "default_pipeline": settings.get("default_pipeline", NO_PIPELINE),
                 "translog": {
                     "durability": translog.get("durability"),
                     "sync_interval": translog.get("sync_interval"),
@@ -233,17 +237,20 @@ def make_fit(
         sleep(0.5)
 
 
-def set_final_pipeline(client: OpenSearch, name: str, pipeline: str | None) -> None:
+def set_final_pipeline(client: OpenSearch, fence: str, pipeline: str | None) -> None:
     """Set the final pipeline of an index.
 
     No write can avoid it, so an index that is filled with stored events has none.
 
     Args:
         client: decodes responses.
-        name: of the index.
+        fence: alias through which only this run writes to the index. If another run
+            has taken over the month, OpenSearch finds no index.
         pipeline: name of the pipeline; None for no pipeline.
     """
-    client.indices.put_settings(index=name, body={"index.final_pipeline": pipeline})
+    client.indices.put_settings(
+        index=fence, body={"index.final_pipeline": pipeline or NO_PIPELINE}
+    )
 
 
 def _reachable_status(client: OpenSearch, source: str) -> set[str]:

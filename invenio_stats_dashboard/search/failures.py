@@ -146,8 +146,13 @@ def failure_of(error: Exception) -> Failure:
 
 
 def is_refused(error: Exception) -> bool:
-    """Return whether OpenSearch refuses a request to this user, now and later."""
-    return failure_of(error) is Failure.REFUSED
+    """Return whether OpenSearch refuses a request to this user, now and later.
+
+    Refused credentials (status 401) do not count: they are also refused for a moment
+    while the directory of users is unavailable.
+    """
+    refused = failure_of(error) is Failure.REFUSED
+    return refused and getattr(error, "status_code", None) != 401
 
 
 def explain(error: Exception) -> str:

@@ -13,7 +13,7 @@ from .client import is_transient
 from .names import META_KEY, SCHEMA
 
 PRIORITY = 500
-"""Priority of a template until :func:`adapted` sets that of the site."""
+"""Lowest priority of a template; :func:`adapted` sets that of the site if it is higher."""
 
 SHARDS = "number_of_shards"
 """The index setting for the number of primary shards."""
@@ -99,7 +99,8 @@ def adapted(
         if any(setting in settings for setting in REPLICAS):
             own = {k: v for k, v in own.items() if k not in REPLICAS}
         inner = {**body["template"], "settings": {**settings, **own}}
-        found[name] = {**body, "priority": priority, "template": inner}
+        rank = max(priority, PRIORITY)
+        found[name] = {**body, "priority": rank, "template": inner}
     return found
 
 

@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from .failures import explain
+from .index_templates import PRIORITY
 from .names import META_KEY, Names
 from .site_templates import counted_types, event_patterns, refused_templates
 
@@ -88,7 +89,7 @@ def template_problems(
 def _wanted(app: Flask, fixed: Mapping[str, dict[str, Any]]) -> list[TemplateRank]:
     names, priority = Names.of(app), app.config[_VARIABLE]
     ours = [
-        TemplateRank(name, tuple(body["index_patterns"]), priority)
+        TemplateRank(name, tuple(body["index_patterns"]), max(priority, PRIORITY))
         for name, body in fixed.items()
     ]
     for event_type in counted_types(app):
@@ -121,9 +122,10 @@ def _sentences(
             f"needs. Set {_VARIABLE} to {site.priority + 1} or more, then restart the "
             "application."
         )
-    for name in sorted(set(missing) - explained):
+    for name in sorted({*missing, *reasons} - explained):
         why = reasons.get(name)
-        yield f"The index template {name} is missing. " + (
+        what = "is missing" if name in missing else "is of an earlier version"
+        yield f"The index template {name} {what}. " + (
             f"{why} Then restart the application, which puts it."
             if why
             else "Restart the application, which puts it, or logs why it cannot."

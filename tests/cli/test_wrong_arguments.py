@@ -129,6 +129,16 @@ def test_a_report_is_written_to_a_pipe_and_does_not_replace_it(fresh, tmp_path):
     assert json.loads(received[0])["report-datasets"] == []
 
 
+def test_a_report_is_written_through_a_link_such_as_standard_output(fresh, tmp_path):
+    link, file = tmp_path / "link", tmp_path / "file"
+    file.touch()
+    link.symlink_to(file)
+    arguments = ("counter-report", "--month", "2026-03", "--output")
+    done = run(fresh, *arguments, str(link))
+    assert done.exit_code == 0 and link.is_symlink(), done
+    assert json.loads(file.read_text())["report-datasets"] == []
+
+
 def test_a_full_disk_gets_a_sentence(fresh, tmp_path):
     full = tmp_path / "full"
     full.symlink_to("/dev/full")

@@ -8,11 +8,15 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 from invenio_db import db
+from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.community_events.facts import registry_mark
+from invenio_stats_dashboard.errors import NotPermittedError
 from invenio_stats_dashboard.community_events.reconciliation import Reconciliation
 from tests.helpers import content
+from tests.helpers.cluster import living_on
+from tests.helpers.proxies import Proxy
 from tests.helpers.statistics import community_events
 
 HOURS = timedelta(hours=2)
@@ -79,6 +83,32 @@ def refusing(capturing, client, names):
     refusing.begin()
     yield refusing
     refusing.remove()
+
+
+def test_changes_wait_while_opensearch_permits_no_writes(
+    capturing, client, names, monkeypatch
+):
+    service = capturing.extensions["invenio-stats-dashboard"].community_stats_service
+    community, recid = content.make_community(), content.make_record()
+    service.generate_record_community_events()
+    record = current_rdm_records_service.record_cls.pid.resolve(recid)
+    changes = {"parent_ids": [str(record.parent.id)]}
+    (host,) = capturing.config["SEARCH_HOSTS"]
+    proxy = Proxy(host)
+    try:
+        with living_on(capturing, monkeypatch, [proxy.address]):
+            action = "indices:data/write/bulk"
+            with proxy.refusing("POST", "/_bulk", action) as refused:
+                content.include_in_bulk([recid], community)
+                # the broker redelivers the message of a task that ends with an error
+                with pytest.raises(NotPermittedError, match=action):
+                    tasks.capture_changes_of_message.apply(kwargs=changes, throw=True)
+            assert refused.count
+    finally:
+        proxy.close()
+    tasks.capture_changes_of_message.apply(kwargs=changes, throw=True)
+    found = community_events(client, names, recid)
+    assert community in {event["community_id"] for event in found}
 
 
 def _let_hours_pass():

@@ -46,7 +46,7 @@ from invenio_stats_dashboard.queries.metrics import METRICS
 from invenio_stats_dashboard.queries.query import DAY, MONTH, SeriesQuery
 from invenio_stats_dashboard.queries.series_reader import SeriesReader
 from invenio_stats_dashboard.queries.suppression import SmallNumbers
-from invenio_stats_dashboard.search.memory_tuning import give_large_blocks_back
+from invenio_stats_dashboard.search.garbage_collection import give_large_blocks_back
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES, USAGE_MONTH
 
 from .aggregation import REGISTRY, Instance, Made

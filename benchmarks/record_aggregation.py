@@ -33,7 +33,7 @@ from invenio_stats_dashboard.community_events.documents import GLOBAL, Community
 from invenio_stats_dashboard.community_events.facts import RecordFacts, registry_mark
 from invenio_stats_dashboard.community_events.store import EventStore
 from invenio_stats_dashboard.search.client import text_client
-from invenio_stats_dashboard.search.memory_tuning import give_large_blocks_back
+from invenio_stats_dashboard.search.garbage_collection import give_large_blocks_back
 from invenio_stats_dashboard.search.names import RECORD_FAMILIES, Names
 
 YEARS = 10

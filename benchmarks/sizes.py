@@ -27,7 +27,7 @@ from invenio_stats_dashboard.aggregations.documents import day_field
 from invenio_stats_dashboard.aggregations.runner import AggregationOptions
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.community_events.store import EventStore
-from invenio_stats_dashboard.search.memory_tuning import give_large_blocks_back
+from invenio_stats_dashboard.search.garbage_collection import give_large_blocks_back
 from invenio_stats_dashboard.search.names import (
     RECORD_FAMILIES,
     USAGE_DELTA,

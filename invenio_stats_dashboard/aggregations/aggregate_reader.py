@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from ..search.client import patiently
 from ..search.names import Names
 from ..search.paging import SearchPage, page_decoder, pages, search_page
-from ..search.pipelining import ahead
+from ..search.concurrent_batches import ahead
 from .documents import CHECKSUM, day_field, document_id
 
 LIMIT = 120.0

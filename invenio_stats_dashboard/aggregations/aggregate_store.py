@@ -26,7 +26,7 @@ from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
 from ..search.index_templates import Adapt, put_missing_templates
 from ..search.names import Names
-from ..search.pipelining import stored_in_order
+from ..search.concurrent_batches import stored_in_order
 from .aggregate_reader import LIMIT, AggregateReader, DocumentRange, StoredHead, order
 from .documents import Document, index_templates
 

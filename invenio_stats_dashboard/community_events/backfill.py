@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from ..search.memory_tuning import rare_collections
+from ..search.garbage_collection import rare_collections
 from .record_rows import RecordRow
 from .recorder import Recorded, Recorder
 

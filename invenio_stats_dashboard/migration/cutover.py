@@ -31,7 +31,7 @@ from . import alias_actions
 from .alias_actions import CutoverNames, Guard
 from .catch_up import bring_delta
 from .copier import Copier
-from .search_drain import SearchDrain
+from .running_searches import RunningSearches
 from .target_index import set_final_pipeline
 
 _SETTLE = 5.0
@@ -154,7 +154,7 @@ class Cutover:
         self._in_time(deadline)
         self.step("read alias")
         alias_actions.move_read_alias(client, names)
-        readers = SearchDrain(client, names.read, names.old, names.month)
+        readers = RunningSearches(client, names.read, names.old, names.month)
         if self.backup != names.old:
             self._in_time(deadline)
             self.step("clone")
@@ -172,7 +172,7 @@ class Cutover:
     def _note_proof(self, upto: Mapping[int, int], only_written: bool) -> None:
         """Store totals and positions of both indices while writes are blocked.
 
-        :mod:`.backup_proof` needs them later.
+        :mod:`.backup_completeness` needs them later.
 
         Raises:
             CutoverTakenBackError: the totals differ, or a shard is unavailable.

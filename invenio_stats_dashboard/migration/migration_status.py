@@ -26,7 +26,7 @@ from ..usage_events.indices import (
     undated,
 )
 from ..usage_events.maintenance.fill_missing import not_enriched
-from .after_cutover import bring_over_check
+from .backups import bring_over_check
 from .report import (
     DONE,
     EMPTY,

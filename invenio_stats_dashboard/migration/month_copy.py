@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import ClusterNotHealthyError
 from ..search.bookmark import Bookmark, by_shard
-from ..search.pipelining import ReadAhead, stored_in_order
+from ..search.concurrent_batches import ReadAhead, stored_in_order
 from ..search.seqno import NOTHING, settled_positions
 from ..usage_events.indices import EventsIndex
 from .catch_up import CatchUp, bring_delta

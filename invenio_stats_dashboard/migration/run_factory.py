@@ -19,7 +19,7 @@ from ..errors import ClusterNotHealthyError, UsageError
 from ..search.client import text_client
 from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
-from ..search.memory_tuning import give_large_blocks_back
+from ..search.garbage_collection import give_large_blocks_back
 from ..search.names import Names
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer

@@ -27,7 +27,7 @@ from ..usage_events.indices import (
     survey,
 )
 from . import alias_actions, target_index
-from .after_cutover import compare_with_backup, delete_backup, merge_beside
+from .backups import compare_with_backup, delete_backup, merge_beside
 from .alias_actions import Guard
 from .comparison import counts_per_day
 from .cutover import Cutover, CutoverTakenBackError, remove_leftover, take_back_anothers

@@ -21,7 +21,7 @@ from ..usage_events.indices import EventsIndex, Month
 from . import alias_actions
 from .alias_actions import Guard
 from .run_context import MigrationRun
-from .search_drain import SearchDrain
+from .running_searches import RunningSearches
 
 _OF_THE_INDEX = (
     "uuid",
@@ -174,7 +174,7 @@ def drop(run: MigrationRun, month: Month, guard: Guard) -> None:
         )
     read = names.events_alias(month.event_type)
     stock = names.events_month(month.event_type, month.month)
-    readers = SearchDrain(client, read, stock, name)
+    readers = RunningSearches(client, read, stock, name)
     readers.wait(run.copier.check, run.copier.sleep)
     alias_actions.remove_index(client, guard, name)
 

@@ -18,7 +18,7 @@ from ..errors import (
     StatsDashboardError,
     UsageError,
 )
-from .client_connection import ClientLeftError
+from .client_disconnects import ClientLeftError
 from .temporary_files import TooManyFilesError
 
 RETRY_SECONDS = 60

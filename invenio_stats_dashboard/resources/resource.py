@@ -25,7 +25,7 @@ from ..errors import TooManyEventsError
 from ..queries.query import SeriesQuery
 from ..version import __version__
 from . import http
-from .client_connection import ClientConnection
+from .client_disconnects import ClientConnection
 from .file_limits import FileLimit
 from .labels import AnswerLabels
 from .openapi import description

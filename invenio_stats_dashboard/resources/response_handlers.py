@@ -15,7 +15,7 @@ from werkzeug.wsgi import wrap_file
 from ..permissions import Subject
 from ..queries.query import SeriesQuery, SeriesRow
 from . import http
-from .client_connection import ClientConnection
+from .client_disconnects import ClientConnection
 from .file_limits import FileLimit
 from .labels import AnswerLabels
 from .temporary_files import TemporaryFiles

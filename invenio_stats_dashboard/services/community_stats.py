@@ -42,7 +42,7 @@ from ..errors import (
 from ..permissions import GLOBAL, Subject, guest_identity
 from ..queries import argument_parsing
 from ..queries.compute_once import ComputeOnce
-from ..queries.event_version import version_of
+from ..queries.usage_data_version import version_of
 from ..search.client import json_client, text_client
 from ..search.names import Names
 from ..search.seqno import positions_of_all

@@ -27,7 +27,7 @@ from ..errors import (
     UsageError,
 )
 from ..migration import (
-    after_cutover,
+    backups,
     migration_status,
     plan,
     re_enrichment,
@@ -49,7 +49,7 @@ from ..search.client import is_transient, json_client, text_client
 from ..search.failures import as_error, explain, is_refused
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ..search.memory_tuning import rare_collections
+from ..search.garbage_collection import rare_collections
 from ..search.names import Names
 from ..search.site_templates import make_reindexing_index
 from ..subcounts import Subcount
@@ -691,7 +691,7 @@ class EventReindexingService:
                     "migration of that month again"
                 )
             if not dry_run:
-                after_cutover.delete_backup(run, month, bookmark, accept_deletions)
+                backups.delete_backup(run, month, bookmark, accept_deletions)
         except StatsDashboardError as error:
             return backup.name, str(error)
         return backup.name, None

@@ -18,7 +18,7 @@ from ..queries import argument_parsing, visible_records
 from ..queries.caching import cache, cached
 from ..queries.compute_once import ComputeOnce
 from ..queries.event_filters import of_community
-from ..queries.event_version import EventMonths, digest
+from ..queries.usage_data_version import EventMonths, digest
 from ..reports.top_records import TopRecordsReader, TopRecordsResult
 from ..search.client import json_client
 from ..search.names import Names

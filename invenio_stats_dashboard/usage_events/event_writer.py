@@ -25,7 +25,7 @@ from .bulk_action import FinishedEvent
 from .dead_letters import keep
 from .enrichment import Splicer
 from .maintenance.reattribution import noting
-from .mapping_guard import BLOCK_LIMIT, MappedMonths
+from .month_mappings import BLOCK_LIMIT, MappedMonths
 from .redelivery_journal import EventName, Journal
 
 _LIMIT = 1200.0

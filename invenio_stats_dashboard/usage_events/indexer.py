@@ -22,7 +22,7 @@ from ..proxies import current_stats_dashboard
 from ..search.names import STOCK_EVENTS
 from .consumer import Delivery, opened
 from .event_writer import EventWriter
-from .mapping_guard import BLOCK_LIMIT
+from .month_mappings import BLOCK_LIMIT
 from .preprocessing import Preprocessor, salts_kept, watched
 
 _CHUNK = 1000

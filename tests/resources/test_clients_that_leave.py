@@ -13,7 +13,7 @@ import pytest
 
 from invenio_stats_dashboard.queries.breakdowns import Breakdowns
 from invenio_stats_dashboard.queries.series_reader import SeriesReader
-from invenio_stats_dashboard.resources.client_connection import (
+from invenio_stats_dashboard.resources.client_disconnects import (
     ClientConnection,
     ClientLeftError,
 )

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from invenio_stats_dashboard.search.pipelining import ahead, stored_in_order
+from invenio_stats_dashboard.search.concurrent_batches import ahead, stored_in_order
 
 
 class FailedError(Exception):

@@ -6,7 +6,7 @@
 The totals are treated as one more value, which every record has, and so is each owner.
 All numbers can therefore be summed over sets of records that share no parent.
 
-A value is represented by a number in the column ``cell``; see :mod:`.interning`.
+A value is represented by a number in the column ``cell``; see :mod:`.value_numbering`.
 """
 
 from collections.abc import Mapping

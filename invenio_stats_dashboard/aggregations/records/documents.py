@@ -19,7 +19,7 @@ import polars as pl
 from ..documents import Document
 from .counting import METRICS, TOTAL
 from .dates import day_text
-from .interning import CellNumbers
+from .value_numbering import CellNumbers
 from .running_totals import stretches
 
 ROWS = 20_000

@@ -24,7 +24,7 @@ from ...search.names import Names
 from ...search.paging import page_decoder, pages, search_page
 from ..record_access import AccessRules
 from .dates import day_number, first_day
-from .interning import CellNumbers
+from .value_numbering import CellNumbers
 from .numbers import Numbers
 from .presence import EVENTS, RECORDS
 

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from .counting import TOTAL
-from .interning import CellNumbers
+from .value_numbering import CellNumbers
 
 STATE = tuple(
     f"{what}_{kind}"

@@ -19,7 +19,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
 from ...search.paging import page_decoder, pages, search_page
-from ...search.pipelining import ahead
+from ...search.concurrent_batches import ahead
 from .event_columns import CountedEvent
 
 PAGE = 10_000

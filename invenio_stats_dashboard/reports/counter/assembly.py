@@ -20,7 +20,7 @@ from ...community_events.documents import GLOBAL
 from ...errors import TooManyEventsError
 from ...queries import argument_parsing, visible_records
 from ...queries.compute_once import ComputeOnce
-from ...queries.event_version import EventMonths, digest
+from ...queries.usage_data_version import EventMonths, digest
 from ...queries.suppression import VARIABLE as MIN_VISITORS
 from ...search.client import json_client, text_client
 from ...search.names import STOCK_EVENTS, Names

@@ -15,7 +15,7 @@ from invenio_stats_dashboard.aggregations.records import (
     running_totals,
 )
 from invenio_stats_dashboard.aggregations.records.dates import day_number, first_day
-from invenio_stats_dashboard.aggregations.records.interning import CellNumbers
+from invenio_stats_dashboard.aggregations.records.value_numbering import CellNumbers
 
 KEYS = ("subjects", "languages")
 

@@ -20,7 +20,7 @@ from ..search.multi_get import get_many
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.indices import Month
 from . import alias_actions
-from .backup_proof import holds_all
+from .backup_completeness import holds_all
 from .comparison import ComparedIndex, DayDifference, compare_day, fingerprints_of_both
 from .report import DONE
 from .run_context import MigrationRun
@@ -36,7 +36,7 @@ class NotTheSameError(StatsDashboardError):
 def compare_with_backup(run: MigrationRun, month: Month, bookmark: Bookmark) -> int:
     """Ensure that the index in service holds all events of the backup.
 
-    If :func:`~.backup_proof.holds_all` finds no proof, both indices are read.
+    If :func:`~.backup_completeness.holds_all` finds no proof, both indices are read.
 
     Args:
         run: the run that compares.

@@ -5,8 +5,8 @@
 
 import pytest
 
-from invenio_stats_dashboard.migration import after_cutover
-from invenio_stats_dashboard.migration.backup_proof import holds_all
+from invenio_stats_dashboard.migration import backups
+from invenio_stats_dashboard.migration.backup_completeness import holds_all
 from invenio_stats_dashboard.migration.months import utc_now
 
 from ..helpers.faults import At
@@ -25,7 +25,7 @@ def proofs(monkeypatch):
         answers.append(holds_all(run, month, data))
         return answers[-1]
 
-    monkeypatch.setattr(after_cutover, "holds_all", holds)
+    monkeypatch.setattr(backups, "holds_all", holds)
     return answers
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from invenio_stats_dashboard.usage_events.mapping_guard import MappedMonths
+from invenio_stats_dashboard.usage_events.month_mappings import MappedMonths
 
 from .test_dead_letters import MONTH
 
@@ -17,7 +17,7 @@ def pauses(monkeypatch):
     """Record the pauses, and return them."""
     made, sleep = [], time.sleep
     monkeypatch.setattr(
-        "invenio_stats_dashboard.usage_events.mapping_guard.time.sleep",
+        "invenio_stats_dashboard.usage_events.month_mappings.time.sleep",
         lambda seconds: (made.append(seconds), sleep(seconds)),
     )
     return made

@@ -5,7 +5,7 @@
 
 import gc
 
-from invenio_stats_dashboard.search.memory_tuning import rare_collections
+from invenio_stats_dashboard.search.garbage_collection import rare_collections
 
 
 def test_the_collector_is_reset_after_the_last_of_several_users():

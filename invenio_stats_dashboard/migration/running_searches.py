@@ -22,7 +22,7 @@ _INDICES = re.compile(r"indices\[([^\]]*)\]")
 _POLL = 0.05
 
 
-class SearchDrain:
+class RunningSearches:
     """Waits for the searches that may read an index under its previous names.
 
     Create it right after the alias was moved: it waits for searches that are older.

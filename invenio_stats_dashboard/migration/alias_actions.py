@@ -203,7 +203,7 @@ def move_read_alias(client: OpenSearch, names: CutoverNames) -> None:
     _act(client, guards, actions, names.month, keep=guards)
 
 
-def take_over_month(client: OpenSearch, names: CutoverNames, remove_old: bool) -> None:
+def put_in_service(client: OpenSearch, names: CutoverNames, remove_old: bool) -> None:
     """Make the new index the month's write target: the last call of a cut-over.
 
     Args:
@@ -232,7 +232,7 @@ def take_over_month(client: OpenSearch, names: CutoverNames, remove_old: bool) -
             raise  # otherwise the call was applied and only its response was lost
 
 
-def give_back(client: OpenSearch, names: CutoverNames) -> None:
+def put_backup_in_service(client: OpenSearch, names: CutoverNames) -> None:
     """Move both names of a month in one call, without removing an index.
 
     This works only for an old index whose own name is not that of the month. No search
@@ -258,7 +258,7 @@ def give_back(client: OpenSearch, names: CutoverNames) -> None:
             raise
 
 
-def bring_back(client: OpenSearch, names: CutoverNames) -> bool:
+def return_month(client: OpenSearch, names: CutoverNames) -> bool:
     """Give the read alias back to the old index, and remove the fence of the new one.
 
     Afterwards OpenSearch refuses the last call of this cut-over, even if the call was

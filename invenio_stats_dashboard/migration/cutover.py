@@ -40,7 +40,7 @@ MARGIN = 0.7
 """Share of the time limit after which a cut-over is aborted."""
 
 
-class CutoverTakenBackError(StatsDashboardError):
+class CutoverAbortedError(StatsDashboardError):
     """A cut-over failed or took too long, and was aborted; it can be tried again."""
 
 
@@ -94,7 +94,7 @@ class Cutover:
                 verification.
 
         Raises:
-            CutoverTakenBackError: the cut-over was aborted; readers and writers use the
+            CutoverAbortedError: the cut-over was aborted; readers and writers use the
                 old index as before.
             LockLostError: another run has the month.
         """
@@ -116,7 +116,7 @@ class Cutover:
             delta = self._steps(copied, only_written, deadline)
         except BaseException as error:  # noqa: BLE001 - raised again
             # after any error, writes must be possible again
-            self._take_back(error)
+            self._abort(error)
             delta = 0
         return CutoverResult(time.monotonic() - start, delta)
 
@@ -163,7 +163,7 @@ class Cutover:
             readers.wait(lambda: self._in_time(deadline))
         self._in_time(deadline)
         self.step("last call")
-        alias_actions.take_over_month(
+        alias_actions.put_in_service(
             client, names, remove_old=self.backup != names.old
         )
         self.step("after last call")
@@ -175,12 +175,12 @@ class Cutover:
         :mod:`.backup_completeness` needs them later.
 
         Raises:
-            CutoverTakenBackError: the totals differ, or a shard is unavailable.
+            CutoverAbortedError: the totals differ, or a shard is unavailable.
         """
         total = self._same_totals()
         serving = {n: p.last for n, p in positions(self.client, self.names.new).items()}
         if set(serving) != set(upto):
-            raise CutoverTakenBackError(
+            raise CutoverAbortedError(
                 f"A shard of {self.names.new} has no started primary"
             )
         self.bookmark.write(
@@ -197,12 +197,12 @@ class Cutover:
         """Stop early enough to abort the cut-over within the time limit.
 
         Raises:
-            CutoverTakenBackError: the cut-over took too long.
+            CutoverAbortedError: the cut-over took too long.
         """
         self.check()
         left = deadline - time.monotonic()
         if left < self.seconds * (1 - MARGIN):
-            raise CutoverTakenBackError(
+            raise CutoverAbortedError(
                 f"The cut-over took more than {self.seconds * MARGIN:.0f} seconds"
             )
 
@@ -211,7 +211,7 @@ class Cutover:
         old = self.client.count(index=self.names.old)["count"]
         new = self.client.count(index=self.names.new)["count"]
         if old != new:
-            raise CutoverTakenBackError(
+            raise CutoverAbortedError(
                 f"{self.names.old} holds {old} events and its copy {new}: events were "
                 "deleted during the cut-over"
             )
@@ -240,16 +240,16 @@ class Cutover:
             body={"_meta": {**meta, META_KEY: {"backup_of": self.names.month}}},
         )
 
-    def _take_back(self, error: BaseException) -> None:
+    def _abort(self, error: BaseException) -> None:
         """Abort the cut-over and raise the reason; return if the last call succeeded.
 
         Raises:
-            CutoverTakenBackError: after an error that a new attempt may avoid.
+            CutoverAbortedError: after an error that a new attempt may avoid.
             NotPermittedError: OpenSearch refuses a request to this user.
             BaseException: ``error`` itself otherwise.
         """
-        self.step("take back")
-        if not take_back(
+        self.step("abort")
+        if not abort_cutover(
             self.client, self.names, self.backup, self.bookmark, self.step
         ):
             return
@@ -263,7 +263,7 @@ class Cutover:
                 "for readers and writers."
             ) from error
         reason = explain(error) if isinstance(error, OpenSearchException) else error
-        raise CutoverTakenBackError(
+        raise CutoverAbortedError(
             f"{str(reason).rstrip('.')}. The cut-over was aborted, and nothing has "
             "changed for readers and writers."
         ) from error
@@ -283,7 +283,7 @@ def flushed_positions(
         shard -> last sequence number.
 
     Raises:
-        CutoverTakenBackError: the copies of a shard did not confirm all writes in time.
+        CutoverAbortedError: the copies of a shard did not confirm all writes in time.
     """
     # with an asynchronous translog only a flush advances the checkpoint
     left = max(deadline - time.monotonic(), 1)
@@ -298,13 +298,13 @@ def flushed_positions(
         if found and all(p.checkpoint == p.last for p in found.values()):
             return {shard: p.last for shard, p in found.items()}
         if time.monotonic() > end:
-            raise CutoverTakenBackError(
+            raise CutoverAbortedError(
                 f"A shard copy of {index} did not confirm all writes in time"
             )
         time.sleep(0.05)
 
 
-def take_back(
+def abort_cutover(
     client: OpenSearch,
     names: CutoverNames,
     backup: str,
@@ -327,7 +327,7 @@ def take_back(
         LockLostError: another run has claimed the month.
     """
     switch = bookmark.data.get("switch") or {}
-    if not alias_actions.bring_back(client, names):
+    if not alias_actions.return_month(client, names):
         bookmark.write(state="switched")
         return False
     if not switch.get("was_blocked"):
@@ -346,7 +346,7 @@ def take_back(
     return True
 
 
-def take_back_anothers(
+def abort_cutover_of_another_run(
     client: OpenSearch,
     names: CutoverNames,
     backup: str,
@@ -374,7 +374,7 @@ def take_back_anothers(
     step("claim")
     if not alias_actions.serves(client, names):
         alias_actions.claim(client, names.run, names.old, names.new)
-    return take_back(client, names, backup, bookmark, step)
+    return abort_cutover(client, names, backup, bookmark, step)
 
 
 def remove_leftover(client: OpenSearch, old: str, backup: str, guard: Guard) -> None:

@@ -16,7 +16,7 @@ from ..search.bookmark import Bookmark
 from ..search.names import Names
 from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index
-from .cutover import take_back_anothers
+from .cutover import abort_cutover_of_another_run
 from .report import ROLLING_BACK, SWITCHING
 from .rollback import undo_anothers
 from .run_context import MigrationRun
@@ -105,7 +105,7 @@ def _recover(
     )
     try:
         if state == SWITCHING:
-            take_back_anothers(client, found, switch["backup"], bookmark, step)
+            abort_cutover_of_another_run(client, found, switch["backup"], bookmark, step)
         else:
             back = replace(found, old=switch["new"], new=switch["backup"])
             undo_anothers(client, back, bookmark, step)

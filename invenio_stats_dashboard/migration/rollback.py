@@ -184,7 +184,7 @@ class _Back:
             carried += self._switch(at)
         except BaseException as error:
             # after any error, writes must be possible again
-            self.run.step("rollback take back")
+            self.run.step("rollback abort")
             undone = undo(self.run.client, self.names, self.bookmark, self.run.step)
             if undone or not isinstance(
                 error, (OpenSearchException, StatsDashboardError)
@@ -258,7 +258,7 @@ class _Back:
             target_index.set_final_pipeline(client, fence, self._final_pipeline)
         in_time()
         step("rollback last call")
-        alias_actions.give_back(client, self.names)
+        alias_actions.put_backup_in_service(client, self.names)
         step("rollback after last call")
         return carried
 

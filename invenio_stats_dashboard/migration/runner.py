@@ -30,7 +30,7 @@ from . import alias_actions, target_index
 from .backups import compare_with_backup, delete_backup, merge_beside
 from .alias_actions import Guard
 from .comparison import counts_per_day
-from .cutover import Cutover, CutoverTakenBackError, remove_leftover, take_back_anothers
+from .cutover import Cutover, CutoverAbortedError, remove_leftover, abort_cutover_of_another_run
 from .fingerprints import HASH
 from .month_copy import MonthCopy
 from .months import source_problem
@@ -128,13 +128,13 @@ class MonthMigration:
         self._prepare()
         final = self.month.source.settings.get("final_pipeline")
         for _ in range(_SWITCHES):
-            if final:  # a cut-over that was taken back may have set it
+            if final:  # a cut-over that was aborted may have set it
                 target_index.set_final_pipeline(self.run.client, self._fence, None)
             settled = self.copy.copy_and_verify(self.month.source)
             try:
                 self._switch(settled)
                 break
-            except CutoverTakenBackError as error:
+            except CutoverAbortedError as error:
                 last = error
                 self._refresh()
                 self._claim()
@@ -213,7 +213,7 @@ class MonthMigration:
         if self.month.source and (state == SWITCHING or half):
             self.run.copier.check()
             self.run.step("recover")
-            take_back_anothers(
+            abort_cutover_of_another_run(
                 self.run.client,
                 self._switch_names(self.month.source.name),
                 self._backup,

@@ -131,8 +131,8 @@ def test_next_run_brings_a_killed_switch_back_by_itself(events_of, step):
     _finish(usage, month, events, **_arguments())
 
 
-@pytest.mark.parametrize("step", ["take back", "lift block", "remove clone"])
-def test_run_that_is_killed_while_it_takes_back_can_be_run_again(events_of, step):
+@pytest.mark.parametrize("step", ["abort", "lift block", "remove clone"])
+def test_run_that_is_killed_while_it_aborts_a_cutover_can_be_run_again(events_of, step):
     usage, month = events_of, PAST
     events = usage.legacy("view", month, EVENTS)
     first = next(iter(events))

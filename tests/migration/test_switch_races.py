@@ -31,7 +31,7 @@ def _migrated(usage, month, step, at_once=False, **arguments):
     assert report["completed"], report
     if at_once:
         # the cut-over itself copied all events; no later step had to add any
-        assert step.seen["block"] == 1 and not step.seen["take back"]
+        assert step.seen["block"] == 1 and not step.seen["abort"]
     assert usage.state("view", month)["brought_after"] == 0
     assert_no_marks(usage)
     return report["event_types"]["view"]["months"][month]
@@ -140,7 +140,7 @@ def test_switch_that_cannot_be_made_in_time_is_taken_back_and_tried_again(
         # the switch stands still for longer than it may
         step = At("read alias", lambda: never_set.wait(3))
         _migrated(usage, month, step)
-        assert step.seen["block"] >= 2 and step.seen["take back"] >= 1
+        assert step.seen["block"] >= 2 and step.seen["abort"] >= 1
     usage.assert_seen({**events, **writer.written}, enriched=events)
 
 
@@ -212,13 +212,13 @@ def test_switch_whose_last_call_fails_is_taken_back_and_tried_again(events_of, m
     def step(point):
         if point == "last call" and "last call" not in seen:
             forbid(True)
-        if point == "take back":
+        if point == "abort":
             forbid(None)
         seen.append(point)
 
     report = usage.migrate(step=step, **ARGUMENTS)
     assert report["completed"], report
-    assert seen.count("last call") == 2 and "take back" in seen
+    assert seen.count("last call") == 2 and "abort" in seen
     assert usage.client.indices.exists_alias(
         index=usage.names.events_target("view", month), name=read
     )

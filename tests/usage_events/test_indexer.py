@@ -114,7 +114,7 @@ def test_events_whose_index_stays_missing_are_dead_letters(queue, index_is_missi
     assert found.count == 5 and "index_not_found" in found.reason
 
 
-def test_a_waiting_worker_takes_back_an_interrupted_cutover(queue):
+def test_a_waiting_worker_aborts_an_interrupted_cutover(queue):
     month = NOW.strftime("%Y-%m")
     queue.legacy("view", month, 20)
     killed_at(queue, "read alias", batch_size=10, ignore_stock_workers=True)

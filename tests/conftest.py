@@ -11,6 +11,7 @@ fixtures.
 import os
 
 import pytest
+from hypothesis import settings
 from opensearchpy import OpenSearch
 
 from invenio_stats_dashboard.community_events import capture
@@ -29,6 +30,11 @@ from .helpers.progress import Progress
 from .helpers.time_limits import TimeLimits
 from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote, polars_runs
+
+
+# The duration of one example says nothing on a busy machine.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser):

@@ -124,6 +124,8 @@ def _facts(status: StatsStatus) -> Iterator[tuple[str, str]]:
     yield "Preparation", _preparation(status)
     letters = status.migration.dead_letters.count
     yield "Dead letters", f"{letters:,}" if letters else "none"
+    if odd := status.migration.odd_events.count:
+        yield "Odd events", f"{odd:,}, {status.migration.odd_events.new:,} of them new"
     yield "Queues", ", ".join(_queue(queue) for queue in status.queues) or "none"
     yield from _deferred_captures(status.deferred_captures)
     yield from _locks(status)

@@ -18,6 +18,7 @@ from ..migration.plan import MigrationPlan
 from ..migration.re_enrichment import ReEnrichmentResult
 from ..migration.report import MigrationReport, MonthProgress
 from ..migration.rollback import RollbackResult
+from ..usage_events.odd_events import OddMonth
 from ..usage_events.replay import ReplayReport
 from .output import console, headed
 
@@ -318,6 +319,16 @@ def print_status(status: MigrationStatus) -> None:
         )
         out.print(headed("Refused by OpenSearch:", "red", text))
         out.print(f"  {letters.reason}")
+    odd = status.odd_events
+    if odd.count:
+        text = (
+            f"{odd.count:,} events have fields that cannot be read as expected, and "
+            "these fields count as unknown. Run 'usage-events odd' for a list. The "
+            "first of each month:"
+        )
+        out.print(headed("Odd events:", "yellow" if odd.new else "", text))
+        for id in odd.ids:
+            out.print(f"  {id}", markup=False)
     if status.running:
         out.print(f"A migration is running: {status.running}.")
     backups = [m.backup for m in status.months if m.backup]
@@ -344,6 +355,21 @@ def print_checks(checks: Sequence[BackupCheck]) -> None:
             outcome = Text(str(check.difference), style="red")
         table.add_row(check.month, check.event_type, f"{check.events:,}", outcome)
     out.print(table)
+
+
+def print_odd_events(months: Sequence[OddMonth]) -> None:
+    """Print the odd events of all months."""
+    out = console()
+    if not months:
+        out.print("No event is odd.")
+    for month in months:
+        total = f"{len(month.events):,}{' or more' if month.has_more else ''}"
+        out.print(
+            f"{month.event_type} {month.month or 'without a month'}: {total} odd "
+            f"events, {month.new:,} of them not acknowledged"
+        )
+        for id, fields in month.events.items():
+            out.print(f"  {id}: {', '.join(fields)}", markup=False)
 
 
 def print_cleanup(found: Sequence[tuple[str, str | None]], dry_run: bool) -> None:

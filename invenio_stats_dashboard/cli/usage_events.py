@@ -359,6 +359,29 @@ def replay(dry_run: bool, as_json: bool) -> None:
     sys.exit(1 if done.refused else 0)
 
 
+@usage_events.command("odd")
+@click.option(
+    "--acknowledge",
+    is_flag=True,
+    help="Record that you know these events, so that they need no action any more.",
+)
+@json_option
+@with_appcontext
+@sentences_for_errors
+def odd(acknowledge: bool, as_json: bool) -> None:
+    """List events with fields that cannot be read as expected.
+
+    OpenSearch accepts values of other types than InvenioRDM stores, such as a number
+    or a list as the record's identifier. Such an event is migrated and counted, but
+    its unreadable fields count as unknown.
+    """
+    months = _service().odd_events(acknowledge)
+    if as_json:
+        print_json([month.as_json() for month in months])
+    else:
+        display.print_odd_events(months)
+
+
 @usage_events.command("clear-bookmarks")
 @types_option
 @months_option

@@ -175,7 +175,7 @@ def _create(run: MigrationRun, old: str, new: str, ids: Sequence[str]) -> int:
         sources = run.copier.splicer.splice([hit.source for hit in hits])
         actions = [
             b'{"create":{"_id":%b}}\n%b\n' % (msgspec.json.encode(hit.id), source)
-            for hit, (_, source) in zip(hits, sources, strict=True)
+            for hit, (_, source, _) in zip(hits, sources, strict=True)
         ]
         refusals = bulk.write(
             run.copier.text_client,

@@ -11,7 +11,7 @@ hardly longer than a copy. The size of a batch is bounded.
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -42,12 +42,14 @@ class EventBatch:
         position: sequence number up to which the shard is copied after this batch.
         actions: bulk actions, one for each event.
         prints: id, day and hash of each event.
+        odd: the unreadable fields of events that have some, by ``_id``.
     """
 
     shard: int
     position: int
     actions: list[bytes]
     prints: list[tuple[str, str, int]]
+    odd: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,16 @@ class Copier:
             hits: events as read from the source.
         """
         sources = self.splicer.splice([hit.source for hit in hits])
-        actions, prints = [], []
-        for hit, (native, source) in zip(hits, sources, strict=True):
+        actions, prints, odd = [], [], {}
+        for hit, (native, source, fields) in zip(hits, sources, strict=True):
+            if fields:
+                odd[hit.id] = fields
             prints.append((hit.id, *fingerprint(hit.id, native)))
             actions.append(
                 b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n'
                 % (msgspec.json.encode(hit.id), hit.seq_no, source)
             )
-        return EventBatch(shard, position, actions, prints)
+        return EventBatch(shard, position, actions, prints, odd)
 
     def write(self, fence: str, batch: EventBatch) -> None:
         """Store a batch in the target through the run's fence.

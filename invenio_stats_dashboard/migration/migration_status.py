@@ -26,6 +26,7 @@ from ..usage_events.indices import (
     undated,
 )
 from ..usage_events.maintenance.fill_missing import not_enriched
+from ..usage_events.odd_events import OddEventsSummary, summarize_odd_events
 from .backups import bring_over_check
 from .report import (
     DONE,
@@ -107,6 +108,7 @@ class MigrationStatus:
         running: a clause that describes the run that holds the lock, or None.
         problems: sentences that belong to no month.
         dead_letters: events that OpenSearch refuses.
+        odd_events: events with a field that cannot be read as expected.
     """
 
     months: list[MonthStatus]
@@ -114,13 +116,13 @@ class MigrationStatus:
     running: str | None = None
     problems: list[str] = field(default_factory=list)
     dead_letters: DeadLetters = field(default_factory=DeadLetters)
+    odd_events: OddEventsSummary = field(default_factory=OddEventsSummary)
 
     @property
     def needs_attention(self) -> bool:
         """Return whether a problem needs attention."""
-        return bool(self.problems or self.dead_letters.count) or any(
-            m.problem or m.error for m in self.months
-        )
+        found = self.problems or self.dead_letters.count or self.odd_events.new
+        return bool(found) or any(m.problem or m.error for m in self.months)
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as a JSON object."""
@@ -129,6 +131,7 @@ class MigrationStatus:
             "needs_attention": self.needs_attention,
             "problems": self.problems,
             "dead_letters": asdict(self.dead_letters),
+            "odd_events": asdict(self.odd_events),
             "months": [asdict(month) for month in self.months],
             "undated": asdict(self.undated),
         }
@@ -174,6 +177,7 @@ def read_migration_status(
         ]
         + strangers(client, names, event_types),
         dead_letters=dead_letters.read_dead_letters(client, names),
+        odd_events=summarize_odd_events(client, names),
     )
 
 

@@ -6,11 +6,15 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..errors import ClusterNotHealthyError
+from opensearchpy.exceptions import OpenSearchException
+
+from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.bookmark import Bookmark, by_shard
 from ..search.concurrent_batches import ReadAhead, stored_in_order
+from ..search.failures import explain
 from ..search.seqno import NOTHING, settled_positions
 from ..usage_events.indices import EventsIndex
+from ..usage_events.odd_events import OddEventStore
 from .catch_up import CatchUp, bring_delta
 from .copier import EventBatch, ReadBack
 from .fingerprints import Fingerprints
@@ -21,6 +25,8 @@ from .verification import Verifier
 _SMALL = 500
 """Number of remaining operations at which the rounds end."""
 _ROUNDS = 20
+_EXAMPLES = 10
+"""Number of odd events whose ``_id`` is in the report."""
 
 
 class MonthCopy:
@@ -48,6 +54,7 @@ class MonthCopy:
         self._run, self._bookmark, self._report = run, bookmark, report
         self._event_type, self._month = report.event_type, report.month
         self._target, self._fence = target, fence
+        self._odd_events = OddEventStore(run.client, run.names)
         self.before = 0
 
     def _copied(self) -> dict[int, int]:
@@ -171,6 +178,8 @@ class MonthCopy:
         """Store in the bookmark that the target holds a batch and all before it."""
         for _, day, hash in batch.prints:
             prints.add(day, hash)
+        if batch.odd:
+            self._note_odd(batch)
         self._report.copied += len(batch.actions)
         self._report.batches += 1
         self._bookmark.write(
@@ -181,6 +190,17 @@ class MonthCopy:
             seconds=round(seconds, 2),
         )
         self._run.step("bookmark written")
+
+    def _note_odd(self, batch: EventBatch) -> None:
+        """Report and store the odd events of a batch."""
+        self._report.odd_events += len(batch.odd)
+        room = _EXAMPLES - len(self._report.odd_event_ids)
+        self._report.odd_event_ids += list(batch.odd)[: max(room, 0)]
+        try:
+            self._odd_events.add(self._event_type, self._month, batch.odd)
+        except (OpenSearchException, StatsDashboardError) as error:
+            # Counting finds the same events again.
+            self._run.note(f"Odd events cannot be stored. {_sentence(error)}")
 
     def show(
         self,
@@ -248,3 +268,7 @@ class MonthCopy:
             if left <= _SMALL:
                 break
         return settled, CatchUp(events, only_written)
+
+
+def _sentence(error: Exception) -> str:
+    return explain(error) if isinstance(error, OpenSearchException) else str(error)

@@ -123,7 +123,7 @@ def _write(copier: Copier, index: str, hits: Sequence[StoredDocument]) -> None:
     sources = copier.splicer.splice([hit.source for hit in hits])
     actions = [
         if_unchanged(hit, source)
-        for hit, (_, source) in zip(hits, sources, strict=True)
+        for hit, (_, source, _) in zip(hits, sources, strict=True)
     ]
     refusals = bulk.write(
         copier.text_client,

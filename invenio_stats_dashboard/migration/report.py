@@ -42,6 +42,9 @@ class MonthReport:
         block_seconds: time for which writes were refused; None before a cut-over.
         unknown_records: number of enriched events whose record has no facts and is
             not in the database.
+        odd_events: number of events copied in this run that have a field which cannot
+            be read as expected.
+        odd_event_ids: the ``_id`` of the first ten.
         errors: sentences.
         retry: the command that tries this month again, or None.
         backup_index: the backup with the legacy data, or None.
@@ -63,6 +66,8 @@ class MonthReport:
     switched: bool = False
     block_seconds: float | None = None
     unknown_records: int = 0
+    odd_events: int = 0
+    odd_event_ids: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     retry: str | None = None
     backup_index: str | None = None

@@ -222,7 +222,7 @@ class Verifier:
         return sampled
 
     def _check_enrichment(self, hits: Sequence[StoredDocument]) -> None:
-        heads = [decode_head(hit.source) for hit in hits]
+        heads = [decode_head(hit.source).event for hit in hits]
         contexts = self._fresh_lookup().get({h.recid for h in heads if h.recid})
         differing = []
         for hit, head in zip(hits, heads, strict=True):

@@ -27,7 +27,9 @@ class _Shards(msgspec.Struct):
     successful: int
 
 
-class _Hits(msgspec.Struct, Generic[_Hit]):
+class HitList(msgspec.Struct, Generic[_Hit]):
+    """The part of a response that holds the hits."""
+
     hits: list[_Hit]
 
 
@@ -38,7 +40,7 @@ class SearchPage(msgspec.Struct, Generic[_Hit]):
         timed_out: whether OpenSearch stopped before it had searched all documents.
     """
 
-    found: _Hits[_Hit] = msgspec.field(name="hits")
+    found: HitList[_Hit] = msgspec.field(name="hits")
     timed_out: bool
     shards: _Shards = msgspec.field(name="_shards")
 

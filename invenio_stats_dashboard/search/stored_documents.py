@@ -198,6 +198,17 @@ _MIGRATION = (
         writers=("community_events.backfill_locks.announced",),
         removal="By the generation, when it ends.",
     ),
+    DocumentKind(
+        "reindexing",
+        ("odd-events-{event_type}-{month}",),
+        "The events of a month with fields that cannot be read as expected.",
+        ("acknowledged", "event_type", "events", "has_more", "month"),
+        ("usage_events.odd_events.OddEventStore.add",),
+        ("usage_events.odd_events.read_odd_events",),
+        "By `destroy-indices --all`.",
+        "Events that are counted again are found again.",
+        kind="odd-events",
+    ),
     _lock(
         "reindexing",
         "community-events-deletion-lock",

@@ -56,6 +56,11 @@ from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import EventsIndex, Month, survey
 from ..usage_events.maintenance.fill_missing import FillMissing, FillReport
+from ..usage_events.odd_events import (
+    OddMonth,
+    acknowledge_odd_events,
+    read_odd_events,
+)
 from ..usage_events.maintenance.reattribution import (
     KNOWN_SECONDS,
     REST,
@@ -454,6 +459,22 @@ class EventReindexingService:
             Ids of the months whose cut-over or rollback was aborted.
         """
         return recovery.recover(self._client, self.names, now(), step or ignore)
+
+    def odd_events(self, acknowledge: bool = False) -> list[OddMonth]:
+        """Return the events with fields that cannot be read as expected.
+
+        Migration and counting find them.
+
+        Args:
+            acknowledge: record first that the operator knows all of them.
+
+        Raises:
+            StatsDashboardError: OpenSearch refuses a request or does not answer.
+        """
+        with _answering():
+            if acknowledge:
+                acknowledge_odd_events(self._client, self.names)
+            return list(read_odd_events(self._client, self.names))
 
     def replay(
         self,

@@ -62,6 +62,17 @@ def _dead_letters(status: "StatsStatus") -> Iterator[str]:
         )
 
 
+def _odd_events(status: "StatsStatus") -> Iterator[str]:
+    found = status.migration.odd_events
+    if found.new:
+        yield (
+            f"{found.new:,} usage events have fields that cannot be read as expected, "
+            f"such as {found.ids[0]}. They are counted, but these fields count as "
+            f"unknown. '{COMMAND} usage-events odd' lists them; with --acknowledge they "
+            "need no action any more."
+        )
+
+
 def _preparation(status: "StatsStatus") -> Iterator[str]:
     """Report what blocks the preparation, except a migration that is running."""
     found = status.preparation or {}
@@ -225,6 +236,7 @@ _RULES: tuple[_Rule, ...] = (
     _legacy_months,
     _preparation,
     _dead_letters,
+    _odd_events,
     _earlier_layout,
     _last_run,
     _no_recent_run,

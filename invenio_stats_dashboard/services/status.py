@@ -161,7 +161,7 @@ class StatsStatus:
         """Return the status as a JSON object."""
         fields = asdict(replace(self, migration=MigrationStatus([])))
         migration = self.migration.as_json()
-        letters = migration.pop("dead_letters")
+        letters, odd = migration.pop("dead_letters"), migration.pop("odd_events")
         months = migration.pop("months")
         return {
             "needs_attention": self.needs_attention,
@@ -173,6 +173,7 @@ class StatsStatus:
                 **migration,
             },
             "dead_letters": letters,
+            "odd_events": odd,
         }
 
 

@@ -11,6 +11,7 @@ written again only on request.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,8 +19,11 @@ from ..community_events.facts import file_type
 from ..community_events.lookup import RecordContext, RecordLookup
 from ..search.mappings import ENRICHED_FIELDS
 from ..subcounts import FILE_TYPES
+from .event_decoding import DecodedEvent, EventDecoder, readable_time
 
 _MARKER = b',"community_ids":'
+_NAMES = tuple(f'"{name}"'.encode() for name in ENRICHED_FIELDS)
+_ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
 _CACHED = 100_000
 
 
@@ -37,7 +41,21 @@ class EventHead(msgspec.Struct, gc=False):
     subcounts: dict[str, list[str]] | None = None
 
 
-decode_head = msgspec.json.Decoder(EventHead).decode
+decode_head = EventDecoder(EventHead).decode
+
+
+class SplicedEvent(NamedTuple):
+    """An event with its enrichment.
+
+    Attributes:
+        native: the bytes that the site wrote, see :func:`native_bytes`.
+        source: the same bytes with the enrichment.
+        odd: names of the fields that cannot be read as expected.
+    """
+
+    native: bytes
+    source: bytes
+    odd: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,13 +84,19 @@ def enrich(
     Returns:
         The enrichment; empty for an unknown record, except for the file type.
     """
-    communities = context.timeline.communities_at(timestamp) if timestamp else ()
+    communities = _communities(timestamp, context)
     subcounts = dict(context.facts.subcounts) if context.facts else {}
     if file_key is not None:
         subcounts[FILE_TYPES] = [kind] if (kind := file_type(file_key)) else []
     return Enrichment(
         tuple(communities), {key: list(v) for key, v in subcounts.items() if v}
     )
+
+
+def _communities(timestamp: str | None, context: RecordContext) -> tuple[str, ...]:
+    """Return the communities at the time of an event; none if that is unreadable."""
+    time = readable_time(timestamp)
+    return context.timeline.communities_at(time) if time else ()
 
 
 class Splicer:
@@ -102,27 +126,28 @@ class Splicer:
         ] = OrderedDict()
         self.unknown = 0
 
-    def splice(self, sources: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    def splice(self, sources: Sequence[bytes]) -> list[SplicedEvent]:
         """Return the sources with their enrichment.
 
         Args:
             sources: JSON objects, as stored.
 
         Returns:
-            For each source, in order, the bytes that the site wrote (see
-            :func:`native_bytes`) and the same bytes with the enrichment.
+            The events, in order.
 
         Raises:
             StatsDashboardError: the look-up failed.
         """
-        heads = [decode_head(source) for source in sources]
-        contexts = self._lookup.get({h.recid for h in heads if h.recid})
+        found = [decode_head(source) for source in sources]
+        contexts = self._lookup.get({f.event.recid for f in found if f.event.recid})
         self.unknown += sum(
-            1 for h in heads if not h.recid or contexts[h.recid].facts is None
+            1
+            for head, _ in found
+            if not head.recid or contexts[head.recid].facts is None
         )
         return [
-            self._spliced(source, head, contexts)
-            for source, head in zip(sources, heads, strict=True)
+            self._spliced(source, decoded, contexts)
+            for source, decoded in zip(sources, found, strict=True)
         ]
 
     def splice_known(self, sources: Sequence[bytes]) -> list[bytes]:
@@ -133,39 +158,39 @@ class Splicer:
 
         Returns:
             For each source, in order, the event with its enrichment. An event whose
-            record is unknown, or that cannot be decoded, is returned unchanged.
+            record is unknown is returned unchanged.
 
         Raises:
             StatsDashboardError: the look-up failed.
         """
-        heads = [_readable_head(source) for source in sources]
-        contexts = self._lookup.get({h.recid for h in heads if h and h.recid})
+        found = [decode_head(source) for source in sources]
+        contexts = self._lookup.get({f.event.recid for f in found if f.event.recid})
         spliced = []
-        for source, head in zip(sources, heads, strict=True):
-            context = contexts.get(head.recid) if head and head.recid else None
-            if head is None or context is None or context.facts is None:
+        for source, decoded in zip(sources, found, strict=True):
+            recid = decoded.event.recid
+            context = contexts.get(recid) if recid else None
+            if context is None or context.facts is None:
                 self.unknown += 1
                 spliced.append(source)
             else:
-                spliced.append(self._spliced(source, head, contexts)[1])
+                spliced.append(self._spliced(source, decoded, contexts).source)
         return spliced
 
     def _spliced(
-        self, source: bytes, head: EventHead, contexts: Mapping[str, RecordContext]
-    ) -> tuple[bytes, bytes]:
+        self,
+        source: bytes,
+        decoded: DecodedEvent[EventHead],
+        contexts: Mapping[str, RecordContext],
+    ) -> SplicedEvent:
+        head, odd = decoded
         context = contexts.get(head.recid) if head.recid else None
-        if head.enriched_at is not None or head.community_ids is not None:
-            return self._again(source, head, context)
-        native = bytes(source)
-        return native, _with(native, self._suffix(head, context))
+        native, was_enriched = _split(source)
+        suffix = (self._suffix_again if was_enriched else self._suffix)(head, context)
+        return SplicedEvent(native, _with(native, suffix), odd)
 
     def _suffix(self, head: EventHead, context: RecordContext | None) -> bytes:
         """Return the bytes that replace an event's closing brace."""
-        communities = (
-            context.timeline.communities_at(head.timestamp)
-            if context and head.timestamp
-            else ()
-        )
+        communities = _communities(head.timestamp, context) if context else ()
         kind = None if head.file_key is None else file_type(head.file_key)
         key = (head.recid, communities, kind)
         suffix = self._suffixes.get(key)
@@ -183,31 +208,26 @@ class Splicer:
             added = enrich(head.timestamp, head.file_key, context)
         return _suffix(added.community_ids, added.subcounts, self._stamp)
 
-    def _again(
-        self, source: bytes, head: EventHead, context: RecordContext | None
-    ) -> tuple[bytes, bytes]:
-        """Return an enriched event with its communities updated from the timeline."""
-        native = native_bytes(source)
+    def _suffix_again(self, head: EventHead, context: RecordContext | None) -> bytes:
+        """Return the suffix of an event that has fields of an enrichment.
+
+        Without ``enriched_at``, they may be fields of the site with the same names. Of
+        these, only breakdown values of a known key are retained.
+        """
         added = enrich(head.timestamp, head.file_key, context) if context else None
         found = added.subcounts if added else {}
+        stored = head.subcounts or {}
+        if not head.enriched_at:
+            stored = {**found, **{k: v for k, v in stored.items() if k in found}}
         subcounts = {
-            **(found if not head.enriched_at else {}),
-            **(head.subcounts or {}),
+            **stored,
             **{k: v for k, v in found.items() if k in self._refresh},
         }
         stamp = self._stamp
-        if head.enriched_at is not None and not self._refresh:
+        if head.enriched_at and not self._refresh:
             stamp = _stamp(head.enriched_at)
         communities = added.community_ids if added else ()
-        return native, _with(native, _suffix(communities, subcounts, stamp))
-
-
-def _readable_head(source: bytes) -> EventHead | None:
-    """Return an event's head; None if the site uses one of its fields otherwise."""
-    try:
-        return decode_head(source)
-    except msgspec.DecodeError:
-        return None
+        return _suffix(communities, subcounts, stamp)
 
 
 def _suffix(
@@ -243,17 +263,30 @@ def native_bytes(source: bytes) -> bytes:
         The event as the site wrote it. If :class:`Splicer` added the enrichment,
         these are the site's exact bytes.
     """
+    return _split(source)[0]
+
+
+def _split(source: bytes) -> tuple[bytes, bool]:
+    """Return an event without its enrichment, and whether it had fields of one."""
     text = bytes(source)
+    if b"\n" in text or b"\r" in text:
+        # Between the values of a JSON text, where a line of a bulk request has none.
+        text = text.translate(_ONE_LINE)
     cut = text.rfind(_MARKER)
     if cut >= 0 and _is_added(b"{" + text[cut + 1 :]):
-        return text[:cut] + b"}"
-    if b'"community_ids"' not in text and b'"enriched_at"' not in text:
-        return text
-    # Another program, such as an update by query, has changed the order of the fields.
-    fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    for key in ENRICHED_FIELDS:
-        fields.pop(key, None)
-    return msgspec.json.encode(fields)
+        return text[:cut] + b"}", True
+    if not any(name in text for name in _NAMES) and b"\\u" not in text:
+        return text, False
+    # Another program, such as an update by query, has changed the order of the fields,
+    # or the site has a field of the same name.
+    try:
+        fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return text, False
+    own = {k: v for k, v in fields.items() if k not in ENRICHED_FIELDS}
+    if len(own) == len(fields):
+        return text, False
+    return msgspec.json.encode(own), True
 
 
 class _Added(msgspec.Struct, forbid_unknown_fields=True, gc=False):

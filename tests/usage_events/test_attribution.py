@@ -207,9 +207,9 @@ def test_no_look_up_caches_a_membership_as_long_as_a_note_rests(usage, monkeypat
     usage.all = dict(usage.events("view", MONTH, 400, 1))
     record, splicer = busiest(usage), usage.service._splicer()
     event = f'{{"recid":"{record.recid}","timestamp":"{CHANGED_AT}"}}'.encode()
-    ((_, before),) = splicer.splice([event])
+    ((_, before, _),) = splicer.splice([event])
     learn(usage, record)
-    ((_, after),) = splicer.splice([event])
+    ((_, after, _),) = splicer.splice([event])
     assert RED.encode() not in before and RED.encode() in after
 
 

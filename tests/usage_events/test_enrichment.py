@@ -31,7 +31,7 @@ class _Lookup:
 
 
 def _spliced(source, subcounts):
-    ((native, enriched),) = Splicer(_Lookup(subcounts), STAMP).splice([source])
+    ((native, enriched, _),) = Splicer(_Lookup(subcounts), STAMP).splice([source])
     return native, enriched
 
 

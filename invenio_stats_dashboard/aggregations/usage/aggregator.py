@@ -10,10 +10,13 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
+from ...errors import StatsDashboardError
 from ...search import index_templates
+from ...search.client import describe
 from ...search.names import (
     USAGE_DELTA,
     USAGE_FAMILIES,
@@ -24,6 +27,7 @@ from ...search.names import (
 )
 from ...search.paging import composite
 from ...subcounts import Subcount
+from ...usage_events.odd_events import OddEventStore
 from ..aggregate_indices import AggregateIndices
 from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore, DocumentChange, WriteCounts
@@ -95,7 +99,9 @@ class UsageAggregator:
         mark = rules(app, subcounts)
         self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
         self._sources = SourcePositions(client, names, SCOPE)
-        self._reader = EventReader(text_client, waiting)
+        self._reader = EventReader(text_client, waiting, odd=self._note_odd)
+        self._odd_events = OddEventStore(client, names)
+        self._odd: dict[tuple[str, str | None], dict[str, tuple[str, ...]]] = {}
         self._deltas, self._seen, self._snapshots, self._months = self._stores = [
             AggregateStore(text_client, names, family, self._indices, check, waiting)
             for family in _FAMILIES
@@ -386,6 +392,7 @@ class UsageAggregator:
             parts = [DocumentRange(unit.first, unit.last, c) for c in sorted(wanted)]
             documents = (d for d in documents if d.community in wanted)
             seen = (d for d in seen if d.community in wanted)
+        self._store_odd(dry_run)
         if dry_run:
             return self._deltas.dry(documents, parts), len(columns)
         redo = SnapshotRestart(self._client, self._names, self._check)
@@ -450,6 +457,23 @@ class UsageAggregator:
             for events in pages:
                 columns.add(KINDS.index(index.event_type), events)
         return columns
+
+    def _note_odd(self, index: str, id: str, fields: tuple[str, ...]) -> None:
+        event_type = self._dirty.indices[index].event_type
+        month = self._names.month_of(event_type, index)
+        self._odd.setdefault((event_type, month), {})[id] = fields
+
+    def _store_odd(self, dry_run: bool) -> None:
+        """Store the odd events that were read."""
+        found, self._odd = self._odd, {}
+        for (event_type, month), events in found.items() if not dry_run else ():
+            try:
+                self._odd_events.add(event_type, month, events)
+            except (OpenSearchException, StatsDashboardError) as error:
+                # The list is only for operators, so it must not stop the counting.
+                current_app.logger.warning(
+                    "Odd events of %s cannot be stored. %s", month, describe(error)
+                )
 
     def _keep(self, stored: SourcePosition | None, source: SourcePosition) -> None:
         """Update the bookmark of a source in memory; None if it was deleted."""

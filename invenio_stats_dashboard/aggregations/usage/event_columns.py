@@ -24,6 +24,7 @@ import xxhash
 from ...community_events.documents import GLOBAL
 from ...reserved_ids import HIDDEN, id_of, ids_of
 from ...subcounts import Subcount
+from ...usage_events.event_decoding import size_of, texts_by_key, texts_of
 from ..record_access import RecordAccess
 from .referrers import host_of
 
@@ -36,13 +37,13 @@ KINDS = ("view", "download")
 _REMEMBERED = 50_000
 """Maximum number of field values, such as referrers, whose numbers are cached."""
 
-_Text = TypeVar("_Text", bound=str | None)
+_Text = TypeVar("_Text", bound=str | tuple[str, ...] | None)
 
 
 class CountedEvent(msgspec.Struct, gc=False):
     """The fields of a stored event that counting needs."""
 
-    timestamp: str
+    timestamp: str = ""
     recid: str | None = None
     parent_recid: str | None = None
     visitor_id: str | None = None
@@ -256,7 +257,7 @@ class EventColumns:
             ("file", [e.file_id for e in events]),
         ):
             self._hashes[name].extend([_hash(text) for text in texts])
-        self._sizes.extend([int(e.size or 0) for e in events])
+        self._sizes.extend([size_of(e.size) for e in events])
         self._kinds.extend([kind] * len(events))
         for subcount in self._subcounts:
             if subcount.event is not None:
@@ -310,7 +311,7 @@ class EventColumns:
             None if the event is in none of these.
         """
         raw = event.community_ids
-        found = (msgspec.json.decode(raw) if raw is not None else None) or ()
+        found = texts_of(msgspec.json.decode(raw)) if raw is not None else ()
         inside = tuple(c for c in found if c in own)
         others = tuple(c for c in found if c not in own)
         number = self._raw_communities.of_value((GLOBAL, *others))
@@ -342,28 +343,31 @@ class EventColumns:
         ]
 
 
-def _add_communities(lists: Lists, found: Iterable[str] | None) -> None:
+def _add_communities(lists: Lists, found: Any) -> None:
     """Add a list of communities.
 
     Args:
         lists: all lists.
-        found: a list from an event, to which the instance is added; or a tuple, which
-            is complete.
+        found: a JSON value from an event, to which the instance is added; or a tuple,
+            which is complete.
     """
     if not isinstance(found, tuple):
-        found = (GLOBAL, *(found or ()))
+        found = (GLOBAL, *texts_of(found))
     lists.append(tuple(dict.fromkeys(found)))
 
 
 def _add_object(
-    of_records: Iterable[tuple[str, Lists]], found: Mapping[str, Any] | str | None
+    of_records: Iterable[tuple[str, Lists]], found: Any
 ) -> None:
-    """Add an object of breakdown values, or the reserved id that stands for all."""
+    """Add an object of breakdown values, or the reserved id that stands for all.
+
+    Args:
+        of_records: key and lists of each breakdown.
+        found: a JSON value from an event, or :data:`~...reserved_ids.HIDDEN`.
+    """
+    values = {} if found == HIDDEN else texts_by_key(found)
     for key, lists in of_records:
-        if isinstance(found, str):
-            lists.append((found,))
-        else:
-            lists.append(ids_of((found or {}).get(key)))
+        lists.append((HIDDEN,) if found == HIDDEN else ids_of(values.get(key)))
 
 
 def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
@@ -371,14 +375,18 @@ def _numbering(subcount: Subcount, lists: Lists) -> Callable[[Any], int]:
 
     For each new number, the function appends a list with the one value.
     """
-    extract, known = _EXTRACTS[subcount.extract], Numbered[str]()
+    extract, known = _EXTRACTS[subcount.extract], Numbered[tuple[str, ...]]()
 
     @lru_cache(_REMEMBERED)
     def number(found: Any) -> int:
-        value, before = id_of(extract(found)), len(known)
-        place = known[value]
+        if isinstance(found, tuple):  # OpenSearch counts an event for each value
+            values = ids_of(filter(None, map(extract, found)))
+        else:
+            values = (id_of(extract(found)),)
+        before = len(known)
+        place = known[values]
         if len(known) > before:
-            lists.append((value,))
+            lists.append(values)
         return place
 
     return number
@@ -422,7 +430,7 @@ def _column(key: str) -> str:
 
 
 def _hash(text: str | None) -> int:
-    return NOBODY if text is None else xxhash.xxh3_64_intdigest(text.encode())
+    return xxhash.xxh3_64_intdigest(text.encode()) if text else NOBODY
 
 
 def _series(values: "array[int]", dtype: type[pl.DataType] = pl.UInt32) -> pl.Series:

@@ -10,6 +10,7 @@ was lost can be requested again.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
@@ -18,8 +19,13 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
-from ...search.paging import page_decoder, pages, search_page
+from ...search.paging import SearchPage, page_decoder, pages, search_page
 from ...search.concurrent_batches import ahead
+from ...usage_events.event_decoding import (
+    EventDecoder,
+    has_usual_form,
+    readable_time,
+)
 from .event_columns import CountedEvent
 
 PAGE = 10_000
@@ -27,6 +33,9 @@ PAGE = 10_000
 
 LIMIT = 120.0
 """Seconds to retry while OpenSearch accepts no requests."""
+
+ReportOdd = Callable[[str, str, tuple[str, ...]], None]
+"""Called with the index, the ``_id`` and the unreadable fields of an event."""
 
 _KEEP_ALIVE = "5m"
 _TIMEOUT = {"request_timeout": 60}
@@ -40,10 +49,17 @@ class _Hit(msgspec.Struct, Generic[_Source], gc=False):
     sort: tuple[int, ...]
 
 
+class _RawHit(msgspec.Struct, gc=False):
+    id: str = msgspec.field(name="_id")
+    source: msgspec.Raw = msgspec.field(name="_source")
+    sort: tuple[int, ...]
+
+
 class _Opened(msgspec.Struct):
     pit_id: str
 
 
+_decode_raw_page = page_decoder(_RawHit)
 _decode_opened = msgspec.json.Decoder(_Opened).decode
 
 
@@ -55,6 +71,9 @@ class EventReader(Generic[_Source]):
         waiting: called with a sentence before each pause.
         limit: seconds to retry while OpenSearch accepts no requests.
         event: a :class:`msgspec.Struct` with the fields to decode of each event.
+        odd: called with the name of the index, the ``_id`` of an event, and the names
+            of its fields that cannot be read. If its time cannot be read, the event is
+            left out; otherwise these fields count as unknown.
     """
 
     @overload
@@ -63,6 +82,8 @@ class EventReader(Generic[_Source]):
         text_client: OpenSearch,
         waiting: Callable[[str], None] | None = None,
         limit: float = LIMIT,
+        *,
+        odd: ReportOdd | None = None,
     ) -> None: ...
 
     @overload
@@ -73,6 +94,7 @@ class EventReader(Generic[_Source]):
         limit: float = LIMIT,
         *,
         event: type[_Source],
+        odd: ReportOdd | None = None,
     ) -> None: ...
 
     def __init__(
@@ -81,7 +103,11 @@ class EventReader(Generic[_Source]):
         waiting: Callable[[str], None] | None = None,
         limit: float = LIMIT,
         event: type[Any] = CountedEvent,
+        odd: ReportOdd | None = None,
     ) -> None:
+        self._odd = odd
+        self._one = EventDecoder(event)
+        self._is_timed = "timestamp" in event.__struct_fields__
         self._client, self._waiting, self._limit = text_client, waiting, limit
         # _Hit[event] is an expression here, which a type checker does not evaluate.
         self._decode_page = page_decoder(
@@ -125,7 +151,7 @@ class EventReader(Generic[_Source]):
 
     def _pages(self, body: dict[str, Any], index: str) -> Iterator[list[_Source]]:
         def search(page: dict[str, Any]) -> list[_Hit[_Source]]:
-            decode = self._decode_page
+            decode = partial(self._decoded, index)
             return self._patiently(
                 lambda: search_page(
                     self._client, index, page, decode, _TIMEOUT, one_shard=True
@@ -133,8 +159,35 @@ class EventReader(Generic[_Source]):
             )
 
         for hits in pages(search, body):
-            if hits:
-                yield [hit.source for hit in hits]
+            events = [hit.source for hit in hits if hit.source is not None]
+            if events:
+                yield events
+
+    def _decoded(self, index: str, answer: str | bytes) -> SearchPage[_Hit[_Source]]:
+        """Decode a page; if an event in it is unusual, decode its events one by one."""
+        with suppress(msgspec.DecodeError, RecursionError):
+            page: SearchPage[_Hit[_Source]] = self._decode_page(answer)
+            if not self._is_timed or all(
+                _is_usual(hit.source.timestamp)  # type: ignore[attr-defined]
+                for hit in page.hits
+            ):
+                return page
+        raw = _decode_raw_page(answer)
+        hits = [self._hit(index, hit) for hit in raw.hits]
+        return SearchPage(HitList(hits), raw.timed_out, raw.shards)
+
+    def _hit(self, index: str, hit: _RawHit) -> "_Hit[Any]":
+        """Decode one event; its source is None if it must be left out."""
+        event, odd = self._one.decode(hit.source)
+        if self._is_timed:
+            event.timestamp = readable_time(event.timestamp) or ""
+            if not event.timestamp:
+                odd = odd or ("timestamp",)
+        if odd and self._odd:
+            self._odd(index, hit.id, odd)
+        if self._is_timed and not event.timestamp:
+            return _Hit(None, hit.sort)
+        return _Hit(event, hit.sort)
 
     @contextmanager
     def _point_in_time(self, index: str, shard: int) -> Iterator[dict[str, str]]:
@@ -167,3 +220,8 @@ class EventReader(Generic[_Source]):
 
     def _patiently(self, request: Callable[[], _Answer]) -> _Answer:
         return patiently(request, self._limit, self._waiting)
+
+
+def _is_usual(timestamp: str) -> bool:
+    """Return whether a timestamp has the usual form, also with a fraction or ``Z``."""
+    return has_usual_form(timestamp[:19]) and timestamp[19:20] in ("", ".", "Z")

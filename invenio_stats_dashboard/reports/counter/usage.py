@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import polars as pl
@@ -128,10 +128,10 @@ class UseCounts:
         columns = {name: array("q") for name in (*_KEYS, "session", "request")}
         for is_request, events in pages:
             add: dict[str, Sequence[int]] = {
-                "record": [self._records[e.recid] for e in events],
+                "record": [self._records[e.recid or None] for e in events],
                 "method": [bool(e.is_machine) for e in events],
                 "country": [self._countries[_code(e.country)] for e in events],
-                "session": [sessions[e.unique_session_id] for e in events],
+                "session": [sessions[e.unique_session_id or None] for e in events],
                 "request": [is_request] * len(events),
             }
             for name, values in add.items():
@@ -156,5 +156,6 @@ def _counted(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _code(country: str | None) -> str | None:
-    return country.lower() if country else None
+def _code(country: Any) -> str | None:
+    # A list of countries in an event names none.
+    return country.lower() if country and isinstance(country, str) else None

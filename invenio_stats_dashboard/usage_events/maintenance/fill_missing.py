@@ -124,7 +124,7 @@ class FillMissing:
         sources = self._splicer.splice([hit.source for hit in hits])
         actions = [
             if_unchanged(hit, source)
-            for hit, (_, source) in zip(hits, sources, strict=True)
+            for hit, (_, source, _) in zip(hits, sources, strict=True)
         ]
         refusals = bulk.write(
             self._text_client,

@@ -29,6 +29,7 @@ from ...search.names import EVENT_TYPES, Names
 from ...search.seqno import NOTHING, StoredDocument, settled_positions
 from ...search.site_templates import make_reindexing_index
 from ..enrichment import Splicer
+from ..event_decoding import EventDecoder
 from ..indices import ENRICHED, ServedIndices, buckets, look
 from .event_rewriter import LIMIT, events_of, if_unchanged
 
@@ -297,7 +298,7 @@ class Reattribution:
         sources = self._splicer.splice([hit.source for hit in hits])
         changed = [
             (hit, source)
-            for hit, (_, source) in zip(hits, sources, strict=True)
+            for hit, (_, source, _) in zip(hits, sources, strict=True)
             if _decode(hit.source).community_ids != _decode(source).community_ids
         ]
         refusals = bulk.write(
@@ -384,4 +385,8 @@ class _Attributed(msgspec.Struct):
     community_ids: list[str] = []
 
 
-_decode = msgspec.json.Decoder(_Attributed).decode
+_decoder = EventDecoder(_Attributed)
+
+
+def _decode(source: bytes) -> _Attributed:
+    return _decoder.decode(source).event

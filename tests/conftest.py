@@ -31,7 +31,6 @@ from .helpers.time_limits import TimeLimits
 from .helpers.vocabularies import make_vocabularies
 from .helpers.zygote import Zygote, polars_runs
 
-
 # The duration of one example says nothing on a busy machine.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")

@@ -12,9 +12,9 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from ..search.client import patiently
+from ..search.concurrent_batches import ahead
 from ..search.names import Names
 from ..search.paging import SearchPage, page_decoder, pages, search_page
-from ..search.concurrent_batches import ahead
 from .documents import CHECKSUM, day_field, document_id
 
 LIMIT = 120.0

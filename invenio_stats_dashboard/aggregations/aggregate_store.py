@@ -24,9 +24,9 @@ from opensearchpy import OpenSearch
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
+from ..search.concurrent_batches import stored_in_order
 from ..search.index_templates import Adapt, put_missing_templates
 from ..search.names import Names
-from ..search.concurrent_batches import stored_in_order
 from .aggregate_reader import LIMIT, AggregateReader, DocumentRange, StoredHead, order
 from .documents import Document, index_templates
 

@@ -163,9 +163,7 @@ class Cutover:
             readers.wait(lambda: self._in_time(deadline))
         self._in_time(deadline)
         self.step("last call")
-        alias_actions.put_in_service(
-            client, names, remove_old=self.backup != names.old
-        )
+        alias_actions.put_in_service(client, names, remove_old=self.backup != names.old)
         self.step("after last call")
         return delta.events
 

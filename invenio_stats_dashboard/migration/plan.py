@@ -25,8 +25,8 @@ from ..usage_events.indices import (
 )
 from .months import source_problem
 from .permission_checks import refused_requests
-from .target_index import NO_PIPELINE
 from .report import DONE, EMPTY, ENRICHED, PLANNED, SWITCHED
+from .target_index import NO_PIPELINE
 
 _GROWTH = 1.6
 """Size of an enriched index relative to its source, approximately."""

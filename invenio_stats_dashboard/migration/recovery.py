@@ -105,7 +105,9 @@ def _recover(
     )
     try:
         if state == SWITCHING:
-            abort_cutover_of_another_run(client, found, switch["backup"], bookmark, step)
+            abort_cutover_of_another_run(
+                client, found, switch["backup"], bookmark, step
+            )
         else:
             back = replace(found, old=switch["new"], new=switch["backup"])
             undo_anothers(client, back, bookmark, step)

@@ -17,9 +17,9 @@ from ..community_events.lookup import RecordLookup
 from ..community_events.resolver import DatabaseResolver
 from ..errors import ClusterNotHealthyError, UsageError
 from ..search.client import text_client
+from ..search.garbage_collection import give_large_blocks_back
 from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
-from ..search.garbage_collection import give_large_blocks_back
 from ..search.names import Names
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer

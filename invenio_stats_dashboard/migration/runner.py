@@ -27,10 +27,15 @@ from ..usage_events.indices import (
     survey,
 )
 from . import alias_actions, target_index
-from .backups import compare_with_backup, delete_backup, merge_beside
 from .alias_actions import Guard
+from .backups import compare_with_backup, delete_backup, merge_beside
 from .comparison import counts_per_day
-from .cutover import Cutover, CutoverAbortedError, remove_leftover, abort_cutover_of_another_run
+from .cutover import (
+    Cutover,
+    CutoverAbortedError,
+    abort_cutover_of_another_run,
+    remove_leftover,
+)
 from .fingerprints import HASH
 from .month_copy import MonthCopy
 from .months import source_problem

@@ -47,20 +47,15 @@ from ..package_templates import missing_templates, put_templates
 from ..search.bookmark import Bookmark
 from ..search.client import is_transient, json_client, text_client
 from ..search.failures import as_error, explain, is_refused
+from ..search.garbage_collection import rare_collections
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
-from ..search.garbage_collection import rare_collections
 from ..search.names import Names
 from ..search.site_templates import make_reindexing_index
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import EventsIndex, Month, survey
 from ..usage_events.maintenance.fill_missing import FillMissing, FillReport
-from ..usage_events.odd_events import (
-    OddMonth,
-    acknowledge_odd_events,
-    read_odd_events,
-)
 from ..usage_events.maintenance.reattribution import (
     KNOWN_SECONDS,
     REST,
@@ -68,6 +63,11 @@ from ..usage_events.maintenance.reattribution import (
     Reattribution,
     ReattributionReport,
     noting,
+)
+from ..usage_events.odd_events import (
+    OddMonth,
+    acknowledge_odd_events,
+    read_odd_events,
 )
 from ..usage_events.replay import Replay, ReplayReport
 from ..usage_events.stock_workers import StockWorkers

@@ -19,9 +19,9 @@ from ..aggregations.runner import check_families
 from ..aggregations.usage.event_filter import queries
 from ..permissions import Subject, guest_identity
 from ..queries import argument_parsing
-from ..queries.usage_data_version import EventMonths
 from ..queries.freshness import Freshness
 from ..queries.query import SeriesQuery, SeriesResult, SeriesRow
+from ..queries.usage_data_version import EventMonths
 from ..search.client import json_client, text_client
 from ..search.names import USAGE_FAMILIES
 from .aggregation_status import AggregationStatusReader

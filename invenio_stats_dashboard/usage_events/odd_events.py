@@ -205,7 +205,10 @@ def _documents(client: OpenSearch, names: Names) -> Iterator[dict[str, Any]]:
     body = {
         "size": _PAGE,
         "query": {"term": {"kind": KIND}},
-        "sort": [{"month": {"order": "asc", "missing": "_last"}}, {"event_type": "asc"}],
+        "sort": [
+            {"month": {"order": "asc", "missing": "_last"}},
+            {"event_type": "asc"},
+        ],
         "seq_no_primary_term": True,
     }
 

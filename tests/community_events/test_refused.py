@@ -12,8 +12,8 @@ from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.community_events.facts import registry_mark
-from invenio_stats_dashboard.errors import NotPermittedError
 from invenio_stats_dashboard.community_events.reconciliation import Reconciliation
+from invenio_stats_dashboard.errors import NotPermittedError
 from tests.helpers import content
 from tests.helpers.cluster import living_on
 from tests.helpers.proxies import Proxy

@@ -15,7 +15,16 @@ from ..helpers.commands import run
 from ..helpers.usage import native, stock_body
 
 NUMBERS = (0, 7, 1250535, -1.5, 1e17, 2**62, True, False)
-TEXTS = ("", "a", " ", "x" * 600, "é\u202e", '"}],"community_ids":[],"', "\\", "2026-01-01")
+TEXTS = (
+    "",
+    "a",
+    " ",
+    "x" * 600,
+    "é\u202e",
+    '"}],"community_ids":[],"',
+    "\\",
+    "2026-01-01",
+)
 
 
 def NOW():

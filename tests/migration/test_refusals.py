@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from invenio_stats_dashboard.errors import StatsDashboardError
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import EVENT_TYPES
 

@@ -20,9 +20,9 @@ from ..aggregate_reader import FIRST_DAY, LAST_DAY, DocumentRange
 from ..documents import Document
 from .dates import day_number
 from .documents import delta_documents, snapshot_documents
-from .value_numbering import CellNumbers
 from .running_totals import BEFORE
 from .spill_file import SpillFile
+from .value_numbering import CellNumbers
 
 _Days = Sequence[str] | None
 _Need = dict[str, Callable[[pl.DataFrame], pl.DataFrame]]

@@ -30,9 +30,9 @@ from ...search.paging import pages
 from ..distinct import distinct
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
-from .value_numbering import CellNumbers
 from .numbers import Numbers
 from .record_reader import bounds
+from .value_numbering import CellNumbers
 
 _Item = TypeVar("_Item")
 

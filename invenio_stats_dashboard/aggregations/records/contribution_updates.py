@@ -20,9 +20,9 @@ from ..record_access import AccessRules
 from .contribution_store import ContributionPlace, ContributionStore, part_of
 from .contributions import Contributions, changed_days, of_part
 from .dirty_communities import CommunityState, DirtyCommunities
-from .value_numbering import CellNumbers
 from .numbers import Numbers
 from .record_reader import Parents, RecordBatch, RecordReader
+from .value_numbering import CellNumbers
 
 ParentContributions = tuple[set[int], Contributions]
 """Numbers of parents, and what they contribute to one community."""

@@ -19,8 +19,8 @@ import polars as pl
 from ..documents import Document
 from .counting import METRICS, TOTAL
 from .dates import day_text
-from .value_numbering import CellNumbers
 from .running_totals import stretches
+from .value_numbering import CellNumbers
 
 ROWS = 20_000
 """Maximum number of rows in one slice."""

@@ -24,9 +24,9 @@ from ...search.names import Names
 from ...search.paging import page_decoder, pages, search_page
 from ..record_access import AccessRules
 from .dates import day_number, first_day
-from .value_numbering import CellNumbers
 from .numbers import Numbers
 from .presence import EVENTS, RECORDS
+from .value_numbering import CellNumbers
 
 PAGE = 10_000
 """Maximum number of community events in one response."""

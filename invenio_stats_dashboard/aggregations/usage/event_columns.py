@@ -356,9 +356,7 @@ def _add_communities(lists: Lists, found: Any) -> None:
     lists.append(tuple(dict.fromkeys(found)))
 
 
-def _add_object(
-    of_records: Iterable[tuple[str, Lists]], found: Any
-) -> None:
+def _add_object(of_records: Iterable[tuple[str, Lists]], found: Any) -> None:
     """Add an object of breakdown values, or the reserved id that stands for all.
 
     Args:

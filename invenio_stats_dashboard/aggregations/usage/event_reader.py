@@ -19,8 +19,8 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
-from ...search.paging import SearchPage, page_decoder, pages, search_page
 from ...search.concurrent_batches import ahead
+from ...search.paging import HitList, SearchPage, page_decoder, pages, search_page
 from ...usage_events.event_decoding import (
     EventDecoder,
     has_usual_form,

@@ -20,8 +20,8 @@ from ...community_events.documents import GLOBAL
 from ...errors import TooManyEventsError
 from ...queries import argument_parsing, visible_records
 from ...queries.compute_once import ComputeOnce
-from ...queries.usage_data_version import EventMonths, digest
 from ...queries.suppression import VARIABLE as MIN_VISITORS
+from ...queries.usage_data_version import EventMonths, digest
 from ...search.client import json_client, text_client
 from ...search.names import STOCK_EVENTS, Names
 from ...usage_events.indexer import double_click_window

@@ -11,12 +11,14 @@ added up. Only one day's events are in memory, with the counts of each record so
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
 import polars as pl
+import pycountry
 
 from ...aggregations.usage.event_columns import Numbered
 
@@ -157,5 +159,15 @@ def _counted(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _code(country: Any) -> str | None:
-    # A list of countries in an event names none.
-    return country.lower() if country and isinstance(country, str) else None
+    """Return the code of a country; None for a list, or if ISO 3166-1 has none.
+
+    The receiver of a report refuses it because of any other code.
+    """
+    code = country.lower() if isinstance(country, str) else None
+    return code if code in _codes() else None
+
+
+@cache
+def _codes() -> frozenset[str]:
+    """Return the two-letter codes of ISO 3166-1, in lower case."""
+    return frozenset(country.alpha_2.lower() for country in pycountry.countries)

@@ -16,7 +16,10 @@ DAY = "2026-03-05"
     [
         ({"visitor_id": 17}, {"visitor_id": "17"}),
         ({"visitor_id": ""}, {"visitor_id": None}),
-        ({"recid": 1250535, "parent_recid": 8}, {"recid": "1250535", "parent_recid": "8"}),
+        (
+            {"recid": 1250535, "parent_recid": 8},
+            {"recid": "1250535", "parent_recid": "8"},
+        ),
         ({"country": 45}, {"country": "45"}),
         ({"referrer": 1}, {"referrer": "1"}),
         ({"referrer": ["https://a.example/x"]}, {"referrer": "https://a.example/x"}),
@@ -43,7 +46,9 @@ def test_an_event_counts_for_each_of_its_countries(events):
     events.write([events.event(7, f"{DAY}T20:00:00", country=["DK", "SE"])])
     events.aggregate()
     found = events.found()["usage-delta"]["global", DAY]
-    cells = {c["id"]: c["view"]["total_events"] for c in found["subcounts"]["countries"]}
+    cells = {
+        c["id"]: c["view"]["total_events"] for c in found["subcounts"]["countries"]
+    }
     assert cells["DK"] == cells["SE"] == 1
     assert found["totals"]["view"]["total_events"] == 2
 
@@ -66,3 +71,11 @@ def test_empty_sessions_and_records_are_unknown():
     ((recid, (everywhere,)),) = counts.records()
     assert recid == "r" and everywhere.country is None
     assert everywhere.counts == (2, 0, 0, 0)
+
+
+@pytest.mark.parametrize("country", ["XX", "T1", "DEU", "", "45"])
+def test_a_report_names_only_countries_of_the_iso_list(country):
+    counts = UseCounts()
+    counts.add_day([(False, [UseEvent("r", "s", country), UseEvent("r", "s", "DE")])])
+    ((_, cells),) = counts.records()
+    assert {cell.country: cell.counts[0] for cell in cells} == {None: 2, "de": 1}

@@ -183,6 +183,9 @@ class Splicer:
         contexts: Mapping[str, RecordContext],
     ) -> SplicedEvent:
         head, odd = decoded
+        if head.enriched_at and not readable_time(head.enriched_at):
+            # The site's own field, which the target's mapping would refuse.
+            head.enriched_at, odd = None, (*odd, "enriched_at")
         context = contexts.get(head.recid) if head.recid else None
         native, was_enriched = _split(source)
         suffix = (self._suffix_again if was_enriched else self._suffix)(head, context)

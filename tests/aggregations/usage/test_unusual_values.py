@@ -3,10 +3,16 @@
 
 """Events with unusual values are counted as OpenSearch would count them."""
 
+import json
+import random
+
 import pytest
 
+from invenio_stats_dashboard.aggregations.usage.event_filter import queries
 from invenio_stats_dashboard.reports.counter.usage import UseCounts, UseEvent
 from invenio_stats_dashboard.usage_events.odd_events import read_odd_events
+
+from ...migration.test_odd_values import any_value
 
 DAY = "2026-03-05"
 
@@ -51,6 +57,84 @@ def test_an_event_counts_for_each_of_its_countries(events):
     }
     assert cells["DK"] == cells["SE"] == 1
     assert found["totals"]["view"]["total_events"] == 2
+
+
+FIELDS = (
+    *("recid", "parent_recid", "visitor_id", "country", "referrer", "is_machine"),
+    *("via_api", "is_robot", "community_ids", "subcounts"),
+)
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_events_with_any_values_are_counted_as_opensearch_counts_them(events, seed):
+    rng = random.Random(seed)
+    events.days([DAY], each=10)
+    index = events.names.events_month("view", DAY[:7])
+    stored = 0
+    for number in range(300):
+        _, source = events.event(number, f"{DAY}T20:00:00")
+        for name in rng.sample(FIELDS, rng.choice((1, 1, 2, 4))):
+            source[name] = any_value(rng)
+        if rng.random() < 0.1:
+            source["timestamp"] = rng.choice(TIMES)
+        lines = [json.dumps({"index": {"_id": f"any-{number}"}}), json.dumps(source)]
+        path = f"/{index}/_bulk"
+        body = "\n".join(lines) + "\n"
+        answer = events.client.transport.perform_request("POST", path, body=body)
+        stored += not answer["errors"]
+    assert stored > 50
+    events.client.indices.refresh(index=index)
+    events.aggregate()
+    found = events.found()["usage-delta"]
+    for day, total, countries in as_opensearch_counts(events, index):
+        delta = found["global", day]
+        assert delta["totals"]["view"]["total_events"] == total
+        cells = {
+            cell["id"]: cell["view"]["total_events"]
+            for cell in delta["subcounts"]["countries"]
+        }
+        assert cells == countries
+
+
+TIMES = (
+    "2026-03-06T00:30:00+01:00",
+    "2026-03-07",
+    "2026-03-07T01:00:00.25Z",
+    1772874000000,
+    "1772874000000",
+    ["2026-03-08T12:00:00"],
+    "2026-03",
+)
+
+
+def as_opensearch_counts(events, index):
+    """Yield day, number of views that count, and number for each country."""
+    query = queries(events.app)["view"]
+    terms = {"terms": {"field": "country", "size": 10_000}}
+    known = {"exists": {"field": "country"}}
+    named = {"bool": {"filter": known, "must_not": {"term": {"country": ""}}}}
+    histogram = {"field": "timestamp", "calendar_interval": "day", "min_doc_count": 1}
+    answer = events.client.search(
+        index=index,
+        body={
+            "size": 0,
+            "query": query,
+            "aggs": {
+                "days": {
+                    "date_histogram": {**histogram, "format": "yyyy-MM-dd"},
+                    "aggs": {"countries": terms, "named": {"filter": named}},
+                }
+            },
+        },
+    )
+    for day in answer["aggregations"]["days"]["buckets"]:
+        countries = {
+            b["key"]: b["doc_count"] for b in day["countries"]["buckets"] if b["key"]
+        }
+        unknown = day["doc_count"] - day["named"]["doc_count"]
+        if unknown:
+            countries["unknown"] = unknown
+        yield day["key_as_string"], day["doc_count"], countries
 
 
 def test_unreadable_fields_are_named_once(events):

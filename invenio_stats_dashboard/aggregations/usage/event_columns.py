@@ -10,6 +10,7 @@ two changes of its membership have the same bytes for these, so each list or obj
 decoded once, not once per event.
 """
 
+import re
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ KINDS = ("view", "download")
 
 _REMEMBERED = 50_000
 """Maximum number of field values, such as referrers, whose numbers are cached."""
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _Text = TypeVar("_Text", bound=str | tuple[str, ...] | None)
 
@@ -311,7 +314,7 @@ class EventColumns:
             None if the event is in none of these.
         """
         raw = event.community_ids
-        found = texts_of(msgspec.json.decode(raw)) if raw is not None else ()
+        found = _communities(msgspec.json.decode(raw)) if raw is not None else []
         inside = tuple(c for c in found if c in own)
         others = tuple(c for c in found if c not in own)
         number = self._raw_communities.of_value((GLOBAL, *others))
@@ -352,8 +355,13 @@ def _add_communities(lists: Lists, found: Any) -> None:
             which is complete.
     """
     if not isinstance(found, tuple):
-        found = (GLOBAL, *texts_of(found))
+        found = (GLOBAL, *_communities(found))
     lists.append(tuple(dict.fromkeys(found)))
+
+
+def _communities(found: Any) -> list[str]:
+    """Return the communities in a JSON value; other texts are not from enrichment."""
+    return [text for text in texts_of(found) if _UUID.fullmatch(text)]
 
 
 def _add_object(of_records: Iterable[tuple[str, Lists]], found: Any) -> None:

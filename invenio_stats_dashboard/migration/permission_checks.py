@@ -53,6 +53,10 @@ def refused_requests(
             bulk.require_permitted(_refused_write(client, names, event_type))
         except NotPermittedError as error:
             found[str(error)] = None
+        except OpenSearchException as error:
+            if not is_refused(error):
+                raise
+            found[explain(error)] = None
     return list(found)
 
 

@@ -16,7 +16,7 @@ from invenio_stats_dashboard.community_events.reconciliation import Reconciliati
 from invenio_stats_dashboard.errors import NotPermittedError
 from tests.helpers import content
 from tests.helpers.cluster import living_on
-from tests.helpers.proxies import Proxy
+from tests.helpers.proxies import Proxy, refused_writes
 from tests.helpers.statistics import community_events
 
 HOURS = timedelta(hours=2)
@@ -98,7 +98,8 @@ def test_changes_wait_while_opensearch_permits_no_writes(
     try:
         with living_on(capturing, monkeypatch, [proxy.address]):
             action = "indices:data/write/bulk"
-            with proxy.refusing("POST", "/_bulk", action) as refused:
+            refusal = refused_writes(action)
+            with proxy.refusing("POST", "^/_bulk", refusal=refusal) as refused:
                 content.include_in_bulk([recid], community)
                 # the broker redelivers the message of a task that ends with an error
                 with pytest.raises(NotPermittedError, match=action):

@@ -106,6 +106,34 @@ def no_permissions(action):
     return 403, {"error": {**error, "root_cause": [error]}, "status": 403}
 
 
+def refused_writes(action):
+    """Return a function that refuses each action of a bulk request by itself.
+
+    Args:
+        action: the permission that is missing.
+    """
+
+    def refuse(body):
+        _, answer = no_permissions(action)
+        heads = map(json.loads, body.splitlines()[::2])
+        return 200, {
+            "errors": True,
+            "items": [
+                {
+                    operation: {
+                        "_id": head.get("_id"),
+                        "status": 403,
+                        "error": answer["error"],
+                    }
+                }
+                for line in heads
+                for operation, head in line.items()
+            ],
+        }
+
+    return refuse
+
+
 class Proxy:
     """Forwards requests to an OpenSearch node.
 
@@ -147,7 +175,8 @@ class Proxy:
             path: regular expression that the path must contain.
             action: the permission that is missing.
             times: number of requests to refuse; None for all.
-            refusal: status and body of another response.
+            refusal: status and body of another response, or a function that returns
+                both for the body of a request.
         """
         refusal = refusal or no_permissions(action)
         with self._interfering(Interference(method, path, refusal, times)) as found:
@@ -189,7 +218,8 @@ def _handler(proxy):
             ]
             refusals = [i.refusal for i in found if i.refusal]
             if refusals:
-                return self._refuse(*refusals[0])
+                given = refusals[0]
+                return self._refuse(*(given(body) if callable(given) else given))
             held = [g for g in list(proxy.gates) if g.concerns(self.path, body)]
             for gate in held:
                 if not gate.stored:

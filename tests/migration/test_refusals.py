@@ -12,7 +12,7 @@ from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.search.names import EVENT_TYPES
 
 from ..helpers.cluster import living_on
-from ..helpers.proxies import Proxy, no_permissions
+from ..helpers.proxies import Proxy, refused_writes
 from ..helpers.usage import native, stock_body
 from .test_faults import on
 
@@ -118,9 +118,7 @@ def test_the_plan_names_writes_that_are_refused_one_by_one(usage, proxied):
     usage.legacy("view", "2026-03", 5)
     service, proxy = proxied
     permitted = service.plan(now=NOW).warnings
-    _, answer = no_permissions("indices:data/write/bulk[s]")
-    item = {"_id": "none", "status": 403, "error": answer["error"]}
-    refusal = 200, {"errors": True, "items": [{"index": item}]}
+    refusal = refused_writes("indices:data/write/bulk[s]")
     with proxy.refusing("POST", "/_bulk", refusal=refusal):
         (sentence,) = set(service.plan(now=NOW).warnings) - set(permitted)
     assert "refuses writes" in sentence and "indices:data/write/bulk" in sentence

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Decode the fields of stored events, whatever OpenSearch has accepted for them.
+"""Decode the fields of stored events, of any type that OpenSearch has accepted.
 
 A keyword field of OpenSearch also accepts numbers, truth values and lists, and indexes
 each of them as text. An event that was stored years ago can therefore have a value of

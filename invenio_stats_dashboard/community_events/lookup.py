@@ -34,6 +34,8 @@ class RecordContext:
     timeline: Timeline
 
 
+_LONGEST_PID = 255
+
 UNKNOWN = RecordContext(None, Timeline.empty())
 """The context of an unknown record."""
 
@@ -137,7 +139,8 @@ class RecordLookup:
         doubtful = []
         for recid in recids:
             facts, events = stored.get(recid), marks.get(recid)
-            if not events or facts is None or facts.registry != self._mark:
+            is_lacking = not events or facts is None or facts.registry != self._mark
+            if is_lacking and _can_exist(recid):
                 doubtful.append(recid)
             if events or facts:
                 found[recid] = RecordContext(facts, Timeline(events or ()))
@@ -167,6 +170,14 @@ class RecordLookup:
             self._contexts.popitem(last=False)
         if len(self._pool) > 4 * self._max_records:
             self._pool = _Pool()
+
+
+def _can_exist(recid: str) -> bool:
+    """Return whether the database can hold a record of this identifier.
+
+    PostgreSQL stores no NUL, and InvenioRDM no persistent identifier that is longer.
+    """
+    return len(recid) <= _LONGEST_PID and "\0" not in recid
 
 
 class _Pool:

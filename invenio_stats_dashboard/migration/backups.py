@@ -24,6 +24,7 @@ from .backup_completeness import holds_all
 from .comparison import ComparedIndex, DayDifference, compare_day, fingerprints_of_both
 from .report import DONE
 from .run_context import MigrationRun
+from .target_index import NO_PIPELINE
 
 _ROUNDS = 3
 _IDS = 1000
@@ -107,12 +108,20 @@ def bring_over(
     """
     assert month.target is not None
     new, brought = month.target.name, 0
+    pipeline = month.target.settings.get("final_pipeline")
     for _ in range(_ROUNDS):
         found, missing = _differences(run, old, new, settled)
         if not found:
             return brought
         if not missing:
             break
+        if pipeline not in (None, NO_PIPELINE):
+            raise NotTheSameError(
+                f"{_sentence(old, new, found)} These events are not copied, because "
+                f"they would pass the final pipeline {pipeline} of {new} a second "
+                "time. Set index.final_pipeline to _none for the time of the "
+                "migration, then run the same command again."
+            )
         with serving_claimed(run, month, bookmark):
             run.step("bring over")
             for ids in _parts(sorted(missing)):

@@ -9,13 +9,14 @@ that does not exist, and can change nothing: OpenSearch answers 404 or 400, or 4
 the request is not permitted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
-from ..errors import NotPermittedError
+from ..errors import NotPermittedError, StatsDashboardError
 from ..search import bulk
 from ..search.client import is_transient
 from ..search.failures import explain, is_refused
@@ -35,29 +36,42 @@ def refused_requests(
         client: decodes responses.
         names: the instance's index names.
         months: that the migration would work on; nothing is sent without any.
-
-    Raises:
-        OpenSearchException: the cluster does not answer.
     """
     found: dict[str, None] = {}
     for event_type in sorted({month.event_type for month in months}):
-        for method, path, body, params in _probes(names, event_type):
-            try:
-                client.transport.perform_request(method, path, params=params, body=body)
-            except OpenSearchException as error:
-                if is_refused(error):
-                    found[explain(error)] = None
-                elif is_transient(error):
-                    raise
-        try:
-            bulk.require_permitted(_refused_write(client, names, event_type))
-        except NotPermittedError as error:
-            found[str(error)] = None
-        except OpenSearchException as error:
-            if not is_refused(error):
-                raise
-            found[explain(error)] = None
+        probes = [
+            partial(client.transport.perform_request, method, path, params, body)
+            for method, path, body, params in _probes(names, event_type)
+        ]
+        for probe in (*probes, partial(_write, client, names, event_type)):
+            if sentence := _refusal(probe):
+                found[sentence] = None
     return list(found)
+
+
+def _refusal(probe: Callable[[], Any]) -> str | None:
+    """Return why a request is refused, or cannot be checked; None otherwise."""
+    try:
+        probe()
+    except OpenSearchException as error:
+        if is_refused(error):
+            return explain(error)
+        if is_transient(error):
+            return f"It is unknown whether all requests are permitted. {explain(error)}"
+    except NotPermittedError as error:
+        return str(error)
+    except StatsDashboardError as error:
+        return f"It is unknown whether all requests are permitted. {error}"
+    return None
+
+
+def _write(client: OpenSearch, names: Names, event_type: str) -> None:
+    """Write to an index that does not exist.
+
+    Raises:
+        NotPermittedError: OpenSearch refuses it for another reason.
+    """
+    bulk.require_permitted(_refused_write(client, names, event_type))
 
 
 def _refused_write(

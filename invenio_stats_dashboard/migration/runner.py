@@ -110,9 +110,10 @@ class MonthMigration:
         return self.report
 
     def _is_own_block(self, error: OpenSearchException) -> bool:
-        """Return whether an error is a block of this month's index in service."""
-        block, source = block_of(error), self.month.source
-        return bool(block and source and block.index == source.name)
+        """Return whether an error is a block of an index of this month."""
+        block = block_of(error)
+        own = (self.month.source, self.month.target, self.month.backup)
+        return block is not None and block.index in {i.name for i in own if i}
 
     def _migrate(self) -> None:
         self._recover()
@@ -463,7 +464,7 @@ class MonthMigration:
                 alias_actions.release(client, self.run.id, source)
             except OpenSearchException as raised:
                 # the next run of the month removes the claim as well
-                if is_transient(raised):
+                if is_transient(raised) and not block_of(raised):
                     raise
 
     def _start_anew_next_time(self, error: VerificationError) -> None:

@@ -7,6 +7,7 @@
 decodes only the fields that a type declares, and a partial answer is an error.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +15,8 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from ..errors import SearchUnavailableError
+
+_SOURCE = '"_source":'
 
 _Hit = TypeVar("_Hit")
 
@@ -68,6 +71,28 @@ def page_decoder(
     return msgspec.json.Decoder(
         SearchPage[hit], strict=strict  # type: ignore[valid-type]
     ).decode
+
+
+def exact_page(
+    answer: str | bytes, hit: Callable[[dict[str, Any], msgspec.Raw], _Hit]
+) -> SearchPage[_Hit]:
+    """Decode a page that msgspec cannot decode, such as one with a lone surrogate.
+
+    Args:
+        answer: the body of the response.
+        hit: returns a hit, given its decoded fields and the exact bytes of its source.
+    """
+    text = answer if isinstance(answer, str) else answer.decode("utf-8", "replace")
+    decoder, end, hits = json.JSONDecoder(), 0, []
+    page = decoder.decode(text)
+    for fields in page["hits"]["hits"]:
+        # Within a text, the quotation marks of this key would be escaped.
+        start = text.index(_SOURCE, end) + len(_SOURCE)
+        _, end = decoder.raw_decode(text, start)
+        raw = msgspec.Raw(text[start:end].encode("utf-8", "replace"))
+        hits.append(hit(fields, raw))
+    shards = _Shards(page["_shards"]["failed"], page["_shards"]["successful"])
+    return SearchPage(HitList(hits), page["timed_out"], shards)
 
 
 def search_page(

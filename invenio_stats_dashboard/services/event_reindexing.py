@@ -64,11 +64,7 @@ from ..usage_events.maintenance.reattribution import (
     ReattributionReport,
     noting,
 )
-from ..usage_events.odd_events import (
-    OddMonth,
-    acknowledge_odd_events,
-    read_odd_events,
-)
+from ..usage_events.odd_events import OddMonth, read_odd_events
 from ..usage_events.replay import Replay, ReplayReport
 from ..usage_events.stock_workers import StockWorkers
 
@@ -466,15 +462,13 @@ class EventReindexingService:
         Migration and counting find them.
 
         Args:
-            acknowledge: record first that the operator knows all of them.
+            acknowledge: record that the operator knows these events.
 
         Raises:
             StatsDashboardError: OpenSearch refuses a request or does not answer.
         """
         with _answering():
-            if acknowledge:
-                acknowledge_odd_events(self._client, self.names)
-            return list(read_odd_events(self._client, self.names))
+            return list(read_odd_events(self._client, self.names, acknowledge))
 
     def replay(
         self,

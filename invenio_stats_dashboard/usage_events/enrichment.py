@@ -8,6 +8,8 @@ they are written, because they describe the record at the time of the event. The
 written again only on request.
 """
 
+import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +21,19 @@ from ..community_events.facts import file_type
 from ..community_events.lookup import RecordContext, RecordLookup
 from ..search.mappings import ENRICHED_FIELDS
 from ..subcounts import FILE_TYPES
-from .event_decoding import DecodedEvent, EventDecoder, readable_time
+from .event_decoding import EventDecoder, is_uuid, readable_time
 
 _MARKER = b',"community_ids":'
-_NAMES = tuple(f'"{name}"'.encode() for name in ENRICHED_FIELDS)
+_IDS, _VALUES, _TIME = (
+    f'"{name}"'.encode() for name in ("community_ids", "subcounts", "enriched_at")
+)
+_FIELDS_OF_SITE = "fields of the site that enrichment replaces"
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+"""The form in which ``enriched_at`` is written."""
+
+_ESCAPED = (b"\\u005", b"\\u006", b"\\u007")
+"""Begin the escapes of the letters in names; no program escapes these letters."""
+
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
 _CACHED = 100_000
 
@@ -42,6 +53,7 @@ class EventHead(msgspec.Struct, gc=False):
 
 
 decode_head = EventDecoder(EventHead).decode
+_decode_usual = msgspec.json.Decoder(EventHead).decode
 
 
 class SplicedEvent(NamedTuple):
@@ -95,8 +107,53 @@ def enrich(
 
 def _communities(timestamp: str | None, context: RecordContext) -> tuple[str, ...]:
     """Return the communities at the time of an event; none if that is unreadable."""
-    time = readable_time(timestamp)
-    return context.timeline.communities_at(time) if time else ()
+    if not timestamp:
+        return ()
+    try:
+        return context.timeline.communities_at(timestamp)
+    except ValueError:
+        time = readable_time(timestamp)
+        return context.timeline.communities_at(time) if time else ()
+
+
+def _heads(
+    sources: Sequence[bytes], odd: dict[int, tuple[str, ...]]
+) -> list[EventHead]:
+    """Return the heads of events.
+
+    Args:
+        sources: JSON objects, as stored.
+        odd: gets the unreadable fields of each odd event, by position.
+    """
+    heads = []
+    for position, source in enumerate(sources):
+        try:
+            heads.append(_decode_usual(source))
+        except (msgspec.DecodeError, RecursionError):
+            head, fields = decode_head(source)
+            heads.append(head)
+            if fields:
+                odd[position] = fields
+    return heads
+
+
+def _is_enriched(head: EventHead) -> bool:
+    """Return whether the fields of an enrichment come from this package."""
+    return (
+        head.community_ids is not None
+        and head.subcounts is not None
+        and head.enriched_at is not None
+        and _STAMP.fullmatch(head.enriched_at) is not None
+    )
+
+
+def _has_communities(head: EventHead) -> bool:
+    """Return whether the event has communities and values as of an enrichment.
+
+    Other programs that enrich events write these two fields alone.
+    """
+    found = head.community_ids
+    return found is not None and head.subcounts is not None and all(map(is_uuid, found))
 
 
 class Splicer:
@@ -138,16 +195,15 @@ class Splicer:
         Raises:
             StatsDashboardError: the look-up failed.
         """
-        found = [decode_head(source) for source in sources]
-        contexts = self._lookup.get({f.event.recid for f in found if f.event.recid})
+        odd: dict[int, tuple[str, ...]] = {}
+        heads = _heads(sources, odd)
+        contexts = self._lookup.get({h.recid for h in heads if h.recid})
         self.unknown += sum(
-            1
-            for head, _ in found
-            if not head.recid or contexts[head.recid].facts is None
+            1 for h in heads if not h.recid or contexts[h.recid].facts is None
         )
         return [
-            self._spliced(source, decoded, contexts)
-            for source, decoded in zip(sources, found, strict=True)
+            self._spliced(source, head, contexts, odd.get(n, ()))
+            for n, (source, head) in enumerate(zip(sources, heads, strict=True))
         ]
 
     def splice_known(self, sources: Sequence[bytes]) -> list[bytes]:
@@ -163,33 +219,36 @@ class Splicer:
         Raises:
             StatsDashboardError: the look-up failed.
         """
-        found = [decode_head(source) for source in sources]
-        contexts = self._lookup.get({f.event.recid for f in found if f.event.recid})
+        heads = _heads(sources, {})
+        contexts = self._lookup.get({h.recid for h in heads if h.recid})
         spliced = []
-        for source, decoded in zip(sources, found, strict=True):
-            recid = decoded.event.recid
-            context = contexts.get(recid) if recid else None
+        for source, head in zip(sources, heads, strict=True):
+            context = contexts.get(head.recid) if head.recid else None
             if context is None or context.facts is None:
                 self.unknown += 1
                 spliced.append(source)
             else:
-                spliced.append(self._spliced(source, decoded, contexts).source)
+                spliced.append(self._spliced(source, head, contexts).source)
         return spliced
 
     def _spliced(
         self,
         source: bytes,
-        decoded: DecodedEvent[EventHead],
+        head: EventHead,
         contexts: Mapping[str, RecordContext],
+        odd: tuple[str, ...] = (),
     ) -> SplicedEvent:
-        head, odd = decoded
-        if head.enriched_at and not readable_time(head.enriched_at):
-            # The site's own field, which the target's mapping would refuse.
-            head.enriched_at, odd = None, (*odd, "enriched_at")
         context = contexts.get(head.recid) if head.recid else None
-        native, was_enriched = _split(source)
-        suffix = (self._suffix_again if was_enriched else self._suffix)(head, context)
-        return SplicedEvent(native, _with(native, suffix), odd)
+        native, had_fields = _split(source)
+        if not had_fields:
+            return SplicedEvent(native, _with(native, self._suffix(head, context)), odd)
+        if not _is_enriched(head):
+            head.enriched_at = None
+            if not _has_communities(head):
+                odd = odd or (_FIELDS_OF_SITE,)
+        return SplicedEvent(
+            native, _with(native, self._suffix_again(head, context)), odd
+        )
 
     def _suffix(self, head: EventHead, context: RecordContext | None) -> bytes:
         """Return the bytes that replace an event's closing brace."""
@@ -227,7 +286,7 @@ class Splicer:
             **{k: v for k, v in found.items() if k in self._refresh},
         }
         stamp = self._stamp
-        if head.enriched_at and not self._refresh:
+        if head.enriched_at is not None and not self._refresh:
             stamp = _stamp(head.enriched_at)
         communities = added.community_ids if added else ()
         return _suffix(communities, subcounts, stamp)
@@ -278,18 +337,31 @@ def _split(source: bytes) -> tuple[bytes, bool]:
     cut = text.rfind(_MARKER)
     if cut >= 0 and _is_added(b"{" + text[cut + 1 :]):
         return text[:cut] + b"}", True
-    if not any(name in text for name in _NAMES) and b"\\u" not in text:
+    has_name = _IDS in text or _VALUES in text or _TIME in text
+    if not has_name and not (b"\\u00" in text and any(e in text for e in _ESCAPED)):
         return text, False
     # Another program, such as an update by query, has changed the order of the fields,
     # or the site has a field of the same name.
     try:
         fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
-        return text, False
+        return _split_leniently(text)
     own = {k: v for k, v in fields.items() if k not in ENRICHED_FIELDS}
     if len(own) == len(fields):
         return text, False
     return msgspec.json.encode(own), True
+
+
+def _split_leniently(text: bytes) -> tuple[bytes, bool]:
+    """Do the same as :func:`_split` for a text that msgspec cannot decode."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return text, False
+    own = {k: v for k, v in fields.items() if k not in ENRICHED_FIELDS}
+    if len(own) == len(fields):
+        return text, False
+    return json.dumps(own, separators=(",", ":")).encode(), True
 
 
 class _Added(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -11,6 +11,7 @@ event is *odd*: it is counted, and its ``_id`` is reported.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import UnionType
@@ -26,6 +27,8 @@ _Event = TypeVar("_Event", bound=msgspec.Struct)
 UNREADABLE = "the whole event"
 """The name that stands for all fields of an event that cannot be decoded."""
 
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _EPOCH_FROM = 100_000
 """Smallest number that is a time in milliseconds and not a year."""
 
@@ -35,6 +38,30 @@ _LARGEST_SIZE = 2.0**50
 
 class _NoValueError(Exception):
     """A field has several values, or none of its type."""
+
+
+class _PartOfValueError(Exception):
+    """Only a part of a value can be read.
+
+    Args:
+        value: the part.
+    """
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+class _Literal(float):
+    """A number with the characters that stand for it in the JSON text."""
+
+    literal: str
+
+    def __new__(cls, literal: str) -> "_Literal":
+        """Return the number."""
+        number = super().__new__(cls, literal)
+        number.literal = literal
+        return number
 
 
 class DecodedEvent(NamedTuple, Generic[_Event]):
@@ -81,7 +108,8 @@ class EventDecoder(Generic[_Event]):
     def _field_by_field(self, source: bytes) -> DecodedEvent[_Event]:
         try:
             # Unlike msgspec, the standard library accepts lone surrogates.
-            fields = json.loads(source.decode("utf-8", "replace"))
+            text = source.decode("utf-8", "replace")
+            fields = json.loads(text, parse_float=_Literal)
         except (ValueError, RecursionError):
             fields = None
         if not isinstance(fields, dict):
@@ -90,11 +118,14 @@ class EventDecoder(Generic[_Event]):
         for name, read in self._readers.items():
             try:
                 value = read(fields.get(name))
-            except (_NoValueError, ValueError, OverflowError):
+            except (_NoValueError, ValueError, OverflowError, RecursionError):
                 odd.append(name)
-            else:
-                if value is not None:
-                    values[name] = value
+                continue
+            except _PartOfValueError as error:
+                odd.append(name)
+                value = error.value
+            if value is not None:
+                values[name] = value
         return DecodedEvent(self._kind(**values), tuple(odd))
 
 
@@ -105,6 +136,8 @@ def text_of(value: Any) -> str | None:
         return value and value.encode("utf-8", "replace").decode()
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, _Literal):
+        return value.literal
     if isinstance(value, (int, float)):
         return str(value)
     raise _NoValueError
@@ -124,6 +157,11 @@ def texts_of(value: Any) -> list[str]:
         if text and text not in found:
             found.append(text)
     return found
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether a text is a UUID in the form in which InvenioRDM stores it."""
+    return _UUID.fullmatch(text) is not None
 
 
 def texts_by_key(value: Any) -> dict[str, list[str]]:
@@ -183,7 +221,10 @@ def _lists_of_texts(value: Any) -> dict[str, list[str]] | None:
         return None
     if not isinstance(value, dict):
         raise _NoValueError
-    return {key: _list_of_texts(inner) or [] for key, inner in value.items()}
+    found = texts_by_key(value)
+    if any(value[key] != texts for key, texts in found.items()):
+        raise _PartOfValueError(found)
+    return found
 
 
 def _number(value: Any) -> float | None:
@@ -257,7 +298,7 @@ def has_usual_form(timestamp: str) -> bool:
 
 
 def _raw(value: Any) -> msgspec.Raw | None:
-    return None if value is None else msgspec.Raw(msgspec.json.encode(value))
+    return None if value is None else msgspec.Raw(json.dumps(value).encode())
 
 
 _READERS: dict[Any, Callable[[Any], Any]] = {

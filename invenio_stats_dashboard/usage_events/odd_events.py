@@ -149,19 +149,29 @@ class OddEventStore:
         return found["_source"], version_of(found)
 
 
-def read_odd_events(client: OpenSearch, names: Names) -> Iterator[OddMonth]:
+def read_odd_events(
+    client: OpenSearch, names: Names, acknowledge: bool = False
+) -> Iterator[OddMonth]:
     """Yield the stored odd events of each event type and month.
 
     Args:
         client: decodes responses.
         names: the instance's index names.
+        acknowledge: record that an operator knows the events that are yielded.
+
+    Raises:
+        ConflictError: another process has added events meanwhile.
     """
-    for hit in _documents(client, names):
+    for hit in list(_documents(client, names)):
         source = hit["_source"]
+        events = dict(source["events"])
+        if acknowledge and source["acknowledged"] < len(events):
+            source["acknowledged"] = len(events)
+            put_version(client, names.reindexing, hit["_id"], source, version_of(hit))
         yield OddMonth(
             source["event_type"],
             source["month"],
-            dict(source["events"]),
+            events,
             source["acknowledged"],
             source["has_more"],
         )
@@ -175,26 +185,6 @@ def summarize_odd_events(client: OpenSearch, names: Names) -> OddEventsSummary:
         count, new = count + len(month.events), new + month.new
         ids += list(month.events)[:_EXAMPLES]
     return OddEventsSummary(count, new, ids)
-
-
-def acknowledge_odd_events(client: OpenSearch, names: Names) -> int:
-    """Record that an operator knows all stored odd events.
-
-    Returns:
-        The number of events that were not acknowledged before.
-
-    Raises:
-        ConflictError: another process has added events meanwhile.
-    """
-    done = 0
-    for hit in _documents(client, names):
-        source = hit["_source"]
-        new = len(source["events"]) - source["acknowledged"]
-        if new:
-            body = {**source, "acknowledged": len(source["events"])}
-            put_version(client, names.reindexing, hit["_id"], body, version_of(hit))
-            done += new
-    return done
 
 
 def _documents(client: OpenSearch, names: Names) -> Iterator[dict[str, Any]]:

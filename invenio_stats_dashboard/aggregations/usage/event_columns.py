@@ -10,7 +10,6 @@ two changes of its membership have the same bytes for these, so each list or obj
 decoded once, not once per event.
 """
 
-import re
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import xxhash
 from ...community_events.documents import GLOBAL
 from ...reserved_ids import HIDDEN, id_of, ids_of
 from ...subcounts import Subcount
-from ...usage_events.event_decoding import size_of, texts_by_key, texts_of
+from ...usage_events.event_decoding import is_uuid, size_of, texts_by_key, texts_of
 from ..record_access import RecordAccess
 from .referrers import host_of
 
@@ -37,8 +36,6 @@ KINDS = ("view", "download")
 
 _REMEMBERED = 50_000
 """Maximum number of field values, such as referrers, whose numbers are cached."""
-
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _Text = TypeVar("_Text", bound=str | tuple[str, ...] | None)
 
@@ -361,7 +358,7 @@ def _add_communities(lists: Lists, found: Any) -> None:
 
 def _communities(found: Any) -> list[str]:
     """Return the communities in a JSON value; other texts are not from enrichment."""
-    return [text for text in texts_of(found) if _UUID.fullmatch(text)]
+    return [text for text in texts_of(found) if is_uuid(text)]
 
 
 def _add_object(of_records: Iterable[tuple[str, Lists]], found: Any) -> None:

@@ -21,7 +21,7 @@ from ...search.names import STOCK_EVENTS
 from ...subcounts import Subcount
 from .value_limits import value_limits
 
-_REVISION = 2
+_REVISION = 3
 """Increase this when the same events give other documents than before."""
 
 _NOTHING_ELSE: dict[str, Any] = {"match_all": {}}

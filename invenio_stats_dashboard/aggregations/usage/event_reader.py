@@ -20,7 +20,14 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from ...errors import SearchUnavailableError
 from ...search.client import patiently
 from ...search.concurrent_batches import ahead
-from ...search.paging import HitList, SearchPage, page_decoder, pages, search_page
+from ...search.paging import (
+    HitList,
+    SearchPage,
+    exact_page,
+    page_decoder,
+    pages,
+    search_page,
+)
 from ...usage_events.event_decoding import (
     EventDecoder,
     has_usual_form,
@@ -172,7 +179,10 @@ class EventReader(Generic[_Source]):
                 for hit in page.hits
             ):
                 return page
-        raw = _decode_raw_page(answer)
+        try:
+            raw = _decode_raw_page(answer)
+        except msgspec.DecodeError:
+            raw = exact_page(answer, _raw_hit)
         hits = [self._hit(index, hit) for hit in raw.hits]
         return SearchPage(HitList(hits), raw.timed_out, raw.shards)
 
@@ -220,6 +230,10 @@ class EventReader(Generic[_Source]):
 
     def _patiently(self, request: Callable[[], _Answer]) -> _Answer:
         return patiently(request, self._limit, self._waiting)
+
+
+def _raw_hit(hit: dict[str, Any], source: msgspec.Raw) -> _RawHit:
+    return _RawHit(hit["_id"], source, tuple(hit["sort"]))
 
 
 def _is_usual(timestamp: str) -> bool:

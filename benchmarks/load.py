@@ -69,7 +69,7 @@ class Client:
         """Store the address."""
         self.address = address
         self._token = ""
-        self._current: http.client.HTTPConnection | None = None
+        self._current: socket.socket | None = None
 
     def send(self, request: Request, method: str = "", whole: bool = False) -> Response:
         """Send a request, and read the response to its end.
@@ -110,9 +110,9 @@ class Client:
 
     def abort(self) -> None:
         """Close the connection of the request that another thread has sent."""
-        if (current := self._current) and (sock := current.sock):
-            with suppress(OSError):  # it is being closed already
-                sock.shutdown(socket.SHUT_RDWR)
+        if current := self._current:
+            with suppress(OSError):  # it is closed already
+                current.shutdown(socket.SHUT_RDWR)
 
     def _begin(
         self, connection: http.client.HTTPConnection, request: Request, method: str = ""
@@ -140,8 +140,10 @@ class Client:
     @contextmanager
     def _connected(self) -> Iterator[http.client.HTTPConnection]:
         connection = http.client.HTTPConnection(*self.address, timeout=_TIMEOUT)
-        self._current = connection
         try:
+            connection.connect()
+            # the connection forgets its socket when a response without a length begins
+            self._current = connection.sock
             yield connection
         finally:
             connection.close()
@@ -228,8 +230,8 @@ class Load:
             if self._stop.is_set():
                 return
             response = client.send(request)
-            if self._stop.is_set() and response.status == NO_ANSWER:
-                return  # the client has left
+            if self._stop.is_set():
+                return  # the client may have left before the end
             with self._lock:
                 self.kinds.setdefault(kind, Timings()).add(response)
 

@@ -53,13 +53,13 @@ FIRST = date(2025, 1, 1)
 class Made:
     """Generated records and their events, the same for the same seed."""
 
-    def __init__(self, communities, seed=1):
+    def __init__(self, communities, seed=1, records=RECORDS):
         """Create records; the activity of communities and records is heavy-tailed."""
         self._rng = rng = random.Random(seed)
         self.communities = [self._uuid() for _ in range(communities)]
         weights = [1 / (n + 1) for n in range(communities)]
         self._records = []
-        for number in range(RECORDS):
+        for number in range(records):
             inside = rng.choices(self.communities, weights, k=rng.choice((0, 1, 1, 2)))
             self._records.append(
                 {
@@ -69,7 +69,7 @@ class Made:
                     "subcounts": self._values(),
                 }
             )
-        self._weights = [1 / (n + 10) for n in range(RECORDS)]
+        self._weights = [1 / (n + 10) for n in range(records)]
         self._visitors = [self._hex() for _ in range(20_000)]
 
     def _uuid(self):

@@ -90,9 +90,9 @@ def website():
         # binding a socket now reserves the port for the configuration
         listening = _listen()
         port = listening.getsockname()[1]
-        app = _create(where, f"http://127.0.0.1:{port}", static)
+        app = create(where, f"http://127.0.0.1:{port}", static)
         instance.initialise(app, where)
-        _map_custom_fields(app)
+        map_custom_fields(app)
         client = OpenSearch(app.config["SEARCH_HOSTS"], timeout=60)
         site = Website(app, f"http://127.0.0.1:{port}", client, Names(where.prefix))
         with app.app_context():
@@ -120,37 +120,45 @@ def _listen():
     return listening
 
 
-def _create(where, url, static):
+def create(where, url, static, **changes):
+    """Build the application of a site, with its pages and its REST API.
+
+    Args:
+        where: its :class:`~.instance.Place`.
+        url: its address, without a slash at the end.
+        static: folder of the built JavaScript and styles.
+        **changes: configuration variables to add or replace.
+    """
     from invenio_app.factory import create_app
 
+    settings = {
+        "APP_DEFAULT_SECURE_HEADERS": {
+            "content_security_policy": SECURITY_POLICY,
+            "force_https": False,
+            "session_cookie_secure": False,
+            "strict_transport_security": False,
+        },
+        "BABEL_DEFAULT_LOCALE": "en",
+        "I18N_LANGUAGES": [("de", "Deutsch"), ("fr", "Français")],
+        "COMMUNITIES_NAMESPACES": DASHBOARD_NAMESPACE,
+        "COMMUNITIES_CUSTOM_FIELDS": DASHBOARD_CUSTOM_FIELDS,
+        "COMMUNITIES_CUSTOM_FIELDS_UI": [DASHBOARD_CUSTOM_FIELDS_UI],
+        "SEND_FILE_MAX_AGE_DEFAULT": 3600,
+        "SESSION_COOKIE_SECURE": False,
+        "SITE_UI_URL": url,
+        "SITE_API_URL": f"{url}/api",
+        # a browser that serves several tests never shows the numbers of another
+        "STATS_DASHBOARD_CACHE_SECONDS": 0,
+        "TRUSTED_HOSTS": ["127.0.0.1", "localhost"],
+        "THEME_SITENAME": "Test repository",
+        "WEBPACKEXT_PROJECT": "invenio_assets.webpack:rspack_project",
+        **changes,
+    }
     names = ("INVENIO_INSTANCE_PATH", "INVENIO_STATIC_FOLDER")
     before = {name: os.environ.get(name) for name in names}
     os.environ["INVENIO_STATIC_FOLDER"] = str(static)
     try:
-        return instance.create(
-            where,
-            factory=create_app,
-            APP_DEFAULT_SECURE_HEADERS={
-                "content_security_policy": SECURITY_POLICY,
-                "force_https": False,
-                "session_cookie_secure": False,
-                "strict_transport_security": False,
-            },
-            BABEL_DEFAULT_LOCALE="en",
-            I18N_LANGUAGES=[("de", "Deutsch"), ("fr", "Français")],
-            COMMUNITIES_NAMESPACES=DASHBOARD_NAMESPACE,
-            COMMUNITIES_CUSTOM_FIELDS=DASHBOARD_CUSTOM_FIELDS,
-            COMMUNITIES_CUSTOM_FIELDS_UI=[DASHBOARD_CUSTOM_FIELDS_UI],
-            SEND_FILE_MAX_AGE_DEFAULT=3600,
-            SESSION_COOKIE_SECURE=False,
-            SITE_UI_URL=url,
-            SITE_API_URL=f"{url}/api",
-            # a browser that serves several tests never shows the numbers of another
-            STATS_DASHBOARD_CACHE_SECONDS=0,
-            TRUSTED_HOSTS=["127.0.0.1", "localhost"],
-            THEME_SITENAME="Test repository",
-            WEBPACKEXT_PROJECT="invenio_assets.webpack:rspack_project",
-        )
+        return instance.create(where, factory=create_app, **settings)
     finally:
         for name, value in before.items():
             if value is None:
@@ -159,7 +167,7 @@ def _create(where, url, static):
                 os.environ[name] = value
 
 
-def _map_custom_fields(app):
+def map_custom_fields(app):
     """Do the same as ``invenio communities custom-fields init``."""
     from invenio_communities.cli import create_communities_custom_field
 

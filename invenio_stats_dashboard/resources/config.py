@@ -34,6 +34,7 @@ from .serializers.json import (
 from .serializers.xlsx import SeriesXLSXSerializer
 from .temporary_files import TemporaryFiles
 
+
 class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
     """Routes, parameters, formats and limits; create it with ``build(app)``."""
 

@@ -82,7 +82,7 @@ class DocumentedSite:
         lines = [f"{name} = {settings[name]!r}" for name in IN_THE_FILE]
         text = "\n".join([*lines, 'TRUSTED_HOSTS = ["127.0.0.1"]', "", extra])
         (self.folder / "invenio.cfg").write_text(text)
-        self._process = None
+        self._process, self._variables = None, None
 
     @property
     def environment(self):
@@ -105,6 +105,7 @@ class DocumentedSite:
             **variables: variables that override ``invenio.cfg``.
         """
         self.stop()
+        self._variables = variables
         changes = {f"INVENIO_{n}": str(value) for n, value in variables.items()}
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
@@ -115,6 +116,11 @@ class DocumentedSite:
             text=True,
         )
         assert self._process.stdout.readline() == "built\n"
+
+    def start_once(self, **variables):
+        """Start the site's process, unless it runs with these variables."""
+        if self._process is None or self._variables != variables:
+            self.start(**variables)
 
     def stop(self):
         """End the site's process."""

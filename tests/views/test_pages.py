@@ -154,24 +154,6 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
     }
 
 
-@pytest.mark.parametrize(
-    ("ui", "api", "expected"),
-    [
-        ("https://a.example", "https://a.example/api", "/api"),
-        ("https://a.example/repo", "https://a.example/repo/api/", "/repo/api"),
-        ("https://a.example", "https://api.a.example", "https://api.a.example"),
-        ("https://a.example", "https://b.example/v1/", "https://b.example/v1"),
-        ("https://a.example", "/api", "/api"),
-    ],
-)
-def test_page_requests_the_api_at_the_configured_address(
-    visitor, config, ui, api, expected
-):
-    config("SITE_UI_URL", ui)
-    config("SITE_API_URL", api)
-    assert visitor.data("/stats")["endpoint"] == f"{expected}/stats-dashboard/global"
-
-
 def test_community_page_is_about_the_community(site, visitor):
     data = visitor.data(site.page("harbour"))
     assert data["endpoint"] == "/api/stats-dashboard/communities/harbour"

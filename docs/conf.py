@@ -3,12 +3,16 @@
 
 """Sphinx configuration."""
 
-from invenio_stats_dashboard import __version__
+import runpy
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent.parent / "invenio_stats_dashboard"
 
 project = "invenio-stats-dashboard"
 author = "Invenio Stats Dashboard contributors"
 copyright = f"2026, {author}"
-release = version = __version__
+# without importing the package, which needs InvenioRDM
+release = version = runpy.run_path(str(_PACKAGE / "version.py"))["__version__"]
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}

@@ -4,6 +4,7 @@
 """Configuration of the resource."""
 
 from functools import cached_property
+from urllib.parse import urlsplit
 
 import marshmallow as ma
 from flask_resources import ResourceConfig
@@ -32,9 +33,6 @@ from .serializers.json import (
 )
 from .serializers.xlsx import SeriesXLSXSerializer
 from .temporary_files import TemporaryFiles
-
-API = "/api"
-"""Path below which InvenioRDM serves all REST APIs."""
 
 
 class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
@@ -75,7 +73,8 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
         )
     }
 
-    site_api_url = FromConfig("SITE_API_URL", default=API)
+    site_api_url = FromConfig("SITE_API_URL", default="/api")
+    site_ui_url = FromConfig("SITE_UI_URL", default="")
     cache_seconds = FromConfig("STATS_DASHBOARD_CACHE_SECONDS")
     min_visitors = FromConfig("STATS_DASHBOARD_MIN_VISITORS")
     file_values_guest = FromConfig("STATS_DASHBOARD_FILE_VALUES_GUEST")
@@ -93,13 +92,25 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
         """Return the temporary files of this process."""
         return TemporaryFiles(self._app.config)
 
+    @property
+    def api(self) -> str:
+        """Return the address of all REST APIs, as a page of the site requests it.
+
+        It is a path if the pages are on the same host: then it also works for visitors
+        who reach the site under another name.
+        """
+        api = urlsplit(self.site_api_url)
+        if api.netloc in ("", urlsplit(self.site_ui_url).netloc):
+            return api.path.rstrip("/")
+        return self.site_api_url.rstrip("/")
+
     def path(self, route: str, pid_value: str = "") -> str:
-        """Return the path of a route on the site.
+        """Return the address of a route, as a page of the site requests it.
 
         Args:
             route: key of the routes.
             pid_value: slug or UUID of the community, for a route that has one.
         """
-        return f"{API}{self.url_prefix}{self.routes[route]}".replace(
+        return f"{self.api}{self.url_prefix}{self.routes[route]}".replace(
             "<pid_value>", pid_value
         )

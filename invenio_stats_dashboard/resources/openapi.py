@@ -11,7 +11,6 @@ from ..queries.query import INTERVALS
 from ..search.names import BASES
 from ..version import __version__
 from . import http
-from .config import API
 from .response_handlers import REQUESTED_FROM
 from .schema import Arguments
 from .serializers.csv import COLUMNS
@@ -73,7 +72,7 @@ def description(
             "description": "Usage and content of communities and of the whole "
             "instance, as JSON, CSV and XLSX.",
         },
-        "servers": [{"url": API}],
+        "servers": [{"url": config.site_api_url}],
         "paths": paths,
         "components": {"schemas": SCHEMAS, "responses": RESPONSES},
     }

@@ -48,7 +48,7 @@ def page_data(
     """Return the data that the JavaScript of a page needs.
 
     Args:
-        endpoint: path of the REST resource with the statistics.
+        endpoint: address of the REST resource with the statistics.
         layout: name of the requested layout, or None.
         can_manage: whether the visitor manages the instance or the community.
         search_url: path of the search page for records.

@@ -138,7 +138,7 @@ def _for_crawlers(view: str, **arguments: str) -> dict[str, Any]:
 
 
 def _endpoint(route: str, slug: str = "") -> str:
-    """Return the path of a route of the REST API."""
+    """Return the address of a route of the REST API."""
     return current_stats_dashboard.community_stats_resource.config.path(route, slug)
 
 

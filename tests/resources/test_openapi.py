@@ -38,6 +38,10 @@ def test_the_description_is_valid(described):
     validate(described)
 
 
+def test_the_server_is_the_configured_one(site, described):
+    assert described["servers"] == [{"url": site.app.config["SITE_API_URL"]}]
+
+
 def test_every_route_and_every_parameter_is_described(described, site):
     config = CommunityStatsResourceConfig
     routes = {

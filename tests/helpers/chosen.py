@@ -4,13 +4,12 @@
 """The tests that run with each supported version, not only with the one of a full run.
 
 They exercise what depends on InvenioRDM, Polars and OpenSearch, and take a few minutes.
-``python -m tests.helpers.chosen`` prints their files, as arguments for pytest.
+``python -m tests.helpers.chosen`` prints them, as arguments for pytest.
 """
 
 CHOSEN = {
     "migration": (
         "tests/migration/test_migrate.py",
-        "tests/migration/test_readers.py",
         "tests/migration/test_disabled.py",
     ),
     "community events": (
@@ -22,7 +21,6 @@ CHOSEN = {
         "tests/usage_events/test_indexer.py",
         "tests/usage_events/test_enrichment.py",
         "tests/usage_events/test_queues.py",
-        "tests/search/test_templates.py",
     ),
     "aggregation": (
         "tests/aggregations/test_reference_as_stock.py",
@@ -37,15 +35,18 @@ CHOSEN = {
         "tests/resources/test_parameters.py",
         "tests/resources/test_registered.py",
     ),
-    "pages": ("tests/views/test_pages.py",),
-    "processes": ("tests/test_startup.py", "tests/test_versions.py"),
+    "pages": ("tests/views/test_unbuilt.py",),
+    "processes": (
+        "tests/test_startup.py::test_entry_points_import_nothing_that_counts",
+        "tests/test_versions.py::test_every_module_can_be_imported",
+    ),
 }
-"""Subject -> paths of files."""
+"""Subject -> files, or single tests of them."""
 
 
 def main() -> None:
-    """Print one path a line."""
-    print("\n".join(path for paths in CHOSEN.values() for path in paths))
+    """Print one a line."""
+    print("\n".join(test for tests in CHOSEN.values() for test in tests))
 
 
 if __name__ == "__main__":

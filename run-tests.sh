@@ -9,14 +9,18 @@ usage() {
     cat <<'EOF'
 Run all checks and tests.
 
-    ./run-tests.sh [--quick] [--coverage] [-K | --keep-services] [--no-lint]
-                   [PYTEST ARGUMENTS]
+    ./run-tests.sh [--invenio VERSION] [--quick | --chosen] [--coverage]
+                   [-K | --keep-services] [--no-lint] [PYTEST ARGUMENTS]
 
 Makes the virtual environment (scripts/environment), starts the services that
 are not named by the environment (scripts/services), checks style, manifest and
 documentation, tests the JavaScript (scripts/test-js), and runs pytest with the
 arguments given.
 
+    --invenio VERSION    test with InvenioRDM 13.1, 14 or 15, in an environment of its
+                         own; without it, with that of the active environment or 14
+    --chosen             only the tests that are run with every supported version
+                         (tests/helpers/chosen.py), and no checks
     --quick              no system tests: none that kill a process, start a
                          service or node of their own, or open a browser
     --coverage           show what the tests have run, by folder; it fails where
@@ -34,6 +38,7 @@ examples:
     ./run-tests.sh
     ./run-tests.sh --quick
     ./run-tests.sh --all-kills
+    ./run-tests.sh --invenio 13.1 --chosen
     ./run-tests.sh -K --no-lint tests/cli -x -k status
 EOF
 }
@@ -43,24 +48,40 @@ lint="yes"
 quick=""
 coverage=""
 named=""
+chosen=""
+environment_options=()
 pytest_arguments=()
-for argument in "$@"; do
-    case "$argument" in
+while (($#)); do
+    case "$1" in
+    --invenio)
+        environment_options=("$1" "${2:-}")
+        (($# == 1)) || shift
+        ;;
+    --invenio=*) environment_options=(--invenio "${1#*=}") ;;
+    --chosen)
+        chosen="yes"
+        lint=""
+        ;;
     -K | --keep-services) keep_services="yes" ;;
     --no-lint) lint="" ;;
     --quick) quick="yes" ;;
     --coverage) coverage="yes" ;;
-    --all-kills | --kill-seed=*) pytest_arguments+=("$argument") ;;
+    --all-kills | --kill-seed=*) pytest_arguments+=("$1") ;;
     -h | --help)
         usage
         exit 0
         ;;
     *)
         named="yes"
-        pytest_arguments+=("$argument")
+        pytest_arguments+=("$1")
         ;;
     esac
+    shift
 done
+if [[ -n "$chosen" && -n "$named" ]]; then
+    printf 'run-tests.sh: --chosen chooses the tests itself: leave out other arguments.\n' >&2
+    exit 2
+fi
 
 results=".tests"
 mkdir -p "$results"
@@ -131,7 +152,7 @@ finish() {
 trap finish EXIT
 
 make_environment() {
-    VIRTUAL_ENV="$(scripts/environment)"
+    VIRTUAL_ENV="$(scripts/environment ${environment_options[@]+"${environment_options[@]}"})"
     export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 }
 
@@ -164,6 +185,11 @@ find_browser() {
 
 run_pytest() {
     local options=(--junit-xml="$results/junit.xml")
+    if [[ -n "$chosen" ]]; then
+        local files
+        files="$(python -m tests.helpers.chosen)"
+        mapfile -t -O "${#options[@]}" options <<<"$files"
+    fi
     if [[ -z "$named" ]]; then
         options+=(-n "$(python -W ignore -m tests.helpers.balance)")
     fi
@@ -200,7 +226,7 @@ if [[ -n "$lint" ]]; then
 fi
 # A choice of tests that needs the pages builds them itself. Tests that need them
 # wait for them; until then others run.
-if [[ -z "$named" && -z "$quick" ]]; then
+if [[ -z "$named" && -z "$quick" && -z "$chosen" ]]; then
     begin "pages" build_pages
     step "browser" find_browser
 fi

@@ -27,6 +27,12 @@ sys.path.insert(0, str(REPOSITORY / "scripts" / "lib"))
 
 from local_services import memory, opensearch_layout, processes  # noqa: E402
 from local_services.errors import ServicesError  # noqa: E402
+from local_services.settings import (  # noqa: E402
+    OPENSEARCH_LOCKS,
+    OPENSEARCH_VERSION,
+)
+
+OPENSEARCH_VERSIONS = sorted(path.stem for path in OPENSEARCH_LOCKS.glob("*.txt"))
 
 
 @pytest.fixture
@@ -172,6 +178,7 @@ def test_a_folder_that_the_user_of_the_services_may_not_enter_is_reported(home):
         ("SERVICES_PORT_REDIS", "high"),
         ("SERVICES_FROM", "podman"),
         ("SERVICES_DATA", "tape"),
+        ("SERVICES_OPENSEARCH_VERSION", "1.3"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(home, variable, value):
@@ -282,7 +289,7 @@ def test_a_broker_in_memory_outlives_a_kill_and_is_removed_when_it_is_stopped(ho
 
 
 def test_a_jar_that_is_another_one_is_refused(tmp_path):
-    jar = opensearch_layout.read_lock()[0]
+    jar = opensearch_layout.read_lock(OPENSEARCH_VERSION)[0]
     file = tmp_path / jar.path
     file.parent.mkdir(parents=True)
     file.write_bytes(b"something else")
@@ -291,8 +298,19 @@ def test_a_jar_that_is_another_one_is_refused(tmp_path):
         opensearch_layout.verify([jar], tmp_path)
 
 
-def test_every_module_of_opensearch_has_its_jars_in_the_lock_file():
-    folders = {jar.folder for jar in opensearch_layout.read_lock()}
+def test_the_jars_of_another_version_are_not_replaced(tmp_path):
+    (tmp_path / "lib").mkdir()
+    jar = tmp_path / "lib" / "opensearch-2.1.0.jar"
+    jar.touch()
+
+    with pytest.raises(ServicesError, match=r"contains opensearch-2\.1\.0\.jar"):
+        opensearch_layout.lay_out(tmp_path, OPENSEARCH_VERSION, print)
+    assert jar.exists()
+
+
+@pytest.mark.parametrize("version", OPENSEARCH_VERSIONS)
+def test_every_module_of_opensearch_has_its_jars_in_the_lock_file(version):
+    folders = {jar.folder for jar in opensearch_layout.read_lock(version)}
     modules = {f"modules/{module.name}" for module in opensearch_layout.MODULES}
 
     assert folders == modules | {"lib"}

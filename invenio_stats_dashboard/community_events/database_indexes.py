@@ -5,8 +5,8 @@
 
 With these indexes, what live capture reads for a changed membership does not grow with
 the site. InvenioRDM has no index for the versions of a record or for the requests about
-it, because it finds them in OpenSearch. Later versions of InvenioRDM have the other
-three.
+it, because it finds them in OpenSearch. InvenioRDM 14 has the other three, and
+InvenioRDM 13.1 only that of the files.
 
 An operator creates them by command. An Alembic recipe would run inside a transaction,
 where ``CREATE INDEX CONCURRENTLY`` is not allowed, and would not run at all on a site
@@ -107,12 +107,12 @@ INDEXES = (
         purpose="the files of a record",
     ),
 )
-"""All indexes; a site that was upgraded without Alembic can lack any of them."""
+"""All indexes; InvenioRDM 13.1 lacks four, a site upgraded without Alembic any of them."""
 
 REQUIRED = INDEXES[2:]
 """Indexes without which no records are read.
 
-InvenioRDM creates them itself. Without them, each record would scan a table.
+InvenioRDM 14 creates them itself. Without them, each record would scan a table.
 """
 
 # Reads only the catalog: functions such as pg_relation_size() wait for table locks.
@@ -228,9 +228,9 @@ def require_indexes(connection: sa.Connection) -> None:
     if missing:
         columns = ", ".join(f"{index.table}.{index.key}" for index in missing)
         raise NotReadyError(
-            f"The database lacks an index on {columns}, which InvenioRDM's own upgrade "
-            "creates. Run 'invenio alembic upgrade', or 'invenio community-stats "
-            "database-indexes create'; then run the same command again."
+            f"The database lacks an index on {columns}. Run 'invenio community-stats "
+            "database-indexes create', then run the same command again. (InvenioRDM 14 "
+            "has this index: 'invenio alembic upgrade' creates it there.)"
         )
 
 

@@ -210,8 +210,11 @@ def initialise(app, where):
         DatabaseIndexes,
     )
 
+    from .versions import create_later_indexes
+
     with app.app_context():
         _create_tables(db, where)
+        create_later_indexes(db.engine)
         DatabaseIndexes(db.engine).create()
         files = Path(where.folder) / "data"
         files.mkdir(exist_ok=True)

@@ -39,6 +39,9 @@ variables:
                             further options for Java; -XX:TieredStopAtLevel=1
                             starts faster and works slower
   SERVICES_OPENSEARCH_DIST  folder of the OpenSearch jars, to share between sets
+  SERVICES_OPENSEARCH_VERSION
+                            version of OpenSearch, one of those in
+                            scripts/lib/local_services/opensearch-jars/
   SERVICES_TIMEOUT          seconds that a service may take to answer (default: 120)
   SERVICES_USER             user that root runs the services as (default: nobody)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .errors import ServicesError
-from .settings import OPENSEARCH_VERSION, Settings
+from .settings import Settings
 
 REQUIREMENTS = ("docker-services-cli==0.12.4", "setuptools<81")
 OPTIONS = {
@@ -65,7 +65,7 @@ def down(settings: Settings, say: Callable[[str], None]) -> None:
 
 def _run(settings: Settings, say: Callable[[str], None], *arguments: str) -> None:
     environ = {
-        "OPENSEARCH_VERSION": OPENSEARCH_VERSION,
+        "OPENSEARCH_VERSION": settings.opensearch,
         **os.environ,
         # Otherwise `down` would also stop the containers of another project.
         "COMPOSE_PROJECT_NAME": "invenio-stats-dashboard",

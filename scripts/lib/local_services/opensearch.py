@@ -154,7 +154,7 @@ class OpenSearch(NativeService):
 
     def start(self) -> str:
         """Start the node after checking that all jars exist."""
-        opensearch_layout.check(self.settings.distribution)
+        opensearch_layout.check(self.settings.distribution, self.settings.opensearch)
         return super().start()
 
     def probe(self) -> str:

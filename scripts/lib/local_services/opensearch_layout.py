@@ -3,8 +3,9 @@
 
 """Lay out OpenSearch like its official distribution, from Maven Central.
 
-``opensearch-jars.txt`` names every jar with its version, its checksum and its folder.
-Nothing else is fetched, and no jar with another checksum is run.
+A file of ``opensearch-jars/`` for each version of OpenSearch names every jar with its
+version, its checksum and its folder. Nothing else is fetched, and no jar with another
+checksum is run.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ServicesError
-from .settings import OPENSEARCH_VERSION
+from .settings import OPENSEARCH_LOCKS
 
-LOCK = Path(__file__).with_name("opensearch-jars.txt")
 POLICIES = Path(__file__).with_name("opensearch-policies")
 MAVEN_PLUGIN = (
     "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
@@ -70,45 +70,52 @@ MODULES = (
 )
 
 
-def read_lock() -> list[Jar]:
-    """Return the jars of the distribution."""
-    lines = LOCK.read_text(encoding="utf-8").splitlines()
+def lock_of(version: str) -> Path:
+    """Return the file that lists the jars of a version of OpenSearch."""
+    return OPENSEARCH_LOCKS / f"{version}.txt"
+
+
+def read_lock(version: str) -> list[Jar]:
+    """Return the jars of a version of OpenSearch."""
+    lines = lock_of(version).read_text(encoding="utf-8").splitlines()
     entries = [line.split() for line in lines if line and not line.startswith("#")]
     return [Jar(sha, folder, *gav.split(":")) for sha, folder, gav in entries]
 
 
-def is_complete(distribution: Path) -> bool:
+def is_complete(distribution: Path, version: str) -> bool:
     """Return whether the distribution was laid out from the current lock file."""
     try:
-        return (distribution / "complete").read_text() == _fingerprint()
+        return (distribution / "complete").read_text() == _fingerprint(version)
     except FileNotFoundError:
         return False
 
 
-def check(distribution: Path) -> None:
+def check(distribution: Path, version: str) -> None:
     """Check that the distribution exists.
 
     Raises:
         ServicesError: it does not exist.
     """
-    if not is_complete(distribution):
+    if not is_complete(distribution, version):
         raise ServicesError(
-            f"{distribution} does not contain OpenSearch {OPENSEARCH_VERSION}: "
+            f"{distribution} does not contain OpenSearch {version}: "
             "run `scripts/services up`."
         )
 
 
-def lay_out(distribution: Path, say: Callable[[str], None]) -> None:
+def lay_out(distribution: Path, version: str, say: Callable[[str], None]) -> None:
     """Fetch the jars, check them, and add the descriptors.
 
     Raises:
-        ServicesError: a jar cannot be fetched or is not the expected one.
+        ServicesError: a jar cannot be fetched or is not the expected one, or the folder
+            contains another version.
     """
-    jars = read_lock()
+    _check_empty_of_others(distribution, version)
+    jars = read_lock(version)
     shutil.rmtree(distribution, ignore_errors=True)
     work = distribution / "fetch"
     work.mkdir(parents=True)
-    say(f"fetching OpenSearch {OPENSEARCH_VERSION}: {len(jars)} jars, Maven Central")
+    say(f"fetching OpenSearch {version}: {len(jars)} jars, Maven Central")
     _fetch(jars, work)
     for jar in jars:
         fetched = work / "jars" / jar.name
@@ -117,11 +124,25 @@ def lay_out(distribution: Path, say: Callable[[str], None]) -> None:
             fetched.rename(distribution / jar.path)
     verify(jars, distribution)
     for module in MODULES:
-        _describe(module, distribution / "modules" / module.name)
+        _describe(module, version, distribution / "modules" / module.name)
     for name in ("bin", "plugins"):  # empty, but the server requires them
         (distribution / name).mkdir()
     shutil.rmtree(work)
-    (distribution / "complete").write_text(_fingerprint())
+    (distribution / "complete").write_text(_fingerprint(version))
+
+
+def _check_empty_of_others(distribution: Path, version: str) -> None:
+    """Check that no other version of OpenSearch would be replaced.
+
+    Raises:
+        ServicesError: the folder contains another version.
+    """
+    for jar in (distribution / "lib").glob("opensearch-[0-9]*.jar"):
+        if jar.name != f"opensearch-{version}.jar":
+            raise ServicesError(
+                f"{distribution} contains {jar.name}, but OpenSearch {version} is "
+                "requested: set SERVICES_OPENSEARCH_DIST to another folder, or unset it."
+            )
 
 
 def verify(jars: Iterable[Jar], distribution: Path) -> None:
@@ -136,7 +157,7 @@ def verify(jars: Iterable[Jar], distribution: Path) -> None:
             raise ServicesError(f"Maven did not fetch {jar.path}: run `up` again.")
         if hashlib.sha256(file.read_bytes()).hexdigest() != jar.sha256:
             raise ServicesError(
-                f"{file} is not the jar that {LOCK.name} expects (its SHA-256 "
+                f"{file} is not the jar that the list of jars expects (its SHA-256 "
                 "differs): it is not used; check where Maven fetches from."
             )
 
@@ -183,12 +204,12 @@ def _pom(jars: Iterable[Jar]) -> str:
     )
 
 
-def _describe(module: Module, folder: Path) -> None:
+def _describe(module: Module, version: str, folder: Path) -> None:
     descriptor = {
         "name": module.name,
         "description": f"The {module.name} module",
-        "version": OPENSEARCH_VERSION,
-        "opensearch.version": OPENSEARCH_VERSION,
+        "version": version,
+        "opensearch.version": version,
         "java.version": "11",
         "classname": f"org.opensearch.{module.class_name}",
         "custom.foldername": "",
@@ -202,9 +223,9 @@ def _describe(module: Module, folder: Path) -> None:
         shutil.copy(policy, folder / "plugin-security.policy")
 
 
-def _fingerprint() -> str:
+def _fingerprint(version: str) -> str:
     """Return a digest of everything that determines the layout."""
     digest = hashlib.sha256(repr(MODULES).encode())
-    for source in [LOCK, *sorted(POLICIES.glob("*.policy"))]:
+    for source in [lock_of(version), *sorted(POLICIES.glob("*.policy"))]:
         digest.update(source.read_bytes())
     return digest.hexdigest()

@@ -18,6 +18,10 @@ from .users import ServiceUser, service_user
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 OPENSEARCH_VERSION = "2.19.6"
+"""The version that is started unless another one is requested."""
+
+OPENSEARCH_LOCKS = Path(__file__).with_name("opensearch-jars")
+"""Folder with a list of the jars of each version that can be started."""
 
 PORTS = {
     "SERVICES_PORT_POSTGRESQL": 25432,
@@ -42,6 +46,8 @@ class Settings:
     """Folder for the data of OpenSearch and RabbitMQ: the home, or in memory."""
     note: str
     """Why a folder is not the requested one; empty if all are."""
+    opensearch: str
+    """Version of OpenSearch."""
     distribution: Path
     """Folder of the OpenSearch jars, which several sets may share."""
     user: ServiceUser
@@ -70,6 +76,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     home, note = _choose_home(environ.get("SERVICES_HOME", ""), user)
     data, data_note = choose_data(environ.get("SERVICES_DATA", ""), home)
     distribution = environ.get("SERVICES_OPENSEARCH_DIST")
+    opensearch = _choose_opensearch(environ.get("SERVICES_OPENSEARCH_VERSION", ""))
     source = environ.get("SERVICES_FROM", "auto") or "auto"
     if source not in ("auto", "native", "docker"):
         raise ServicesError(
@@ -79,10 +86,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         home=home,
         data=data,
         note=" ".join(filter(None, (note, data_note))),
+        opensearch=opensearch,
         distribution=(
             Path(distribution).absolute()
             if distribution
-            else home / f"opensearch-{OPENSEARCH_VERSION}"
+            else home / f"opensearch-{opensearch}"
         ),
         user=user,
         ports=_read_ports(environ),
@@ -91,6 +99,16 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         source=source,
         timeout=_read_number(environ, "SERVICES_TIMEOUT", 120),
     )
+
+
+def _choose_opensearch(named: str) -> str:
+    known = sorted(path.stem for path in OPENSEARCH_LOCKS.glob("*.txt"))
+    if named and named not in known:
+        raise ServicesError(
+            f"SERVICES_OPENSEARCH_VERSION is {named!r}, but must be one of "
+            f"{', '.join(known)}."
+        )
+    return named or OPENSEARCH_VERSION
 
 
 def _read_ports(environ: Mapping[str, str]) -> dict[str, int]:

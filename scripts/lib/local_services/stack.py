@@ -197,7 +197,9 @@ class Stack:
         nodes = [service for service in services if service.purpose == "search"]
         if any(service.running() for service in nodes):
             return False  # never replace the jars of a running node
-        complete = opensearch_layout.is_complete(self.settings.distribution)
+        complete = opensearch_layout.is_complete(
+            self.settings.distribution, self.settings.opensearch
+        )
         return bool(nodes) and not complete
 
     def _start_all(self, services: list[NativeService], lay_out: bool) -> None:
@@ -211,7 +213,9 @@ class Stack:
 
         def start_nodes(nodes: list[NativeService]) -> None:
             if lay_out:
-                opensearch_layout.lay_out(self.settings.distribution, self.say)
+                opensearch_layout.lay_out(
+                    self.settings.distribution, self.settings.opensearch, self.say
+                )
             in_parallel(start, nodes)
 
         nodes = [service for service in services if service.purpose == "search"]

@@ -39,8 +39,8 @@ from invenio_stats_dashboard.aggregations.usage.value_limits import (
 )
 from invenio_stats_dashboard.community_events.documents import GLOBAL
 from invenio_stats_dashboard.search.client import text_client
-from invenio_stats_dashboard.search.mappings import enriched
 from invenio_stats_dashboard.search.garbage_collection import give_large_blocks_back
+from invenio_stats_dashboard.search.mappings import enriched
 from invenio_stats_dashboard.search.names import USAGE_FAMILIES, Names
 
 from .record_aggregation import VALUES, CountingClient

@@ -32,6 +32,7 @@ from invenio_stats_dashboard.search.names import Names
 from invenio_stats_dashboard.search.stored_documents import CATALOGUE, STATE_INDICES
 from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.maintenance import reattribution
+from invenio_stats_dashboard.usage_events.odd_events import OddEventStore
 from invenio_stats_dashboard.usage_events.redelivery_journal import Journal
 from scripts import describe_documents
 
@@ -198,6 +199,7 @@ def leave_unfinished(site):
     journal.note({journal.digest("a message"): ("an index", "an id")})
     head = {"_index": "an index", "_id": "an id", "_op_type": "index"}
     dead_letters.keep(text, names, [(head, b"{}", "a reason")], 10)
+    OddEventStore(client, names).add("view", "2026-03", {"an id": ["recid"]})
     steps = SharedSteps(client, names.bookmarks, "0123456789ab", 60)
     steps.offer(["a step"])
     assert steps.take("a step", lambda check: StepResult()) is not None

@@ -71,18 +71,11 @@ def _write(client: OpenSearch, names: Names, event_type: str) -> None:
     Raises:
         NotPermittedError: OpenSearch refuses it for another reason.
     """
-    bulk.require_permitted(_refused_write(client, names, event_type))
-
-
-def _refused_write(
-    client: OpenSearch, names: Names, event_type: str
-) -> Iterator[bulk.Refusal]:
-    """Yield why a write is refused, except that the index is missing."""
     index = names.events_month(event_type, _NO_MONTH)
     # With "require_alias", a write never creates an index.
     line = b'{"index": {"_id": "none"}}\n{}\n'
     refusals = bulk.write(client, index, [line], 0, {"require_alias": "true"})
-    yield from (refusal for refusal in refusals if not refusal.misses_index)
+    bulk.require_permitted(r for r in refusals if not r.misses_index)
 
 
 def _probes(

@@ -73,15 +73,30 @@ def page_decoder(
     ).decode
 
 
-def exact_page(
-    answer: str | bytes, hit: Callable[[dict[str, Any], msgspec.Raw], _Hit]
-) -> SearchPage[_Hit]:
-    """Decode a page that msgspec cannot decode, such as one with a lone surrogate.
+def raw_page_decoder(
+    hit: type[_Hit], made: Callable[[dict[str, Any], msgspec.Raw], _Hit]
+) -> Callable[[str | bytes], SearchPage[_Hit]]:
+    """Return a function that decodes any response, with the exact bytes of sources.
 
     Args:
-        answer: the body of the response.
-        hit: returns a hit, given its decoded fields and the exact bytes of its source.
+        hit: a :class:`msgspec.Struct` whose source is a :class:`msgspec.Raw`.
+        made: returns a hit, given its decoded fields and its source. It is called for
+            a page that msgspec cannot decode, such as one with a lone surrogate.
     """
+    usual = page_decoder(hit)
+
+    def decode(answer: str | bytes) -> SearchPage[_Hit]:
+        try:
+            return usual(answer)
+        except msgspec.DecodeError:
+            return _exact_page(answer, made)
+
+    return decode
+
+
+def _exact_page(
+    answer: str | bytes, hit: Callable[[dict[str, Any], msgspec.Raw], _Hit]
+) -> SearchPage[_Hit]:
     text = answer if isinstance(answer, str) else answer.decode("utf-8", "replace")
     decoder, end, hits = json.JSONDecoder(), 0, []
     page = decoder.decode(text)

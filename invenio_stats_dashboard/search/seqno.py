@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch
 
-from .paging import SearchPage, exact_page, page_decoder, search_page
+from .paging import raw_page_decoder, search_page
 
 NOTHING = -1
 """The position before the first sequence number."""
@@ -66,19 +66,12 @@ class StoredDocument(msgspec.Struct, gc=False):
         return self.sort[0]
 
 
-_decode_usual_page = page_decoder(StoredDocument)
-
-
-def _decode_page(answer: str | bytes) -> SearchPage[StoredDocument]:
-    try:
-        return _decode_usual_page(answer)
-    except msgspec.DecodeError:
-        return exact_page(answer, _stored_document)
-
-
 def _stored_document(hit: dict[str, Any], source: msgspec.Raw) -> StoredDocument:
     term = hit.get("_primary_term", 0)
     return StoredDocument(hit["_id"], source, tuple(hit["sort"]), term)
+
+
+_decode_page = raw_page_decoder(StoredDocument, _stored_document)
 
 
 def positions(client: OpenSearch, index: str) -> dict[int, ShardPosition]:

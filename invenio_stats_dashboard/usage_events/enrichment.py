@@ -52,8 +52,8 @@ class EventHead(msgspec.Struct, gc=False):
     subcounts: dict[str, list[str]] | None = None
 
 
-decode_head = EventDecoder(EventHead).decode
-_decode_usual = msgspec.json.Decoder(EventHead).decode
+_heads = EventDecoder(EventHead)
+decode_head = _heads.decode
 
 
 class SplicedEvent(NamedTuple):
@@ -116,27 +116,6 @@ def _communities(timestamp: str | None, context: RecordContext) -> tuple[str, ..
         return context.timeline.communities_at(time) if time else ()
 
 
-def _heads(
-    sources: Sequence[bytes], odd: dict[int, tuple[str, ...]]
-) -> list[EventHead]:
-    """Return the heads of events.
-
-    Args:
-        sources: JSON objects, as stored.
-        odd: gets the unreadable fields of each odd event, by position.
-    """
-    heads = []
-    for position, source in enumerate(sources):
-        try:
-            heads.append(_decode_usual(source))
-        except (msgspec.DecodeError, RecursionError):
-            head, fields = decode_head(source)
-            heads.append(head)
-            if fields:
-                odd[position] = fields
-    return heads
-
-
 def _is_enriched(head: EventHead) -> bool:
     """Return whether the fields of an enrichment come from this package."""
     return (
@@ -195,8 +174,7 @@ class Splicer:
         Raises:
             StatsDashboardError: the look-up failed.
         """
-        odd: dict[int, tuple[str, ...]] = {}
-        heads = _heads(sources, odd)
+        heads, odd = _heads.decode_all(sources)
         contexts = self._lookup.get({h.recid for h in heads if h.recid})
         self.unknown += sum(
             1 for h in heads if not h.recid or contexts[h.recid].facts is None
@@ -219,7 +197,7 @@ class Splicer:
         Raises:
             StatsDashboardError: the look-up failed.
         """
-        heads = _heads(sources, {})
+        heads, _ = _heads.decode_all(sources)
         contexts = self._lookup.get({h.recid for h in heads if h.recid})
         spliced = []
         for source, head in zip(sources, heads, strict=True):

@@ -12,7 +12,7 @@ event is *odd*: it is counted, and its ``_id`` is reported.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -104,6 +104,25 @@ class EventDecoder(Generic[_Event]):
             return DecodedEvent(self._usual(source))
         except (msgspec.DecodeError, RecursionError):
             return self._field_by_field(bytes(source))
+
+    def decode_all(
+        self, sources: Iterable[bytes]
+    ) -> tuple[list[_Event], dict[int, tuple[str, ...]]]:
+        """Return the fields of events, and the names of unreadable fields by position.
+
+        Args:
+            sources: JSON objects, as stored.
+        """
+        events, odd = [], {}
+        for position, source in enumerate(sources):
+            try:
+                events.append(self._usual(source))
+            except (msgspec.DecodeError, RecursionError):
+                event, fields = self._field_by_field(bytes(source))
+                events.append(event)
+                if fields:
+                    odd[position] = fields
+        return events, odd
 
     def _field_by_field(self, source: bytes) -> DecodedEvent[_Event]:
         try:

@@ -14,12 +14,12 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.demo.applications import Application
 
 from . import instance
+from .commands import Outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,21 +48,6 @@ IN_THE_FILE = (
     "STATS_DASHBOARD_REINDEXING_WORKER_TIMEOUT",
 )
 """Variables of a test instance that can be written as literals."""
-
-
-@dataclass(frozen=True)
-class Printed:
-    """The result of a command.
-
-    Attributes:
-        exit_code: its exit code.
-        out: standard output.
-        err: standard error.
-    """
-
-    exit_code: int
-    out: str
-    err: str
 
 
 class DocumentedSite:
@@ -140,7 +125,7 @@ class DocumentedSite:
             text=True,
             check=False,
         )
-        return Printed(done.returncode, done.stdout, done.stderr)
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def run(self, name, *arguments):
         """Run one of :data:`FUNCTIONS` with the application; return what it prints."""
@@ -150,7 +135,7 @@ class DocumentedSite:
         print(json.dumps([name, arguments, *map(str, files)]), file=self._process.stdin)
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
-        return Printed(code, *(path.read_text() for path in files))
+        return Outcome(code, *(path.read_text() for path in files))
 
 
 def invenio(app, words):

@@ -107,7 +107,7 @@ def no_permissions(action):
 
 
 def refused_writes(action):
-    """Return a function that refuses each action of a bulk request by itself.
+    """Return a function that refuses the actions of a bulk request one by one.
 
     Args:
         action: the permission that is missing.

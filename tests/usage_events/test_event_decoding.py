@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""Fields of events are read as OpenSearch reads them, whatever their type is."""
+"""Fields of events are read as OpenSearch reads them, also those of other types."""
 
 import json
 

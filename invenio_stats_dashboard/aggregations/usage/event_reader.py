@@ -23,9 +23,9 @@ from ...search.concurrent_batches import ahead
 from ...search.paging import (
     HitList,
     SearchPage,
-    exact_page,
     page_decoder,
     pages,
+    raw_page_decoder,
     search_page,
 )
 from ...usage_events.event_decoding import (
@@ -62,11 +62,17 @@ class _RawHit(msgspec.Struct, gc=False):
     sort: tuple[int, ...]
 
 
+def _raw_hit(hit: dict[str, Any], source: msgspec.Raw) -> _RawHit:
+    return _RawHit(hit["_id"], source, tuple(hit["sort"]))
+
+
+_decode_raw_page = raw_page_decoder(_RawHit, _raw_hit)
+
+
 class _Opened(msgspec.Struct):
     pit_id: str
 
 
-_decode_raw_page = page_decoder(_RawHit)
 _decode_opened = msgspec.json.Decoder(_Opened).decode
 
 
@@ -179,10 +185,7 @@ class EventReader(Generic[_Source]):
                 for hit in page.hits
             ):
                 return page
-        try:
-            raw = _decode_raw_page(answer)
-        except msgspec.DecodeError:
-            raw = exact_page(answer, _raw_hit)
+        raw = _decode_raw_page(answer)
         hits = [self._hit(index, hit) for hit in raw.hits]
         return SearchPage(HitList(hits), raw.timed_out, raw.shards)
 
@@ -230,10 +233,6 @@ class EventReader(Generic[_Source]):
 
     def _patiently(self, request: Callable[[], _Answer]) -> _Answer:
         return patiently(request, self._limit, self._waiting)
-
-
-def _raw_hit(hit: dict[str, Any], source: msgspec.Raw) -> _RawHit:
-    return _RawHit(hit["_id"], source, tuple(hit["sort"]))
 
 
 def _is_usual(timestamp: str) -> bool:

@@ -157,6 +157,30 @@ def migrate_when_free(usage, **arguments):
     return found[0]
 
 
+def until_completed(usage, **arguments):
+    """Run the migration again for as long as it stops with the advice to do so.
+
+    Nodes that have just started may be unhealthy for longer than a test waits: their
+    heap is small, and full until the first collection.
+
+    Returns:
+        The reports of all runs.
+    """
+    reports = []
+
+    def attempt():
+        report = migrate_when_free(usage, **arguments)
+        reports.append(report)
+        if report["stopped"] is None:
+            assert report["completed"], report
+            return True
+        assert report["stopped"]["resumable"], report["stopped"]
+        return False
+
+    until(attempt, "the migration was complete")
+    return reports
+
+
 def cluster_of(usage):
     """Return all that a run can change: indices, settings, documents, bookmarks."""
     client, prefix = usage.client, usage.names.prefix

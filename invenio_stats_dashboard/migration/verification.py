@@ -231,7 +231,7 @@ class Verifier:
                 continue
             wanted = list(enrich(head.timestamp, head.file_key, context).community_ids)
             if wanted != head.community_ids:
-                differing.append((head.recid, hit.id, head.community_ids, wanted))
+                differing.append((head.recid, hit.id, head.community_ids or [], wanted))
         # A record whose membership changed meanwhile was added to the re-attribution
         # list before its community event was written. It stays on the list until the
         # cut-over of this month.

@@ -27,7 +27,7 @@ from ...search.client import patiently
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
 from ...search.paging import pages
-from ..distinct import distinct
+from ..distinct_values import distinct
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
 from .numbers import Numbers

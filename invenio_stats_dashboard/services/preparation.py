@@ -32,7 +32,7 @@ from ..migration.report import (
     SWITCHED,
     retry_command,
 )
-from ..search.bookmark import Bookmark
+from ..search.compare_and_set import Bookmark
 from ..search.names import Names
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from opensearchpy import OpenSearch
 
 from ...errors import StatsDashboardError
 from ...search import bulk, index_templates
-from ...search.bookmark import Version
 from ...search.client import patiently
+from ...search.compare_and_set import Version
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
 from ...search.paging import pages

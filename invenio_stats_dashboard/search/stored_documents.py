@@ -170,7 +170,7 @@ _MIGRATION = (
         purpose="The lock of migrations, rollbacks and re-enrichments.",
         readers=(
             "services.event_reindexing.EventReindexingService",
-            "services.removal",
+            "services.index_removal",
             "services.status.read_status",
         ),
     ),
@@ -214,7 +214,7 @@ _MIGRATION = (
         "community-events-deletion-lock",
         purpose="The lock of `destroy-indices --all`.",
         readers=("community_events.backfill_locks.announced",),
-        writers=("services.removal",),
+        writers=("services.index_removal",),
     ),
     DocumentKind(
         "reindexing",
@@ -243,7 +243,7 @@ _MIGRATION = (
         "reindexing",
         "community-events-reconciliation-lock",
         purpose="The lock of reconciliations.",
-        readers=("services.removal", "services.status.read_status"),
+        readers=("services.index_removal", "services.status.read_status"),
         writers=("community_events.reconciliation.Reconciliation",),
     ),
     DocumentKind(

@@ -261,7 +261,7 @@ _MIGRATION = (
     DocumentKind(
         "reindexing",
         ("deferred-capture-{short_hash}",),
-        "Changes of memberships that live capture has put off.",
+        "Changes of memberships that live capture has deferred.",
         ("community_ids", "parent_ids", "rows", "state"),
         ("community_events.deferred_captures.DeferredCaptures.add",),
         ("community_events.deferred_captures.DeferredCaptures.next_batch",),
@@ -552,7 +552,7 @@ _EVENTS = (
         "unacknowledged",
         ("{hash}",),
         "The redelivery journal of an event indexer: the `_id` of each event of the "
-        "current chunk.",
+        "current batch.",
         ("messages", "queue", "run", "written_at"),
         ("usage_events.redelivery_journal.Journal.note",),
         ("usage_events.redelivery_journal.Journal.stored",),

@@ -15,8 +15,8 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.bookmark import Bookmark, by_shard
 from ..search.client import is_transient
+from ..search.compare_and_set import Bookmark, by_shard
 from ..search.failures import as_error, explain
 from ..search.seqno import NOTHING, StoredDocument, page, positions, settled_positions
 from ..usage_events.enrichment import native_bytes

@@ -12,7 +12,7 @@ from invenio_stats_dashboard.aggregations.usage import aggregator
 from invenio_stats_dashboard.community_events import backfill_run
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.migration.report import FAILED
-from invenio_stats_dashboard.search.bookmark import Bookmark
+from invenio_stats_dashboard.search.compare_and_set import Bookmark
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.services.event_reindexing import LOCK
 from invenio_stats_dashboard.services.preparation import (

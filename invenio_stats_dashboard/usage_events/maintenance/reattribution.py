@@ -27,7 +27,7 @@ from ...search import bulk
 from ...search.client import text_client
 from ...search.names import EVENT_TYPES, Names
 from ...search.seqno import NOTHING, StoredDocument, settled_positions
-from ...search.site_templates import make_reindexing_index
+from ...search.template_composition import make_reindexing_index
 from ..enrichment import Splicer
 from ..event_decoding import EventDecoder
 from ..indices import ENRICHED, ServedIndices, buckets, look

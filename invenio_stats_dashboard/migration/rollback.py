@@ -336,7 +336,7 @@ class _Back:
         if refusals:
             raise StatsDashboardError(
                 f"{self.new} refuses {len(refusals)} events; the first is "
-                f"{refusals[0]}. The month is unchanged."
+                f"{refusals[0]}. The month still uses {self.old}."
             )
 
     def _compare(self, at: Mapping[int, int]) -> None:
@@ -378,8 +378,8 @@ class _Back:
         if old != new:
             raise StatsDashboardError(
                 f"{self.old} holds {old} events and {self.new} {new}: events were "
-                "deleted during the rollback. The month is unchanged. Run the same "
-                "command again."
+                f"deleted during the rollback. The month still uses {self.old}. Run the "
+                "same command again."
             )
 
     def _side(

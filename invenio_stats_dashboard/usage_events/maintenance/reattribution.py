@@ -186,7 +186,10 @@ class Reattribution:
         # Fixed for the whole run, because its look-up does not see later changes.
         before = datetime.now(UTC) - timedelta(seconds=rest)
         while noted := self._noted(records, before):
-            served = served or self._look()
+            if served is None:
+                served = self._look()
+                records = min(records, served.max_terms)
+                noted = noted[:records]
             try:
                 ended = self._work_off(noted, served, limit, batch, done)
             except (SearchUnavailableError, OpenSearchException):

@@ -113,9 +113,12 @@ class AggregationPipeline(Protocol):
 
     Attributes:
         name: name of the pipeline.
+        robots_left_out: event type -> number of stored events of robots that do not
+            count; empty for records, and before the events were scanned.
     """
 
     name: str
+    robots_left_out: dict[str, int]
 
     @property
     def patterns(self) -> list[str]:
@@ -172,6 +175,8 @@ class AggregationReport:
         communities: number of communities whose records were counted.
         without_facts: number of records that are not counted, because they have
             community events but no facts.
+        robots_left_out: event type -> number of stored events of robots that do not
+            count; empty if the run has not read usage events.
         seconds: duration of the run.
         as_of: when the run started to read the sources, ISO 8601.
         dry_run: whether nothing was written.
@@ -183,6 +188,7 @@ class AggregationReport:
     events: int = 0
     communities: int = 0
     without_facts: int = 0
+    robots_left_out: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     as_of: str = ""
     dry_run: bool = False
@@ -271,6 +277,7 @@ class AggregationRun:
                 for steps in half.phases(options):
                     self._phase(half, steps)
                 report.days_left += half.days_left(options)
+                report.robots_left_out |= half.robots_left_out
                 if not options.dry_run and report.families:
                     half.finish()
             report.seconds = time.monotonic() - start
@@ -381,7 +388,10 @@ class AggregationRun:
         place = {"index": self._names.bookmarks, "id": LAST_RUN}
         before = self._client.get(**place, ignore=[404])
         # "Data as of" is the start of the latest run that counted everything.
-        body["data_as_of"] = before.get("_source", {}).get("data_as_of")
+        stored = before.get("_source", {})
+        body["data_as_of"] = stored.get("data_as_of")
+        if not body["robots_left_out"]:  # the run has not read usage events
+            body["robots_left_out"] = stored.get("robots_left_out", {})
         if body["completed"] and options.is_whole:
             body["data_as_of"] = body["as_of"]
         version = version_of(before) if before.get("found") else None

@@ -323,6 +323,7 @@ _AGGREGATION = (
             "events",
             "families",
             "interrupted",
+            "robots_left_out",
             "run",
             "seconds",
             "without_facts",

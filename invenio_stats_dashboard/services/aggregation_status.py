@@ -21,7 +21,9 @@ from ..aggregations.distinct import distinct
 from ..aggregations.documents import day_field
 from ..aggregations.runner import LAST_RUN
 from ..aggregations.source_positions import SourcePosition, SourcePositions
-from ..aggregations.usage.change_detection import has_other_rules
+from ..aggregations.usage.change_detection import change_of_rules, days_with_robots
+from ..aggregations.usage.event_filter import CountingRules, RuleChange
+from ..aggregations.usage.robots import RobotEvents, count_robots
 from ..community_events.documents import GLOBAL
 from ..search.names import (
     EVENT_TYPES,
@@ -160,7 +162,7 @@ class AggregationStatusReader:
     """
 
     def __init__(
-        self, client: OpenSearch, names: Names, usage_rules: str | None = None
+        self, client: OpenSearch, names: Names, usage_rules: CountingRules | None = None
     ) -> None:
         self._client, self._names, self._rules = client, names, usage_rules
         self._known: dict[str, dict[str, SourcePosition]] = {}
@@ -191,8 +193,7 @@ class AggregationStatusReader:
         for source in self._sources(_USAGE).values():
             days.update(source.counts)
             redo.update(source.redo)
-            if self._rules and has_other_rules(source, self._rules):
-                redo.update(source.counts)
+        redo |= self._days_of_other_rules()
         noted = self._get(_REDO) or {}
         return UsageBacklog(
             days=tuple(sorted(days | redo)),
@@ -200,6 +201,12 @@ class AggregationStatusReader:
             continued=dict(noted.get("communities", {})),
             looked=self.looked(_USAGE, last_run),
         )
+
+    def robots(self) -> dict[str, RobotEvents]:
+        """Return the stored events of robots, by event type; empty without rules."""
+        if self._rules is None:
+            return {}
+        return count_robots(self._client, self._names, self._rules)
 
     def changes(self) -> dict[str, int]:
         """Return the number of writes since the aggregation examined the sources.
@@ -357,6 +364,24 @@ class AggregationStatusReader:
         return FamilyStatus(family, *found, percent=percent, redo_days=None)
 
     # -- inside -------------------------------------------------------------
+
+    def _days_of_other_rules(self) -> set[str]:
+        """Return the days that were counted by other rules than the current ones."""
+        days: set[str] = set()
+        if self._rules is None:
+            return days
+        with_robots: dict[str, set[str]] | None = None
+        for name, source in self._sources(_USAGE).items():
+            change = change_of_rules(source, self._rules)
+            if change is RuleChange.ALL:
+                days.update(source.counts)
+            elif change is RuleChange.ROBOTS:
+                if with_robots is None:
+                    with_robots = days_with_robots(
+                        self._client, self._names, self._rules
+                    )
+                days.update(with_robots.get(name, set()).intersection(source.counts))
+        return days
 
     def _sources(self, scope: str) -> dict[str, SourcePosition]:
         """Return the bookmarks of sources, which are read once."""

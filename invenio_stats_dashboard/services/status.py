@@ -17,7 +17,8 @@ from opensearchpy import OpenSearch
 
 from ..aggregations.index_layout import read_layout
 from ..aggregations.runner import LOCK as AGGREGATION
-from ..aggregations.usage.event_filter import rules
+from ..aggregations.usage.event_filter import COUNT_ROBOTS, rules
+from ..aggregations.usage.robots import RobotEvents
 from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
@@ -62,6 +63,19 @@ class CommunityStatus:
 
 
 @dataclass(frozen=True)
+class RobotStatus:
+    """Whether events of robots count, and how many are stored.
+
+    Attributes:
+        count_robots: ``STATS_DASHBOARD_COUNT_ROBOTS``.
+        events: event type -> the stored events of robots.
+    """
+
+    count_robots: bool = False
+    events: dict[str, RobotEvents] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StatsStatus:
     """The state of all parts of the package.
 
@@ -77,6 +91,8 @@ class StatsStatus:
         last_run: stored report of the last aggregation, or None.
         usage_days: number of days with usage events, as far as they were examined.
         usage_days_left: number of these days that are still to be counted.
+        robots: the events of robots, and whether they count. Days that are still to be
+            counted can have numbers by another setting.
         snapshots_left: communities whose usage snapshots are to be continued.
         records_left: communities whose records are to be counted.
         changes: ``usage`` and ``records`` -> writes to the sources since they were
@@ -106,6 +122,7 @@ class StatsStatus:
     last_run: dict[str, Any] | None = None
     usage_days: int = 0
     usage_days_left: int = 0
+    robots: RobotStatus = field(default_factory=RobotStatus)
     snapshots_left: int = 0
     records_left: int = 0
     changes: dict[str, int] = field(default_factory=dict)
@@ -210,6 +227,7 @@ def read_status(
         installed_at=installed_at(client, names),
         data_as_of=(last_run or {}).get("data_as_of"),
         last_run=last_run,
+        robots=RobotStatus(app.config[COUNT_ROBOTS], shown.aggregates.robots()),
         changes=shown.aggregates.changes(),
         community_events=backfill_state(client, names),
         reconciliation=reconciled,

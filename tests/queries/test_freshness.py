@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from flask_babel import force_locale
 
 from invenio_stats_dashboard.queries.freshness import FreshnessState, late
+from invenio_stats_dashboard.queries.metrics import METRICS, RobotRule, definition
 from invenio_stats_dashboard.queries.query import SeriesQuery
 
 from ..aggregations.usage.build import BLUE, RED, Events
@@ -94,6 +96,61 @@ def test_bounds_are_those_of_the_community(events, service):
     answer = service.readers.series.read(QUERY)
     assert (answer.first_day, answer.last_day) == (date(2026, 1, 5), date(2026, 1, 6))
     assert answer.data_as_of is not None
+
+
+def test_the_definitions_have_the_number_of_robots_for_the_instance_only(
+    events, service
+):
+    events.days(["2026-01-05"], each=3, first=70, is_robot=True)
+    aggregate(events, families=None)
+
+    def definition_of(community, key):
+        query = replace(QUERY, community_id=community)
+        answer = service.readers.series.read(query)
+        return definition(METRICS[key], answer.robots)
+
+    of_instance = definition_of("global", "views")
+    assert of_instance.endswith(
+        "Known robots are not counted. Views by robots left out since the beginning: 3."
+    )
+    assert definition_of("global", "downloads").endswith(
+        "Known robots are not counted."
+    )
+    assert definition_of(RED, "views").endswith("Known robots are not counted.")
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        (
+            "en",
+            "Views of record pages by humans and machines. Known robots are not counted. "
+            "Views by robots left out since the beginning: 1,234.",
+        ),
+        (
+            "de",
+            "Aufrufe der Seiten von Einträgen durch Menschen und Maschinen. Bekannte "
+            "Robots werden nicht gezählt. Seit Beginn nicht gezählte Aufrufe durch "
+            "Robots: 1.234.",
+        ),
+        (
+            "fr",
+            "Vues des pages de notices par des humains et des machines. Les robots "
+            "connus ne sont pas comptés. Vues par des robots non comptées depuis le "
+            "début : 1\u202f234.",
+        ),
+    ],
+)
+def test_a_definition_is_in_the_language_of_the_request(app, language, sentences):
+    rule = RobotRule(left_out={"view": 1234, "download": 5})
+    with app.test_request_context(), force_locale(language):
+        assert definition(METRICS["views"], rule) == sentences
+
+
+def test_a_definition_without_robots_does_not_mention_them(app):
+    with app.test_request_context():
+        text = definition(METRICS["records"], RobotRule(left_out={"view": 1}))
+    assert text == "Records at the end of the period. Each version counts separately."
 
 
 def test_the_version_changes_with_what_is_counted_and_with_nothing_else(

@@ -134,10 +134,10 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
         "cells": True,
         "label": "Views",
         "definition": (
-            "Views of record pages by humans and machines. The same robots are "
-            "excluded as on the record pages."
+            "Views of record pages by humans and machines. Known robots are not counted."
         ),
     }
+    assert data["count-robots"] is False
     assert [item["key"] for item in data["metrics"] if not item["cells"]] == [
         "uploaders"
     ]
@@ -152,6 +152,18 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
         "text": "subject",
         "vocabulary": "subjects",
     }
+
+
+def test_page_says_that_robots_count_as_on_the_record_pages(visitor, config):
+    config("STATS_DASHBOARD_COUNT_ROBOTS", True)
+    data = visitor.data("/stats")
+    assert data["count-robots"] is True
+    definitions = {metric["key"]: metric["definition"] for metric in data["metrics"]}
+    for key in ("views", "downloads"):
+        assert definitions[key].endswith(
+            "Known robots are counted as on the record pages."
+        )
+    assert sum("robots" in text for text in definitions.values()) == 2
 
 
 def test_community_page_is_about_the_community(site, visitor):

@@ -44,6 +44,7 @@ from .documents import deltas, seen_documents
 from .event_columns import KINDS, EventColumns
 from .event_filter import queries, rules
 from .event_reader import EventReader
+from .robots import count_robots
 from .snapshots import SnapshotRestart, Snapshots
 from .usage_totals import ShownBreakdowns
 from .value_limits import value_limits
@@ -96,8 +97,8 @@ class UsageAggregator:
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
         self._limits = value_limits(app.config, subcounts)
-        mark = rules(app, subcounts)
-        self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
+        self._rules = rules(app, subcounts)
+        self._dirty = DirtyDays(client, names, tuple(self._queries), self._rules)
         self._sources = SourcePositions(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting, odd=self._note_odd)
         self._odd_events = OddEventStore(client, names)
@@ -122,6 +123,7 @@ class UsageAggregator:
         self._corrections = UsageCorrections(client, names, self._deltas)
         self._known: dict[str, SourcePosition] = {}
         self._left, self._check = 0, check
+        self.robots_left_out: dict[str, int] = {}
 
     name = SCOPE
 
@@ -261,6 +263,8 @@ class UsageAggregator:
         for source in self._dirty.scan(self._known):
             self._keep(source if dry_run else self._sources.save(source), source)
         self._scan_access(dry_run)
+        robots = count_robots(self._client, self._names, self._rules)
+        self.robots_left_out = {key: events.left_out for key, events in robots.items()}
 
     def _scan_access(self, dry_run: bool) -> None:
         """Find the days on which records count whose access has changed."""

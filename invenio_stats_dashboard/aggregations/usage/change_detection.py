@@ -21,6 +21,7 @@ from ...errors import SearchUnavailableError
 from ...search.names import Names
 from ...search.seqno import IndexPositions, positions_of_all
 from ..source_positions import SourcePosition
+from .event_filter import CountingRules, RuleChange
 
 RESTATED = "restatement"
 """A migration or a restored snapshot replaced the index, or the rules changed."""
@@ -61,8 +62,9 @@ class DirtyDays:
         client: decodes responses.
         names: the instance's index names.
         event_types: the event types of the site.
-        rules: hash of all settings that the documents depend on. If it differs from the
-            stored one, all days are counted again.
+        rules: the rules and settings that the documents depend on. If they have changed
+            since an index was counted, its days are counted again; only those with
+            events of robots if nothing but their counting has changed.
 
     Attributes:
         indices: name -> the index, after :meth:`scan` or :meth:`find`.
@@ -73,7 +75,7 @@ class DirtyDays:
         client: OpenSearch,
         names: Names,
         event_types: Collection[str],
-        rules: str,
+        rules: CountingRules,
     ) -> None:
         self._client, self._names = client, names
         self._event_types, self._rules = event_types, rules
@@ -136,28 +138,8 @@ class DirtyDays:
         Raises:
             TransportError: an index cannot be read completely.
         """
-        found: dict[str, set[str]] = {}
-        for event_type in self._event_types:
-            body = {
-                "size": 0,
-                "query": {"bool": {"filter": [query]}},
-                "aggs": {
-                    "indices": {
-                        "terms": {"field": "_index", "size": 10_000},
-                        "aggs": {"days": _DAYS},
-                    }
-                },
-            }
-            answer = self._client.search(
-                index=self._names.events_alias(event_type),
-                body=body,
-                params={"ignore_unavailable": "true", "request_timeout": 120},
-            )
-            buckets = answer.get("aggregations", {}).get("indices", {})
-            for bucket in buckets.get("buckets", ()):
-                days = found.setdefault(bucket["key"], set())
-                days.update(_counts(bucket["days"]))
-        return found
+        queries = dict.fromkeys(self._event_types, query)
+        return _days_by_index(self._client, self._names, queries)
 
     def _readable(self, event_type: str) -> dict[str, IndexPositions]:
         """Return the positions in each index of an event type.
@@ -205,11 +187,13 @@ class DirtyDays:
     ) -> SourcePosition | None:
         """Return the new bookmark of an index; None if nothing has changed."""
         uuid = f"{state.uuid} {self._rules}"
+        index, _, rules = before.uuid.partition(" ")
         shards = {n: (p.history, p.checkpoint) for n, p in state.shards.items()}
         if before.uuid == uuid and before.shards == shards and not before.gone:
             return None
         self._client.indices.refresh(index=name)
-        same = before.uuid == uuid and not before.gone
+        change = self._rules.change_since(rules)
+        same = index == state.uuid and change is not RuleChange.ALL and not before.gone
         new: dict[str, int] = {}
         counts: dict[str, int] = {}
         for number, (history, checkpoint) in shards.items():
@@ -221,6 +205,9 @@ class DirtyDays:
                 same = same and same_history
             _add(new, counts, self._days(name, number, after, checkpoint))
         why = dict(before.why)
+        if same and change is RuleChange.ROBOTS:
+            for day in self._days_with_robots(name):
+                why.setdefault(day, RESTATED)
         for day in new.keys() | counts.keys() | before.counts.keys():
             reason = _reason(day, new, counts, before.counts, same)
             if reason:
@@ -234,6 +221,23 @@ class DirtyDays:
             why=why,
             gone=False,
         )
+
+    def _days_with_robots(self, name: str) -> dict[str, int]:
+        """Count the events of an index whose counting depends on the setting, by day.
+
+        Of the events after the checkpoint, the next scan finds the days.
+        """
+        query = self._rules.affected_robots(self.indices[name].event_type)
+        answer = self._client.search(
+            index=name,
+            body={
+                "size": 0,
+                "query": {"bool": {"filter": [query]}},
+                "aggs": {"days": _DAYS},
+            },
+            params={"preference": "_primary", "request_timeout": 120},
+        )
+        return _counts(answer["aggregations"]["days"])
 
     def _days(
         self, name: str, shard: int, after: int, checkpoint: int
@@ -264,12 +268,63 @@ class DirtyDays:
         return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
 
 
-def has_other_rules(source: SourcePosition, rules: str) -> bool:
-    """Return whether an index was counted by other rules than the given ones.
+def change_of_rules(source: SourcePosition, rules: CountingRules) -> RuleChange:
+    """Return how the rules have changed since an index was counted.
 
-    The next run then counts all its days again.
+    The next run counts its days, or those with events of robots, again.
     """
-    return bool(source.uuid) and source.uuid.partition(" ")[2] != rules
+    if not source.uuid:
+        return RuleChange.NONE
+    return rules.change_since(source.uuid.partition(" ")[2])
+
+
+def days_with_robots(
+    client: OpenSearch, names: Names, rules: CountingRules
+) -> dict[str, set[str]]:
+    """Return the days with events whose counting depends on the setting, by index.
+
+    Raises:
+        TransportError: an index cannot be read completely.
+    """
+    queries = {t: rules.affected_robots(t) for t in rules.of_record_pages}
+    return _days_by_index(client, names, queries)
+
+
+def _days_by_index(
+    client: OpenSearch, names: Names, queries: Mapping[str, dict[str, Any]]
+) -> dict[str, set[str]]:
+    """Return the days with matching events, by index.
+
+    Args:
+        client: decodes responses.
+        names: the instance's index names.
+        queries: event type -> query that its events must match.
+
+    Raises:
+        TransportError: an index cannot be read completely.
+    """
+    found: dict[str, set[str]] = {}
+    for event_type, query in queries.items():
+        body = {
+            "size": 0,
+            "query": {"bool": {"filter": [query]}},
+            "aggs": {
+                "indices": {
+                    "terms": {"field": "_index", "size": 10_000},
+                    "aggs": {"days": _DAYS},
+                }
+            },
+        }
+        answer = client.search(
+            index=names.events_alias(event_type),
+            body=body,
+            params={"ignore_unavailable": "true", "request_timeout": 120},
+        )
+        buckets = answer.get("aggregations", {}).get("indices", {})
+        for bucket in buckets.get("buckets", ()):
+            days = found.setdefault(bucket["key"], set())
+            days.update(_counts(bucket["days"]))
+    return found
 
 
 def _gone(before: SourcePosition) -> SourcePosition:

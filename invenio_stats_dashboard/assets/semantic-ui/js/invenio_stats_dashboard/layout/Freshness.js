@@ -44,16 +44,20 @@ Late.propTypes = { answer: PropTypes.object.isRequired };
 
 /** The last line of the page: how fresh the numbers are, and how they are counted. */
 export const AsOf = ({ answer }) => {
-  const { locale } = useSettings();
+  const { countRobots, locale } = useSettings();
   return (
     <p className="stats-as-of">
       {answer.data_as_of &&
         i18next.t("Data as of {{moment}}.", {
           moment: formatMoment(answer.data_as_of, locale),
         })}{" "}
-      {i18next.t(
-        "Days begin and end at midnight UTC. The same robots are excluded as on the record pages."
-      )}
+      {countRobots
+        ? i18next.t(
+            "Days begin and end at midnight UTC. Known robots are counted as on the record pages."
+          )
+        : i18next.t(
+            "Days begin and end at midnight UTC. Known robots are not counted."
+          )}
     </p>
   );
 };

@@ -351,11 +351,22 @@ _AGGREGATION = (
     DocumentKind(
         "bookmarks",
         ("source:{scope}:{index}",),
-        "How far a source index is counted, its number of documents by day, and the "
-        "days to count again. Three names stand for no index: `rules` for the rules by "
-        "which records are counted, `restricted communities` for the communities that "
-        "were restricted then, `-` for days of usage that are in no index.",
-        ("counts", "gone", "index", "redo", "scope", "shards", "uuid", "why"),
+        "How far a source index is counted, its number of documents by day, the days to "
+        "count again, and the number of usage events of robots that do not count. Three "
+        "names stand for no index: `rules` for the rules by which records are counted, "
+        "`restricted communities` for the communities that were restricted then, `-` "
+        "for days of usage that are in no index.",
+        (
+            "counts",
+            "gone",
+            "index",
+            "redo",
+            "robots_left_out",
+            "scope",
+            "shards",
+            "uuid",
+            "why",
+        ),
         ("aggregations.source_positions.SourcePositions",),
         (
             "aggregations.source_positions.SourcePositions",

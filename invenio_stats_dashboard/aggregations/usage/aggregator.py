@@ -44,7 +44,6 @@ from .documents import deltas, seen_documents
 from .event_columns import KINDS, EventColumns
 from .event_filter import queries, rules
 from .event_reader import EventReader
-from .robots import count_robots
 from .snapshots import SnapshotRestart, Snapshots
 from .usage_totals import ShownBreakdowns
 from .value_limits import value_limits
@@ -97,8 +96,8 @@ class UsageAggregator:
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
         self._limits = value_limits(app.config, subcounts)
-        self._rules = rules(app, subcounts)
-        self._dirty = DirtyDays(client, names, tuple(self._queries), self._rules)
+        current = rules(app, subcounts)
+        self._dirty = DirtyDays(client, names, tuple(self._queries), current)
         self._sources = SourcePositions(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting, odd=self._note_odd)
         self._odd_events = OddEventStore(client, names)
@@ -263,8 +262,10 @@ class UsageAggregator:
         for source in self._dirty.scan(self._known):
             self._keep(source if dry_run else self._sources.save(source), source)
         self._scan_access(dry_run)
-        robots = count_robots(self._client, self._names, self._rules)
-        self.robots_left_out = {key: events.left_out for key, events in robots.items()}
+        self.robots_left_out = dict.fromkeys(self._queries, 0)
+        for name, index in self._dirty.indices.items():
+            left_out = self._known[name].robots_left_out
+            self.robots_left_out[index.event_type] += left_out or 0
 
     def _scan_access(self, dry_run: bool) -> None:
         """Find the days on which records count whose access has changed."""

@@ -10,8 +10,9 @@ checkpoint that was read before the refresh, because a number can become visible
 a smaller one.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -189,13 +190,13 @@ class DirtyDays:
         uuid = f"{state.uuid} {self._rules}"
         index, _, rules = before.uuid.partition(" ")
         shards = {n: (p.history, p.checkpoint) for n, p in state.shards.items()}
-        if before.uuid == uuid and before.shards == shards and not before.gone:
+        is_complete = before.robots_left_out is not None and not before.gone
+        if before.uuid == uuid and before.shards == shards and is_complete:
             return None
         self._client.indices.refresh(index=name)
         change = self._rules.change_since(rules)
         same = index == state.uuid and change is not RuleChange.ALL and not before.gone
-        new: dict[str, int] = {}
-        counts: dict[str, int] = {}
+        found = _EventCounts()
         for number, (history, checkpoint) in shards.items():
             after = -1
             if same and number in before.shards:
@@ -203,52 +204,42 @@ class DirtyDays:
                 same_history = known_history == history and known <= checkpoint
                 after = known if same_history else -1
                 same = same and same_history
-            _add(new, counts, self._days(name, number, after, checkpoint))
+            self._count(name, number, after, checkpoint, found)
         why = dict(before.why)
         if same and change is RuleChange.ROBOTS:
-            for day in self._days_with_robots(name):
+            for day in found.affected:
                 why.setdefault(day, RESTATED)
-        for day in new.keys() | counts.keys() | before.counts.keys():
-            reason = _reason(day, new, counts, before.counts, same)
+        for day in found.new.keys() | found.all.keys() | before.counts.keys():
+            reason = _reason(day, found.new, found.all, before.counts, same)
             if reason:
                 why.setdefault(day, reason)
         return replace(
             before,
             uuid=uuid,
             shards=shards,
-            counts=counts,
+            counts=dict(found.all),
             redo=tuple(sorted(why)),
             why=why,
             gone=False,
+            robots_left_out=found.robots_left_out,
         )
 
-    def _days_with_robots(self, name: str) -> dict[str, int]:
-        """Count the events of an index whose counting depends on the setting, by day.
+    def _count(
+        self, name: str, shard: int, after: int, checkpoint: int, found: "_EventCounts"
+    ) -> None:
+        """Add the events of one shard to the counts, up to a checkpoint.
 
-        Of the events after the checkpoint, the next scan finds the days.
+        Args:
+            name: name of the index.
+            shard: number of the shard.
+            after: events after this sequence number are new.
+            checkpoint: sequence number of the last event to count.
+            found: the counts of the index.
         """
-        query = self._rules.affected_robots(self.indices[name].event_type)
-        answer = self._client.search(
-            index=name,
-            body={
-                "size": 0,
-                "query": {"bool": {"filter": [query]}},
-                "aggs": {"days": _DAYS},
-            },
-            params={"preference": "_primary", "request_timeout": 120},
-        )
-        return _counts(answer["aggregations"]["days"])
-
-    def _days(
-        self, name: str, shard: int, after: int, checkpoint: int
-    ) -> tuple[dict[str, int], dict[str, int]]:
-        """Count the documents of one shard by day, up to a checkpoint.
-
-        Returns:
-            The counts of documents after the sequence number ``after``, and of all.
-        """
+        event_type = self.indices[name].event_type
         settled = {"range": {"_seq_no": {"lte": checkpoint}}}
         behind = {"range": {"_seq_no": {"gt": after}}}
+        days = {"days": _DAYS}
         answer = self._client.search(
             index=name,
             body={
@@ -256,7 +247,12 @@ class DirtyDays:
                 "query": {"bool": {"filter": [settled]}},
                 "aggs": {
                     "all": _DAYS,
-                    "new": {"filter": behind, "aggs": {"days": _DAYS}},
+                    "new": {"filter": behind, "aggs": days},
+                    "affected": {
+                        "filter": self._rules.affected_robots(event_type),
+                        "aggs": days,
+                    },
+                    "left_out": {"filter": self._rules.left_out_robots(event_type)},
                 },
             },
             params={
@@ -265,7 +261,28 @@ class DirtyDays:
             },
         )
         aggregations = answer["aggregations"]
-        return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
+        found.all.update(_counts(aggregations["all"]))
+        found.new.update(_counts(aggregations["new"]["days"]))
+        found.affected.update(_counts(aggregations["affected"]["days"]))
+        found.robots_left_out += aggregations["left_out"]["doc_count"]
+
+
+@dataclass
+class _EventCounts:
+    """The numbers of events of an index.
+
+    Attributes:
+        all: day -> number of events.
+        new: day -> number of events after the last checkpoint.
+        affected: day -> number of events whose counting depends on
+            :data:`~.event_filter.COUNT_ROBOTS`.
+        robots_left_out: number of events of robots that do not count.
+    """
+
+    all: Counter[str] = field(default_factory=Counter)
+    new: Counter[str] = field(default_factory=Counter)
+    affected: Counter[str] = field(default_factory=Counter)
+    robots_left_out: int = 0
 
 
 def change_of_rules(source: SourcePosition, rules: CountingRules) -> RuleChange:
@@ -331,7 +348,13 @@ def _gone(before: SourcePosition) -> SourcePosition:
     """Return the bookmark of an index that has left the alias."""
     why = {**dict.fromkeys(before.counts, RESTATED), **before.why}
     return replace(
-        before, shards={}, counts={}, redo=tuple(sorted(why)), why=why, gone=True
+        before,
+        shards={},
+        counts={},
+        redo=tuple(sorted(why)),
+        why=why,
+        gone=True,
+        robots_left_out=0,
     )
 
 
@@ -363,14 +386,3 @@ def _reason(
 
 def _counts(aggregation: Mapping[str, Any]) -> dict[str, int]:
     return {b["key_as_string"]: b["doc_count"] for b in aggregation["buckets"]}
-
-
-def _add(
-    new: dict[str, int],
-    counts: dict[str, int],
-    found: tuple[Mapping[str, int], Mapping[str, int]],
-) -> None:
-    """Add the counts of one shard to those of its index."""
-    for total, of_shard in ((new, found[0]), (counts, found[1])):
-        for day, count in of_shard.items():
-            total[day] = total.get(day, 0) + count

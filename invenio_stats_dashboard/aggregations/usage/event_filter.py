@@ -78,6 +78,11 @@ class CountingRules:
         other_setting = replace(self, count_robots=not self.count_robots)
         return RuleChange.ROBOTS if text == str(other_setting) else RuleChange.ALL
 
+    def left_out_robots(self, event_type: str) -> dict[str, Any]:
+        """Return the query for the events of robots that do not count."""
+        counted = [self.of_record_pages[event_type]] if self.count_robots else []
+        return {"bool": {"filter": [ROBOTS], "must_not": counted}}
+
     def affected_robots(self, event_type: str) -> dict[str, Any]:
         """Return the query for the events whose counting depends on the setting."""
         return {"bool": {"filter": [self.of_record_pages[event_type], ROBOTS]}}

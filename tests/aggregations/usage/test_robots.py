@@ -191,12 +191,31 @@ def test_the_report_of_a_run_has_the_number_of_events_that_are_left_out(
     done = events.aggregate(families=None)
     assert done.robots_left_out == {"view": 5 + 2, "download": 4}
     assert service.status().last_run["robots_left_out"] == done.robots_left_out
-    # a run that does not read usage events retains the numbers
+    # an idle run has the numbers, and one that does not read usage events retains them
+    assert events.aggregate(families=None).robots_left_out == done.robots_left_out
     assert events.aggregate(families=["records-delta-added"]).robots_left_out == {}
     assert service.status().last_run["robots_left_out"] == done.robots_left_out
     set_robots(events, monkeypatch, True)
     done = events.aggregate(families=None)
     assert done.robots_left_out == {"view": 2, "download": 4}
+    index = events.names.events_month("download", DAYS[0][:7])
+    events.client.indices.delete(index=index)
+    assert events.aggregate().robots_left_out == {"view": 2, "download": 0}
+
+
+def test_an_upgrade_to_the_same_rules_counts_what_is_left_out(events, monkeypatch):
+    set_robots(events, monkeypatch, True)
+    fill(events)
+    wanted = events.aggregate().robots_left_out
+    events.client.indices.refresh(index=events.names.bookmarks)
+    for hit in events.client.search(
+        index=events.names.bookmarks,
+        body={"query": {"term": {"kind": "source"}}},
+    )["hits"]["hits"]:
+        del hit["_source"]["robots_left_out"]  # an earlier version has not stored it
+        events.client.index(index=hit["_index"], id=hit["_id"], body=hit["_source"])
+    done = events.aggregate()
+    assert (done.robots_left_out, done.days) == (wanted, 0)
 
 
 def test_the_status_shows_what_is_left_out_and_what_the_record_pages_count(

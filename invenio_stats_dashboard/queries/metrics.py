@@ -88,15 +88,15 @@ def definition(metric: Metric, robots: RobotRule) -> str:
 def robots_sentence(counted: bool) -> str:
     """Return a translated sentence: whether robots count."""
     if counted:
-        return _("Known robots are counted as on the record pages.")
+        return _("Known robots are treated as on the record pages.")
     return _("Known robots are not counted.")
 
 
 _LEFT_OUT = {
-    "views": ("view", _("Views by robots left out since the beginning: %(number)s.")),
+    "views": ("view", _("Stored views by robots that are not counted: %(number)s.")),
     "downloads": (
         "download",
-        _("Downloads by robots left out since the beginning: %(number)s."),
+        _("Stored downloads by robots that are not counted: %(number)s."),
     ),
 }
 """Key of a metric of events -> event type, and the text for the number left out."""

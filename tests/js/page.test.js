@@ -74,7 +74,7 @@ describe("the page", () => {
     cleanup();
     await show({ more: { countRobots: "true" } });
     expect(
-      await screen.findByText(/Known robots are counted as on the record pages\.$/)
+      await screen.findByText(/Known robots are treated as on the record pages\.$/)
     ).toBeTruthy();
   });
 

@@ -111,7 +111,7 @@ def test_the_definitions_have_the_number_of_robots_for_the_instance_only(
 
     of_instance = definition_of("global", "views")
     assert of_instance.endswith(
-        "Known robots are not counted. Views by robots left out since the beginning: 3."
+        "Known robots are not counted. Stored views by robots that are not counted: 3."
     )
     assert definition_of("global", "downloads").endswith(
         "Known robots are not counted."
@@ -125,19 +125,19 @@ def test_the_definitions_have_the_number_of_robots_for_the_instance_only(
         (
             "en",
             "Views of record pages by humans and machines. Known robots are not counted. "
-            "Views by robots left out since the beginning: 1,234.",
+            "Stored views by robots that are not counted: 1,234.",
         ),
         (
             "de",
             "Aufrufe der Seiten von Einträgen durch Menschen und Maschinen. Bekannte "
-            "Robots werden nicht gezählt. Seit Beginn nicht gezählte Aufrufe durch "
+            "Robots werden nicht gezählt. Gespeicherte, nicht gezählte Aufrufe durch "
             "Robots: 1.234.",
         ),
         (
             "fr",
             "Vues des pages de notices par des humains et des machines. Les robots "
-            "connus ne sont pas comptés. Vues par des robots non comptées depuis le "
-            "début : 1\u202f234.",
+            "connus ne sont pas comptés. Vues enregistrées par des robots, non "
+            "comptées : 1\u202f234.",
         ),
     ],
 )

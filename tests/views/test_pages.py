@@ -161,7 +161,7 @@ def test_page_says_that_robots_count_as_on_the_record_pages(visitor, config):
     definitions = {metric["key"]: metric["definition"] for metric in data["metrics"]}
     for key in ("views", "downloads"):
         assert definitions[key].endswith(
-            "Known robots are counted as on the record pages."
+            "Known robots are treated as on the record pages."
         )
     assert sum("robots" in text for text in definitions.values()) == 2
 

@@ -53,7 +53,7 @@ export const AsOf = ({ answer }) => {
         })}{" "}
       {countRobots
         ? i18next.t(
-            "Days begin and end at midnight UTC. Known robots are counted as on the record pages."
+            "Days begin and end at midnight UTC. Known robots are treated as on the record pages."
           )
         : i18next.t(
             "Days begin and end at midnight UTC. Known robots are not counted."

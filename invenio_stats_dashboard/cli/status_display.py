@@ -169,7 +169,9 @@ def _last_run(status: StatsStatus) -> str:
 
 def _usage(status: StatsStatus) -> str:
     text = f"{status.usage_days:,} days with events"
-    if status.usage_days_left:
+    if status.usage_days_left is None:
+        text += ", an unknown number pending, because an index cannot be read"
+    elif status.usage_days_left:
         done = status.usage_days - status.usage_days_left
         percent = 100 * done / status.usage_days
         text += (
@@ -186,6 +188,8 @@ def _usage(status: StatsStatus) -> str:
 def _robots(status: StatsStatus) -> str:
     """Return how many events of robots are stored, and whether they count."""
     found = status.robots.events
+    if found is None:
+        return "unknown, because an index of usage events cannot be read"
     left_out = {kind: events.left_out for kind, events in found.items()}
     on_record_pages = {kind: events.on_record_pages for kind, events in found.items()}
     if not any(left_out.values()) and not any(on_record_pages.values()):
@@ -196,7 +200,7 @@ def _robots(status: StatsStatus) -> str:
     else:
         text = f"{_uses(left_out)} left out; the record pages count "
         text += f"{_uses(on_record_pages)} of them"
-    if status.usage_days_left:
+    if status.usage_days_left != 0:
         text += "; pending days still have their earlier numbers"
     return text
 

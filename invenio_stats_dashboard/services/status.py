@@ -68,11 +68,12 @@ class RobotStatus:
 
     Attributes:
         count_robots: ``STATS_DASHBOARD_COUNT_ROBOTS``.
-        events: event type -> the stored events of robots.
+        events: event type -> the stored events of robots; None if an index is closed or
+            cannot be read completely.
     """
 
     count_robots: bool = False
-    events: dict[str, RobotEvents] = field(default_factory=dict)
+    events: dict[str, RobotEvents] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class StatsStatus:
             None before the first complete aggregation.
         last_run: stored report of the last aggregation, or None.
         usage_days: number of days with usage events, as far as they were examined.
-        usage_days_left: number of these days that are still to be counted.
+        usage_days_left: number of these days that are still to be counted; None if it
+            is unknown, because an index is closed or cannot be read completely.
         robots: the events of robots, and whether they count. Days that are still to be
             counted can have numbers by another setting.
         snapshots_left: communities whose usage snapshots are to be continued.
@@ -121,7 +123,7 @@ class StatsStatus:
     data_as_of: str | None = None
     last_run: dict[str, Any] | None = None
     usage_days: int = 0
-    usage_days_left: int = 0
+    usage_days_left: int | None = 0
     robots: RobotStatus = field(default_factory=RobotStatus)
     snapshots_left: int = 0
     records_left: int = 0
@@ -280,7 +282,7 @@ class _Communities:
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {
             "usage_days": len(backlog.days),
-            "usage_days_left": len(backlog.redo),
+            "usage_days_left": len(backlog.redo) if backlog.is_complete else None,
             "snapshots_left": len(backlog.continued or {}),
             "records_left": records_left,
             "communities_total": total,

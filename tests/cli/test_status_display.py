@@ -88,6 +88,11 @@ COUNTED = {"view": RobotEvents(1200, 34, 1200), "download": RobotEvents(0, 4, 0)
     [
         (RobotStatus(False, {}), 0, "no events of robots are stored"),
         (
+            RobotStatus(False, None),
+            0,
+            "unknown, because an index of usage events cannot be read",
+        ),
+        (
             RobotStatus(False, ROBOTS),
             0,
             "1,234 views and 4 downloads left out; the record pages count 1,200 views "
@@ -112,6 +117,15 @@ def test_robots_are_counted_or_left_out(robots, pending, text, capsys, monkeypat
     lines = shown(found, capsys, monkeypatch)
     assert [line for line in lines if line.startswith("Robots ")] == [
         f"Robots            {text}"
+    ]
+
+
+def test_pending_days_that_are_unknown_are_not_shown_as_counted(capsys, monkeypatch):
+    found = replace(STATUS, usage_days=9, usage_days_left=None)
+    lines = shown(found, capsys, monkeypatch)
+    assert [line for line in lines if line.startswith("Usage ")] == [
+        "Usage             9 days with events, an unknown number pending, because an "
+        "index cannot be read"
     ]
 
 

@@ -141,7 +141,7 @@ class DirtyDays:
             query: that the events must match.
 
         Raises:
-            TransportError: an index cannot be read completely.
+            TransportError: an index is closed or cannot be read completely.
         """
         queries = dict.fromkeys(self._event_types, query)
         return _days_by_index(self._client, self._names, queries)
@@ -308,7 +308,7 @@ def days_with_robots(
     """Return the days with events whose counting depends on the setting, by index.
 
     Raises:
-        TransportError: an index cannot be read completely.
+        TransportError: an index is closed or cannot be read completely.
     """
     queries = {t: rules.affected_robots(t) for t in rules.of_record_pages}
     return _days_by_index(client, names, queries)
@@ -325,7 +325,7 @@ def _days_by_index(
         queries: event type -> query that its events must match.
 
     Raises:
-        TransportError: an index cannot be read completely.
+        TransportError: an index is closed or cannot be read completely.
     """
     found: dict[str, set[str]] = {}
     for event_type, query in queries.items():
@@ -339,11 +339,15 @@ def _days_by_index(
                 }
             },
         }
-        answer = client.search(
-            index=names.events_alias(event_type),
-            body=body,
-            params={"ignore_unavailable": "true", "request_timeout": 120},
-        )
+        try:
+            # without ignore_unavailable, which skips a closed index
+            answer = client.search(
+                index=names.events_alias(event_type),
+                body=body,
+                params={"request_timeout": 120},
+            )
+        except NotFoundError:
+            continue
         buckets = answer.get("aggregations", {}).get("indices", {})
         for bucket in buckets.get("buckets", ()):
             days = found.setdefault(bucket["key"], set())

@@ -30,8 +30,12 @@ _REVISION = 3
 COUNT_ROBOTS = "STATS_DASHBOARD_COUNT_ROBOTS"
 """The setting that decides whether events of robots count as on the record pages."""
 
-ROBOTS: dict[str, Any] = {"term": {"is_robot": True}}
-"""The query for events that are flagged as those of robots."""
+ROBOTS: dict[str, Any] = {"match": {"is_robot": {"query": True, "lenient": True}}}
+"""The query for events that are flagged as those of robots.
+
+It finds none in an index whose mapping of the field cannot be searched for true. A term
+query would fail there, so that the other events of the index could not be counted.
+"""
 
 _NOTHING_ELSE: dict[str, Any] = {"match_all": {}}
 _WITHOUT_ROBOTS = "without-robots"

@@ -240,3 +240,59 @@ def test_the_status_shows_what_is_left_out_and_what_the_record_pages_count(
         "view": {"counted": 5, "left_out": 2, "on_record_pages": 5},
         "download": {"counted": 0, "left_out": 4, "on_record_pages": 0},
     }
+
+
+@pytest.fixture(params=["closed", "red"])
+def unreadable(request, events):
+    """Return a function that adds an unreadable index, until the test is over."""
+    index = events.names.events_month("view", "2026-05")
+
+    def add():
+        nowhere = {"index.routing.allocation.require._name": "no-such-node"}
+        events.client.indices.create(
+            index=index,
+            body={"settings": nowhere if request.param == "red" else {}},
+            params={"wait_for_active_shards": "0"},
+        )
+        if request.param == "closed":
+            events.client.indices.close(index=index)
+
+    yield add
+    events.client.indices.delete(index=index)
+
+
+def test_the_status_does_not_fail_if_an_index_cannot_be_read(
+    events, service, monkeypatch, unreadable
+):
+    fill(events)
+    events.aggregate(families=None)
+    unreadable()
+    found = service.status().as_json()
+    assert found["robots"] == {"count_robots": False, "events": None}
+    assert found["usage_days_left"] == 0
+    # the days with events of robots are pending now, and unknown
+    set_robots(events, monkeypatch, True)
+    found = service.status().as_json()
+    assert found["usage_days_left"] is None
+    families = found["communities"][0]["families"]
+    usage = [f for f in families if f["family"].startswith("usage-")]
+    assert [f["percent"] for f in usage] == [None] * len(usage)
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [{"type": "long"}, {"type": "boolean", "index": False, "doc_values": False}],
+    ids=str,
+)
+def test_an_index_that_cannot_be_searched_for_robots_is_counted(events, mapping):
+    properties = {"is_robot": mapping}
+    events.client.indices.create(
+        index=events.names.events_month("view", DAY[:7]),
+        body={"mappings": {"properties": properties}},
+    )
+    made = [events.event(n, f"{DAY}T10:00:00") for n in range(3)]
+    for _, source in made:
+        del source["is_robot"]
+    events.write(made)
+    assert events.aggregate(families=None).robots_left_out["view"] == 0
+    assert totals(events) == (3, 0)

@@ -18,7 +18,7 @@ import xxhash
 from invenio_i18n import gettext as _
 
 from ..aggregations.documents import UPDATED, day_field
-from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION
+from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION, robots_counted
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..community_events.documents import GLOBAL
 from ..search.lock import is_held
@@ -53,8 +53,8 @@ class Freshness:
             for records also ``last_day`` and the number of ``days``.
         first_day: first day for which the community has numbers, or None.
         last_day: the last one, or None.
-        robots: whether events of robots count, and how many were left out at the last
-            run; of a community, the number is not known.
+        robots: whether events of robots count in the stored numbers, and how many were
+            left out at the last run; of a community, the number is not known.
     """
 
     data_as_of: str | None = None
@@ -88,7 +88,7 @@ class FreshnessReader:
     Args:
         aggregates: sends the searches.
         clock: returns the current moment, aware.
-        count_robots: whether events of robots count as on the record pages.
+        count_robots: the setting: whether events of robots count as on the record pages.
     """
 
     def __init__(
@@ -151,13 +151,19 @@ class FreshnessReader:
         run = _state_of(state).run
         newest = documents.get("aggregations", {}).get("newest", {}).get("value")
         parts = [
-            *(run.get(key) for key in ("run", "updated_at", "data_as_of")),
+            *(
+                run.get(key)
+                for key in ("run", "updated_at", "data_as_of", "count_robots")
+            ),
             documents["hits"]["total"]["value"],
             newest,
         ]
         return xxhash.xxh3_64_hexdigest(msgspec.json.encode(parts))
 
     def _robots(self, query: SeriesQuery, state: FreshnessState) -> RobotRule:
+        """Return the rule that the stored numbers follow."""
+        if state.run and robots_counted(state.run) is not self._count_robots:
+            return RobotRule(None)
         left_out: dict[str, int] = {}
         if query.community_id == GLOBAL:
             left_out = state.run.get("robots_left_out", {})

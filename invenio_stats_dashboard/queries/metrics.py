@@ -61,16 +61,17 @@ class Metric:
 
 @dataclass(frozen=True)
 class RobotRule:
-    """Whether events of robots count.
+    """Whether events of robots count in the stored numbers.
 
     Attributes:
-        counted: they count as on the record pages; otherwise none counts.
+        counted: they count as on the record pages, or none counts; None after a change
+            of the setting, as long as days can have their earlier numbers.
         left_out: event type -> number of stored events of robots, of the whole
             instance and of all days, that do not count; empty if the number is
             unknown, or not for the caller.
     """
 
-    counted: bool = False
+    counted: bool | None = False
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -79,17 +80,24 @@ def definition(metric: Metric, robots: RobotRule) -> str:
     sentences = [str(metric.definition)]
     if metric.key in _LEFT_OUT:
         event_type, text = _LEFT_OUT[metric.key]
-        sentences.append(str(robots_sentence(robots.counted)))
+        sentences.append(robots_sentence(robots))
         if number := robots.left_out.get(event_type):
             sentences.append(str(text) % {"number": format_decimal(number)})
     return " ".join(sentences)
 
 
-def robots_sentence(counted: bool) -> str:
-    """Return a translated sentence: whether robots count."""
-    if counted:
-        return _("Known robots are treated as on the record pages.")
-    return _("Known robots are not counted.")
+def robots_sentence(robots: RobotRule) -> str:
+    """Return a sentence or two in the language of the request: whether robots count."""
+    if robots.counted is None:
+        text = _(
+            "The counting of known robots has changed. Some days can still have their "
+            "earlier numbers."
+        )
+    elif robots.counted:
+        text = _("Known robots are treated as on the record pages.")
+    else:
+        text = _("Known robots are not counted.")
+    return str(text)
 
 
 _LEFT_OUT = {

@@ -310,11 +310,13 @@ _AGGREGATION = (
     DocumentKind(
         "bookmarks",
         ("run:last",),
-        'The report of the last aggregation, with "data as of".',
+        'The report of the last aggregation, with "data as of", and whether events of '
+        "robots count in the numbers of all days (null: days can have either numbers).",
         (
             "as_of",
             "communities",
             "completed",
+            "count_robots",
             "data_as_of",
             "days",
             "days_left",

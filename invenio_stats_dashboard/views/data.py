@@ -14,9 +14,8 @@ from flask_babel import lazy_pgettext as pgettext
 from flask_security.utils import url_for_security
 from invenio_i18n import get_locale
 
-from ..aggregations.usage.event_filter import COUNT_ROBOTS
 from ..proxies import current_stats_dashboard
-from ..queries.metrics import METRICS, Metric, RobotRule, definition
+from ..queries.metrics import METRICS, Metric
 from ..subcounts import Subcount
 from .layout import choose, resolve
 
@@ -67,7 +66,6 @@ def page_data(
         layout, config["STATS_DASHBOARD_LAYOUT"], config["STATS_DASHBOARD_LAYOUTS"]
     )
     labels = service.breakdown_labels(subcounts)
-    robots = RobotRule(config[COUNT_ROBOTS])
     return {
         "endpoint": endpoint,
         "community": community,
@@ -76,12 +74,11 @@ def page_data(
             "range": config["STATS_DASHBOARD_DEFAULT_RANGE"],
             "interval": config["STATS_DASHBOARD_DEFAULT_INTERVAL"],
         },
-        "metrics": [_about_metric(metric, robots) for metric in METRICS.values()],
+        "metrics": [_about_metric(metric) for metric in METRICS.values()],
         "breakdowns": [
             _about_breakdown(subcount, labels[key])
             for key, subcount in subcounts.items()
         ],
-        "count_robots": robots.counted,
         "locale": _language_tag(get_locale()),
         "can_manage": can_manage,
         "search_url": search_url,
@@ -90,7 +87,7 @@ def page_data(
     }
 
 
-def _about_metric(metric: Metric, robots: RobotRule) -> dict[str, Any]:
+def _about_metric(metric: Metric) -> dict[str, Any]:
     return {
         "key": metric.key,
         "of": metric.of,
@@ -98,7 +95,8 @@ def _about_metric(metric: Metric, robots: RobotRule) -> dict[str, Any]:
         "unit": metric.unit,
         "cells": bool(metric.cell),
         "label": str(metric.label),
-        "definition": definition(metric, robots),
+        # answers add whether robots count, which the stored numbers decide
+        "definition": str(metric.definition),
     }
 
 

@@ -72,7 +72,8 @@ describe("the page", () => {
     await show();
     expect(await screen.findByText(/Known robots are not counted\.$/)).toBeTruthy();
     cleanup();
-    await show({ more: { countRobots: "true" } });
+    const robots = "Known robots are treated as on the record pages.";
+    await show({ change: (answer) => ({ ...answer, robots }) });
     expect(
       await screen.findByText(/Known robots are treated as on the record pages\.$/)
     ).toBeTruthy();

@@ -133,11 +133,8 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
         "unit": "count",
         "cells": True,
         "label": "Views",
-        "definition": (
-            "Views of record pages by humans and machines. Known robots are not counted."
-        ),
+        "definition": "Views of record pages by humans and machines.",
     }
-    assert data["count-robots"] is False
     assert [item["key"] for item in data["metrics"] if not item["cells"]] == [
         "uploaders"
     ]
@@ -154,16 +151,13 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
     }
 
 
-def test_page_says_that_robots_count_as_on_the_record_pages(visitor, config):
-    config("STATS_DASHBOARD_COUNT_ROBOTS", True)
-    data = visitor.data("/stats")
-    assert data["count-robots"] is True
-    definitions = {metric["key"]: metric["definition"] for metric in data["metrics"]}
-    for key in ("views", "downloads"):
-        assert definitions[key].endswith(
-            "Known robots are treated as on the record pages."
-        )
-    assert sum("robots" in text for text in definitions.values()) == 2
+def test_page_leaves_robots_to_the_answers(visitor, config):
+    # the stored numbers decide whether robots count in them, not the setting
+    for value in (False, True):
+        config("STATS_DASHBOARD_COUNT_ROBOTS", value)
+        data = visitor.data("/stats")
+        assert "count-robots" not in data
+        assert not any("robots" in metric["definition"] for metric in data["metrics"])
 
 
 def test_community_page_is_about_the_community(site, visitor):

@@ -73,7 +73,7 @@ def cover(
         ("",),
         (_("Notes"),),
         (_("Days"), "", _("All days are in UTC.")),
-        (_("Robots"), "", str(robots_sentence(freshness.robots.counted))),
+        (_("Robots"), "", robots_sentence(freshness.robots)),
         (
             _("Empty values"),
             "",

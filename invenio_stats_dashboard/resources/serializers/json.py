@@ -11,7 +11,7 @@ from flask_resources.serializers import BaseSerializer
 from msgspec.json import encode
 
 from ...permissions import Subject
-from ...queries.metrics import Metric, RobotRule, definition
+from ...queries.metrics import Metric, RobotRule, definition, robots_sentence
 from ...queries.query import COMPARED, PeriodResult, SeriesQuery, SeriesResult
 from ...reserved_ids import OTHER
 from ..labels import AnswerLabels
@@ -105,6 +105,7 @@ def series_answer(
         },
         "data_as_of": result.data_as_of,
         "late": result.late,
+        "robots": robots_sentence(result.robots),
         "corrections": list(result.corrections),
         "links": links,
     }

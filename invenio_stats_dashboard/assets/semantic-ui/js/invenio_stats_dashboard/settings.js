@@ -12,7 +12,7 @@ import { normaliseLayout } from "./layout/normalise";
  *   dataset: of the root element; docs/dashboards.md describes its attributes.
  *
  * Returns: endpoint, community (or null), title, searchUrl, locale, canManage,
- *   countRobots, loginUrl, defaults, layout, and metrics and breakdowns: objects by key, in order.
+ *   loginUrl, defaults, layout, and metrics and breakdowns: objects by key, in order.
  */
 export const readSettings = (dataset) => {
   const community = readJson(dataset.community, null);
@@ -26,7 +26,6 @@ export const readSettings = (dataset) => {
     searchUrl: dataset.searchUrl || "/search",
     locale: locale.replace("_", "-"),
     canManage: dataset.canManage === "true",
-    countRobots: dataset.countRobots === "true",
     loginUrl: dataset.loginUrl || "",
     defaults: readJson(dataset.defaults, {}),
     metrics,

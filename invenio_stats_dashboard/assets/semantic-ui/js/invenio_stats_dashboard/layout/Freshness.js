@@ -44,20 +44,14 @@ Late.propTypes = { answer: PropTypes.object.isRequired };
 
 /** The last line of the page: how fresh the numbers are, and how they are counted. */
 export const AsOf = ({ answer }) => {
-  const { countRobots, locale } = useSettings();
+  const { locale } = useSettings();
   return (
     <p className="stats-as-of">
       {answer.data_as_of &&
         i18next.t("Data as of {{moment}}.", {
           moment: formatMoment(answer.data_as_of, locale),
         })}{" "}
-      {countRobots
-        ? i18next.t(
-            "Days begin and end at midnight UTC. Known robots are treated as on the record pages."
-          )
-        : i18next.t(
-            "Days begin and end at midnight UTC. Known robots are not counted."
-          )}
+      {i18next.t("Days begin and end at midnight UTC.")} {answer.robots}
     </p>
   );
 };

@@ -206,7 +206,10 @@ def _robots(status: StatsStatus) -> str:
 
 
 def _uses(numbers: Mapping[str, int]) -> str:
-    return " and ".join(f"{number:,} {kind}s" for kind, number in numbers.items())
+    return " and ".join(
+        f"{number:,} {kind}" if number == 1 else f"{number:,} {kind}s"
+        for kind, number in numbers.items()
+    )
 
 
 def _records(status: StatsStatus) -> str:

@@ -99,6 +99,11 @@ COUNTED = {"view": RobotEvents(1200, 34, 1200), "download": RobotEvents(0, 4, 0)
             "and 0 downloads of them",
         ),
         (
+            RobotStatus(False, {"view": RobotEvents(0, 1, 1)}),
+            0,
+            "1 view left out; the record pages count 1 view of them",
+        ),
+        (
             RobotStatus(True, COUNTED),
             0,
             "1,200 views and 0 downloads counted, 34 views and 4 downloads left out, as "

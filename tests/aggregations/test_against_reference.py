@@ -255,8 +255,9 @@ def test_other_breakdowns(app, client, names, aggregate, check, history):
     }
     extension = app.extensions["invenio-stats-dashboard"]
     stored = _stored(client, names, aggregate, history)
-    for registry in (ours, others, ours):
+    for registry, count_robots in ((ours, False), (others, True), (others, False)):
         with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(app.config, COUNT_ROBOTS, count_robots)
             patch.setitem(app.config, "COMMUNITY_STATS_SUBCOUNTS", registry)
             patch.setitem(vars(extension), "subcounts", load(registry))
             aggregate(Cut(WHOLE), reference.FAMILIES)

@@ -484,6 +484,16 @@ def test_the_command_prints_the_report_or_writes_it_to_a_file(events, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
+def test_the_command_warns_if_robots_are_not_excluded(events, monkeypatch):
+    events.days(["2026-03-05"], each=5)
+    before = run(events.app, "counter-report", "--month", MONTH)
+    monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+    done = run(events.app, "counter-report", "--month", MONTH)
+    assert (before.err, done.exit_code) == ("", 0)
+    assert "robots are not excluded" in done.err
+    assert done.document["report-header"]
+
+
 def test_the_command_names_public_records_only(events):
     secret = content.make_record(access=RESTRICTED, title="Secret")
     shown = content.make_record(title="Shown")

@@ -191,16 +191,18 @@ def test_an_aggregation_changes_the_tag(site, anyone, client, names):
 
 
 def test_the_counting_of_robots_changes_the_tags(site, anyone, monkeypatch):
-    paths = [
-        f"{path_of(site, 'open')}?range=90d",
-        f"{path_of(site, 'open')}/counter?month={TODAY:%Y-%m}",
-    ]
-    tags = [anyone.get(path).headers["ETag"] for path in paths]
+    texts = {
+        f"{path_of(site, 'open')}?range=90d": "counting of known robots has changed",
+        f"{path_of(site, 'open')}/counter?month={TODAY:%Y-%m}": "are not excluded where",
+    }
+    before = {path: anyone.get(path) for path in texts}
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
     new_service(site.app, monkeypatch)
-    for path, tag in zip(paths, tags, strict=True):
+    for path, text in texts.items():
+        assert text not in before[path].text
+        tag = before[path].headers["ETag"]
         answer = anyone.get(path, headers={"If-None-Match": tag})
-        assert answer.status_code == 200 and "robots" in answer.text
+        assert answer.status_code == 200 and text in answer.text
 
 
 def test_titles_depend_on_the_caller_so_records_are_never_shared(site, anyone):

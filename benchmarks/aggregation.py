@@ -130,6 +130,8 @@ class Instance:
                 "SEARCH_HOSTS": hosts,
                 "STATS_EVENTS": STATS_EVENTS,
                 "COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT": 20,
+                "STATS_DASHBOARD_COUNT_ROBOTS": False,
+                "STATS_DASHBOARD_SHOW_HIDDEN_RECORDS": False,
                 OF_EVENTS: config.STATS_DASHBOARD_MAX_VALUES_PER_DAY,
                 OF_RECORDS: config.STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY,
             },

@@ -178,6 +178,16 @@ A usage snapshot stores this number by views and this number by downloads; a rec
 snapshot stores this number by records.
 """
 
+STATS_DASHBOARD_COUNT_ROBOTS = False
+"""Count events of robots as the record pages do.
+
+With ``False`` no robot counts, as COUNTER requires. With ``True`` views and downloads by
+robots count where the site's own ``STATS_AGGREGATIONS`` count them: by default views, as
+far as they are stored, and no downloads. It applies to all numbers, also to the most
+used records and to COUNTER reports. After a change, the next runs count the days with
+events of robots again.
+"""
+
 STATS_DASHBOARD_MAX_VALUES_PER_DAY = 1000
 """Values that a community's usage of one day names for a breakdown by events, 1 or more.
 

@@ -10,7 +10,7 @@ point, and the next run continues.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -113,9 +113,12 @@ class AggregationPipeline(Protocol):
 
     Attributes:
         name: name of the pipeline.
+        robots_left_out: event type -> number of stored events of robots that do not
+            count; empty for records, and before the events were scanned.
     """
 
     name: str
+    robots_left_out: dict[str, int]
 
     @property
     def patterns(self) -> list[str]:
@@ -172,6 +175,8 @@ class AggregationReport:
         communities: number of communities whose records were counted.
         without_facts: number of records that are not counted, because they have
             community events but no facts.
+        robots_left_out: event type -> number of stored events of robots that do not
+            count; empty if the run has not read usage events.
         seconds: duration of the run.
         as_of: when the run started to read the sources, ISO 8601.
         dry_run: whether nothing was written.
@@ -183,6 +188,7 @@ class AggregationReport:
     events: int = 0
     communities: int = 0
     without_facts: int = 0
+    robots_left_out: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     as_of: str = ""
     dry_run: bool = False
@@ -229,6 +235,7 @@ class AggregationRun:
         lock: must be held.
         gate: waits until the cluster is healthy.
         halves: the pipelines to work on.
+        count_robots: whether events of robots count as on the record pages.
         progress: called after each step.
         shared: shares steps with helpers, or None.
         call: called with the number of steps that helpers can do; starts helpers.
@@ -242,6 +249,7 @@ class AggregationRun:
         lock: ClusterLock,
         gate: HealthGate,
         halves: Iterable[AggregationPipeline],
+        count_robots: bool,
         progress: Callable[[AggregationProgress], None] | None = None,
         shared: "SharedSteps | None" = None,
         call: Callable[[int], None] | None = None,
@@ -249,7 +257,7 @@ class AggregationRun:
         self._shared, self._call = shared, call
         self._client, self._names = client, names
         self._lock, self._gate, self._halves = lock, gate, halves
-        self._progress = progress
+        self._progress, self._count_robots = progress, count_robots
         self.report = AggregationReport()
 
     def run(self, options: AggregationOptions) -> AggregationReport:
@@ -268,13 +276,30 @@ class AggregationRun:
         with self._noted(options, report):
             for half in self._halves:
                 self._gate.wait(half.patterns)
+                if not options.dry_run:
+                    self._note_change()
                 for steps in half.phases(options):
                     self._phase(half, steps)
                 report.days_left += half.days_left(options)
+                report.robots_left_out |= half.robots_left_out
                 if not options.dry_run and report.families:
                     half.finish()
             report.seconds = time.monotonic() - start
         return report
+
+    def _note_change(self) -> None:
+        """Store that days can have numbers by either setting for robots, if they can.
+
+        It is stored before the first day is counted, because the run can be killed.
+        """
+        place = {"index": self._names.bookmarks, "id": LAST_RUN}
+        before = self._client.get(**place, ignore=[404])
+        stored = before.get("_source")
+        if not stored or robots_counted(stored) in (None, self._count_robots):
+            return
+        self._lock.check()
+        body = {**stored, "count_robots": None}
+        put_version(self._client, **place, body=body, version=version_of(before))
 
     def _phase(self, half: AggregationPipeline, steps: Sequence[Step]) -> None:
         total, done, start = sum(s.weight for s in steps), 0, time.monotonic()
@@ -381,15 +406,35 @@ class AggregationRun:
         place = {"index": self._names.bookmarks, "id": LAST_RUN}
         before = self._client.get(**place, ignore=[404])
         # "Data as of" is the start of the latest run that counted everything.
-        body["data_as_of"] = before.get("_source", {}).get("data_as_of")
+        stored = before.get("_source", {})
+        body["data_as_of"] = stored.get("data_as_of")
+        if not body["robots_left_out"]:  # the run has not read usage events
+            body["robots_left_out"] = stored.get("robots_left_out", {})
+        body["count_robots"] = self._count_robots
+        if stored and robots_counted(stored) is not self._count_robots:
+            body["count_robots"] = None
         if body["completed"] and options.is_whole:
             body["data_as_of"] = body["as_of"]
+            body["count_robots"] = self._count_robots
         version = version_of(before) if before.get("found") else None
         self._lock.check()
         # After a conflict, another run has taken over and stored a later report, or the
         # response to a first attempt was lost.
         with suppress(ConflictError):
             put_version(self._client, **place, body=body, version=version)
+
+
+def robots_counted(report: Mapping[str, Any]) -> bool | None:
+    """Return whether events of robots count in the numbers of all days.
+
+    Args:
+        report: the stored report of the last run. Versions that have not stored the
+            setting counted robots as the record pages do.
+
+    Returns:
+        None if days can have numbers by either setting.
+    """
+    return report.get("count_robots", True)
 
 
 def _sentence(error: BaseException | None) -> str:

@@ -43,6 +43,8 @@ class SourcePosition:
         counts: key (a day, for usage events) -> number of documents.
         redo: sorted keys that must be counted again.
         why: key -> why it must be counted again, for the correction log.
+        robots_left_out: number of usage events of robots that do not count; None if it
+            was never counted.
         gone: whether the index no longer exists. The document is removed when nothing
             is left to count again.
         version: sequence number and primary term of the document when it was read.
@@ -55,6 +57,7 @@ class SourcePosition:
     counts: dict[str, int] = field(default_factory=dict)
     redo: tuple[str, ...] = ()
     why: dict[str, str] = field(default_factory=dict)
+    robots_left_out: int | None = None
     gone: bool = False
     version: Version | None = field(default=None, compare=False, repr=False)
 
@@ -180,6 +183,8 @@ class SourcePositions:
             counts=stored["counts"],
             redo=tuple(stored["redo"]),
             why=stored["why"],
+            # earlier versions have not stored it
+            robots_left_out=stored.get("robots_left_out"),
             gone=stored["gone"],
             version=version_of(hit),
         )
@@ -195,6 +200,7 @@ def _body(source: SourcePosition) -> dict[str, Any]:
         "counts": source.counts,
         "redo": sorted(source.redo),
         "why": source.why,
+        "robots_left_out": source.robots_left_out,
         "gone": source.gone,
         "updated_at": datetime.now(UTC).isoformat(),
     }

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 from invenio_access.permissions import system_identity
 from rich.progress import BarColumn, TaskProgressColumn
 
+from ..aggregations.usage.event_filter import COUNT_ROBOTS
 from ..errors import UsageError
 from ..proxies import current_stats_dashboard
 from .output import sentences_for_errors
@@ -58,6 +60,8 @@ def counter_report(community: str, month: str, output: Path | None) -> None:
             public=True,
         )
         _write(report, out)
+    if current_app.config[COUNT_ROBOTS]:
+        click.echo(_WITH_ROBOTS, err=True)
     if output is not None:
         click.echo(f"Wrote {report.records:,} datasets to {output}.")
 
@@ -124,6 +128,12 @@ def _fields(progress: "ReportProgress") -> dict[str, Any]:
         "details": f"{progress.events:,} events",
     }
 
+
+_WITH_ROBOTS = (
+    "STATS_DASHBOARD_COUNT_ROBOTS is True, so robots are not excluded where the record "
+    "pages of the site count them. Do not send this report to a receiver that expects "
+    "COUNTER's rules."
+)
 
 _LOOK = ProgressView(
     title="report",

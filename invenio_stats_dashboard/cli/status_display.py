@@ -118,6 +118,7 @@ def _facts(status: StatsStatus) -> Iterator[tuple[str, str]]:
     yield "Data as of", _data(status)
     yield "Last run", _last_run(status)
     yield "Usage", _usage(status)
+    yield "Robots", _robots(status)
     yield "Records", _records(status)
     yield "Community events", _community_events(status)
     yield "Migration", _migration(status)
@@ -168,7 +169,9 @@ def _last_run(status: StatsStatus) -> str:
 
 def _usage(status: StatsStatus) -> str:
     text = f"{status.usage_days:,} days with events"
-    if status.usage_days_left:
+    if status.usage_days_left is None:
+        text += ", an unknown number pending, because an index cannot be read"
+    elif status.usage_days_left:
         done = status.usage_days - status.usage_days_left
         percent = 100 * done / status.usage_days
         text += (
@@ -180,6 +183,33 @@ def _usage(status: StatsStatus) -> str:
     if status.snapshots_left:
         text += f"; snapshots of {status.snapshots_left:,} communities pending"
     return text + _since(status, "usage")
+
+
+def _robots(status: StatsStatus) -> str:
+    """Return how many events of robots are stored, and whether they count."""
+    found = status.robots.events
+    if found is None:
+        return "unknown, because an index of usage events cannot be read"
+    left_out = {kind: events.left_out for kind, events in found.items()}
+    on_record_pages = {kind: events.on_record_pages for kind, events in found.items()}
+    if not any(left_out.values()) and not any(on_record_pages.values()):
+        return "no events of robots are stored"
+    if status.robots.count_robots:
+        text = f"{_uses(on_record_pages)} counted, {_uses(left_out)} left out, as on "
+        text += "the record pages"
+    else:
+        text = f"{_uses(left_out)} left out; the record pages count "
+        text += f"{_uses(on_record_pages)} of them"
+    if status.usage_days_left != 0:
+        text += "; pending days still have their earlier numbers"
+    return text
+
+
+def _uses(numbers: Mapping[str, int]) -> str:
+    return " and ".join(
+        f"{number:,} {kind}" if number == 1 else f"{number:,} {kind}s"
+        for kind, number in numbers.items()
+    )
 
 
 def _records(status: StatsStatus) -> str:

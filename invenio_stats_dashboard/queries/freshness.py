@@ -3,12 +3,12 @@
 
 """Report how fresh numbers are, why they are late, and what was corrected.
 
-The result is public. So it contains no other community, no totals of the instance, and
-no error messages of OpenSearch.
+The result is public. So it contains no other community, no totals of the instance
+unless the query is about the instance, and no error messages of OpenSearch.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -18,12 +18,13 @@ import xxhash
 from invenio_i18n import gettext as _
 
 from ..aggregations.documents import UPDATED, day_field
-from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION
+from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION, robots_counted
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
+from ..community_events.documents import GLOBAL
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA
 from .aggregate_search import AggregateSearch, SearchRequest
-from .metrics import METRICS
+from .metrics import METRICS, RobotRule
 from .query import SeriesQuery
 
 LATE = timedelta(hours=3)
@@ -52,6 +53,8 @@ class Freshness:
             for records also ``last_day`` and the number of ``days``.
         first_day: first day for which the community has numbers, or None.
         last_day: the last one, or None.
+        robots: whether events of robots count in the stored numbers, and how many were
+            left out at the last run; of a community, the number is not known.
     """
 
     data_as_of: str | None = None
@@ -59,6 +62,7 @@ class Freshness:
     corrections: tuple[dict[str, Any], ...] = ()
     first_day: date | None = None
     last_day: date | None = None
+    robots: RobotRule = field(default_factory=RobotRule)
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,17 @@ class FreshnessReader:
     Args:
         aggregates: sends the searches.
         clock: returns the current moment, aware.
+        count_robots: the setting: whether events of robots count as on the record pages.
     """
 
     def __init__(
         self,
         aggregates: AggregateSearch,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        count_robots: bool = False,
     ) -> None:
         self._aggregates, self._clock = aggregates, clock
+        self._count_robots = count_robots
         self._names = aggregates.names
 
     def read(self, query: SeriesQuery) -> Freshness:
@@ -114,6 +121,7 @@ class FreshnessReader:
             ),
             first_day=_day(ends.get("first")),
             last_day=_day(ends.get("last")),
+            robots=self._robots(query, state),
         )
 
     def version(self, community: str) -> str:
@@ -143,11 +151,23 @@ class FreshnessReader:
         run = _state_of(state).run
         newest = documents.get("aggregations", {}).get("newest", {}).get("value")
         parts = [
-            *(run.get(key) for key in ("run", "updated_at", "data_as_of")),
+            *(
+                run.get(key)
+                for key in ("run", "updated_at", "data_as_of", "count_robots")
+            ),
             documents["hits"]["total"]["value"],
             newest,
         ]
         return xxhash.xxh3_64_hexdigest(msgspec.json.encode(parts))
+
+    def _robots(self, query: SeriesQuery, state: FreshnessState) -> RobotRule:
+        """Return the rule that the stored numbers follow."""
+        if state.run and robots_counted(state.run) is not self._count_robots:
+            return RobotRule(None)
+        left_out: dict[str, int] = {}
+        if query.community_id == GLOBAL:
+            left_out = state.run.get("robots_left_out", {})
+        return RobotRule(self._count_robots, left_out)
 
     # -- searches -------------------------------------------------------------
 

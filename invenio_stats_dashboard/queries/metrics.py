@@ -8,8 +8,10 @@ existed at the end of one. A *distinct* metric is known for single days, and sin
 beginning. It does not add up, because the same record can be viewed on two days.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from flask_babel import format_decimal
 from invenio_i18n import lazy_gettext as _
 
 from ..search.names import USAGE_DELTA, USAGE_SNAPSHOT
@@ -34,7 +36,8 @@ class Metric:
             read from; empty if values do not have the metric.
         unit: ``count`` or ``bytes``.
         label: its translated name.
-        definition: a translated sentence that defines what is counted.
+        definition: a translated text that defines what is counted; :func:`definition`
+            adds what applies to robots.
     """
 
     key: str
@@ -54,6 +57,57 @@ class Metric:
     def snapshot_family(self, basis: str) -> str:
         """Return the aggregate family of the snapshots that hold it."""
         return USAGE_SNAPSHOT if self.of == "usage" else f"records-snapshot-{basis}"
+
+
+@dataclass(frozen=True)
+class RobotRule:
+    """Whether events of robots count in the stored numbers.
+
+    Attributes:
+        counted: they count as on the record pages, or none counts; None after a change
+            of the setting, as long as days can have their earlier numbers.
+        left_out: event type -> number of stored events of robots, of the whole
+            instance and of all days, that do not count; empty if the number is
+            unknown, or not for the caller.
+    """
+
+    counted: bool | None = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def definition(metric: Metric, robots: RobotRule) -> str:
+    """Return the definition of a metric, in the language of the request."""
+    sentences = [str(metric.definition)]
+    if metric.key in _LEFT_OUT:
+        event_type, text = _LEFT_OUT[metric.key]
+        sentences.append(robots_sentence(robots))
+        if number := robots.left_out.get(event_type):
+            sentences.append(str(text) % {"number": format_decimal(number)})
+    return " ".join(sentences)
+
+
+def robots_sentence(robots: RobotRule) -> str:
+    """Return a sentence or two in the language of the request: whether robots count."""
+    if robots.counted is None:
+        text = _(
+            "The counting of known robots has changed. Some days can still have their "
+            "earlier numbers."
+        )
+    elif robots.counted:
+        text = _("Known robots are treated as on the record pages.")
+    else:
+        text = _("Known robots are not counted.")
+    return str(text)
+
+
+_LEFT_OUT = {
+    "views": ("view", _("Stored views by robots that are not counted: %(number)s.")),
+    "downloads": (
+        "download",
+        _("Stored downloads by robots that are not counted: %(number)s."),
+    ),
+}
+"""Key of a metric of events -> event type, and the text for the number left out."""
 
 
 def _usage(
@@ -100,10 +154,7 @@ _METRICS = (
         "view",
         "total_events",
         _("Views"),
-        _(
-            "Views of record pages by humans and machines. The same robots are "
-            "excluded as on the record pages."
-        ),
+        _("Views of record pages by humans and machines."),
     ),
     _usage(
         "view_visitors",
@@ -135,10 +186,7 @@ _METRICS = (
         "download",
         "total_events",
         _("Downloads"),
-        _(
-            "Downloads of files by humans and machines. The same robots are excluded "
-            "as on the record pages."
-        ),
+        _("Downloads of files by humans and machines."),
     ),
     _usage(
         "download_visitors",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from .metrics import DEFAULT_METRICS, Metric
+from .metrics import DEFAULT_METRICS, Metric, RobotRule
 
 DAY, WEEK, MONTH, QUARTER, YEAR = INTERVALS = (
     "day",
@@ -158,6 +158,7 @@ class SeriesResult:
         data_as_of: everything stored before this moment is counted, ISO 8601; or None.
         late: a sentence that explains why numbers are late; None if they are not.
         corrections: changes to days of the range that were already complete.
+        robots: whether events of robots count, for the definitions of metrics.
     """
 
     query: SeriesQuery
@@ -168,3 +169,4 @@ class SeriesResult:
     data_as_of: str | None
     late: str | None
     corrections: tuple[dict[str, Any], ...]
+    robots: RobotRule

@@ -94,6 +94,7 @@ class SeriesReader:
             data_as_of=fresh.data_as_of,
             late=fresh.late,
             corrections=fresh.corrections,
+            robots=fresh.robots,
         )
 
     def rows(

@@ -77,6 +77,7 @@ class CommunityStatsResourceConfig(ResourceConfig, ConfiguratorMixin):
     site_ui_url = FromConfig("SITE_UI_URL", default="")
     cache_seconds = FromConfig("STATS_DASHBOARD_CACHE_SECONDS")
     min_visitors = FromConfig("STATS_DASHBOARD_MIN_VISITORS")
+    count_robots = FromConfig("STATS_DASHBOARD_COUNT_ROBOTS")
     file_values_guest = FromConfig("STATS_DASHBOARD_FILE_VALUES_GUEST")
     file_values_user = FromConfig("STATS_DASHBOARD_FILE_VALUES_USER")
     counter_events_guest = FromConfig("STATS_DASHBOARD_COUNTER_EVENTS_GUEST")

@@ -234,6 +234,7 @@ class CommunityStatsResource(Resource):
             f"{_now():%Y-%m-%dT%H}",
             tuple(self.service.subcounts.values()),
             self.config.min_visitors,
+            self.config.count_robots,
         )
 
     def _counter_tag(self, item: "CommunityStatsItem", month: date) -> str:
@@ -250,6 +251,7 @@ class CommunityStatsResource(Resource):
             self.service.records_version(),
             f"{_now():%Y-%m-%dT%H}",
             self.config.min_visitors,
+            self.config.count_robots,
             sorted(map(repr, g.identity.provides)),
         )
 

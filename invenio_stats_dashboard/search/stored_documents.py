@@ -310,11 +310,13 @@ _AGGREGATION = (
     DocumentKind(
         "bookmarks",
         ("run:last",),
-        'The report of the last aggregation, with "data as of".',
+        'The report of the last aggregation, with "data as of", and whether events of '
+        "robots count in the numbers of all days (null: days can have either numbers).",
         (
             "as_of",
             "communities",
             "completed",
+            "count_robots",
             "data_as_of",
             "days",
             "days_left",
@@ -323,6 +325,7 @@ _AGGREGATION = (
             "events",
             "families",
             "interrupted",
+            "robots_left_out",
             "run",
             "seconds",
             "without_facts",
@@ -350,11 +353,22 @@ _AGGREGATION = (
     DocumentKind(
         "bookmarks",
         ("source:{scope}:{index}",),
-        "How far a source index is counted, its number of documents by day, and the "
-        "days to count again. Three names stand for no index: `rules` for the rules by "
-        "which records are counted, `restricted communities` for the communities that "
-        "were restricted then, `-` for days of usage that are in no index.",
-        ("counts", "gone", "index", "redo", "scope", "shards", "uuid", "why"),
+        "How far a source index is counted, its number of documents by day, the days to "
+        "count again, and the number of usage events of robots that do not count. Three "
+        "names stand for no index: `rules` for the rules by which records are counted, "
+        "`restricted communities` for the communities that were restricted then, `-` "
+        "for days of usage that are in no index.",
+        (
+            "counts",
+            "gone",
+            "index",
+            "redo",
+            "robots_left_out",
+            "scope",
+            "shards",
+            "uuid",
+            "why",
+        ),
         ("aggregations.source_positions.SourcePositions",),
         (
             "aggregations.source_positions.SourcePositions",

@@ -38,7 +38,7 @@ from ..aggregations.runner import (
     check_families,
 )
 from ..aggregations.source_positions import SourcePositions
-from ..aggregations.usage.event_filter import rules
+from ..aggregations.usage.event_filter import COUNT_ROBOTS, rules
 from ..community_events.membership import MembershipReader
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
@@ -91,7 +91,15 @@ def aggregate(
             shared = _shared(app, client, names, subcounts, lock.holder)
             start_helpers = partial(call, lock.holder)
         run = AggregationRun(
-            client, names, lock, gate, halves, progress, shared, start_helpers
+            client,
+            names,
+            lock,
+            gate,
+            halves,
+            app.config[COUNT_ROBOTS],
+            progress,
+            shared,
+            start_helpers,
         )
         return run.run(options)
 

@@ -15,13 +15,15 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..aggregations.distinct_values import distinct
 from ..aggregations.documents import day_field
 from ..aggregations.runner import LAST_RUN
 from ..aggregations.source_positions import SourcePosition, SourcePositions
-from ..aggregations.usage.change_detection import has_other_rules
+from ..aggregations.usage.change_detection import change_of_rules, days_with_robots
+from ..aggregations.usage.event_filter import CountingRules, RuleChange
+from ..aggregations.usage.robots import RobotEvents, count_robots
 from ..community_events.documents import GLOBAL
 from ..search.names import (
     EVENT_TYPES,
@@ -86,12 +88,15 @@ class UsageBacklog:
         redo: days to be counted again, sorted.
         continued: community -> day from which its snapshots are to be continued.
         looked: whether the events were examined; without that, the days are unknown.
+        is_complete: whether ``redo`` has all days. It may lack days with events of
+            robots, if these must be counted again and an index cannot be read.
     """
 
     days: tuple[str, ...] = ()
     redo: tuple[str, ...] = ()
     continued: dict[str, str] | None = None
     looked: bool = True
+    is_complete: bool = True
 
     @cached_property
     def settled(self) -> tuple[str, ...]:
@@ -160,7 +165,7 @@ class AggregationStatusReader:
     """
 
     def __init__(
-        self, client: OpenSearch, names: Names, usage_rules: str | None = None
+        self, client: OpenSearch, names: Names, usage_rules: CountingRules | None = None
     ) -> None:
         self._client, self._names, self._rules = client, names, usage_rules
         self._known: dict[str, dict[str, SourcePosition]] = {}
@@ -191,15 +196,26 @@ class AggregationStatusReader:
         for source in self._sources(_USAGE).values():
             days.update(source.counts)
             redo.update(source.redo)
-            if self._rules and has_other_rules(source, self._rules):
-                redo.update(source.counts)
+        others = self._days_of_other_rules()
+        redo |= others or set()
         noted = self._get(_REDO) or {}
         return UsageBacklog(
             days=tuple(sorted(days | redo)),
             redo=tuple(sorted(redo)),
             continued=dict(noted.get("communities", {})),
             looked=self.looked(_USAGE, last_run),
+            is_complete=others is not None,
         )
+
+    def robots(self) -> dict[str, RobotEvents] | None:
+        """Return the stored events of robots, by event type; empty without rules.
+
+        Returns:
+            None if an index is closed or cannot be read completely.
+        """
+        if self._rules is None:
+            return {}
+        return count_robots(self._client, self._names, self._rules)
 
     def changes(self) -> dict[str, int]:
         """Return the number of writes since the aggregation examined the sources.
@@ -347,6 +363,8 @@ class AggregationStatusReader:
             documents: the result of :meth:`documents`.
         """
         found = documents.get((community, family), (0, None, None))
+        if family in USAGE_FAMILIES and backlog.looked and not backlog.is_complete:
+            return FamilyStatus(family, *found, percent=None, redo_days=None)
         if family in USAGE_FAMILIES and backlog.looked:
             return backlog.of(community, family, *found)
         if family in USAGE_FAMILIES or open_records is None:
@@ -357,6 +375,32 @@ class AggregationStatusReader:
         return FamilyStatus(family, *found, percent=percent, redo_days=None)
 
     # -- inside -------------------------------------------------------------
+
+    def _days_of_other_rules(self) -> set[str] | None:
+        """Return the days that were counted by other rules than the current ones.
+
+        Returns:
+            None if the days with events of robots are needed, and an index is closed or
+            cannot be read completely.
+        """
+        days: set[str] = set()
+        if self._rules is None:
+            return days
+        with_robots: dict[str, set[str]] | None = None
+        for name, source in self._sources(_USAGE).items():
+            change = change_of_rules(source, self._rules)
+            if change is RuleChange.ALL:
+                days.update(source.counts)
+            elif change is RuleChange.ROBOTS:
+                if with_robots is None:
+                    try:
+                        with_robots = days_with_robots(
+                            self._client, self._names, self._rules
+                        )
+                    except OpenSearchException:
+                        return None
+                days.update(with_robots.get(name, set()).intersection(source.counts))
+        return days
 
     def _sources(self, scope: str) -> dict[str, SourcePosition]:
         """Return the bookmarks of sources, which are read once."""

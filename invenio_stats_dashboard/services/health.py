@@ -161,6 +161,23 @@ def _never_run(status: "StatsStatus") -> Iterator[str]:
         )
 
 
+def _pending_days(status: "StatsStatus") -> Iterator[str]:
+    left = status.usage_days_left
+    if left == 0 or status.scheduled or status.last_run is None:
+        return
+    if not status.holder("aggregation"):
+        days = "An unknown number of days" if left is None else _days(left)
+        yield (
+            f"{days} of usage must be counted again, and the scheduled tasks are disabled "
+            "(COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED). The numbers are the earlier ones "
+            f"until then. Run '{COMMAND} aggregate'."
+        )
+
+
+def _days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number:,} days"
+
+
 def _reconciliation(status: "StatsStatus") -> Iterator[str]:
     finished_at = status.community_events.finished_at
     looked_at = status.reconciled_at or (finished_at and aware(finished_at))
@@ -241,6 +258,7 @@ _RULES: tuple[_Rule, ...] = (
     _earlier_layout,
     _last_run,
     _no_recent_run,
+    _pending_days,
     _reconciliation,
     _database_indexes,
     _deferred_captures,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
+from ..aggregations.usage.event_filter import COUNT_ROBOTS
 from ..queries.aggregate_search import AggregateSearch
 from ..queries.freshness import FreshnessReader
 from ..queries.labels import Labels
@@ -40,7 +41,9 @@ class SeriesReaders:
     def __init__(self, app: Flask, subcounts: Mapping[str, Subcount]) -> None:
         aggregates = AggregateSearch(text_client(app, timeout=_TIMEOUT), Names.of(app))
         self.small_numbers = small_numbers(app.config, subcounts)
-        self.freshness = FreshnessReader(aggregates)
+        self.freshness = FreshnessReader(
+            aggregates, count_robots=app.config[COUNT_ROBOTS]
+        )
         self.labels = Labels(subcounts)
         self.series = SeriesReader(
             aggregates, subcounts, self.small_numbers, self.freshness.read

@@ -17,7 +17,8 @@ from opensearchpy import OpenSearch
 
 from ..aggregations.index_layout import read_layout
 from ..aggregations.runner import LOCK as AGGREGATION
-from ..aggregations.usage.event_filter import rules
+from ..aggregations.usage.event_filter import COUNT_ROBOTS, rules
+from ..aggregations.usage.robots import RobotEvents
 from ..community_events.backfill_state import BackfillState, backfill_state
 from ..community_events.database_indexes import IndexStatus
 from ..community_events.deferred_captures import DeferredCaptures, DeferredState
@@ -62,6 +63,20 @@ class CommunityStatus:
 
 
 @dataclass(frozen=True)
+class RobotStatus:
+    """Whether events of robots count, and how many are stored.
+
+    Attributes:
+        count_robots: ``STATS_DASHBOARD_COUNT_ROBOTS``.
+        events: event type -> the stored events of robots; None if an index is closed or
+            cannot be read completely.
+    """
+
+    count_robots: bool = False
+    events: dict[str, RobotEvents] | None = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StatsStatus:
     """The state of all parts of the package.
 
@@ -76,7 +91,10 @@ class StatsStatus:
             None before the first complete aggregation.
         last_run: stored report of the last aggregation, or None.
         usage_days: number of days with usage events, as far as they were examined.
-        usage_days_left: number of these days that are still to be counted.
+        usage_days_left: number of these days that are still to be counted; None if it
+            is unknown, because an index is closed or cannot be read completely.
+        robots: the events of robots, and whether they count. Days that are still to be
+            counted can have numbers by another setting.
         snapshots_left: communities whose usage snapshots are to be continued.
         records_left: communities whose records are to be counted.
         changes: ``usage`` and ``records`` -> writes to the sources since they were
@@ -105,7 +123,8 @@ class StatsStatus:
     data_as_of: str | None = None
     last_run: dict[str, Any] | None = None
     usage_days: int = 0
-    usage_days_left: int = 0
+    usage_days_left: int | None = 0
+    robots: RobotStatus = field(default_factory=RobotStatus)
     snapshots_left: int = 0
     records_left: int = 0
     changes: dict[str, int] = field(default_factory=dict)
@@ -210,6 +229,7 @@ def read_status(
         installed_at=installed_at(client, names),
         data_as_of=(last_run or {}).get("data_as_of"),
         last_run=last_run,
+        robots=RobotStatus(app.config[COUNT_ROBOTS], shown.aggregates.robots()),
         changes=shown.aggregates.changes(),
         community_events=backfill_state(client, names),
         reconciliation=reconciled,
@@ -262,7 +282,7 @@ class _Communities:
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {
             "usage_days": len(backlog.days),
-            "usage_days_left": len(backlog.redo),
+            "usage_days_left": len(backlog.redo) if backlog.is_complete else None,
             "snapshots_left": len(backlog.continued or {}),
             "records_left": records_left,
             "communities_total": total,

@@ -95,6 +95,7 @@ def _about_metric(metric: Metric) -> dict[str, Any]:
         "unit": metric.unit,
         "cells": bool(metric.cell),
         "label": str(metric.label),
+        # answers add whether robots count, which the stored numbers decide
         "definition": str(metric.definition),
     }
 

@@ -65,6 +65,8 @@ FEW = max(1, EXAMPLES // 3)
 TOP = 2
 """Number of values of a ``top`` breakdown, so few that values are left out."""
 
+COUNT_ROBOTS = "STATS_DASHBOARD_COUNT_ROBOTS"
+
 MOST = (2, 1)
 """Values of a breakdown in a usage delta, so few that values are added up."""
 
@@ -148,7 +150,8 @@ def check(app, client, names):
         today = datetime.now(UTC).date().isoformat()
         registry = app.config["COMMUNITY_STATS_SUBCOUNTS"]
         assert_equal_to_reference(
-            client, names, stored, registry, today, TOP, families, MOST
+            *(client, names, stored, registry, today, TOP, families, MOST),
+            app.config[COUNT_ROBOTS],
         )
         if families[-1] == USAGE[-1]:
             assert_sums_of_months(client, names, registry, month_sums.LEAST)
@@ -157,15 +160,19 @@ def check(app, client, names):
 
 
 @pytest.fixture()
-def follow(client, names, aggregate, check):
-    """Return a function that follows a history with runs and checks the documents."""
+def follow(app, client, names, aggregate, check, monkeypatch):
+    """Return a function that follows a history with runs and checks the documents.
 
-    def follow(history, families):
+    Whether robots count can depend on the run.
+    """
+
+    def follow(history, families, count_robots=lambda cut: False):
         remove_statistics(client, names)
         instance = StoredInstance(client, names)
         for _, stored, cut in history.moments():
             instance.put(stored)
             aggregate.restricted = stored.restricted
+            monkeypatch.setitem(app.config, COUNT_ROBOTS, count_robots(cut))
             if cut.kind == DRY:
                 before = aggregates_in(client, names, families)
             if cut.kind != NONE:
@@ -212,6 +219,11 @@ def test_usage(follow, history):
     follow(history, USAGE)
 
 
+@histories_of(of_usage)
+def test_usage_while_it_changes_whether_robots_count(follow, history):
+    follow(history, USAGE, lambda cut: cut.number % 2 == 1)
+
+
 @histories_of(of_records)
 def test_records(follow, history):
     follow(history, RECORDS)
@@ -243,8 +255,9 @@ def test_other_breakdowns(app, client, names, aggregate, check, history):
     }
     extension = app.extensions["invenio-stats-dashboard"]
     stored = _stored(client, names, aggregate, history)
-    for registry in (ours, others, ours):
+    for registry, count_robots in ((ours, False), (others, True), (others, False)):
         with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(app.config, COUNT_ROBOTS, count_robots)
             patch.setitem(app.config, "COMMUNITY_STATS_SUBCOUNTS", registry)
             patch.setitem(vars(extension), "subcounts", load(registry))
             aggregate(Cut(WHOLE), reference.FAMILIES)

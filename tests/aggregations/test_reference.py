@@ -397,7 +397,12 @@ def test_visitors_of_two_days_are_added_up():
     [
         ({}, (True, True)),
         ({"is_robot": True}, (True, False)),
+        ({"is_robot": "true"}, (True, False)),
+        ({"is_robot": "false"}, (True, True)),
+        ({"is_robot": ""}, (True, True)),
+        ({"is_robot": ["false", True]}, (True, True)),
         ({"via_api": True}, (False, True)),
+        ({"via_api": "false"}, (True, True)),
         ({"is_machine": True}, (True, True)),
         ({"is_robot": None}, (True, False)),
         ({"via_api": None}, (False, True)),
@@ -406,6 +411,23 @@ def test_visitors_of_two_days_are_added_up():
 )
 def test_what_the_stock_statistics_count(changes, is_counted):
     event = {**view("2024-02-29T00:00:00"), **changes}
+    assert reference.counts("view", event, count_robots=True) is is_counted[0]
+    assert reference.counts("download", event, count_robots=True) is is_counted[1]
+
+
+@pytest.mark.parametrize(
+    ("is_robot", "is_counted"),
+    [
+        (False, (True, True)),
+        ("false", (True, True)),
+        (None, (True, False)),
+        (True, (False, False)),
+        ("true", (False, False)),
+        (["false", "true"], (False, False)),
+    ],
+)
+def test_robots_count_only_if_requested(is_robot, is_counted):
+    event = {**view("2024-02-29T00:00:00"), "is_robot": is_robot}
     assert reference.counts("view", event) is is_counted[0]
     assert reference.counts("download", event) is is_counted[1]
 

@@ -190,6 +190,25 @@ def test_nothing_is_changed(counted, client, names):
     assert positions_of_all(client, everything) == before
 
 
+def test_status_shows_how_many_events_of_robots_are_left_out(counted, monkeypatch):
+    app = counted.app
+    assert "no events of robots are stored" in run(app, "status").out
+    counted.days(DAYS[:1], each=2, first=300, is_robot=True)
+    assert run(app, "aggregate").exit_code == 0
+    assert "2 views and 0 downloads left out; the record pages count 2 views" in (
+        run(app, "status").out
+    )
+    found, _ = status(app)
+    assert (found["usage_days_left"], found["robots"]["count_robots"]) == (0, False)
+    assert found["robots"]["events"]["view"]["left_out"] == 2
+    monkeypatch.setitem(app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+    found, _ = status(app)
+    assert (found["usage_days_left"], found["robots"]["count_robots"]) == (1, True)
+    assert found["robots"]["events"]["view"]["counted"] == 2
+    done = run(app, "status").out
+    assert "1 pending" in done and "pending days still have their earlier" in done
+
+
 def test_status_shows_a_requested_community_by_family(counted, community):
     with counted.app.app_context():
         slug = content.slug_of(community)

@@ -9,10 +9,15 @@ import click
 import pytest
 from rich.console import Console
 
+from invenio_stats_dashboard.aggregations.usage.robots import RobotEvents
 from invenio_stats_dashboard.cli import status_display
 from invenio_stats_dashboard.search.names import FAMILIES
 from invenio_stats_dashboard.services.aggregation_status import FamilyStatus
-from invenio_stats_dashboard.services.status import CommunityStatus, StatsStatus
+from invenio_stats_dashboard.services.status import (
+    CommunityStatus,
+    RobotStatus,
+    StatsStatus,
+)
 
 LONG = "A sentence that says what is wrong, why, and what to do about it. " * 4
 
@@ -72,6 +77,61 @@ def test_a_community_is_as_complete_as_the_least_complete_family(capsys, monkeyp
 def test_a_disabled_extension_is_reported(capsys, monkeypatch):
     off = replace(STATUS, enabled=False, problems=())
     assert "COMMUNITY_STATS_ENABLED" in shown(off, capsys, monkeypatch)[0]
+
+
+ROBOTS = {"view": RobotEvents(0, 1234, 1200), "download": RobotEvents(0, 4, 0)}
+COUNTED = {"view": RobotEvents(1200, 34, 1200), "download": RobotEvents(0, 4, 0)}
+
+
+@pytest.mark.parametrize(
+    ("robots", "pending", "text"),
+    [
+        (RobotStatus(False, {}), 0, "no events of robots are stored"),
+        (
+            RobotStatus(False, None),
+            0,
+            "unknown, because an index of usage events cannot be read",
+        ),
+        (
+            RobotStatus(False, ROBOTS),
+            0,
+            "1,234 views and 4 downloads left out; the record pages count 1,200 views "
+            "and 0 downloads of them",
+        ),
+        (
+            RobotStatus(False, {"view": RobotEvents(0, 1, 1)}),
+            0,
+            "1 view left out; the record pages count 1 view of them",
+        ),
+        (
+            RobotStatus(True, COUNTED),
+            0,
+            "1,200 views and 0 downloads counted, 34 views and 4 downloads left out, as "
+            "on the record pages",
+        ),
+        (
+            RobotStatus(True, COUNTED),
+            3,
+            "1,200 views and 0 downloads counted, 34 views and 4 downloads left out, as "
+            "on the record pages; pending days still have their earlier numbers",
+        ),
+    ],
+)
+def test_robots_are_counted_or_left_out(robots, pending, text, capsys, monkeypatch):
+    found = replace(STATUS, robots=robots, usage_days=9, usage_days_left=pending)
+    lines = shown(found, capsys, monkeypatch)
+    assert [line for line in lines if line.startswith("Robots ")] == [
+        f"Robots            {text}"
+    ]
+
+
+def test_pending_days_that_are_unknown_are_not_shown_as_counted(capsys, monkeypatch):
+    found = replace(STATUS, usage_days=9, usage_days_left=None)
+    lines = shown(found, capsys, monkeypatch)
+    assert [line for line in lines if line.startswith("Usage ")] == [
+        "Usage             9 days with events, an unknown number pending, because an "
+        "index cannot be read"
+    ]
 
 
 def test_a_correction_of_records_shows_its_days(capsys):

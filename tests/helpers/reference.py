@@ -36,7 +36,9 @@ compare the package with it. The definitions:
 * a ``top`` breakdown of a record snapshot: the values with most records, ties by id.
 * usage event that counts: one that the stock record statistics count: views with
   ``via_api`` false, downloads with ``is_robot`` false, each with a ``unique_id``;
-  machines count.
+  machines count; and whose ``is_robot`` is not true, unless robots count as in the
+  stock statistics. Flags are read as OpenSearch reads them: ``"true"`` is true, and a
+  list has all its values.
 * a usage event counts on the day of its timestamp for ``global`` and each of its
   ``community_ids``, no matter what the timeline contains now.
 * unique_visitors, unique_records, unique_parents, unique_files: distinct
@@ -91,7 +93,7 @@ MOST = (1000, 10_000)
 _BEFORE_ALL_DAYS = "0000-00-00"
 
 
-def aggregates(stored, registry, today, top=20, most=MOST):
+def aggregates(stored, registry, today, top=20, most=MOST, count_robots=False):
     """Return all documents that must exist.
 
     Args:
@@ -102,6 +104,7 @@ def aggregates(stored, registry, today, top=20, most=MOST):
         today: the current UTC day, ``YYYY-MM-DD``.
         top: number of values in a ``top`` breakdown.
         most: number of values in a breakdown of a usage delta; see :data:`MOST`.
+        count_robots: whether robots count as in the stock statistics.
 
     Returns:
         dict: family -> (community, day) -> document.
@@ -124,7 +127,7 @@ def aggregates(stored, registry, today, top=20, most=MOST):
         found[f"records-snapshot-{basis}"] = snapshots
     found["usage-delta"], found["usage-snapshot"] = usage_documents(
         *(stored["views"], stored["downloads"], registry, top, most),
-        *(facts, restricted),
+        *(facts, restricted, count_robots),
     )
     return found
 
@@ -355,22 +358,43 @@ def _gross(cell):
 # -- usage -----------------------------------------------------------------
 
 
-def counts(part, event):
-    """Return whether the stock record statistics count a stored event."""
+def counts(part, event, count_robots=False):
+    """Return whether a stored event counts.
+
+    Args:
+        part: ``view`` or ``download``.
+        event: its source.
+        count_robots: whether robots count as in the stock statistics.
+    """
     if event.get("unique_id") is None:
         return False
+    if not count_robots and "true" in flags(event.get("is_robot")):
+        return False
     flag = {"view": "via_api", "download": "is_robot"}[part]
-    return event.get(flag) is False
+    return "false" in flags(event.get(flag))
+
+
+def flags(value):
+    """Return the values of a boolean field, as OpenSearch reads them."""
+    values = value if isinstance(value, list) else [value]
+    return {str(v or False).lower() for v in values if v is not None}
 
 
 def usage_documents(
-    views, downloads, registry, top, most=MOST, facts=None, restricted=frozenset()
+    views,
+    downloads,
+    registry,
+    top,
+    most=MOST,
+    facts=None,
+    restricted=frozenset(),
+    count_robots=False,
 ):
     """Return deltas and snapshots of usage."""
     by_day = defaultdict(lambda: defaultdict(list))
     for part, events in (("view", views), ("download", downloads)):
         for event in events:
-            if not counts(part, event):
+            if not counts(part, event, count_robots):
                 continue
             day = event["timestamp"][:10]
             for community in {GLOBAL, *(event.get("community_ids") or [])}:

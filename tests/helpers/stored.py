@@ -141,6 +141,7 @@ def assert_equal_to_reference(
     top=20,
     families=reference.FAMILIES,
     most=reference.MOST,
+    count_robots=False,
 ):
     """Check that the stored aggregates are those of the reference.
 
@@ -153,11 +154,14 @@ def assert_equal_to_reference(
         top: number of values in a ``top`` breakdown.
         families: the families to compare.
         most: number of values in a breakdown of a usage delta.
+        count_robots: whether robots count as in the stock statistics.
 
     Raises:
         AssertionError: shows the first differences.
     """
-    wanted = reference.aggregates(stored.sources(), registry, today, top, most)
+    wanted = reference.aggregates(
+        stored.sources(), registry, today, top, most, count_robots
+    )
     wanted = {family: wanted[family] for family in families}
     assert_same(aggregates_in(client, names, families), wanted)
 

@@ -1,7 +1,14 @@
 // SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 // SPDX-License-Identifier: MIT
 
-import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import {
+  cleanup,
+  fireEvent,
+  render,
+  screen,
+  waitFor,
+  within,
+} from "@testing-library/react";
 import React from "react";
 import { describe, expect, test, vi } from "vitest";
 import { createClient } from "@js/invenio_stats_dashboard/api/client";
@@ -59,6 +66,17 @@ describe("the page", () => {
     expect((await screen.findByText(/^Data as of Nov 26, 2026/)).textContent).toContain(
       "UTC"
     );
+  });
+
+  test("says whether robots are counted", async () => {
+    await show();
+    expect(await screen.findByText(/Known robots are not counted\.$/)).toBeTruthy();
+    cleanup();
+    const robots = "Known robots are treated as on the record pages.";
+    await show({ change: (answer) => ({ ...answer, robots }) });
+    expect(
+      await screen.findByText(/Known robots are treated as on the record pages\.$/)
+    ).toBeTruthy();
   });
 
   test("says that they are late, and why", async () => {

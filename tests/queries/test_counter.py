@@ -160,18 +160,19 @@ def counts_of(found):
     return counts
 
 
-def wanted(stored, community="global", month=MONTH):
+def wanted(stored, community="global", month=MONTH, count_robots=False):
     """Return the same, counted in the plainest way.
 
     Args:
         stored: ``view`` and ``download`` -> sources of events.
         community: the community of the report.
         month: ``YYYY-MM``.
+        count_robots: whether robots count as in the stock statistics.
     """
     totals, sessions = defaultdict(int), defaultdict(set)
     for part, sources in stored.items():
         for event in sources:
-            if not reference.counts(part, event) or event.get("is_robot"):
+            if not reference.counts(part, event, count_robots):
                 continue
             if community not in ("global", *(event.get("community_ids") or ())):
                 continue
@@ -202,19 +203,23 @@ def exceptions(found):
     return [(e["code"], e["data"]) for e in found["report-header"]["exceptions"]]
 
 
-def test_every_number_is_that_of_a_plain_count(events, monkeypatch):
+@pytest.mark.parametrize("count_robots", [False, True])
+def test_every_number_is_that_of_a_plain_count(events, monkeypatch, count_robots):
     monkeypatch.setattr(event_reader, "PAGE", 20)
+    monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", count_robots)
     days = ["2026-02-28", "2026-03-01", "2026-03-02", "2026-03-31", "2026-04-01"]
     events.days(days, each=30, communities=(RED, BLUE))
     events.days(days, each=20, kind="download", communities=(RED,), first=400)
     events.days(days[1:3], each=5, communities=(BLUE,), first=900, is_machine=None)
-    events.days(days, each=3, first=1000, is_robot=True)
-    events.days(days, each=3, first=2000, kind="download", is_robot=True)
+    for place, is_robot in enumerate((True, "true", None, "false")):
+        flags = {"is_robot": is_robot, "recid": f"rec-{place}"}
+        events.days(days, each=3, first=1000 + 100 * place, **flags)
+        events.days(days, each=3, first=2000 + 100 * place, kind="download", **flags)
     events.days(days, each=3, first=3000, via_api=True)
     events.days(days, each=3, first=4000, kind="download", via_api=True)
     events.days(days[1:2], each=3, first=5000, unique_session_id=None)
     for community in ("global", RED, BLUE):
-        counts = wanted(sources(events), community)
+        counts = wanted(sources(events), community, count_robots=count_robots)
         assert len(counts) > 50
         assert counts_of(report(events, community)) == counts
 
@@ -314,6 +319,18 @@ def test_a_month_without_events_says_so(events):
     found = report(events)
     assert found["report-datasets"] == []
     assert exceptions(found) == [(3030, f"{FIRST} to {LAST}")]
+
+
+def attributes_of(found):
+    """Return the differences from the standard, by name."""
+    return {a["name"]: a["value"] for a in found["report-header"]["report-attributes"]}
+
+
+def test_the_header_states_whether_robots_count(events, monkeypatch):
+    assert attributes_of(report(events))["robots"].startswith("Robots are excluded, as")
+    monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+    robots = attributes_of(report(events))["robots"]
+    assert "are not excluded where the record pages of the site count them" in robots
 
 
 def test_the_header_states_what_is_counted_differently(events):
@@ -465,6 +482,16 @@ def test_the_command_prints_the_report_or_writes_it_to_a_file(events, tmp_path):
     datasets = json.loads(path.read_text())["report-datasets"]
     assert datasets == printed.document["report-datasets"]
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_the_command_warns_if_robots_are_not_excluded(events, monkeypatch):
+    events.days(["2026-03-05"], each=5)
+    before = run(events.app, "counter-report", "--month", MONTH)
+    monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+    done = run(events.app, "counter-report", "--month", MONTH)
+    assert (before.err, done.exit_code) == ("", 0)
+    assert "robots are not excluded" in done.err
+    assert done.document["report-header"]
 
 
 def test_the_command_names_public_records_only(events):

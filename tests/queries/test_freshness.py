@@ -7,9 +7,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from flask_babel import force_locale
 
+from invenio_stats_dashboard.aggregations.runner import LAST_RUN, AggregationRun
 from invenio_stats_dashboard.queries.freshness import FreshnessState, late
+from invenio_stats_dashboard.queries.metrics import METRICS, RobotRule, definition
 from invenio_stats_dashboard.queries.query import SeriesQuery
+from invenio_stats_dashboard.services.series_readers import SeriesReaders
 
 from ..aggregations.usage.build import BLUE, RED, Events
 
@@ -94,6 +98,133 @@ def test_bounds_are_those_of_the_community(events, service):
     answer = service.readers.series.read(QUERY)
     assert (answer.first_day, answer.last_day) == (date(2026, 1, 5), date(2026, 1, 6))
     assert answer.data_as_of is not None
+
+
+def test_the_definitions_have_the_number_of_robots_for_the_instance_only(
+    events, service
+):
+    events.days(["2026-01-05"], each=3, first=70, is_robot=True)
+    aggregate(events, families=None)
+
+    def definition_of(community, key):
+        query = replace(QUERY, community_id=community)
+        answer = service.readers.series.read(query)
+        return definition(METRICS[key], answer.robots)
+
+    of_instance = definition_of("global", "views")
+    assert of_instance.endswith(
+        "Known robots are not counted. Stored views by robots that are not counted: 3."
+    )
+    assert definition_of("global", "downloads").endswith(
+        "Known robots are not counted."
+    )
+    assert definition_of(RED, "views").endswith("Known robots are not counted.")
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        (
+            "en",
+            "Views of record pages by humans and machines. Known robots are not counted. "
+            "Stored views by robots that are not counted: 1,234.",
+        ),
+        (
+            "de",
+            "Aufrufe der Seiten von Einträgen durch Menschen und Maschinen. Bekannte "
+            "Robots werden nicht gezählt. Gespeicherte, nicht gezählte Aufrufe durch "
+            "Robots: 1.234.",
+        ),
+        (
+            "fr",
+            "Vues des pages de notices par des humains et des machines. Les robots "
+            "connus ne sont pas comptés. Vues enregistrées par des robots, non "
+            "comptées : 1\u202f234.",
+        ),
+    ],
+)
+def test_a_definition_is_in_the_language_of_the_request(app, language, sentences):
+    rule = RobotRule(left_out={"view": 1234, "download": 5})
+    with app.test_request_context(), force_locale(language):
+        assert definition(METRICS["views"], rule) == sentences
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        (
+            "en",
+            "The counting of known robots has changed. Some days can still have their "
+            "earlier numbers.",
+        ),
+        (
+            "de",
+            "Die Zählung bekannter Robots hat sich geändert. Einige Tage können noch "
+            "ihre früheren Zahlen haben.",
+        ),
+        (
+            "fr",
+            "Le comptage des robots connus a changé. Certains jours peuvent encore avoir "
+            "leurs anciens nombres.",
+        ),
+    ],
+)
+def test_a_change_that_is_not_complete_is_said(app, language, sentences):
+    with app.test_request_context(), force_locale(language):
+        assert definition(METRICS["views"], RobotRule(None)).endswith(sentences)
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
+def test_the_sentence_about_robots_is_that_of_the_stored_numbers(
+    events, service, monkeypatch, upgraded
+):
+    """Until a run has counted all days by the setting, the sentence says so."""
+    app = events.app
+    setting = "STATS_DASHBOARD_COUNT_ROBOTS"
+
+    def rule(value):
+        monkeypatch.setitem(app.config, setting, value)
+        query = replace(QUERY, community_id="global")
+        return SeriesReaders(app, service.subcounts).series.read(query).robots
+
+    assert (rule(True).counted, rule(False).counted) == (True, False)
+    days = ["2026-01-05", "2026-01-06"]
+    events.days(days, each=3, first=70, is_robot=True)
+    monkeypatch.setitem(app.config, setting, True)
+    aggregate(events, families=None)
+    if upgraded:  # a version without the setting has not stored it
+        index, id = events.names.bookmarks, LAST_RUN
+        report = events.client.get(index=index, id=id)["_source"]
+        del report["count_robots"], report["robots_left_out"]
+        events.client.index(index=index, id=id, body=report, refresh=True)
+    assert rule(True).counted is True
+    assert rule(False) == RobotRule(None)
+    monkeypatch.setitem(app.config, "COMMUNITY_STATS_CATCHUP_INTERVAL", 1)
+    aggregate(events, families=None)  # one day of two
+    assert rule(True) == rule(False) == RobotRule(None)
+    aggregate(events, families=["records-delta-added"])
+    assert rule(False) == RobotRule(None)
+    aggregate(events, families=None)
+    assert rule(False) == RobotRule(False, {"view": 6, "download": 0})
+    assert rule(True) == RobotRule(None)
+
+
+def test_a_killed_run_by_another_setting_is_not_forgotten(events, service, monkeypatch):
+    events.days(["2026-01-05"], each=3, first=70, is_robot=True)
+    aggregate(events, families=None)
+    with monkeypatch.context() as killed:
+        killed.setitem(events.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+        # as if it were killed: it stores no report
+        killed.setattr(AggregationRun, "_note", lambda *arguments: None)
+        aggregate(events, community_ids=["global"])
+    events.client.indices.refresh(index=events.names.bookmarks)
+    assert service.readers.series.read(QUERY).robots == RobotRule(None)
+
+
+def test_a_definition_without_robots_does_not_mention_them(app):
+    with app.test_request_context():
+        text = definition(METRICS["records"], RobotRule(left_out={"view": 1}))
+    assert text == "Records at the end of the period. Each version counts separately."
 
 
 def test_the_version_changes_with_what_is_counted_and_with_nothing_else(

@@ -49,7 +49,9 @@ def wanted(events, community="global", part="view", of="records", days=(FIRST, L
     counted = [
         event
         for event in events.stored[part].values()
-        if reference.counts(part, event)
+        if reference.counts(
+            part, event, events.app.config["STATS_DASHBOARD_COUNT_ROBOTS"]
+        )
         and days[0] <= event["timestamp"][:10] <= days[1]
         and community in ("global", *event.get("community_ids", ()))
     ]
@@ -148,14 +150,19 @@ def test_two_requests_are_enough_where_some_are_used_more_than_others(
     assert len(searches) == 2
 
 
+@pytest.mark.parametrize("count_robots", [False, True])
 @pytest.mark.parametrize("of", ["records", "parents"])
 @pytest.mark.parametrize(("by", "part"), [("views", "view"), ("downloads", "download")])
-def test_what_counts_is_what_the_aggregates_count(events, by, part, of):
+def test_what_counts_is_what_the_aggregates_count(
+    events, monkeypatch, by, part, of, count_robots
+):
+    monkeypatch.setitem(events.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", count_robots)
     days = [f"{month}-{day}" for month in MONTHS for day in ("01", "15", "28")]
     events.days(days, each=11, kind=part, communities=(RED, BLUE))
     events.days(days[:4], each=3, kind=part, communities=(BLUE,), first=500)
-    events.days(days, each=3, kind=part, first=1000, is_robot=True)
-    events.days(days, each=4, kind=part, first=2000, via_api=True)
+    for first, is_robot in enumerate(([], True, "true", None, "false"), 1):
+        events.days(days, each=3, kind=part, first=1000 * first, is_robot=is_robot)
+    events.days(days, each=4, kind=part, first=9000, via_api=True)
     for community in ("global", RED, BLUE):
         answer, total = found(events, community, by, of)
         counts, number = wanted(events, community, part, of)

@@ -13,7 +13,7 @@ from invenio_stats_dashboard.reports.top_records import TopRecordsReader
 
 from ..helpers import content
 from ..helpers.commands import run
-from ..helpers.counted_site import DAYS
+from ..helpers.counted_site import DAYS, TODAY, new_service
 
 WHO = ("anyone", "stranger", "member", "owner", "admin")
 MAY = {
@@ -188,6 +188,21 @@ def test_an_aggregation_changes_the_tag(site, anyone, client, names):
     assert run(site.app, "aggregate").exit_code == 0
     client.indices.refresh(index=names.bookmarks)
     assert anyone.get(path_of(site, "open")).headers["ETag"] != before
+
+
+def test_the_counting_of_robots_changes_the_tags(site, anyone, monkeypatch):
+    texts = {
+        f"{path_of(site, 'open')}?range=90d": "counting of known robots has changed",
+        f"{path_of(site, 'open')}/counter?month={TODAY:%Y-%m}": "are not excluded where",
+    }
+    before = {path: anyone.get(path) for path in texts}
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+    new_service(site.app, monkeypatch)
+    for path, text in texts.items():
+        assert text not in before[path].text
+        tag = before[path].headers["ETag"]
+        answer = anyone.get(path, headers={"If-None-Match": tag})
+        assert answer.status_code == 200 and text in answer.text
 
 
 def test_titles_depend_on_the_caller_so_records_are_never_shared(site, anyone):

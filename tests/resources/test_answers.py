@@ -137,7 +137,9 @@ def test_an_answer_explains_itself(site, anyone, community):
         "label": "Views",
         "unit": "count",
         "kind": "flow",
-        "definition": str(METRICS["views"].definition),
+        "definition": (
+            "Views of record pages by humans and machines. Known robots are not counted."
+        ),
     }
     days = [d for c, d in site.wanted["usage-delta"] if c == id_]
     assert found["bounds"] == {"first": min(days), "last": max(days)}

@@ -55,6 +55,7 @@ def test_the_documented_answer_has_the_form_of_a_real_one(site, anyone):
     path = f"/stats-dashboard/communities/{site.slugs['open']}"
     real = anyone.get(f"{path}?metrics=views&breakdown=countries&range=90d").json
     assert form(answer) == form(real)
+    assert answer["metrics"] == real["metrics"]
     assert anyone.get(f"{path}?from=soon").json == error
 
 

@@ -214,10 +214,8 @@ def test_a_cover_says_what_the_numbers_are(site, path, anyone):
     for part in (
         site.slugs["open"],
         (TODAY - timedelta(days=29)).isoformat(),
-        (
-            "Views of record pages by humans and machines. "
-            "The same robots are excluded as on the record pages."
-        ),
+        "Views of record pages by humans and machines. Known robots are not counted.",
+        "Robots  Known robots are not counted.",
         "Data as of",
         "First day with data",
         "Corrections in this range",

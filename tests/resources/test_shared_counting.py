@@ -135,6 +135,30 @@ def test_most_used_records_are_counted_once_for_each_version(
     assert (total(10), total(100), counting.number) == (2, 2, 2)
 
 
+def test_stored_numbers_are_those_of_the_setting_for_robots(
+    events, site, path, anyone, counting, monkeypatch
+):
+    # as if the seconds of the stored version were over
+    version = "invenio_stats_dashboard.services.most_used_records.cached"
+    monkeypatch.setattr(version, lambda keys: {})
+    community, timestamp = site.communities["open"], f"{MONTH}-02T11:00:00"
+    events.write([events.event(70, timestamp, communities=[community], is_robot=True)])
+
+    def numbers():
+        report = anyone.get(f"{path}/counter?month={MONTH}").json
+        listed = anyone.get(f"{path}/records?from={MONTH}-01&to={MONTH}-28").json
+        names = {
+            a["name"]: a["value"] for a in report["report-header"]["report-attributes"]
+        }
+        return listed["total"], names["robots"].startswith("Robots are excluded")
+
+    assert (numbers(), numbers(), counting.number) == ((1, True), (1, True), 2)
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", True)
+    assert (numbers(), numbers(), counting.number) == ((2, False), (2, False), 4)
+    monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_COUNT_ROBOTS", False)
+    assert (numbers(), counting.number) == ((1, True), 4)
+
+
 def test_the_version_of_events_is_read_again_after_some_seconds(
     events, site, path, anyone, counting
 ):

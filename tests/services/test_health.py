@@ -60,6 +60,12 @@ def test_a_healthy_site_has_no_problems():
     assert problems(WELL) == ()
 
 
+def test_pending_days_are_no_problem_if_they_are_being_counted_or_will_be():
+    assert problems(replace(WELL, usage_days_left=2)) == ()
+    now = {"scheduled": False, "locks": {"aggregation": "run a"}}
+    assert problems(replace(WELL, usage_days_left=2, **now)) == ()
+
+
 def test_a_long_part_of_the_preparation_is_no_problem():
     old = {"updated_at": YESTERDAY, "error": None}
     found = {**WELL.preparation, "updated_at": YESTERDAY}
@@ -158,6 +164,21 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
             {"migration": MigrationStatus([month("planned")]), "preparing": False},
             "1 monthly indices of usage events are not migrated",
             "migrate-events",
+        ),
+        (
+            {"scheduled": False, "usage_days_left": 2},
+            "2 days of usage must be counted again, and the scheduled tasks are disabled",
+            "aggregate",
+        ),
+        (
+            {"scheduled": False, "usage_days_left": 1},
+            "1 day of usage must be counted again",
+            "aggregate",
+        ),
+        (
+            {"scheduled": False, "usage_days_left": None},
+            "An unknown number of days of usage must be counted again",
+            "aggregate",
         ),
         (
             {"last_run": {**RUN, "error": "Disk is full."}},

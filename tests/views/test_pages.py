@@ -133,10 +133,7 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
         "unit": "count",
         "cells": True,
         "label": "Views",
-        "definition": (
-            "Views of record pages by humans and machines. The same robots are "
-            "excluded as on the record pages."
-        ),
+        "definition": "Views of record pages by humans and machines.",
     }
     assert [item["key"] for item in data["metrics"] if not item["cells"]] == [
         "uploaders"
@@ -152,6 +149,15 @@ def test_instance_page_has_the_data_for_its_javascript(visitor):
         "text": "subject",
         "vocabulary": "subjects",
     }
+
+
+def test_page_leaves_robots_to_the_answers(visitor, config):
+    # the stored numbers decide whether robots count in them, not the setting
+    for value in (False, True):
+        config("STATS_DASHBOARD_COUNT_ROBOTS", value)
+        data = visitor.data("/stats")
+        assert "count-robots" not in data
+        assert not any("robots" in metric["definition"] for metric in data["metrics"])
 
 
 def test_community_page_is_about_the_community(site, visitor):

@@ -97,6 +97,7 @@ class RecordsAggregator:
         indices: AggregateIndices | None = None,
         access_rules: Callable[[], AccessRules] = AccessRules,
     ) -> None:
+        self.robots_left_out: dict[str, int] = {}
         # Once for each run, so that all records are read with the same rules.
         self._access_rules = cache(partial(_with_known, access_rules, client, names))
         self._indices = indices or AggregateIndices(client, names, check=check)

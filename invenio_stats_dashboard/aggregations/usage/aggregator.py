@@ -96,8 +96,8 @@ class UsageAggregator:
         self._client, self._names, self._subcounts = client, names, subcounts
         self._queries = queries(app)
         self._limits = value_limits(app.config, subcounts)
-        mark = rules(app, subcounts)
-        self._dirty = DirtyDays(client, names, tuple(self._queries), mark)
+        current = rules(app, subcounts)
+        self._dirty = DirtyDays(client, names, tuple(self._queries), current)
         self._sources = SourcePositions(client, names, SCOPE)
         self._reader = EventReader(text_client, waiting, odd=self._note_odd)
         self._odd_events = OddEventStore(client, names)
@@ -122,6 +122,7 @@ class UsageAggregator:
         self._corrections = UsageCorrections(client, names, self._deltas)
         self._known: dict[str, SourcePosition] = {}
         self._left, self._check = 0, check
+        self.robots_left_out: dict[str, int] = {}
 
     name = SCOPE
 
@@ -261,6 +262,10 @@ class UsageAggregator:
         for source in self._dirty.scan(self._known):
             self._keep(source if dry_run else self._sources.save(source), source)
         self._scan_access(dry_run)
+        self.robots_left_out = dict.fromkeys(self._queries, 0)
+        for name, index in self._dirty.indices.items():
+            left_out = self._known[name].robots_left_out
+            self.robots_left_out[index.event_type] += left_out or 0
 
     def _scan_access(self, dry_run: bool) -> None:
         """Find the days on which records count whose access has changed."""

@@ -10,8 +10,9 @@ checkpoint that was read before the refresh, because a number can become visible
 a smaller one.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -22,6 +23,7 @@ from ...search.names import Names
 from ...search.seqno import IndexPositions, positions_of_all
 from ...usage_events.indices import MAX_TERMS
 from ..source_positions import SourcePosition
+from .event_filter import CountingRules, RuleChange
 
 RESTATED = "restatement"
 """A migration or a restored snapshot replaced the index, or the rules changed."""
@@ -62,8 +64,9 @@ class DirtyDays:
         client: decodes responses.
         names: the instance's index names.
         event_types: the event types of the site.
-        rules: hash of all settings that the documents depend on. If it differs from the
-            stored one, all days are counted again.
+        rules: the rules and settings that the documents depend on. If they have changed
+            since an index was counted, its days are counted again; only those with
+            events of robots if nothing but their counting has changed.
 
     Attributes:
         indices: name -> the index, after :meth:`scan` or :meth:`find`.
@@ -76,7 +79,7 @@ class DirtyDays:
         client: OpenSearch,
         names: Names,
         event_types: Collection[str],
-        rules: str,
+        rules: CountingRules,
     ) -> None:
         self._client, self._names = client, names
         self._event_types, self._rules = event_types, rules
@@ -138,30 +141,10 @@ class DirtyDays:
             query: that the events must match.
 
         Raises:
-            TransportError: an index cannot be read completely.
+            TransportError: an index is closed or cannot be read completely.
         """
-        found: dict[str, set[str]] = {}
-        for event_type in self._event_types:
-            body = {
-                "size": 0,
-                "query": {"bool": {"filter": [query]}},
-                "aggs": {
-                    "indices": {
-                        "terms": {"field": "_index", "size": 10_000},
-                        "aggs": {"days": _DAYS},
-                    }
-                },
-            }
-            answer = self._client.search(
-                index=self._names.events_alias(event_type),
-                body=body,
-                params={"ignore_unavailable": "true", "request_timeout": 120},
-            )
-            buckets = answer.get("aggregations", {}).get("indices", {})
-            for bucket in buckets.get("buckets", ()):
-                days = found.setdefault(bucket["key"], set())
-                days.update(_counts(bucket["days"]))
-        return found
+        queries = dict.fromkeys(self._event_types, query)
+        return _days_by_index(self._client, self._names, queries)
 
     def _readable(self, event_type: str) -> dict[str, IndexPositions]:
         """Return the positions in each index of an event type.
@@ -212,13 +195,15 @@ class DirtyDays:
     ) -> SourcePosition | None:
         """Return the new bookmark of an index; None if nothing has changed."""
         uuid = f"{state.uuid} {self._rules}"
+        index, _, rules = before.uuid.partition(" ")
         shards = {n: (p.history, p.checkpoint) for n, p in state.shards.items()}
-        if before.uuid == uuid and before.shards == shards and not before.gone:
+        is_complete = before.robots_left_out is not None and not before.gone
+        if before.uuid == uuid and before.shards == shards and is_complete:
             return None
         self._client.indices.refresh(index=name)
-        same = before.uuid == uuid and not before.gone
-        new: dict[str, int] = {}
-        counts: dict[str, int] = {}
+        change = self._rules.change_since(rules)
+        same = index == state.uuid and change is not RuleChange.ALL and not before.gone
+        found = _EventCounts()
         for number, (history, checkpoint) in shards.items():
             after = -1
             if same and number in before.shards:
@@ -226,32 +211,42 @@ class DirtyDays:
                 same_history = known_history == history and known <= checkpoint
                 after = known if same_history else -1
                 same = same and same_history
-            _add(new, counts, self._days(name, number, after, checkpoint))
+            self._count(name, number, after, checkpoint, found)
         why = dict(before.why)
-        for day in new.keys() | counts.keys() | before.counts.keys():
-            reason = _reason(day, new, counts, before.counts, same)
+        if same and change is RuleChange.ROBOTS:
+            for day in found.affected:
+                why.setdefault(day, RESTATED)
+        for day in found.new.keys() | found.all.keys() | before.counts.keys():
+            reason = _reason(day, found.new, found.all, before.counts, same)
             if reason:
                 why.setdefault(day, reason)
         return replace(
             before,
             uuid=uuid,
             shards=shards,
-            counts=counts,
+            counts=dict(found.all),
             redo=tuple(sorted(why)),
             why=why,
             gone=False,
+            robots_left_out=found.robots_left_out,
         )
 
-    def _days(
-        self, name: str, shard: int, after: int, checkpoint: int
-    ) -> tuple[dict[str, int], dict[str, int]]:
-        """Count the documents of one shard by day, up to a checkpoint.
+    def _count(
+        self, name: str, shard: int, after: int, checkpoint: int, found: "_EventCounts"
+    ) -> None:
+        """Add the events of one shard to the counts, up to a checkpoint.
 
-        Returns:
-            The counts of documents after the sequence number ``after``, and of all.
+        Args:
+            name: name of the index.
+            shard: number of the shard.
+            after: events after this sequence number are new.
+            checkpoint: sequence number of the last event to count.
+            found: the counts of the index.
         """
+        event_type = self.indices[name].event_type
         settled = {"range": {"_seq_no": {"lte": checkpoint}}}
         behind = {"range": {"_seq_no": {"gt": after}}}
+        days = {"days": _DAYS}
         answer = self._client.search(
             index=name,
             body={
@@ -259,7 +254,12 @@ class DirtyDays:
                 "query": {"bool": {"filter": [settled]}},
                 "aggs": {
                     "all": _DAYS,
-                    "new": {"filter": behind, "aggs": {"days": _DAYS}},
+                    "new": {"filter": behind, "aggs": days},
+                    "affected": {
+                        "filter": self._rules.affected_robots(event_type),
+                        "aggs": days,
+                    },
+                    "left_out": {"filter": self._rules.left_out_robots(event_type)},
                 },
             },
             params={
@@ -268,22 +268,104 @@ class DirtyDays:
             },
         )
         aggregations = answer["aggregations"]
-        return _counts(aggregations["new"]["days"]), _counts(aggregations["all"])
+        found.all.update(_counts(aggregations["all"]))
+        found.new.update(_counts(aggregations["new"]["days"]))
+        found.affected.update(_counts(aggregations["affected"]["days"]))
+        found.robots_left_out += aggregations["left_out"]["doc_count"]
 
 
-def has_other_rules(source: SourcePosition, rules: str) -> bool:
-    """Return whether an index was counted by other rules than the given ones.
+@dataclass
+class _EventCounts:
+    """The numbers of events of an index.
 
-    The next run then counts all its days again.
+    Attributes:
+        all: day -> number of events.
+        new: day -> number of events after the last checkpoint.
+        affected: day -> number of events whose counting depends on
+            :data:`~.event_filter.COUNT_ROBOTS`.
+        robots_left_out: number of events of robots that do not count.
     """
-    return bool(source.uuid) and source.uuid.partition(" ")[2] != rules
+
+    all: Counter[str] = field(default_factory=Counter)
+    new: Counter[str] = field(default_factory=Counter)
+    affected: Counter[str] = field(default_factory=Counter)
+    robots_left_out: int = 0
+
+
+def change_of_rules(source: SourcePosition, rules: CountingRules) -> RuleChange:
+    """Return how the rules have changed since an index was counted.
+
+    The next run counts its days, or those with events of robots, again.
+    """
+    if not source.uuid:
+        return RuleChange.NONE
+    return rules.change_since(source.uuid.partition(" ")[2])
+
+
+def days_with_robots(
+    client: OpenSearch, names: Names, rules: CountingRules
+) -> dict[str, set[str]]:
+    """Return the days with events whose counting depends on the setting, by index.
+
+    Raises:
+        TransportError: an index is closed or cannot be read completely.
+    """
+    queries = {t: rules.affected_robots(t) for t in rules.of_record_pages}
+    return _days_by_index(client, names, queries)
+
+
+def _days_by_index(
+    client: OpenSearch, names: Names, queries: Mapping[str, dict[str, Any]]
+) -> dict[str, set[str]]:
+    """Return the days with matching events, by index.
+
+    Args:
+        client: decodes responses.
+        names: the instance's index names.
+        queries: event type -> query that its events must match.
+
+    Raises:
+        TransportError: an index is closed or cannot be read completely.
+    """
+    found: dict[str, set[str]] = {}
+    for event_type, query in queries.items():
+        body = {
+            "size": 0,
+            "query": {"bool": {"filter": [query]}},
+            "aggs": {
+                "indices": {
+                    "terms": {"field": "_index", "size": 10_000},
+                    "aggs": {"days": _DAYS},
+                }
+            },
+        }
+        try:
+            # without ignore_unavailable, which skips a closed index
+            answer = client.search(
+                index=names.events_alias(event_type),
+                body=body,
+                params={"request_timeout": 120},
+            )
+        except NotFoundError:
+            continue
+        buckets = answer.get("aggregations", {}).get("indices", {})
+        for bucket in buckets.get("buckets", ()):
+            days = found.setdefault(bucket["key"], set())
+            days.update(_counts(bucket["days"]))
+    return found
 
 
 def _gone(before: SourcePosition) -> SourcePosition:
     """Return the bookmark of an index that has left the alias."""
     why = {**dict.fromkeys(before.counts, RESTATED), **before.why}
     return replace(
-        before, shards={}, counts={}, redo=tuple(sorted(why)), why=why, gone=True
+        before,
+        shards={},
+        counts={},
+        redo=tuple(sorted(why)),
+        why=why,
+        gone=True,
+        robots_left_out=0,
     )
 
 
@@ -315,14 +397,3 @@ def _reason(
 
 def _counts(aggregation: Mapping[str, Any]) -> dict[str, int]:
     return {b["key_as_string"]: b["doc_count"] for b in aggregation["buckets"]}
-
-
-def _add(
-    new: dict[str, int],
-    counts: dict[str, int],
-    found: tuple[Mapping[str, int], Mapping[str, int]],
-) -> None:
-    """Add the counts of one shard to those of its index."""
-    for total, of_shard in ((new, found[0]), (counts, found[1])):
-        for day, count in of_shard.items():
-            total[day] = total.get(day, 0) + count

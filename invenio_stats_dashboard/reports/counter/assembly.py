@@ -15,7 +15,7 @@ from invenio_base import invenio_url_for
 from invenio_stats.proxies import current_stats
 
 from ...aggregations import polars_guard
-from ...aggregations.usage.event_filter import queries
+from ...aggregations.usage.event_filter import COUNT_ROBOTS, queries
 from ...community_events.documents import GLOBAL
 from ...errors import TooManyEventsError
 from ...queries import argument_parsing, visible_records
@@ -36,7 +36,7 @@ _BATCH = 1000
 
 _Item = TypeVar("_Item")
 
-_KEY = "stats-dashboard-counter-2"
+_KEY = "stats-dashboard-counter-3"
 """Change the number when the same events give other counts than before."""
 
 
@@ -149,6 +149,7 @@ def counter_report(
             used=len(counts) > 0,
             hidden=hidden,
             countries=countries,
+            count_robots=app.config[COUNT_ROBOTS],
         )
     )
 

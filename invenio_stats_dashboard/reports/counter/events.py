@@ -18,12 +18,11 @@ from .usage import UseEvent
 SourceIndex = tuple[str, str, range]
 """Event type, name and shard numbers of an index."""
 
-_NO_ROBOTS = {"bool": {"must_not": [{"term": {"is_robot": True}}]}}
 _NOT_ENRICHED = {"bool": {"must_not": [{"exists": {"field": "enriched_at"}}]}}
 
 
 class CountedEvents:
-    """Reads the events of a community that count, without robots.
+    """Reads the events of a community that count.
 
     Args:
         client: sends the requests.
@@ -46,10 +45,7 @@ class CountedEvents:
     ) -> None:
         self._client, self._names, self._community = client, names, community
         self._reader = EventReader(text_client, waiting, event=UseEvent)
-        self._only = {
-            event_type: {"bool": {"filter": [query, _NO_ROBOTS]}}
-            for event_type, query in only.items()
-        }
+        self._only = only
 
     def indices(self, month: str) -> list[SourceIndex]:
         """Return the indices that can hold events of a month.

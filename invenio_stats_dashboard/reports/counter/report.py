@@ -43,6 +43,7 @@ class ReportFacts:
         used: whether at least one record was used.
         hidden: whether the report contains records that the caller may not see.
         countries: whether the report has counts by country.
+        count_robots: whether events of robots count as on the record pages.
     """
 
     community: str
@@ -56,6 +57,7 @@ class ReportFacts:
     used: bool
     hidden: bool
     countries: bool
+    count_robots: bool
 
 
 def header(facts: ReportFacts) -> dict[str, Any]:
@@ -155,9 +157,16 @@ def _differences(facts: ReportFacts) -> Iterator[tuple[str, str]]:
         "As the site identified machines when an event was recorded. All other events "
         "are regular."
     )
-    yield "robots", (
-        "Robots are excluded, as the site identified them when an event was recorded."
-    )
+    if facts.count_robots:
+        yield "robots", (
+            "Robots, as the site identified them when an event was recorded, are not "
+            "excluded where the record pages of the site count them."
+        )
+    else:
+        yield "robots", (
+            "Robots are excluded, as the site identified them when an event was "
+            "recorded."
+        )
     yield "sessions", (
         "A session is one visitor within one hour (UTC), as the site identified "
         "visitors. Events without a session are in total counts only."

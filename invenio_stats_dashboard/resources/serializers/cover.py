@@ -10,7 +10,7 @@ from invenio_i18n import gettext as _
 
 from ...permissions import Subject
 from ...queries.freshness import Freshness
-from ...queries.metrics import Metric
+from ...queries.metrics import Metric, definition, robots_sentence
 from ...queries.query import SeriesQuery
 from ..labels import AnswerLabels
 
@@ -59,7 +59,11 @@ def cover(
         lines.append((_("Delay"), "", freshness.late))
     lines += [("",), (_("Metrics"),)]
     lines += [
-        (metric.key, f"{metric.label} ({metric.unit})", str(metric.definition))
+        (
+            metric.key,
+            f"{metric.label} ({metric.unit})",
+            definition(metric, freshness.robots),
+        )
         for metric in metrics
     ]
     if query.breakdowns:
@@ -69,6 +73,7 @@ def cover(
         ("",),
         (_("Notes"),),
         (_("Days"), "", _("All days are in UTC.")),
+        (_("Robots"), "", robots_sentence(freshness.robots)),
         (
             _("Empty values"),
             "",

@@ -11,7 +11,7 @@ from flask_resources.serializers import BaseSerializer
 from msgspec.json import encode
 
 from ...permissions import Subject
-from ...queries.metrics import Metric
+from ...queries.metrics import Metric, RobotRule, definition, robots_sentence
 from ...queries.query import COMPARED, PeriodResult, SeriesQuery, SeriesResult
 from ...reserved_ids import OTHER
 from ..labels import AnswerLabels
@@ -93,7 +93,9 @@ def series_answer(
         "basis": query.basis,
         "cumulative": query.cumulative,
         "filter": _filter(query, labels),
-        "metrics": {metric.key: described(metric) for metric in result.metrics},
+        "metrics": {
+            metric.key: described(metric, result.robots) for metric in result.metrics
+        },
         **_period(current, labels),
         "breakdowns": _breakdowns(query, current, labels),
         "comparison": _comparison(result, labels),
@@ -103,6 +105,7 @@ def series_answer(
         },
         "data_as_of": result.data_as_of,
         "late": result.late,
+        "robots": robots_sentence(result.robots),
         "corrections": list(result.corrections),
         "links": links,
     }
@@ -115,13 +118,13 @@ def subject_of(subject: Subject) -> dict[str, str]:
     return {"id": subject.id, "slug": subject.slug, "title": subject.title}
 
 
-def described(metric: Metric) -> dict[str, str]:
+def described(metric: Metric, robots: RobotRule) -> dict[str, str]:
     """Return the definition of a metric, in the language of the request."""
     return {
         "label": str(metric.label),
         "unit": metric.unit,
         "kind": metric.kind,
-        "definition": str(metric.definition),
+        "definition": definition(metric, robots),
     }
 
 

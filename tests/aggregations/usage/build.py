@@ -108,6 +108,7 @@ class Events:
                 self.app.config["STATS_DASHBOARD_MAX_VALUES_PER_DAY"],
                 self.app.config["STATS_DASHBOARD_MAX_RECORD_VALUES_PER_DAY"],
             ),
+            count_robots=self.app.config["STATS_DASHBOARD_COUNT_ROBOTS"],
         )
         return {"usage-delta": deltas, "usage-snapshot": snapshots}
 

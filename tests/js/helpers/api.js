@@ -380,6 +380,7 @@ export const answerTo = (url, more = {}) => {
     bounds: { first: "2020-08-12", last: TODAY },
     data_as_of: `${TODAY}T21:00:00+00:00`,
     late: null,
+    robots: "Known robots are not counted.",
     corrections: [],
     links: {},
     ...more,

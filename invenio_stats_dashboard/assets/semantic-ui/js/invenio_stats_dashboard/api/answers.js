@@ -116,3 +116,9 @@ export const recordRowsOf = (answer, by) =>
     deleted: Boolean(row.deleted),
     count: typeof row[by] === "number" ? row[by] : row.count,
   }));
+
+/** Return the definition of a metric: that of an answer, or without one of the page. */
+export const definitionOf = (answer, metric) => {
+  const about = answer && answer.metrics && answer.metrics[metric.key];
+  return (about && about.definition) || metric.definition;
+};

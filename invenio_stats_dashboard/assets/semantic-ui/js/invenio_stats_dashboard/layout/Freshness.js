@@ -51,9 +51,7 @@ export const AsOf = ({ answer }) => {
         i18next.t("Data as of {{moment}}.", {
           moment: formatMoment(answer.data_as_of, locale),
         })}{" "}
-      {i18next.t(
-        "Days begin and end at midnight UTC. The same robots are excluded as on the record pages."
-      )}
+      {i18next.t("Days begin and end at midnight UTC.")} {answer.robots}
     </p>
   );
 };

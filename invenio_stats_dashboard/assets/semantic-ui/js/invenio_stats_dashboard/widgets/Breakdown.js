@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
-import { countCells, OTHER } from "../api/answers";
+import { countCells, definitionOf, OTHER } from "../api/answers";
 import { DownloadMenu } from "../components/DownloadMenu";
 import { tableFiles } from "../components/downloads";
 import { Help } from "../components/Help";
@@ -31,7 +31,7 @@ export const Breakdown = ({ widget }) => {
     <Panel
       id={widget.id}
       title={title}
-      help={<Help about={metric.label} text={metric.definition} />}
+      help={<Help about={metric.label} text={definitionOf(asked.answer, metric)} />}
       loading={asked.loading}
       controls={
         <>

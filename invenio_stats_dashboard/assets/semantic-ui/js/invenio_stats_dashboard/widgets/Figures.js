@@ -6,6 +6,7 @@ import React from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
 import {
   comparedTotalOf,
+  definitionOf,
   hasNoData,
   totalChangeOf,
   totalOf,
@@ -94,7 +95,7 @@ const Figure = ({ metric, answer, locale, chosen, onChoose }) => {
         ) : (
           <span>{label}</span>
         )}
-        <Help about={label} text={about.definition || metric.definition} />
+        <Help about={label} text={definitionOf(answer, metric)} />
       </div>
       <div
         className="stats-figure-value"

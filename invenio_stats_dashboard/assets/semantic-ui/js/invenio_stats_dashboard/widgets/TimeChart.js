@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React, { useMemo, useState } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
-import { hasNoData, isEmpty } from "../api/answers";
+import { definitionOf, hasNoData, isEmpty } from "../api/answers";
 import { address, chartQuestion } from "../api/questions";
 import { useAnswer } from "../api/useAnswer";
 import { Chart } from "../charts/Chart";
@@ -64,7 +64,7 @@ export const TimeChart = ({ widget, shared, metric: key }) => {
       id={widget.id}
       className="stats-time"
       title={widget.title || name}
-      help={<Help about={metric.label} text={metric.definition} />}
+      help={<Help about={metric.label} text={definitionOf(asked.answer, metric)} />}
       loading={asked.loading}
       controls={
         <>

@@ -4,7 +4,7 @@
 import PropTypes from "prop-types";
 import React, { useEffect, useMemo, useState } from "react";
 import { i18next } from "@translations/invenio_stats_dashboard/i18next";
-import { OTHER, UNKNOWN } from "../api/answers";
+import { definitionOf, OTHER, UNKNOWN } from "../api/answers";
 import { fileName } from "../charts/files";
 import { DownloadMenu } from "../components/DownloadMenu";
 import { pictureFiles, tableFiles } from "../components/downloads";
@@ -31,7 +31,7 @@ export const WorldMap = ({ widget }) => {
     <Panel
       id={widget.id}
       title={title}
-      help={<Help about={metric.label} text={metric.definition} />}
+      help={<Help about={metric.label} text={definitionOf(asked.answer, metric)} />}
       loading={asked.loading}
       controls={
         <>

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 
+from ..search.foreign_indices import named_indices
 from ..search.names import FAMILIES, INTERNAL, Names
 
 _AT_ONCE = 20
@@ -35,10 +36,11 @@ def own_indices(
 ) -> list[OwnIndex]:
     """Return the existing indices of the aggregation, the bookmarks last.
 
-    It returns only concrete indices whose whole name belongs to this package: no index
-    of another instance, no copy under a longer name, no index behind an alias of such a
-    name. It never returns usage events, their backups, dead letters or the migration's
-    bookmarks. With ``with_sources``, it also returns community events and record facts.
+    It returns only concrete indices whose whole name belongs to this package and whose
+    mapping has its ``_meta``: no index of another instance or of another extension, no
+    copy under a longer name, no index behind an alias of such a name. It never returns
+    usage events, their backups, dead letters or the migration's bookmarks. With
+    ``with_sources``, it also returns community events and record facts.
     """
     aggregates = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
     single = [names.between_runs, names.bookmarks]
@@ -53,9 +55,12 @@ def own_indices(
             + [re.escape(name) for name in single]
         )
     )
+    named = named_indices(client, names)
+    marked = {index.name for index in named if index.is_ours}
+    foreign = [f"-{index.name}" for index in named if not index.is_ours]
     found = client.cat.indices(
         # A wildcard that matches nothing is not an error.
-        index=f"{names.prefix}stats-community-*",
+        index=",".join([f"{names.community_start}*", *foreign]),
         params={
             "format": "json",
             "bytes": "b",
@@ -66,7 +71,7 @@ def own_indices(
     own = [
         OwnIndex(row["index"], int(row["docs.count"] or 0), int(row["store.size"] or 0))
         for row in found
-        if ours.fullmatch(row["index"])
+        if ours.fullmatch(row["index"]) and row["index"] in marked
     ]
     return sorted(own, key=lambda index: (index.name == names.bookmarks, index.name))
 

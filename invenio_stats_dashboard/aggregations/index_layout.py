@@ -13,7 +13,6 @@ created again while a writer is frozen, that writer uses an alias that no longer
 and OpenSearch refuses its documents.
 """
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
@@ -121,16 +120,12 @@ def read_layout(client: OpenSearch, names: Names) -> Layout:
     return Layout(
         {family: tuple(indices) for family, indices in families.items()},
         tuple(unused),
-        tuple(name for name in sorted(found) if is_yearly(names, name)),
+        tuple(
+            name
+            for name, details in sorted(found.items())
+            if names.is_yearly(name) and META_KEY in _meta(details)
+        ),
     )
-
-
-def is_yearly(names: Names, index: str) -> bool:
-    """Return whether an index has a name of the earlier layout, one for each year."""
-    alias, _, year = index.rpartition("-")
-    return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
-        names.aggregates(family) for family in (*FAMILIES, *INTERNAL)
-    }
 
 
 _PARTS = sorted({family.partition("-")[0] for family in (*FAMILIES, *INTERNAL)})

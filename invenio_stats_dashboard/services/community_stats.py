@@ -44,6 +44,7 @@ from ..queries import argument_parsing
 from ..queries.compute_once import ComputeOnce
 from ..queries.usage_data_version import version_of
 from ..search.client import json_client, text_client
+from ..search.foreign_indices import require_own_indices
 from ..search.names import Names
 from ..search.seqno import positions_of_all
 from ..subcounts import Subcount
@@ -56,6 +57,7 @@ from .aggregation import (
 )
 from .aggregation_status import AggregationStatusReader
 from .community_event_runs import CommunityEventRuns, selection
+from .earlier_extension import EarlierExtension
 from .preparation import Preparation
 from .removal import destroy_indices
 from .results import CommunityStatsItem
@@ -521,6 +523,24 @@ class CommunityStatsService(Service):
         return clear_bookmarks(self.app, self.subcounts, dry_run)
 
     # -- the whole instance --------------------------------------------------
+
+    def check_indices(self) -> None:
+        """Check that no index of this package's names belongs to another extension.
+
+        Raises:
+            NotReadyError: one does; the text names the command that moves it.
+            OpenSearchException: the cluster does not answer.
+        """
+        require_own_indices(json_client(self.app), self.names)
+
+    @property
+    def earlier_extension(self) -> EarlierExtension:
+        """Return an object that moves what another extension has under these names."""
+        return EarlierExtension(
+            self.app,
+            json_client(self.app, timeout=120),
+            self._event_runs.reader(subcounts=self.subcounts),
+        )
 
     def catch_up(
         self, call: Callable[[str, int], None] | None = None

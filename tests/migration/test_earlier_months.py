@@ -8,7 +8,10 @@ import pytest
 from ..helpers.usage import native, stock_body, without_templates
 
 MONTH = "2026-03"
-ENRICHMENT = {"community_ids": ["of the earlier extension"], "enriched_at": "2025-01-01"}
+ENRICHMENT = {
+    "community_ids": ["of the earlier extension"],
+    "enriched_at": "2025-01-01",
+}
 
 
 def make_month(usage, suffix, has_stock_alias):
@@ -28,9 +31,7 @@ def make_month(usage, suffix, has_stock_alias):
         )
     events = dict(usage.events("view", MONTH, 60, 1))
     for id, source in events.items():
-        client.index(
-            index=f"{stock}{suffix}", id=id, body={**source, **ENRICHMENT}
-        )
+        client.index(index=f"{stock}{suffix}", id=id, body={**source, **ENRICHMENT})
     client.indices.refresh(index=alias)
     return events
 

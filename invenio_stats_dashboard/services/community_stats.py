@@ -44,7 +44,7 @@ from ..queries import argument_parsing
 from ..queries.compute_once import ComputeOnce
 from ..queries.usage_data_version import version_of
 from ..search.client import json_client, text_client
-from ..search.foreign_indices import require_own_indices
+from ..search.foreign_indices import require_own_index, require_own_indices
 from ..search.names import Names
 from ..search.seqno import positions_of_all
 from ..subcounts import Subcount
@@ -378,17 +378,20 @@ class CommunityStatsService(Service):
             community_ids: UUIDs or slugs; None for all.
 
         Raises:
+            NotReadyError: an index of community events belongs to another extension.
             UsageError: a community does not exist.
             DatabaseUnavailableError: the database does not answer.
             OpenSearchException: the cluster does not answer.
         """
+        client = text_client(self.app)
+        require_own_indices(client, self.names, sources_only=True)
         reader = self._event_runs.reader()
         ids = (
             argument_parsing.communities(reader, community_ids)
             if community_ids
             else None
         )
-        return events_status(text_client(self.app), self.names, reader, ids)
+        return events_status(client, self.names, reader, ids)
 
     def database_indexes(
         self, progress: Callable[[IndexProgress], None] | None = None
@@ -499,11 +502,12 @@ class CommunityStatsService(Service):
             the ``last_day`` and the number of ``days``.
 
         Raises:
+            NotReadyError: the index of bookmarks belongs to another extension.
             OpenSearchException: the cluster does not answer.
         """
-        return AggregationStatusReader(json_client(self.app), self.names).corrections(
-            size
-        )
+        client = json_client(self.app)
+        require_own_index(client, self.names, self.names.bookmarks)
+        return AggregationStatusReader(client, self.names).corrections(size)
 
     def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
         """Delete the bookmarks of all sources, so that the next runs count all again.

@@ -169,6 +169,8 @@ def test_the_plan_names_them(app, site):
         ("generate-community-events", "--dry-run"),
         ("migrate-events",),
         ("clear-bookmarks", "--dry-run"),
+        ("community-events", "status"),
+        ("community-events", "reconcile"),
     ],
     ids=" ".join,
 )
@@ -190,7 +192,11 @@ def test_an_index_with_the_name_of_an_alias_is_recognised(app, client, names):
         assert found == sorted(
             [names.community_events, names.bookmarks, names.reindexing]
         )
-        for words in (["aggregate"], ["generate-community-events"]):
+        for words in (
+            ["aggregate"],
+            ["generate-community-events"],
+            ["status", "--corrections"],
+        ):
             assert SENTENCE in run(app, *words).err
         assert run(app, "status").exit_code == 1
         assert move(app, *BOTH)[1] == 0
@@ -444,7 +450,7 @@ def test_events_that_the_database_does_not_show_are_counted(fresh, client, names
         remove_statistics(client, names)
 
 
-@pytest.mark.parametrize("number", range(1, 13))
+@pytest.mark.parametrize("number", range(1, 15))
 def test_killed_at_any_request_the_next_run_ends_in_the_same_state(
     number, app, site, client, names
 ):

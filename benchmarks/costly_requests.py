@@ -127,32 +127,42 @@ class CostlyRequests:
         return path(self._largest(path, _LARGEST_TOP))
 
     def _largest(self, path: Callable[[int], str], most: int) -> int:
-        """Return the largest number whose request is not refused."""
-        least = 1
-        while least < most:
-            middle = (least + most + 1) // 2
-            response = self._client.send(Request(path(middle)), method="HEAD")
-            if response.status == 200:
-                least = middle
-            else:
-                most = middle - 1
-        return least
+        """Return the largest number whose path is not refused."""
+
+        def allowed(number: int) -> bool:
+            return self._client.send(Request(path(number)), method="HEAD").status == 200
+
+        return _largest(allowed, most)
 
     # -- others -----------------------------------------------------------------
 
     def _stats_queries(self) -> Iterator[Kind]:
-        for name, stat, days in (
+        for name, stat, most in (
             ("POST, all families", "community-stats", 62),
             ("POST, usage snapshots", "community-usage-snapshot", 500),
         ):
-            last = self._site.period.last
+            request = self._last_days(stat, most)
+            yield Kind(name, lambda _, request=request: request)
+
+    def _last_days(self, stat: str, most: int) -> Request:
+        """Return the largest batch of documents up to the last day.
+
+        It has as many days as the limits on documents and on their values allow.
+        """
+        last = self._site.period.last
+
+        def request(days: int) -> Request:
             params = {
                 "community_id": "global",
                 "start_date": f"{last - timedelta(days=days - 1)}",
                 "end_date": f"{last}",
             }
-            request = Request("/api/stats", {"all": {"stat": stat, "params": params}})
-            yield Kind(name, lambda _, request=request: request)
+            return Request("/api/stats", {"all": {"stat": stat, "params": params}})
+
+        def allowed(days: int) -> bool:
+            return self._client.send(request(days), whole=True).status == 200
+
+        return request(_largest(allowed, most))
 
     def _most_used(self, number: int) -> Request:
         """Return a list over almost all time, which the cache does not have yet."""
@@ -244,6 +254,18 @@ def _series(name: str, value: str, query: dict[str, str], form: str = "json") ->
     """Return the path of a query for series of the instance."""
     rows = _ROWS if form != "json" else {"interval": "day"}
     return f"{API}/global?{urlencode({name: value, **query, **rows, 'format': form})}"
+
+
+def _largest(allowed: Callable[[int], bool], most: int) -> int:
+    """Return the largest allowed number up to ``most``; 1 is allowed."""
+    least = 1
+    while least < most:
+        middle = (least + most + 1) // 2
+        if allowed(middle):
+            least = middle
+        else:
+            most = middle - 1
+    return least
 
 
 def _constant(name: str, path: str) -> Kind:

@@ -343,6 +343,13 @@ STATS_DASHBOARD_MAX_DOCUMENTS = 500
 The limit applies to all queries of a request together.
 """
 
+STATS_DASHBOARD_MAX_DOCUMENT_VALUES = 20_000
+"""Values of breakdowns in the documents that one request of ``POST /api/stats`` returns.
+
+The limit applies to all queries of a request together. Twenty thousand values are about
+seven megabytes of JSON.
+"""
+
 STATS_DASHBOARD_MAX_QUERIES = 20
 """Queries of this package in one request of ``POST /api/stats``."""
 

@@ -15,7 +15,7 @@ from .community_events.documents import index_templates as community_events_temp
 from .search.failures import explain
 from .search.foreign_indices import foreign_problems
 from .search.names import Names
-from .search.site_templates import (
+from .search.template_composition import (
     TemplatesPut,
     put_all_missing,
     reindexing_template,

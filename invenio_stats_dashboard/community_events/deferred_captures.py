@@ -21,7 +21,7 @@ from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.foreign_indices import require_own_index
 from ..search.names import Names
-from ..search.site_templates import make_reindexing_index
+from ..search.template_composition import make_reindexing_index
 from .membership_changes import MembershipChanges
 
 KIND = "deferred-capture"

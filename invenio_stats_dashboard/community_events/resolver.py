@@ -15,7 +15,7 @@ from ..errors import ForeignIndexError, LookupPostponedError, NotReadyError
 from ..search.client import json_client
 from ..search.foreign_indices import require_own_indices
 from ..search.names import Names
-from ..search.site_templates import for_site
+from ..search.template_composition import for_site
 from ..subcounts import Subcount
 from .database_indexes import has_all_indexes
 from .facts import FactsReader

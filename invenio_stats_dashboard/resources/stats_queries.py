@@ -9,7 +9,7 @@ that check, and an error names the query of the batch.
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ _DAYS = 30
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ASKED_FOR = "invenio_stats_dashboard.documents"
 """Key in the WSGI environment: number of documents of the batch so far."""
+_VALUES_READ = "invenio_stats_dashboard.document_values"
+"""Key in the WSGI environment: values of breakdowns in the documents read so far."""
 _PARAMETERS = ("community_id", "start_date", "end_date")
 
 
@@ -100,7 +102,10 @@ class CommunityStatsQuery:
             found = {
                 family: item.documents(family, first, last) for family in self.families
             }
-            documents = {family: list(read.documents) for family, read in found.items()}
+            documents = {
+                family: list(self._bounded(read.documents))
+                for family, read in found.items()
+            }
         except OpenSearchException as error:
             raise self._unavailable(error) from error
         except UsageError as error:
@@ -229,6 +234,24 @@ class CommunityStatsQuery:
                 "Use a shorter range."
             )
 
+    def _bounded(self, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the documents until those of the batch have too many values.
+
+        Raises:
+            UsageError: they have too many.
+        """
+        limit = current_app.config["STATS_DASHBOARD_MAX_DOCUMENT_VALUES"]
+        shared = request.environ if has_request_context() else {}
+        for document in documents:
+            shared[_VALUES_READ] = shared.get(_VALUES_READ, 0) + _values_of(document)
+            if shared[_VALUES_READ] > limit:
+                raise UsageError(
+                    "The documents of the request have more than "
+                    f"{limit} values of breakdowns. Use a shorter range, or send the "
+                    "queries in several requests."
+                )
+            yield document
+
     def _named(self, sentence: str, params: Any = None) -> str:
         """Return a sentence that starts with the name of the query in its batch."""
         name = _name_in_batch(self.name, params)
@@ -322,6 +345,14 @@ def _check_batch() -> None:
             "queries. The queries community-stats and global-stats return the "
             "documents of all families at once.",
         )
+
+
+def _values_of(document: dict[str, Any]) -> int:
+    """Return the number of values in all breakdowns of a document."""
+    return sum(
+        len(values) if isinstance(values, list) else sum(map(len, values.values()))
+        for values in document["subcounts"].values()
+    )
 
 
 def _is_ours(query: Any) -> bool:

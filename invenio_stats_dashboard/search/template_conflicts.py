@@ -19,7 +19,7 @@ from opensearchpy.exceptions import OpenSearchException
 from .failures import explain
 from .index_templates import PRIORITY, overlap
 from .names import META_KEY, Names
-from .site_templates import counted_types, event_patterns, refused_templates
+from .template_composition import counted_types, event_patterns, refused_templates
 
 _VARIABLE = "STATS_DASHBOARD_TEMPLATE_PRIORITY"
 _FILTER = ",".join(

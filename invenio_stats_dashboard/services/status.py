@@ -31,7 +31,7 @@ from ..migration.migration_status import MigrationStatus
 from ..search.foreign_indices import foreign_indices
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
-from ..search.site_templates import installed_at
+from ..search.template_composition import installed_at
 from ..subcounts import Subcount
 from ..usage_events.queues import QueueLength, lengths
 from .aggregation_status import AggregationStatusReader, FamilyStatus

@@ -249,6 +249,38 @@ def test_a_batch_gives_no_more_documents_than_one_query_can(anyone, monkeypatch,
     assert batch(2, all={"stat": "global-stats"}).status_code == 400
 
 
+def test_a_batch_returns_no_more_values_than_the_site_allows(site, monkeypatch):
+    anyone = site.as_("owner")
+
+    def batch(*names):
+        params = {"start_date": DAYS[5], "end_date": DAYS[6]}
+        of_community = {"community_id": "global", **params}
+        queries = {n: {"stat": n, "params": of_community} for n in names}
+        return anyone.post("/stats", json=queries)
+
+    one, other = "community-record-snapshot-created", "community-usage-snapshot"
+    first = batch(one, other)
+    assert first.status_code == 200, first.json
+    answer = first.json
+    number = 0
+    for name in (one, other):
+        for document in answer[name]["documents"]:
+            for values in document["subcounts"].values():
+                lists = values.values() if isinstance(values, dict) else [values]
+                number += sum(map(len, lists))
+    limit = "STATS_DASHBOARD_MAX_DOCUMENT_VALUES"
+    monkeypatch.setitem(site.app.config, limit, number)
+    assert batch(one, other).status_code == 200
+    monkeypatch.setitem(site.app.config, limit, number - 1)
+    refused = batch(one, other)
+    assert refused.status_code == 400
+    assert refused.json["message"].startswith(
+        f"Query '{other}' ({other}): The documents of the request have more than "
+        f"{number - 1} values of breakdowns. Use a shorter range"
+    )
+    assert batch(one).status_code == 200
+
+
 def test_a_batch_has_no_more_queries_than_the_site_allows(site, monkeypatch):
     monkeypatch.setitem(site.app.config, "STATS_DASHBOARD_MAX_QUERIES", 3)
     ours = {

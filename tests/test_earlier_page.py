@@ -9,7 +9,6 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from invenio_stats_dashboard.cli import earlier
 from invenio_stats_dashboard.config_validation import EARLIER_VARIABLES
 from scripts.demo.legacy_events import generate, synthetic_records
 
@@ -39,10 +38,9 @@ def lines():
                 yield line.removeprefix("$ "), code
 
 
-def typed(app, client, names, line, monkeypatch):
-    """Type a command line; the operator answers each question with yes."""
+def typed(app, client, names, line, folder):
+    """Type a command line in a folder."""
     if line.startswith(PROGRAM):
-        monkeypatch.setattr(earlier.click, "confirm", lambda *_, **__: True)
         return run(app, *shlex.split(line.removeprefix(PROGRAM)))
     host = client.transport.hosts[0]
     done = subprocess.run(
@@ -55,6 +53,7 @@ def typed(app, client, names, line, monkeypatch):
         capture_output=True,
         text=True,
         check=False,
+        cwd=folder,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -64,7 +63,7 @@ def test_the_variables_of_the_page_are_those_that_the_start_names():
     assert dict(rows) == EARLIER_VARIABLES
 
 
-def test_the_steps_of_the_page(fresh, client, names, monkeypatch):
+def test_the_steps_of_the_page(fresh, client, names, tmp_path):
     community = content.make_community()
     uuid = content.record_id(content.make_record(communities=[community]))
     views = dict(generate("view", "2026-03", EVENTS, synthetic_records(5), 1))
@@ -74,12 +73,14 @@ def test_the_steps_of_the_page(fresh, client, names, monkeypatch):
     outcomes = {}
     try:
         for line, code in lines():
-            if "curl" in line and "DELETE" in line:
+            if "DELETE" in line and line.endswith('stats-community-events-2024"'):
                 assert client.count(index=moved)["count"] == 2
-            done = typed(fresh, client, names, line, monkeypatch)
+            done = typed(fresh, client, names, line, tmp_path)
             assert done.exit_code == code, (line, done)
             outcomes.setdefault(line, done)
         assert site.community_events in outcomes[f"{PROGRAM}status"].out
+        assert site.template in (tmp_path / "template.json").read_text()
+        assert names.community_events in (tmp_path / "aliases.json").read_text()
         check_counts(client, names, site, community)
         assert not client.indices.exists(index=moved)
     finally:

@@ -9,7 +9,6 @@ from .aggregates import aggregate
 from .community_events import community_events, generate_community_events
 from .counter import counter_report
 from .database_indexes import database_indexes
-from .earlier import move_earlier_indices
 from .status import status
 from .stored import clear_bookmarks, destroy_indices, read_documents
 from .usage_events import migrate_events, usage_events
@@ -31,4 +30,3 @@ community_stats.add_command(read_documents)
 community_stats.add_command(counter_report)
 community_stats.add_command(clear_bookmarks)
 community_stats.add_command(destroy_indices)
-community_stats.add_command(move_earlier_indices)

@@ -19,7 +19,6 @@ from opensearchpy import OpenSearch
 
 from ..errors import StatsDashboardError
 from ..search import bulk
-from ..search.foreign_indices import require_own_index
 from ..search.names import Names
 from ..search.template_composition import make_reindexing_index
 from .membership_changes import MembershipChanges
@@ -91,10 +90,8 @@ class DeferredCaptures:
             reason: why they are deferred: :data:`NO_INDEX` or :data:`TIMEOUT`.
 
         Raises:
-            ForeignIndexError: the index of bookmarks belongs to another extension.
             StatsDashboardError: OpenSearch refuses them.
         """
-        require_own_index(self._client, self._names, self._index)
         refused = self._write(
             _line({"index": {"_id": f"{KIND}-{secrets.token_hex(8)}"}})
             + _line(

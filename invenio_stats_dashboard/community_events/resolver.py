@@ -95,9 +95,13 @@ class DatabaseResolver:
 
         Raises:
             LookupPostponedError: it has.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
+        check = partial(
+            require_own_indices, self._client, self._names, sources_only=True
+        )
         try:
-            require_own_indices(self._client, self._names, sources_only=True)
+            self._store.patiently(check)
         except ForeignIndexError as error:
             raise LookupPostponedError(str(error)) from error
         self._store.ensure_templates()

@@ -318,20 +318,6 @@ def remove_index(client: OpenSearch, guard: Guard, index: str) -> None:
     _act(client, [guard], [{"remove_index": {"index": index}}], index, keep=[guard])
 
 
-def remove_source(client: OpenSearch, guard: Guard, index: str) -> None:
-    """Delete the source of a clone, and remove the claim alias of the clone.
-
-    Args:
-        client: decodes responses.
-        guard: the clone and this run's claim alias on it.
-        index: name of the source; an alias is refused.
-
-    Raises:
-        LockLostError: the guard or the source is missing.
-    """
-    _act(client, [guard], [{"remove_index": {"index": index}}], index)
-
-
 def serves(client: OpenSearch, names: CutoverNames) -> bool:
     """Return whether the month's name points to the new index."""
     try:

@@ -4,14 +4,29 @@
 """Find indices and templates of another extension under names of this package.
 
 The earlier extension of the same name made indices such as
-``stats-community-events-2024`` and templates such as ``stats-community-events-*``. They
-lack this package's ``_meta``. An index with such a name would receive documents of this
-package, or is read through one of its aliases, although its mapping is another one. So
-operations that would use such an index refuse to start, and name the command that moves
-it to another name.
+``stats-community-events-2024`` and templates such as ``stats-community-events-*``. An
+index with such a name would receive documents of this package, or is read through one
+of its aliases, although its mapping is another one. Operations that would use such an
+index therefore refuse to start. This package never changes, moves or deletes it.
+
+An index is foreign only if its mapping shows so. It lacks this package's ``_meta``, it
+has fields, and none of them is one by which this package's documents are known:
+
+* ``place`` in community events: the number of an event among those of its record and
+  community.
+* ``registry`` or ``parent_recid`` in record facts.
+* ``checksum`` in aggregates.
+
+All versions of this package have stored these fields, and other extensions number or
+sum no documents so. An index of this package can lack the ``_meta``, because OpenSearch
+created it for a write while the template was missing or overridden; its mapping then
+has these fields all the same. An index without fields, or with a mapping that adds none
+(``"dynamic": false``), shows nothing and is not foreign. Neither are indices whose names
+only this package uses: bookmarks, locks, intermediate results and indices such as
+``stats-community-usage-delta-from-2020``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +36,12 @@ from opensearchpy.exceptions import OpenSearchException
 from ..errors import ForeignIndexError
 from .client import decoded
 from .failures import Failure, failure_of
-from .index_templates import overlap
-from .names import META_KEY, Names
+from .names import FAMILIES, META_KEY, Names
 
-COMMAND = "invenio community-stats move-earlier-indices"
-"""The command that moves the indices, and removes the templates."""
+PAGE = "'Coming from the earlier extension' in the documentation"
+"""Names the page that describes how to move such an index."""
 
-_DETAILS = ("settings.index.uuid", "aliases", "mappings._meta")
-_OF_STATE = ("settings.index.uuid", "aliases", "mappings._doc._meta")
+_FIELDS = ("_meta", "dynamic", "properties")
 _NAMED = 3
 
 
@@ -36,17 +49,17 @@ _NAMED = 3
 class NamedIndex:
     """An index whose name belongs to this package.
 
+    It can be neither ours nor foreign, if its mapping shows nothing.
+
     Attributes:
         name: name of the index.
-        uuid: its UUID. A recreated index has another one.
-        aliases: names of its aliases, sorted.
-        is_ours: whether this package created it, as the ``_meta`` of its mapping shows.
+        is_ours: whether its mapping shows that this package created it.
+        is_foreign: whether its mapping shows that another extension created it.
     """
 
     name: str
-    uuid: str
-    aliases: tuple[str, ...]
     is_ours: bool
+    is_foreign: bool
 
 
 @dataclass(frozen=True)
@@ -56,13 +69,11 @@ class ForeignTemplate:
     Attributes:
         name: name of the template.
         patterns: its index patterns.
-        priority: its priority, or the order of a legacy template.
         is_legacy: whether it is a legacy template.
     """
 
     name: str
     patterns: tuple[str, ...]
-    priority: int
     is_legacy: bool
 
 
@@ -86,12 +97,7 @@ def named_indices(
         pattern = f"{names.community_events}*,{names.record_facts}*"
         is_wanted = names.is_source
     return [
-        NamedIndex(
-            name,
-            details.get("settings", {}).get("index", {}).get("uuid", ""),
-            tuple(sorted(details.get("aliases", ()))),
-            META_KEY in _mappings(details).get("_meta", {}),
-        )
+        _named(names, name, _mapping(details))
         for name, details in sorted(_details(client, pattern).items())
         if is_wanted(name)
     ]
@@ -100,18 +106,18 @@ def named_indices(
 def foreign_indices(
     client: OpenSearch, names: Names, sources_only: bool = False
 ) -> list[NamedIndex]:
-    """Return the indices of :func:`named_indices` that are not this package's."""
+    """Return the indices of :func:`named_indices` that are foreign."""
     found = named_indices(client, names, sources_only)
-    return [index for index in found if not index.is_ours]
+    return [index for index in found if index.is_foreign]
 
 
 def foreign_templates(client: OpenSearch, names: Names) -> list[ForeignTemplate]:
     """Return the templates of another extension for names of this package.
 
-    A template is one of them if it has no ``_meta`` of this package, and each of its
-    patterns matches only such names, as ``stats-community-events-*`` does. A template
-    of the site for everything, such as ``stats-community-*``, is not, and neither is
-    one for a single index.
+    A template is one of them if it has no ``_meta`` of this package, its patterns are
+    those of whole families, such as ``stats-community-events-*``, and it has a mapping
+    with fields but none by which this package's documents are known. A template with
+    settings of the site, or for other patterns, is not.
 
     Args:
         client: may or may not decode responses.
@@ -120,31 +126,27 @@ def foreign_templates(client: OpenSearch, names: Names) -> list[ForeignTemplate]
     Raises:
         OpenSearchException: the cluster does not answer, or refuses a request.
     """
+    composable = {
+        one["name"]: one["index_template"]
+        for one in _get(client, "/_index_template", "index_templates").get(
+            "index_templates", ()
+        )
+    }
     found = [
-        ForeignTemplate(
-            one["name"],
-            tuple(one["index_template"].get("index_patterns", ())),
-            int(one["index_template"].get("priority", 0)),
-            is_legacy=False,
+        ForeignTemplate(name, tuple(body["index_patterns"]), is_legacy)
+        for bodies, is_legacy in (
+            (composable, False),
+            (_get(client, "/_template", "*.index_patterns,*.mappings"), True),
         )
-        for one in _composable(client)
-        if META_KEY not in one["index_template"].get("_meta", {})
-    ]
-    only_these = {"filter_path": "*.index_patterns,*.order"}
-    legacy = decoded(
-        client.transport.perform_request("GET", "/_template", params=only_these)
-    )
-    found += [
-        ForeignTemplate(
-            name,
-            tuple(body.get("index_patterns", ())),
-            int(body.get("order", 0)),
-            is_legacy=True,
+        for name, body in bodies.items()
+        if META_KEY not in (body.get("_meta") or {})
+        and _is_of_another(
+            names,
+            body.get("index_patterns", ()),
+            (body if is_legacy else body.get("template", {})).get("mappings") or {},
         )
-        for name, body in legacy.items()
     ]
-    chosen = [one for one in found if _is_for_ours(names, one.patterns)]
-    return sorted(chosen, key=lambda one: (one.name, one.is_legacy))
+    return sorted(found, key=lambda one: (one.name, one.is_legacy))
 
 
 def foreign_problems(client: OpenSearch, names: Names) -> list[str]:
@@ -169,40 +171,12 @@ def require_own_indices(
         sources_only: check only names of :meth:`.Names.is_source`.
 
     Raises:
-        ForeignIndexError: one does; the text names it, and the command that moves it.
+        ForeignIndexError: one does; the text names it.
         OpenSearchException: the cluster does not answer, or refuses the request.
     """
     found = foreign_indices(client, names, sources_only)
     if found:
         raise ForeignIndexError(sentence_about([index.name for index in found]))
-
-
-def is_own(client: OpenSearch, names: Names, index: str) -> bool:
-    """Return whether an index exists and belongs to this package.
-
-    Args:
-        client: may or may not decode responses.
-        names: the instance's index names.
-        index: one of the names of :meth:`.Names.is_used`.
-    """
-    found = named_indices(client, names)
-    return any(one.name == index and one.is_ours for one in found)
-
-
-def require_own_index(client: OpenSearch, names: Names, index: str) -> None:
-    """Check that an index does not belong to another extension; it may be missing.
-
-    Args:
-        client: may or may not decode responses.
-        names: the instance's index names.
-        index: one of the names of :meth:`.Names.is_used`.
-
-    Raises:
-        ForeignIndexError: see :func:`require_own_indices`.
-        OpenSearchException: the cluster does not answer, or refuses the request.
-    """
-    if any(one.name == index for one in foreign_indices(client, names)):
-        raise ForeignIndexError(sentence_about([index]))
 
 
 def sentence_about(indices: Sequence[str]) -> str:
@@ -216,15 +190,14 @@ def sentence_about(indices: Sequence[str]) -> str:
         return (
             f"The index {listed} has a name of this package, but does not belong to "
             "this package: another extension created it, such as the earlier one of "
-            f"the same name. Run '{COMMAND}', which moves it to another name after a "
-            "question."
+            f"the same name. Move it to another name; see {PAGE}."
         )
     if len(indices) > _NAMED:
         listed += f" and {len(indices) - _NAMED} more"
     return (
         f"The indices {listed} have names of this package, but do not belong to this "
         "package: another extension created them, such as the earlier one of the same "
-        f"name. Run '{COMMAND}', which moves them to other names after a question."
+        f"name. Move them to other names; see {PAGE}."
     )
 
 
@@ -236,67 +209,67 @@ def _sentences(
     for template in templates:
         yield (
             f"The index template {template.name} is for names of this package "
-            f"({', '.join(template.patterns)}), but another extension put it. Run "
-            f"'{COMMAND}', which removes it after a question."
+            f"({', '.join(template.patterns)}), but another extension put it. Remove "
+            f"it; see {PAGE}."
         )
+
+
+def _named(names: Names, index: str, mapping: Mapping[str, Any]) -> NamedIndex:
+    """Return an index, and what its mapping shows; see the module."""
+    if not names.is_shared(index):
+        return NamedIndex(index, is_ours=True, is_foreign=False)
+    fields = mapping.get("properties") or {}
+    is_ours = META_KEY in (mapping.get("_meta") or {}) or any(
+        name in fields for name in _own_fields(names, index)
+    )
+    is_dynamic = str(mapping.get("dynamic", True)).lower() != "false"
+    return NamedIndex(index, is_ours, bool(fields) and is_dynamic and not is_ours)
+
+
+def _own_fields(names: Names, index: str) -> tuple[str, ...]:
+    """Return the fields by which documents of this package are known."""
+    if index == names.record_facts:
+        return ("registry", "parent_recid")
+    return ("place",) if names.is_source(index) else ("checksum",)
+
+
+def _is_of_another(
+    names: Names, patterns: Sequence[str], mapping: Mapping[str, Any]
+) -> bool:
+    """Return whether a template without ``_meta`` is one of another extension."""
+    aliases = [names.community_events, *map(names.aggregates, FAMILIES)]
+    families = {f"{alias}-*": f"{alias}-2000" for alias in aliases}
+    return bool(patterns) and all(
+        pattern in families and _named(names, families[pattern], mapping).is_foreign
+        for pattern in patterns
+    )
 
 
 def _details(client: OpenSearch, pattern: str) -> dict[str, Any]:
-    """Return name -> settings, aliases and mappings of indices, also of closed ones."""
-    params = {"expand_wildcards": "all"}
+    """Return name -> mapping of indices, also of closed and blocked ones."""
+    paths = ",".join(f"*.mappings.{field}" for field in _FIELDS)
     try:
-        return decoded(
-            client.transport.perform_request(
-                "GET",
-                f"/{pattern}",
-                params={**params, "filter_path": ",".join(f"*.{p}" for p in _DETAILS)},
-            )
-        )
+        # With the UUID, so that the response also names indices without a mapping.
+        return _get(client, f"/{pattern}", f"*.settings.index.uuid,{paths}")
     except OpenSearchException as error:
         if failure_of(error) is not Failure.BLOCKED:
             raise
     # A block of the metadata of one index refuses the request about all. The state of
     # the cluster shows that index all the same.
-    paths = [f"metadata.indices.*.{path}" for path in _OF_STATE]
-    state = decoded(
-        client.transport.perform_request(
-            "GET",
-            f"/_cluster/state/metadata/{pattern}",
-            params={**params, "filter_path": ",".join(paths)},
-        )
-    )
+    start = "metadata.indices.*"
+    paths = ",".join(f"{start}.mappings._doc.{field}" for field in _FIELDS)
+    paths = f"{start}.settings.index.uuid,{paths}"
+    state = _get(client, f"/_cluster/state/metadata/{pattern}", paths)
     return state.get("metadata", {}).get("indices", {})
 
 
-def _mappings(details: dict[str, Any]) -> dict[str, Any]:
+def _mapping(details: Mapping[str, Any]) -> dict[str, Any]:
     found = details.get("mappings", {})
     return found.get("_doc", found)  # the state of the cluster has one more level
 
 
-def _composable(client: OpenSearch) -> list[dict[str, Any]]:
-    """Return all composable templates, each with name, patterns, priority and meta."""
-    paths = ("name", *(f"index_template.{p}" for p in _OF_TEMPLATE))
-    answer = client.transport.perform_request(
-        "GET",
-        "/_index_template",
-        params={"filter_path": ",".join(f"index_templates.{p}" for p in paths)},
-    )
-    return decoded(answer).get("index_templates", [])
-
-
-_OF_TEMPLATE = ("index_patterns", "priority", "_meta")
-
-
-def _is_for_ours(names: Names, patterns: Sequence[str]) -> bool:
-    """Return whether all patterns match only names of this package; see above."""
-    start, ours = names.community_start, names.patterns()
-    return bool(patterns) and all(
-        _is_inside(pattern, start) and any(overlap(pattern, own) for own in ours)
-        for pattern in patterns
-    )
-
-
-def _is_inside(pattern: str, start: str) -> bool:
-    """Return whether a pattern has a wildcard, and begins with more than a start."""
-    literal, wildcard, _ = pattern.partition("*")
-    return bool(wildcard) and literal.startswith(start) and literal != start
+def _get(client: OpenSearch, path: str, wanted: str) -> dict[str, Any]:
+    params = {"filter_path": wanted}
+    if not path.startswith(("/_index_template", "/_template")):
+        params["expand_wildcards"] = "all"
+    return decoded(client.transport.perform_request("GET", path, params=params))

@@ -4,7 +4,6 @@
 """Define and create the indices that only this package uses, and their templates."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, Protocol
 
 from opensearchpy import OpenSearch
@@ -199,26 +198,3 @@ def make(
         # lost.
         if not client.indices.exists(index=index):
             raise
-
-
-def overlap(first: str, second: str) -> bool:
-    """Return whether an index name exists that two patterns match.
-
-    Args:
-        first: a pattern, in which ``*`` stands for any text.
-        second: likewise.
-    """
-
-    @cache
-    def meet(a: int, b: int) -> bool:
-        if a == len(first) and b == len(second):
-            return True
-        if a < len(first) and first[a] == "*":
-            return meet(a + 1, b) or (b < len(second) and meet(a, b + 1))
-        if b < len(second) and second[b] == "*":
-            return meet(a, b + 1) or (a < len(first) and meet(a + 1, b))
-        if a == len(first) or b == len(second) or first[a] != second[b]:
-            return False
-        return meet(a + 1, b + 1)
-
-    return meet(0, 0)

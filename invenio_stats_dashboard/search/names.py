@@ -233,32 +233,32 @@ class Names:
         """Return whether this package uses a name that is none of usage events."""
         return self.is_source(index) or bool(_aggregate_names(self).fullmatch(index))
 
-    def patterns(self) -> list[str]:
-        """Return index patterns that match all names of :meth:`is_used`, and more."""
-        aggregates = [self.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
-        events = self.community_events
-        return [
-            *(events, *yearly_patterns(events), self.reindexing, self.record_facts),
-            *(self.between_runs, self.bookmarks),
-            *(name for alias in aggregates for name in (alias, f"{alias}-*")),
-        ]
+    def is_shared(self, index: str) -> bool:
+        """Return whether another extension can have an index of a name of this package.
+
+        The others are names that only this package has ever used: bookmarks,
+        intermediate results, and indices of aggregates from a year on.
+        """
+        single = (self.reindexing, self.between_runs, self.bookmarks)
+        is_only_ours = index in single or "-from-" in index.removeprefix(self.prefix)
+        return self.is_used(index) and not is_only_ours
 
 
 @cache
 def _source_names(names: Names) -> re.Pattern[str]:
     events = re.escape(names.community_events)
     single = map(re.escape, (names.reindexing, names.record_facts))
-    return re.compile("|".join([rf"{events}(-[12].*)?", *single]), re.DOTALL)
+    return re.compile("|".join([rf"{events}(-\d{{4}})?", *single]))
 
 
 @cache
 def _aggregate_names(names: Names) -> re.Pattern[str]:
     single = map(re.escape, (names.between_runs, names.bookmarks))
     families = (
-        rf"{re.escape(names.aggregates(family))}(-from-.*|-[12]\d{{3}})?"
+        rf"{re.escape(names.aggregates(family))}(-from-\d{{4}}|-\d{{4}})?"
         for family in (*FAMILIES, *INTERNAL)
     )
-    return re.compile("|".join([*single, *families]), re.DOTALL)
+    return re.compile("|".join([*single, *families]))
 
 
 def yearly_patterns(alias: str) -> list[str]:

@@ -32,7 +32,7 @@ from opensearchpy.exceptions import (
 from . import index_templates
 from .client import describe, is_transient, json_client
 from .failures import explain
-from .foreign_indices import foreign_problems
+from .foreign_indices import foreign_indices, sentence_about
 from .health import cluster_settings
 from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
@@ -238,7 +238,8 @@ def refused_templates(app: Flask) -> dict[str, str]:
 def register_templates(app: Flask, fixed: Fixed) -> None:
     """Put the missing templates when the application starts.
 
-    Indices and templates of another extension under names of this package are logged.
+    If one is put or refused, indices of another extension under names of this package
+    are logged. So the start of a command on an installed site sends no request for it.
     An error is logged as a warning and never prevents the start, because every
     ``invenio`` command builds the application.
 
@@ -250,8 +251,9 @@ def register_templates(app: Flask, fixed: Fixed) -> None:
     with app.app_context():
         client = json_client(app, timeout, max_retries=0)
         try:
-            put_all_missing(app, client, fixed)
-            _warn_of_foreign(app, client)
+            done = put_all_missing(app, client, fixed)
+            if done.put or done.refused:  # installed or updated, or a conflict
+                _warn_of_foreign(app, client)
         except Exception as error:  # noqa: BLE001 - the site must start
             app.logger.warning(
                 "The index templates of invenio-stats-dashboard could not be checked "
@@ -263,13 +265,15 @@ def register_templates(app: Flask, fixed: Fixed) -> None:
 
 
 def _warn_of_foreign(app: Flask, client: OpenSearch) -> None:
-    """Log what another extension has under names of this package.
+    """Log the indices of another extension under names of this package.
 
-    A cluster that refuses this look refuses others, which are reported.
+    This sends one request. A cluster that refuses it refuses others, which are
+    reported; ``status`` and the plan also name the templates.
     """
     with suppress(TransportError):
-        for sentence in foreign_problems(client, Names.of(app)):
-            app.logger.warning("%s", sentence)
+        found = foreign_indices(client, Names.of(app))
+        if found:
+            app.logger.warning("%s", sentence_about([index.name for index in found]))
 
 
 def _warn_of_refused(app: Flask) -> None:

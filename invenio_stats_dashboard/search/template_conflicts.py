@@ -10,6 +10,7 @@ priority.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from flask import Flask
@@ -17,7 +18,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from .failures import explain
-from .index_templates import PRIORITY, overlap
+from .index_templates import PRIORITY
 from .names import META_KEY, Names
 from .template_composition import counted_types, event_patterns, refused_templates
 
@@ -134,3 +135,26 @@ def _sentences(
 def _number(templates: Collection[TemplateRank]) -> str:
     number = len(templates)
     return "1 index template" if number == 1 else f"{number} index templates"
+
+
+def overlap(first: str, second: str) -> bool:
+    """Return whether an index name exists that two patterns match.
+
+    Args:
+        first: a pattern, in which ``*`` stands for any text.
+        second: likewise.
+    """
+
+    @cache
+    def meet(a: int, b: int) -> bool:
+        if a == len(first) and b == len(second):
+            return True
+        if a < len(first) and first[a] == "*":
+            return meet(a + 1, b) or (b < len(second) and meet(a, b + 1))
+        if b < len(second) and second[b] == "*":
+            return meet(a, b + 1) or (a < len(first) and meet(a + 1, b))
+        if a == len(first) or b == len(second) or first[a] != second[b]:
+            return False
+        return meet(a + 1, b + 1)
+
+    return meet(0, 0)

@@ -43,7 +43,7 @@ from ..community_events.membership import MembershipReader
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
-from ..search.foreign_indices import require_own_index, require_own_indices
+from ..search.foreign_indices import require_own_indices
 from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
 from ..search.names import (
@@ -349,9 +349,7 @@ def locked(
 
     Raises:
         LockedError: another run holds it.
-        NotReadyError: the index of bookmarks belongs to another extension.
     """
-    require_own_index(client, names, names.bookmarks)
     # The template is needed first. It is missing if OpenSearch did not answer when
     # the application started.
     ensure_templates(client, names, partial(for_site, app))

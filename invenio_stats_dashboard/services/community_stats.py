@@ -44,7 +44,7 @@ from ..queries import argument_parsing
 from ..queries.compute_once import ComputeOnce
 from ..queries.usage_data_version import version_of
 from ..search.client import json_client, text_client
-from ..search.foreign_indices import require_own_index, require_own_indices
+from ..search.foreign_indices import require_own_indices
 from ..search.names import Names
 from ..search.seqno import positions_of_all
 from ..subcounts import Subcount
@@ -57,7 +57,6 @@ from .aggregation import (
 )
 from .aggregation_status import AggregationStatusReader
 from .community_event_runs import CommunityEventRuns, selection
-from .earlier_extension import EarlierExtension
 from .index_removal import destroy_indices
 from .preparation import Preparation
 from .results import CommunityStatsItem
@@ -502,12 +501,11 @@ class CommunityStatsService(Service):
             the ``last_day`` and the number of ``days``.
 
         Raises:
-            NotReadyError: the index of bookmarks belongs to another extension.
             OpenSearchException: the cluster does not answer.
         """
-        client = json_client(self.app)
-        require_own_index(client, self.names, self.names.bookmarks)
-        return AggregationStatusReader(client, self.names).corrections(size)
+        return AggregationStatusReader(json_client(self.app), self.names).corrections(
+            size
+        )
 
     def clear_bookmarks(self, dry_run: bool = False) -> dict[str, list[str]]:
         """Delete the bookmarks of all sources, so that the next runs count all again.
@@ -532,19 +530,10 @@ class CommunityStatsService(Service):
         """Check that no index of this package's names belongs to another extension.
 
         Raises:
-            NotReadyError: one does; the text names the command that moves it.
+            NotReadyError: one does; the text names it.
             OpenSearchException: the cluster does not answer.
         """
         require_own_indices(json_client(self.app), self.names)
-
-    @property
-    def earlier_extension(self) -> EarlierExtension:
-        """Return an object that moves what another extension has under these names."""
-        return EarlierExtension(
-            self.app,
-            json_client(self.app, timeout=120),
-            self._event_runs.reader(subcounts=self.subcounts),
-        )
 
     def catch_up(
         self, call: Callable[[str, int], None] | None = None

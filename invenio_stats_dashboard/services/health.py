@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..aggregations.aggregate_indices import earlier_layout
 from ..migration.report import PLANNED
-from ..search.foreign_indices import COMMAND as MOVE_EARLIER
+from ..search.foreign_indices import PAGE as FOREIGN
 from .preparation import READY
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _preparation(status: "StatsStatus") -> Iterator[str]:
     waits_for = found.get("waits_for")
     if waits_for and found.get("step") != READY and not status.holder("migration"):
         reported = [month.error for month in status.migration.months if month.error]
-        reported.append(MOVE_EARLIER)
+        reported.append(FOREIGN)
         if not any(error in waits_for for error in reported):
             yield f"The preparation cannot continue: {waits_for}"
 

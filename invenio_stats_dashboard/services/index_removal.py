@@ -18,7 +18,6 @@ from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..community_events.reconciliation import DOCUMENT_ID as RECONCILIATION
 from ..community_events.reconciliation import LOCK as RECONCILING
 from ..search.client import json_client
-from ..search.foreign_indices import is_own
 from ..search.lock import ClusterLock
 from ..search.names import Names
 from .aggregation import locked
@@ -50,7 +49,7 @@ def destroy_indices(
 def _destroy(
     app: Flask, client: OpenSearch, names: Names, everything: bool
 ) -> list[OwnIndex]:
-    if not is_own(client, names, names.bookmarks):
+    if not client.indices.exists(index=names.bookmarks):
         # nothing was ever counted; a lock would create the index
         found = aggregate_removal.own_indices(client, names, everything)
         _delete(client, names, found, everything)
@@ -78,7 +77,7 @@ def _delete(
     indices: Sequence[OwnIndex],
     everything: bool,
 ) -> None:
-    if everything and is_own(client, names, names.reindexing):
+    if everything and client.indices.exists(index=names.reindexing):
         # otherwise an interrupted back-fill would continue and skip deleted events
         for id in (BACKFILL, RECONCILIATION):
             client.delete(index=names.reindexing, id=id, ignore=[404])
@@ -93,7 +92,7 @@ def _sources_locked(app: Flask, client: OpenSearch, names: Names) -> Iterator[No
         LockedError: a migration, a reconciliation, a back-fill or another deletion is
             running.
     """
-    if not is_own(client, names, names.reindexing):
+    if not client.indices.exists(index=names.reindexing):
         yield
         return
     ttl = app.config["STATS_DASHBOARD_REINDEXING_LOCK_TTL"]

@@ -212,7 +212,7 @@ def read_status(
         searched = {
             "changes": shown.aggregates.changes(),
             "outdated_facts": max(0, outdated - reconciled.outdated_facts),
-            "deferred_captures": DeferredCaptures(client, names).state(),
+            "yearly_indices": read_layout(client, names).yearly,
             **shown.read(communities, every, last_run),
         }
     found = StatsStatus(
@@ -228,9 +228,9 @@ def read_status(
         migration=reindexing.status(),
         preparation=read_preparation(client, names),
         database_indexes=tuple(reader.database_indexes()),
+        deferred_captures=DeferredCaptures(client, names).state(),
         queues=tuple(lengths()),
         locks=_holders(client, names),
-        yearly_indices=read_layout(client, names).yearly,
         **searched,
     )
     return replace(found, problems=problems(found))

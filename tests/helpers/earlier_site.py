@@ -165,6 +165,20 @@ def make(app, client, names, events=(), views=()):
     return found
 
 
+def moved_name(names, index):
+    """Return the name to which an operator moves an index."""
+    return f"{names.prefix}earlier-{index.removeprefix(names.prefix)}"
+
+
+def move_by_hand(client, names, site):
+    """Move its indices, and remove its template, as the documentation describes."""
+    for index in (site.community_events, site.deltas):
+        client.indices.put_settings(index=index, body={"index.blocks.write": True})
+        client.indices.clone(index=index, target=moved_name(names, index))
+        client.indices.delete(index=index)
+    remove_template(client, names)
+
+
 def remove_template(client, names):
     """Remove its index template, unless a command has removed it."""
     client.indices.delete_index_template(

@@ -54,6 +54,9 @@ class ReconciliationState:
         repaired: cause of the events that it wrote -> their number.
         registry: digest of the breakdowns when all records were last compared; see
             :func:`.facts.registry_mark`.
+        registry_swept_at: ``swept_at`` of that comparison. If it is not that of the last
+            one, a version of this package that does not store the digest has made the
+            last one, and its facts are outdated.
         outdated_facts: number of facts that remained outdated then, for example of
             records that are no longer in the database.
     """
@@ -68,6 +71,7 @@ class ReconciliationState:
     repaired_at: str | None = None
     repaired: dict[str, int] = field(default_factory=dict)
     registry: str | None = None
+    registry_swept_at: str | None = None
     outdated_facts: int = 0
 
 
@@ -104,8 +108,9 @@ class Reconciliation:
         """Return whether all records should be compared again.
 
         They are also compared after a change of the breakdowns or an upgrade of this
-        package, which makes their facts outdated. After a day, they are compared again
-        if outdated facts remain: workers with an earlier version may have written them.
+        package, which makes their facts outdated, and after an earlier version has
+        compared them. After a day, they are compared again if outdated facts remain:
+        workers with an earlier version may have written them.
 
         Args:
             days: number of days between two reconciliations of all records.
@@ -116,6 +121,8 @@ class Reconciliation:
         stored = self._bookmark().data
         swept = stored.get("swept_at")
         if swept is None or stored.get("registry") != self._registry:
+            return True
+        if stored.get("registry_swept_at") != swept:
             return True
         age = _now() - _moment(swept)
         if age >= timedelta(days=days):
@@ -184,6 +191,7 @@ class Reconciliation:
             sweep: dict[str, Any] = {
                 "swept_at": started,
                 "registry": self._registry,
+                "registry_swept_at": started,
                 "outdated_facts": self._outdated_facts(),
             }
             if since is not None:

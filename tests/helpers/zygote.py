@@ -19,6 +19,9 @@ from pathlib import Path
 from . import tiers
 from .connections import close_connections
 
+ROOT = Path(__file__).parents[2]
+"""The folder of the repository."""
+
 _SIZE = 8
 
 
@@ -63,13 +66,22 @@ class Zygote:
         )
 
     @classmethod
-    def started(cls, where):
-        """Start a new process that imports no tests and builds its own application."""
+    def started(cls, where, package=None):
+        """Start a new process that imports no tests and builds its own application.
+
+        Args:
+            where: the :class:`~.instance.Place` of the instance.
+            package: folder with another version of the package and its metadata; None
+                for this version.
+        """
+        folders = [str(folder) for folder in (package, ROOT) if folder]
         process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent.parent,
+            # the first of the folders that Python imports from
+            cwd=folders[0],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
         )
         _send(process.stdin, where)
         return cls(process.stdout, process.stdin, process.wait)

@@ -17,7 +17,7 @@ from .resources import (
     stats_queries,
 )
 from .search.names import Names
-from .search.site_templates import extend_index_init, register_templates
+from .search.template_composition import extend_index_init, register_templates
 from .services import (
     CommunityStatsService,
     CommunityStatsServiceConfig,

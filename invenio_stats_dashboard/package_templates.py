@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events.documents import index_templates as community_events_templates
 from .search.names import Names
-from .search.site_templates import (
+from .search.template_composition import (
     TemplatesPut,
     put_all_missing,
     reindexing_template,

@@ -32,8 +32,8 @@ from ..errors import (
     SearchUnavailableError,
     StatsDashboardError,
 )
-from ..search.bookmark import Bookmark
 from ..search.client import describe, is_transient
+from ..search.compare_and_set import Bookmark
 from ..search.names import FIRST_YEAR, Names
 from .documents import day_field, mapping
 from .index_layout import FamilyIndex, Layout, read_layout, write_alias_name

@@ -20,7 +20,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, OpenSearchException
 
 from ..errors import LockLostError, UsageError
-from ..search.bookmark import put_version, version_of
+from ..search.compare_and_set import put_version, version_of
 from ..search.health import HealthGate
 from ..search.lock import ClusterLock
 from ..search.names import FAMILIES, Names

@@ -18,7 +18,12 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError
-from ..search.bookmark import Version, delete_version, replace_version, version_of
+from ..search.compare_and_set import (
+    Version,
+    delete_version,
+    replace_version,
+    version_of,
+)
 from ..search.names import Names
 
 _KIND = "source"

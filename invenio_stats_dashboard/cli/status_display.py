@@ -225,7 +225,7 @@ def _migration(status: StatsStatus) -> str:
     numbers = [month.not_enriched for month in status.migration.months]
     known = [number for number in numbers if number is not None]
     total = sum(known)
-    text = f"months: {months}"
+    text = f"monthly indices: {months}"
     if total and len(known) == len(numbers):
         text += f"; {total:,} events not enriched"
     return text
@@ -240,7 +240,7 @@ def _preparation(status: StatsStatus) -> str:
         return f"nothing is missing ({when})"
     text = f"current step: {found['step']} ({when})"
     if found["months_left"]:
-        text += f", {found['months_left']:,} months left"
+        text += f", {found['months_left']:,} monthly indices left"
     if found["waits_for"]:
         text += f"; waiting: {found['waits_for']}"
     return text

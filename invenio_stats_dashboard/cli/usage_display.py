@@ -206,9 +206,10 @@ def print_plan(plan: MigrationPlan) -> None:
         out.print("There are no legacy events to migrate.")
         return
     out.print(
-        f"{len(plan.to_do)} months, {sum(m.events for m in plan.to_do):,} events. The "
-        f"migration needs about {size(plan.disk_bytes)} of disk space and "
-        f"{plan.shards} more shards. Nothing was changed."
+        f"{len(plan.to_do)} monthly indices, "
+        f"{sum(m.events for m in plan.to_do):,} events. The migration needs about "
+        f"{size(plan.disk_bytes)} of disk space and {plan.shards} more shards. Nothing "
+        "was changed."
     )
 
 
@@ -256,8 +257,8 @@ def print_report(report: MigrationReport) -> None:
     else:
         done = sum(m.state == "done" for m in worked)
         out.print(
-            f"{done} of {len(worked)} months are done; {copied:,} events copied in "
-            f"{duration(report.seconds)}."
+            f"{done} of {len(worked)} monthly indices are done; {copied:,} events "
+            f"copied in {duration(report.seconds)}."
         )
 
 

@@ -53,7 +53,8 @@ def usage_events() -> None:
 @click.option(
     "--max-batches",
     type=int,
-    help="Stop each month after this number of batches; the next run continues.",
+    help="Stop each monthly index after this number of batches; the next run "
+    "continues.",
 )
 @click.option(
     "--max-memory-percent",
@@ -63,20 +64,20 @@ def usage_events() -> None:
 @click.option(
     "--delete-old-indices",
     is_flag=True,
-    help="Delete the backups of months that can no longer receive events, each after "
-    "comparing it.",
+    help="Delete the backup of each migrated month that can no longer receive events, "
+    "after comparing it. Such a month cannot be rolled back any more.",
 )
 @click.option(
     "--delete-backup",
     is_flag=True,
-    help="Delete the backups of months that can still receive events (the current one, "
-    "and for seven days the one before), each after comparing it.",
+    help="Delete the backup of each migrated month that can still receive events (the "
+    "current one, and for seven days the one before), after comparing it.",
 )
 @click.option(
     "--fresh-start",
     is_flag=True,
-    help="Copy unfinished months from the beginning, and compare finished months with "
-    "their backups again.",
+    help="Copy months from the beginning if they are not cut over. Compare the others "
+    "with their backups again, and copy the events that they lack.",
 )
 @click.option(
     "--re-enrich",
@@ -328,12 +329,18 @@ def rollback(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Roll months back to their backup indices, with the events written since."""
+    """Roll months back to their backup indices, with all changes since.
+
+    Events that were deleted since the cut-over are deleted from the backup, too.
+    The scheduled task counts nothing until these months are migrated again.
+    """
     if months:
         _refuse_unasked(yes, as_json)
     if months and not yes:
         click.confirm(
-            f"Roll {', '.join(months)} back to the backup indices?", abort=True
+            "Events that were deleted since the cut-over are deleted from the backup "
+            f"indices, too. Roll {', '.join(months)} back?",
+            abort=True,
         )
     done = _service().rollback(event_types, months, ignore_stock_workers)
     if as_json:
@@ -373,7 +380,8 @@ def odd(acknowledge: bool, as_json: bool) -> None:
 
     OpenSearch accepts values of other types than InvenioRDM stores, such as a number
     or a list as the record's identifier. Such an event is migrated and counted, but
-    its unreadable fields count as unknown.
+    its unreadable fields count as unknown. An event whose timestamp cannot be read is
+    not counted.
     """
     months = _service().odd_events(acknowledge)
     if as_json:

@@ -156,18 +156,24 @@ class BackfillRun:
             self._store.refresh_events()
         records = self._reader.select(selection, after)
         total = records.count() if self._progress else 0
+        position: str | None = None
+
+        def show(always: bool = False) -> None:
+            try:
+                self._show(total, always)
+            except BaseException:
+                # A caller that ends the run here, as its time is over, resumes here.
+                if save and position is not None:
+                    save(position, at_once=True)
+                raise
 
         def stored(last: str, rows: int, recorded: Recorded) -> None:
+            nonlocal position
+            position = last
             self._totals.add(rows, recorded)
             if save:
                 save(last)
-            try:
-                self._show(total)
-            except BaseException:
-                # A caller that ends the run here, as its time is over, resumes here.
-                if save:
-                    save(last, at_once=True)
-                raise
+            show()
 
         fill(
             records.pages(),
@@ -179,7 +185,7 @@ class BackfillRun:
         has_written = self._totals.events or self._totals.facts
         if self._refresh and has_written and not dry_run:
             self._store.refresh()
-        self._show(total, always=True)
+        show(always=True)
 
     def _show(self, total: int, always: bool = False) -> None:
         if self._progress and (always or self._show_pace.is_due()):

@@ -20,7 +20,7 @@ from opensearchpy import OpenSearch
 from ..errors import StatsDashboardError
 from ..search import bulk
 from ..search.names import Names
-from ..search.site_templates import make_reindexing_index
+from ..search.template_composition import make_reindexing_index
 from .membership_changes import MembershipChanges
 
 KIND = "deferred-capture"

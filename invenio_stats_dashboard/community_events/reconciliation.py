@@ -15,8 +15,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ..errors import NotReadyError
-from ..search.bookmark import Bookmark
 from ..search.client import decoded
+from ..search.compare_and_set import Bookmark
 from ..search.lock import ClusterLock
 from ..search.names import Names
 from . import timestamps

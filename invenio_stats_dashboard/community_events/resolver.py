@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from ..errors import LookupPostponedError, NotReadyError
 from ..search.client import json_client
 from ..search.names import Names
-from ..search.site_templates import for_site
+from ..search.template_composition import for_site
 from ..subcounts import Subcount
 from .database_indexes import has_all_indexes
 from .facts import FactsReader

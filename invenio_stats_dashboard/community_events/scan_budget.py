@@ -21,9 +21,9 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
-from ..search.bookmark import Bookmark
+from ..search.compare_and_set import Bookmark
 from ..search.names import Names
-from ..search.site_templates import make_reindexing_index
+from ..search.template_composition import make_reindexing_index
 from .database import Database
 
 DOCUMENT_ID = "database-scans"

@@ -21,7 +21,7 @@ from ..search.index_templates import Adapt, make, put_missing_templates
 from ..search.multi_get import StoredSource, stored_sources
 from ..search.names import Names
 from ..search.paging import pages
-from ..search.site_templates import reindexing_template
+from ..search.template_composition import reindexing_template
 from .documents import (
     CommunityEvent,
     event_id,

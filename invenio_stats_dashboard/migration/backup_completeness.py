@@ -21,7 +21,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from ..search.bookmark import by_shard
+from ..search.compare_and_set import by_shard
 from ..search.seqno import NOTHING, StoredDocument, page, scan, settled_positions
 from ..usage_events.enrichment import native_bytes
 from ..usage_events.indices import Month

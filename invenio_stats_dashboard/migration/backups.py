@@ -15,7 +15,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.bookmark import Bookmark, by_shard
+from ..search.compare_and_set import Bookmark, by_shard
 from ..search.multi_get import get_many
 from ..search.seqno import NOTHING, page, settled_positions
 from ..usage_events.indices import Month

@@ -23,7 +23,7 @@ from ..errors import (
     NotPermittedError,
     StatsDashboardError,
 )
-from ..search.bookmark import Bookmark
+from ..search.compare_and_set import Bookmark
 from ..search.failures import explain, is_refused
 from ..search.names import META_KEY
 from ..search.seqno import positions

@@ -28,6 +28,7 @@ from ..usage_events.indices import (
 from ..usage_events.maintenance.fill_missing import not_enriched
 from ..usage_events.odd_events import OddEventsSummary, summarize_odd_events
 from .backups import bring_over_check
+from .months import incomplete_sentence
 from .report import (
     DONE,
     EMPTY,
@@ -282,6 +283,13 @@ def _problem(
         return f"The index {month.source.name} is closed. Open it to migrate it."
     if month.source and month.source.block:
         return f"{month.source.block.sentences} Until then, it cannot be migrated."
+    if month.source and month.source.source_setting:
+        return f"{incomplete_sentence(month.source)} So it cannot be migrated."
+    if month.native and month.native.source_setting:
+        return (
+            f"{incomplete_sentence(month.native)} So events that were stored without "
+            "enrichment are not enriched later."
+        )
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import ClusterNotHealthyError, StatsDashboardError
-from ..search.bookmark import Bookmark, by_shard
+from ..search.compare_and_set import Bookmark, by_shard
 from ..search.concurrent_batches import ReadAhead, stored_in_order
 from ..search.failures import explain
 from ..search.seqno import NOTHING, settled_positions

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ..errors import UsageError
 from ..search.names import EVENT_TYPES, MONTH_PATTERN, Names
-from ..usage_events.indices import Month
+from ..usage_events.indices import EventsIndex, Month
 from .alias_actions import is_mark
 
 
@@ -72,7 +72,20 @@ def source_problem(names: Names, month: Month) -> str | None:
             f"{blocked.sentences} Until then, {source.name} cannot be migrated; its "
             "events remain visible as before."
         )
+    if source.source_setting:
+        return (
+            f"{incomplete_sentence(source)} So copies of them would lack fields. "
+            f"{source.name} is not migrated; its events remain visible as before, and "
+            "count for the instance only."
+        )
     stock = names.events_month(month.event_type, month.month)
+    restricted = sorted(source.restricted & {read, stock})
+    if restricted:
+        return (
+            f"The alias {restricted[0]} of the index {source.name} has a filter or a "
+            "routing, which a migration does not retain, so readers would see other "
+            "events. Add the index to the alias without them."
+        )
     others = sorted(
         alias
         for alias in source.aliases
@@ -100,6 +113,15 @@ def source_problem(names: Names, month: Month) -> str | None:
             "rename it, or delete it."
         )
     return None
+
+
+def incomplete_sentence(index: EventsIndex) -> str:
+    """Return why OpenSearch does not return the events of an index completely."""
+    return (
+        f"The mapping of the index {index.name} has {index.source_setting}, so "
+        "OpenSearch does not return its events completely, which cannot be changed for "
+        "stored events."
+    )
 
 
 def utc_now() -> datetime:

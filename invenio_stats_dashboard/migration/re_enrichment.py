@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import StatsDashboardError
 from ..search import bulk
-from ..search.bookmark import Bookmark
+from ..search.compare_and_set import Bookmark
 from ..search.seqno import NOTHING, StoredDocument, page, settled_positions
 from ..usage_events.indices import EventsIndex, Month, serving
 from ..usage_events.maintenance.event_rewriter import if_unchanged

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
-from ..search.bookmark import Bookmark
+from ..search.compare_and_set import Bookmark
 from ..search.names import Names
 from ..usage_events.indices import Month, migrated_serves
 from . import alias_actions, target_index

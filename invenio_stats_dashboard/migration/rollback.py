@@ -15,8 +15,8 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import LockLostError, StatsDashboardError
 from ..search import bulk
-from ..search.bookmark import Bookmark, by_shard
 from ..search.client import is_transient
+from ..search.compare_and_set import Bookmark, by_shard
 from ..search.failures import as_error, explain
 from ..search.seqno import NOTHING, StoredDocument, page, positions, settled_positions
 from ..usage_events.enrichment import native_bytes
@@ -336,7 +336,7 @@ class _Back:
         if refusals:
             raise StatsDashboardError(
                 f"{self.new} refuses {len(refusals)} events; the first is "
-                f"{refusals[0]}. The month is unchanged."
+                f"{refusals[0]}. The month still uses {self.old}."
             )
 
     def _compare(self, at: Mapping[int, int]) -> None:
@@ -378,8 +378,8 @@ class _Back:
         if old != new:
             raise StatsDashboardError(
                 f"{self.old} holds {old} events and {self.new} {new}: events were "
-                "deleted during the rollback. The month is unchanged. Run the same "
-                "command again."
+                f"deleted during the rollback. The month still uses {self.old}. Run the "
+                "same command again."
             )
 
     def _side(

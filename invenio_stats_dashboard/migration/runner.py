@@ -15,8 +15,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from ..errors import ClusterNotHealthyError, StatsDashboardError
-from ..search.bookmark import Bookmark
 from ..search.client import is_transient
+from ..search.compare_and_set import Bookmark
 from ..search.failures import as_error, block_of, explain
 from ..search.seqno import positions
 from ..usage_events.indices import (

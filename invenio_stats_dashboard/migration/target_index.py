@@ -46,6 +46,9 @@ _NO_PIPELINES = {"default_pipeline": NO_PIPELINE, "final_pipeline": NO_PIPELINE}
 The events have passed the pipelines of the source before they were stored there.
 """
 
+_ADDED_FIELDS = 100
+"""Fields that enrichment can add to a mapping, generously counted."""
+
 _WHILE_FILLING: dict[str, Any] = {
     "number_of_replicas": "0",
     "auto_expand_replicas": "false",
@@ -92,6 +95,7 @@ def create(
         allocation.pop("initial_recovery", None)
         settings["routing"] = {"allocation": allocation}
     settings.update(_WHILE_FILLING)
+    _make_room(settings)
     try:
         client.indices.create(
             index=name,
@@ -115,6 +119,15 @@ def create(
             "of that template, then run the migration again."
         )
     return made["settings"]["index"]["uuid"]
+
+
+def _make_room(settings: dict[str, Any]) -> None:
+    """Raise a limit of fields that the source has, for those of the enrichment."""
+    mapping = settings.get("mapping", {})
+    total = mapping.get("total_fields", {})
+    if "limit" in total:
+        limit = str(int(total["limit"]) + _ADDED_FIELDS)
+        settings["mapping"] = {**mapping, "total_fields": {**total, "limit": limit}}
 
 
 def _is_own(client: OpenSearch, name: str, fence: str, error: TransportError) -> bool:

@@ -215,7 +215,8 @@ class Verifier:
                 NOTHING,
                 last,
                 len(numbers),
-                only={"terms": {"_seq_no": numbers}},
+                # not "terms", of which an index can allow fewer
+                only={"bool": {"should": [{"term": {"_seq_no": n}} for n in numbers]}},
             )
             sampled += len(hits)
             self._check_enrichment(hits)
@@ -231,7 +232,7 @@ class Verifier:
                 continue
             wanted = list(enrich(head.timestamp, head.file_key, context).community_ids)
             if wanted != head.community_ids:
-                differing.append((head.recid, hit.id, head.community_ids, wanted))
+                differing.append((head.recid, hit.id, head.community_ids or [], wanted))
         # A record whose membership changed meanwhile was added to the re-attribution
         # list before its community event was written. It stays on the list until the
         # cut-over of this month.

@@ -11,8 +11,8 @@ from ..subcounts import Subcount
 from . import read_strategy
 from .aggregate_search import AggregateSearch
 from .breakdowns import Breakdowns
-from .calendar import buckets, compared_range
 from .freshness import Freshness
+from .intervals import buckets, compared_range
 from .metrics import METRICS
 from .query import (
     COMPARED,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ..queries.calendar import buckets
+from ..queries.intervals import buckets
 from ..queries.query import SeriesQuery, SeriesRow
 from .query_parser import refuse
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, cast
 from marshmallow import ValidationError
 
 from ..queries import read_strategy
-from ..queries.calendar import buckets
+from ..queries.intervals import buckets
 from ..queries.metrics import DEFAULT_METRICS, DISTINCT, METRICS, Metric
 from ..queries.query import DAY, EARLIEST, SeriesQuery
 from ..reserved_ids import OTHER

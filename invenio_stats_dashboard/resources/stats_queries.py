@@ -234,9 +234,7 @@ class CommunityStatsQuery:
                 "Use a shorter range."
             )
 
-    def _bounded(
-        self, documents: Iterable[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
+    def _bounded(self, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the documents until those of the batch have too many values.
 
         Raises:

@@ -21,7 +21,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
 from ..errors import LockedError, LockLostError
-from .bookmark import Version, put_version, version_of
+from .compare_and_set import Version, put_version, version_of
 
 
 class ClusterLock:

@@ -8,15 +8,19 @@ decodes only the fields that a type declares, and a partial answer is an error.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import RequestError
 
 from ..errors import SearchUnavailableError
 
 _SOURCE = '"_source":'
+
+_WINDOW = re.compile(r"less than or equal to: \[(\d+)\].*\[index\.max_result_window\]")
 
 _Hit = TypeVar("_Hit")
 
@@ -118,12 +122,15 @@ def search_page(
     params: Mapping[str, Any] | None = None,
     one_shard: bool = False,
 ) -> list[_Hit]:
-    """Send one search and return its hits.
+    """Return the hits of one page of a search.
+
+    If the page is larger than ``index.max_result_window`` of the index allows, it is
+    read in several requests.
 
     Args:
         text_client: does not decode responses.
         index: index or alias; only named in the error if the body has a point in time.
-        body: the body of the request.
+        body: the body of the request, with a ``sort`` that is unique for each document.
         decode: the result of :func:`page_decoder`.
         params: parameters of the request.
         one_shard: the search selects exactly one shard, which must answer.
@@ -132,6 +139,39 @@ def search_page(
         IncompletePageError: a shard is missing, failed or timed out.
         TransportError: the request failed.
     """
+
+    def search(page: Mapping[str, Any]) -> list[_Hit]:
+        return _sent(text_client, index, page, decode, params, one_shard)
+
+    try:
+        return search(body)
+    except RequestError as error:
+        window = _window_of(error)
+        if not window:
+            raise
+    hits: list[_Hit] = []
+    for part in pages(search, {**body, "size": min(window, body["size"])}):
+        hits += part
+        if len(hits) >= body["size"]:
+            break
+    return hits[: body["size"]]
+
+
+def _window_of(error: RequestError) -> int | None:
+    """Return the largest page of an index, if a search was refused because of it."""
+    found = _WINDOW.search(str(error.info))
+    return int(found.group(1)) if found else None
+
+
+def _sent(
+    text_client: OpenSearch,
+    index: str,
+    body: Mapping[str, Any],
+    decode: Callable[[str | bytes], SearchPage[_Hit]],
+    params: Mapping[str, Any] | None,
+    one_shard: bool,
+) -> list[_Hit]:
+    """Send one search and return its hits; see :func:`search_page`."""
     answer = text_client.transport.perform_request(
         "POST",
         "/_search" if "pit" in body else f"/{index}/_search",

@@ -170,7 +170,7 @@ _MIGRATION = (
         purpose="The lock of migrations, rollbacks and re-enrichments.",
         readers=(
             "services.event_reindexing.EventReindexingService",
-            "services.removal",
+            "services.index_removal",
             "services.status.read_status",
         ),
     ),
@@ -214,7 +214,7 @@ _MIGRATION = (
         "community-events-deletion-lock",
         purpose="The lock of `destroy-indices --all`.",
         readers=("community_events.backfill_locks.announced",),
-        writers=("services.removal",),
+        writers=("services.index_removal",),
     ),
     DocumentKind(
         "reindexing",
@@ -244,7 +244,7 @@ _MIGRATION = (
         "reindexing",
         "community-events-reconciliation-lock",
         purpose="The lock of reconciliations.",
-        readers=("services.removal", "services.status.read_status"),
+        readers=("services.index_removal", "services.status.read_status"),
         writers=("community_events.reconciliation.Reconciliation",),
     ),
     DocumentKind(
@@ -262,7 +262,7 @@ _MIGRATION = (
     DocumentKind(
         "reindexing",
         ("deferred-capture-{short_hash}",),
-        "Changes of memberships that live capture has put off.",
+        "Changes of memberships that live capture has deferred.",
         ("community_ids", "parent_ids", "rows", "state"),
         ("community_events.deferred_captures.DeferredCaptures.add",),
         ("community_events.deferred_captures.DeferredCaptures.next_batch",),
@@ -553,7 +553,7 @@ _EVENTS = (
         "unacknowledged",
         ("{hash}",),
         "The redelivery journal of an event indexer: the `_id` of each event of the "
-        "current chunk.",
+        "current batch.",
         ("messages", "queue", "run", "written_at"),
         ("usage_events.redelivery_journal.Journal.note",),
         ("usage_events.redelivery_journal.Journal.stored",),

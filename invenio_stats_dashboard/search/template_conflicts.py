@@ -20,7 +20,7 @@ from opensearchpy.exceptions import OpenSearchException
 from .failures import explain
 from .index_templates import PRIORITY
 from .names import META_KEY, Names
-from .site_templates import counted_types, event_patterns, refused_templates
+from .template_composition import counted_types, event_patterns, refused_templates
 
 _VARIABLE = "STATS_DASHBOARD_TEMPLATE_PRIORITY"
 _FILTER = ",".join(

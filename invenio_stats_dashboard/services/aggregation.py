@@ -52,7 +52,7 @@ from ..search.names import (
     USAGE_SNAPSHOT,
     Names,
 )
-from ..search.site_templates import for_site
+from ..search.template_composition import for_site
 from ..subcounts import Subcount
 
 if TYPE_CHECKING:

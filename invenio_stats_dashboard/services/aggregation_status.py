@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
-from ..aggregations.distinct import distinct
+from ..aggregations.distinct_values import distinct
 from ..aggregations.documents import day_field
 from ..aggregations.records.counting_rules import has_other_record_rules
 from ..aggregations.runner import LAST_RUN

@@ -28,7 +28,7 @@ from ..errors import NotReadyError, UsageError
 from ..queries import argument_parsing
 from ..search.client import json_client, text_client
 from ..search.names import Names
-from ..search.site_templates import for_site, make_reindexing_index
+from ..search.template_composition import for_site, make_reindexing_index
 from ..subcounts import Subcount
 from ..usage_events.maintenance.reattribution import noting
 from .aggregation import check_enabled

@@ -56,8 +56,8 @@ from .aggregation import (
 )
 from .aggregation_status import AggregationStatusReader
 from .community_event_runs import CommunityEventRuns, selection
+from .index_removal import destroy_indices
 from .preparation import Preparation
-from .removal import destroy_indices
 from .results import CommunityStatsItem
 from .scheduler import ScheduledRunReport, catch_up
 from .series_readers import SeriesReaders

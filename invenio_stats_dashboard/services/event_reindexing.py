@@ -44,14 +44,14 @@ from ..migration.run_context import PAUSES, MigrationOptions, MigrationRun, Stop
 from ..migration.run_factory import RunObserver, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
 from ..package_templates import missing_templates, put_templates
-from ..search.bookmark import Bookmark
 from ..search.client import is_transient, json_client, text_client
+from ..search.compare_and_set import Bookmark
 from ..search.failures import as_error, explain, is_refused
 from ..search.garbage_collection import rare_collections
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
 from ..search.names import Names
-from ..search.site_templates import make_reindexing_index
+from ..search.template_composition import make_reindexing_index
 from ..subcounts import Subcount
 from ..usage_events.enrichment import Splicer
 from ..usage_events.indices import EventsIndex, Month, survey

@@ -68,8 +68,9 @@ def _odd_events(status: "StatsStatus") -> Iterator[str]:
         yield (
             f"{found.new:,} usage events have fields that cannot be read as expected, "
             f"such as {found.ids[0]}. They are counted, but these fields count as "
-            f"unknown. '{COMMAND} usage-events odd' lists them; with --acknowledge they "
-            "need no action any more."
+            "unknown; only events whose timestamp cannot be read are not counted. "
+            f"'{COMMAND} usage-events odd' lists them; with --acknowledge they need no "
+            "action any more."
         )
 
 
@@ -96,9 +97,9 @@ def _legacy_months(status: "StatsStatus") -> Iterator[str]:
     planned = [m for m in status.migration.months if m.state == PLANNED]
     if planned and not _prepares_automatically(status):
         yield (
-            f"{len(planned)} months of usage events are not migrated, and no scheduled "
-            "task migrates them. Their events count for the instance only. Run "
-            f"'{COMMAND} migrate-events'."
+            f"{len(planned)} monthly indices of usage events are not migrated, and no "
+            "scheduled task migrates them. Their events count for the instance only. "
+            f"Run '{COMMAND} migrate-events'."
         )
 
 

@@ -16,8 +16,8 @@ from ..aggregations.usage.event_filter import queries
 from ..errors import UsageError
 from ..queries import argument_parsing, visible_records
 from ..queries.caching import cache, cached
+from ..queries.community_filter import of_community
 from ..queries.compute_once import ComputeOnce
-from ..queries.event_filters import of_community
 from ..queries.usage_data_version import EventMonths, digest
 from ..reports.top_records import TopRecordsReader, TopRecordsResult
 from ..search.client import json_client

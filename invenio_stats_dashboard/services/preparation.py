@@ -32,7 +32,7 @@ from ..migration.report import (
     SWITCHED,
     retry_command,
 )
-from ..search.bookmark import Bookmark
+from ..search.compare_and_set import Bookmark
 from ..search.names import Names
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ class Preparation:
             return PreparationReport(
                 MIGRATION,
                 months_left=len(left),
-                waits_for=f"{len(left)} months of usage events are not migrated yet. "
-                "Run 'invenio community-stats migrate-events'.",
+                waits_for=f"{len(left)} monthly indices of usage events are not "
+                "migrated yet. Run 'invenio community-stats migrate-events'.",
             )
         return PreparationReport(READY)
 

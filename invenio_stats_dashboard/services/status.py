@@ -31,7 +31,7 @@ from ..community_events.store import count_outdated_facts
 from ..migration.migration_status import MigrationStatus
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, RECORD_FAMILIES, Names
-from ..search.site_templates import installed_at
+from ..search.template_composition import installed_at
 from ..subcounts import Subcount
 from ..usage_events.queues import QueueLength, lengths
 from .aggregation_status import AggregationStatusReader, FamilyStatus

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ..community_events.facts import file_type
 from ..community_events.lookup import RecordContext, RecordLookup
@@ -41,15 +42,15 @@ _CACHED = 100_000
 class EventHead(msgspec.Struct, gc=False):
     """The fields of a stored event that enrichment needs to read.
 
-    The enriched fields are set only if the event was enriched before.
+    The enriched fields are ``UNSET`` if the event has no field of the name.
     """
 
     timestamp: str | None = None
     recid: str | None = None
     file_key: str | None = None
-    enriched_at: str | None = None
-    community_ids: list[str] | None = None
-    subcounts: dict[str, list[str]] | None = None
+    enriched_at: str | None | UnsetType = UNSET
+    community_ids: list[str] | None | UnsetType = UNSET
+    subcounts: dict[str, list[str]] | None | UnsetType = UNSET
 
 
 _heads = EventDecoder(EventHead)
@@ -119,11 +120,16 @@ def _communities(timestamp: str | None, context: RecordContext) -> tuple[str, ..
 def _is_enriched(head: EventHead) -> bool:
     """Return whether the fields of an enrichment come from this package."""
     return (
-        head.community_ids is not None
-        and head.subcounts is not None
-        and head.enriched_at is not None
+        isinstance(head.community_ids, list)
+        and isinstance(head.subcounts, dict)
+        and isinstance(head.enriched_at, str)
         and _STAMP.fullmatch(head.enriched_at) is not None
     )
+
+
+def _has_no_enrichment(head: EventHead) -> bool:
+    """Return whether a decoded event has none of the fields of an enrichment."""
+    return head.community_ids is head.subcounts is head.enriched_at is UNSET
 
 
 def _has_communities(head: EventHead) -> bool:
@@ -132,7 +138,11 @@ def _has_communities(head: EventHead) -> bool:
     Other programs that enrich events write these two fields alone.
     """
     found = head.community_ids
-    return found is not None and head.subcounts is not None and all(map(is_uuid, found))
+    return (
+        isinstance(found, list)
+        and isinstance(head.subcounts, dict)
+        and all(map(is_uuid, found))
+    )
 
 
 class Splicer:
@@ -217,7 +227,10 @@ class Splicer:
         odd: tuple[str, ...] = (),
     ) -> SplicedEvent:
         context = contexts.get(head.recid) if head.recid else None
-        native, had_fields = _split(source)
+        if not odd and _has_no_enrichment(head):
+            native, had_fields = _in_one_line(source), False
+        else:
+            native, had_fields = _split(source)
         if not had_fields:
             return SplicedEvent(native, _with(native, self._suffix(head, context)), odd)
         if not _is_enriched(head):
@@ -264,7 +277,7 @@ class Splicer:
             **{k: v for k, v in found.items() if k in self._refresh},
         }
         stamp = self._stamp
-        if head.enriched_at is not None and not self._refresh:
+        if head.enriched_at and not self._refresh:
             stamp = _stamp(head.enriched_at)
         communities = added.community_ids if added else ()
         return _suffix(communities, subcounts, stamp)
@@ -288,9 +301,9 @@ def _stamp(enriched_at: str) -> bytes:
 
 def _with(native: bytes, suffix: bytes) -> bytes:
     """Return an event's bytes with a suffix in place of the closing brace."""
-    end = native.rindex(b"}")
-    empty = native[:end].rstrip().endswith(b"{")
-    return native[:end] + (suffix[1:] if empty else suffix)
+    fields = native[: native.rindex(b"}")]
+    is_empty = fields[-1] in b"{ \t" and fields.rstrip().endswith(b"{")
+    return fields + (suffix[1:] if is_empty else suffix)
 
 
 def native_bytes(source: bytes) -> bytes:
@@ -308,10 +321,7 @@ def native_bytes(source: bytes) -> bytes:
 
 def _split(source: bytes) -> tuple[bytes, bool]:
     """Return an event without its enrichment, and whether it had fields of one."""
-    text = bytes(source)
-    if b"\n" in text or b"\r" in text:
-        # Between the values of a JSON text, where a line of a bulk request has none.
-        text = text.translate(_ONE_LINE)
+    text = _in_one_line(source)
     cut = text.rfind(_MARKER)
     if cut >= 0 and _is_added(b"{" + text[cut + 1 :]):
         return text[:cut] + b"}", True
@@ -328,6 +338,17 @@ def _split(source: bytes) -> tuple[bytes, bool]:
     if len(own) == len(fields):
         return text, False
     return msgspec.json.encode(own), True
+
+
+def _in_one_line(source: bytes) -> bytes:
+    """Return a JSON text without line breaks, which a bulk request cannot have.
+
+    A JSON text has line breaks only between its values.
+    """
+    text = bytes(source)
+    if b"\n" in text or b"\r" in text:
+        return text.translate(_ONE_LINE)
+    return text
 
 
 def _split_leniently(text: bytes) -> tuple[bytes, bool]:

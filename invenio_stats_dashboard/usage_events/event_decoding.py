@@ -83,7 +83,8 @@ class EventDecoder(Generic[_Event]):
 
     Args:
         kind: the type; all its fields have defaults. A field of the type ``Raw`` gets
-            its JSON as it is.
+            its JSON as it is. A field with the default ``UNSET`` has it only if the
+            event lacks the field.
     """
 
     def __init__(self, kind: type[_Event]) -> None:
@@ -92,6 +93,11 @@ class EventDecoder(Generic[_Event]):
         self._readers: dict[str, Callable[[Any], Any]] = {
             name: _READERS_OF_FIELDS.get(name) or _READERS[_plain(annotation)]
             for name, annotation in types_of(kind).items()
+        }
+        self._unset = {
+            field.name
+            for field in msgspec.structs.fields(kind)
+            if field.default is msgspec.UNSET
         }
 
     def decode(self, source: bytes | msgspec.Raw) -> DecodedEvent[_Event]:
@@ -133,7 +139,8 @@ class EventDecoder(Generic[_Event]):
             fields = None
         if not isinstance(fields, dict):
             return DecodedEvent(self._kind(), (UNREADABLE,))
-        values, odd = {}, []
+        values: dict[str, Any] = dict.fromkeys(self._unset & fields.keys())
+        odd = []
         for name, read in self._readers.items():
             try:
                 value = read(fields.get(name))
@@ -339,7 +346,8 @@ _READERS_OF_FIELDS: dict[str, Callable[[Any], Any]] = {
 
 
 def _plain(annotation: Any) -> Any:
-    """Return the type that an annotation names beside None."""
+    """Return the type that an annotation names beside None and ``UNSET``."""
     if get_origin(annotation) in (Union, UnionType):
-        (annotation,) = [a for a in get_args(annotation) if a is not type(None)]
+        none = (type(None), msgspec.UnsetType)
+        (annotation,) = [a for a in get_args(annotation) if a not in none]
     return annotation

@@ -22,6 +22,16 @@ from ..search.names import MONTH_PATTERN, Names
 
 _LATE_EVENTS = timedelta(days=7)
 
+MAX_TERMS = 65_536
+"""Default of ``index.max_terms_count``, the number of values in a query."""
+
+_RESTRICTIONS = {"filter", "index_routing", "search_routing"}
+"""Options of an alias by which it leads to a part of an index."""
+
+_ALL = "open,closed,hidden"
+_OPEN = "open,hidden"
+"""States of the indices that a pattern matches."""
+
 _PREVENTING = ("metadata", "read_only", "read")
 """Blocks of an index that a migration cannot work with.
 
@@ -66,6 +76,7 @@ class EventsIndex:
         shards: number of primary shards.
         replicas: number of replicas of each shard.
         aliases: names of its aliases.
+        restricted: those of its aliases that have a filter or a routing.
         mappings: its mappings.
         settings: its ``index`` settings.
         closed: whether it is closed, so that it cannot be read.
@@ -83,6 +94,19 @@ class EventsIndex:
     mappings: dict[str, Any] = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
     closed: bool = False
+    restricted: frozenset[str] = frozenset()
+
+    @property
+    def source_setting(self) -> str | None:
+        """Return the setting by which OpenSearch returns events incompletely, or None.
+
+        Such an event cannot be copied, and writing it again would lose fields.
+        """
+        source = self.mappings.get("_source", {})
+        if str(source.get("enabled")).lower() == "false":
+            return "_source.enabled"
+        parts = [name for name in ("excludes", "includes") if source.get(name)]
+        return f"_source.{parts[0]}" if parts else None
 
     @property
     def block(self) -> Block | None:
@@ -138,8 +162,10 @@ def serving(names: Names, month: Month) -> EventsIndex | None:
     """Return the enriched index that is in service for a month, or None.
 
     A legacy index is never returned. Its events are enriched when they are copied.
+    Neither is an index whose events cannot be written again completely.
     """
-    return month.target if migrated_serves(names, month) else month.native
+    index = month.target if migrated_serves(names, month) else month.native
+    return None if index is None or index.source_setting else index
 
 
 def survey(
@@ -259,8 +285,9 @@ def _indices(
         "GET",
         f"/{excluded}/_stats/docs,store",
         params={
+            "expand_wildcards": _OPEN,
             "filter_path": "indices.*.primaries.docs.count,"
-            "indices.*.primaries.store.size_in_bytes"
+            "indices.*.primaries.store.size_in_bytes",
         },
     ).get("indices", {})
     result = {}
@@ -277,6 +304,11 @@ def _indices(
             shards=int(settings["number_of_shards"]),
             replicas=int(settings["number_of_replicas"]),
             aliases=frozenset(index.get("aliases", {})),
+            restricted=frozenset(
+                alias
+                for alias, options in index.get("aliases", {}).items()
+                if _RESTRICTIONS & options.keys()
+            ),
             mappings=index.get("mappings", {}),
             settings=settings,
             # A red index has no statistics either, but it is not closed.
@@ -299,7 +331,7 @@ def _details(client: OpenSearch, pattern: str) -> tuple[dict[str, Any], str]:
     Returns:
         Name -> details, and the pattern without the blocked indices.
     """
-    params = {"expand_wildcards": "open,closed", "allow_no_indices": "true"}
+    params = {"expand_wildcards": _ALL, "allow_no_indices": "true"}
     try:
         return client.indices.get(index=pattern, params=params), pattern
     except OpenSearchException as error:
@@ -310,7 +342,7 @@ def _details(client: OpenSearch, pattern: str) -> tuple[dict[str, Any], str]:
         metric="metadata",
         index=pattern,
         params={
-            "expand_wildcards": "open,closed",
+            "expand_wildcards": _ALL,
             "filter_path": "metadata.indices.*.settings,"
             "metadata.indices.*.mappings,metadata.indices.*.aliases",
         },
@@ -326,7 +358,12 @@ def _details(client: OpenSearch, pattern: str) -> tuple[dict[str, Any], str]:
         }
         if index["settings"]["index"].get("blocks", {}).get("metadata") == "true":
             blocked.append(name)
-    return details, ",".join([pattern, *(f"-{name}" for name in blocked)])
+    others = ",".join([pattern, *(f"-{name}" for name in blocked)])
+    # the state has the names of aliases, without their filters
+    aliases = client.indices.get_alias(index=others, params=params)
+    for name, index in aliases.items():
+        details.get(name, {}).update(index)
+    return details, others
 
 
 def _month_named(
@@ -393,11 +430,13 @@ class ServedIndices:
         indices: the enriched index in service of each month, oldest first; then the
             indices that readers see and that belong to no month.
         copied: names of the indices that are being copied, and of their targets.
+        max_terms: number of values that a query of all these indices may have.
     """
 
     aliases: tuple[str, ...]
     indices: tuple[EventsIndex, ...]
     copied: frozenset[str]
+    max_terms: int = MAX_TERMS
 
     def holding(self, client: OpenSearch, only: list[dict[str, Any]]) -> list[str]:
         """Return the indices in which readers see matching events.
@@ -435,7 +474,9 @@ class ServedIndices:
             return set()
         # Patterns, because hundreds of names would be too long for a URL.
         patterns = [f"{alias}-*" for alias in self.aliases]
-        among = {"terms": {"_index": sorted(self.copied)}}
+        # not "terms", of which an index can allow fewer
+        names = [{"term": {"_index": name}} for name in sorted(self.copied)]
+        among = {"bool": {"should": names}}
         return set(buckets(client, patterns, [among, only], "recid", records))
 
 
@@ -449,20 +490,30 @@ def look(
         names: the instance's index names.
         event_types: the event types to examine.
     """
-    months, _ = survey(client, names, event_types)
+    months, strange = survey(client, names, event_types)
+    without_month = undated(client, names, event_types)
     indices: list[EventsIndex] = []
     copied: set[str] = set()
+    max_terms = min(map(_max_terms, (*strange, *without_month)), default=MAX_TERMS)
     for month in months:
         index = serving(names, month)
         if index is not None:
             indices.append(index)
-        if month.target is not None and index is not month.target:
+        if month.target is not None and not migrated_serves(names, month):
             copied |= {i.name for i in (month.target, *month.legacy)}
+        for found in (month.target, month.native, *month.legacy):
+            max_terms = min(max_terms, _max_terms(found) if found else MAX_TERMS)
     return ServedIndices(
         aliases=tuple(names.events_alias(kind) for kind in event_types),
-        indices=(*indices, *undated(client, names, event_types)),
+        indices=(*indices, *(i for i in without_month if not i.source_setting)),
         copied=frozenset(copied),
+        max_terms=max_terms,
     )
+
+
+def _max_terms(index: EventsIndex) -> int:
+    """Return the number of values that a query of an index may have."""
+    return int(index.settings.get("max_terms_count", MAX_TERMS))
 
 
 def buckets(
@@ -494,7 +545,11 @@ def buckets(
             "query": {"bool": {"filter": only}},
             "aggs": {"by": {"terms": {"field": field, "size": size}}},
         },
-        params={"ignore_unavailable": "true", "request_timeout": 120},
+        params={
+            "ignore_unavailable": "true",
+            "expand_wildcards": _OPEN,
+            "request_timeout": 120,
+        },
     )
     found = answer.get("aggregations", {}).get("by", {}).get("buckets", ())
     return {bucket["key"]: bucket["doc_count"] for bucket in found}

@@ -17,10 +17,10 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from ..errors import StatsDashboardError
-from ..search.bookmark import put_version, version_of
+from ..search.compare_and_set import put_version, version_of
 from ..search.names import Names
 from ..search.paging import pages
-from ..search.site_templates import make_reindexing_index
+from ..search.template_composition import make_reindexing_index
 
 KIND = "odd-events"
 

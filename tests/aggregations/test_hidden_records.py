@@ -114,6 +114,19 @@ def test_a_record_that_is_restricted_and_made_public_again(site):
     assert site.values() == everywhere("secret")
 
 
+def test_more_records_are_restricted_than_a_query_of_the_events_may_name(site):
+    recids = [_make_record() for _ in range(2)]
+    for number, recid in enumerate(recids):
+        site.use(recid, [], number)
+    assert site.values() == everywhere("secret")
+    events = f"{site.names.events_alias('view')}-*"
+    limit = {"index.max_terms_count": 1}
+    site.client.indices.put_settings(index=events, body=limit)
+    for recid in recids:
+        _change(recid, record="restricted", files="restricted")
+    assert site.values() == everywhere("_hidden")
+
+
 def test_restricted_files_do_not_hide_a_record(site):
     recid = _make_record(access={"files": "restricted"}, files={"a.csv": b"1"})
     site.use(recid, [])

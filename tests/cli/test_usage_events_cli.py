@@ -102,7 +102,7 @@ def cluster_state(usage):
 def test_both_names_migrate_and_say_what_was_done(command, two_months):
     done = call(two_months, command)
     assert done.exit_code == 0, done
-    assert "2 of 2 months are done; 100 events copied" in done.out
+    assert "2 of 2 monthly indices are done; 100 events copied" in done.out
     assert "2026-03" in done.out and "2026-04" in done.out
 
 
@@ -187,7 +187,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(two_months):
     before = cluster_state(two_months)
     done = call(two_months, "usage-events migrate --dry-run")
     assert done.exit_code == 0
-    assert "2 months, 100 events" in done.out and "Nothing was changed" in done.out
+    assert "2 monthly indices, 100 events" in done.out
+    assert "Nothing was changed" in done.out
     plan = call(two_months, "usage-events migrate --dry-run --json").document
     assert [m["state"] for m in plan["months"]] == ["planned", "planned"]
     assert cluster_state(two_months) == before

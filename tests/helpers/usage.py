@@ -38,7 +38,12 @@ class Usage:
         client: decodes responses.
         names: the instance's index names.
         records: number of records.
+
+    Attributes:
+        page_size: number of events that :meth:`seen` requests at a time.
     """
+
+    page_size = 5000
 
     def __init__(self, app, client, names, records=60):
         """Store the records' facts and community events, and finish the back-fill."""
@@ -110,7 +115,7 @@ class Usage:
         self.client.indices.refresh(index=index)
         found, after = [], None
         while True:
-            body = {"size": 5000, "sort": ["_index", "_seq_no"]}
+            body = {"size": self.page_size, "sort": ["_index", "_seq_no"]}
             if after:
                 body["search_after"] = after
             hits = self.client.search(index=index, body=body)["hits"]["hits"]

@@ -3,6 +3,10 @@
 
 """Test indices that were restored from a snapshot, and those of other instances."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from invenio_stats_dashboard.search.names import Names
@@ -13,6 +17,7 @@ from ..helpers.usage import native
 MONTH = "2026-03"
 ARGUMENTS = {"batch_size": 20, "ignore_stock_workers": True}
 EVENTS = 60
+PAGE = Path(__file__).parents[2] / "docs" / "migrate.md"
 
 
 @pytest.fixture()
@@ -215,7 +220,35 @@ def test_month_that_nobody_reads_is_not_made_visible(events_of):
 
 def test_legacy_index_beside_a_month_that_never_was_legacy_is_reported(events_of):
     usage = events_of
-    usage.legacy("view", MONTH, EVENTS)
+    _with_legacy_index_beside_an_enriched_one(usage)
+    report = usage.migrate(**ARGUMENTS)
+    month = report["event_types"]["view"]["months"][MONTH]
+    stock = usage.names.events_month("view", MONTH)
+    assert f"exists besides {stock}" in month["errors"][0]
+    assert len(usage.seen()) == EVENTS
+
+
+def test_documented_request_copies_the_events_of_a_legacy_index_beside(events_of):
+    usage, client = events_of, events_of.client
+    events = _with_legacy_index_beside_an_enriched_one(usage)
+    stock = usage.names.events_month("view", MONTH)
+    both = next(iter(events))
+    client.index(index=stock, id=both, body=events[both], refresh=True)
+    client.indices.put_settings(index=stock, body={"default_pipeline": "missing"})
+    [body] = re.findall(r"/_reindex\?.*? -d '(.*?)'", PAGE.read_text(), re.DOTALL)
+    body = body.replace("LEGACY", f"{stock}-restored").replace("ENRICHED", stock)
+    answer = client.reindex(body=json.loads(body), refresh=True)
+    assert (answer["failures"], answer["created"]) == ([], EVENTS - 1)
+    client.indices.delete(index=f"{stock}-restored")
+    usage.service.fill_usage_events()
+    client.indices.refresh(index=stock)
+    usage.assert_enriched_once(events)
+    assert usage.migrate(**ARGUMENTS)["completed"]
+
+
+def _with_legacy_index_beside_an_enriched_one(usage):
+    """Write legacy events, let the template make their month, and return them."""
+    events = usage.legacy("view", MONTH, EVENTS)
     stock = usage.names.events_month("view", MONTH)
     read = usage.names.events_alias("view")
     client = usage.client
@@ -225,10 +258,7 @@ def test_legacy_index_beside_a_month_that_never_was_legacy_is_reported(events_of
     client.indices.put_alias(index=f"{stock}-restored", name=read)
     client.indices.delete(index=stock)
     client.indices.create(index=stock)  # by the template, enriched
-    report = usage.migrate(**ARGUMENTS)
-    month = report["event_types"]["view"]["months"][MONTH]
-    assert f"exists besides {stock}" in month["errors"][0]
-    assert len(usage.seen()) == EVENTS
+    return events
 
 
 def test_month_in_an_alias_of_the_sites_own_is_not_taken_out_of_it(events_of):

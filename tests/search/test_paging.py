@@ -7,6 +7,8 @@ from functools import partial
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opensearchpy.exceptions import TransportError
 
 from invenio_stats_dashboard.search.client import is_transient, json_client
@@ -55,6 +57,24 @@ def test_each_hit_is_on_one_page(app, text, seven, size, lengths):
     assert [[h.sort[0] for h in hits] for hits in found] == [
         list(range(7))[n * size : n * size + lengths[n]] for n in range(len(lengths))
     ]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(window=st.integers(1, 9), size=st.integers(1, 9))
+def test_a_page_may_be_larger_than_the_window_of_the_index(
+    client, text, seven, window, size
+):
+    limit = {"index.max_result_window": window}
+    client.indices.put_settings(index=seven, body=limit)
+    undecoded = partial(search_page, text, seven, decode=page_decoder(Hit))
+    found = pages(lambda page: undecoded(page), {"size": size, "sort": ["number"]})
+    numbers = [[hit.sort[0] for hit in hits] for hits in found]
+    assert (
+        numbers
+        == [list(range(7))[start : start + size] for start in range(0, 8, size)][
+            : 7 // size + 1
+        ]
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])

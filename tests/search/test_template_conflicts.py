@@ -15,7 +15,7 @@ from invenio_search.proxies import current_search
 from invenio_stats_dashboard.ext import finalize_app
 from invenio_stats_dashboard.package_templates import fixed_templates
 from invenio_stats_dashboard.search.names import EVENT_TYPES
-from invenio_stats_dashboard.search.site_templates import event_patterns
+from invenio_stats_dashboard.search.template_composition import event_patterns
 from invenio_stats_dashboard.search.template_conflicts import overlap
 
 from ..helpers.commands import run

@@ -17,7 +17,7 @@ from invenio_search.proxies import current_search
 from invenio_stats_dashboard.ext import finalize_app
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.search.names import FAMILIES, INTERNAL, META_KEY
-from invenio_stats_dashboard.search.site_templates import REVISION
+from invenio_stats_dashboard.search.template_composition import REVISION
 
 from ..conftest import remove_statistics
 from ..helpers import instance

@@ -156,7 +156,7 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
         ),
         (
             {"migration": MigrationStatus([month("planned")]), "preparing": False},
-            "1 months of usage events are not migrated",
+            "1 monthly indices of usage events are not migrated",
             "migrate-events",
         ),
         (

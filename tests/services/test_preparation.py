@@ -9,9 +9,10 @@ import pytest
 
 from invenio_stats_dashboard import tasks
 from invenio_stats_dashboard.aggregations.usage import aggregator
+from invenio_stats_dashboard.community_events import backfill_run
 from invenio_stats_dashboard.community_events.backfill_state import backfill_state
 from invenio_stats_dashboard.migration.report import FAILED
-from invenio_stats_dashboard.search.bookmark import Bookmark
+from invenio_stats_dashboard.search.compare_and_set import Bookmark
 from invenio_stats_dashboard.search.lock import ClusterLock
 from invenio_stats_dashboard.services.event_reindexing import LOCK
 from invenio_stats_dashboard.services.preparation import (
@@ -94,7 +95,11 @@ def test_months_are_migrated_over_as_many_pieces_as_it_takes(two_months, monkeyp
     assert len(two_months.client.indices.get(index=backups)) == 2, "nothing is deleted"
 
 
-def test_community_events_are_made_first_over_as_many_pieces(fresh, client, names):
+@pytest.mark.parametrize("pace", [0.0, 3600.0], ids=["each page", "the end"])
+def test_community_events_are_made_first_over_as_many_pieces(
+    pace, fresh, client, names, monkeypatch
+):
+    monkeypatch.setattr(backfill_run, "_SHOWN_EVERY", pace)
     with fresh.app_context():
         community = make_community()
         for _ in range(3):

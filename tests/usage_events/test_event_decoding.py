@@ -6,6 +6,7 @@
 import json
 
 import msgspec
+from msgspec import UNSET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def decoded(kind, source):
     text = source if isinstance(source, bytes) else json.dumps(source).encode()
     event, odd = EventDecoder(kind).decode(text)
     fields = msgspec.structs.asdict(event)
-    return {k: v for k, v in fields.items() if v not in (None, "")}, odd
+    return {k: v for k, v in fields.items() if v not in (None, "", UNSET)}, odd
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,15 @@ def test_fields_of_the_site_with_names_of_the_enrichment_are_named(field, value)
         {"recid": "r"},
         (field,),
     )
+
+
+@pytest.mark.parametrize("recid", ["r", 17], ids=["usual", "field by field"])
+def test_a_missing_field_differs_from_an_empty_one(recid):
+    decoder = EventDecoder(EventHead)
+    missing = decoder.decode(json.dumps({"recid": recid}).encode()).event
+    assert missing.subcounts is UNSET
+    source = json.dumps({"recid": recid, "subcounts": None}).encode()
+    assert decoder.decode(source).event.subcounts is None
 
 
 @pytest.mark.parametrize(

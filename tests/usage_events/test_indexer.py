@@ -17,7 +17,7 @@ from kombu import Exchange
 from opensearchpy.serializer import JSONSerializer
 
 from invenio_stats_dashboard.migration import alias_actions
-from invenio_stats_dashboard.search.bookmark import Bookmark
+from invenio_stats_dashboard.search.compare_and_set import Bookmark
 from invenio_stats_dashboard.search.mappings import ENRICHED_FIELDS
 from invenio_stats_dashboard.usage_events import dead_letters
 from invenio_stats_dashboard.usage_events.bulk_action import encode

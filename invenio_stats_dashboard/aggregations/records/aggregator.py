@@ -27,7 +27,7 @@ from ..aggregate_indices import AggregateIndices
 from ..aggregate_reader import DocumentRange
 from ..aggregate_store import AggregateStore
 from ..counted_access import CountedAccess
-from ..distinct import distinct
+from ..distinct_values import distinct
 from ..record_access import AccessRules, RecordAccess
 from ..runner import AggregationOptions, Step, StepResult
 from .change_detection import SCOPE, ChangeScan

@@ -25,7 +25,7 @@ from ...errors import NotReadyError
 from ...search.client import patiently
 from ...search.names import RECORD_FAMILIES, Names
 from ...search.seqno import NOTHING, IndexPositions, positions_of_all
-from ..distinct import distinct
+from ..distinct_values import distinct
 from ..source_positions import SourcePosition, SourcePositions
 from .counting_rules import RULES
 

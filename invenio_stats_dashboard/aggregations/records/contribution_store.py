@@ -22,12 +22,12 @@ from opensearchpy import OpenSearch
 
 from ...errors import StatsDashboardError
 from ...search import bulk, index_templates
-from ...search.bookmark import Version
 from ...search.client import patiently
+from ...search.compare_and_set import Version
 from ...search.multi_get import StoredSource, stored_sources
 from ...search.names import Names
 from ...search.paging import pages
-from ..distinct import distinct
+from ..distinct_values import distinct
 from ..documents import between_runs_mapping
 from .contributions import OF_RANGE, Contributions
 from .numbers import Numbers

@@ -14,7 +14,7 @@ from datetime import date
 
 from opensearchpy import OpenSearch
 
-from ...search.bookmark import Version
+from ...search.compare_and_set import Version
 from ...search.names import Names
 from ..record_access import AccessRules
 from .contribution_store import ContributionPlace, ContributionStore, part_of

@@ -19,8 +19,8 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...errors import StatsDashboardError
 from ...search import bulk
-from ...search.bookmark import Version, version_of
 from ...search.client import patiently
+from ...search.compare_and_set import Version, version_of
 from ...search.multi_get import get_many
 from ...search.names import BASES, RECORD_FAMILIES, Names
 from ...search.paging import pages

@@ -273,8 +273,9 @@ class UsageAggregator:
         if self._access == stored:
             return
         changed = sorted(self._access.changed(before))
-        for start in range(0, len(changed), _IDS):
-            self._count_again(changed[start : start + _IDS], dry_run)
+        size = min(_IDS, self._dirty.max_terms)
+        for start in range(0, len(changed), size):
+            self._count_again(changed[start : start + size], dry_run)
         if not dry_run:
             if self._check:
                 self._check()

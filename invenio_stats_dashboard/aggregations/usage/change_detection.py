@@ -20,6 +20,7 @@ from opensearchpy.exceptions import NotFoundError
 from ...errors import SearchUnavailableError
 from ...search.names import Names
 from ...search.seqno import IndexPositions, positions_of_all
+from ...usage_events.indices import MAX_TERMS
 from ..source_positions import SourcePosition
 
 RESTATED = "restatement"
@@ -66,6 +67,8 @@ class DirtyDays:
 
     Attributes:
         indices: name -> the index, after :meth:`scan` or :meth:`find`.
+        max_terms: number of values that a query of all indices may have, after
+            :meth:`scan`.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class DirtyDays:
         self._client, self._names = client, names
         self._event_types, self._rules = event_types, rules
         self.indices: dict[str, Index] = {}
+        self.max_terms = MAX_TERMS
 
     def scan(self, known: Mapping[str, SourcePosition]) -> list[SourcePosition]:
         """Compare the indices with the stored bookmarks.
@@ -169,12 +173,15 @@ class DirtyDays:
         positions = self._positions(alias)
         try:
             settings = self._client.indices.get_settings(
-                index=alias, name="index.number_of_shards"
+                index=alias, name="index.number_of_shards,index.max_terms_count"
             )
         except NotFoundError:
             return {}
         for name, body in settings.items():
-            shards = int(body["settings"]["index"]["number_of_shards"])
+            index = body["settings"]["index"]
+            shards = int(index["number_of_shards"])
+            terms = int(index.get("max_terms_count", MAX_TERMS))
+            self.max_terms = min(self.max_terms, terms)
             if name not in positions or len(positions[name].shards) != shards:
                 raise SearchUnavailableError(
                     f"The index {name} is closed or has a shard that has not started, "

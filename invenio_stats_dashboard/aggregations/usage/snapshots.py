@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 
 from ...community_events.documents import GLOBAL
 from ...errors import LockLostError
-from ...search.bookmark import Bookmark
+from ...search.compare_and_set import Bookmark
 from ...search.names import Names
 from ..aggregate_reader import FIRST_DAY, LAST_DAY, DocumentRange
 from ..aggregate_store import AggregateStore, WriteCounts

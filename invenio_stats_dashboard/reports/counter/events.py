@@ -11,7 +11,7 @@ from opensearchpy.exceptions import NotFoundError
 
 from ...aggregations.usage.event_reader import EventReader
 from ...community_events.documents import GLOBAL
-from ...queries.event_filters import of_community, whose
+from ...queries.community_filter import of_community, whose
 from ...search.names import Names
 from .usage import UseEvent
 

@@ -27,7 +27,7 @@ from ...search import bulk
 from ...search.client import text_client
 from ...search.names import EVENT_TYPES, Names
 from ...search.seqno import NOTHING, StoredDocument, settled_positions
-from ...search.site_templates import make_reindexing_index
+from ...search.template_composition import make_reindexing_index
 from ..enrichment import Splicer
 from ..event_decoding import EventDecoder
 from ..indices import ENRICHED, ServedIndices, buckets, look
@@ -186,7 +186,10 @@ class Reattribution:
         # Fixed for the whole run, because its look-up does not see later changes.
         before = datetime.now(UTC) - timedelta(seconds=rest)
         while noted := self._noted(records, before):
-            served = served or self._look()
+            if served is None:
+                served = self._look()
+                records = min(records, served.max_terms)
+                noted = noted[:records]
             try:
                 ended = self._work_off(noted, served, limit, batch, done)
             except (SearchUnavailableError, OpenSearchException):

@@ -6,7 +6,7 @@
 import pytest
 
 from invenio_stats_dashboard.errors import LockLostError
-from invenio_stats_dashboard.search.bookmark import Bookmark, by_shard
+from invenio_stats_dashboard.search.compare_and_set import Bookmark, by_shard
 
 
 class _SentTwice:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invenio_stats_dashboard.errors import UsageError
-from invenio_stats_dashboard.queries.calendar import buckets, compared_range
+from invenio_stats_dashboard.queries.intervals import buckets, compared_range
 from invenio_stats_dashboard.queries.query import INTERVALS, Interval
 
 from ..helpers import series as expected

@@ -229,7 +229,7 @@ _MIGRATION = (
             "outdated_facts",
             "records",
             "registry",
-            "registry_swept_at",
+            "registry_looked_at",
             "repaired",
             "repaired_at",
             "swept_at",

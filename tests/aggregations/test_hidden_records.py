@@ -273,7 +273,7 @@ def _let_a_day_pass(site):
     """Date the last reconciliation of all records a day earlier."""
     id, now = "community-events-reconciliation", datetime.now(UTC).replace(tzinfo=None)
     swept = (now - timedelta(days=1)).isoformat(timespec="seconds")
-    body = {"doc": {"swept_at": swept, "registry_swept_at": swept}}
+    body = {"doc": {"swept_at": swept}}
     site.client.update(index=site.names.reindexing, id=id, body=body)
 
 
@@ -294,16 +294,24 @@ def test_an_installed_site_is_upgraded_by_the_scheduled_tasks(site):
     assert site.values() == everywhere("_hidden")
 
 
-def test_facts_are_computed_again_after_an_earlier_version_has_compared_all_records(
-    site,
+@pytest.mark.parametrize("written", [("looked_at", "swept_at"), ("looked_at",)])
+def test_facts_are_computed_again_after_an_earlier_version_has_compared_records(
+    site, written
 ):
     _make_record(access=content.RESTRICTED)
     site.service.reconcile_if_due()
     _downgrade(site)
-    # the fields that the earlier version stores
-    fields = {"doc": {"swept_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.5")}}
+    # what the earlier version stores if it has compared all or only changed records
+    moment = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
+    fields = {"doc": dict.fromkeys(written, moment)}
     id = "community-events-reconciliation"
     site.client.update(index=site.names.reindexing, id=id, body=fields)
+    # an operator compares changed records, which does not compute the others again
+    run(site.app, "community-events", "reconcile", "--changed-only")
+    assert run(site.app, "status", "--json").document["outdated_facts"] == 1
     site.service.reconcile_if_due()
     state = reconciliation_state(site.client, site.names)
-    assert (state.facts, state.registry_swept_at) == (1, state.swept_at)
+    assert (state.facts, state.registry_looked_at) == (1, state.looked_at)
+    assert run(site.app, "status", "--json").document["outdated_facts"] == 0
+    site.service.reconcile_if_due()
+    assert reconciliation_state(site.client, site.names).swept_at == state.swept_at

@@ -48,7 +48,8 @@ def unpack(commit, folder):
 
     Raises:
         EarlierVersionMissingError: this is no clone of the repository, the clone does
-            not contain the commit, or its code needs other packages.
+            not contain the commit or all of its files, the commit has no ``setup.cfg``
+            with the metadata, or its code needs other packages.
     """
     if not shutil.which("git") or _git("rev-parse", "--git-dir").returncode:
         raise EarlierVersionMissingError(
@@ -60,13 +61,25 @@ def unpack(commit, folder):
             "upgraded. Run 'git fetch --unshallow'."
         )
     packed = _git("archive", commit, _NAME, "setup.cfg")
-    assert packed.returncode == 0, packed.stderr.decode()
+    if packed.returncode:
+        raise EarlierVersionMissingError(
+            f"The clone does not contain all files of the commit {commit[:7]}, from "
+            "which the site is upgraded, or the commit has no setup.cfg: "
+            f"{packed.stderr.decode().strip()}"
+        )
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
     config = ConfigParser(delimiters=["="])
     config.optionxform = str  # names are case-sensitive
     config.read(folder / "setup.cfg", encoding="utf-8")
-    _check_requirements(config["options"]["install_requires"])
+    needed = config.get("options", "install_requires", fallback=None)
+    if not needed or "options.entry_points" not in config:
+        raise EarlierVersionMissingError(
+            f"The setup.cfg of the commit {commit[:7]} does not contain the "
+            "requirements and entry points of the package. Let unpack() read the file "
+            "that contains them."
+        )
+    _check_requirements(needed)
     _write_metadata(folder, config["options.entry_points"])
 
 

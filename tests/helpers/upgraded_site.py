@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 Invenio Stats Dashboard contributors
 # SPDX-License-Identifier: MIT
 
-"""The story of a site that is upgraded under traffic, goes back, and is upgraded again.
+"""The story of a site that is upgraded in use, goes back, and is upgraded again.
 
 Everything that the site does, it does in a zygote of the earlier or of the new version:
 commands, tasks, web processes and event workers. This process only creates the content,
@@ -9,6 +9,7 @@ as it was before the extension was installed, and reads what is stored.
 """
 
 import secrets
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from scripts.demo.bulk import write
 from scripts.demo.legacy_events import File, Record
 
 from . import content, reference, site_operations
+from .faults import until
 from .simulation import Stored
 from .site_operations import DOWNLOAD, VIEW, beat, index_events, operate
 from .sites import downloads, ids_of, views
@@ -72,6 +74,7 @@ class Moment:
         sent: view or download -> ids of all events until then.
         undescribed: documents that the catalogue of this version does not describe.
         unmapped: index -> fields that its template maps and the index does not.
+        today: the day, ``YYYY-MM-DD``.
     """
 
     status: dict
@@ -80,6 +83,7 @@ class Moment:
     sent: dict
     undescribed: list
     unmapped: dict
+    today: str
 
 
 @dataclass
@@ -91,7 +95,8 @@ class Story:
         statuses: name of a moment -> JSON document of ``status``.
         answers: name of a moment -> path -> status code and document of the REST API.
         moments: ``upgraded``, ``back`` and ``again`` -> :class:`Moment`.
-        indexed: number of events that each version has indexed of those sent at once.
+        sent_at_once: number of events that both versions index at the same time.
+        indexed: number of those that each version has indexed.
         error: that of the earlier version, which cannot count the odd event.
         revisions: name of a moment -> revisions of the stored index templates.
         rolled_back: the views after a rollback by the earlier version.
@@ -102,7 +107,8 @@ class Story:
     statuses: dict = field(default_factory=dict)
     answers: dict = field(default_factory=dict)
     moments: dict = field(default_factory=dict)
-    indexed: dict = field(default_factory=dict)
+    sent_at_once: int = 0
+    indexed: Counter = field(default_factory=Counter)
     error: str = ""
     revisions: dict = field(default_factory=dict)
     rolled_back: list = field(default_factory=list)
@@ -224,6 +230,7 @@ class Site(Usage):
         Args:
             version: the zygote whose ``status`` is read.
         """
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
         return Moment(
             status_of(version),
             self._stored(),
@@ -231,6 +238,7 @@ class Site(Usage):
             {event_type: {*sent} for event_type, sent in self.sent.items()},
             list(self._undescribed()),
             dict(self._unmapped()),
+            today,
         )
 
     def revisions(self):
@@ -254,7 +262,7 @@ class Site(Usage):
         return reference.aggregates(
             sources,
             config["COMMUNITY_STATS_SUBCOUNTS"],
-            f"{datetime.now(UTC):%Y-%m-%d}",
+            moment.today,
             config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],
         )
 
@@ -336,6 +344,63 @@ def failed(version, function, *arguments):
     return str(error.value)
 
 
+def index(site, worker, count=10, refused=0):
+    """Let a worker of a version index all events that wait.
+
+    It stops when its queue is empty for a moment, also if a message is still on its way,
+    so it is started until it has indexed all of them.
+
+    Args:
+        site: the site.
+        worker: the zygote of the version.
+        count: number of views and of downloads that wait.
+        refused: number of further views, which OpenSearch refuses.
+    """
+    wanted = {VIEW: (count, refused), DOWNLOAD: (count, 0)}
+    found = Counter()
+
+    def indexed():
+        found.update(_counted(worker.run(index_events, site.queue)))
+        return found.total() >= 2 * count + refused
+
+    until(indexed, f"{wanted} were indexed")
+    assert found == _counted(wanted)
+
+
+def _counted(events):
+    """Return event and whether it was stored -> number, of the result of a worker."""
+    found = Counter()
+    for event, (stored, refused) in events.items():
+        found.update({(event, True): stored, (event, False): refused})
+    return found
+
+
+def index_together(story, **workers):
+    """Let workers of versions index the same queues until each has indexed events.
+
+    Args:
+        story: the :class:`Story`; its site has no events that wait.
+        **workers: name of a version -> its zygote.
+    """
+    site, count = story.site, 40
+
+    def indexed():
+        if story.indexed.total() >= story.sent_at_once:
+            site.publish(count)
+            story.sent_at_once += 2 * count
+        with ThreadPoolExecutor(len(workers)) as threads:
+            running = {
+                version: threads.submit(worker.run, index_events, site.queue)
+                for version, worker in workers.items()
+            }
+        for version, its in running.items():
+            story.indexed[version] += sum(stored for stored, _ in its.result().values())
+        done = story.indexed.total() >= story.sent_at_once
+        return done and all(story.indexed[version] for version in workers)
+
+    until(indexed, "each version has indexed events")
+
+
 def move(site, web, worker, function, *arguments):
     """Change content in a web process of a version, and capture it in a worker."""
     web.run(site_operations.change, site.tasks, function, *arguments)
@@ -380,10 +445,10 @@ def use(site, old):
     run(old, "migrate-events")
     site.publish(10)
     site.publish_unmapped()
-    assert old.run(index_events, site.queue) == {VIEW: (10, 1), DOWNLOAD: (10, 0)}
+    index(site, old, refused=1)
     move(site, old, old, "remove", site.recids[2], site.red)
     site.publish(10)
-    old.run(index_events, site.queue)
+    index(site, old)
     run(old, "community-events", "reconcile")
     run(old, "aggregate")
     # a month of which the upgrade interrupts the migration
@@ -404,17 +469,12 @@ def upgrade(story, old, new):
     site.publish(10)
     # a worker that does not end in time when it is restarted is killed
     assert old.run(site_operations.index_and_die, site.queue) is None
-    new.run(index_events, site.queue)
+    index(site, new)
     site.publish(10)
-    old.run(index_events, site.queue)
+    index(site, old)
     move(site, new, old, "include_in_bulk", [site.recids[3]], site.red)
     move(site, old, new, "remove", site.recids[0], site.red)
-    site.publish(40)
-    with ThreadPoolExecutor(1) as threads:
-        beside = threads.submit(old.run, index_events, site.queue)
-        done = {"new": new.run(index_events, site.queue), "old": beside.result()}
-    for version, counts in done.items():
-        story.indexed[version] = sum(stored for stored, _ in counts.values())
+    index_together(story, old=old, new=new)
     new.run(_hour, {"COMMUNITY_STATS_CATCHUP_INTERVAL": 20})
     story.statuses["meanwhile"] = status_of(new)
     old.run(beat)
@@ -442,16 +502,16 @@ def go_back(story, old, new):
     story.statuses["back"] = status_of(old)
     story.answers["back"] = answers_of(site, old)
     site.publish(10)
-    old.run(index_events, site.queue)
+    index(site, old)
     move(site, old, old, "include_in_bulk", [site.recids[4]], site.red)
     move(site, old, old, "restrict_record", site.recids[1])
     site.publish(10)
-    old.run(index_events, site.queue)
+    index(site, old)
     story.error = failed(old, operate, "aggregate")
     site.delete_odd_event()
     old.run(site_operations.attribute_again)
     run(old, "aggregate")
-    run(old, "community-events", "reconcile")
+    old.run(beat, "reconcile_community_events")  # changed records only
     story.moments["back"] = site.moment(old)
     run(old, "usage-events", "rollback", "--months", month_of(3), "--yes")
     story.rolled_back = site.seen()

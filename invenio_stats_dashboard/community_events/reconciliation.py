@@ -54,6 +54,9 @@ class ReconciliationState:
         repaired: cause of the events that it wrote -> their number.
         registry: digest of the breakdowns when all records were last compared; see
             :func:`.facts.registry_mark`.
+        registry_looked_at: ``looked_at`` of the last reconciliation, if all since that
+            comparison were made by versions of this package that store the digest. If
+            it differs, another version has made one, and its facts are outdated.
         outdated_facts: number of facts that remained outdated then, for example of
             records that are no longer in the database.
     """
@@ -68,6 +71,7 @@ class ReconciliationState:
     repaired_at: str | None = None
     repaired: dict[str, int] = field(default_factory=dict)
     registry: str | None = None
+    registry_looked_at: str | None = None
     outdated_facts: int = 0
 
 
@@ -104,7 +108,8 @@ class Reconciliation:
         """Return whether all records should be compared again.
 
         They are also compared after a change of the breakdowns or an upgrade of this
-        package, which makes their facts outdated. After a day, they are compared again
+        package, which makes their facts outdated, and after an earlier version has
+        compared records, all or only changed ones. After a day, they are compared again
         if outdated facts remain: workers with an earlier version may have written them.
 
         Args:
@@ -116,6 +121,8 @@ class Reconciliation:
         stored = self._bookmark().data
         swept = stored.get("swept_at")
         if swept is None or stored.get("registry") != self._registry:
+            return True
+        if stored.get("registry_looked_at") != stored.get("looked_at"):
             return True
         age = _now() - _moment(swept)
         if age >= timedelta(days=days):
@@ -184,10 +191,13 @@ class Reconciliation:
             sweep: dict[str, Any] = {
                 "swept_at": started,
                 "registry": self._registry,
+                "registry_looked_at": started,
                 "outdated_facts": self._outdated_facts(),
             }
             if since is not None:
                 sweep = {k: bookmark.data[k] for k in sweep if k in bookmark.data}
+                if sweep.get("registry_looked_at") == since:
+                    sweep["registry_looked_at"] = started
             repaired = {"repaired_at": started, "repaired": report.causes}
             bookmark.write(
                 kind=DOCUMENT_ID,

@@ -229,6 +229,7 @@ _MIGRATION = (
             "outdated_facts",
             "records",
             "registry",
+            "registry_looked_at",
             "repaired",
             "repaired_at",
             "swept_at",

@@ -19,6 +19,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from ..aggregations.distinct_values import distinct
 from ..aggregations.documents import day_field
+from ..aggregations.records.counting_rules import has_other_record_rules
 from ..aggregations.runner import LAST_RUN
 from ..aggregations.source_positions import SourcePosition, SourcePositions
 from ..aggregations.usage.change_detection import change_of_rules, days_with_robots
@@ -162,12 +163,19 @@ class AggregationStatusReader:
             :func:`~..aggregations.usage.event_filter.rules`. Days that were counted by
             other rules are then pending before a run has examined the events. None
             reports only what a run has stored.
+        record_rules: the same for records, from
+            :func:`~..aggregations.records.counting_rules.record_rules`.
     """
 
     def __init__(
-        self, client: OpenSearch, names: Names, usage_rules: CountingRules | None = None
+        self,
+        client: OpenSearch,
+        names: Names,
+        usage_rules: CountingRules | None = None,
+        record_rules: str | None = None,
     ) -> None:
         self._client, self._names, self._rules = client, names, usage_rules
+        self._record_rules = record_rules
         self._known: dict[str, dict[str, SourcePosition]] = {}
 
     def last_run(self) -> dict[str, Any] | None:
@@ -216,6 +224,11 @@ class AggregationStatusReader:
         if self._rules is None:
             return {}
         return count_robots(self._client, self._names, self._rules)
+
+    @property
+    def counts_all_records(self) -> bool:
+        """Return whether the next run counts the records of all communities again."""
+        return has_other_record_rules(self._sources(_RECORDS), self._record_rules)
 
     def changes(self) -> dict[str, int]:
         """Return the number of writes since the aggregation examined the sources.

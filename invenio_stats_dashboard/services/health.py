@@ -196,6 +196,17 @@ def _reconciliation(status: "StatsStatus") -> Iterator[str]:
         )
 
 
+def _outdated_facts(status: "StatsStatus") -> Iterator[str]:
+    if status.scheduled or status.holder("reconciliation"):
+        return  # The scheduled reconciliation compares all records.
+    if status.outdated_facts:
+        yield (
+            f"{status.outdated_facts:,} record facts were computed by another version "
+            "of the extension or with other breakdowns, and no scheduled task computes "
+            f"them again. Run '{COMMAND} community-events reconcile'."
+        )
+
+
 def _database_indexes(status: "StatsStatus") -> Iterator[str]:
     missing = [index for index in status.database_indexes if not index.exists]
     if missing:
@@ -265,6 +276,7 @@ _RULES: tuple[_Rule, ...] = (
     _no_recent_run,
     _pending_days,
     _reconciliation,
+    _outdated_facts,
     _database_indexes,
     _deferred_captures,
     _queues,

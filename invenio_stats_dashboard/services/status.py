@@ -16,6 +16,7 @@ from flask import Flask
 from opensearchpy import OpenSearch
 
 from ..aggregations.index_layout import read_layout
+from ..aggregations.records.counting_rules import record_rules
 from ..aggregations.runner import LOCK as AGGREGATION
 from ..aggregations.usage.event_filter import COUNT_ROBOTS, rules
 from ..aggregations.usage.robots import RobotEvents
@@ -31,7 +32,7 @@ from ..community_events.store import count_outdated_facts
 from ..migration.migration_status import MigrationStatus
 from ..search.foreign_indices import foreign_indices
 from ..search.lock import describe_holder, is_held, read_lock
-from ..search.names import FAMILIES, Names
+from ..search.names import FAMILIES, RECORD_FAMILIES, Names
 from ..search.template_composition import installed_at
 from ..subcounts import Subcount
 from ..usage_events.queues import QueueLength, lengths
@@ -221,7 +222,16 @@ def read_status(
         every: all communities.
     """
     names, now = Names.of(app), datetime.now(UTC)
-    aggregates = AggregationStatusReader(client, names, rules(app, subcounts))
+    aggregates = AggregationStatusReader(
+        client,
+        names,
+        rules(app, subcounts),
+        record_rules(
+            subcounts,
+            app.config["COMMUNITY_STATS_TOP_SUBCOUNT_LIMIT"],
+            app.config["STATS_DASHBOARD_SHOW_HIDDEN_RECORDS"],
+        ),
+    )
     shown = _Communities(aggregates, reader, now.date().isoformat())
     last_run = shown.aggregates.last_run()
     reconciled = reconciliation_state(client, names)
@@ -284,6 +294,9 @@ class _Communities:
             communities = [GLOBAL, *sorted({c for c, _ in documents} - {GLOBAL})]
         if not self.aggregates.looked("records", last_run):
             again = None
+        elif self.aggregates.counts_all_records:
+            again = dict.fromkeys(communities, RECORD_FAMILIES)
+            records_left = total + 1  # the instance
         backlog = self.aggregates.usage(last_run)
         slugs = self._slugs(set(communities) - {GLOBAL})
         return {

@@ -292,3 +292,26 @@ def test_an_installed_site_is_upgraded_by_the_scheduled_tasks(site):
     assert run(site.app, "status", "--json").document["outdated_facts"] == 0
     assert reconciliation_state(site.client, site.names).facts == 1
     assert site.values() == everywhere("_hidden")
+
+
+@pytest.mark.parametrize("written", [("looked_at", "swept_at"), ("looked_at",)])
+def test_facts_are_computed_again_after_an_earlier_version_has_compared_records(
+    site, written
+):
+    _make_record(access=content.RESTRICTED)
+    site.service.reconcile_if_due()
+    _downgrade(site)
+    # what the earlier version stores if it has compared all or only changed records
+    moment = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
+    fields = {"doc": dict.fromkeys(written, moment)}
+    id = "community-events-reconciliation"
+    site.client.update(index=site.names.reindexing, id=id, body=fields)
+    # an operator compares changed records, which does not compute the others again
+    run(site.app, "community-events", "reconcile", "--changed-only")
+    assert run(site.app, "status", "--json").document["outdated_facts"] == 1
+    site.service.reconcile_if_due()
+    state = reconciliation_state(site.client, site.names)
+    assert (state.facts, state.registry_looked_at) == (1, state.looked_at)
+    assert run(site.app, "status", "--json").document["outdated_facts"] == 0
+    site.service.reconcile_if_due()
+    assert reconciliation_state(site.client, site.names).swept_at == state.swept_at

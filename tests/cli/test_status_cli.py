@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from invenio_stats_dashboard.aggregations.records import counting_rules
 from invenio_stats_dashboard.aggregations.runner import LOCK
 from invenio_stats_dashboard.package_templates import put_templates
 from invenio_stats_dashboard.search.lock import ClusterLock
@@ -269,6 +270,21 @@ def test_status_shows_records_to_be_counted_again(counted, community):
     assert (shown["documents"], shown["percent"], shown["redo_days"]) == (1, None, None)
     assert found["records_left"] == 2
     assert "to be counted again" in run(counted.app, "status").out
+
+
+def test_status_shows_records_that_were_counted_by_other_rules(
+    counted, community, monkeypatch
+):
+    monkeypatch.setattr(counting_rules, "_REVISION", "that of a later version")
+    found, code = status(counted.app)
+    assert (found["records_left"], code) == (2, 0)
+    for one in ("global", community):
+        assert families(found, one)["records-snapshot-added"]["percent"] is None
+    assert "2 communities pending" in run(counted.app, "status").out
+    assert run(counted.app, "aggregate").exit_code == 0
+    found, _ = status(counted.app)
+    assert found["records_left"] == 0
+    assert families(found, community)["records-snapshot-added"]["percent"] == 100.0
 
 
 def test_the_data_are_as_of_the_last_run_that_counted_everything(counted):

@@ -99,6 +99,23 @@ def real_broker(monkeypatch):
 
 
 @contextmanager
+def sending_tasks(monkeypatch, queue):
+    """Send the application's tasks to a queue of the real broker.
+
+    Args:
+        monkeypatch: changes the configuration.
+        queue: name of the queue.
+    """
+    with monkeypatch.context() as patch:
+        patch.setitem(current_celery.conf, "task_always_eager", False)
+        for name in ("queue", "exchange", "routing_key"):
+            patch.setitem(current_celery.conf, f"task_default_{name}", queue)
+        _use(patch, os.environ["BROKER_URL"])
+        yield
+    _renew_pools()
+
+
+@contextmanager
 def unreachable_broker(monkeypatch):
     """Make the application use a broker address where nothing listens.
 

@@ -259,6 +259,15 @@ def edit(recid, **metadata):
     service.publish(system_identity, recid)
 
 
+def restrict_record(recid):
+    """Make a published record visible only to people with access."""
+    service = current_rdm_records_service
+    data = service.edit(system_identity, recid).data
+    data["access"].update(RESTRICTED)
+    service.update_draft(system_identity, recid, data)
+    service.publish(system_identity, recid)
+
+
 def delete_record(recid):
     """Delete a record; a tombstone remains."""
     data = {"removal_reason": {"id": "duplicate"}, "note": "A test"}
@@ -308,6 +317,18 @@ def remove_content():
     db.session.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
     db.session.commit()
     _removed[0] += 1
+
+
+def date_back(created):
+    """Make all records, parents and communities as old as a moment (naive UTC)."""
+    for table in (
+        "rdm_records_metadata",
+        "rdm_parents_metadata",
+        "communities_metadata",
+    ):
+        statement = f"UPDATE {table} SET created = :created, updated = :created"
+        db.session.execute(sa.text(statement), {"created": created})
+    db.session.commit()
 
 
 def times_removed():

@@ -8,6 +8,7 @@ They can be killed at any point.
 
 import os
 import pickle
+import select
 import signal
 import traceback
 from contextlib import suppress
@@ -41,18 +42,28 @@ class Forked:
         require_system("kills a process")
         os.kill(self.pid, signal.SIGKILL)
 
-    def wait(self):
+    def wait(self, limit=None):
         """Wait for the end of the process.
+
+        Args:
+            limit: number of seconds after which it is killed; None if it is not.
 
         Returns:
             What the function returned; None if the process was killed.
 
         Raises:
-            AssertionError: the function failed; with its traceback.
+            AssertionError: the function failed; with its traceback. Or it was killed
+                after the limit.
         """
         with os.fdopen(self._reading, "rb") as pipe:
-            answer = pipe.read()
+            # it writes when it ends, and the pipe is also readable if it is killed
+            ended = select.select([pipe], [], [], limit)[0]
+            if not ended:
+                os.kill(self.pid, signal.SIGKILL)
+            # a process that it has forked may hold the pipe open
+            answer = pipe.read() if ended else b""
         _, status = os.waitpid(self.pid, 0)
+        assert ended, f"process {self.pid} did not end within {limit} seconds"
         if os.WIFSIGNALED(status):
             assert os.WTERMSIG(status) == signal.SIGKILL
             return None

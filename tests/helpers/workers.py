@@ -13,7 +13,7 @@ from pathlib import Path
 from celery import current_app as current_celery
 from kombu import Connection
 
-from .brokers import _renew_pools, _use
+from .brokers import sending_tasks
 from .celery_programs import CelerySite
 from .tiers import require_system
 
@@ -103,15 +103,8 @@ class SiteWorker:
             monkeypatch: changes the configuration.
             queue: send them to this queue instead, which nobody reads.
         """
-        queue = queue or self.queue
-        with monkeypatch.context() as patch:
-            patch.setitem(current_celery.conf, "task_always_eager", False)
-            patch.setitem(current_celery.conf, "task_default_queue", queue)
-            patch.setitem(current_celery.conf, "task_default_exchange", queue)
-            patch.setitem(current_celery.conf, "task_default_routing_key", queue)
-            _use(patch, self._broker)
+        with sending_tasks(monkeypatch, queue or self.queue):
             yield
-        _renew_pools()
 
     def remove(self):
         """End the process and delete its queue."""

@@ -11,14 +11,24 @@ its children can.
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from . import tiers
 from .connections import close_connections
 
+ROOT = Path(__file__).parents[2]
+"""The folder of the repository."""
+
+LIMIT = 300
+"""Number of seconds after which a child that is waited for is killed."""
+
+_END_LIMIT = 30
 _SIZE = 8
 
 
@@ -28,12 +38,14 @@ class Zygote:
     Args:
         reading: file that results are read from.
         writing: file that jobs are written to.
-        wait: waits for the end of the process.
+        wait: waits for the end of the process, for a number of seconds at most.
+        kill: kills the process.
     """
 
-    def __init__(self, reading, writing, wait):
+    def __init__(self, reading, writing, wait, kill):
         """Store the arguments, which :meth:`forked` and :meth:`started` create."""
-        self._reading, self._writing, self._wait = reading, writing, wait
+        self._reading, self._writing = reading, writing
+        self._wait, self._kill = wait, kill
 
     @classmethod
     def forked(cls, app):
@@ -59,20 +71,32 @@ class Zygote:
         return cls(
             os.fdopen(answers[0], "rb"),
             os.fdopen(jobs[1], "wb"),
-            partial(os.waitpid, pid, 0),
+            partial(_wait_for, pid),
+            partial(os.kill, pid, signal.SIGKILL),
         )
 
     @classmethod
-    def started(cls, where):
-        """Start a new process that imports no tests and builds its own application."""
+    def started(cls, where, package=None):
+        """Start a new process that imports no tests and builds its own application.
+
+        Args:
+            where: the :class:`~.instance.Place` of the instance.
+            package: folder with another version of the package and its metadata; None
+                for this version.
+        """
+        folders = [str(folder) for folder in (package, ROOT) if folder]
         process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent.parent,
+            # the first of the folders that Python imports from
+            cwd=folders[0],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+            start_new_session=True,  # its children are killed with it
         )
         _send(process.stdin, where)
-        return cls(process.stdout, process.stdin, process.wait)
+        kill = partial(os.killpg, process.pid, signal.SIGKILL)
+        return cls(process.stdout, process.stdin, process.wait, kill)
 
     def run(self, function, *arguments):
         """Run a function in a child.
@@ -85,9 +109,10 @@ class Zygote:
             The result of the function; None if the child was killed.
 
         Raises:
-            AssertionError: the function failed; contains its traceback.
+            AssertionError: the function failed; contains its traceback. Or it did not
+                end within :data:`LIMIT`, and was killed.
         """
-        return self._ask(function, arguments, wait=True)
+        return self._ask(function, arguments, wait=LIMIT)
 
     def start(self, function, *arguments):
         """Start a function in a child, which continues when this process ends.
@@ -99,7 +124,7 @@ class Zygote:
         Returns:
             int: the child's process id.
         """
-        return self._ask(function, arguments, wait=False)
+        return self._ask(function, arguments, wait=None)
 
     def _ask(self, function, arguments, wait):
         _send(self._writing, (function, arguments, wait))
@@ -108,10 +133,24 @@ class Zygote:
         return value
 
     def end(self):
-        """End the process."""
-        self._writing.close()
-        self._wait()
+        """End the process; kill it if a child does not end."""
+        with suppress(BrokenPipeError):
+            self._writing.close()
+        try:
+            self._wait(_END_LIMIT)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            self._wait(_END_LIMIT)
         self._reading.close()
+
+
+def _wait_for(pid, seconds):
+    """Wait for the end of a child for a number of seconds at most."""
+    end = time.monotonic() + seconds
+    while not os.waitpid(pid, os.WNOHANG)[0]:
+        if time.monotonic() > end:
+            raise subprocess.TimeoutExpired(f"process {pid}", seconds)
+        time.sleep(0.02)
 
 
 def polars_runs():
@@ -154,12 +193,12 @@ def _work(app, reading, writing):
         child = Forked(app, partial(function, app, *arguments))
         # reap finished children
         started = [pid for pid in started if not os.waitpid(pid, os.WNOHANG)[0]]
-        if not wait:
+        if wait is None:
             started.append(child.pid)
             _send(writing, ("returned", child.pid))
             continue
         try:
-            answer = ("returned", child.wait())
+            answer = ("returned", child.wait(wait))
         except AssertionError as error:
             answer = ("raised", str(error))
         _send(writing, answer)

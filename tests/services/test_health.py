@@ -211,6 +211,11 @@ WAITS = {"step": "migration", "waits_for": "No disk.", "updated_at": AN_HOUR_AGO
             "beat",
         ),
         (
+            {"outdated_facts": 3, "scheduled": False},
+            "3 record facts were computed by another version",
+            "community-events reconcile",
+        ),
+        (
             {"queues": (QueueLength("view", "stats-record-view", error="refused"),)},
             "The message broker does not answer (refused)",
             "BROKER_URL",
@@ -233,6 +238,7 @@ def test_a_problem_is_reported_with_what_to_do(changes, reported, to_do):
         ),
         ({"preparation": WAITS}, "migration"),
         ({"reconciliation": LONG_AGO}, "reconciliation"),
+        ({"outdated_facts": 3, "scheduled": False}, "reconciliation"),
     ],
 )
 def test_work_in_progress_is_no_problem(changes, lock):
@@ -245,6 +251,10 @@ def test_a_month_that_failed_is_reported_once():
     waits = {**WAITS, "waits_for": "view 2026-02: Differs. Try again with: again"}
     found = replace(WELL, migration=MigrationStatus([failed]), preparation=waits)
     assert len(problems(found)) == 1
+
+
+def test_the_scheduled_reconciliation_computes_outdated_facts_again():
+    assert problems(replace(WELL, outdated_facts=3)) == ()
 
 
 def test_an_old_reconciliation_is_no_problem_without_scheduled_tasks():

@@ -7,8 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import sqlalchemy as sa
-from invenio_db import db
 from opensearchpy.exceptions import OpenSearchException
 
 from invenio_stats_dashboard.aggregations.runner import LAST_RUN
@@ -49,26 +47,12 @@ class Site(Usage):
         content.include_in_bulk([one, two], red)
         content.include_in_bulk([two], blue)
         self.expected = {one: [red], two: sorted([red, blue]), none: []}
-        self._long_ago()
+        content.date_back(CREATED)
         self.events_by_type = {"view": {}, "download": {}}
         records = [self._record(recid) for recid in self.expected]
         for seed, month in enumerate((*MONTHS, datetime.now(UTC).strftime("%Y-%m"))):
             for event_type in ("view", "download"):
                 self._legacy(event_type, month, records, seed)
-
-    def _long_ago(self):
-        tables = (
-            "rdm_records_metadata",
-            "rdm_parents_metadata",
-            "communities_metadata",
-        )
-        for table in tables:
-            made = {"created": CREATED}
-            db.session.execute(
-                sa.text(f"UPDATE {table} SET created = :created, updated = :created"),
-                made,
-            )
-        db.session.commit()
 
     def _record(self, recid):
         files = (File(f"bucket of {recid}", f"file of {recid}", "a.csv", 1000),)

@@ -12,8 +12,6 @@ Each step can be repeated. A community is closed when its documents are stored. 
 open if more has changed in the meantime.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -38,13 +36,10 @@ from .contribution_store import ContributionPlace, ContributionStore
 from .contribution_updates import EVENTS, PARENTS, PARTS, Intake, parts_for
 from .contributions import of_part
 from .corrections import FAMILY, RecordCorrections
+from .counting_rules import record_rules
 from .dirty_communities import CommunityState, DirtyCommunities
 from .numbers import Numbers
 from .record_reader import Parents, RecordReader
-
-_REVISION = 3
-"""Increase this when the same events and facts give other documents than before, or if
-contributions are stored in another form."""
 
 _LEAST = 1000
 """Fixed cost of a step, in community events."""
@@ -102,6 +97,7 @@ class RecordsAggregator:
         self._access_rules = cache(partial(_with_known, access_rules, client, names))
         self._indices = indices or AggregateIndices(client, names, check=check)
         self._client, self._text, self._names = client, text_client, names
+        self._subcounts, self._top = subcounts, top
         records = for_records(subcounts)
         self._keys = tuple(s.key for s in records)
         self._limits = {s.key: top for s in records if s.show == "top"}
@@ -207,7 +203,7 @@ class RecordsAggregator:
         return ChangeScan(
             self._client,
             self._names,
-            self._rules(rules),
+            record_rules(self._subcounts, self._top, rules.show_hidden),
             self._kept.missing,
             rules.restricted,
         )
@@ -215,12 +211,6 @@ class RecordsAggregator:
     def _due(self) -> set[str]:
         self._kept.refresh()
         return self._kept.due(self._today.isoformat())
-
-    def _rules(self, access: AccessRules) -> str:
-        """Return a hash of all that documents depend on besides events and facts."""
-        limits = sorted(self._limits.items())
-        rules = json.dumps([_REVISION, self._keys, limits, access.show_hidden])
-        return hashlib.sha256(rules.encode()).hexdigest()[:16]
 
     def _taking_in(self, parents: Sequence[str], why: str) -> list[Step]:
         chunks = [parents[i : i + PARENTS] for i in range(0, len(parents), PARENTS)]

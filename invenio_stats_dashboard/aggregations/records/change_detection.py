@@ -27,6 +27,7 @@ from ...search.names import RECORD_FAMILIES, Names
 from ...search.seqno import NOTHING, IndexPositions, positions_of_all
 from ..distinct_values import distinct
 from ..source_positions import SourcePosition, SourcePositions
+from .counting_rules import RULES
 
 SCOPE = "records"
 """The scope of the bookmarks of sources."""
@@ -37,10 +38,11 @@ MOST = 100_000
 If more parents have changed, all parents are counted again.
 """
 
-_RULES, _RESTRICTED = "rules", "restricted communities"
-"""Names of bookmarks that belong to no index. The second one has each restricted
-community as a key of its counts."""
+_RESTRICTED = "restricted communities"
+"""Name of a bookmark that belongs to no index. It has each restricted community as a key
+of its counts."""
 
+_OTHER_RULES = "the breakdowns or the rules of counting have changed"
 _IDS = 1000
 
 
@@ -111,7 +113,7 @@ class ChangeScan:
         self._look_at_kept(stored.pop(kept, None), now.pop(kept, None))
         visibility = stored.pop(_RESTRICTED, None)
         self._require(stored, now)
-        self._look_at_rules(stored.pop(_RULES, None), first=not stored)
+        self._look_at_rules(stored.pop(RULES, None), first=not stored)
         moved = sorted(n for n, p in now.items() if not _same(stored.get(n), p))
         self._look_at_visibility(visibility)
         if moved:
@@ -193,8 +195,8 @@ class ChangeScan:
     def _look_at_rules(self, stored: SourcePosition | None, first: bool) -> None:
         if stored is not None and stored.uuid == self._rules:
             return
-        self._all("nothing was counted yet" if first else "the breakdowns have changed")
-        source = stored or SourcePosition(scope=SCOPE, index=_RULES)
+        self._all("nothing was counted yet" if first else _OTHER_RULES)
+        source = stored or SourcePosition(scope=SCOPE, index=RULES)
         self._sources.append(replace(source, uuid=self._rules))
 
     def _look_at_visibility(self, stored: SourcePosition | None) -> None:

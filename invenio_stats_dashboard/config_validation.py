@@ -6,6 +6,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from logging import Logger
 from typing import Any
 
 from flask_babel.speaklater import LazyString
@@ -187,6 +188,47 @@ CHECKS: dict[str, Check] = {
     "STATS_DASHBOARD_SHOW_HIDDEN_RECORDS": _switch,
 }
 """Config variable -> check of its value."""
+
+_NOT_CHECKED = ("COMMUNITY_STATS_SUBCOUNTS",)
+"""Config variables that are checked elsewhere."""
+
+
+EARLIER_VARIABLES = {
+    "COMMUNITY_STATS_SCHEDULED_AGG_TASKS_ENABLED": (
+        "COMMUNITY_STATS_SCHEDULED_TASKS_ENABLED"
+    ),
+    "STATS_DASHBOARD_ENABLED_GLOBAL": "STATS_DASHBOARD_GLOBAL_ENABLED",
+}
+"""Config variable of the earlier extension -> the one that replaces it."""
+
+_PREFIXES = ("COMMUNITY_STATS_", "STATS_DASHBOARD_")
+_warned: set[str] = set()
+
+
+def warn_of_unknown(config: Mapping[str, Any], logger: Logger) -> None:
+    """Log the variables that have no effect, each once in a process.
+
+    Args:
+        config: the application's configuration, with all defaults.
+        logger: gets one warning.
+    """
+    unknown = {
+        name
+        for name in config
+        if name.startswith(_PREFIXES) and name not in {*CHECKS, *_NOT_CHECKED}
+    }
+    new = sorted(unknown - _warned)
+    _warned.update(new)
+    if new:
+        logger.warning("%s", " ".join(_ignored(name) for name in new))
+
+
+def _ignored(name: str) -> str:
+    """Return a sentence about a variable that has no effect."""
+    instead = EARLIER_VARIABLES.get(name)
+    if instead:
+        return f"{name} has no effect; it is replaced by {instead}."
+    return f"{name} has no effect, because invenio-stats-dashboard does not read it."
 
 
 def check_config(config: Mapping[str, Any]) -> None:

@@ -46,6 +46,10 @@ class NotReadyError(StatsDashboardError):
     exit_code = 2
 
 
+class ForeignIndexError(NotReadyError):
+    """An index has a name of this package but was created by another extension."""
+
+
 class SearchUnavailableError(StatsDashboardError):
     """OpenSearch did not answer, or refused requests, for too long."""
 

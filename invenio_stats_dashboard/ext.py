@@ -57,12 +57,16 @@ class InvenioStatsDashboard:
     def init_config(self, app: Flask) -> None:
         """Set the defaults of the configuration, and check it.
 
+        Variables that have no effect are logged, such as those of the earlier
+        extension.
+
         Raises:
             ConfigurationError: a config variable has an invalid value.
         """
         for key in dir(config):
             if key.startswith(("COMMUNITY_STATS_", "STATS_DASHBOARD_")):
                 app.config.setdefault(key, getattr(config, key))
+        config_validation.warn_of_unknown(app.config, app.logger)
         config_validation.check_config(app.config)
         check_configured_layouts(app.config)
 

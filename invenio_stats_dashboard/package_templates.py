@@ -8,9 +8,12 @@ from typing import Any
 
 from flask import Flask
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from .aggregations.documents import index_templates as aggregates_templates
 from .community_events.documents import index_templates as community_events_templates
+from .search.failures import explain
+from .search.foreign_indices import foreign_problems
 from .search.names import Names
 from .search.template_composition import (
     TemplatesPut,
@@ -30,9 +33,21 @@ def put_templates(app: Flask, client: OpenSearch) -> TemplatesPut:
     return put_all_missing(app, client, fixed_templates)
 
 
-def missing_templates(app: Flask, client: OpenSearch) -> list[str]:
-    """Return a sentence about each problem with the index templates."""
-    return template_problems(app, client, fixed_templates(Names.of(app)))
+def cluster_problems(app: Flask, client: OpenSearch) -> list[str]:
+    """Return sentences about problems with index templates, and foreign indices.
+
+    A template can be missing or overridden. An index is foreign if another extension
+    created it under a name of this package.
+    """
+    names = Names.of(app)
+    try:
+        foreign = foreign_problems(client, names)
+    except OpenSearchException as error:
+        foreign = [
+            "It is unknown whether another extension uses names of this one. "
+            f"{explain(error)}"
+        ]
+    return [*foreign, *template_problems(app, client, fixed_templates(names))]
 
 
 def fixed_templates(names: Names) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from .community_events.change_queue import ChangeQueue
 from .community_events.membership_changes import MembershipChanges
 from .errors import (
     ClusterNotHealthyError,
+    ForeignIndexError,
     LockedError,
     LockLostError,
     NotReadyError,
@@ -98,9 +99,9 @@ def capture_community_changes(self: Task) -> None:
         try:
             if not batch.was_delivered:
                 report = service.capture(*messages)
-        except NotReadyError:
-            return  # the extension was disabled since
         except Exception as error:  # noqa: BLE001 - each is repeated by its own task
+            if _is_not_ready(error):
+                return
             current_app.logger.warning(
                 "%d changes of memberships are captured one by one. %s",
                 *(len(messages), describe(error)),
@@ -154,13 +155,22 @@ def _capture(task: Task, work: Callable[[], "CaptureReport"]) -> None:
     """Capture changes; run the task again later if a service does not answer."""
     try:
         report = work()
-    except NotReadyError:
-        return  # the extension was disabled since
     except (StatsDashboardError, OpenSearchException) as error:
+        if _is_not_ready(error):
+            return
         if task.request.is_eager or task.request.retries >= _TRIES:
             raise
         raise task.retry(exc=error, countdown=_pause(task.request.retries)) from error
     _follow(task, report)
+
+
+def _is_not_ready(error: Exception) -> bool:
+    """Return whether to leave a change to the back-fill; the extension is disabled.
+
+    While another extension has the indices, the change is captured later.
+    """
+    foreign = isinstance(error, ForeignIndexError)
+    return isinstance(error, NotReadyError) and not foreign
 
 
 def _follow(task: Task, report: "CaptureReport") -> None:
@@ -278,6 +288,7 @@ def attribute_usage_events_again() -> None:
 
 _PASSES = (
     ClusterNotHealthyError,
+    ForeignIndexError,
     LockedError,
     LockLostError,
     SearchUnavailableError,

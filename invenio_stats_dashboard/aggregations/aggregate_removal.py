@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 
+from ..search.foreign_indices import named_indices
 from ..search.names import FAMILIES, INTERNAL, Names
 
 _AT_ONCE = 20
@@ -35,10 +36,12 @@ def own_indices(
 ) -> list[OwnIndex]:
     """Return the existing indices of the aggregation, the bookmarks last.
 
-    It returns only concrete indices whose whole name belongs to this package: no index
-    of another instance, no copy under a longer name, no index behind an alias of such a
-    name. It never returns usage events, their backups, dead letters or the migration's
-    bookmarks. With ``with_sources``, it also returns community events and record facts.
+    It returns only concrete indices whose whole name belongs to this package and whose
+    mapping shows that this package created it (see :mod:`..search.foreign_indices`): no
+    index of another instance or of another extension, no copy under a longer name, no
+    index behind an alias of such a name. It never returns
+    usage events, their backups, dead letters or the migration's bookmarks. With
+    ``with_sources``, it also returns community events and record facts.
     """
     aggregates = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
     single = [names.between_runs, names.bookmarks]
@@ -53,20 +56,23 @@ def own_indices(
             + [re.escape(name) for name in single]
         )
     )
-    found = client.cat.indices(
-        # A wildcard that matches nothing is not an error.
-        index=f"{names.prefix}stats-community-*",
-        params={
-            "format": "json",
-            "bytes": "b",
-            "h": "index,docs.count,store.size",
-            "expand_wildcards": "all",
-        },
-    )
+    wanted = [
+        index.name
+        for index in named_indices(client, names)
+        if index.is_ours and ours.fullmatch(index.name)
+    ]
     own = [
         OwnIndex(row["index"], int(row["docs.count"] or 0), int(row["store.size"] or 0))
-        for row in found
-        if ours.fullmatch(row["index"])
+        for start in range(0, len(wanted), _AT_ONCE)
+        for row in client.cat.indices(
+            index=",".join(wanted[start : start + _AT_ONCE]),
+            params={
+                "format": "json",
+                "bytes": "b",
+                "h": "index,docs.count,store.size",
+                "expand_wildcards": "all",
+            },
+        )
     ]
     return sorted(own, key=lambda index: (index.name == names.bookmarks, index.name))
 

@@ -13,7 +13,6 @@ created again while a writer is frozen, that writer uses an alias that no longer
 and OpenSearch refuses its documents.
 """
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +20,12 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ..search.names import FAMILIES, INTERNAL, META_KEY, Names
+from .documents import CHECKSUM
 
 _WANTED = (
     "*.aliases",
     "*.mappings._meta",
+    f"*.mappings.properties.{CHECKSUM}",
     "*.settings.index.uuid",
     "*.settings.index.number_of_shards",
 )
@@ -121,16 +122,12 @@ def read_layout(client: OpenSearch, names: Names) -> Layout:
     return Layout(
         {family: tuple(indices) for family, indices in families.items()},
         tuple(unused),
-        tuple(name for name in sorted(found) if is_yearly(names, name)),
+        tuple(
+            name
+            for name, details in sorted(found.items())
+            if names.is_yearly(name) and _is_ours(details)
+        ),
     )
-
-
-def is_yearly(names: Names, index: str) -> bool:
-    """Return whether an index has a name of the earlier layout, one for each year."""
-    alias, _, year = index.rpartition("-")
-    return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
-        names.aggregates(family) for family in (*FAMILIES, *INTERNAL)
-    }
 
 
 _PARTS = sorted({family.partition("-")[0] for family in (*FAMILIES, *INTERNAL)})
@@ -143,6 +140,12 @@ def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
         if (start := names.year_from(family, index)) is not None:
             return family, start
     return None, None
+
+
+def _is_ours(details: dict[str, Any]) -> bool:
+    """Return whether an index is ours; see :mod:`..search.foreign_indices`."""
+    fields = details.get("mappings", {}).get("properties", {})
+    return META_KEY in _meta(details) or CHECKSUM in fields
 
 
 def _meta(details: dict[str, Any]) -> dict[str, Any]:

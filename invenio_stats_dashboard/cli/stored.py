@@ -65,7 +65,9 @@ def read_documents(
     The table shows the main numbers; --json shows all of them, with the breakdowns.
     """
     check_days(start_date, end_date, or_moments=True)
-    item = _service().read(system_identity, community)
+    service = _service()
+    service.check_indices()
+    item = service.read(system_identity, community)
     found = item.documents(family, start_date, end_date, suppress=False)
     if as_json:
         _print_documents(found)

@@ -11,8 +11,9 @@ from flask import Flask
 from invenio_db import db
 from opensearchpy import OpenSearch
 
-from ..errors import LookupPostponedError, NotReadyError
+from ..errors import ForeignIndexError, LookupPostponedError, NotReadyError
 from ..search.client import json_client
+from ..search.foreign_indices import require_own_indices
 from ..search.names import Names
 from ..search.template_composition import for_site
 from ..subcounts import Subcount
@@ -54,6 +55,7 @@ class DatabaseResolver:
     ) -> None:
         self._app, self._subcounts = app, subcounts
         adapt = partial(for_site, app)
+        self._client, self._names = client, names
         self._store = EventStore(client, names, adapt=adapt)
         self._late, self._cause = late, cause
         self._wait = wait
@@ -69,8 +71,9 @@ class DatabaseResolver:
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
-            LookupPostponedError: the budget of scans is used up, or the database lacks
-                an index of InvenioRDM's own.
+            LookupPostponedError: the budget of scans is used up, the database lacks an
+                index of InvenioRDM's own, or an index of community events belongs to
+                another extension.
             SearchUnavailableError: OpenSearch accepted no requests for too long.
         """
         with self._app.app_context():
@@ -78,7 +81,7 @@ class DatabaseResolver:
             rows = self._rows(database, recids)
         if not rows:
             return {}
-        self._store.ensure_templates()
+        self._prepare()
         recorder = Recorder(self._store, self._subcounts, database, late=self._late)
         recorded = recorder.record(rows, self._cause)
         reader = FactsReader(self._subcounts)
@@ -86,6 +89,22 @@ class DatabaseResolver:
             row.recid: RecordContext(reader.read(row), recorded.timeline(row.recid))
             for row in rows
         }
+
+    def _prepare(self) -> None:
+        """Put missing templates, unless another extension has indices of these names.
+
+        Raises:
+            LookupPostponedError: it has.
+            SearchUnavailableError: OpenSearch accepted no requests for too long.
+        """
+        check = partial(
+            require_own_indices, self._client, self._names, sources_only=True
+        )
+        try:
+            self._store.patiently(check)
+        except ForeignIndexError as error:
+            raise LookupPostponedError(str(error)) from error
+        self._store.ensure_templates()
 
     def _database(self) -> MembershipReader:
         limit = "SCAN" if self._wait else "STATEMENT"
@@ -112,7 +131,7 @@ class DatabaseResolver:
             LookupPostponedError: the budget allows no scan, and the caller does not
                 wait.
         """
-        self._store.ensure_templates()
+        self._prepare()
         budget = ScanBudget.of_site(self._app, json_client(self._app), db.engine)
         if self._wait:
             self._wait(budget)

@@ -22,6 +22,7 @@ from ..usage_events.indices import (
     migrated_serves,
     strangers,
     survey,
+    target_name,
 )
 from .months import source_problem
 from .permission_checks import refused_requests
@@ -189,7 +190,7 @@ def _planned(names: Names, month: Month, now: datetime) -> PlannedMonth:
         state, index = ENRICHED, month.native
     else:
         state, index = EMPTY, month.backup
-    target = names.events_target(month.event_type, month.month)
+    target = target_name(names, month)
     return PlannedMonth(
         event_type=month.event_type,
         month=month.month,

@@ -25,6 +25,7 @@ from ..usage_events.indices import (
     is_writable,
     migrated_serves,
     survey,
+    target_name,
 )
 from . import alias_actions, target_index
 from .alias_actions import Guard
@@ -163,12 +164,11 @@ class MonthMigration:
 
     @property
     def _target(self) -> str:
-        return self.run.names.events_target(self.month.event_type, self.month.month)
+        return target_name(self.run.names, self.month)
 
     @property
     def _fence(self) -> str:
-        names = self.run.names
-        return names.events_fence(self.month.event_type, self.month.month, self.run.id)
+        return alias_actions.mark_of(self._target, self.run.id)
 
     def _switch_names(self, old: str) -> alias_actions.CutoverNames:
         return alias_actions.CutoverNames(

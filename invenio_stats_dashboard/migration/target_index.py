@@ -17,7 +17,7 @@ from ..errors import ClusterNotHealthyError, StatsDashboardError
 from ..search.client import describe, is_transient
 from ..search.failures import Failure, failure_of
 from ..search.mappings import enriched
-from ..usage_events.indices import EventsIndex, Month
+from ..usage_events.indices import EventsIndex, Month, target_name
 from . import alias_actions
 from .alias_actions import Guard
 from .run_context import MigrationRun
@@ -174,7 +174,7 @@ def drop(run: MigrationRun, month: Month, guard: Guard) -> None:
         LockLostError: another run has the month.
     """
     client, names = run.client, run.names
-    name = names.events_target(month.event_type, month.month)
+    name = target_name(names, month)
     try:
         found = client.indices.get_alias(index=name)[name]["aliases"]
     except NotFoundError:

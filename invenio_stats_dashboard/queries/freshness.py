@@ -17,10 +17,12 @@ import msgspec
 import xxhash
 from invenio_i18n import gettext as _
 
-from ..aggregations.documents import UPDATED, day_field
+from ..aggregations.documents import CHECKSUM, UPDATED, day_field
 from ..aggregations.runner import LAST_RUN, LOCK, PREPARATION, robots_counted
 from ..community_events.backfill_state import DOCUMENT_ID as BACKFILL
 from ..community_events.documents import GLOBAL
+from ..errors import ForeignIndexError
+from ..search.foreign_indices import sentence_about
 from ..search.lock import is_held
 from ..search.names import FAMILIES, USAGE_DELTA
 from .aggregate_search import AggregateSearch, SearchRequest
@@ -105,12 +107,14 @@ class FreshnessReader:
         """Return how fresh the result of a query is, in one request.
 
         Raises:
+            ForeignIndexError: the aliases lead to an index of another extension.
             SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         searches = [self._state(), self._corrections(query), self._bounds(query)]
-        states, corrections, bounds = map(
-            msgspec.json.decode, self._aggregates.ask(searches)
+        states, corrections, bounds, foreign = map(
+            msgspec.json.decode, self._aggregates.ask([*searches, self._foreign()])
         )
+        _require_own(foreign)
         state = _state_of(states)
         ends = bounds.get("aggregations", {})
         return Freshness(
@@ -134,6 +138,7 @@ class FreshnessReader:
             community: UUID or ``global``.
 
         Raises:
+            ForeignIndexError: the aliases lead to an index of another extension.
             SearchUnavailableError: OpenSearch was unavailable for too long.
         """
         written = SearchRequest(
@@ -145,9 +150,11 @@ class FreshnessReader:
                 "aggs": {"newest": {"max": {"field": UPDATED}}},
             },
         )
-        state, documents = map(
-            msgspec.json.decode, self._aggregates.ask([self._state(), written])
+        state, documents, foreign = map(
+            msgspec.json.decode,
+            self._aggregates.ask([self._state(), written, self._foreign()]),
         )
+        _require_own(foreign)
         run = _state_of(state).run
         newest = documents.get("aggregations", {}).get("newest", {}).get("value")
         parts = [
@@ -210,6 +217,32 @@ class FreshnessReader:
             },
         )
 
+    def _foreign(self) -> SearchRequest:
+        """Return the search for a document that another program has written.
+
+        The name of an index decides for a whole shard, so the search costs nothing in
+        the indices of this package. A document in another index is its own if it has
+        a checksum: the index is one of an earlier layout.
+        """
+        ours = f"{self._names.community_start}*-from-*"
+        return SearchRequest(
+            ",".join(self._names.aggregates(family) for family in FAMILIES),
+            {
+                "size": 1,
+                "_source": False,
+                "terminate_after": 1,
+                "track_total_hits": False,
+                "query": {
+                    "bool": {
+                        "must_not": [
+                            {"wildcard": {"_index": ours}},
+                            {"exists": {"field": CHECKSUM}},
+                        ]
+                    }
+                },
+            },
+        )
+
     def _bounds(self, query: SeriesQuery) -> SearchRequest:
         families = sorted(
             {METRICS[key].delta_family(query.basis) for key in query.metrics}
@@ -253,6 +286,16 @@ def _reason(state: FreshnessState) -> str:
     if state.run.get("days_left"):
         return _("Earlier days are still being counted.")
     return _("The next update has not run yet.")
+
+
+def _require_own(answer: dict[str, Any]) -> None:
+    """Check that a search for documents of another program has found none.
+
+    Raises:
+        ForeignIndexError: it has; the text is for operators.
+    """
+    for hit in answer["hits"]["hits"]:
+        raise ForeignIndexError(sentence_about([hit["_index"]]))
 
 
 def _concerning(community: str, answer: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ on one cluster never share an index.
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 
 from flask import Flask
@@ -105,10 +106,6 @@ class Names:
         stock = STOCK_EVENTS[event_type]
         return f"{self.prefix}backup-events-stats-{stock}-{month}"
 
-    def events_fence(self, event_type: str, month: str, run: str) -> str:
-        """Return the fence by which one run claims a month's target index."""
-        return f"{self.events_target(event_type, month)}-switch-{run}"
-
     def month_of(self, event_type: str, index: str) -> str | None:
         """Return the ``YYYY-MM`` of an index of usage events, or None.
 
@@ -192,6 +189,17 @@ class Names:
         match = re.fullmatch(rf"{start}(\d{{4}})", index)
         return int(match.group(1)) if match else None
 
+    def is_yearly(self, index: str) -> bool:
+        """Return whether an index of aggregates is named after a single year.
+
+        Versions before the first release named them so, and so did the earlier
+        extension; see :mod:`.foreign_indices`.
+        """
+        alias, _, year = index.rpartition("-")
+        return bool(re.fullmatch(r"[12]\d{3}", year)) and alias in {
+            self.aggregates(family) for family in (*FAMILIES, *INTERNAL)
+        }
+
     @property
     def between_runs(self) -> str:
         """Return the index of the state from which the next aggregation run continues.
@@ -205,6 +213,52 @@ class Names:
     def bookmarks(self) -> str:
         """Return the index of the aggregations' bookmarks and locks."""
         return f"{self.prefix}stats-community-bookmarks"
+
+    # -- all of these except usage events -------------------------------------
+
+    @property
+    def community_start(self) -> str:
+        """Return how all names begin except those of usage events."""
+        return f"{self.prefix}stats-community-"
+
+    def is_source(self, index: str) -> bool:
+        """Return whether a name belongs to what aggregates are counted from.
+
+        These are community events, record facts, and the migration's bookmarks. The
+        name of an alias belongs to them, too: no other index may have it.
+        """
+        return bool(_source_names(self).fullmatch(index))
+
+    def is_used(self, index: str) -> bool:
+        """Return whether this package uses a name that is none of usage events."""
+        return self.is_source(index) or bool(_aggregate_names(self).fullmatch(index))
+
+    def is_shared(self, index: str) -> bool:
+        """Return whether another extension can have an index of a name of this package.
+
+        The others are names that only this package has ever used: bookmarks,
+        intermediate results, and indices of aggregates from a year on.
+        """
+        single = (self.reindexing, self.between_runs, self.bookmarks)
+        is_only_ours = index in single or "-from-" in index.removeprefix(self.prefix)
+        return self.is_used(index) and not is_only_ours
+
+
+@cache
+def _source_names(names: Names) -> re.Pattern[str]:
+    events = re.escape(names.community_events)
+    single = map(re.escape, (names.reindexing, names.record_facts))
+    return re.compile("|".join([rf"{events}(-\d{{4}})?", *single]))
+
+
+@cache
+def _aggregate_names(names: Names) -> re.Pattern[str]:
+    single = map(re.escape, (names.between_runs, names.bookmarks))
+    families = (
+        rf"{re.escape(names.aggregates(family))}(-from-\d{{4}}|-\d{{4}})?"
+        for family in (*FAMILIES, *INTERNAL)
+    )
+    return re.compile("|".join([*single, *families]))
 
 
 def yearly_patterns(alias: str) -> list[str]:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,11 +23,16 @@ from typing import Any
 
 from flask import Flask
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException, OpenSearchWarning
+from opensearchpy.exceptions import (
+    OpenSearchException,
+    OpenSearchWarning,
+    TransportError,
+)
 
 from . import index_templates
 from .client import describe, is_transient, json_client
 from .failures import explain
+from .foreign_indices import foreign_indices, sentence_about
 from .health import cluster_settings
 from .mappings import enriched
 from .names import EVENT_TYPES, META_KEY, SCHEMA, STOCK_EVENTS, Names
@@ -232,6 +238,8 @@ def refused_templates(app: Flask) -> dict[str, str]:
 def register_templates(app: Flask, fixed: Fixed) -> None:
     """Put the missing templates when the application starts.
 
+    If one is put or refused, indices of another extension under names of this package
+    are logged. So the start of a command on an installed site sends no request for it.
     An error is logged as a warning and never prevents the start, because every
     ``invenio`` command builds the application.
 
@@ -243,7 +251,9 @@ def register_templates(app: Flask, fixed: Fixed) -> None:
     with app.app_context():
         client = json_client(app, timeout, max_retries=0)
         try:
-            put_all_missing(app, client, fixed)
+            done = put_all_missing(app, client, fixed)
+            if done.put or done.refused:  # installed or updated, or a conflict
+                _warn_of_foreign(app, client)
         except Exception as error:  # noqa: BLE001 - the site must start
             app.logger.warning(
                 "The index templates of invenio-stats-dashboard could not be checked "
@@ -252,6 +262,18 @@ def register_templates(app: Flask, fixed: Fixed) -> None:
                 describe(error),
             )
         _warn_of_refused(app)
+
+
+def _warn_of_foreign(app: Flask, client: OpenSearch) -> None:
+    """Log the indices of another extension under names of this package.
+
+    This sends one request. A cluster that refuses it refuses others, which are
+    reported; ``status`` and the plan also name the templates.
+    """
+    with suppress(TransportError):
+        found = foreign_indices(client, Names.of(app))
+        if found:
+            app.logger.warning("%s", sentence_about([index.name for index in found]))
 
 
 def _warn_of_refused(app: Flask) -> None:

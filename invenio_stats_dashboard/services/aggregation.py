@@ -43,6 +43,7 @@ from ..community_events.membership import MembershipReader
 from ..errors import LockLostError, NotReadyError, UsageError
 from ..search import index_templates
 from ..search.client import json_client, text_client
+from ..search.foreign_indices import require_own_indices
 from ..search.health import HealthGate, HealthLimits
 from ..search.lock import ClusterLock
 from ..search.names import (
@@ -81,6 +82,7 @@ def aggregate(
     check_enabled(app)
     polars_guard.require_same_process()
     names, client = Names.of(app), json_client(app, timeout=60)
+    require_own_indices(client, names)
     with locked(app, client, names) as lock:
         if options.dry_run:
             _indices(app, client, names, lock.check).require_current()
@@ -231,6 +233,7 @@ def clear_bookmarks(
         ``usage`` and ``records`` -> source indices that had bookmarks.
     """
     names, client = Names.of(app), json_client(app, timeout=60)
+    require_own_indices(client, names)
     if dry_run:
         return _bookmarks(client, names)
     with locked(app, client, names) as lock:

@@ -27,6 +27,7 @@ from ..community_events.store import EventStore
 from ..errors import NotReadyError, UsageError
 from ..queries import argument_parsing
 from ..search.client import json_client, text_client
+from ..search.foreign_indices import require_own_indices
 from ..search.names import Names
 from ..search.template_composition import for_site, make_reindexing_index
 from ..subcounts import Subcount
@@ -75,7 +76,8 @@ class CommunityEventRuns:
                 :class:`~..community_events.recorder.Recorder`.
 
         Raises:
-            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False.
+            NotReadyError: ``COMMUNITY_STATS_ENABLED`` is False, or an index of
+                community events belongs to another extension.
             OpenSearchException: the cluster does not answer.
         """
         if not self._app.config["COMMUNITY_STATS_ENABLED"]:
@@ -86,7 +88,8 @@ class CommunityEventRuns:
         subcounts = self._subcounts()
         reader = self.reader(timeout, subcounts)
         client = text_client(self._app)
-        client.transport.perform_request("GET", "/")  # fail now if it does not answer
+        # This also fails at once if the cluster does not answer.
+        require_own_indices(client, self._names, sources_only=True)
         adapt = partial(for_site, self._app)
         store = EventStore(
             client, self._names, limit=limit, waiting=waiting, adapt=adapt

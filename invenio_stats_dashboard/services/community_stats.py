@@ -44,6 +44,7 @@ from ..queries import argument_parsing
 from ..queries.compute_once import ComputeOnce
 from ..queries.usage_data_version import version_of
 from ..search.client import json_client, text_client
+from ..search.foreign_indices import require_own_indices
 from ..search.names import Names
 from ..search.seqno import positions_of_all
 from ..subcounts import Subcount
@@ -376,17 +377,20 @@ class CommunityStatsService(Service):
             community_ids: UUIDs or slugs; None for all.
 
         Raises:
+            NotReadyError: an index of community events belongs to another extension.
             UsageError: a community does not exist.
             DatabaseUnavailableError: the database does not answer.
             OpenSearchException: the cluster does not answer.
         """
+        client = text_client(self.app)
+        require_own_indices(client, self.names, sources_only=True)
         reader = self._event_runs.reader()
         ids = (
             argument_parsing.communities(reader, community_ids)
             if community_ids
             else None
         )
-        return events_status(text_client(self.app), self.names, reader, ids)
+        return events_status(client, self.names, reader, ids)
 
     def database_indexes(
         self, progress: Callable[[IndexProgress], None] | None = None
@@ -521,6 +525,15 @@ class CommunityStatsService(Service):
         return clear_bookmarks(self.app, self.subcounts, dry_run)
 
     # -- the whole instance --------------------------------------------------
+
+    def check_indices(self) -> None:
+        """Check that no index of this package's names belongs to another extension.
+
+        Raises:
+            NotReadyError: one does; the text names it.
+            OpenSearchException: the cluster does not answer.
+        """
+        require_own_indices(json_client(self.app), self.names)
 
     def catch_up(
         self, call: Callable[[str, int], None] | None = None

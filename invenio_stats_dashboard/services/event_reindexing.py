@@ -43,10 +43,11 @@ from ..migration.rollback import RollbackResult
 from ..migration.run_context import PAUSES, MigrationOptions, MigrationRun, StoppedError
 from ..migration.run_factory import RunObserver, ignore, limits_of, make_run, options_of
 from ..migration.runner import MonthMigration
-from ..package_templates import missing_templates, put_templates
+from ..package_templates import cluster_problems, put_templates
 from ..search.client import is_transient, json_client, text_client
 from ..search.compare_and_set import Bookmark
 from ..search.failures import as_error, explain, is_refused
+from ..search.foreign_indices import require_own_indices
 from ..search.garbage_collection import rare_collections
 from ..search.health import HealthLimits
 from ..search.lock import ClusterLock, describe_holder, is_held, read_lock
@@ -117,12 +118,13 @@ class EventReindexingService:
             now(),
             StockWorkers.of(self.app).problem,
         )
-        made = replace(made, warnings=[*made.warnings, *self._template_problems()])
+        warnings = [*made.warnings, *self._cluster_problems()]
         try:
-            plan.check_community_events(backfill_state(self._client, self.names))
+            self._check_sources()
         except NotReadyError as error:
-            return replace(made, blockers=[str(error), *made.blockers])
-        return made
+            warnings = [warning for warning in warnings if warning != str(error)]
+            made = replace(made, blockers=[str(error), *made.blockers])
+        return replace(made, warnings=warnings)
 
     def reindex_events(
         self,
@@ -190,7 +192,7 @@ class EventReindexingService:
                 self._client, self.names, event_types, ranges, now()
             )
             plan.require_no_blockers(made)
-            problems = [*made.warnings, *self._template_problems()]
+            problems = [*made.warnings, *self._cluster_problems()]
             report = MigrationReport(problems=problems)
             watch = RunObserver(
                 progress or ignore, step or ignore, stop, report.problems.append, now
@@ -257,7 +259,7 @@ class EventReindexingService:
         found = migration_status.read_migration_status(
             self._client, self.names, LOCK, event_types, ranges, now()
         )
-        return replace(found, problems=[*found.problems, *self._template_problems()])
+        return replace(found, problems=[*found.problems, *self._cluster_problems()])
 
     def verify(
         self,
@@ -521,7 +523,7 @@ class EventReindexingService:
         """
         event_types = check_event_types(event_types)
         with _answering():
-            plan.check_community_events(backfill_state(self._client, self.names))
+            self._check_sources()
             return FillMissing(
                 self._client,
                 text_client(self.app),
@@ -588,16 +590,26 @@ class EventReindexingService:
                 "True, restart the workers, and run the same command again."
             )
         with _answering():
-            plan.check_community_events(backfill_state(self._client, self.names))
+            self._check_sources()
             done = put_templates(self.app, self._client)
         for error in done.refused.values():
             if is_refused(error):  # a right that is missing, not one odd template
                 raise as_error(error) from error
 
-    def _template_problems(self) -> list[str]:
+    def _check_sources(self) -> None:
+        """Check that community events exist, and that their indices are ours.
+
+        Raises:
+            NotReadyError: the text names the command that is to be run first.
+            OpenSearchException: the cluster does not answer.
+        """
+        require_own_indices(self._client, self.names, sources_only=True)
+        plan.check_community_events(backfill_state(self._client, self.names))
+
+    def _cluster_problems(self) -> list[str]:
         if not self.app.config["COMMUNITY_STATS_ENABLED"]:
             return []
-        return missing_templates(self.app, self._client)
+        return cluster_problems(self.app, self._client)
 
     def _check_key(self, key: str) -> None:
         subcounts = self._subcounts()

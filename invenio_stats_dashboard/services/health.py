@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..aggregations.aggregate_indices import earlier_layout
 from ..migration.report import PLANNED
+from ..search.foreign_indices import PAGE as FOREIGN
 from .preparation import READY
 
 if TYPE_CHECKING:
@@ -75,11 +76,15 @@ def _odd_events(status: "StatsStatus") -> Iterator[str]:
 
 
 def _preparation(status: "StatsStatus") -> Iterator[str]:
-    """Report what blocks the preparation, except a migration that is running."""
+    """Report what blocks the preparation, except a migration that is running.
+
+    Foreign indices are reported as they are now.
+    """
     found = status.preparation or {}
     waits_for = found.get("waits_for")
     if waits_for and found.get("step") != READY and not status.holder("migration"):
         reported = [month.error for month in status.migration.months if month.error]
+        reported.append(FOREIGN)
         if not any(error in waits_for for error in reported):
             yield f"The preparation cannot continue: {waits_for}"
 

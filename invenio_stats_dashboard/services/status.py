@@ -29,6 +29,7 @@ from ..community_events.reconciliation import LOCK as RECONCILING
 from ..community_events.reconciliation import ReconciliationState, reconciliation_state
 from ..community_events.store import count_outdated_facts
 from ..migration.migration_status import MigrationStatus
+from ..search.foreign_indices import foreign_indices
 from ..search.lock import describe_holder, is_held, read_lock
 from ..search.names import FAMILIES, Names
 from ..search.template_composition import installed_at
@@ -207,6 +208,9 @@ def read_status(
 ) -> StatsStatus:
     """Read the state of all parts of the package; change nothing.
 
+    Aggregates and facts are not read while another extension has an index of their
+    names: its mapping can make a search fail.
+
     Args:
         app: the application.
         client: decodes responses.
@@ -221,6 +225,15 @@ def read_status(
     shown = _Communities(aggregates, reader, now.date().isoformat())
     last_run = shown.aggregates.last_run()
     reconciled = reconciliation_state(client, names)
+    searched: dict[str, Any] = {}
+    if not foreign_indices(client, names):
+        outdated = count_outdated_facts(client, names, registry_mark(subcounts))
+        searched = {
+            "changes": shown.aggregates.changes(),
+            "outdated_facts": max(0, outdated - reconciled.outdated_facts),
+            "yearly_indices": read_layout(client, names).yearly,
+            **shown.read(communities, every, last_run),
+        }
     found = StatsStatus(
         now=now.isoformat(),
         enabled=app.config["COMMUNITY_STATS_ENABLED"],
@@ -230,22 +243,15 @@ def read_status(
         data_as_of=(last_run or {}).get("data_as_of"),
         last_run=last_run,
         robots=RobotStatus(app.config[COUNT_ROBOTS], shown.aggregates.robots()),
-        changes=shown.aggregates.changes(),
         community_events=backfill_state(client, names),
         reconciliation=reconciled,
-        outdated_facts=max(
-            0,
-            count_outdated_facts(client, names, registry_mark(subcounts))
-            - reconciled.outdated_facts,
-        ),
         migration=reindexing.status(),
         preparation=read_preparation(client, names),
         database_indexes=tuple(reader.database_indexes()),
         deferred_captures=DeferredCaptures(client, names).state(),
         queues=tuple(lengths()),
         locks=_holders(client, names),
-        yearly_indices=read_layout(client, names).yearly,
-        **shown.read(communities, every, last_run),
+        **searched,
     )
     return replace(found, problems=problems(found))
 

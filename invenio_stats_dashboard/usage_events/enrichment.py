@@ -48,9 +48,9 @@ class EventHead(msgspec.Struct, gc=False):
     timestamp: str | None = None
     recid: str | None = None
     file_key: str | None = None
-    enriched_at: str | None | UnsetType = UNSET
-    community_ids: list[str] | None | UnsetType = UNSET
-    subcounts: dict[str, list[str]] | None | UnsetType = UNSET
+    enriched_at: str | UnsetType | None = UNSET
+    community_ids: list[str] | UnsetType | None = UNSET
+    subcounts: dict[str, list[str]] | UnsetType | None = UNSET
 
 
 _heads = EventDecoder(EventHead)

@@ -18,7 +18,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ..search.client import is_transient
 from ..search.failures import Block, block_of, explain, index_block
 from ..search.mappings import schema_of
-from ..search.names import MONTH_PATTERN, Names
+from ..search.names import MONTH_PATTERN, SCHEMA, Names
 
 _LATE_EVENTS = timedelta(days=7)
 
@@ -152,6 +152,23 @@ class Month:
         return self.legacy[0] if self.legacy else None
 
 
+def target_name(names: Names, month: Month) -> str:
+    """Return the name of a month's target index, which need not exist.
+
+    The earlier extension gave its enriched months the same names. Such an index has no
+    schema version, so it is legacy. Its target is named after it, as any other.
+    """
+    if month.target is not None:
+        return month.target.name
+    first, second = _target_names(names, month.event_type, month.month)
+    return second if any(i.name == first for i in month.legacy) else first
+
+
+def _target_names(names: Names, event_type: str, month: str) -> tuple[str, str]:
+    first = names.events_target(event_type, month)
+    return first, f"{first}.v{SCHEMA}"
+
+
 def migrated_serves(names: Names, month: Month) -> bool:
     """Return whether a month's target index has the write alias of the month."""
     stock = names.events_month(month.event_type, month.month)
@@ -243,10 +260,13 @@ def _month(
     backups: Mapping[str, EventsIndex],
 ) -> Month:
     stock = names.events_month(event_type, month)
-    target = names.events_target(event_type, month)
     mine = [i for i in found.values() if i.month == month]
-    legacy = [i for i in mine if i.schema is None and i.name != target]
-    native = [i for i in mine if i.schema is not None and i.name != target]
+    legacy = [i for i in mine if i.schema is None]
+    enriched = [i for i in mine if i.schema is not None]
+    by_name = {i.name: i for i in enriched}
+    targets = [by_name.get(n) for n in _target_names(names, event_type, month)]
+    target = next((t for t in targets if t is not None), None)
+    native = [i for i in enriched if i is not target]
     read = names.events_alias(event_type)
     # First the index that new events are written to, then those that are read.
     legacy.sort(
@@ -263,7 +283,7 @@ def _month(
         event_type=event_type,
         month=month,
         legacy=tuple(legacy),
-        target=found.get(target),
+        target=target,
         native=native[0] if native else None,
         backup=backup,
     )

@@ -6,10 +6,10 @@
 import json
 
 import msgspec
-from msgspec import UNSET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from invenio_stats_dashboard.aggregations.usage.event_columns import CountedEvent
 from invenio_stats_dashboard.reports.counter.usage import UseEvent

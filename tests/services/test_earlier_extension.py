@@ -14,6 +14,7 @@ from invenio_stats.tasks import process_events
 from opensearchpy.exceptions import TransportError
 
 from invenio_stats_dashboard import config_validation, tasks
+from invenio_stats_dashboard.community_events.resolver import DatabaseResolver
 from invenio_stats_dashboard.errors import ForeignIndexError
 from invenio_stats_dashboard.ext import finalize_app
 from invenio_stats_dashboard.package_templates import fixed_templates
@@ -427,15 +428,15 @@ def test_a_look_up_waits_while_the_cluster_refuses_the_look(fresh, client, names
         path = f"/{names.community_events}*,{names.record_facts}*"
         if (request.method, request.path) == ("GET", path) and not refused:
             refused.append(request)
-            raise TransportError(503, "cluster_block_exception", {})
+            raise TransportError(503, "process_cluster_event_timeout_exception", {})
 
+    service = fresh.extensions["invenio-stats-dashboard"].community_stats_service
+    resolve = DatabaseResolver(
+        fresh, client, names, service.subcounts, late=lambda _: None
+    )
     with before_requests(refuse):
-        current_queues.declare()
-        list(current_stats.consume("record-view"))
-        current_stats.publish("record-view", views(1, recid))
-        assert process_events(["record-view"]) == [("record-view", (1, 0))]
-    stored = sources(client, names.events_month("view", NOW.strftime("%Y-%m")))
-    assert refused and all(source["enriched_at"] for source in stored.values())
+        assert list(resolve([recid])) == [recid]
+    assert refused
     remove_statistics(client, names)
 
 

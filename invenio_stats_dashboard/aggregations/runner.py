@@ -299,7 +299,9 @@ class AggregationRun:
             return
         self._lock.check()
         body = {**stored, "count_robots": None}
-        put_version(self._client, **place, body=body, version=version_of(before))
+        # After a conflict, the response to a first attempt was lost.
+        with suppress(ConflictError):
+            put_version(self._client, **place, body=body, version=version_of(before))
 
     def _phase(self, half: AggregationPipeline, steps: Sequence[Step]) -> None:
         total, done, start = sum(s.weight for s in steps), 0, time.monotonic()

@@ -244,6 +244,7 @@ SCHEMAS: dict[str, _Schema] = {
             "bounds": _object({"first": DATE_OR_NONE, "last": DATE_OR_NONE}),
             "data_as_of": TEXT_OR_NONE,
             "late": TEXT_OR_NONE,
+            "robots": TEXT,
             "corrections": _list(_ref("correction")),
             "links": _object({"self": TEXT, "csv": TEXT, "xlsx": TEXT}),
         }

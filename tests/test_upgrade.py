@@ -22,7 +22,7 @@ from .helpers.earlier_version import (
     unpack,
 )
 from .helpers.stored import assert_same
-from .helpers.upgraded_site import EACH, ODD, SECRET, Site, tell
+from .helpers.upgraded_site import ODD, SECRET, Site, tell
 from .helpers.usage import native
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -235,7 +235,7 @@ def test_numbers_remain_until_they_are_counted_again(story):
     before, found = story.answers["before"], story.answers["started"]
     for path, (_, document) in before.items():
         if "range" in path:
-            assert document["totals"]["views"] > EACH
+            assert document["totals"]["views"] > 0
             assert found[path][1]["totals"] == document["totals"]
             assert found[path][1]["data_as_of"] == document["data_as_of"]
 

@@ -3,9 +3,9 @@
 
 """A site is upgraded in use, goes back a version, and is upgraded again.
 
-The earlier version has migrated and counted the site. During the upgrade, web processes
-and workers of both versions run beside each other. :mod:`.helpers.upgraded_site` tells
-the story once; the tests read what it has found.
+The earlier version has migrated and counted the site. During the upgrade, code of web
+processes and workers of both versions runs beside each other.
+:mod:`.helpers.upgraded_site` runs all steps once; the tests read what it has found.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ from .helpers.earlier_version import (
     unpack,
 )
 from .helpers.stored import assert_same
-from .helpers.upgraded_site import ODD, SECRET, Site, tell
+from .helpers.upgraded_site import ODD, SECRET, Site, run_story
 from .helpers.usage import native
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -53,7 +53,7 @@ def story(app, client, names, where, zygote, tmp_path_factory):
         ends.callback(old.end)
         assert old.run(site_operations.code) == (str(folder), str(folder))
         assert str(folder) not in zygote.run(site_operations.code)
-        yield tell(site, old, zygote)
+        yield run_story(site, old, zygote)
 
 
 def test_the_code_of_an_unknown_commit_is_missing(tmp_path):

@@ -3,7 +3,6 @@
 
 """Find and delete the indices that the next run can build again."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,27 +38,18 @@ def own_indices(
     It returns only concrete indices whose whole name belongs to this package and whose
     mapping shows that this package created it (see :mod:`..search.foreign_indices`): no
     index of another instance or of another extension, no copy under a longer name, no
-    index behind an alias of such a name. It never returns
-    usage events, their backups, dead letters or the migration's bookmarks. With
-    ``with_sources``, it also returns community events and record facts.
+    index behind an alias of such a name. It never returns usage events, their backups,
+    dead letters or the migration's bookmarks. With ``with_sources``, it also returns
+    community events and record facts.
     """
-    aggregates = [names.aggregates(family) for family in (*FAMILIES, *INTERNAL)]
-    single = [names.between_runs, names.bookmarks]
-    # Versions before the first release had an index of aggregates for each year.
-    by_year = [*aggregates, *(f"{alias}-from" for alias in aggregates)]
-    if with_sources:
-        by_year.append(names.community_events)
-        single.append(names.record_facts)
-    ours = re.compile(
-        "|".join(
-            [rf"{re.escape(start)}-\d{{4}}" for start in by_year]
-            + [re.escape(name) for name in single]
-        )
-    )
+    aliases = {names.community_events, *map(names.aggregates, (*FAMILIES, *INTERNAL))}
+    retained = {names.reindexing, *aliases}
     wanted = [
         index.name
         for index in named_indices(client, names)
-        if index.is_ours and ours.fullmatch(index.name)
+        if index.is_ours
+        and index.name not in retained
+        and (with_sources or not names.is_source(index.name))
     ]
     own = [
         OwnIndex(row["index"], int(row["docs.count"] or 0), int(row["store.size"] or 0))

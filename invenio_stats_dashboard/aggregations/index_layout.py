@@ -19,6 +19,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ..search.foreign_indices import is_ours
 from ..search.names import FAMILIES, INTERNAL, META_KEY, Names
 from .documents import CHECKSUM
 
@@ -125,7 +126,8 @@ def read_layout(client: OpenSearch, names: Names) -> Layout:
         tuple(
             name
             for name, details in sorted(found.items())
-            if names.is_yearly(name) and _is_ours(details)
+            if names.is_yearly(name)
+            and is_ours(names, name, details.get("mappings", {}))
         ),
     )
 
@@ -140,12 +142,6 @@ def _place(names: Names, index: str) -> tuple[str, int] | tuple[None, None]:
         if (start := names.year_from(family, index)) is not None:
             return family, start
     return None, None
-
-
-def _is_ours(details: dict[str, Any]) -> bool:
-    """Return whether an index is ours; see :mod:`..search.foreign_indices`."""
-    fields = details.get("mappings", {}).get("properties", {})
-    return META_KEY in _meta(details) or CHECKSUM in fields
 
 
 def _meta(details: dict[str, Any]) -> dict[str, Any]:

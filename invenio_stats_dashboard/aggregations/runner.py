@@ -412,12 +412,13 @@ class AggregationRun:
         body["data_as_of"] = stored.get("data_as_of")
         if not body["robots_left_out"]:  # the run has not read usage events
             body["robots_left_out"] = stored.get("robots_left_out", {})
-        body["count_robots"] = self._count_robots
-        if stored and robots_counted(stored) is not self._count_robots:
-            body["count_robots"] = None
-        if body["completed"] and options.is_whole:
+        is_same = not stored or robots_counted(stored) is self._count_robots
+        has_counted_all = body["completed"] and options.is_whole
+        if has_counted_all:
             body["data_as_of"] = body["as_of"]
-            body["count_robots"] = self._count_robots
+        body["count_robots"] = (
+            self._count_robots if is_same or has_counted_all else None
+        )
         version = version_of(before) if before.get("found") else None
         self._lock.check()
         # After a conflict, another run has taken over and stored a later report, or the

@@ -214,16 +214,28 @@ def _sentences(
         )
 
 
+def is_ours(names: Names, index: str, mapping: Mapping[str, Any]) -> bool:
+    """Return whether the mapping of an index shows that this package created it.
+
+    Args:
+        names: the instance's index names.
+        index: a name for which :meth:`.Names.is_used` is true.
+        mapping: its ``_meta`` and ``properties``, as far as it has them.
+    """
+    fields = mapping.get("properties") or {}
+    return (
+        not names.is_shared(index)
+        or META_KEY in (mapping.get("_meta") or {})
+        or any(name in fields for name in _own_fields(names, index))
+    )
+
+
 def _named(names: Names, index: str, mapping: Mapping[str, Any]) -> NamedIndex:
     """Return an index, and what its mapping shows; see the module."""
-    if not names.is_shared(index):
-        return NamedIndex(index, is_ours=True, is_foreign=False)
-    fields = mapping.get("properties") or {}
-    is_ours = META_KEY in (mapping.get("_meta") or {}) or any(
-        name in fields for name in _own_fields(names, index)
-    )
+    ours = is_ours(names, index, mapping)
     is_dynamic = str(mapping.get("dynamic", True)).lower() != "false"
-    return NamedIndex(index, is_ours, bool(fields) and is_dynamic and not is_ours)
+    has_fields = bool(mapping.get("properties"))
+    return NamedIndex(index, ours, has_fields and is_dynamic and not ours)
 
 
 def _own_fields(names: Names, index: str) -> tuple[str, ...]:

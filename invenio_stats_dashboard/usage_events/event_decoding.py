@@ -106,13 +106,11 @@ class EventDecoder(Generic[_Event]):
         Args:
             source: a JSON object, as stored.
         """
-        try:
-            return DecodedEvent(self._usual(source))
-        except (msgspec.DecodeError, RecursionError):
-            return self._field_by_field(bytes(source))
+        (event,), odd = self.decode_all([source])
+        return DecodedEvent(event, odd.get(0, ()))
 
     def decode_all(
-        self, sources: Iterable[bytes]
+        self, sources: Iterable[bytes | msgspec.Raw]
     ) -> tuple[list[_Event], dict[int, tuple[str, ...]]]:
         """Return the fields of events, and the names of unreadable fields by position.
 

@@ -514,7 +514,8 @@ def look(
     without_month = undated(client, names, event_types)
     indices: list[EventsIndex] = []
     copied: set[str] = set()
-    max_terms = min(map(_max_terms, (*strange, *without_month)), default=MAX_TERMS)
+    others = (terms_limit(index.settings) for index in (*strange, *without_month))
+    max_terms = min(others, default=MAX_TERMS)
     for month in months:
         index = serving(names, month)
         if index is not None:
@@ -522,7 +523,8 @@ def look(
         if month.target is not None and not migrated_serves(names, month):
             copied |= {i.name for i in (month.target, *month.legacy)}
         for found in (month.target, month.native, *month.legacy):
-            max_terms = min(max_terms, _max_terms(found) if found else MAX_TERMS)
+            if found is not None:
+                max_terms = min(max_terms, terms_limit(found.settings))
     return ServedIndices(
         aliases=tuple(names.events_alias(kind) for kind in event_types),
         indices=(*indices, *(i for i in without_month if not i.source_setting)),
@@ -531,9 +533,13 @@ def look(
     )
 
 
-def _max_terms(index: EventsIndex) -> int:
-    """Return the number of values that a query of an index may have."""
-    return int(index.settings.get("max_terms_count", MAX_TERMS))
+def terms_limit(settings: Mapping[str, Any]) -> int:
+    """Return the number of values that a query of an index may have.
+
+    Args:
+        settings: the ``index`` settings of the index.
+    """
+    return int(settings.get("max_terms_count", MAX_TERMS))
 
 
 def buckets(

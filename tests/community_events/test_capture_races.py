@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 from invenio_communities.records.records.systemfields.communities.manager import (
     CommunitiesRelationManager,
 )
@@ -220,14 +219,7 @@ def test_back_fill_and_live_capture_of_one_change_write_one_event(held, meeting)
 
 def test_back_fill_and_live_capture_date_a_change_equally(held):
     community, recid = content.make_community(), content.make_record()
-    for table in (
-        "rdm_records_metadata",
-        "rdm_parents_metadata",
-        "communities_metadata",
-    ):
-        statement = sa.text(f"UPDATE {table} SET created = :past, updated = :past")
-        db.session.execute(statement, {"past": PAST})
-    db.session.commit()
+    content.date_back(PAST)
     parent = str(parent_of(recid).id)
     held.service.capture(MembershipChanges((parent,)))
     content.include_in_bulk([recid], community)

@@ -111,16 +111,7 @@ def _yesterday():
 
 def _age(span):
     """Date everything in the database back by a time span."""
-    for table in (
-        "rdm_records_metadata",
-        "rdm_parents_metadata",
-        "communities_metadata",
-        "request_metadata",
-        "request_events",
-    ):
-        statement = f"UPDATE {table} SET created = created - :s, updated = updated - :s"
-        db.session.execute(sa.text(statement), {"s": span})
-    db.session.commit()
+    content.make_older(span, "request_metadata", "request_events")
 
 
 def _rename(community):

@@ -6,8 +6,6 @@
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
-from invenio_db import db
 from invenio_rdm_records.proxies import current_rdm_records_service
 
 from invenio_stats_dashboard import tasks
@@ -114,14 +112,7 @@ def test_changes_wait_while_opensearch_permits_no_writes(
 
 def _let_hours_pass():
     """Date the database back, so that its records no longer count as changed."""
-    for table in (
-        "rdm_records_metadata",
-        "rdm_parents_metadata",
-        "communities_metadata",
-    ):
-        statement = f"UPDATE {table} SET created = created - :s, updated = updated - :s"
-        db.session.execute(sa.text(statement), {"s": HOURS})
-    db.session.commit()
+    content.make_older(HOURS)
 
 
 def _errors(caplog):

@@ -319,15 +319,23 @@ def remove_content():
     _removed[0] += 1
 
 
+_DATED = ("rdm_records_metadata", "rdm_parents_metadata", "communities_metadata")
+
+
 def date_back(created):
     """Make all records, parents and communities as old as a moment (naive UTC)."""
-    for table in (
-        "rdm_records_metadata",
-        "rdm_parents_metadata",
-        "communities_metadata",
-    ):
-        statement = f"UPDATE {table} SET created = :created, updated = :created"
-        db.session.execute(sa.text(statement), {"created": created})
+    _set_dates(_DATED, ":value", ":value", created)
+
+
+def make_older(span, *tables):
+    """Date all records, parents, communities and further tables back by a time span."""
+    _set_dates((*_DATED, *tables), "created - :value", "updated - :value", span)
+
+
+def _set_dates(tables, created, updated, value):
+    for table in tables:
+        statement = f"UPDATE {table} SET created = {created}, updated = {updated}"
+        db.session.execute(sa.text(statement), {"value": value})
     db.session.commit()
 
 

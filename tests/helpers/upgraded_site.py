@@ -415,7 +415,7 @@ def _hour(app, config):
 # -- the story -----------------------------------------------------------------
 
 
-def tell(site, old, new):
+def run_story(site, old, new):
     """Install the earlier version, upgrade, go back, and upgrade again.
 
     Args:

@@ -21,7 +21,7 @@ from opensearchpy.exceptions import NotFoundError
 from ...errors import SearchUnavailableError
 from ...search.names import Names
 from ...search.seqno import IndexPositions, positions_of_all
-from ...usage_events.indices import MAX_TERMS
+from ...usage_events.indices import MAX_TERMS, terms_limit
 from ..source_positions import SourcePosition
 from .event_filter import CountingRules, RuleChange
 
@@ -163,8 +163,7 @@ class DirtyDays:
         for name, body in settings.items():
             index = body["settings"]["index"]
             shards = int(index["number_of_shards"])
-            terms = int(index.get("max_terms_count", MAX_TERMS))
-            self.max_terms = min(self.max_terms, terms)
+            self.max_terms = min(self.max_terms, terms_limit(index))
             if name not in positions or len(positions[name].shards) != shards:
                 raise SearchUnavailableError(
                     f"The index {name} is closed or has a shard that has not started, "

@@ -3,8 +3,7 @@
 
 """Count the stored events of robots, and how many of them are left out."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
@@ -27,11 +26,6 @@ class RobotEvents:
     left_out: int = 0
     on_record_pages: int = 0
 
-    def with_those_of_record_pages(self) -> "RobotEvents":
-        """Return the numbers if robots count as on the record pages."""
-        counted = self.on_record_pages
-        return replace(self, counted=counted, left_out=self.left_out - counted)
-
 
 def count_robots(
     client: OpenSearch, names: Names, rules: CountingRules
@@ -49,21 +43,22 @@ def count_robots(
         None if an index is closed or cannot be read completely.
     """
     found = {}
-    for event_type, query in rules.of_record_pages.items():
+    for event_type in rules.of_record_pages:
         try:
-            found[event_type] = _count(client, names.events_alias(event_type), query)
+            found[event_type] = _count(client, names, rules, event_type)
         except NotFoundError:
             found[event_type] = RobotEvents()
         except OpenSearchException:
             return None
-        if rules.count_robots:
-            found[event_type] = found[event_type].with_those_of_record_pages()
     return found
 
 
-def _count(client: OpenSearch, alias: str, query: dict[str, Any]) -> RobotEvents:
+def _count(
+    client: OpenSearch, names: Names, rules: CountingRules, event_type: str
+) -> RobotEvents:
+    query = rules.of_record_pages[event_type]
     answer = client.search(
-        index=alias,
+        index=names.events_alias(event_type),
         body={
             "size": 0,
             "query": {"bool": {"filter": [ROBOTS]}},
@@ -75,4 +70,5 @@ def _count(client: OpenSearch, alias: str, query: dict[str, Any]) -> RobotEvents
     )
     stored = answer["hits"]["total"]["value"]
     on_record_pages = answer["aggregations"]["on_record_pages"]["doc_count"]
-    return RobotEvents(0, stored, on_record_pages)
+    counted = on_record_pages if rules.count_robots else 0
+    return RobotEvents(counted, stored - counted, on_record_pages)
